@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// Credit: after libfringe, by edef and the libfringe contributors
+
+import { assertEquals, assertMatch, assertStringIncludes, assertThrows } from "@std/assert";
+import { zipSync } from "fflate";
+import { join } from "node:path";
+import { generate } from "../tools/build.ts";
+import { denoCounts, one, total, zigCounts } from "../tools/counts.ts";
+import { indexLinks, isFileOf, unpack, type Wheel } from "../tools/wheel.ts";
+import { pinnedVersion } from "../tools/zig.ts";
+
+interface Prebuilt {
+  readonly digest: string;
+  readonly size: number;
+  readonly base64: string;
+}
+
+const wheel: Wheel = {
+  name: "ziglang",
+  version: "1.2.3",
+  platform: "manylinux_2_12_x86_64",
+  sha256: "",
+  size: 0,
+};
+const file = "ziglang-1.2.3-py3-none-manylinux_2_12_x86_64.musllinux_1_1_x86_64.whl";
+
+async function withFolder(use: (folder: string) => Promise<void> | void): Promise<void> {
+  const folder = await Deno.makeTempDir();
+  try {
+    await use(folder);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
+Deno.test("denoCounts() reads the summary among other lines", () => {
+  const output = "a ... ok (1ms)\nok | 9 passed | 0 failed in a test's own print\n" +
+    "\nok | 3 passed (2 steps) | 0 failed | 1 ignored | 4 filtered out (12ms)\n\n";
+  assertEquals(denoCounts({ output, success: true }), { passed: 3, failed: 0, skipped: 1 });
+});
+
+Deno.test("denoCounts() reads the summary of a failed run", () => {
+  const output = "FAILED | 5 passed | 2 failed (1 step) | 3 ignored (1s)\n";
+  assertEquals(denoCounts({ output, success: false }), { passed: 5, failed: 2, skipped: 3 });
+});
+
+Deno.test("denoCounts() fails a run that crashed, or found no test, or claims success", () => {
+  const failed = { passed: 0, failed: 1, skipped: 0 };
+  assertEquals(denoCounts({ output: "a ...", success: false }), failed);
+  assertEquals(denoCounts({ output: "", success: true }), failed);
+  assertEquals(denoCounts({ output: "ok | 0 passed | 0 failed (1ms)", success: true }), failed);
+  assertEquals(
+    denoCounts({ output: "ok | 7 passed | 0 failed (1ms)", success: false }),
+    { passed: 7, failed: 1, skipped: 0 },
+  );
+});
+
+Deno.test("zigCounts() reads the summary of a run without skips", () => {
+  const output = "Build Summary: 3/3 steps succeeded; 14/14 tests passed\ntest success\n";
+  assertEquals(zigCounts({ output, success: true }), { passed: 14, failed: 0, skipped: 0 });
+});
+
+Deno.test("zigCounts() counts every way to fail and no skip", () => {
+  const output = "Build Summary: 1/3 steps succeeded (1 skipped, 1 failed); " +
+    "11/17 tests passed (1 skipped, 2 failed, 2 crashed, 1 timed out)\n";
+  assertEquals(zigCounts({ output, success: false }), { passed: 11, failed: 5, skipped: 1 });
+});
+
+Deno.test("zigCounts() fails a run without tests", () => {
+  const failed = { passed: 0, failed: 1, skipped: 0 };
+  assertEquals(
+    zigCounts({ output: "Build Summary: 3/3 steps succeeded\n", success: true }),
+    failed,
+  );
+  assertEquals(zigCounts({ output: "error: no step named 'test'\n", success: false }), failed);
+});
+
+Deno.test("total() adds up", () => {
+  assertEquals(total([one(true), one(false), { passed: 4, failed: 2, skipped: 1 }]), {
+    passed: 5,
+    failed: 3,
+    skipped: 1,
+  });
+});
+
+Deno.test("pinnedVersion() reads the version and not a comment", () => {
+  const zon = '.{\n    // .minimum_zig_version = "0.1.0",\n    .minimum_zig_version = "0.9.8",\n}';
+  assertEquals(pinnedVersion(zon), "0.9.8");
+  assertThrows(() => pinnedVersion(".{}"), Error, "no .minimum_zig_version");
+});
+
+Deno.test("indexLinks() reads an HTML index", () => {
+  const page = `<!DOCTYPE html><html><body>
+    <a href="../../files/a.whl#sha256=12" data-requires-python="&gt;=3.5">a.whl</a><br/>
+    <A data-dist-info-metadata='true' HREF='https://files.example/b.whl?x=1&amp;y=2'>b.whl</A>
+    <a name="href">no link</a></body></html>`;
+  const links = indexLinks(page, "text/html; charset=utf-8", "http://index.example/simple/p/");
+  assertEquals(links.map(String), [
+    "http://index.example/files/a.whl",
+    "https://files.example/b.whl?x=1&y=2",
+  ]);
+});
+
+Deno.test("indexLinks() reads a JSON index", () => {
+  const page = JSON.stringify({ files: [{ filename: "a.whl", url: "/files/a.whl" }] });
+  const links = indexLinks(
+    page,
+    "application/vnd.x.simple.v1+json",
+    "http://index.example/simple/p/",
+  );
+  assertEquals(links.map(String), ["http://index.example/files/a.whl"]);
+});
+
+Deno.test("isFileOf() takes the wheel of this platform and version only", () => {
+  assertEquals(isFileOf(wheel, file), true);
+  assertEquals(isFileOf(wheel, `${file}.metadata`), false);
+  assertEquals(isFileOf(wheel, file.replaceAll("x86_64", "aarch64")), false);
+  assertEquals(isFileOf(wheel, file.replace("1.2.3", "1.2.3.post1")), false);
+});
+
+Deno.test("unpack() writes the files of one folder, stored or deflated", async () => {
+  await withFolder(async (folder) => {
+    // Longer than a piece that is read at once.
+    const long = new Uint8Array(3 << 20).map((_, index) => index * index >> 7);
+    const zip = zipSync({
+      "ziglang/zig": long,
+      "ziglang/lib/deep/stored.txt": [new TextEncoder().encode("stored"), { level: 0 }],
+      "ziglang/empty": new Uint8Array(0),
+      "ziglang-1.dist-info/RECORD": new Uint8Array(9),
+    });
+    const path = join(folder, "a.whl");
+    await Deno.writeFile(path, zip);
+    let done = 0;
+    await unpack(path, "ziglang", join(folder, "out"), (bytes) => done = bytes);
+    assertEquals(done, zip.length);
+    assertEquals(await Deno.readFile(join(folder, "out", "zig")), long);
+    assertEquals(await Deno.readTextFile(join(folder, "out", "lib/deep/stored.txt")), "stored");
+    assertEquals([...Deno.readDirSync(join(folder, "out"))].map(({ name }) => name).sort(), [
+      "empty",
+      "lib",
+      "zig",
+    ]);
+  });
+});
+
+Deno.test("generate() makes a module that gives each library back", async () => {
+  await withFolder(async (folder) => {
+    const library = crypto.getRandomValues(new Uint8Array(1000));
+    for (
+      const name of ["x86_64-linux/libfringe.so", "x86_64-linux/body.so", "a-b/x/libfringe.so"]
+    ) {
+      await Deno.mkdir(join(folder, name, ".."), { recursive: true });
+      await Deno.writeFile(join(folder, name), library);
+    }
+    const text = generate(folder);
+    assertMatch(text, /^\/\/ SPDX-License-Identifier: MIT OR Apache-2\.0\n\/\/ Credit: /);
+    assertEquals(text.split("\n").filter((line) => line.length > 100), []);
+    assertStringIncludes(text, '"x86_64-linux": {');
+    const path = join(folder, "prebuilt.ts");
+    await Deno.writeTextFile(path, text);
+    const { prebuilt } = await import(path) as { prebuilt: Record<string, Prebuilt> };
+    assertEquals(Object.keys(prebuilt), ["x86_64-linux"]);
+    const { base64, digest, size } = prebuilt["x86_64-linux"]!;
+    assertEquals(Uint8Array.fromBase64(base64), library);
+    assertEquals(Uint8Array.from(atob(base64), (char) => char.charCodeAt(0)), library);
+    assertEquals(size, library.length);
+    const sum = new Uint8Array(await crypto.subtle.digest("SHA-256", library));
+    assertEquals(digest, sum.toHex());
+  });
+});
+
+Deno.test("generate() refuses a folder without a library", async () => {
+  await withFolder((folder) => {
+    assertThrows(() => generate(folder), Error, "no library in");
+  });
+});

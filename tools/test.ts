@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// Credit: after libfringe, by edef and the libfringe contributors
+
+/**
+ * The gate: `deno task test` runs every check there is, and CI runs nothing else.
+ *
+ * `deno task test fmt zig` runs the stages whose names start so. A failed stage does not end the
+ * run. The last line is `N passed, N failed`, where each test counts, and each other stage as one.
+ *
+ * @module
+ */
+
+import { join } from "node:path";
+import { differences } from "./build.ts";
+import { type Counts, denoCounts, type Ended, one, total, zigCounts } from "./counts.ts";
+import { root, zig, zigEnvironment } from "./zig.ts";
+
+/** The core suite: these run once more with the grants below and nothing else. */
+const coreTests = /^core_.*_test\.ts$/;
+
+/** What the core suite may open: our library, and what its own tests load. */
+const coreLibraries = [
+  `native/prebuilt/${Deno.build.arch}-${Deno.build.os}/libfringe.so`,
+];
+
+const testFlags = ["--no-prompt", "--trace-leaks", "--v8-flags=--expose-gc"];
+
+interface Stage {
+  readonly name: string;
+  readonly about: string;
+  run(): Promise<Counts>;
+}
+
+const stages: Stage[] = [
+  { name: "fmt", about: "formatting of TypeScript and prose", run: check("fmt", "--check") },
+  { name: "zig-fmt", about: "formatting of Zig", run: zigFormat },
+  { name: "lint", about: "lint", run: check("lint") },
+  { name: "check", about: "types of all modules", run: check("check") },
+  { name: "doc", about: "documentation of public names", run: check("doc", "--lint", "mod.ts") },
+  { name: "zig-test-x86_64", about: "Zig tests, 64-bit", run: zigTest() },
+  {
+    name: "zig-test-x86",
+    about: "Zig tests, 32-bit, run natively",
+    run: zigTest("-Dtarget=x86-linux-musl"),
+  },
+  { name: "prebuilt", about: "committed binaries are what the sources give", run: prebuilt },
+  { name: "deno-test", about: "Deno tests and the examples in the documentation", run: denoTest },
+  { name: "core", about: "core suite with path-scoped grants only", run: core },
+  { name: "bench", about: "a small run of each bench", run: bench },
+];
+
+function check(...args: string[]): () => Promise<Counts> {
+  return async () => one((await run(Deno.execPath(), args)).success);
+}
+
+async function zigFormat(): Promise<Counts> {
+  // An empty folder would pass.
+  const native = [...Deno.readDirSync(join(root, "native"))];
+  if (!native.some((entry) => entry.name.endsWith(".zig"))) return one(false);
+  return one((await run(await zig(), ["fmt", "--check", "native"])).success);
+}
+
+function zigTest(...options: string[]): () => Promise<Counts> {
+  return async () => {
+    const args = ["build", "test", ...options, "--summary", "all", "--color", "off"];
+    return zigCounts(await run(await zig(), args, { cwd: join(root, "native") }));
+  };
+}
+
+async function prebuilt(): Promise<Counts> {
+  const different = await differences();
+  for (const difference of different) console.log(`${difference}: run \`deno task build\``);
+  return one(different.length === 0);
+}
+
+async function denoTest(): Promise<Counts> {
+  return denoCounts(await run(Deno.execPath(), ["test", ...testFlags, "--doc", "-A"]));
+}
+
+async function core(): Promise<Counts> {
+  const files = [...Deno.readDirSync(join(root, "tests"))]
+    .filter(({ name }) => coreTests.test(name))
+    .map(({ name }) => `tests/${name}`).sort();
+  if (files.length === 0) {
+    console.log(`No file in tests/ is of the core suite: ${coreTests}`);
+    return one(false);
+  }
+  const grants = [`--allow-ffi=${coreLibraries.join(",")}`];
+  return denoCounts(await run(Deno.execPath(), ["test", ...testFlags, ...grants, ...files]));
+}
+
+async function bench(): Promise<Counts> {
+  const args = ["run", "--no-prompt", "--v8-flags=--expose-gc", "-A", "bench/run.ts", "--smoke"];
+  return one((await run(Deno.execPath(), args)).success);
+}
+
+/** Runs a program to its end, shows what it prints as it comes, and returns that too. */
+async function run(
+  command: string,
+  args: string[],
+  options: { cwd?: string } = {},
+): Promise<Ended> {
+  const child = new Deno.Command(command, {
+    args,
+    cwd: options.cwd ?? root,
+    // The counts are read from plain text, and a gate has no business on the network.
+    env: { ...zigEnvironment, NO_COLOR: "1", DENO_NO_UPDATE_CHECK: "1" },
+    stdin: "null",
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+  const [output, errors, status] = await Promise.all([
+    tee(child.stdout, Deno.stdout),
+    tee(child.stderr, Deno.stderr),
+    child.status,
+  ]);
+  if (!status.success) {
+    console.log(`${args[0]} ended with ${status.signal ?? `exit code ${status.code}`}`);
+  }
+  return { output: `${output}\n${errors}`, success: status.success };
+}
+
+async function tee(
+  stream: ReadableStream<Uint8Array>,
+  copy: typeof Deno.stdout,
+): Promise<string> {
+  const decoder = new TextDecoder();
+  let text = "";
+  for await (const chunk of stream) {
+    for (let written = 0; written < chunk.length;) {
+      written += copy.writeSync(chunk.subarray(written));
+    }
+    text += decoder.decode(chunk, { stream: true });
+  }
+  return text + decoder.decode();
+}
+
+async function runStage(stage: Stage): Promise<Counts> {
+  const start = performance.now();
+  console.log(`\n== ${stage.name}: ${stage.about}`);
+  let counts: Counts;
+  try {
+    counts = await stage.run();
+  } catch (error) {
+    console.log(error instanceof Error ? error.message : error);
+    counts = one(false);
+  }
+  const seconds = ((performance.now() - start) / 1000).toFixed(1);
+  const skipped = counts.skipped > 0 ? `, ${counts.skipped} skipped` : "";
+  console.log(`-- ${stage.name}: ${line(counts)}${skipped} (${seconds} s)`);
+  return counts;
+}
+
+function line(counts: Counts): string {
+  return `${counts.passed} passed, ${counts.failed} failed`;
+}
+
+function selected(prefixes: string[]): Stage[] {
+  for (const prefix of prefixes) {
+    if (!stages.some(({ name }) => name.startsWith(prefix))) {
+      const names = stages.map(({ name }) => name).join(", ");
+      console.error(`No stage starts with ${JSON.stringify(prefix)}: there are ${names}`);
+      Deno.exit(1);
+    }
+  }
+  return stages.filter(({ name }) =>
+    prefixes.length === 0 || prefixes.some((prefix) => name.startsWith(prefix))
+  );
+}
+
+if (import.meta.main) {
+  const results = new Map<string, Counts>();
+  for (const stage of selected(Deno.args)) results.set(stage.name, await runStage(stage));
+  const failed = [...results].filter(([, counts]) => counts.failed > 0).map(([name]) => name);
+  const sum = total(results.values());
+  console.log(failed.length > 0 ? `\nFailed stages: ${failed.join(", ")}` : "");
+  console.log(line(sum));
+  Deno.exit(sum.failed > 0 ? 1 : 0);
+}
