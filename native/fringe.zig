@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// Credit: after libfringe, by edef and the libfringe contributors
+
+//! fringe: generators on stacks of their own, for Zig programs with and without an operating system.
+//!
+//!     const fringe = @import("fringe");
+//!
+//!     fn body(yielder: *fringe.Yielder(void, u32), _: void) void {
+//!         for (1..4) |i| yielder.@"suspend"(@intCast(i)) catch return;
+//!     }
+//!
+//!     var stack = try fringe.OsStack.init(1 << 16);
+//!     defer stack.deinit();
+//!     var generator: fringe.Generator(void, u32) = .init(stack.stack(), body);
+//!     while (generator.@"resume"({})) |i| std.debug.print("{}\n", .{i}); // 1, 2, 3
+
+pub const Generator = @import("generator.zig").Generator;
+pub const Yielder = @import("generator.zig").Yielder;
+pub const State = @import("generator.zig").State;
+pub const Stack = @import("stack.zig").Stack;
+pub const GuardedStack = @import("stack.zig").GuardedStack;
+pub const stack_alignment = @import("stack.zig").alignment;
+pub const OsStack = @import("os_stack.zig").OsStack;
+pub const OwnedStack = @import("owned_stack.zig").OwnedStack;
+pub const SliceStack = @import("slice_stack.zig").SliceStack;
+pub const Status = @import("status.zig").Status;

@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// Credit: after libfringe, by edef and the libfringe contributors
+
+//! Generators: a function that runs on its own stack, takes a value at each resume and gives one at
+//! each suspension. A switch allocates nothing; everything that a generator needs lies at the top of its stack.
+
+const std = @import("std");
+const assert = std.debug.assert;
+const context_module = @import("context.zig");
+const Context = context_module.Context;
+const mailbox_module = @import("mailbox.zig");
+const Mailbox = mailbox_module.Mailbox;
+const stack_module = @import("stack.zig");
+const Stack = stack_module.Stack;
+const GuardedStack = stack_module.GuardedStack;
+const Status = @import("status.zig").Status;
+const unwind = @import("unwind.zig");
+
+/// Whether a generator can be resumed.
+pub const State = enum { runnable, unavailable };
+
+/// A generator that is resumed with an `Input` and suspends with an `Output`.
+pub fn Generator(comptime Input: type, comptime Output: type) type {
+    return struct {
+        const Self = @This();
+        const Box = Mailbox(Input, Output);
+        pub const Body = fn (yielder: *Yielder(Input, Output), input: Input) void;
+
+        bounds: Stack,
+        context: *Context,
+        phase: enum { fresh, suspended, unavailable },
+
+        /// Makes a generator; `body` begins with the first resume. The object may be moved.
+        pub fn init(stack: GuardedStack, comptime body: Body) Self {
+            return initUnguarded(stack.stack, body);
+        }
+
+        /// The same on a stack without a guard (the seed's `unsafe_new`): a body that needs more stack
+        /// than there is will write over whatever lies below.
+        pub fn initUnguarded(stack: Stack, comptime body: Body) Self {
+            const entry = struct {
+                fn entry(yielder: *Yielder(Input, Output)) callconv(.c) void {
+                    body(yielder, yielder.mailbox().input.load());
+                }
+            }.entry;
+            return initBody(stack, &entry);
+        }
+
+        /// The same with a body that is a C function `void body(fringe_yielder *, Input)`.
+        pub fn initBody(stack: Stack, body: *const anyopaque) Self {
+            stack.check();
+            const top = std.mem.alignBackward(
+                usize,
+                stack.base - @sizeOf(Box),
+                @max(stack_module.alignment, @alignOf(Box)),
+            );
+            const box: *Box = @ptrFromInt(top);
+            box.status = .suspended;
+            const rest: Stack = .{ .base = top, .limit = stack.limit };
+            return .{
+                .bounds = stack,
+                .context = context_module.init(rest, body, box),
+                .phase = .fresh,
+            };
+        }
+
+        /// Runs the body to its next suspension, whose output it returns; null once the body
+        /// has returned, and ever after.
+        pub inline fn @"resume"(self: *Self, input: Input) ?Output {
+            const box = self.mailbox();
+            if (self.phase != .suspended) {
+                if (self.phase == .unavailable) return null;
+                // The trampoline takes the first input from here, whatever its type.
+                box.input.store(input);
+            }
+            // Before the switch: a body that gets hold of its own generator cannot resume it.
+            self.phase = .unavailable;
+            const word = if (comptime mailbox_module.isWord(Input))
+                mailbox_module.toWord(input)
+            else word: {
+                box.input.store(input);
+                break :word 0;
+            };
+            const result = context_module.switchToBody(self.context, word, 0);
+            if (box.status != .suspended) return null;
+            self.phase = .suspended;
+            if (comptime mailbox_module.isWord(Output)) {
+                return mailbox_module.fromWord(Output, result);
+            }
+            return box.output.load();
+        }
+
+        pub fn state(self: *const Self) State {
+            return if (self.phase == .unavailable) .unavailable else .runnable;
+        }
+
+        /// Ends the body early. A Zig body sees error.Canceled from its suspension and runs its defers; the
+        /// frames of a C or C++ body are unwound. Returns how it went; does nothing to one that is finished.
+        pub fn cancel(self: *Self) Status {
+            if (self.phase != .unavailable) {
+                self.phase = .unavailable;
+                return unwind.cancel(self.context);
+            }
+            return self.mailbox().status;
+        }
+
+        /// The stack, once the body has finished. To ask before that is a mistake of the program.
+        pub fn unwrap(self: *Self) Stack {
+            assert(self.phase == .unavailable);
+            assert(self.mailbox().status != .suspended);
+            return self.bounds;
+        }
+
+        fn mailbox(self: *Self) *Box {
+            return @ptrCast(@alignCast(self.context.mailbox));
+        }
+    };
+}
+
+/// What a body suspends with. It is the context itself, so its address is also what C calls
+/// `fringe_yielder`, and what JavaScript resumes.
+pub fn Yielder(comptime Input: type, comptime Output: type) type {
+    return extern struct {
+        const Self = @This();
+
+        context: Context,
+
+        /// Hands `output` to the resumer and waits for the next input. error.Canceled: the generator
+        /// is being ended; return, so that every defer on the way runs. Suspending again fails again.
+        pub inline fn @"suspend"(self: *Self, output: Output) error{Canceled}!Input {
+            const box = self.mailbox();
+            const word = if (comptime mailbox_module.isWord(Output))
+                mailbox_module.toWord(output)
+            else word: {
+                box.output.store(output);
+                break :word 0;
+            };
+            var signal: usize = undefined;
+            const result = context_module.switchToResumer(&self.context, word, &signal);
+            if (signal != 0) return error.Canceled;
+            if (comptime mailbox_module.isWord(Input)) {
+                return mailbox_module.fromWord(Input, result);
+            }
+            return box.input.load();
+        }
+
+        inline fn mailbox(self: *Self) *Mailbox(Input, Output) {
+            return @ptrCast(@alignCast(self.context.mailbox));
+        }
+    };
+}
+
+fn addOne(yielder: *Yielder(i32, i32), first: i32) void {
+    var input = first;
+    while (input != 0) input = yielder.@"suspend"(input + 1) catch return;
+}
+
+test "Generator: values go in and out, null when the body has returned and ever after" {
+    var os_stack = try @import("os_stack.zig").OsStack.init(0);
+    defer os_stack.deinit();
+    var generator: Generator(i32, i32) = .init(os_stack.stack(), addOne);
+    try std.testing.expectEqual(State.runnable, generator.state());
+    try std.testing.expectEqual(2, generator.@"resume"(1));
+    try std.testing.expectEqual(3, generator.@"resume"(2));
+    try std.testing.expectEqual(null, generator.@"resume"(0));
+    try std.testing.expectEqual(null, generator.@"resume"(5));
+    try std.testing.expectEqual(State.unavailable, generator.state());
+}

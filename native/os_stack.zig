@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// Credit: after libfringe, by edef and the libfringe contributors
+
+//! A stack from the operating system: an anonymous mapping with a guard page below it. The pages are
+//! committed when they are touched, so a generous size costs address space only.
+
+const std = @import("std");
+const linux = std.os.linux;
+const stack_module = @import("stack.zig");
+const Stack = stack_module.Stack;
+const GuardedStack = stack_module.GuardedStack;
+const Status = @import("status.zig").Status;
+
+/// x86 and x86_64 have one size of page that mmap counts in.
+const page_size = std.heap.page_size_min;
+
+/// The size that is used where none is asked for.
+pub const size_default = 1024 * 1024;
+
+pub const OsStack = struct {
+    /// The whole mapping, the guard page first.
+    mapping: []align(page_size) u8,
+
+    /// Maps `size` bytes, rounded up to whole pages; 0 gives one page.
+    pub fn init(size: usize) error{ OutOfMemory, Refused }!OsStack {
+        const usable = std.mem.alignForward(
+            usize,
+            @max(1, @min(size, std.math.maxInt(usize) - 2 * page_size)),
+            page_size,
+        );
+        const length = usable + page_size;
+        // NORESERVE: what is never touched shall not count. STACK: no transparent huge page, which
+        // would commit 2 MiB at the first touch (mmap(2): since Linux 6.7).
+        const address = linux.mmap(
+            null,
+            length,
+            .{ .READ = true, .WRITE = true },
+            .{ .TYPE = .PRIVATE, .ANONYMOUS = true, .NORESERVE = true, .STACK = true },
+            -1,
+            0,
+        );
+        try check(address);
+        const mapping = @as([*]align(page_size) u8, @ptrFromInt(address))[0..length];
+        errdefer unmap(mapping) catch {};
+        try guard(mapping);
+        return .{ .mapping = mapping };
+    }
+
+    pub fn deinit(self: *OsStack) void {
+        unmap(self.mapping) catch {};
+        self.* = undefined;
+    }
+
+    pub fn stack(self: OsStack) GuardedStack {
+        const limit = @intFromPtr(self.mapping.ptr) + page_size;
+        return .{ .stack = .{ .base = limit + self.mapping.len - page_size, .limit = limit } };
+    }
+};
+
+/// madvise(2): turns pages into guards without splitting the mapping, so that neighbouring stacks stay
+/// one mapping and vm.max_map_count (65,530 as a rule) is no limit. Since Linux 6.13.
+const MADV_GUARD_INSTALL = 102;
+
+fn guard(mapping: []align(page_size) u8) error{ OutOfMemory, Refused }!void {
+    const advised = linux.madvise(mapping.ptr, page_size, MADV_GUARD_INSTALL);
+    if (linux.errno(advised) == .SUCCESS) return;
+    // An older kernel, or memory that is locked: a page without access, at the price of a mapping.
+    try check(linux.mprotect(mapping.ptr, page_size, .{}));
+}
+
+fn unmap(mapping: []align(page_size) u8) error{ OutOfMemory, Refused }!void {
+    try check(linux.munmap(mapping.ptr, mapping.len));
+}
+
+fn check(result: usize) error{ OutOfMemory, Refused }!void {
+    return switch (linux.errno(result)) {
+        .SUCCESS => {},
+        .NOMEM, .AGAIN => error.OutOfMemory,
+        else => error.Refused,
+    };
+}
+
+// C ABI
+
+/// Maps a stack and writes where it lies: base, limit.
+pub fn map(size: usize, bounds: *[2]u64) callconv(.c) Status {
+    const os_stack = OsStack.init(size) catch |err| return status(err);
+    const stack = os_stack.stack().stack;
+    bounds.* = .{ stack.base, stack.limit };
+    return .suspended;
+}
+
+/// Unmaps a stack that `map` made.
+pub fn unmapBounds(base: usize, limit: usize) callconv(.c) Status {
+    const start: [*]align(page_size) u8 = @ptrFromInt(limit - page_size);
+    unmap(start[0 .. base - limit + page_size]) catch |err| return status(err);
+    return .suspended;
+}
+
+fn status(err: error{ OutOfMemory, Refused }) Status {
+    return switch (err) {
+        error.OutOfMemory => .out_of_memory,
+        error.Refused => .refused,
+    };
+}
+
+test "OsStack rounds up to whole pages, and 0 gives one" {
+    for ([_]usize{ 0, 1, 4096, 4097, size_default }) |size| {
+        var os_stack = try OsStack.init(size);
+        defer os_stack.deinit();
+        const stack = os_stack.stack().stack;
+        stack.check();
+        const pages = @max(1, std.math.divCeil(usize, size, page_size) catch unreachable);
+        try std.testing.expectEqual(pages * page_size, stack.size());
+        // Both ends are there to be used.
+        @as(*volatile u8, @ptrFromInt(stack.base - 1)).* = 1;
+        @as(*volatile u8, @ptrFromInt(stack.limit)).* = 1;
+    }
+}
+
+test "OsStack.init reports what cannot be had, and nothing is left behind" {
+    try std.testing.expectError(error.OutOfMemory, OsStack.init(std.math.maxInt(usize)));
+    try std.testing.expectError(error.OutOfMemory, OsStack.init(std.math.maxInt(usize) / 2));
+}

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// Credit: after libfringe, by edef and the libfringe contributors
+
+//! A stack in memory that somebody else owns: a static buffer, a part of another stack, memory of a
+//! program without an operating system. It has no guard.
+
+const stack_module = @import("stack.zig");
+const Stack = stack_module.Stack;
+
+pub const SliceStack = struct {
+    memory: []u8,
+
+    /// Both ends are aligned inward; what is left must be large enough to be of use.
+    pub fn init(memory: []u8) error{TooSmall}!SliceStack {
+        _ = try Stack.init(memory);
+        return .{ .memory = memory };
+    }
+
+    pub fn stack(self: SliceStack) Stack {
+        return Stack.init(self.memory) catch unreachable; // init has checked the size.
+    }
+};
+
+test "SliceStack keeps within the slice" {
+    const std = @import("std");
+    var memory: [2048]u8 = undefined;
+    const slice_stack = try SliceStack.init(&memory);
+    slice_stack.stack().check();
+    try std.testing.expect(slice_stack.stack().limit >= @intFromPtr(&memory));
+    try std.testing.expect(slice_stack.stack().base <= @intFromPtr(&memory) + memory.len);
+}
+
+test "SliceStack refuses what is too small" {
+    const std = @import("std");
+    var memory: [8]u8 = undefined;
+    try std.testing.expectError(error.TooSmall, SliceStack.init(&memory));
+}

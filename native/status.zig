@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// Credit: after libfringe, by edef and the libfringe contributors
+
+//! Every outcome that crosses the C ABI, as a number that never changes. `ffi/status.ts` has the same
+//! table, and a tidy test compares the two.
+
+/// What a context reports in its mailbox, and what a function of the C ABI returns.
+pub const Status = enum(i32) {
+    /// The body waits to be resumed. Also: the function has done what it was asked to.
+    suspended = 0,
+    /// The body has returned.
+    returned = 1,
+    /// The body was ended early: its frames have been unwound, their cleanups have run.
+    unwound = 2,
+    /// The body was ended early and could not be unwound: its frames are simply forgotten.
+    abandoned = 3,
+    /// The operating system has no more memory, or no more mappings for this process.
+    out_of_memory = 4,
+    /// The operating system refused for another reason.
+    refused = 5,
+};

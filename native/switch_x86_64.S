@@ -1,0 +1,518 @@
+# SPDX-License-Identifier: MIT OR Apache-2.0
+# Credit: after libfringe, by edef and the libfringe contributors
+
+# This file provides, for x86_64, every instruction that moves between two stacks:
+#
+#   fringe_init             writes the first frame of a fringe stack
+#   fringe_resume           enters a body from a function call; leaves by `ret`
+#   fringe_signal           the same, telling the body that it is being ended
+#   fringe_resume_call      enters a C call that will come back through a thunk; leaves by `jmp`
+#   fringe_suspend          leaves a body by an ordinary function call (other languages use it)
+#   fringe_call_body        the body that calls any C function with the mailbox's arguments
+#   fringe_thunk            the address of one of the C function pointers that suspend
+#   fringe_finish           ends a context whose frames have been unwound
+#   fringe_trampoline       under every body; hands over when the body returns
+#   fringe_root             never executed: it is where unwinders cross to the resumer
+#
+# It owns the layout of the frames. `context.zig` and `include/fringe.h` repeat one sequence of it,
+# SWITCH, so that the compiler can inline a suspension; `tests/tidy_test.ts` compares the three.
+#
+# Facts of the ABI that this file relies on (System V psABI for AMD64, version 1.0)
+# ---------------------------------------------------------------------------------
+#  * Section 3.2.1: rbx, rbp, rsp and r12-r15 belong to the caller and must come back unchanged; every
+#    other general register, every vector register and the x87 stack may be destroyed by a call.
+#  * Section 3.2.2: at the entry of a function rsp + 8 is a multiple of 16; the 128 bytes below
+#    rsp, the red zone, belong to the running function, and no signal handler touches them.
+#  * Section 3.2.1: the direction flag is clear at every call and return. Each switch stands where the
+#    compiler sees either a call or an asm statement, so it is clear on both sides of it.
+#  * Section 3.2.1: the control bits of MXCSR and the x87 control word belong to the caller too. Saving
+#    them costs more than a whole switch on some processors, so a switch leaves them alone;
+#    GUARD_ROUNDING below keeps the one that JavaScript would notice.
+#
+# Call frame information, as far as this file needs it (DWARF 5, section 6.4)
+# -----------------------------------------------------------------------------
+#  An unwinder knows the registers of one frame and wants those of its caller. The table says, for each
+#  instruction, how to compute the CFA (canonical frame address: the value that rsp has in the
+#  caller after the call), and where, relative to it, each register of the caller was saved:
+#    .cfi_def_cfa REG, N       the CFA is REG + N
+#    .cfi_offset REG, N        the caller's REG was saved at CFA + N
+#    .cfi_register REG, REG2   the caller's REG is now in REG2
+#    .cfi_same_value REG       the caller's REG has not been touched
+#    .cfi_signal_frame         the caller was not suspended by a `call`: its address is exact
+#  Column 16, `rip` here, is the return address. Unless told otherwise it lies at CFA - 8.
+#
+# A suspended side
+# ----------------
+#  The link word of a context always holds the stack pointer of the side that is *not* running. It points at
+#  a record, which lies below the red zone of whatever function was interrupted:
+#
+#      higher addresses
+#      |                        |  <- rsp of the suspended function: record + SUSPENDED
+#      | red zone, 128 bytes    |     (it may hold live values: inlined suspensions are no calls)
+#      | resume address         |  record + 8
+#      | frame pointer          |  record + 0   <- link
+#      lower addresses
+#
+#  {frame pointer, resume address} is what `push %rbp` after a `call` leaves: a frame record. So a sampler that
+#  only follows frame pointers can step on a link as it steps on any saved rbp.
+#
+# A context, at the top of a fringe stack. Its address, R below, is the handle and the yielder
+# ------------------------------------------------------------------------------------------
+#
+#      | mailbox                |  R + 24    what both sides share; layout in mailbox.zig
+#      | body                   |  R + 16
+#      | address in fringe_root |  R + 8
+#      | link                   |  R + 0     <- R; rbp in fringe_trampoline
+#      | return address         |  R - 8     in fringe_trampoline
+#      | frames of the body     |
+#      :                        :
+#
+#  1. Just initialised: link = R - SUSPENDED, and the record there is {R, fringe_trampoline}. So
+#     the first resume needs no case of its own: it arrives in the trampoline with rsp = rbp = R.
+#
+#  2. The body runs: link points at the resumer's record. {link, address in fringe_root} is itself a
+#     frame record, the one that fringe_trampoline would have pushed had fringe_root called it:
+#
+#      body's frame -> R: {link, fringe_root} -> {resumer's rbp, resume address} -> resumer's caller
+#
+#     That is the whole of call stack splicing. Since link is rewritten by each resume, the chain always leads to
+#     whoever resumed last, and neither a frame-pointer walker nor DWARF needs anything kept for it.
+#
+#  3. The body is suspended: link points at the body's record, and the resumer knows R.
+
+#define LINK            0
+#define RETURN          8
+#define BODY            16
+#define MAILBOX         24
+#define CONTEXT_SIZE    32
+
+#define RED_ZONE        128
+#define RECORD_SIZE     16
+#define SUSPENDED       (RED_ZONE + RECORD_SIZE)
+
+# The mailbox; mailbox.zig has the same layout, and a test there compares the two.
+#define STATUS              0
+#define INPUT               8
+#define OUTPUT              16
+#define FUNCTION            24
+#define ARGUMENTS           32
+#define CALLBACK_ARGUMENTS  80
+
+# Statuses that are written here; status.zig has them all.
+#define RETURNED        1
+#define UNWOUND         2
+
+# SWITCH: leave this side, arrive at the other one.
+#
+#   before: rdi = R; every register that matters is saved; one word is passed on:
+#           to a resumer in rax, to a body in rsi, with rax = 0 or the function that is to end it
+#   after:  rdi = R; rbp and rsp as before; rax and rsi as the other side set them;
+#           everything else is destroyed
+#
+#  - The stack pointer moves below the record before the record is written: a signal may arrive
+#    between any two instructions, and its frame begins RED_ZONE below rsp.
+#  - Leaving by `jmp`, never by `ret`: the processor predicts that a `ret` returns behind the last `call` it
+#    saw, and the last `call` was made on the other stack. Each such `ret` would cost a misprediction.
+#  - link is written when nothing of this side is needed any more, so at no instruction does a chain of frames
+#    lead from a stack back into the same stack.
+.macro SWITCH
+        lea     -SUSPENDED(%rsp), %rsp
+        lea     1f(%rip), %rcx
+        mov     %rbp, (%rsp)
+        mov     %rcx, 8(%rsp)
+        mov     %rsp, %r8
+        mov     LINK(%rdi), %rdx
+        mov     8(%rdx), %rcx
+        # rbp is the other side's from here on: an unwinder that stops at these three instructions
+        # has left this frame, and its caller is where the jump goes.
+        .cfi_remember_state
+        .cfi_def_cfa %rdx, SUSPENDED
+        .cfi_same_value %rbx
+        .cfi_same_value %r12
+        .cfi_same_value %r13
+        .cfi_same_value %r14
+        .cfi_same_value %r15
+        .cfi_register %rip, %rcx
+        .cfi_offset %rbp, -SUSPENDED
+        mov     (%rdx), %rbp
+        lea     SUSPENDED(%rdx), %rsp
+        mov     %r8, LINK(%rdi)
+        jmp     *%rcx
+        .cfi_restore_state
+1:
+.endm
+
+# SAVE and RESTORE: what a caller may rely on (psABI 3.2.1), in a frame with a frame pointer:
+#
+#      | return address         |  <- CFA - 8
+#      | caller's rbp           |  <- rbp = CFA - 16
+#      | rbx r12 r13 r14 r15    |  <- rsp = CFA - 56
+#
+.macro SAVE
+        push    %rbp
+        .cfi_def_cfa_offset 16
+        .cfi_offset %rbp, -16
+        mov     %rsp, %rbp
+        .cfi_def_cfa_register %rbp
+        push    %rbx
+        .cfi_offset %rbx, -24
+        push    %r12
+        .cfi_offset %r12, -32
+        push    %r13
+        .cfi_offset %r13, -40
+        push    %r14
+        .cfi_offset %r14, -48
+        push    %r15
+        .cfi_offset %r15, -56
+.endm
+
+.macro RESTORE
+        pop     %r15
+        .cfi_same_value %r15
+        pop     %r14
+        .cfi_same_value %r14
+        pop     %r13
+        .cfi_same_value %r13
+        pop     %r12
+        .cfi_same_value %r12
+        pop     %rbx
+        .cfi_same_value %rbx
+        pop     %rbp
+        .cfi_same_value %rbp
+        .cfi_def_cfa %rsp, 8
+.endm
+
+# RETURN_BY_JUMP: what `ret` does, without asking the return predictor, which is wrong after a switch.
+.macro RETURN_BY_JUMP
+        pop     %rcx
+        .cfi_def_cfa_offset 0
+        .cfi_register %rip, %rcx
+        jmp     *%rcx
+.endm
+
+# GUARD_ROUNDING: a rounding mode that a body leaves behind must not reach JavaScript, where
+# 1 + 1e-30 would no longer be 1. Reading MXCSR takes 6 ns on Zen 5, three times a switch. Instead, two
+# sums are rounded at once (u is the distance from 1 to the next double):
+#
+#              to nearest     up       down     to zero
+#   1 + u/4        1         1 + u      1          1
+#   1 + 3u/4     1 + u       1 + u      1          1
+#
+# Only rounding to nearest gives the first column. Destroys xmm0 and rcx.
+.macro GUARD_ROUNDING
+        movapd  .Lones(%rip), %xmm0
+        addpd   .Lquarters(%rip), %xmm0
+        pcmpeqd .Lnearest(%rip), %xmm0
+        pmovmskb %xmm0, %ecx
+        cmp     $0xffff, %ecx
+        jne     2f
+3:      .cfi_remember_state
+.endm
+
+# MEND_ROUNDING: the other half, behind the function's end because it is seldom needed. Back to the control bits
+# that a process starts with (psABI 3.4.1), the status flags (bits 0 to 5) left as they are.
+# fesetround sets both units, so both are mended.
+.macro MEND_ROUNDING
+        .cfi_restore_state
+2:      stmxcsr -8(%rsp)
+        mov     -8(%rsp), %ecx
+        and     $0x3f, %ecx
+        or      $0x1f80, %ecx
+        mov     %ecx, -8(%rsp)
+        ldmxcsr -8(%rsp)
+        movw    $0x37f, -8(%rsp)
+        fldcw   -8(%rsp)
+        jmp     3b
+.endm
+
+.macro BEGIN name
+        .balign 16
+        .globl  \name
+        .type   \name, @function
+\name:
+        .cfi_startproc
+.endm
+
+.macro END name
+        .cfi_endproc
+        .size   \name, . - \name
+.endm
+
+        .text
+
+# void *fringe_init(uintptr_t base, void (*body)(void *yielder, ...), void *mailbox)
+#   entry: rdi = base, a multiple of 16; rsi = body; rdx = mailbox
+#   exit:  rax = R, a multiple of 16
+#   Writes the context and its first record, CONTEXT_SIZE + SUSPENDED bytes below base.
+BEGIN fringe_init
+        lea     -CONTEXT_SIZE(%rdi), %rax
+        mov     %rsi, BODY(%rax)
+        mov     %rdx, MAILBOX(%rax)
+        lea     fringe_root_return(%rip), %rcx
+        mov     %rcx, RETURN(%rax)
+        lea     -SUSPENDED(%rax), %rcx
+        mov     %rcx, LINK(%rax)
+        mov     %rax, (%rcx)
+        lea     fringe_trampoline(%rip), %rdx
+        mov     %rdx, 8(%rcx)
+        ret
+END fringe_init
+
+# intptr_t fringe_resume(void *yielder, intptr_t word)
+#   entry: rdi = R, suspended; rsi = word for the body
+#   exit:  rax = the body's word, 0 when it has returned (then the mailbox's status says so)
+#   It ends in `ret`, since a body that suspends inline makes no `call` that is left open: the last
+#   one that the processor saw is the one that called this function.
+BEGIN fringe_resume
+        SAVE
+        xor     %eax, %eax
+        SWITCH
+        GUARD_ROUNDING
+        RESTORE
+        ret
+        MEND_ROUNDING
+END fringe_resume
+
+# intptr_t fringe_signal(void *yielder, void (*signal)(void *yielder, intptr_t word), intptr_t word)
+#   entry: rdi = R, suspended; rsi = what the body is to call in place of going on; rdx = its word
+#   exit:  as fringe_resume
+BEGIN fringe_signal
+        SAVE
+        mov     %rsi, %rax
+        mov     %rdx, %rsi
+        SWITCH
+        GUARD_ROUNDING
+        RESTORE
+        ret
+        MEND_ROUNDING
+END fringe_signal
+
+# int32_t fringe_resume_call(void *yielder)
+#   entry: rdi = R, suspended in a thunk or not yet started
+#   exit:  eax = 1 + the number of the thunk that C has called, or 0: the function has returned
+#   While it runs, R is the thread's current context, which is how a thunk, that C gives us nothing for,
+#   finds its way. It leaves by `jmp`: C has called the thunk since, and that `call` is open.
+BEGIN fringe_resume_call
+        SAVE
+        mov     fringe_current@gottpoff(%rip), %rcx
+        mov     %fs:(%rcx), %rbx
+        push    %rbx
+        mov     %rdi, %fs:(%rcx)
+        xor     %eax, %eax
+        SWITCH
+        GUARD_ROUNDING
+        mov     fringe_current@gottpoff(%rip), %rcx
+        pop     %rbx
+        mov     %rbx, %fs:(%rcx)
+        RESTORE
+        RETURN_BY_JUMP
+        MEND_ROUNDING
+END fringe_resume_call
+
+# uintptr_t fringe_suspend(void *yielder, uintptr_t word)
+#   entry: rdi = R, running; rsi = word for the resumer
+#   exit:  rax = the resumer's word; or no exit at all, when the generator is being ended
+BEGIN fringe_suspend
+        SAVE
+        mov     %rsi, %rax
+        SWITCH
+        test    %rax, %rax
+        jnz     fringe_signalled
+        mov     %rsi, %rax
+        .cfi_remember_state
+        RESTORE
+        RETURN_BY_JUMP
+
+# A suspended function of this file is told to end: it calls the signal, which does not return. The frame
+# is still that of SAVE, so the unwinding goes through it into the function that suspended.
+fringe_signalled:
+        .cfi_restore_state
+        and     $-16, %rsp
+        call    *%rax
+        ud2
+END fringe_suspend
+
+# The thunks: function pointers for C, one for each callback parameter. Each loads its number plus one
+# into eax (which a callee may destroy: no callback is variadic) and goes on in the common part.
+        .set    THUNKS, 16
+        .set    THUNK_SIZE, 16
+        .balign THUNK_SIZE
+        .type   fringe_thunks, @function
+fringe_thunks:
+        .cfi_startproc
+        .set    number, 1
+        .rept   THUNKS
+        .balign THUNK_SIZE
+        mov     $number, %eax
+        jmp     fringe_thunk_common
+        .set    number, number + 1
+        .endr
+
+#   entry: eax = number + 1; the callback's arguments as the ABI passes them (psABI 3.2.3)
+#   exit:  rax and xmm0 = the mailbox's input, so that a result of any scalar type is where it belongs
+#   The bits of an argument beyond its type are whatever C left there; who reads it knows the type.
+fringe_thunk_common:
+        SAVE
+        mov     fringe_current@gottpoff(%rip), %r11
+        mov     %fs:(%r11), %r10
+        test    %r10, %r10
+        jz      fringe_thunk_stray
+        mov     MAILBOX(%r10), %r11
+        mov     %rdi, CALLBACK_ARGUMENTS+0(%r11)
+        mov     %rsi, CALLBACK_ARGUMENTS+8(%r11)
+        mov     %rdx, CALLBACK_ARGUMENTS+16(%r11)
+        mov     %rcx, CALLBACK_ARGUMENTS+24(%r11)
+        mov     %r8, CALLBACK_ARGUMENTS+32(%r11)
+        mov     %r9, CALLBACK_ARGUMENTS+40(%r11)
+        mov     %r10, %rdi
+        SWITCH
+        test    %rax, %rax
+        jnz     fringe_signalled
+        mov     MAILBOX(%rdi), %rcx
+        mov     INPUT(%rcx), %rax
+        movq    %rax, %xmm0
+        .cfi_remember_state
+        RESTORE
+        RETURN_BY_JUMP
+
+        .cfi_restore_state
+        # Weak, since only the shared library has it: a native program calls no thunks.
+        .weak   fringe_stray_callback
+        .hidden fringe_stray_callback
+fringe_thunk_stray:
+        call    fringe_stray_callback
+        ud2
+END fringe_thunks
+
+# uintptr_t fringe_thunk(uint32_t number)
+#   exit: rax = the address of thunk `number`, or 0 when there is none
+BEGIN fringe_thunk
+        xor     %eax, %eax
+        cmp     $THUNKS, %edi
+        jae     1f
+        mov     %edi, %edi
+        shl     $4, %rdi
+        lea     fringe_thunks(%rip), %rax
+        add     %rdi, %rax
+1:      ret
+END fringe_thunk
+        .if     THUNK_SIZE - 16
+        .error  "fringe_thunk multiplies by 16"
+        .endif
+
+# The body of a call: loads the integer registers from the mailbox and calls the function in it.
+#   entry: rdi = R
+#   eax = 0: no vector registers are used, as a variadic function must be told (psABI 3.2.3).
+BEGIN fringe_call_body
+        push    %rbp
+        .cfi_def_cfa_offset 16
+        .cfi_offset %rbp, -16
+        mov     %rsp, %rbp
+        .cfi_def_cfa_register %rbp
+        push    %rbx
+        .cfi_offset %rbx, -24
+        sub     $8, %rsp
+        mov     MAILBOX(%rdi), %rbx
+        mov     ARGUMENTS+0(%rbx), %rdi
+        mov     ARGUMENTS+8(%rbx), %rsi
+        mov     ARGUMENTS+16(%rbx), %rdx
+        mov     ARGUMENTS+24(%rbx), %rcx
+        mov     ARGUMENTS+32(%rbx), %r8
+        mov     ARGUMENTS+40(%rbx), %r9
+        xor     %eax, %eax
+        call    *FUNCTION(%rbx)
+        mov     %rax, OUTPUT(%rbx)
+        add     $8, %rsp
+        pop     %rbx
+        .cfi_same_value %rbx
+        pop     %rbp
+        .cfi_same_value %rbp
+        .cfi_def_cfa %rsp, 8
+        ret
+END fringe_call_body
+
+# The frame below every body. To an unwinder it is an ordinary frame with a frame pointer, rbp = R,
+# called from fringe_root: the caller's rbp is link, and its return address the word above it.
+# Its name and fringe_root's are exported for the eyes of debuggers and profilers only.
+#
+#   CFA = R + 16; caller's rbp at CFA - 16 = R + LINK; return address at CFA - 8 = R + RETURN
+BEGIN fringe_trampoline
+        .cfi_def_cfa %rbp, 16
+        .cfi_offset %rbp, -16
+        # Arrived from the first resume: rsp = rbp = R, rax = 0 or a signal. A body that has not begun has
+        # nothing to unwind.
+        test    %rax, %rax
+        jnz     .Lnever_begun
+        # The first input as the second argument, in the register of either class: the mailbox has it
+        # whatever its type (resumes after the first pass a word in rsi).
+        mov     MAILBOX(%rbp), %rax
+        mov     INPUT(%rax), %rsi
+        movsd   INPUT(%rax), %xmm0
+        call    *BODY(%rbp)
+        .globl  fringe_trampoline_return
+        .hidden fringe_trampoline_return
+fringe_trampoline_return:
+        mov     $RETURNED, %ecx
+        jmp     .Lfinished
+.Lnever_begun:
+        mov     $UNWOUND, %ecx
+.Lfinished:
+        mov     MAILBOX(%rbp), %rdx
+        mov     %ecx, STATUS(%rdx)
+        # Whoever resumes a finished body is sent straight back, for ever, with the status as it was.
+.Lparked:
+        mov     %rbp, %rdi
+        xor     %eax, %eax
+        SWITCH
+        jmp     .Lparked
+END fringe_trampoline
+
+# void fringe_finish(void *yielder, int32_t status), which does not return
+#   entry: on R's own stack, anywhere in it; rdi = R; esi = status
+#   Forgets the frames of the body and hands over as if it had returned.
+BEGIN fringe_finish
+        .cfi_undefined %rip
+        mov     %rdi, %rbp
+        mov     %rdi, %rsp
+        mov     %esi, %ecx
+        jmp     .Lfinished
+END fringe_finish
+
+# The frame between two stacks. In it rbp is a record, because the trampoline's saved rbp is link:
+#
+#   CFA = rbp + SUSPENDED, the resumer's rsp; its rbp at CFA - SUSPENDED, its address at CFA - SUSPENDED + 8
+#
+#  - It is a signal frame: the resumer was left by a `jmp`, its address is where it goes on and not behind a
+#    `call`. gdb also refuses a caller whose frame lies below its callee's ("previous frame inner to
+#    this frame"), as it may with two stacks, except across a signal frame.
+#  - Unwinders look a return address up one byte below it, hence the `nop`.
+BEGIN fringe_root
+        .cfi_signal_frame
+        .cfi_def_cfa %rbp, SUSPENDED
+        .cfi_offset %rbp, -SUSPENDED
+        .cfi_offset %rip, -SUSPENDED + 8
+        nop
+fringe_root_return:
+        ud2
+END fringe_root
+
+        .section .rodata.fringe, "a", @progbits
+        .balign 16
+.Lones:                                         # 1, 1
+        .quad   0x3ff0000000000000, 0x3ff0000000000000
+.Lquarters:                                     # u/4 = 2^-54, 3u/4 = 1.5 * 2^-53
+        .quad   0x3c90000000000000, 0x3ca8000000000000
+.Lnearest:                                      # 1, 1 + u
+        .quad   0x3ff0000000000000, 0x3ff0000000000001
+
+# The context that a thunk suspends: the one whose call this thread is in, or 0.
+        .section .tbss.fringe, "awT", @nobits
+        .balign 8
+        .globl  fringe_current
+        .hidden fringe_current
+        .type   fringe_current, @object
+fringe_current:
+        .zero   8
+        .size   fringe_current, 8
+
+        .section .note.GNU-stack, "", @progbits

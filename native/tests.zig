@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// Credit: after libfringe, by edef and the libfringe contributors
+
+//! The root of the tests: every file that has some. A tidy test finds what is missing here.
+
+test {
+    _ = @import("fringe.zig");
+    _ = @import("generator.zig");
+    _ = @import("mailbox.zig");
+    _ = @import("memory.zig");
+    _ = @import("os_stack.zig");
+    _ = @import("owned_stack.zig");
+    _ = @import("slice_stack.zig");
+    _ = @import("stack.zig");
+}

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// Credit: after libfringe, by edef and the libfringe contributors
+
+//! Ends a suspended body early, by forced unwinding: the unwinder of the process walks the frames of the
+//! body and runs their cleanups (C++ destructors, `__attribute__((cleanup))`), up to the trampoline.
+//! Itanium C++ ABI: Exception Handling, section 1.3.1, `_Unwind_ForcedUnwind`.
+
+const std = @import("std");
+const context_module = @import("context.zig");
+const Context = context_module.Context;
+const Status = @import("status.zig").Status;
+const Mailbox = @import("mailbox.zig").Mailbox;
+
+/// `_Unwind_Exception`, with room for what either implementation appends to class and cleanup.
+const Exception = extern struct {
+    class: u64 align(16) = 0x66726e67_7a696700, // "frngzig\0": nobody's exception but ours
+    cleanup: ?*const anyopaque = null,
+    private: [6]usize = @splat(0),
+};
+
+const Stop = *const fn (
+    version: c_int,
+    actions: c_int,
+    class: u64,
+    exception: *Exception,
+    unwind_context: *anyopaque,
+    parameter: *anyopaque,
+) callconv(.c) c_int;
+
+/// Weak, since a program without an unwinder can still run and end generators that are written in Zig.
+/// A process such as Deno's has one: libgcc_s.
+const forcedUnwind = @extern(
+    ?*const fn (exception: *Exception, stop: Stop, parameter: *anyopaque) callconv(.c) c_int,
+    .{ .name = "_Unwind_ForcedUnwind", .linkage = .weak },
+);
+const getIP = @extern(
+    ?*const fn (unwind_context: *anyopaque) callconv(.c) usize,
+    .{ .name = "_Unwind_GetIP", .linkage = .weak },
+);
+
+/// _UA_END_OF_STACK
+const action_end_of_stack = 16;
+
+/// A body may catch the unwinding (`catch (...)` without `throw;`) and suspend once more. It is told
+/// again, so many times; then it is abandoned.
+const attempts_max = 1000;
+
+/// Ends the suspended body of `context`. The result is never `suspended`.
+pub fn cancel(context: *Context) Status {
+    const box: *Mailbox(u64, u64) = @ptrCast(@alignCast(context.mailbox));
+    // On the resumer's stack: the body's frames, with all that lies on them, are about to go.
+    var exception: Exception = .{};
+    for (0..attempts_max) |_| {
+        exception = .{};
+        _ = context_module.fringe_signal(context, &unwindBody, @intFromPtr(&exception));
+        if (box.status != .suspended) return box.status;
+    }
+    box.status = .abandoned;
+    return box.status;
+}
+
+/// Called by a suspended function, on its stack, in place of going on.
+fn unwindBody(context: *Context, word: usize) callconv(.c) noreturn {
+    const exception: *Exception = @ptrFromInt(word);
+    if (forcedUnwind != null and getIP != null) {
+        // Returns only when the frames cannot be walked, for want of tables.
+        _ = forcedUnwind.?(exception, &stop, context);
+    }
+    context_module.fringe_finish(context, .abandoned);
+}
+
+/// Asked before each frame is left.
+fn stop(
+    version: c_int,
+    actions: c_int,
+    class: u64,
+    exception: *Exception,
+    unwind_context: *anyopaque,
+    parameter: *anyopaque,
+) callconv(.c) c_int {
+    _ = .{ version, class, exception };
+    const context: *Context = @ptrCast(@alignCast(parameter));
+    if (getIP.?(unwind_context) == @intFromPtr(&context_module.fringe_trampoline_return)) {
+        context_module.fringe_finish(context, .unwound);
+    }
+    if (actions & action_end_of_stack != 0) context_module.fringe_finish(context, .abandoned);
+    return 0; // _URC_NO_REASON: on to the frame's cleanups and the next frame
+}
+
+// C ABI
+
+pub fn cancelContext(context: *Context) callconv(.c) Status {
+    return cancel(context);
+}
