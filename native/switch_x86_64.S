@@ -228,6 +228,7 @@
 .macro BEGIN name
         .balign 16
         .globl  \name
+        .protected \name               # nobody's definition but this one
         .type   \name, @function
 \name:
         .cfi_startproc
