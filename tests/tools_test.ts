@@ -1,8 +1,13 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // Credit: after libfringe, by edef and the libfringe contributors
 
-import { assertEquals, assertMatch, assertStringIncludes, assertThrows } from "@std/assert";
-import { zipSync } from "fflate";
+import {
+  assertEquals,
+  assertMatch,
+  assertRejects,
+  assertStringIncludes,
+  assertThrows,
+} from "@std/assert";
 import { join } from "node:path";
 import { generate } from "../tools/build.ts";
 import { denoCounts, one, total, zigCounts } from "../tools/counts.ts";
@@ -118,28 +123,62 @@ Deno.test("isFileOf() takes the wheel of this platform and version only", () => 
   assertEquals(isFileOf(wheel, file.replace("1.2.3", "1.2.3.post1")), false);
 });
 
+// Made by Python's zipfile: three files, a folder and a file outside of `ziglang/`.
+const archive = Uint8Array.fromBase64(`
+UEsDBBQAAAAIAAAAIQAvW6BrFQQAAGCuCgALAAAAemlnbGFuZy96aWftxSERAEAIADBPT/h7g6C/oAIBNrOa3y+jJEmSJEmS
+JEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmS
+JEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmS
+JEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmS
+JEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmS
+JEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmS
+JEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmS
+JEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmS
+JEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmS
+JEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmS
+JEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmS
+JEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmS
+JEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmS
+JEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmS
+JEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmS
+JEmSdGsBUEsDBBQAAAAAAAAAIQAL+UNWBgAAAAYAAAAbAAAAemlnbGFuZy9saWIvZGVlcC9zdG9yZWQudHh0c3RvcmVkUEsD
+BBQAAAAIAAAAIQAAAAAAAgAAAAAAAAANAAAAemlnbGFuZy9lbXB0eQMAUEsDBBQAAAAAAAAAIQAAAAAAAAAAAAAAAAAPAAAA
+emlnbGFuZy9mb2xkZXIvUEsDBBQAAAAIAAAAIQAfKKpnBAAAAAIAAAAaAAAAemlnbGFuZy0xLmRpc3QtaW5mby9SRUNPUkTL
+ywcAUEsBAhQDFAAAAAgAAAAhAC9boGsVBAAAYK4KAAsAAAAAAAAAAAAAAIABAAAAAHppZ2xhbmcvemlnUEsBAhQDFAAAAAAA
+AAAhAAv5Q1YGAAAABgAAABsAAAAAAAAAAAAAAIABPgQAAHppZ2xhbmcvbGliL2RlZXAvc3RvcmVkLnR4dFBLAQIUAxQAAAAI
+AAAAIQAAAAAAAgAAAAAAAAANAAAAAAAAAAAAAACAAX0EAAB6aWdsYW5nL2VtcHR5UEsBAhQDFAAAAAAAAAAhAAAAAAAAAAAA
+AAAAAA8AAAAAAAAAAAAAAIABqgQAAHppZ2xhbmcvZm9sZGVyL1BLAQIUAxQAAAAIAAAAIQAfKKpnBAAAAAIAAAAaAAAAAAAA
+AAAAAACAAdcEAAB6aWdsYW5nLTEuZGlzdC1pbmZvL1JFQ09SRFBLBQYAAAAABQAFAEIBAAATBQAAAAA=
+`);
+
 Deno.test("unpack() writes the files of one folder, stored or deflated", async () => {
   await withFolder(async (folder) => {
-    // Longer than a piece that is read at once.
-    const long = new Uint8Array(3 << 20).map((_, index) => index * index >> 7);
-    const zip = zipSync({
-      "ziglang/zig": long,
-      "ziglang/lib/deep/stored.txt": [new TextEncoder().encode("stored"), { level: 0 }],
-      "ziglang/empty": new Uint8Array(0),
-      "ziglang-1.dist-info/RECORD": new Uint8Array(9),
-    });
     const path = join(folder, "a.whl");
-    await Deno.writeFile(path, zip);
+    const out = join(folder, "out");
+    await Deno.writeFile(path, archive);
     let done = 0;
-    await unpack(path, "ziglang", join(folder, "out"), (bytes) => done = bytes);
-    assertEquals(done, zip.length);
-    assertEquals(await Deno.readFile(join(folder, "out", "zig")), long);
-    assertEquals(await Deno.readTextFile(join(folder, "out", "lib/deep/stored.txt")), "stored");
-    assertEquals([...Deno.readDirSync(join(folder, "out"))].map(({ name }) => name).sort(), [
-      "empty",
-      "lib",
-      "zig",
-    ]);
+    await unpack(path, "ziglang", out, (bytes) => done = bytes);
+    assertEquals(done > archive.length / 2 && done < archive.length, true);
+    assertEquals(await Deno.readTextFile(join(out, "zig")), "fringe\n".repeat(100_000));
+    assertEquals(await Deno.readTextFile(join(out, "lib", "deep", "stored.txt")), "stored");
+    assertEquals(await Deno.readTextFile(join(out, "empty")), "");
+    const names = [...Deno.readDirSync(out)].map(({ name }) => name).sort();
+    assertEquals(names, ["empty", "lib", "zig"]);
+  });
+});
+
+Deno.test("unpack() refuses what is no archive, and one that is damaged", async () => {
+  await withFolder(async (folder) => {
+    const path = join(folder, "a.whl");
+    const refused = async (bytes: Uint8Array, message: string): Promise<void> => {
+      await Deno.writeFile(path, bytes);
+      const out = await Deno.makeTempDir({ dir: folder });
+      await assertRejects(() => unpack(path, "ziglang", out, () => {}), Error, message);
+    };
+    await refused(new Uint8Array(0), "no zip archive");
+    await refused(archive.subarray(0, -1), "no zip archive");
+    const damaged = archive.slice();
+    damaged[50] = damaged[50]! ^ 0xff;
+    await refused(damaged, "");
   });
 });
 
