@@ -54,7 +54,7 @@ async function find(): Promise<string> {
     const actual = await versionOf(chosen);
     if (actual === version) return chosen;
     throw new Error(
-      `Cannot use ZIG=${chosen}: it is ${actual ?? "no working Zig"}, and ${version} is needed`,
+      `Cannot use ZIG=${chosen}: it is ${actual || "no working Zig"}, and ${version} is needed`,
     );
   }
   if (await versionOf("zig") === version) return "zig";
@@ -139,13 +139,13 @@ function report(version: string, text: string): void {
   console.error(`zig ${version}: ${text}`);
 }
 
-/** Reports progress in megabytes, at most twice a second and when all is done. */
+/** Reports progress in megabytes, at most every two seconds and when all is done. */
 function meter(version: string, verb: string, size: number): (done: number) => void {
   const megabytes = (bytes: number): string => (bytes / 1e6).toFixed(0);
   let last = 0;
   return (done) => {
     const now = performance.now();
-    if (now - last < 500 && done < size) return;
+    if (now - last < 2000 && done < size) return;
     last = now;
     // pip's temporary folder holds a second copy for a moment.
     report(version, `${verb}… ${megabytes(Math.min(done, size))} of ${megabytes(size)} MB`);
