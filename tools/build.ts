@@ -11,7 +11,7 @@
  */
 
 import { createHash } from "node:crypto";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { root, zig, zigEnvironment } from "./zig.ts";
 
 const prebuilt = join(root, "native", "prebuilt");
@@ -20,6 +20,7 @@ const generated = join(root, "ffi", "prebuilt.ts");
 /** Builds everything anew and puts it in its place. */
 export async function build(): Promise<void> {
   await withFreshPrebuilt(async (fresh) => {
+    await Deno.mkdir(dirname(generated), { recursive: true });
     await Deno.writeTextFile(generated, generate(fresh));
     await Deno.remove(prebuilt, { recursive: true }).catch((error) => {
       if (!(error instanceof Deno.errors.NotFound)) throw error;

@@ -37,7 +37,11 @@ const stages: Stage[] = [
   { name: "lint", about: "lint", run: check("lint") },
   { name: "check", about: "types of all modules", run: check("check") },
   { name: "doc", about: "documentation of public names", run: check("doc", "--lint", "mod.ts") },
-  { name: "zig-test-x86_64", about: "Zig tests, 64-bit", run: zigTest() },
+  {
+    name: "zig-test-x86_64",
+    about: "Zig tests, 64-bit (a first build takes minutes)",
+    run: zigTest(),
+  },
   {
     name: "zig-test-x86",
     about: "Zig tests, 32-bit, run natively",
