@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// Credit: after libfringe, by edef and the libfringe contributors
+
+/** Native bodies, as `dlopen` gives them. */
+
+import type { Lifetime } from "./context.ts";
+import { describe } from "./stack.ts";
+
+/** Only a type: says what a native body takes and gives. */
+declare const types: unique symbol;
+
+/**
+ * A native generator body: what `dlopen` gives for `{ input, output }`. Pass it to `new Generator()`.
+ * It belongs to the Worker that opened the library.
+ *
+ * @typeParam Input What `resume` passes to it.
+ * @typeParam Output What it suspends with.
+ */
+export interface NativeBody<in Input, out Output> {
+  /** The name of the type that it is resumed with. */
+  readonly input: string;
+  /** The name of the type that it suspends with. */
+  readonly output: string;
+  /** Exists for type inference only. */
+  readonly [types]?: (input: Input) => Output;
+}
+
+/** What is behind a native body. */
+export interface BodySymbol {
+  readonly name: string;
+  readonly pointer: Deno.PointerObject;
+  readonly library: Library;
+}
+
+/** A user's library, as far as what it contains needs it. */
+export interface Library extends Lifetime {
+  readonly filename: string;
+  readonly closed: boolean;
+}
+
+const symbols = new WeakMap<object, BodySymbol>();
+
+/** Makes a native body of a symbol. */
+export function makeBody(
+  input: string,
+  output: string,
+  symbol: BodySymbol,
+): NativeBody<unknown, unknown> {
+  const body = Object.freeze({ input, output });
+  symbols.set(body, symbol);
+  return body;
+}
+
+/** The symbol behind a native body, or undefined when `body` is none of this Worker. */
+export function symbolOf(body: unknown): BodySymbol | undefined {
+  return typeof body === "object" && body !== null ? symbols.get(body) : undefined;
+}
+
+/** Throws if the library of a symbol has been closed. `what` begins with "Cannot". */
+export function checkOpen(library: Library, what: string): void {
+  if (!library.closed) return;
+  throw new Error(`${what}: ${describe(library.filename)} has been closed; open it again`);
+}

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// Credit: after libfringe, by edef and the libfringe contributors
+
+/**
+ * A native context on a stack: what a generator with a native body is, and what each call of a C function uses.
+ * It outlives the object that the user holds, so that the finalizer has something to end.
+ */
+
+import { native } from "./library.ts";
+import { Mailbox } from "./mailbox.ts";
+import type { StackMemory } from "./stack.ts";
+import { Status } from "./status.ts";
+
+/** How a context can be entered next. */
+export const Mode = {
+  /** Not at all: it has not begun, or it has finished. */
+  ended: 0,
+  /** It is running, or in a handler. */
+  running: 1,
+  /** By `resumeU32` or `resumeI32` at once: input and output are of that type, the memory cannot vanish. */
+  u32: 2,
+  i32: 3,
+  /** By way of the mailbox, and after a look at the memory. */
+  mailbox: 4,
+  /** It stands for a TypeScript body, which V8 resumes. */
+  script: 5,
+} as const;
+
+/** Something that has native frames in a user's library, and must be gone before that is closed. */
+export interface Lifetime {
+  readonly contexts: Set<Context>;
+}
+
+/** A native context. */
+export class Context {
+  mode: number = Mode.ended;
+  handle: Deno.PointerObject | null = null;
+  /** The mailbox's status, which native code sets when the body finishes. */
+  readonly status: Int32Array;
+  readonly view: DataView<ArrayBuffer>;
+  readonly memory: StackMemory;
+  /** Why it ended, if neither its body nor its user did it. */
+  reason: string | undefined;
+  #lifetime: Lifetime | undefined;
+
+  constructor(memory: StackMemory) {
+    // A buffer of its own, not a small typed array: those may lie in V8's heap, where they move.
+    const buffer = new ArrayBuffer(Mailbox.size);
+    this.status = new Int32Array(buffer, Mailbox.status, 1);
+    this.view = new DataView(buffer);
+    this.memory = memory;
+  }
+
+  /** Lays the first frame: `body` will begin at the first resume. */
+  begin(body: Deno.PointerObject, lifetime: Lifetime): void {
+    this.status[0] = Status.suspended;
+    this.handle = native().init(this.memory.base, body, this.view);
+    this.mode = Mode.mailbox;
+    this.#lifetime = lifetime;
+    lifetime.contexts.add(this);
+  }
+
+  /** Notes that no native frame is left. */
+  finish(): void {
+    this.mode = Mode.ended;
+    this.handle = null;
+    this.#lifetime?.contexts.delete(this);
+    this.#lifetime = undefined;
+  }
+
+  /**
+   * Ends it early, if it has begun and not finished: its frames are unwound, their cleanups run. Never
+   * called by the garbage collector itself, but from a task after it.
+   */
+  end(reason?: string): void {
+    const { handle } = this;
+    if (handle === null) return;
+    // First, so that a cleanup that gets back here finds it ended.
+    this.finish();
+    this.reason = reason;
+    // Frames whose memory is gone are gone too.
+    if (this.memory.fault() === undefined) native().cancel(handle);
+  }
+}

@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// Credit: after libfringe, by edef and the libfringe contributors
+
+/**
+ * Finds fringe's own native library, makes sure that it is the right one, and opens it at the first use.
+ * Nothing else here calls `Deno.dlopen` for it.
+ *
+ * - `FRINGE_LIBRARY` names a library to use instead, when the environment may be read.
+ * - Beside a checkout it is the file in `native/prebuilt/`, so that `--allow-ffi=<that file>` is enough.
+ * - Imported over HTTP it comes as text with the module graph (`prebuilt.ts`), which the lock file vouches for,
+ *   and is opened from memory: nothing is written to disk.
+ */
+
+import { prebuilt } from "./prebuilt.ts";
+import { FringeError } from "./status.ts";
+
+/** Every function that fringe's library exports and TypeScript calls, with its C parameters. */
+const SYMBOLS = {
+  init: {
+    name: "fringe_init",
+    parameters: ["usize", /* base */ "pointer", /* body */ "buffer" /* mailbox */],
+    result: "pointer",
+  },
+  // One function, under the types that V8 passes fastest.
+  resumeI32: {
+    name: "fringe_resume",
+    parameters: ["pointer", /* context */ "i32" /* word */],
+    result: "i32",
+  },
+  resumeU32: {
+    name: "fringe_resume",
+    parameters: ["pointer", /* context */ "u32" /* word */],
+    result: "u32",
+  },
+  resumeCall: { name: "fringe_resume_call", parameters: ["pointer" /* context */], result: "i32" },
+  cancel: { name: "fringe_cancel", parameters: ["pointer" /* context */], result: "i32" },
+  callBody: { name: "fringe_call_body", type: "pointer" },
+  thunk: { name: "fringe_thunk", parameters: ["u32" /* number */], result: "usize" },
+  mapStack: {
+    name: "fringe_os_stack_map",
+    parameters: ["usize", /* size */ "buffer" /* bounds */],
+    result: "i32",
+  },
+  unmapStack: {
+    name: "fringe_os_stack_unmap",
+    parameters: ["usize", /* base */ "usize" /* limit */],
+    result: "i32",
+  },
+  // One function too: the types convert between what JavaScript has and an address.
+  addressOfPointer: { name: "fringe_identity", parameters: ["pointer"], result: "usize" },
+  addressOfBuffer: { name: "fringe_identity", parameters: ["buffer"], result: "usize" },
+  pointerTo: { name: "fringe_identity", parameters: ["usize"], result: "pointer" },
+  copy: {
+    name: "fringe_copy",
+    parameters: ["buffer", /* destination */ "pointer", /* source */ "usize" /* length */],
+    result: "void",
+  },
+  stringLength: {
+    name: "fringe_string_length",
+    parameters: ["pointer" /* string */],
+    result: "usize",
+  },
+} as const satisfies Deno.ForeignLibraryInterface;
+
+/** The functions of the native library. */
+export type Native = Deno.DynamicLibrary<typeof SYMBOLS>["symbols"];
+
+let opened: Native | undefined;
+
+/** The native library, opened when this is first called and kept open from then on. */
+export function native(): Native {
+  return opened ??= open();
+}
+
+function open(): Native {
+  const chosen = override();
+  if (chosen !== undefined) return dlopen(chosen, `FRINGE_LIBRARY=${chosen}`);
+
+  const platform = `${Deno.build.arch}-${Deno.build.os}`;
+  const build = prebuilt[platform];
+  if (build === undefined) {
+    throw new FringeError(
+      "unavailable",
+      `Cannot open fringe's native library: none is prebuilt for ${platform}, only for ` +
+        `${Object.keys(prebuilt).join(", ")}. Set FRINGE_LIBRARY to one that you have built ` +
+        "(zig build library, in native/)",
+    );
+  }
+  const url = new URL(`../native/prebuilt/${platform}/libfringe.so`, import.meta.url);
+  if (url.protocol === "file:") {
+    const path = decodeURIComponent(url.pathname);
+    if (verify(path, build.digest) !== "missing") return dlopen(path, path);
+  }
+  return dlopen(inMemory(build), "the library that came with the module");
+}
+
+/** The value of FRINGE_LIBRARY. Not being allowed to read it is no error: then there is none. */
+function override(): string | undefined {
+  const query = { name: "env", variable: "FRINGE_LIBRARY" } as const;
+  if (Deno.permissions.querySync(query).state !== "granted") return undefined;
+  return Deno.env.get("FRINGE_LIBRARY") || undefined;
+}
+
+/**
+ * Compares a file with its digest, when it may be read: a truncated library would kill the process as it
+ * is opened, and one of another version would corrupt its memory.
+ */
+function verify(path: string, digest: string): "missing" | "present" {
+  if (Deno.permissions.querySync({ name: "read", path }).state !== "granted") return "present";
+  let bytes;
+  try {
+    bytes = Deno.readFileSync(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return "missing";
+    throw error;
+  }
+  checkDigest(bytes, digest, path);
+  return "present";
+}
+
+function checkDigest(bytes: Uint8Array, expected: string, what: string): void {
+  const actual = sha256(bytes);
+  if (actual === expected) return;
+  throw new FringeError(
+    "unavailable",
+    `Cannot open fringe's native library: ${what} has the digest ${actual}, but this version of ` +
+      `fringe goes with ${expected}. Restore the file, or rebuild it with \`deno task build\``,
+  );
+}
+
+/** Fetched when it is needed, so that importing fringe does not load Node's cryptography. */
+function sha256(bytes: Uint8Array): string {
+  const { createHash } = process.getBuiltinModule("node:crypto");
+  return createHash("sha256").update(bytes).digest("hex");
+}
+
+/** Puts a library into a file that exists in memory only, and returns its path. */
+function inMemory(build: { readonly digest: string; readonly base64: string }): string {
+  const bytes = Uint8Array.fromBase64(build.base64);
+  checkDigest(bytes, build.digest, "the library that came with the module");
+  const libc = Deno.dlopen("libc.so.6", {
+    memfd_create: { parameters: ["buffer", /* name */ "u32" /* flags */], result: "i32" },
+    write: { parameters: ["i32", /* fd */ "buffer", "usize" /* count */], result: "isize" },
+  });
+  const MFD_CLOEXEC = 1;
+  const fd = libc.symbols.memfd_create(new TextEncoder().encode("fringe\0"), MFD_CLOEXEC);
+  if (fd < 0 || libc.symbols.write(fd, bytes, BigInt(bytes.length)) !== BigInt(bytes.length)) {
+    throw new FringeError(
+      "refused",
+      "Cannot open fringe's native library: the system gives no file in memory (memfd_create). " +
+        "Download the file and set FRINGE_LIBRARY to its path",
+    );
+  }
+  // Never closed: glibc knows a library by its name, and a second file under the same number would give
+  // the first library back.
+  return `/proc/self/fd/${fd}`;
+}
+
+function dlopen(path: string, what: string): Native {
+  try {
+    return Deno.dlopen(path, SYMBOLS).symbols;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotCapable) {
+      throw new Deno.errors.NotCapable(
+        `${error.message}. fringe needs --allow-ffi, or --allow-ffi=${path} for this library alone`,
+        { cause: error },
+      );
+    }
+    throw new FringeError(
+      "unavailable",
+      `Cannot open fringe's native library: ${what} does not load`,
+      {
+        cause: error,
+      },
+    );
+  }
+}

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// Credit: after libfringe, by edef and the libfringe contributors
+
+/** Stacks from the operating system. */
+
+import { native } from "./library.ts";
+import { checkSize, type GuardedStack, register, StackMemory } from "./stack.ts";
+import { check } from "./status.ts";
+
+/** The default size, in bytes; `size_default` in `native/os_stack.zig`. */
+const SIZE_DEFAULT = 1024 * 1024;
+
+const net = new FinalizationRegistry<StackMemory>((memory) => memory.reclaim());
+
+/**
+ * An anonymous memory mapping with a guard page below it.
+ *
+ * Pages are committed when they are first touched, so a generous size costs address space only; the
+ * default is 1 MiB. The memory goes back with `using` or `[Symbol.dispose]()`, else when the
+ * object is garbage.
+ *
+ * @example
+ * ```ts
+ * import { OsStack } from "./mod.ts";
+ *
+ * using stack = new OsStack(64 * 1024);
+ * console.log(stack.size, stack.guarded); // 65536 true
+ * ```
+ */
+export class OsStack implements GuardedStack {
+  readonly #memory: StackMemory;
+
+  /**
+   * Maps a stack.
+   *
+   * @param size In bytes, 0 to 2^47, rounded up to whole pages of 4,096; 0 gives one page.
+   * @throws {RangeError} If the size is negative, not whole, or too large.
+   * @throws {FringeError} If the system has no memory, or no mapping, left.
+   */
+  constructor(size: number = SIZE_DEFAULT) {
+    checkSize(size, 0, "Cannot map stack");
+    const bounds = new BigUint64Array(new ArrayBuffer(16));
+    check(native().mapStack(BigInt(size), bounds), `Cannot map stack of ${size} bytes`);
+    const [base, limit] = [bounds[0]!, bounds[1]!];
+    this.#memory = new StackMemory(base, limit, {
+      guarded: true,
+      release: () => check(native().unmapStack(base, limit), "Cannot unmap stack"),
+    });
+    register(this, this.#memory);
+    net.register(this, this.#memory);
+  }
+
+  /** One past the highest usable byte. */
+  get base(): bigint {
+    return this.#memory.base;
+  }
+
+  /** The lowest usable byte; the guard page lies below it. */
+  get limit(): bigint {
+    return this.#memory.limit;
+  }
+
+  /** How many bytes can be used. */
+  get size(): number {
+    return this.#memory.size;
+  }
+
+  /** Always true: the page below `limit` can be neither read nor written. */
+  get guarded(): true {
+    return true;
+  }
+
+  /**
+   * Unmaps the stack; once is enough, more does nothing.
+   *
+   * @throws {Error} If a generator on it has not finished.
+   */
+  [Symbol.dispose](): void {
+    this.#memory.dispose();
+  }
+}

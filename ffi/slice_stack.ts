@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// Credit: after libfringe, by edef and the libfringe contributors
+
+/** Stacks in memory of the caller. */
+
+import { native } from "./library.ts";
+import {
+  describe,
+  register,
+  type Stack,
+  STACK_ALIGNMENT,
+  STACK_SIZE_MIN,
+  StackMemory,
+} from "./stack.ts";
+
+/**
+ * A stack in memory that the caller owns, without a guard. Both ends are aligned inward to multiples
+ * of 16. While a generator is on it nothing else may write there; pass it to `Generator.unguarded`.
+ *
+ * @example
+ * ```ts
+ * import { SliceStack } from "./mod.ts";
+ *
+ * const memory = new Uint8Array(32 * 1024);
+ * using first = new SliceStack(memory.subarray(0, 16 * 1024));
+ * using second = new SliceStack(memory.subarray(16 * 1024));
+ * console.log(first.size, second.size); // 16384 16384
+ * ```
+ */
+export class SliceStack implements Stack {
+  readonly #memory: StackMemory;
+
+  /**
+   * Makes a stack of `memory`, which must stay attached and of the same size while it is used.
+   *
+   * @throws {TypeError} If it is not a Uint8Array, is shared with other threads, or can be resized.
+   * @throws {RangeError} If fewer than 512 bytes are left once both ends are aligned.
+   */
+  constructor(memory: Uint8Array) {
+    if (!(memory instanceof Uint8Array)) {
+      throw new TypeError(
+        `Cannot make stack: memory must be a Uint8Array: got ${describe(memory)}`,
+      );
+    }
+    const { buffer } = memory;
+    if (!(buffer instanceof ArrayBuffer)) {
+      throw new TypeError(
+        "Cannot make stack: memory is shared, so another thread could write over its frames; use " +
+          "a Uint8Array over an ArrayBuffer",
+      );
+    }
+    if (buffer.resizable) {
+      throw new TypeError(
+        "Cannot make stack: memory is resizable, so it could vanish under its frames; use a " +
+          "Uint8Array over a buffer of fixed length",
+      );
+    }
+    const alignment = BigInt(STACK_ALIGNMENT);
+    const start = memory.length === 0 ? 0n : native().addressOfBuffer(memory);
+    const limit = (start + alignment - 1n) / alignment * alignment;
+    const base = (start + BigInt(memory.length)) / alignment * alignment;
+    if (base - limit < STACK_SIZE_MIN) {
+      throw new RangeError(
+        `Cannot make stack: memory of ${memory.length} bytes is too small; at least ` +
+          `${STACK_SIZE_MIN} must be left once both ends are aligned to ${STACK_ALIGNMENT}`,
+      );
+    }
+    this.#memory = new StackMemory(base, limit, {
+      guarded: false,
+      // Keeps `memory` alive, too, as long as anything runs on it.
+      fault: () =>
+        memory.length === 0
+          ? "the memory of its SliceStack has been detached (transferred, or grown away), and its " +
+            "frames with it; keep the buffer in place while a generator is on it"
+          : undefined,
+      release() {},
+    });
+    register(this, this.#memory);
+  }
+
+  /** One past the highest usable byte. */
+  get base(): bigint {
+    return this.#memory.base;
+  }
+
+  /** The lowest usable byte. */
+  get limit(): bigint {
+    return this.#memory.limit;
+  }
+
+  /** How many bytes can be used. */
+  get size(): number {
+    return this.#memory.size;
+  }
+
+  /** Always false. */
+  get guarded(): false {
+    return false;
+  }
+
+  /**
+   * Forgets the memory, which stays the caller's; once is enough, more does nothing.
+   *
+   * @throws {Error} If a generator on it has not finished.
+   */
+  [Symbol.dispose](): void {
+    this.#memory.dispose();
+  }
+}

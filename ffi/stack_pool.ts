@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// Credit: after libfringe, by edef and the libfringe contributors
+
+/** Stacks for calls of C functions, kept for the next call. */
+
+import { Context } from "./context.ts";
+import { OsStack } from "./os_stack.ts";
+import { memoryOf } from "./stack.ts";
+
+/** How many stacks are kept: more than are in use at once by anything but a storm of calls. */
+const KEPT_MAX = 64;
+
+/** A stack with the context that runs on it. The stack object is held so that it is not collected. */
+export interface Fiber {
+  readonly stack: OsStack;
+  readonly context: Context;
+}
+
+const kept: Fiber[] = [];
+
+/** A stack that nobody is on; give it back with `putFiber`. */
+export function takeFiber(): Fiber {
+  const fiber = kept.pop();
+  if (fiber !== undefined) return fiber;
+  const stack = new OsStack();
+  return { stack, context: new Context(memoryOf(stack)) };
+}
+
+/** Takes a stack back whose context has ended. */
+export function putFiber(fiber: Fiber): void {
+  if (kept.length < KEPT_MAX) kept.push(fiber);
+  else fiber.stack[Symbol.dispose]();
+}

@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// Credit: after libfringe, by edef and the libfringe contributors
+
+/** The tables that `dlopen` takes, and what TypeScript infers from them. */
+
+import type { NativeBody } from "./body.ts";
+import type { Generator } from "./generator.ts";
+import type { ScriptGenerator } from "./script.ts";
+import type { FromNative, ScalarType, ToNative, ValueType } from "./values.ts";
+
+/** A generator body: a native function that suspends. */
+export interface BodyDefinition {
+  /** The type that it is resumed with; "void": nothing. */
+  readonly input: ScalarType | "void";
+  /** The type that it suspends with; "void": nothing. */
+  readonly output: ScalarType | "void";
+  /** The name of the symbol, if it is not the key in the table. */
+  readonly name?: string;
+}
+
+/** A callback parameter. */
+export interface CallbackDefinition {
+  /** What C passes, at most six integers or pointers. */
+  readonly parameters: readonly ValueType[];
+  /** What C is answered. */
+  readonly result: ValueType | "void";
+  /**
+   * What C is answered from the moment on that nobody listens any more (`break`, `return()`, an error), to this and to every
+   * further call, until the function returns. Without it the frames of C are unwound.
+   */
+  readonly stop?: boolean | number | bigint | null;
+}
+
+/** A parameter of a C function. */
+export type ParameterDefinition = ValueType | { readonly callback: CallbackDefinition };
+
+/** Any C function. */
+export interface FunctionDefinition {
+  /** Its parameters, at most six. */
+  readonly parameters: readonly ParameterDefinition[];
+  /** What it returns. */
+  readonly result: ValueType | "void";
+  /** The name of the symbol, if it is not the key in the table. */
+  readonly name?: string;
+}
+
+/** The table that `dlopen` takes: a definition for each symbol. */
+export interface SymbolDefinitions {
+  readonly [name: string]: BodyDefinition | FunctionDefinition;
+}
+
+/** What a handler is passed. */
+export type HandlerParameters<Definition extends CallbackDefinition> = FromNatives<
+  Definition["parameters"]
+>;
+
+/** What TypeScript receives for each type of a list. */
+export type FromNatives<Types extends readonly ValueType[]> = {
+  -readonly [K in keyof Types]: FromNative<Types[K]>;
+};
+
+/** A handler that answers a callback at once. */
+export type SyncHandler<Definition extends CallbackDefinition> = (
+  ...args: HandlerParameters<Definition>
+) => ToNative<Definition["result"]>;
+
+/** A handler that may be awaited. */
+export type AsyncHandler<Definition extends CallbackDefinition> = (
+  ...args: HandlerParameters<Definition>
+) => ToNative<Definition["result"]> | PromiseLike<ToNative<Definition["result"]>>;
+
+/** A handler that may yield. */
+export type ScriptHandler<Definition extends CallbackDefinition> = (
+  ...args: HandlerParameters<Definition>
+) =>
+  | ToNative<Definition["result"]>
+  // deno-lint-ignore no-explicit-any -- what it yields and is resumed with is the body's affair
+  | ScriptGenerator<any, ToNative<Definition["result"]>, any>;
+
+/** The arguments of `f(...args)`. */
+export type SyncArguments<Definition extends FunctionDefinition> = SyncArgumentList<
+  Definition["parameters"]
+>;
+
+/** An argument for each parameter of a list. */
+export type SyncArgumentList<Parameters extends readonly ParameterDefinition[]> = {
+  -readonly [K in keyof Parameters]: Parameters[K] extends
+    { readonly callback: infer Callback extends CallbackDefinition } ? SyncHandler<Callback>
+    : ToNative<Parameters[K]>;
+};
+
+/** The arguments of `f.async(...args)`. */
+export type AsyncArguments<Definition extends FunctionDefinition> = AsyncArgumentList<
+  Definition["parameters"]
+>;
+
+/** An argument for each parameter of a list. */
+export type AsyncArgumentList<Parameters extends readonly ParameterDefinition[]> = {
+  -readonly [K in keyof Parameters]: Parameters[K] extends
+    { readonly callback: infer Callback extends CallbackDefinition } ? AsyncHandler<Callback>
+    : ToNative<Parameters[K]>;
+};
+
+/** The arguments of `yielder.call(f, ...args)`. */
+export type ScriptArguments<Definition extends FunctionDefinition> = ScriptArgumentList<
+  Definition["parameters"]
+>;
+
+/** An argument for each parameter of a list. */
+export type ScriptArgumentList<Parameters extends readonly ParameterDefinition[]> = {
+  -readonly [K in keyof Parameters]: Parameters[K] extends
+    { readonly callback: infer Callback extends CallbackDefinition } ? ScriptHandler<Callback>
+    : ToNative<Parameters[K]>;
+};
+
+/** The arguments of `f.calls(...args)`: those of the parameters that are no callbacks. */
+export type PulledArguments<Definition extends FunctionDefinition> = WithoutCallbacks<
+  Definition["parameters"]
+>;
+
+/** The parameters that are no callbacks, as arguments. */
+export type WithoutCallbacks<Parameters extends readonly unknown[]> = Parameters extends
+  readonly [infer First, ...infer Rest]
+  ? First extends { readonly callback: unknown } ? WithoutCallbacks<Rest>
+  : [ToNative<First>, ...WithoutCallbacks<Rest>]
+  : [];
+
+/** A call of a callback, as `f.calls()` yields it. */
+export interface CallbackCall<Parameter extends number, Args extends readonly unknown[], Result> {
+  /** The place of the callback among the parameters of the function, from 0. */
+  readonly parameter: Parameter;
+  /** What C has passed to the callback. */
+  readonly args: Args;
+  /** Says what the callback returns to C, once the next call is pulled. */
+  reply(value: Result): void;
+}
+
+/** What `f.calls()` yields: a call of any of the callbacks. */
+export type PulledCall<Definition extends FunctionDefinition> = {
+  [K in keyof Definition["parameters"]]: Definition["parameters"][K] extends
+    { readonly callback: infer Callback extends CallbackDefinition }
+    ? K extends `${infer Parameter extends number}`
+      ? CallbackCall<Parameter, HandlerParameters<Callback>, ToNative<Callback["result"]>>
+    : never
+    : never;
+}[Extract<keyof Definition["parameters"], `${number}`>];
+
+/** What a C function returns. */
+export type ResultOf<Definition extends FunctionDefinition> = FromNative<Definition["result"]>;
+
+/** What the handlers among the arguments yield. */
+export type HandlerYield<Arguments> = Arguments extends readonly unknown[] ? {
+    [K in keyof Arguments]: Arguments[K] extends // deno-lint-ignore no-explicit-any -- matches every generator function
+    (...args: any[]) => ScriptGenerator<infer Yield, any, any> ? Yield
+      : never;
+  }[number]
+  : never;
+
+/**
+ * A C function. Its callbacks suspend it, so that JavaScript runs on its own stack while C waits on
+ * another.
+ */
+export interface NativeFunction<Definition extends FunctionDefinition> {
+  /** Calls the function; handlers are plain functions. */
+  (...args: SyncArguments<Definition>): ResultOf<Definition>;
+  /** Calls the function; handlers may be async, and the event loop runs while one is pending. */
+  async(...args: AsyncArguments<Definition>): Promise<ResultOf<Definition>>;
+  /** Calls the function lazily: yields each call of a callback, returns the result. */
+  calls(
+    ...args: PulledArguments<Definition>
+  ): Generator<void, PulledCall<Definition>, ResultOf<Definition>>;
+}
+
+/** What `dlopen` gives for a definition. */
+export type SymbolOf<Definition> = Definition extends BodyDefinition
+  ? NativeBody<BodyInput<Definition["input"]>, FromNative<Definition["output"]>>
+  : Definition extends FunctionDefinition ? NativeFunction<Definition>
+  : never;
+
+/** What a body of this input type is resumed with. */
+export type BodyInput<T> = ToNative<T>;

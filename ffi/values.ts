@@ -1,0 +1,266 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// Credit: after libfringe, by edef and the libfringe contributors
+
+/**
+ * Values as they cross into native memory: each type's check, its way into a slot, its way out of one.
+ */
+
+import { native } from "./library.ts";
+import { readCString } from "./pointer_view.ts";
+import { describe } from "./stack.ts";
+
+/** The names of the types that a native body takes and gives. */
+export type ScalarType =
+  | "bool"
+  | "i8"
+  | "u8"
+  | "i16"
+  | "u16"
+  | "i32"
+  | "u32"
+  | "i64"
+  | "u64"
+  | "isize"
+  | "usize"
+  | "f32"
+  | "f64"
+  | "pointer";
+
+/** The names of the types that a function with callbacks takes, gives, and calls back with. */
+export type ValueType = Exclude<ScalarType, "f32" | "f64"> | "function" | "buffer" | "cstring";
+
+/** What TypeScript passes for a value that C receives. */
+export type ToNative<T> = T extends "void" ? void
+  : T extends "bool" ? boolean
+  : T extends "i64" | "u64" | "isize" | "usize" ? number | bigint
+  : T extends "pointer" | "function" ? Deno.PointerValue
+  : T extends "buffer" ? BufferSource | null
+  : T extends "cstring" ? string | null
+  : number;
+
+/** What TypeScript receives for a value that C passes. */
+export type FromNative<T> = T extends "void" ? undefined
+  : T extends "bool" ? boolean
+  : T extends "i64" | "u64" | "isize" | "usize" ? bigint
+  : T extends "pointer" | "function" | "buffer" ? Deno.PointerValue
+  : T extends "cstring" ? string | null
+  : number;
+
+/** The integers, with their bounds. Number-typed ones fit a double, the others are bigints. */
+const INTEGERS: Readonly<Record<string, readonly [minimum: bigint, maximum: bigint]>> = {
+  i8: [-(2n ** 7n), 2n ** 7n - 1n],
+  u8: [0n, 2n ** 8n - 1n],
+  i16: [-(2n ** 15n), 2n ** 15n - 1n],
+  u16: [0n, 2n ** 16n - 1n],
+  i32: [-(2n ** 31n), 2n ** 31n - 1n],
+  u32: [0n, 2n ** 32n - 1n],
+  i64: [-(2n ** 63n), 2n ** 63n - 1n],
+  u64: [0n, 2n ** 64n - 1n],
+  isize: [-(2n ** 63n), 2n ** 63n - 1n],
+  usize: [0n, 2n ** 64n - 1n],
+};
+
+/** The names of every `ScalarType`. */
+export const SCALAR_TYPES: ReadonlySet<string> = new Set<ScalarType>([
+  ...["bool", "i8", "u8", "i16", "u16", "i32", "u32"] as const,
+  ...["i64", "u64", "isize", "usize", "f32", "f64", "pointer"] as const,
+]);
+
+/** The names of every `ValueType`. */
+export const VALUE_TYPES: ReadonlySet<string> = new Set<ValueType>([
+  ...["bool", "i8", "u8", "i16", "u16", "i32", "u32", "i64", "u64", "isize", "usize"] as const,
+  ...["pointer", "function", "buffer", "cstring"] as const,
+]);
+
+/** Whether a type travels in a register: `isWord` in `native/mailbox.zig`. */
+export function isWord(type: string): boolean {
+  return type === "bool" || INTEGERS[type] !== undefined && INTEGERS[type][1] < 2n ** 32n;
+}
+
+/**
+ * Writes a value into the slot at `offset`. Returns what must stay alive for as long as C may use
+ * it. `what` begins a message: "Cannot resume generator: input".
+ */
+export function write(
+  view: DataView,
+  offset: number,
+  type: string,
+  value: unknown,
+  what: string,
+): unknown {
+  switch (type) {
+    case "void":
+      return undefined;
+    case "i32":
+      if ((value as number | 0) !== value) refuse(type, value, what);
+      view.setInt32(offset, value as number, true);
+      return undefined;
+    case "u32":
+      if ((value as number >>> 0) !== value) refuse(type, value, what);
+      view.setUint32(offset, value as number, true);
+      return undefined;
+    case "bool":
+      if (typeof value !== "boolean") refuse(type, value, what);
+      view.setUint32(offset, value ? 1 : 0, true);
+      return undefined;
+    case "i8":
+    case "u8":
+    case "i16":
+    case "u16": {
+      const [minimum, maximum] = INTEGERS[type]!;
+      if (!Number.isInteger(value) || value as number < minimum || value as number > maximum) {
+        refuse(type, value, what);
+      }
+      // Extended to 32 bits, as compilers expect it of whoever calls them.
+      view.setInt32(offset, value as number, true);
+      return undefined;
+    }
+    case "i64":
+    case "u64":
+    case "isize":
+    case "usize": {
+      const [minimum, maximum] = INTEGERS[type]!;
+      const integer = typeof value === "bigint"
+        ? value
+        : Number.isSafeInteger(value)
+        ? BigInt(value as number)
+        : refuse(type, value, what);
+      if (integer < minimum || integer > maximum) refuse(type, value, what);
+      view.setBigUint64(offset, BigInt.asUintN(64, integer), true);
+      return undefined;
+    }
+    case "f32":
+      if (typeof value !== "number") refuse(type, value, what);
+      view.setFloat32(offset, value as number, true);
+      return undefined;
+    case "f64":
+      if (typeof value !== "number") refuse(type, value, what);
+      view.setFloat64(offset, value as number, true);
+      return undefined;
+    case "pointer":
+    case "function":
+      view.setBigUint64(offset, addressOf(value, type, what), true);
+      return undefined;
+    case "buffer":
+      view.setBigUint64(offset, addressOfBuffer(value, what), true);
+      return value;
+    case "cstring": {
+      const bytes = encode(value, what);
+      view.setBigUint64(offset, bytes === null ? 0n : native().addressOfBuffer(bytes), true);
+      return bytes;
+    }
+    default:
+      throw new TypeError(`${what} has the unknown type ${describe(type)}`);
+  }
+}
+
+/** The value in the slot at `offset`. */
+export function read(view: DataView, offset: number, type: string): unknown {
+  switch (type) {
+    case "i32":
+      return view.getInt32(offset, true);
+    case "u32":
+      return view.getUint32(offset, true);
+    case "pointer":
+    case "function":
+    case "buffer":
+      return native().pointerTo(view.getBigUint64(offset, true));
+    case "i64":
+    case "isize":
+      return view.getBigInt64(offset, true);
+    case "u64":
+    case "usize":
+      return view.getBigUint64(offset, true);
+    case "f64":
+      return view.getFloat64(offset, true);
+    case "f32":
+      return view.getFloat32(offset, true);
+    case "cstring":
+      return readCString(native().pointerTo(view.getBigUint64(offset, true)));
+    case "bool":
+      // psABI for AMD64, 3.2.3: of a bool only the lowest eight bits are defined.
+      return view.getUint8(offset) !== 0;
+    case "i8":
+      return view.getInt8(offset);
+    case "u8":
+      return view.getUint8(offset);
+    case "i16":
+      return view.getInt16(offset, true);
+    case "u16":
+      return view.getUint16(offset, true);
+    default:
+      return undefined;
+  }
+}
+
+function refuse(type: string, value: unknown, what: string): never {
+  if (type === "bool") {
+    throw new TypeError(`${what} must be a boolean: got ${describe(value)}`);
+  }
+  if (type === "f32" || type === "f64") {
+    throw new TypeError(`${what} must be a number (${type}): got ${describe(value)}`);
+  }
+  const [minimum, maximum] = INTEGERS[type]!;
+  const range = `an integer from ${minimum} to ${maximum} (${type})`;
+  if (typeof value !== "number" && typeof value !== "bigint") {
+    throw new TypeError(`${what} must be ${range}: got ${describe(value)}`);
+  }
+  if (typeof value === "bigint" && isWord(type)) {
+    throw new TypeError(`${what} must be ${range}, as a number: got ${describe(value)}`);
+  }
+  throw new RangeError(`${what} must be ${range}: got ${describe(value)}`);
+}
+
+function addressOf(value: unknown, type: string, what: string): bigint {
+  if (value === null) return 0n;
+  try {
+    return native().addressOfPointer(value as Deno.PointerObject);
+  } catch (error) {
+    throw new TypeError(
+      `${what} must be a Deno.PointerObject or null (${type}): got ${describe(value)}`,
+      { cause: error },
+    );
+  }
+}
+
+function addressOfBuffer(value: unknown, what: string): bigint {
+  if (value === null) return 0n;
+  const isView = ArrayBuffer.isView(value);
+  const buffer = isView ? value.buffer : value;
+  if (!(buffer instanceof ArrayBuffer)) {
+    throw new TypeError(
+      `${what} must be an ArrayBuffer, a view over one, or null (buffer): got ${describe(value)}`,
+    );
+  }
+  if (buffer.detached) {
+    throw new TypeError(`${what} must be attached: its buffer has been transferred elsewhere`);
+  }
+  if (buffer.resizable) {
+    throw new TypeError(
+      `${what} must have a fixed length: C keeps its address while handlers run, and they could ` +
+        "resize it; copy it with slice()",
+    );
+  }
+  const view = value as ArrayBufferView;
+  const bytes = isView
+    ? new Uint8Array(buffer, view.byteOffset, view.byteLength)
+    : new Uint8Array(buffer);
+  return native().addressOfBuffer(bytes);
+}
+
+const encoder = new TextEncoder();
+
+function encode(value: unknown, what: string): Uint8Array<ArrayBuffer> | null {
+  if (value === null) return null;
+  if (typeof value !== "string") {
+    throw new TypeError(`${what} must be a string or null (cstring): got ${describe(value)}`);
+  }
+  if (value.includes("\0")) {
+    throw new TypeError(
+      `${what} must not contain the character U+0000, which ends a C string: got ${
+        describe(value)
+      }`,
+    );
+  }
+  return encoder.encode(value + "\0");
+}

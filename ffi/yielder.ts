@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// Credit: after libfringe, by edef and the libfringe contributors
+
+/** What a TypeScript body calls C functions with. */
+
+import { calleeOf } from "./call.ts";
+import { callScript, type Scope } from "./drive.ts";
+import type { ScriptGenerator } from "./script.ts";
+import type {
+  FunctionDefinition,
+  HandlerYield,
+  NativeFunction,
+  ResultOf,
+  ScriptArguments,
+} from "./types.ts";
+
+/**
+ * Lets a TypeScript body call C functions whose callbacks suspend the whole generator. A body gets it as
+ * its first argument.
+ *
+ * @example
+ * ```ts
+ * import { dlopen, Generator, OsStack } from "./mod.ts";
+ *
+ * using libc = dlopen("libc.so.6", {
+ *   qsort: {
+ *     parameters: [
+ *       "buffer",
+ *       "usize",
+ *       "usize",
+ *       { callback: { parameters: ["pointer", "pointer"], result: "i32" } },
+ *     ],
+ *     result: "void",
+ *   },
+ * });
+ * const bytes = Uint8Array.of(3, 1, 2);
+ * using generator = new Generator(new OsStack(), function* (yielder) {
+ *   yield* yielder.call(libc.symbols.qsort, bytes, 3, 1, function* () {
+ *     yield "compared"; // leaves qsort as well
+ *     return 0;
+ *   });
+ * });
+ * console.log(generator.resume()); // "compared"
+ * ```
+ */
+export interface Yielder {
+  /**
+   * Calls a C function on the generator's stack. Handlers are plain functions or generator functions; what these
+   * `yield` leaves the whole generator, and the next input comes back to them. Use it as `yield*`.
+   *
+   * @param f A function of `dlopen`.
+   * @param args Its arguments, a handler for each callback parameter.
+   * @returns A generator that returns what C returns.
+   * @throws {TypeError} If an argument, or an answer of a handler, has the wrong type.
+   * @throws {Error} If the body of this yielder is not running, or the library is closed.
+   */
+  call<
+    const Definition extends FunctionDefinition,
+    Arguments extends ScriptArguments<Definition>,
+  >(
+    f: NativeFunction<Definition>,
+    ...args: Arguments
+    // deno-lint-ignore no-explicit-any -- the next input goes to whichever handler has yielded
+  ): ScriptGenerator<HandlerYield<Arguments>, ResultOf<Definition>, any>;
+}
+
+/** Makes the yielder of a body. */
+export function makeYielder(scope: Scope): Yielder {
+  const call = (f: unknown, ...args: readonly unknown[]): unknown =>
+    callScript(scope, calleeOf(f), args);
+  return Object.freeze({ call }) as Yielder;
+}

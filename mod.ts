@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// Credit: after libfringe, by edef and the libfringe contributors
+
+/**
+ * Suspend native code like a JavaScript generator.
+ *
+ * A native function runs on a stack of its own, from any depth of which it suspends; a C API with callbacks
+ * suspends in each of them, so that the handler may `await`, may `yield`, may stop it half-way.
+ *
+ * @example
+ * ```ts
+ * import { dlopen } from "./mod.ts";
+ *
+ * using libc = dlopen("libc.so.6", {
+ *   scandir: {
+ *     parameters: [
+ *       "cstring",
+ *       "buffer",
+ *       { callback: { parameters: ["pointer"], result: "i32", stop: 0 } },
+ *       "pointer",
+ *     ],
+ *     result: "i32",
+ *   },
+ * });
+ * let entries = 0;
+ * for (const call of libc.symbols.scandir.calls("/", new BigUint64Array(1), null)) {
+ *   entries++;
+ *   call.reply(0);
+ * }
+ * console.log(entries > 0); // true
+ * ```
+ *
+ * @module
+ */
+
+export type { NativeBody } from "./ffi/body.ts";
+export { dlopen, type NativeLibrary } from "./ffi/dlopen.ts";
+export { Generator, type ScriptBody, type State } from "./ffi/generator.ts";
+export { OsStack } from "./ffi/os_stack.ts";
+export { OwnedStack } from "./ffi/owned_stack.ts";
+export { PointerView } from "./ffi/pointer_view.ts";
+export type { ScriptGenerator } from "./ffi/script.ts";
+export { SliceStack } from "./ffi/slice_stack.ts";
+export { type GuardedStack, type Stack, STACK_ALIGNMENT } from "./ffi/stack.ts";
+export { FringeError } from "./ffi/status.ts";
+export type {
+  AsyncArguments,
+  AsyncHandler,
+  BodyDefinition,
+  CallbackCall,
+  CallbackDefinition,
+  FunctionDefinition,
+  HandlerParameters,
+  HandlerYield,
+  NativeFunction,
+  ParameterDefinition,
+  PulledArguments,
+  PulledCall,
+  ResultOf,
+  ScriptArguments,
+  ScriptHandler,
+  SymbolDefinitions,
+  SymbolOf,
+  SyncArguments,
+  SyncHandler,
+  WithoutCallbacks,
+} from "./ffi/types.ts";
+export type { FromNative, ScalarType, ToNative, ValueType } from "./ffi/values.ts";
+export type { Yielder } from "./ffi/yielder.ts";
