@@ -1,0 +1,401 @@
+# SPDX-License-Identifier: MIT OR Apache-2.0
+# Credit: after libfringe, by edef and the libfringe contributors
+
+# Read switch_x86_64.S first; only differences are explained here.
+#
+# Facts of the ABI that this file relies on (System V psABI for the Intel386, version 1.1)
+# -----------------------------------------------------------------------------------------
+#  * Section 2.2.1: ebx, esi, edi, ebp and esp belong to the caller. That leaves three registers that
+#    a function may destroy: eax, ecx and edx.
+#  * Section 2.2.2: at the entry of a function esp + 4 is a multiple of 16, and the arguments lie from
+#    there on, each in whole words. There is no red zone: below esp everything is the signal handlers'.
+#  * Section 2.2.3: a result of 32 bits is in eax, one of 64 bits in eax and edx, a floating-point one
+#    in st(0), which is empty at every other call and return.
+#  * The control words of both floating-point units are the caller's. Nothing here mends what a body has
+#    done to them: GUARD_ROUNDING protects JavaScript, and there is no JavaScript on this architecture.
+#  * Nothing can be addressed relative to eip. It is read by a `call` to the next instruction, which
+#    processors keep out of their return prediction.
+#
+# Columns 4 and 5 are esp and ebp in .eh_frame, 8 is `eip`, the return address, at CFA - 4.
+#
+# A suspended side, and a context
+# -------------------------------
+#
+#      | resume address         |  record + 4            | mailbox                |  R + 12
+#      | frame pointer          |  record + 0   <- link  | body                   |  R + 8
+#                                                        | address in fringe_root |  R + 4
+#                                                        | link                   |  R + 0  <- R
+#                                                        | padding                |  R - 4
+#                                                        | first input, 8 bytes   |  R - 12
+#                                                        | R                      |  R - 16
+#                                                        | return address         |  R - 20
+#
+# Over a switch edi = R, a word for the body is in esi, a word for the resumer in eax, and so is the signal.
+
+#define LINK            0
+#define RETURN          4
+#define BODY            8
+#define MAILBOX         12
+#define CONTEXT_SIZE    16
+
+#define RECORD_SIZE     8
+#define SUSPENDED       RECORD_SIZE
+
+# The mailbox has the same layout on every architecture, with words of 64 bits.
+#define STATUS              0
+#define INPUT               8
+#define OUTPUT              16
+#define FUNCTION            24
+#define ARGUMENTS           32
+#define CALLBACK_ARGUMENTS  80
+
+#define RETURNED        1
+#define UNWOUND         2
+
+# The arguments of a function after SAVE.
+#define FIRST           8(%ebp)
+#define SECOND          12(%ebp)
+#define THIRD           16(%ebp)
+
+.macro SWITCH
+        lea     -SUSPENDED(%esp), %esp
+        call    2f
+2:      pop     %ecx
+        lea     1f-2b(%ecx), %ecx
+        mov     %ebp, (%esp)
+        mov     %ecx, 4(%esp)
+        mov     %esp, %ebx
+        mov     LINK(%edi), %edx
+        mov     4(%edx), %ecx
+        .cfi_remember_state
+        .cfi_def_cfa %edx, SUSPENDED
+        .cfi_same_value %ebx
+        .cfi_same_value %esi
+        .cfi_same_value %edi
+        .cfi_register %eip, %ecx
+        .cfi_offset %ebp, -SUSPENDED
+        mov     (%edx), %ebp
+        lea     SUSPENDED(%edx), %esp
+        mov     %ebx, LINK(%edi)
+        jmp     *%ecx
+        .cfi_restore_state
+1:
+.endm
+
+# SAVE and RESTORE:
+#
+#      | arguments              |  ebp + 8
+#      | return address         |  <- CFA - 4
+#      | caller's ebp           |  <- ebp = CFA - 8
+#      | ebx esi edi            |  <- esp = CFA - 20
+#
+.macro SAVE
+        push    %ebp
+        .cfi_def_cfa_offset 8
+        .cfi_offset %ebp, -8
+        mov     %esp, %ebp
+        .cfi_def_cfa_register %ebp
+        push    %ebx
+        .cfi_offset %ebx, -12
+        push    %esi
+        .cfi_offset %esi, -16
+        push    %edi
+        .cfi_offset %edi, -20
+.endm
+
+.macro RESTORE
+        pop     %edi
+        .cfi_same_value %edi
+        pop     %esi
+        .cfi_same_value %esi
+        pop     %ebx
+        .cfi_same_value %ebx
+        pop     %ebp
+        .cfi_same_value %ebp
+        .cfi_def_cfa %esp, 4
+.endm
+
+.macro RETURN_BY_JUMP
+        pop     %ecx
+        .cfi_def_cfa_offset 0
+        .cfi_register %eip, %ecx
+        jmp     *%ecx
+.endm
+
+# ADDRESS: of something in this file. It pushes a word for a moment, so where it stands the CFA must not
+# be relative to esp; hence every function that needs it has a frame.
+.macro ADDRESS symbol, register
+        call    .Lhere\@
+.Lhere\@:
+        pop     %\register
+        lea     \symbol - .Lhere\@(%\register), %\register
+.endm
+
+# CURRENT: the offset of fringe_current from gs. The register passes through the address of the global
+# offset table, which holds that offset ("initial exec": i386 psABI supplement for TLS, section 4.4.3).
+.macro CURRENT register
+        call    .Lhere\@
+.Lhere\@:
+        pop     %\register
+        add     $_GLOBAL_OFFSET_TABLE_ + (. - .Lhere\@), %\register
+        mov     fringe_current@gotntpoff(%\register), %\register
+.endm
+
+.macro BEGIN name
+        .balign 16
+        .globl  \name
+        .protected \name
+        .type   \name, @function
+\name:
+        .cfi_startproc
+.endm
+
+.macro END name
+        .cfi_endproc
+        .size   \name, . - \name
+.endm
+
+        .text
+
+# void *fringe_init(uintptr_t base, void (*body)(void *yielder, ...), void *mailbox)
+BEGIN fringe_init
+        SAVE
+        mov     FIRST, %eax
+        lea     -CONTEXT_SIZE(%eax), %eax
+        mov     SECOND, %ecx
+        mov     %ecx, BODY(%eax)
+        mov     THIRD, %ecx
+        mov     %ecx, MAILBOX(%eax)
+        ADDRESS fringe_root_return, ecx
+        mov     %ecx, RETURN(%eax)
+        lea     -SUSPENDED(%eax), %edx
+        mov     %edx, LINK(%eax)
+        mov     %eax, (%edx)
+        ADDRESS fringe_trampoline, ecx
+        mov     %ecx, 4(%edx)
+        RESTORE
+        ret
+END fringe_init
+
+# intptr_t fringe_resume(void *yielder, intptr_t word)
+BEGIN fringe_resume
+        SAVE
+        mov     FIRST, %edi
+        mov     SECOND, %esi
+        xor     %eax, %eax
+        SWITCH
+        RESTORE
+        ret
+END fringe_resume
+
+# intptr_t fringe_signal(void *yielder, void (*signal)(void *yielder, intptr_t word), intptr_t word)
+BEGIN fringe_signal
+        SAVE
+        mov     FIRST, %edi
+        mov     SECOND, %eax
+        mov     THIRD, %esi
+        SWITCH
+        RESTORE
+        ret
+END fringe_signal
+
+# int32_t fringe_resume_call(void *yielder)
+BEGIN fringe_resume_call
+        SAVE
+        mov     FIRST, %edi
+        CURRENT ecx
+        push    %gs:(%ecx)
+        mov     %edi, %gs:(%ecx)
+        xor     %eax, %eax
+        SWITCH
+        CURRENT ecx
+        pop     %gs:(%ecx)
+        RESTORE
+        RETURN_BY_JUMP
+END fringe_resume_call
+
+# uintptr_t fringe_suspend(void *yielder, uintptr_t word)
+BEGIN fringe_suspend
+        SAVE
+        mov     FIRST, %edi
+        mov     SECOND, %eax
+        SWITCH
+        test    %eax, %eax
+        jnz     fringe_signalled
+        mov     %esi, %eax
+        .cfi_remember_state
+        RESTORE
+        RETURN_BY_JUMP
+
+fringe_signalled:
+        .cfi_restore_state
+        and     $-16, %esp
+        sub     $8, %esp
+        push    %esi
+        push    %edi
+        call    *%eax
+        ud2
+END fringe_suspend
+
+        .set    THUNKS, 16
+        .set    THUNK_SIZE, 16
+        .balign THUNK_SIZE
+        .type   fringe_thunks, @function
+fringe_thunks:
+        .cfi_startproc
+        .set    number, 1
+        .rept   THUNKS
+        .balign THUNK_SIZE
+        mov     $number, %eax
+        jmp     fringe_thunk_common
+        .set    number, number + 1
+        .endr
+
+#   entry: eax = number + 1; the callback's arguments behind the return address
+#   exit:  eax and edx = the mailbox's input: a result of any type but a floating-point one, which would
+#          have to be in st(0), where nothing may be left for a caller that expects none
+#   How many arguments there are is not known here, so six words are copied. They can be read even where
+#   there are fewer: they are the caller's frame, and whatever called that, down to fringe_call_body,
+#   whose own arguments alone are six words.
+fringe_thunk_common:
+        SAVE
+        CURRENT ecx
+        mov     %gs:(%ecx), %edi
+        test    %edi, %edi
+        jz      fringe_thunk_stray
+        mov     MAILBOX(%edi), %edx
+        .set    offset, 0
+        .rept   6
+        mov     8 + offset(%ebp), %ecx
+        mov     %ecx, CALLBACK_ARGUMENTS + 2 * offset(%edx)
+        movl    $0, CALLBACK_ARGUMENTS + 2 * offset + 4(%edx)
+        .set    offset, offset + 4
+        .endr
+        SWITCH
+        test    %eax, %eax
+        jnz     fringe_signalled
+        mov     MAILBOX(%edi), %ecx
+        mov     INPUT(%ecx), %eax
+        mov     INPUT+4(%ecx), %edx
+        .cfi_remember_state
+        RESTORE
+        RETURN_BY_JUMP
+
+        .cfi_restore_state
+        .weak   fringe_stray_callback
+        .hidden fringe_stray_callback
+fringe_thunk_stray:
+        and     $-16, %esp
+        call    fringe_stray_callback
+        ud2
+END fringe_thunks
+
+# uintptr_t fringe_thunk(uint32_t number)
+BEGIN fringe_thunk
+        SAVE
+        xor     %eax, %eax
+        mov     FIRST, %ecx
+        cmp     $THUNKS, %ecx
+        jae     1f
+        shl     $4, %ecx
+        ADDRESS fringe_thunks, eax
+        add     %ecx, %eax
+1:      RESTORE
+        ret
+END fringe_thunk
+        .if     THUNK_SIZE - 16
+        .error  "fringe_thunk multiplies by 16"
+        .endif
+
+# The body of a call. Six words are pushed whatever the function takes: it looks at no more than it has
+# parameters, and the caller takes them off. Each is the lower half of its word in the mailbox, since
+# a parameter of 64 bits is two arguments here.
+BEGIN fringe_call_body
+        push    %ebp
+        .cfi_def_cfa_offset 8
+        .cfi_offset %ebp, -8
+        mov     %esp, %ebp
+        .cfi_def_cfa_register %ebp
+        push    %ebx
+        .cfi_offset %ebx, -12
+        sub     $12, %esp
+        mov     FIRST, %eax
+        mov     MAILBOX(%eax), %ebx
+        push    ARGUMENTS+40(%ebx)
+        push    ARGUMENTS+32(%ebx)
+        push    ARGUMENTS+24(%ebx)
+        push    ARGUMENTS+16(%ebx)
+        push    ARGUMENTS+8(%ebx)
+        push    ARGUMENTS+0(%ebx)
+        call    *FUNCTION(%ebx)
+        mov     %eax, OUTPUT(%ebx)
+        mov     %edx, OUTPUT+4(%ebx)
+        add     $36, %esp
+        pop     %ebx
+        .cfi_same_value %ebx
+        pop     %ebp
+        .cfi_same_value %ebp
+        .cfi_def_cfa %esp, 4
+        ret
+END fringe_call_body
+
+#   CFA = R + 8; caller's ebp at CFA - 8 = R + LINK; return address at CFA - 4 = R + RETURN
+BEGIN fringe_trampoline
+        .cfi_def_cfa %ebp, 8
+        .cfi_offset %ebp, -8
+        test    %eax, %eax
+        jnz     .Lnever_begun
+        # Both halves of the first input, so that it is whole whatever scalar type the body takes.
+        mov     MAILBOX(%ebp), %eax
+        sub     $4, %esp
+        push    INPUT+4(%eax)
+        push    INPUT(%eax)
+        push    %ebp
+        call    *BODY(%ebp)
+        .globl  fringe_trampoline_return
+        .hidden fringe_trampoline_return
+fringe_trampoline_return:
+        mov     $RETURNED, %ecx
+        jmp     .Lfinished
+.Lnever_begun:
+        mov     $UNWOUND, %ecx
+.Lfinished:
+        mov     MAILBOX(%ebp), %edx
+        mov     %ecx, STATUS(%edx)
+.Lparked:
+        mov     %ebp, %edi
+        xor     %eax, %eax
+        SWITCH
+        jmp     .Lparked
+END fringe_trampoline
+
+# void fringe_finish(void *yielder, int32_t status), which does not return
+BEGIN fringe_finish
+        .cfi_undefined %eip
+        mov     8(%esp), %ecx
+        mov     4(%esp), %ebp
+        mov     %ebp, %esp
+        jmp     .Lfinished
+END fringe_finish
+
+#   CFA = ebp + SUSPENDED, the resumer's esp; its ebp at CFA - SUSPENDED, its address at CFA - SUSPENDED + 4
+BEGIN fringe_root
+        .cfi_signal_frame
+        .cfi_def_cfa %ebp, SUSPENDED
+        .cfi_offset %ebp, -SUSPENDED
+        .cfi_offset %eip, -SUSPENDED + 4
+        nop
+fringe_root_return:
+        ud2
+END fringe_root
+
+        .section .tbss.fringe, "awT", @nobits
+        .balign 4
+        .globl  fringe_current
+        .hidden fringe_current
+        .type   fringe_current, @object
+fringe_current:
+        .zero   4
+        .size   fringe_current, 4
+
+        .section .note.GNU-stack, "", @progbits
