@@ -154,6 +154,7 @@ const registers: enum { x86, x86_64, x86_64_masks } = switch (arch) {
 };
 comptime {
     if (has(.egpr)) @compileError("fringe does not save the registers of Intel APX yet");
+    if (!has(.sse2)) @compileError("fringe needs SSE2: Zig cannot say that a switch destroys x87");
 }
 
 fn has(feature: std.Target.x86.Feature) bool {
@@ -161,7 +162,7 @@ fn has(feature: std.Target.x86.Feature) bool {
 }
 
 /// SWITCH of `switch_<arch>.S`, word for word; a tidy test compares them.
-const switch_text = switch (arch) {
+pub const switch_text = switch (arch) {
     .x86_64 =>
     \\lea     -144(%%rsp), %%rsp
     \\lea     1f(%%rip), %%rcx
@@ -196,13 +197,18 @@ const switch_text = switch (arch) {
 };
 
 /// Every register but those that make the frame, and those that carry something over.
+///  * xmm stands for the whole of ymm and zmm. The reverse does not hold: LLVM passes over names of
+///    registers that the target does not have, silently.
+///  * The x87 stack is missing, because Zig's "st0" is such a name (LLVM has "st" and "st(1)"). So a
+///    value of 80 bits (`f80`, `c_longdouble`) must not be kept over an inlined switch; a function
+///    that needs one calls `fringe_suspend`. Narrower types are never there, given SSE2.
 const clobbers: std.builtin.assembly.Clobbers = blk: {
     @setEvalBranchQuota(100_000);
     var all: std.builtin.assembly.Clobbers = .{ .memory = true, .cc = true };
     const names = switch (arch) {
         .x86_64 => .{ "rbx", "rcx", "rdx", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15" } ++
-            numbered("zmm", 32) ++ numbered("mm", 8),
-        .x86 => .{ "ebx", "ecx", "edx" } ++ numbered("zmm", 8) ++ numbered("mm", 8),
+            numbered("xmm", 32),
+        .x86 => .{ "ebx", "ecx", "edx" } ++ numbered("xmm", 8),
         else => .{},
     };
     for (names) |name| @field(all, name) = true;
