@@ -1,0 +1,323 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0
+ * Credit: after libfringe, by edef and the libfringe contributors
+ *
+ * fringe for C and C++: bodies of generators. A body runs on a stack of its own; it suspends, from
+ * any depth of its calls, to whoever resumes it, and goes on where it was when it is resumed again.
+ *
+ *     // add_one.c: cc -O2 -shared -fPIC -I native/include add_one.c -o libadd_one.so
+ *     #include "fringe.h"
+ *
+ *     FRINGE_GENERATOR(add_one, int32_t, int32_t);
+ *
+ *     void add_one(fringe_yielder *yielder, int32_t input)
+ *     {
+ *         while (input != 0) input = add_one_suspend(yielder, input + 1);
+ *     }
+ *
+ *     // add_one.ts
+ *     const library = dlopen("./libadd_one.so", { add_one: { input: "i32", output: "i32" } });
+ *     const generator = new Generator(new OsStack(), library.symbols.add_one);
+ *     generator.resume(1); // 2
+ *     generator.resume(7); // 8
+ *     generator.resume(0); // undefined: the body has returned
+ *
+ * In C++, the yielder may carry the types:
+ *
+ *     extern "C" void add_one(fringe::Yielder<int32_t, int32_t> *yielder, int32_t input)
+ *     {
+ *         while (input != 0) input = yielder->suspend(input + 1);
+ *     }
+ *
+ * There is nothing to link with: the suspension is inlined here. It tells the compiler that every
+ * register is lost, so just what is needed afterwards is kept on the stack, and a suspension costs
+ * less than a call.
+ *
+ * When a generator is ended early, its suspended function is left as by a C++ exception, and so are
+ * all that called it: destructors and `__attribute__((cleanup))` functions run (the latter need
+ * -fexceptions in C). A `catch (...)` on the way must rethrow. Nothing else notices.
+ *
+ * What a body must not do: use a yielder that is not its own, suspend in a destructor or cleanup
+ * function while it is being ended, suspend inside a `catch` block (C++ keeps the exceptions being
+ * handled per thread, and the resumer is on the same thread), leave another rounding mode behind, or
+ * keep pointers to thread-local variables across a suspension if it moves between threads.
+ *
+ * For gcc and clang, C99 or C++11 and later, x86_64 and i386.
+ */
+#ifndef FRINGE_H
+#define FRINGE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* What both sides share: a value each way. The layout is that of native/mailbox.zig. */
+typedef struct fringe_mailbox {
+    int32_t status; /* a FRINGE_... number, below */
+    uint64_t input __attribute__((aligned(8))); /* the first bytes of it, for a smaller type */
+    uint64_t output __attribute__((aligned(8)));
+} fringe_mailbox;
+
+/* The handle of a suspended body, and what a running body suspends with. It lies at the top of the
+ * body's stack; switch_x86_64.S explains the words. Treat it as opaque. */
+typedef struct fringe_yielder {
+    void *link;
+    void *return_address;
+    void *body;
+    fringe_mailbox *mailbox;
+} fringe_yielder;
+
+/* Values of fringe_mailbox.status; native/status.zig has the table. */
+enum {
+    FRINGE_SUSPENDED = 0, /* the body waits to be resumed */
+    FRINGE_RETURNED = 1,  /* the body has returned */
+    FRINGE_UNWOUND = 2,   /* the body was ended early, its cleanups have run */
+    FRINGE_ABANDONED = 3  /* the body was ended early and could not be unwound */
+};
+
+/* The functions of the shared library, and of the Zig package's switch_<arch>.S, for programs and
+ * languages that inline nothing. How a value travels is one rule for both directions:
+ *  - integers of at most 32 bits, and bool, as the word that the functions pass; its upper bits mean
+ *    nothing;
+ *  - any other type in the mailbox's `input` or `output`; the word is then ignored.
+ * One exception: the very first input lies in the mailbox, whatever its type. */
+
+/* Makes a body ready to run on a stack, and returns its handle. Nothing of the body runs yet.
+ *  base     one past the highest byte of the stack, a multiple of 16. At least 512 bytes below it
+ *           are writable, and as many as the body needs: libc's functions want some 16 KiB;
+ *  body     what runs: its arguments are the handle and the first input (an integer, a pointer, or
+ *           floating point);
+ *  mailbox  memory of the caller's, there until the body has finished; with `status` set to
+ *           FRINGE_SUSPENDED. */
+fringe_yielder *fringe_init(uintptr_t base, void (*body)(void), fringe_mailbox *mailbox);
+
+/* Runs a suspended body to its next suspension, and returns its word. The mailbox's status says
+ * whether the body suspended. A body that has finished may be resumed: nothing happens.
+ *  yielder  from fringe_init, and the stack is still the body's;
+ *  word     the input. */
+uintptr_t fringe_resume(fringe_yielder *yielder, uintptr_t word);
+
+/* Suspends the running body: the resumer gets `word`, the result is the word of the next resume.
+ * Called on the body's stack, at any depth. Does not return, but unwinds, when the generator is
+ * ended early. */
+uintptr_t fringe_suspend(fringe_yielder *yielder, uintptr_t word);
+
+/* Ends a suspended body by unwinding its frames, and returns the status it ends with:
+ * FRINGE_UNWOUND; FRINGE_RETURNED, if it returned instead (one written in Zig does);
+ * FRINGE_ABANDONED if there are no unwind tables. */
+int32_t fringe_cancel(fringe_yielder *yielder);
+
+#ifdef __cplusplus
+}
+#endif
+
+/* What a suspended function is told in place of going on. It does not return, it unwinds; to the
+ * compiler it is a call like any other, so that what is to be destroyed on the way is known. */
+typedef void (*fringe_signal_function)(fringe_yielder *, uintptr_t);
+
+/* SWITCH of switch_<arch>.S, word for word, and the registers that it does not bring back: all but
+ * the two that make the frame. A test compares the three copies of it. */
+#if defined(__x86_64__) && defined(__LP64__)
+
+#define FRINGE_SWITCH \
+    "lea     -144(%%rsp), %%rsp\n\t" \
+    "lea     1f(%%rip), %%rcx\n\t" \
+    "mov     %%rbp, (%%rsp)\n\t" \
+    "mov     %%rcx, 8(%%rsp)\n\t" \
+    "mov     %%rsp, %%r8\n\t" \
+    "mov     (%%rdi), %%rdx\n\t" \
+    "mov     8(%%rdx), %%rcx\n\t" \
+    "mov     (%%rdx), %%rbp\n\t" \
+    "lea     144(%%rdx), %%rsp\n\t" \
+    "mov     %%r8, (%%rdi)\n\t" \
+    "jmp     *%%rcx\n" \
+    "1:"
+
+#define FRINGE_CLOBBERS \
+    "rbx", "rcx", "rdx", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15", \
+    FRINGE_CLOBBERS_XMM8 FRINGE_CLOBBERS_VECTOR "cc", "memory"
+
+#elif defined(__i386__)
+
+#define FRINGE_SWITCH \
+    "lea     -8(%%esp), %%esp\n\t" \
+    "call    2f\n" \
+    "2: pop  %%ecx\n\t" \
+    "lea     1f-2b(%%ecx), %%ecx\n\t" \
+    "mov     %%ebp, (%%esp)\n\t" \
+    "mov     %%ecx, 4(%%esp)\n\t" \
+    "mov     %%esp, %%ebx\n\t" \
+    "mov     (%%edi), %%edx\n\t" \
+    "mov     4(%%edx), %%ecx\n\t" \
+    "mov     (%%edx), %%ebp\n\t" \
+    "lea     8(%%edx), %%esp\n\t" \
+    "mov     %%ebx, (%%edi)\n\t" \
+    "jmp     *%%ecx\n" \
+    "1:"
+
+#define FRINGE_CLOBBERS "ebx", "ecx", "edx", FRINGE_CLOBBERS_VECTOR "cc", "memory"
+
+#else
+#error "fringe.h knows x86_64 and i386; another architecture needs its SWITCH here"
+#endif
+
+#if defined(__APX_F__)
+#error "fringe.h does not name the registers of Intel APX yet"
+#endif
+
+/* Registers that the compiler was told to do without cannot be named. `xmm0` stands for all of
+ * zmm0. */
+#define FRINGE_CLOBBERS_VECTOR \
+    FRINGE_CLOBBERS_X87 FRINGE_CLOBBERS_MMX FRINGE_CLOBBERS_XMM FRINGE_CLOBBERS_XMM16 \
+    FRINGE_CLOBBERS_MASK
+
+#ifndef _SOFT_FLOAT
+#define FRINGE_CLOBBERS_X87 \
+    "st", "st(1)", "st(2)", "st(3)", "st(4)", "st(5)", "st(6)", "st(7)",
+#else
+#define FRINGE_CLOBBERS_X87
+#endif
+
+#ifdef __MMX__
+#define FRINGE_CLOBBERS_MMX "mm0", "mm1", "mm2", "mm3", "mm4", "mm5", "mm6", "mm7",
+#else
+#define FRINGE_CLOBBERS_MMX
+#endif
+
+#ifdef __SSE__
+#define FRINGE_CLOBBERS_XMM "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7",
+#define FRINGE_CLOBBERS_XMM8 \
+    "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", "xmm13", "xmm14", "xmm15",
+#else
+#define FRINGE_CLOBBERS_XMM
+#define FRINGE_CLOBBERS_XMM8
+#endif
+
+#if defined(__AVX512F__) && defined(__x86_64__)
+#define FRINGE_CLOBBERS_XMM16 \
+    "xmm16", "xmm17", "xmm18", "xmm19", "xmm20", "xmm21", "xmm22", "xmm23", \
+    "xmm24", "xmm25", "xmm26", "xmm27", "xmm28", "xmm29", "xmm30", "xmm31",
+#else
+#define FRINGE_CLOBBERS_XMM16
+#endif
+
+#ifdef __AVX512F__
+#define FRINGE_CLOBBERS_MASK "k0", "k1", "k2", "k3", "k4", "k5", "k6", "k7",
+#else
+#define FRINGE_CLOBBERS_MASK
+#endif
+
+#define FRINGE_INLINE static __inline__ __attribute__((always_inline, unused))
+
+/* Hands a word to the resumer and waits for its word. Every suspension in C and C++ is this one. */
+FRINGE_INLINE uintptr_t fringe_switch(fringe_yielder *yielder, uintptr_t word)
+{
+    uintptr_t signal = word;
+    uintptr_t input;
+    /* Naming the frame address makes the compiler keep a frame pointer, so that the call frame
+     * information of the function holds while the stack pointer moves. As a memory operand it costs
+     * no instruction. */
+    __asm__ volatile(FRINGE_SWITCH
+                     : "+a"(signal), "+D"(yielder), "=S"(input)
+                     : "m"(*(const char *)__builtin_frame_address(0))
+                     : FRINGE_CLOBBERS);
+    if (__builtin_expect(signal != 0, 0)) {
+        ((fringe_signal_function)signal)(yielder, input);
+        __builtin_unreachable();
+    }
+    return input;
+}
+
+/* Where a value lies that is no word. */
+FRINGE_INLINE void *fringe_output(fringe_yielder *yielder) { return &yielder->mailbox->output; }
+FRINGE_INLINE void *fringe_input(fringe_yielder *yielder) { return &yielder->mailbox->input; }
+
+/* Whether a value of type T is passed as a word: the integers of at most 32 bits (classes 1 to 4
+ * are integers, characters, enumerations and booleans). mailbox.zig's isWord is the same rule. */
+#define FRINGE_IS_WORD(T) \
+    (sizeof(T) <= 4 && __builtin_classify_type((T)0) >= 1 && __builtin_classify_type((T)0) <= 4)
+
+/* A value of type T into a word or into the mailbox, and out of them. */
+#define FRINGE_PUT(T, yielder, value) \
+    (FRINGE_IS_WORD(T) ? (uintptr_t)(intptr_t)(value) \
+                       : (*(T *)fringe_output(yielder) = (value), (uintptr_t)0))
+#define FRINGE_GET(T, yielder, word) \
+    (FRINGE_IS_WORD(T) ? (T)(uintptr_t)(uint32_t)(word) \
+                       : *(T *)fringe_input(yielder))
+
+/* FRINGE_IF_VALUE(FRINGE_TYPE_ ## T)(tokens) gives the tokens, unless T is void. What follows
+ * `FRINGE_TYPE_` is `void` alone for that one type only: then a comma appears, and another argument
+ * is the third. */
+#define FRINGE_COMMA() ,
+#define FRINGE_TYPE_void FRINGE_COMMA
+#define FRINGE_IF_VALUE(type) FRINGE_THIRD_OF(type (), FRINGE_NOTHING, FRINGE_TOKENS, ~)
+#define FRINGE_THIRD_OF(...) FRINGE_THIRD(__VA_ARGS__)
+#define FRINGE_THIRD(first, second, third, ...) third
+#define FRINGE_NOTHING(...)
+#define FRINGE_TOKENS(...) __VA_ARGS__
+
+#ifdef __cplusplus
+#define FRINGE_EXPORT extern "C" __attribute__((visibility("default")))
+#else
+#define FRINGE_EXPORT extern __attribute__((visibility("default")))
+#endif
+
+/* FRINGE_GENERATOR(name, Input, Output); declares the body
+ *
+ *     void name(fringe_yielder *yielder, Input first_input);
+ *
+ * and defines what suspends it: hands `output` over, waits for the next input, and returns that:
+ *
+ *     Input name_suspend(fringe_yielder *yielder, Output output);
+ *
+ * The types are scalars of at most 8 bytes: integers, floating point, pointers, bool. Either may be
+ * void; the parameter or the result is then not there. */
+#define FRINGE_GENERATOR(name, Input, Output) \
+    FRINGE_INLINE Input name##_suspend( \
+        fringe_yielder *yielder FRINGE_IF_VALUE(FRINGE_TYPE_##Output)(, Output output)) \
+    { \
+        uintptr_t word = 0; \
+        FRINGE_IF_VALUE(FRINGE_TYPE_##Output)(word = FRINGE_PUT(Output, yielder, output);) \
+        word = fringe_switch(yielder, word); \
+        (void)word; \
+        FRINGE_IF_VALUE(FRINGE_TYPE_##Input)(return FRINGE_GET(Input, yielder, word);) \
+    } \
+    FRINGE_EXPORT void name( \
+        fringe_yielder *yielder FRINGE_IF_VALUE(FRINGE_TYPE_##Input)(, Input first_input))
+
+#ifdef __cplusplus
+namespace fringe {
+
+template <typename Input> struct Inputs {
+    FRINGE_INLINE Input get(fringe_yielder *yielder, uintptr_t word)
+    {
+        return FRINGE_GET(Input, yielder, word);
+    }
+};
+template <> struct Inputs<void> {
+    FRINGE_INLINE void get(fringe_yielder *, uintptr_t) {}
+};
+
+/* What a body written in C++ suspends with. Types as for FRINGE_GENERATOR; the body is
+ *
+ *     extern "C" void name(fringe::Yielder<Input, Output> *yielder, Input first_input); */
+template <typename Input, typename Output> struct Yielder : fringe_yielder {
+    __attribute__((always_inline)) Input suspend(Output output)
+    {
+        uintptr_t word = FRINGE_PUT(Output, this, output);
+        return Inputs<Input>::get(this, fringe_switch(this, word));
+    }
+};
+template <typename Input> struct Yielder<Input, void> : fringe_yielder {
+    __attribute__((always_inline)) Input suspend()
+    {
+        return Inputs<Input>::get(this, fringe_switch(this, 0));
+    }
+};
+
+} // namespace fringe
+#endif
+
+#endif
