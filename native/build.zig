@@ -27,19 +27,18 @@ pub fn build(b: *std.Build) void {
     b.modules.put(b.graph.arena, "fringe", fringe) catch @panic("OOM");
 
     // What Deno opens. It needs no libc; _Unwind_* it takes from the process, when there.
-    const library_module = module(b, "library.zig", target, .fast);
-    library_module.strip = true;
-    library_module.unwind_tables = .async;
-    library_module.omit_frame_pointer = false;
-    library_module.pic = true;
-    const library = b.addLibrary(.{
-        .name = "fringe",
-        .linkage = .dynamic,
-        .root_module = library_module,
-        .use_llvm = true,
-        .use_lld = true,
+    const library = sharedLibrary(b, "fringe", module(b, "library.zig", target, .fast));
+
+    // Bodies, prebuilt because the examples and the tests in TypeScript may assume no compiler.
+    const example_bodies = bodies(b, "bodies", target, "../examples/bodies/bodies.zig", &.{
+        "../examples/bodies/add_one.c",
     });
-    library.link_gc_sections = true;
+    const test_bodies = bodies(b, "test_bodies", target, "../tests/bodies/test_bodies.zig", &.{
+        "../tests/bodies/test_bodies.c",
+        "../tests/bodies/test_bodies.cc",
+    });
+    // For fringe_suspend as a plain function.
+    addSwitch(b, test_bodies.root_module);
 
     const tests = b.addTest(.{
         .root_module = module(b, "tests.zig", target, optimize),
@@ -51,14 +50,14 @@ pub fn build(b: *std.Build) void {
         @tagName(target.result.cpu.arch),
         @tagName(target.result.os.tag),
     });
-    const install_prebuilt = b.addInstallFile(
-        library.getEmittedBin(),
-        b.fmt("prebuilt/{s}/libfringe.so", .{platform}),
-    );
+    const prebuilt = b.step("prebuilt", "Install what is committed as native/prebuilt");
+    for ([_]*std.Build.Step.Compile{ library, example_bodies, test_bodies }) |compile| {
+        const path = b.fmt("prebuilt/{s}/lib{s}.so", .{ platform, compile.name });
+        prebuilt.dependOn(&b.addInstallFile(compile.getEmittedBin(), path).step);
+    }
 
     b.installArtifact(library);
     b.step("library", "Build the shared library").dependOn(&library.step);
-    b.step("prebuilt", "Install what is committed as native/prebuilt").dependOn(&install_prebuilt.step);
     b.step("test", "Run the Zig tests").dependOn(&b.addRunArtifact(tests).step);
 }
 
@@ -73,6 +72,51 @@ fn module(
         .target = target,
         .optimize = optimize,
     });
-    result.addAssemblyFile(b.path(b.fmt("switch_{s}.S", .{@tagName(target.result.cpu.arch)})));
+    addSwitch(b, result);
     return result;
+}
+
+fn addSwitch(b: *std.Build, to: *std.Build.Module) void {
+    const arch = to.resolved_target.?.result.cpu.arch;
+    to.addAssemblyFile(b.path(b.fmt("switch_{s}.S", .{@tagName(arch)})));
+}
+
+/// A library that anything may load: stripped of all but what an unwinder or a sampler needs.
+fn sharedLibrary(b: *std.Build, name: []const u8, root: *std.Build.Module) *std.Build.Step.Compile {
+    root.strip = true;
+    root.unwind_tables = .async;
+    root.omit_frame_pointer = false;
+    root.pic = true;
+    const library = b.addLibrary(.{
+        .name = name,
+        .linkage = .dynamic,
+        .root_module = root,
+        .use_llvm = true,
+        .use_lld = true,
+    });
+    library.link_gc_sections = true;
+    return library;
+}
+
+/// A library of bodies. It needs no libc, and nothing of libfringe.so: suspensions are inlined.
+fn bodies(
+    b: *std.Build,
+    name: []const u8,
+    target: std.Build.ResolvedTarget,
+    root: []const u8,
+    c_files: []const []const u8,
+) *std.Build.Step.Compile {
+    const fringe = b.createModule(.{ .root_source_file = b.path("fringe.zig") });
+    const result = b.createModule(.{
+        .root_source_file = b.path(root),
+        .target = target,
+        .optimize = .fast,
+        .imports = &.{.{ .name = "fringe", .module = fringe }},
+    });
+    result.addIncludePath(b.path("include"));
+    for (c_files) |file| result.addCSourceFile(.{
+        .file = b.path(file),
+        .flags = &.{ "-O2", "-ffreestanding", "-fexceptions", "-Wall", "-Wextra", "-Werror" },
+    });
+    return sharedLibrary(b, name, result);
 }

@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0
+ * Credit: after libfringe, by edef and the libfringe contributors
+ *
+ * What the tests in TypeScript run: bodies, and C functions with callbacks. `zig build prebuilt`
+ * makes libtest_bodies.so of all files in this folder, so that the tests need no compiler.
+ *
+ * Bodies, as { input, output }
+ *   echo_bool echo_i8 echo_u8 echo_i16 echo_u16 echo_i32 echo_u32 echo_i64 echo_u64 echo_isize
+ *   echo_usize echo_f32 echo_f64 echo_pointer   { T, T }        each input, for ever
+ *   echo_void           { void, void }    suspends for ever
+ *   plain_echo          { i32, i32 }      the same through fringe_suspend, as a call
+ *   zig_echo            { i32, i32 }      the same in Zig (test_bodies.zig)
+ *   zig_defers          { void, i32 }     1, 2, 3, ...; has a `defer` that counts (zig_defer_count)
+ *   has_destructor      { void, i32 }     1, 2, 3, ...; has a C++ object (test_bodies.cc)
+ *   has_cleanup         { void, i32 }     1, 2, 3, ...; has a variable with a cleanup function
+ *   suspends_in_cleanup { void, i32 }     1, 2, 3, ...; its cleanup gives -1: what
+ *                                       fringe.h forbids while it is being ended
+ *   changes_rounding    { void, i32 }     1, 2, 3, ...; rounds up, in both floating-point units
+ *   recurses            { i32, i32 }      calls itself `input` deep, gives the depth there; again
+ *   never_suspends      { i32, i32 }      returns at once
+ *   overflows           { void, i32 }     calls itself until the stack is used up
+ *
+ * Functions
+ *   i32   call_n(i32 n, i32 f(i32))                f(0) + ... + f(n - 1)
+ *   i64   call_six(i64 f(i8, u8, i16, u32, i64, u64))
+ *                                                  f(-1, 255, -2, 4294967295, -3, 2^64 - 1)
+ *   bool  call_bool(bool f(bool))                  f(true) and not f(false)
+ *   void  call_void(void f(void))                  calls f once
+ *   ptr   call_pointer(ptr f(ptr), ptr p)          f(p)
+ *   i32   each_string(i32 f(cstring))              f of "", "one", "grün", null, summed
+ *   i32   two_callbacks(i32 f(i32), i32 g(i32))    f(1) * 100 + g(2)
+ *   i32   until_nonzero(i32 f(i32))                f(0), f(1), ... until one is not 0: that one
+ *   i32   with_destructor(i32 f(i32))              f(1); has a C++ object
+ *   i32   with_cleanup(i32 f(i32))                 f(1); has a variable with a cleanup function
+ *   i64   add_six(i8, u16, i32, u32, i64, u64)     the sum
+ *   u64   sum_buffer(buffer bytes, usize size)     the sum of the bytes
+ *   usize string_length(cstring)
+ *   ptr   same_pointer(ptr)
+ *   i32   destructor_count() cleanup_count() zig_defer_count()   how many have run so far
+ */
+#include "fringe.h"
+
+#include <stdbool.h>
+
+#define EXPORT FRINGE_EXPORT
+
+/* Each scalar type goes in and comes out by its own way. */
+#define ECHO(name, T) \
+    FRINGE_GENERATOR(name, T, T); \
+    void name(fringe_yielder *yielder, T input) \
+    { \
+        for (;;) input = name##_suspend(yielder, input); \
+    }
+ECHO(echo_bool, bool)
+ECHO(echo_i8, int8_t)
+ECHO(echo_u8, uint8_t)
+ECHO(echo_i16, int16_t)
+ECHO(echo_u16, uint16_t)
+ECHO(echo_i32, int32_t)
+ECHO(echo_u32, uint32_t)
+ECHO(echo_i64, int64_t)
+ECHO(echo_u64, uint64_t)
+ECHO(echo_isize, intptr_t)
+ECHO(echo_usize, uintptr_t)
+ECHO(echo_f32, float)
+ECHO(echo_f64, double)
+ECHO(echo_pointer, void *)
+
+FRINGE_GENERATOR(echo_void, void, void);
+void echo_void(fringe_yielder *yielder)
+{
+    for (;;) echo_void_suspend(yielder);
+}
+
+EXPORT void plain_echo(fringe_yielder *yielder, int32_t input);
+void plain_echo(fringe_yielder *yielder, int32_t input)
+{
+    for (;;) input = (int32_t)fringe_suspend(yielder, (uintptr_t)input);
+}
+
+/* A generator that is ended early runs its cleanups; the counter proves it. */
+static int32_t cleanups;
+
+static void count_cleanup(const int *variable)
+{
+    (void)variable;
+    cleanups++;
+}
+
+EXPORT int32_t cleanup_count(void);
+int32_t cleanup_count(void) { return cleanups; }
+
+FRINGE_GENERATOR(has_cleanup, void, int32_t);
+void has_cleanup(fringe_yielder *yielder)
+{
+    __attribute__((cleanup(count_cleanup))) int variable = 0;
+    for (int32_t i = 1;; i++) has_cleanup_suspend(yielder, i);
+}
+
+/* A cleanup that suspends, while the generator is being ended: it is told again. */
+FRINGE_GENERATOR(suspends_in_cleanup, void, int32_t);
+
+static void suspend_in_cleanup(fringe_yielder **yielder)
+{
+    suspends_in_cleanup_suspend(*yielder, -1);
+    cleanups++;
+}
+
+void suspends_in_cleanup(fringe_yielder *yielder)
+{
+    __attribute__((cleanup(suspend_in_cleanup))) fringe_yielder *variable = yielder;
+    for (int32_t i = 1;; i++) suspends_in_cleanup_suspend(variable, i);
+}
+
+/* A rounding mode that a body leaves behind must not reach JavaScript. Both units round up, as
+ * fesetround(FE_UPWARD) has it: bits 13 and 14 of MXCSR, bits 10 and 11 of the x87 control word. */
+FRINGE_GENERATOR(changes_rounding, void, int32_t);
+void changes_rounding(fringe_yielder *yielder)
+{
+    for (int32_t i = 1;; i++) {
+        const uint32_t mxcsr = 0x1f80 | 0x4000;
+        const uint16_t control_word = 0x037f | 0x0800;
+        __asm__ volatile("ldmxcsr %0\n\tfldcw %1" : : "m"(mxcsr), "m"(control_word));
+        changes_rounding_suspend(yielder, i);
+    }
+}
+
+/* Suspends at the bottom of as many frames as asked for; they hold an array, so a frame is no less
+ * than that. */
+FRINGE_GENERATOR(recurses, int32_t, int32_t);
+
+__attribute__((noinline)) static int32_t
+recurse(fringe_yielder *yielder, int32_t left, int32_t depth)
+{
+    volatile int32_t frame[32] = {left};
+    if (left == 0) return recurses_suspend(yielder, depth);
+    const int32_t next = recurse(yielder, left - 1, depth + 1);
+    /* After the call, so that it is no jump. */
+    return frame[0] == left ? next : -1;
+}
+
+void recurses(fringe_yielder *yielder, int32_t input)
+{
+    for (;;) input = recurse(yielder, input, 0);
+}
+
+FRINGE_GENERATOR(never_suspends, int32_t, int32_t);
+void never_suspends(fringe_yielder *yielder, int32_t input)
+{
+    (void)yielder;
+    (void)input;
+}
+
+/* Runs into the guard page of its stack, after it suspended once. */
+FRINGE_GENERATOR(overflows, void, int32_t);
+void overflows(fringe_yielder *yielder)
+{
+    overflows_suspend(yielder, 1);
+    overflows_suspend(yielder, recurse(yielder, INT32_MAX, 0));
+}
+
+EXPORT int32_t call_n(int32_t n, int32_t (*f)(int32_t));
+int32_t call_n(int32_t n, int32_t (*f)(int32_t))
+{
+    int32_t sum = 0;
+    for (int32_t i = 0; i < n; i++) sum += f(i);
+    return sum;
+}
+
+EXPORT int64_t call_six(int64_t (*f)(int8_t, uint8_t, int16_t, uint32_t, int64_t, uint64_t));
+int64_t call_six(int64_t (*f)(int8_t, uint8_t, int16_t, uint32_t, int64_t, uint64_t))
+{
+    return f(-1, UINT8_MAX, -2, UINT32_MAX, -3, UINT64_MAX);
+}
+
+EXPORT bool call_bool(bool (*f)(bool));
+bool call_bool(bool (*f)(bool)) { return f(true) && !f(false); }
+
+EXPORT void call_void(void (*f)(void));
+void call_void(void (*f)(void)) { f(); }
+
+EXPORT void *call_pointer(void *(*f)(void *), void *pointer);
+void *call_pointer(void *(*f)(void *), void *pointer) { return f(pointer); }
+
+EXPORT int32_t each_string(int32_t (*f)(const char *));
+int32_t each_string(int32_t (*f)(const char *))
+{
+    return f("") + f("one") + f("gr\xc3\xbcn") + f(NULL);
+}
+
+EXPORT int32_t two_callbacks(int32_t (*f)(int32_t), int32_t (*g)(int32_t));
+int32_t two_callbacks(int32_t (*f)(int32_t), int32_t (*g)(int32_t))
+{
+    const int32_t first = f(1);
+    return first * 100 + g(2);
+}
+
+/* As nftw, sqlite3_exec and expat do: an answer other than 0 ends it. */
+EXPORT int32_t until_nonzero(int32_t (*f)(int32_t));
+int32_t until_nonzero(int32_t (*f)(int32_t))
+{
+    for (int32_t i = 0;; i++) {
+        const int32_t answer = f(i);
+        if (answer != 0) return answer;
+    }
+}
+
+EXPORT int32_t with_cleanup(int32_t (*f)(int32_t));
+int32_t with_cleanup(int32_t (*f)(int32_t))
+{
+    __attribute__((cleanup(count_cleanup))) int variable = 0;
+    return f(1);
+}
+
+EXPORT int64_t add_six(int8_t a, uint16_t b, int32_t c, uint32_t d, int64_t e, uint64_t f);
+int64_t add_six(int8_t a, uint16_t b, int32_t c, uint32_t d, int64_t e, uint64_t f)
+{
+    return (int64_t)((uint64_t)a + b + (uint64_t)c + d + (uint64_t)e + f);
+}
+
+EXPORT uint64_t sum_buffer(const uint8_t *bytes, size_t size);
+uint64_t sum_buffer(const uint8_t *bytes, size_t size)
+{
+    uint64_t sum = 0;
+    for (size_t i = 0; i < size; i++) sum += bytes[i];
+    return sum;
+}
+
+EXPORT size_t string_length(const char *string);
+size_t string_length(const char *string)
+{
+    size_t length = 0;
+    while (string[length] != 0) length++;
+    return length;
+}
+
+EXPORT void *same_pointer(void *pointer);
+void *same_pointer(void *pointer) { return pointer; }
