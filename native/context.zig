@@ -175,6 +175,7 @@ pub const switch_text = switch (arch) {
     \\lea     144(%%rdx), %%rsp
     \\mov     %%r8, (%%rdi)
     \\jmp     *%%rcx
+    \\int3
     \\1:
     ,
     .x86 =>
@@ -191,6 +192,7 @@ pub const switch_text = switch (arch) {
     \\lea     8(%%edx), %%esp
     \\mov     %%ebx, (%%edi)
     \\jmp     *%%ecx
+    \\int3
     \\1:
     ,
     else => "",

@@ -79,6 +79,7 @@
         mov     %ebx, LINK(%edi)
         jmp     *%ecx
         .cfi_restore_state
+        int3
 1:
 .endm
 

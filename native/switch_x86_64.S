@@ -113,6 +113,8 @@
 #    between any two instructions, and its frame begins RED_ZONE below rsp.
 #  - Leaving by `jmp`, never by `ret`: the processor predicts that a `ret` returns behind the last `call` it
 #    saw, and the last `call` was made on the other stack. Each such `ret` would cost a misprediction.
+#  - The `int3` is never executed. LLVM's unwinder looks every address up one byte below it, and what it
+#    finds there must be the rules of this frame, not those of the jump.
 #  - link is written when nothing of this side is needed any more, so at no instruction does a chain of frames
 #    lead from a stack back into the same stack.
 .macro SWITCH
@@ -139,6 +141,7 @@
         mov     %r8, LINK(%rdi)
         jmp     *%rcx
         .cfi_restore_state
+        int3
 1:
 .endm
 

@@ -132,7 +132,8 @@ typedef void (*fringe_signal_function)(fringe_yielder *, uintptr_t);
     "mov     (%%rdx), %%rbp\n\t" \
     "lea     144(%%rdx), %%rsp\n\t" \
     "mov     %%r8, (%%rdi)\n\t" \
-    "jmp     *%%rcx\n" \
+    "jmp     *%%rcx\n\t" \
+    "int3\n" \
     "1:"
 
 #define FRINGE_CLOBBERS \
@@ -154,7 +155,8 @@ typedef void (*fringe_signal_function)(fringe_yielder *, uintptr_t);
     "mov     (%%edx), %%ebp\n\t" \
     "lea     8(%%edx), %%esp\n\t" \
     "mov     %%ebx, (%%edi)\n\t" \
-    "jmp     *%%ecx\n" \
+    "jmp     *%%ecx\n\t" \
+    "int3\n" \
     "1:"
 
 #define FRINGE_CLOBBERS "ebx", "ecx", "edx", FRINGE_CLOBBERS_VECTOR "cc", "memory"
