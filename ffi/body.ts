@@ -3,11 +3,9 @@
 
 /** Native bodies, as `dlopen` gives them. */
 
-import type { Lifetime } from "./context.ts";
+import { type Lifetime, Mode } from "./context.ts";
 import { describe } from "./stack.ts";
-
-/** Only a type: says what a native body takes and gives. */
-declare const types: unique symbol;
+import { isWord } from "./values.ts";
 
 /**
  * A native generator body: what `dlopen` gives for `{ input, output }`. Pass it to `new Generator()`.
@@ -21,15 +19,21 @@ export interface NativeBody<in Input, out Output> {
   readonly input: string;
   /** The name of the type that it suspends with. */
   readonly output: string;
-  /** Exists for type inference only. */
-  readonly [types]?: (input: Input) => Output;
+  /** Never there: it exists for type inference only. */
+  readonly signature?: (input: Input) => Output;
 }
 
 /** What is behind a native body. */
 export interface BodySymbol {
-  readonly name: string;
   readonly pointer: Deno.PointerObject;
   readonly library: Library;
+  readonly input: string;
+  readonly output: string;
+  /** Whether the values travel in a register. */
+  readonly inputIsWord: boolean;
+  readonly outputIsWord: boolean;
+  /** How it is entered once it has begun. */
+  readonly mode: number;
 }
 
 /** A user's library, as far as what it contains needs it. */
@@ -44,10 +48,19 @@ const symbols = new WeakMap<object, BodySymbol>();
 export function makeBody(
   input: string,
   output: string,
-  symbol: BodySymbol,
+  pointer: Deno.PointerObject,
+  library: Library,
 ): NativeBody<unknown, unknown> {
   const body = Object.freeze({ input, output });
-  symbols.set(body, symbol);
+  symbols.set(body, {
+    pointer,
+    library,
+    input,
+    output,
+    inputIsWord: isWord(input),
+    outputIsWord: isWord(output),
+    mode: input !== output || input !== "u32" && input !== "i32" ? Mode.mailbox : Mode[input],
+  });
   return body;
 }
 

@@ -13,6 +13,9 @@ import { Mailbox, SLOT_SIZE } from "./mailbox.ts";
 import { describe, type Occupant } from "./stack.ts";
 import { read, write } from "./values.ts";
 
+// Local, because V8 folds a local constant, and loads an imported one at each use.
+const { input: INPUT, output: OUTPUT, callback_arguments: CALLBACK_ARGUMENTS } = Mailbox;
+
 /** A callback parameter, as `dlopen` has checked it. */
 export interface Callback {
   /** Its place among the callbacks of the function. */
@@ -24,6 +27,8 @@ export interface Callback {
   /** What C is told once nobody listens any more; undefined: its frames are unwound. */
   readonly stop: unknown;
   readonly hasStop: boolean;
+  /** How a message about its answer begins. */
+  readonly what: string;
 }
 
 /** A C function, as `dlopen` has checked it. */
@@ -75,58 +80,107 @@ export class Call implements Occupant {
 
   /** Runs C to its next callback, which is returned, or to its end: undefined. */
   step(): Callback | undefined {
-    const context = this.#context;
-    const { handle } = context;
-    if (handle === null) {
-      throw new Error(
-        `Cannot go on with ${this.#callee.name}: ${context.reason ?? "the call has been ended"}`,
-      );
+    return this.#arrive(native().resumeCall(this.#leave()));
+  }
+
+  /**
+   * Runs C to its end, with handlers that answer at once. The loop calls native code itself, not by `step`: a
+   * `ret` in JavaScript that follows a switch is mispredicted, and so there is none.
+   */
+  run(handlers: readonly Handler[]): void {
+    const { resumeCall } = native();
+    const [only, other] = this.#callee.callbacks;
+    if (only !== undefined && other === undefined) return this.#runOnly(handlers[0]!, only);
+    for (;;) {
+      const callback = this.#arrive(resumeCall(this.#leave()));
+      if (callback === undefined) return;
+      this.reply(callback, this.ask(handlers[callback.number]!, callback));
     }
+  }
+
+  /** The same where there is one callback: nothing about it has to be looked up in the loop. */
+  #runOnly(handler: Handler, callback: Callback): void {
+    const { resumeCall } = native();
+    const context = this.#context;
+    const { view } = context;
+    const keeps = this.#kept.length > 0;
+    const { parameters } = callback;
+    const count = parameters.length;
+    const first = parameters[0]!;
+    const second = parameters[1]!;
+    this.#waiting = callback;
+    for (;;) {
+      const { handle } = context;
+      const number = resumeCall(handle === null || keeps ? this.#leave() : handle);
+      if (number !== 1) {
+        this.#arrive(number);
+        return;
+      }
+      const answer = count === 1
+        ? handler(read(view, CALLBACK_ARGUMENTS, first))
+        : count === 2
+        ? handler(
+          read(view, CALLBACK_ARGUMENTS, first),
+          read(view, CALLBACK_ARGUMENTS + SLOT_SIZE, second),
+        )
+        : handler(...this.args(callback));
+      this.reply(callback, answer);
+    }
+  }
+
+  /** What must be so before C goes on; returns what to enter. */
+  #leave(): Deno.PointerObject {
+    const { handle } = this.#context;
+    if (handle === null) this.#refuse();
     if (this.#kept.length > 0) this.#checkKept();
-    this.#waiting = undefined;
-    const number = native().resumeCall(handle);
+    return handle;
+  }
+
+  /** Makes of a thunk's number the callback that C has called; 0: C has returned. */
+  #arrive(number: number): Callback | undefined {
     if (number === 0) {
-      context.finish();
+      this.#waiting = undefined;
+      this.#context.finish();
       return undefined;
     }
-    const callback = this.#callee.callbacks[number - 1];
-    if (callback === undefined) {
-      context.end();
-      throw new Error(
-        `Cannot go on with ${this.#callee.name}: C has called callback ${number - 1}, which this ` +
-          "function does not have; a library must not keep a callback beyond the call",
-      );
-    }
-    return this.#waiting = callback;
+    return this.#waiting = this.#callee.callbacks[number - 1] ?? this.#refuseCallback(number);
+  }
+
+  #refuse(): never {
+    const reason = this.#context.reason ?? "the call has been ended";
+    throw new Error(`Cannot go on with ${this.#callee.name}: ${reason}`);
+  }
+
+  #refuseCallback(number: number): never {
+    this.#waiting = undefined;
+    this.#context.end();
+    throw new Error(
+      `Cannot go on with ${this.#callee.name}: C has called callback ${number - 1}, which this ` +
+        "function does not have; a library must not keep a callback beyond the call",
+    );
   }
 
   /** The arguments of the callback that waits. */
   args(callback: Callback): unknown[] {
     const { view } = this.#context;
     return callback.parameters.map((type, i) =>
-      read(view, Mailbox.callback_arguments + i * SLOT_SIZE, type)
+      read(view, CALLBACK_ARGUMENTS + i * SLOT_SIZE, type)
     );
   }
 
   /** What `handler` says to the callback that waits. */
   ask(handler: Handler, callback: Callback): unknown {
     const { view } = this.#context;
-    const at = Mailbox.callback_arguments;
-    const [a, b, c] = callback.parameters;
+    const { parameters } = callback;
+    const at = CALLBACK_ARGUMENTS;
     // No array is made for the few arguments that most callbacks have.
-    switch (callback.parameters.length) {
+    switch (parameters.length) {
       case 0:
         return handler();
       case 1:
-        return handler(read(view, at, a!));
+        return handler(read(view, at, parameters[0]!));
       case 2:
-        return handler(read(view, at, a!), read(view, at + SLOT_SIZE, b!));
-      case 3:
-        return handler(
-          read(view, at, a!),
-          read(view, at + SLOT_SIZE, b!),
-          read(view, at + 2 * SLOT_SIZE, c!),
-        );
+        return handler(read(view, at, parameters[0]!), read(view, at + SLOT_SIZE, parameters[1]!));
       default:
         return handler(...this.args(callback));
     }
@@ -134,16 +188,14 @@ export class Call implements Occupant {
 
   /** Answers the callback that waits; C goes on with the next `step`. */
   reply(callback: Callback, value: unknown): void {
-    const what = `Cannot answer ${this.#callee.name}: the result of callback parameter ` +
-      `${callback.parameter}`;
-    if (typeof value === "object" && value !== null) refuseDeferred(value, what);
-    const kept = write(this.#context.view, Mailbox.input, callback.result, value, what);
+    if (typeof value === "object" && value !== null) refuseDeferred(value, callback.what);
+    const kept = write(this.#context.view, INPUT, callback.result, value, callback.what);
     if (kept !== undefined && kept !== null) this.#kept.push(kept);
   }
 
   /** What the function has returned. */
   result(): unknown {
-    return read(this.#context.view, Mailbox.output, this.#callee.result);
+    return read(this.#context.view, OUTPUT, this.#callee.result);
   }
 
   /** Ends the call early: C is told by `stop` where it was declared, else its frames are unwound. */

@@ -17,13 +17,15 @@ export const Mode = {
   ended: 0,
   /** It is running, or in a handler. */
   running: 1,
-  /** By `resumeU32` or `resumeI32` at once: input and output are of that type, the memory cannot vanish. */
+  /** By `resumeU32` or `resumeI32` at once: input and output are of that type. */
   u32: 2,
   i32: 3,
-  /** By way of the mailbox, and after a look at the memory. */
+  /** By way of the mailbox. */
   mailbox: 4,
+  /** The same, after a look at the memory: the first time, and always when the memory can vanish. */
+  checked: 5,
   /** It stands for a TypeScript body, which V8 resumes. */
-  script: 5,
+  script: 6,
 } as const;
 
 /** Something that has native frames in a user's library, and must be gone before that is closed. */
@@ -55,7 +57,7 @@ export class Context {
   begin(body: Deno.PointerObject, lifetime: Lifetime): void {
     this.status[0] = Status.suspended;
     this.handle = native().init(this.memory.base, body, this.view);
-    this.mode = Mode.mailbox;
+    this.mode = Mode.checked;
     this.#lifetime = lifetime;
     lifetime.contexts.add(this);
   }

@@ -102,14 +102,16 @@ function symbol(
   library: Library,
 ): unknown {
   if ("input" in definition) {
-    return makeBody(definition.input, definition.output, { name, pointer, library });
+    return makeBody(definition.input, definition.output, pointer, library);
   }
   const callbacks: Callback[] = [];
   const parameters = definition.parameters.map((parameter, i) => {
     if (typeof parameter === "string") return parameter;
     const { parameters, result, stop } = parameter.callback;
     const hasStop = "stop" in parameter.callback;
-    callbacks.push({ number: callbacks.length, parameter: i, parameters, result, stop, hasStop });
+    const what = `Cannot answer ${name}: the result of callback parameter ${i}`;
+    const number = callbacks.length;
+    callbacks.push({ number, parameter: i, parameters, result, stop, hasStop, what });
     return "callback";
   });
   const callee: Callee = {

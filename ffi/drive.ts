@@ -21,9 +21,7 @@ export function callSync(callee: Callee, args: readonly unknown[]): unknown {
   let call: Call | undefined;
   try {
     call = new Call(callee, fiber.context, plain);
-    for (let callback; (callback = call.step()) !== undefined;) {
-      call.reply(callback, call.ask(handlers[callback.number]!, callback));
-    }
+    call.run(handlers);
     return call.result();
   } finally {
     call?.end();

@@ -8,7 +8,7 @@
  * V8 suspends no other TypeScript frames (README.md, "Why JavaScript stays on V8's stack").
  */
 
-import { checkOpen, type NativeBody, symbolOf } from "./body.ts";
+import { type BodySymbol, checkOpen, type NativeBody, symbolOf } from "./body.ts";
 import { Context, Mode } from "./context.ts";
 import { Scope } from "./drive.ts";
 import { type Native, native } from "./library.ts";
@@ -23,17 +23,22 @@ import {
   StackMemory,
 } from "./stack.ts";
 import { Status } from "./status.ts";
-import { isWord, read, write } from "./values.ts";
+import { fromWord, read, write } from "./values.ts";
 import { makeYielder, type Yielder } from "./yielder.ts";
 
 /** Whether a generator can be resumed. */
 export type State = "runnable" | "unavailable";
 
-/** A TypeScript body: a generator function that gets a yielder and the first input. */
+/**
+ * A TypeScript body: a generator function that gets a yielder and the first input. What its `yield` gives is
+ * `any`, since TypeScript would infer from it in place of the second parameter, and gives up
+ * on a body that has neither.
+ */
 export type ScriptBody<Input, Output, Return> = (
   yielder: Yielder,
   input: Input,
-) => ScriptGenerator<Output, Return, Input>;
+  // deno-lint-ignore no-explicit-any -- see above
+) => ScriptGenerator<Output, Return, any>;
 
 /** What is left to end when a generator has become garbage. */
 interface Remains {
@@ -59,6 +64,10 @@ class Pulled {
   constructor(readonly start: (scope: Scope) => ScriptGenerator<unknown, unknown, unknown>) {}
 }
 
+// What a resume touches is local to this module: V8 folds a local constant, and loads an imported one.
+const { u32: U32, i32: I32, mailbox: MAILBOX } = Mode;
+const { input: INPUT, output: OUTPUT } = Mailbox;
+const SUSPENDED = Status.suspended;
 let resumeI32: Native["resumeI32"];
 let resumeU32: Native["resumeU32"];
 
@@ -90,7 +99,7 @@ export class Generator<Input = void, Output = unknown, Return = void>
   extends Iterator<Output, Return, Input> {
   /** Of a native body; of a TypeScript body a mere mark, with mode `script`. */
   readonly #context: Context;
-  readonly #body: NativeBody<Input, Output> | ScriptBody<Input, Output, Return> | Pulled;
+  readonly #body: BodySymbol | ScriptBody<Input, Output, Return> | Pulled;
   /** The calls of a TypeScript body. */
   readonly #scope: Scope | undefined;
   #stack: Stack | undefined;
@@ -126,7 +135,7 @@ export class Generator<Input = void, Output = unknown, Return = void>
     if (symbol !== undefined) checkOpen(symbol.library, what);
     else if (!(body instanceof Pulled)) checkScript(body);
 
-    this.#body = body;
+    this.#body = symbol ?? body as ScriptBody<Input, Output, Return>;
     this.#context = new Context(memory);
     this.#scope = symbol === undefined ? new Scope(memory) : undefined;
     memory.occupy(this.#occupant, what);
@@ -173,20 +182,13 @@ export class Generator<Input = void, Output = unknown, Return = void>
   resume(input: Input): Output | undefined {
     // The two types that V8 passes in a register come first: this is the whole of a resume.
     const context = this.#context;
-    if (context.mode === Mode.u32) {
-      if ((input as number >>> 0) === input) {
-        const output = resumeU32(context.handle, input as number);
-        if (context.status[0] === Status.suspended) return output as Output;
-        this.#finish();
-        return undefined;
-      }
-    } else if (context.mode === Mode.i32) {
-      if ((input as number | 0) === input) {
-        const output = resumeI32(context.handle, input as number);
-        if (context.status[0] === Status.suspended) return output as Output;
-        this.#finish();
-        return undefined;
-      }
+    if (context.mode === U32 && (input as number >>> 0) === input) {
+      const output = resumeU32(context.handle, input as number);
+      return context.status[0] === SUSPENDED ? output as Output : this.#finish();
+    }
+    if (context.mode === I32 && (input as number | 0) === input) {
+      const output = resumeI32(context.handle, input as number);
+      return context.status[0] === SUSPENDED ? output as Output : this.#finish();
     }
     return this.#resume(input);
   }
@@ -295,25 +297,26 @@ export class Generator<Input = void, Output = unknown, Return = void>
       const { value, done } = this.#advance((machine) => machine.next(input), input);
       return done ? undefined : value;
     }
-    return this.#enter(input);
+    const output = this.#enter(input);
+    if (context.mode !== Mode.ended && context.memory.origin.fault === undefined) {
+      context.mode = (this.#body as BodySymbol).mode;
+    }
+    return output;
   }
 
   /** Resumes a native body by way of the mailbox. */
   #enter(input: Input): Output | undefined {
     const context = this.#context;
     const { view } = context;
-    const body = this.#body as NativeBody<Input, Output>;
-    write(view, Mailbox.input, body.input, input, "Cannot resume generator: input");
-    const word = isWord(body.input) ? view.getInt32(Mailbox.input, true) : 0;
-    context.mode = Mode.running;
-    const result = native().resumeI32(context.handle, word);
-    if (context.status[0] !== Status.suspended) {
-      this.#finish();
-      return undefined;
-    }
-    context.mode = steady(body, context.memory);
-    if (isWord(body.output)) view.setInt32(Mailbox.output, result, true);
-    return read(view, Mailbox.output, body.output) as Output;
+    const body = this.#body as BodySymbol;
+    write(view, INPUT, body.input, input, "Cannot resume generator: input");
+    const word = body.inputIsWord ? view.getInt32(INPUT, true) : 0;
+    const result = resumeI32(context.handle, word);
+    if (context.status[0] !== SUSPENDED) return this.#finish();
+    const output = body.outputIsWord
+      ? fromWord(body.output, result)
+      : read(view, OUTPUT, body.output);
+    return output as Output;
   }
 
   /** Lets V8's generator take a step, and notes how it went. */
@@ -365,7 +368,7 @@ export class Generator<Input = void, Output = unknown, Return = void>
   }
 
   /** Notes that the body has finished: the stack is free for another. */
-  #finish(): void {
+  #finish(): undefined {
     const context = this.#context;
     context.finish();
     context.memory.vacate(this.#occupant);
@@ -383,14 +386,6 @@ export function pulledGenerator(
 /** The memory of a generator that has no stack of its own. */
 function nowhere(): StackMemory {
   return new StackMemory(0n, 0n, { guarded: true, release() {} });
-}
-
-/** How a native body is entered after its first resume. */
-function steady(body: { input: string; output: string }, memory: StackMemory): number {
-  if (memory.origin.fault !== undefined || body.input !== body.output) return Mode.mailbox;
-  if (body.input === "u32") return Mode.u32;
-  if (body.input === "i32") return Mode.i32;
-  return Mode.mailbox;
 }
 
 function checkScript(body: unknown): void {

@@ -67,6 +67,7 @@ export class SliceStack implements Stack {
     }
     this.#memory = new StackMemory(base, limit, {
       guarded: false,
+      shareable: true,
       // Keeps `memory` alive, too, as long as anything runs on it.
       fault: () =>
         memory.length === 0

@@ -46,6 +46,8 @@ export interface GuardedStack extends Stack {
 /** What the kinds of stacks differ in. */
 export interface Origin {
   readonly guarded: boolean;
+  /** Whether other stacks can be made of the same memory. */
+  readonly shareable?: true;
   /** Gives the memory back; called once. */
   release(): void;
   /** Says why the memory can no longer be used, if that is so. */
@@ -57,6 +59,9 @@ export interface Occupant {
   /** Ends every native frame that it has, early. */
   end(): void;
 }
+
+/** The memory that generators are on, of those kinds that can overlap. */
+const occupiedSlices = new Set<StackMemory>();
 
 /** A range of memory, and the generator that is on it. */
 export class StackMemory {
@@ -91,12 +96,24 @@ export class StackMemory {
         `${what}: another generator is on this stack and has not finished; give each its own stack`,
       );
     }
+    if (this.origin.shareable) {
+      for (const other of occupiedSlices) {
+        if (other.limit >= this.base || this.limit >= other.base) continue;
+        throw new Error(
+          `${what}: the memory of its stack overlaps that of another generator's, which has not ` +
+            "finished; give each its own",
+        );
+      }
+      occupiedSlices.add(this);
+    }
     this.occupant = occupant;
   }
 
   /** Takes `occupant` off again, if it is the one that is on it. */
   vacate(occupant: Occupant): void {
-    if (this.occupant === occupant) this.occupant = undefined;
+    if (this.occupant !== occupant) return;
+    this.occupant = undefined;
+    occupiedSlices.delete(this);
   }
 
   /** For `[Symbol.dispose]()`: gives the memory back unless somebody is on it. */

@@ -77,6 +77,26 @@ export function isWord(type: string): boolean {
   return type === "bool" || INTEGERS[type] !== undefined && INTEGERS[type][1] < 2n ** 32n;
 }
 
+/** The value of a word type that a register holds, whose upper bits may be anything. */
+export function fromWord(type: string, word: number): unknown {
+  switch (type) {
+    case "u32":
+      return word >>> 0;
+    case "i32":
+      return word;
+    case "bool":
+      return (word & 0xff) !== 0;
+    case "i8":
+      return word << 24 >> 24;
+    case "u8":
+      return word & 0xff;
+    case "i16":
+      return word << 16 >> 16;
+    default:
+      return word & 0xffff;
+  }
+}
+
 /**
  * Writes a value into the slot at `offset`. Returns what must stay alive for as long as C may use
  * it. `what` begins a message: "Cannot resume generator: input".
@@ -88,13 +108,24 @@ export function write(
   value: unknown,
   what: string,
 ): unknown {
+  // The commonest types are here, so that V8 inlines them; the others are a call away.
+  if (type === "i32" && (value as number | 0) === value) {
+    view.setInt32(offset, value as number, true);
+    return undefined;
+  }
+  return type === "void" ? undefined : writeOther(view, offset, type, value, what);
+}
+
+function writeOther(
+  view: DataView,
+  offset: number,
+  type: string,
+  value: unknown,
+  what: string,
+): unknown {
   switch (type) {
-    case "void":
-      return undefined;
     case "i32":
-      if ((value as number | 0) !== value) refuse(type, value, what);
-      view.setInt32(offset, value as number, true);
-      return undefined;
+      return refuse(type, value, what);
     case "u32":
       if ((value as number >>> 0) !== value) refuse(type, value, what);
       view.setUint32(offset, value as number, true);
@@ -156,11 +187,13 @@ export function write(
 
 /** The value in the slot at `offset`. */
 export function read(view: DataView, offset: number, type: string): unknown {
+  if (type === "i32") return view.getInt32(offset, true);
+  if (type === "u32") return view.getUint32(offset, true);
+  return readOther(view, offset, type);
+}
+
+function readOther(view: DataView, offset: number, type: string): unknown {
   switch (type) {
-    case "i32":
-      return view.getInt32(offset, true);
-    case "u32":
-      return view.getUint32(offset, true);
     case "pointer":
     case "function":
     case "buffer":
