@@ -63,7 +63,6 @@ export type {
   SymbolOf,
   SyncArguments,
   SyncHandler,
-  WithoutCallbacks,
 } from "./ffi/types.ts";
 export type { FromNative, ScalarType, ToNative, ValueType } from "./ffi/values.ts";
 export type { Yielder } from "./ffi/yielder.ts";

@@ -52,6 +52,8 @@ export class Call implements Occupant {
   readonly #context: Context;
   /** Buffers and strings that C may use until it returns. */
   readonly #kept: unknown[] = [];
+  /** Whether the stack's memory can vanish. */
+  readonly #watched: boolean;
   /** The callback that waits for an answer. */
   #waiting: Callback | undefined;
 
@@ -60,7 +62,9 @@ export class Call implements Occupant {
    * are no callbacks.
    */
   constructor(callee: Callee, context: Context, args: readonly unknown[]) {
-    const { view } = context;
+    const { memory, view } = context;
+    const fault = memory.fault();
+    if (fault !== undefined) throw new Error(`Cannot call ${callee.name}: ${fault}`);
     let [argument, callback] = [0, 0];
     for (const [i, type] of callee.parameters.entries()) {
       const offset = Mailbox.arguments + i * SLOT_SIZE;
@@ -76,6 +80,10 @@ export class Call implements Occupant {
     context.begin(native().callBody!, callee.library);
     this.#callee = callee;
     this.#context = context;
+    this.#watched = memory.origin.fault !== undefined;
+    context.call = this;
+    // On a stack of the pool there is nobody else who could end the call.
+    memory.occupant ??= this;
   }
 
   /** Runs C to its next callback, which is returned, or to its end: undefined. */
@@ -103,7 +111,7 @@ export class Call implements Occupant {
     const { resumeCall } = native();
     const context = this.#context;
     const { view } = context;
-    const keeps = this.#kept.length > 0;
+    const keeps = this.#kept.length > 0 || callback.result === "buffer";
     const { parameters } = callback;
     const count = parameters.length;
     const first = parameters[0]!;
@@ -133,6 +141,7 @@ export class Call implements Occupant {
     const { handle } = this.#context;
     if (handle === null) this.#refuse();
     if (this.#kept.length > 0) this.#checkKept();
+    if (this.#watched) this.#checkMemory();
     return handle;
   }
 
@@ -205,9 +214,15 @@ export class Call implements Occupant {
         this.reply(this.#waiting, this.#waiting.stop);
         this.step();
       }
-    } finally {
-      this.#context.end();
+    } catch {
+      // It cannot be told. Whatever ended the call is what the caller must hear of, not this.
     }
+    this.#context.end();
+  }
+
+  #checkMemory(): void {
+    const fault = this.#context.memory.fault();
+    if (fault !== undefined) throw new Error(`Cannot go on with ${this.#callee.name}: ${fault}`);
   }
 
   #checkKept(): void {

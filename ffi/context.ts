@@ -8,7 +8,7 @@
 
 import { native } from "./library.ts";
 import { Mailbox } from "./mailbox.ts";
-import type { StackMemory } from "./stack.ts";
+import type { Occupant, StackMemory } from "./stack.ts";
 import { Status } from "./status.ts";
 
 /** How a context can be entered next. */
@@ -41,6 +41,8 @@ export class Context {
   readonly status: Int32Array;
   readonly view: DataView<ArrayBuffer>;
   readonly memory: StackMemory;
+  /** The call that it runs, which knows how to end it gently. */
+  call: Occupant | undefined;
   /** Why it ended, if neither its body nor its user did it. */
   reason: string | undefined;
   #lifetime: Lifetime | undefined;
@@ -55,6 +57,7 @@ export class Context {
 
   /** Lays the first frame: `body` will begin at the first resume. */
   begin(body: Deno.PointerObject, lifetime: Lifetime): void {
+    this.reason = undefined;
     this.status[0] = Status.suspended;
     this.handle = native().init(this.memory.base, body, this.view);
     this.mode = Mode.checked;
@@ -66,6 +69,7 @@ export class Context {
   finish(): void {
     this.mode = Mode.ended;
     this.handle = null;
+    this.call = undefined;
     this.#lifetime?.contexts.delete(this);
     this.#lifetime = undefined;
   }
@@ -74,13 +78,19 @@ export class Context {
    * Ends it early, if it has begun and not finished: its frames are unwound, their cleanups run. Never
    * called by the garbage collector itself, but from a task after it.
    */
-  end(reason?: string): void {
+  end(): void {
     const { handle } = this;
     if (handle === null) return;
     // First, so that a cleanup that gets back here finds it ended.
     this.finish();
-    this.reason = reason;
     // Frames whose memory is gone are gone too.
     if (this.memory.fault() === undefined) native().cancel(handle);
+    this.memory.vacate(this);
+  }
+
+  /** The same because the library goes away, which whoever goes on is then told. */
+  close(reason: string): void {
+    this.reason = reason;
+    (this.call ?? this).end();
   }
 }

@@ -84,7 +84,7 @@ export function dlopen<const Definitions extends SymbolDefinitions>(
     if (library.closed) return;
     library.closed = true;
     for (const context of library.contexts) {
-      context.end(`${describe(library.filename)} has been closed, which ended it`);
+      context.close(`${describe(library.filename)} has been closed, which ended it`);
     }
     opened.close();
   };

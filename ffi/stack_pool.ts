@@ -28,6 +28,7 @@ export function takeFiber(): Fiber {
 
 /** Takes a stack back whose context has ended. */
 export function putFiber(fiber: Fiber): void {
+  fiber.context.memory.occupant = undefined;
   if (kept.length < KEPT_MAX) kept.push(fiber);
   else fiber.stack[Symbol.dispose]();
 }

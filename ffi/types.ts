@@ -46,83 +46,59 @@ export interface FunctionDefinition {
 
 /** The table that `dlopen` takes: a definition for each symbol. */
 export interface SymbolDefinitions {
+  /** By the key under which the symbol is to be had. */
   readonly [name: string]: BodyDefinition | FunctionDefinition;
 }
 
-/** What a handler is passed. */
-export type HandlerParameters<Definition extends CallbackDefinition> = FromNatives<
-  Definition["parameters"]
->;
-
-/** What TypeScript receives for each type of a list. */
-export type FromNatives<Types extends readonly ValueType[]> = {
+/** What a handler is passed for the parameters of a callback. */
+export type HandlerParameters<Types extends readonly ValueType[]> = {
   -readonly [K in keyof Types]: FromNative<Types[K]>;
 };
 
 /** A handler that answers a callback at once. */
 export type SyncHandler<Definition extends CallbackDefinition> = (
-  ...args: HandlerParameters<Definition>
+  ...args: HandlerParameters<Definition["parameters"]>
 ) => ToNative<Definition["result"]>;
 
 /** A handler that may be awaited. */
 export type AsyncHandler<Definition extends CallbackDefinition> = (
-  ...args: HandlerParameters<Definition>
+  ...args: HandlerParameters<Definition["parameters"]>
 ) => ToNative<Definition["result"]> | PromiseLike<ToNative<Definition["result"]>>;
 
 /** A handler that may yield. */
 export type ScriptHandler<Definition extends CallbackDefinition> = (
-  ...args: HandlerParameters<Definition>
+  ...args: HandlerParameters<Definition["parameters"]>
 ) =>
   | ToNative<Definition["result"]>
   // deno-lint-ignore no-explicit-any -- what it yields and is resumed with is the body's affair
   | ScriptGenerator<any, ToNative<Definition["result"]>, any>;
 
 /** The arguments of `f(...args)`. */
-export type SyncArguments<Definition extends FunctionDefinition> = SyncArgumentList<
-  Definition["parameters"]
->;
-
-/** An argument for each parameter of a list. */
-export type SyncArgumentList<Parameters extends readonly ParameterDefinition[]> = {
+export type SyncArguments<Parameters extends readonly ParameterDefinition[]> = {
   -readonly [K in keyof Parameters]: Parameters[K] extends
     { readonly callback: infer Callback extends CallbackDefinition } ? SyncHandler<Callback>
     : ToNative<Parameters[K]>;
 };
 
 /** The arguments of `f.async(...args)`. */
-export type AsyncArguments<Definition extends FunctionDefinition> = AsyncArgumentList<
-  Definition["parameters"]
->;
-
-/** An argument for each parameter of a list. */
-export type AsyncArgumentList<Parameters extends readonly ParameterDefinition[]> = {
+export type AsyncArguments<Parameters extends readonly ParameterDefinition[]> = {
   -readonly [K in keyof Parameters]: Parameters[K] extends
     { readonly callback: infer Callback extends CallbackDefinition } ? AsyncHandler<Callback>
     : ToNative<Parameters[K]>;
 };
 
 /** The arguments of `yielder.call(f, ...args)`. */
-export type ScriptArguments<Definition extends FunctionDefinition> = ScriptArgumentList<
-  Definition["parameters"]
->;
-
-/** An argument for each parameter of a list. */
-export type ScriptArgumentList<Parameters extends readonly ParameterDefinition[]> = {
+export type ScriptArguments<Parameters extends readonly ParameterDefinition[]> = {
   -readonly [K in keyof Parameters]: Parameters[K] extends
     { readonly callback: infer Callback extends CallbackDefinition } ? ScriptHandler<Callback>
     : ToNative<Parameters[K]>;
 };
 
 /** The arguments of `f.calls(...args)`: those of the parameters that are no callbacks. */
-export type PulledArguments<Definition extends FunctionDefinition> = WithoutCallbacks<
-  Definition["parameters"]
->;
-
-/** The parameters that are no callbacks, as arguments. */
-export type WithoutCallbacks<Parameters extends readonly unknown[]> = Parameters extends
+export type PulledArguments<Parameters extends readonly unknown[]> = Parameters extends
   readonly [infer First, ...infer Rest]
-  ? First extends { readonly callback: unknown } ? WithoutCallbacks<Rest>
-  : [ToNative<First>, ...WithoutCallbacks<Rest>]
+  ? First extends { readonly callback: unknown } ? PulledArguments<Rest>
+  : [ToNative<First>, ...PulledArguments<Rest>]
   : [];
 
 /** A call of a callback, as `f.calls()` yields it. */
@@ -139,8 +115,11 @@ export interface CallbackCall<Parameter extends number, Args extends readonly un
 export type PulledCall<Definition extends FunctionDefinition> = {
   [K in keyof Definition["parameters"]]: Definition["parameters"][K] extends
     { readonly callback: infer Callback extends CallbackDefinition }
-    ? K extends `${infer Parameter extends number}`
-      ? CallbackCall<Parameter, HandlerParameters<Callback>, ToNative<Callback["result"]>>
+    ? K extends `${infer Parameter extends number}` ? CallbackCall<
+        Parameter,
+        HandlerParameters<Callback["parameters"]>,
+        ToNative<Callback["result"]>
+      >
     : never
     : never;
 }[Extract<keyof Definition["parameters"], `${number}`>];
@@ -162,20 +141,17 @@ export type HandlerYield<Arguments> = Arguments extends readonly unknown[] ? {
  */
 export interface NativeFunction<Definition extends FunctionDefinition> {
   /** Calls the function; handlers are plain functions. */
-  (...args: SyncArguments<Definition>): ResultOf<Definition>;
+  (...args: SyncArguments<Definition["parameters"]>): ResultOf<Definition>;
   /** Calls the function; handlers may be async, and the event loop runs while one is pending. */
-  async(...args: AsyncArguments<Definition>): Promise<ResultOf<Definition>>;
+  async(...args: AsyncArguments<Definition["parameters"]>): Promise<ResultOf<Definition>>;
   /** Calls the function lazily: yields each call of a callback, returns the result. */
   calls(
-    ...args: PulledArguments<Definition>
+    ...args: PulledArguments<Definition["parameters"]>
   ): Generator<void, PulledCall<Definition>, ResultOf<Definition>>;
 }
 
 /** What `dlopen` gives for a definition. */
 export type SymbolOf<Definition> = Definition extends BodyDefinition
-  ? NativeBody<BodyInput<Definition["input"]>, FromNative<Definition["output"]>>
+  ? NativeBody<ToNative<Definition["input"]>, FromNative<Definition["output"]>>
   : Definition extends FunctionDefinition ? NativeFunction<Definition>
   : never;
-
-/** What a body of this input type is resumed with. */
-export type BodyInput<T> = ToNative<T>;

@@ -56,7 +56,7 @@ export interface Yielder {
    */
   call<
     const Definition extends FunctionDefinition,
-    Arguments extends ScriptArguments<Definition>,
+    Arguments extends ScriptArguments<Definition["parameters"]>,
   >(
     f: NativeFunction<Definition>,
     ...args: Arguments
