@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// Credit: after libfringe, by edef and the libfringe contributors
+
+/** The house itself: files are where they are looked for, in their form, and nothing is left over. */
+
+import * as mod from "../mod.ts";
+import {
+  between,
+  code,
+  files,
+  type Problems,
+  testRules,
+  text,
+  withoutComments,
+} from "./repository.ts";
+
+/** Files of ffi/ that no test file is named after. */
+const TESTED_ELSEWHERE: Readonly<Record<string, string>> = {
+  prebuilt: "generated; the gate compares it with what the sources give",
+  types: "types only; dlopen_test.ts and the examples need them to check",
+};
+
+function* headers(): Problems {
+  for (const file of code) {
+    const start = text(file).split("\n").slice(0, 3).join("\n");
+    if (!start.includes("SPDX-License-Identifier: MIT OR Apache-2.0\n")) {
+      yield `${file}: begin it with the SPDX line that every other file begins with`;
+    }
+    if (!start.includes("Credit: after libfringe, by edef and the libfringe contributors")) {
+      yield `${file}: credit libfringe's authors in the second line, as every other file does`;
+    }
+  }
+}
+
+function* columns(): Problems {
+  for (const file of code) {
+    if (file === "ffi/prebuilt.ts") continue;
+    for (const [i, line] of text(file).split("\n").entries()) {
+      if ([...line].length > 100) yield `${file}:${i + 1}: wrap it at 100 columns`;
+    }
+  }
+}
+
+function* leftovers(): Problems {
+  const marks = new RegExp(["FIX" + "ME", "TO" + "DO", "XX" + "X"].join("|"));
+  for (const file of files) {
+    for (const [i, line] of text(file).split("\n").entries()) {
+      if (marks.test(line)) {
+        yield `${file}:${i + 1}: do it now, or open an issue, and remove the mark`;
+      }
+    }
+  }
+}
+
+/** The files that `start` imports, directly or not: those of `folder` that `pattern` finds. */
+function reachable(start: string[], pattern: RegExp, folder: string): Set<string> {
+  const seen = new Set<string>();
+  for (let file; (file = start.pop()) !== undefined;) {
+    if (seen.has(file) || !files.includes(file)) continue;
+    seen.add(file);
+    for (const [, name] of text(file).matchAll(pattern)) start.push(`${folder}${name}`);
+  }
+  return seen;
+}
+
+function* zigFiles(): Problems {
+  const imports = /@import\("(\w+\.zig)"\)/g;
+  const [package_, library, tests] = ["fringe.zig", "library.zig", "tests.zig"]
+    .map((file) => reachable([`native/${file}`], imports, "native/"));
+  const used = package_!.union(library!).union(tests!);
+  for (const file of files.filter((file) => /^native\/\w+\.zig$/.test(file))) {
+    const name = file.slice("native/".length);
+    const isRoot = name === "build.zig" || text("native/build.zig").includes(`"${name}"`);
+    if (!used.has(file) && !isRoot) {
+      yield `${file}: import it from fringe.zig, library.zig or tests.zig, or delete it`;
+    }
+    if (/^test\b/m.test(text(file)) && !tests!.has(file)) {
+      yield `${file}: import it in native/tests.zig, or its tests do not run`;
+    }
+  }
+}
+
+function* zigPackage(): Problems {
+  const listed = new Set(
+    between(text("native/build.zig.zon"), ".paths = .{", "}").match(/(?<=")[\w./]+(?=")/g),
+  );
+  const parts = files.filter((file) => file.startsWith("native/")).map((file) =>
+    file.slice("native/".length).replace(/\/.*/, "")
+  );
+  for (const part of new Set(parts)) {
+    if (!listed.has(part)) yield `native/build.zig.zon: add "${part}" to the paths`;
+  }
+  for (const path of listed) {
+    if (!parts.includes(path)) yield `native/build.zig.zon: there is no "${path}"`;
+  }
+}
+
+function* ffiFiles(): Problems {
+  const used = reachable(["mod.ts"], /from "\.\/(?:ffi\/)?(\w+\.ts)"/g, "ffi/");
+  for (const file of files.filter((file) => /^ffi\/\w+\.ts$/.test(file))) {
+    const name = file.slice("ffi/".length, -".ts".length);
+    if (!used.has(file)) yield `${file}: nothing in mod.ts leads to it; import it or delete it`;
+    const tests = [`tests/${name}_test.ts`, `tests/core_${name}_test.ts`];
+    if (name in TESTED_ELSEWHERE === tests.some((test) => files.includes(test))) {
+      yield `${file}: write ${tests[0]}, or say in TESTED_ELSEWHERE why it needs none`;
+    }
+  }
+}
+
+function* deno(): Problems {
+  for (const file of ["mod.ts", ...files.filter((file) => file.startsWith("ffi/"))]) {
+    const source = withoutComments(file);
+    if (/\bDeno\.dlopen\(/.test(source) && !/^ffi\/(library|dlopen)\.ts$/.test(file)) {
+      yield `${file}: open libraries in ffi/library.ts (ours) or ffi/dlopen.ts (users') only`;
+    }
+    for (const [name] of source.matchAll(/\bDeno\.Unsafe\w+/g)) {
+      yield `${file}: ${name} throws under a path-scoped --allow-ffi; see PointerView and native()`;
+    }
+  }
+}
+
+function* assembly(): Problems {
+  const count = (source: string, pattern: RegExp): number => source.match(pattern)?.length ?? 0;
+  for (const file of files.filter((file) => file.endsWith(".S"))) {
+    const source = text(file).replace(/#.*/g, "");
+    const begun = count(source, /^BEGIN /gm) + count(source, /\.cfi_startproc/g);
+    const ended = count(source, /^END /gm) + count(source, /\.cfi_endproc/g);
+    if (begun !== ended) yield `${file}: ${begun} functions begin (BEGIN), ${ended} end (END)`;
+    const names = [...source.matchAll(/^BEGIN (\w+)|^ +\.type +(\w+), @/gm)].map((m) =>
+      m[1] ?? m[2]
+    );
+    for (const name of names) {
+      if (!new RegExp(`^END ${name}$|\\.size +${name},`, "m").test(source)) {
+        yield `${file}: give ${name} its size: END ${name}, or .size`;
+      }
+    }
+    if (!source.trimEnd().endsWith('.section .note.GNU-stack, "", @progbits')) {
+      yield `${file}: end it with .section .note.GNU-stack, or stacks become executable`;
+    }
+  }
+}
+
+function* readme(): Problems {
+  const source = text("README.md");
+  for (const name of Object.keys(mod)) {
+    if (!new RegExp(`\\b${name}\\b`).test(source)) yield `README.md: say what ${name} is for`;
+  }
+}
+
+testRules(
+  headers,
+  columns,
+  leftovers,
+  zigFiles,
+  zigPackage,
+  ffiFiles,
+  deno,
+  assembly,
+  readme,
+);
