@@ -65,13 +65,14 @@ export class Context {
     lifetime.contexts.add(this);
   }
 
-  /** Notes that no native frame is left. */
+  /** Notes that no native frame is left: the stack is free for another. */
   finish(): void {
     this.mode = Mode.ended;
     this.handle = null;
     this.call = undefined;
     this.#lifetime?.contexts.delete(this);
     this.#lifetime = undefined;
+    this.memory.vacate(this);
   }
 
   /**

@@ -221,7 +221,10 @@ export class Generator<Input = void, Output = unknown, Return = void>
 
   /** As `resume`, in the form of a JavaScript generator. */
   override next(...[input]: [] | [Input]): IteratorResult<Output, Return> {
-    if (this.#context.mode === Mode.ended) return { value: undefined as Return, done: true };
+    const { mode, reason } = this.#context;
+    if (mode === Mode.ended && reason === undefined) {
+      return { value: undefined as Return, done: true };
+    }
     const value = this.resume(input as Input);
     if (this.#context.mode !== Mode.ended) return { value: value as Output, done: false };
     const returned = this.#returned as Return;
