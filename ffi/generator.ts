@@ -190,7 +190,7 @@ export class Generator<Input = void, Output = unknown, Return = void>
       const output = resumeI32(context.handle, input as number);
       return context.status[0] === SUSPENDED ? output as Output : this.#finish();
     }
-    return this.#resume(input);
+    return context.mode === MAILBOX ? this.#enter(input) : this.#resume(input);
   }
 
   /** The state: unavailable while the body runs, once it has returned, once it has failed. */
@@ -220,7 +220,7 @@ export class Generator<Input = void, Output = unknown, Return = void>
   }
 
   /** As `resume`, in the form of a JavaScript generator. */
-  override next(...[input]: [] | [Input]): IteratorResult<Output, Return> {
+  override next(input?: Input): IteratorResult<Output, Return> {
     const { mode, reason } = this.#context;
     if (mode === Mode.ended && reason === undefined) {
       return { value: undefined as Return, done: true };
