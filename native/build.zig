@@ -7,8 +7,8 @@ const manifest = @import("build.zig.zon");
 
 comptime {
     if (!std.mem.eql(u8, builtin.zig_version_string, manifest.minimum_zig_version)) @compileError(
-        "fringe is built with Zig " ++ manifest.minimum_zig_version ++ ", byte for byte; this is " ++
-            builtin.zig_version_string ++ " (`deno task build` fetches the right one)",
+        "fringe is built with Zig " ++ manifest.minimum_zig_version ++ ", byte for byte; this is" ++
+            " " ++ builtin.zig_version_string ++ " (`deno task build` fetches the right one)",
     );
 }
 
@@ -40,8 +40,20 @@ pub fn build(b: *std.Build) void {
     // For fringe_suspend as a plain function.
     addSwitch(b, test_bodies.root_module);
 
+    // The tests take libc and the unwinder from Zig (with musl they are linked in), so that they
+    // run, also those for the other architecture, on a machine that has neither.
+    var test_query = target.query;
+    test_query.abi = .musl;
+    const test_module = module(b, "tests.zig", b.resolveTargetQuery(test_query), optimize);
+    test_module.unwind_tables = .async;
+    test_module.omit_frame_pointer = false;
+    test_module.link_libc = true;
+    test_module.linkSystemLibrary("unwind", .{});
+    test_module.addCSourceFile(.{ .file = b.path("unwind_test.c"), .flags = &.{"-fexceptions"} });
+    const filters = b.option([]const []const u8, "filter", "Tests to run: a part of the name");
     const tests = b.addTest(.{
-        .root_module = module(b, "tests.zig", target, optimize),
+        .root_module = test_module,
+        .filters = filters orelse &.{},
         .use_llvm = true,
         .use_lld = true,
     });

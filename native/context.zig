@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // Credit: after libfringe, by edef and the libfringe contributors
 
-//! The Zig face of `switch_<arch>.S`, which owns the layout of frames and explains it. A context is the control
-//! block at the top of a fringe stack; everything that suspends and resumes is built on it.
+//! The Zig face of `switch_<arch>.S`, which owns the layout of frames and explains it. A context is
+//! the control block at the top of a fringe stack; everything that suspends and resumes is built on
+//! it.
 //!
 //! The two inline functions are SWITCH of that file with every register clobbered, so that the
 //! compiler saves just what it needs: the seed's "compiler-assisted register spilling".
@@ -29,8 +30,8 @@ pub const Record = extern struct {
     resume_address: usize,
 };
 
-/// What a body is told in place of being resumed: it is to end. A function that unwinds; it gets the
-/// context and the word of whoever ends it.
+/// What a body is told in place of being resumed: it is to end. A function that unwinds; it gets
+/// the context and the word of whoever ends it.
 pub const Signal = *const fn (context: *Context, word: usize) callconv(.c) noreturn;
 
 extern fn fringe_init(base: usize, body: *const anyopaque, mailbox: *anyopaque) *Context;
@@ -51,7 +52,8 @@ pub fn init(stack: Stack, body: *const anyopaque, mailbox: *anyopaque) *Context 
     return context;
 }
 
-/// Into a suspended body: passes it a word, comes back with the body's. `signal` is 0, or a `Signal`.
+/// Into a suspended body: passes it a word, comes back with the body's. `signal` is 0, or a
+/// `Signal`.
 pub inline fn switchToBody(context: *Context, word: usize, signal: usize) usize {
     var rdi: usize = undefined;
     var rsi: usize = undefined;
@@ -145,11 +147,11 @@ inline fn keepFramePointer() void {
     );
 }
 
-/// Which registers the compiler may keep something in. Zig's list of clobbers has no mask registers, so
-/// where AVX-512 is used they are written down as outputs.
+/// Which registers the compiler may keep something in. Zig's list of clobbers has no mask
+/// registers, so where AVX-512 is used they are written down as outputs.
 const registers: enum { x86, x86_64, x86_64_masks } = switch (arch) {
     .x86_64 => if (has(.avx512f)) .x86_64_masks else .x86_64,
-    .x86 => if (has(.avx512f)) @compileError("fringe on x86 (32-bit) does without AVX-512") else .x86,
+    .x86 => if (has(.avx512f)) @compileError("fringe does without AVX-512 on x86") else .x86,
     else => @compileError("fringe has no switch_" ++ @tagName(arch) ++ ".S yet"),
 };
 comptime {
@@ -201,9 +203,9 @@ pub const switch_text = switch (arch) {
 /// Every register but those that make the frame, and those that carry something over.
 ///  * xmm stands for the whole of ymm and zmm. The reverse does not hold: LLVM passes over names of
 ///    registers that the target does not have, silently.
-///  * The x87 stack is missing, because Zig's "st0" is such a name (LLVM has "st" and "st(1)"). So a
-///    value of 80 bits (`f80`, `c_longdouble`) must not be kept over an inlined switch; a function
-///    that needs one calls `fringe_suspend`. Narrower types are never there, given SSE2.
+///  * The x87 stack is missing, because Zig's "st0" is such a name (LLVM has "st" and "st(1)"). So
+///    a value of 80 bits (`f80`, `c_longdouble`) must not be kept over an inlined switch; a
+///    function that needs one calls `fringe_suspend`. Narrower types are never there, given SSE2.
 const clobbers: std.builtin.assembly.Clobbers = blk: {
     @setEvalBranchQuota(100_000);
     var all: std.builtin.assembly.Clobbers = .{ .memory = true, .cc = true };

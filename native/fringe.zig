@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // Credit: after libfringe, by edef and the libfringe contributors
 
-//! fringe: generators on stacks of their own, for Zig programs with and without an operating system.
+//! fringe: generators on stacks of their own, for Zig programs with and without an operating
+//! system.
 //!
 //!     const fringe = @import("fringe");
 //!

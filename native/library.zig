@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // Credit: after libfringe, by edef and the libfringe contributors
 
-//! The root of the shared library: every function that it exports, under its C name. `ffi/library.ts` has
-//! the same table for Deno, and a tidy test compares the two. What `switch_<arch>.S` defines is
-//! exported from there.
+//! The root of the shared library: every function that it exports, under its C name.
+//! `ffi/library.ts` has the same table for Deno, and a tidy test compares the two. What
+//! `switch_<arch>.S` defines is exported from there.
 
 comptime {
     @export(&@import("os_stack.zig").map, .{ .name = "fringe_os_stack_map" });

@@ -33,7 +33,8 @@ pub fn Mailbox(comptime Input: type, comptime Output: type) type {
 }
 
 /// The mailbox of a call: a generator's, then the function, its arguments, and a callback's.
-/// `input` is a callback's result, `output` the function's. Words are 64 bits on every architecture.
+/// `input` is a callback's result, `output` the function's. Words are 64 bits on every
+/// architecture.
 pub const Call = extern struct {
     generator: Mailbox(u64, u64),
     function: u64,

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // Credit: after libfringe, by edef and the libfringe contributors
 
-//! A stack from the operating system: an anonymous mapping with a guard page below it. The pages are
-//! committed when they are touched, so a generous size costs address space only.
+//! A stack from the operating system: an anonymous mapping with a guard page below it. The pages
+//! are committed when they are touched, so a generous size costs address space only.
 
 const std = @import("std");
 const linux = std.os.linux;
@@ -10,6 +10,11 @@ const stack_module = @import("stack.zig");
 const Stack = stack_module.Stack;
 const GuardedStack = stack_module.GuardedStack;
 const Status = @import("status.zig").Status;
+
+// For the tests.
+const child_process = @import("child_process.zig");
+const Generator = @import("generator.zig").Generator;
+const Yielder = @import("generator.zig").Yielder;
 
 /// x86 and x86_64 have one size of page that mmap counts in.
 const page_size = std.heap.page_size_min;
@@ -57,8 +62,8 @@ pub const OsStack = struct {
     }
 };
 
-/// madvise(2): turns pages into guards without splitting the mapping, so that neighbouring stacks stay
-/// one mapping and vm.max_map_count (65,530 as a rule) is no limit. Since Linux 6.13.
+/// madvise(2): turns pages into guards without splitting the mapping, so that neighbouring stacks
+/// stay one mapping and vm.max_map_count (65,530 as a rule) is no limit. Since Linux 6.13.
 const MADV_GUARD_INSTALL = 102;
 
 fn guard(mapping: []align(page_size) u8) error{ OutOfMemory, Refused }!void {
@@ -120,5 +125,36 @@ test "OsStack rounds up to whole pages, and 0 gives one" {
 
 test "OsStack.init reports what cannot be had, and nothing is left behind" {
     try std.testing.expectError(error.OutOfMemory, OsStack.init(std.math.maxInt(usize)));
-    try std.testing.expectError(error.OutOfMemory, OsStack.init(std.math.maxInt(usize) / 2));
+    // Less than all, but more than a process of 32 bits has in one piece.
+    const most = std.math.maxInt(usize) - (1 << 26);
+    try std.testing.expectError(error.OutOfMemory, OsStack.init(most));
+}
+
+fn writeBelow() void {
+    const os_stack = OsStack.init(0) catch return;
+    @as(*volatile u8, @ptrFromInt(os_stack.stack().stack.limit - 1)).* = 1;
+}
+
+fn runOffTheEnd() void {
+    const os_stack = OsStack.init(0) catch return;
+    const body = struct {
+        fn body(yielder: *Yielder(void, void), _: void) void {
+            recurse(0);
+            yielder.@"suspend"({}) catch return;
+        }
+        fn recurse(depth: usize) void {
+            var frame: [256]u8 = @splat(@truncate(depth));
+            std.mem.doNotOptimizeAway(&frame);
+            recurse(depth + 1);
+            std.mem.doNotOptimizeAway(&frame);
+        }
+    };
+    var generator: Generator(void, void) = .init(os_stack.stack(), body.body);
+    _ = generator.@"resume"({});
+}
+
+test "OsStack: to write below its limit, or to run off its end, ends the process" {
+    const faulted: child_process.End = .{ .killed = .SEGV };
+    try std.testing.expectEqual(faulted, try child_process.run(writeBelow));
+    try std.testing.expectEqual(faulted, try child_process.run(runOffTheEnd));
 }

@@ -11,7 +11,10 @@ pub const OwnedStack = struct {
     memory: []align(stack_module.alignment) u8,
 
     /// Allocates `size` bytes, rounded up to the alignment of stacks.
-    pub fn init(allocator: std.mem.Allocator, size: usize) error{ OutOfMemory, TooSmall }!OwnedStack {
+    pub fn init(
+        allocator: std.mem.Allocator,
+        size: usize,
+    ) error{ OutOfMemory, TooSmall }!OwnedStack {
         if (size < stack_module.size_min) return error.TooSmall;
         const rounded = std.mem.alignForward(usize, size, stack_module.alignment);
         return .{ .memory = try allocator.alignedAlloc(u8, .@"16", rounded) };

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // Credit: after libfringe, by edef and the libfringe contributors
 
-//! Every outcome that crosses the C ABI, as a number that never changes. `ffi/status.ts` has the same
-//! table, and a tidy test compares the two.
+//! Every outcome that crosses the C ABI, as a number that never changes. `ffi/status.ts` has the
+//! same table, and a tidy test compares the two.
 
 /// What a context reports in its mailbox, and what a function of the C ABI returns.
 pub const Status = enum(i32) {

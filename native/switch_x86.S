@@ -5,14 +5,16 @@
 #
 # Facts of the ABI that this file relies on (System V psABI for the Intel386, version 1.1)
 # -----------------------------------------------------------------------------------------
-#  * Section 2.2.1: ebx, esi, edi, ebp and esp belong to the caller. That leaves three registers that
-#    a function may destroy: eax, ecx and edx.
-#  * Section 2.2.2: at the entry of a function esp + 4 is a multiple of 16, and the arguments lie from
-#    there on, each in whole words. There is no red zone: below esp everything is the signal handlers'.
-#  * Section 2.2.3: a result of 32 bits is in eax, one of 64 bits in eax and edx, a floating-point one
-#    in st(0), which is empty at every other call and return.
-#  * The control words of both floating-point units are the caller's. Nothing here mends what a body has
-#    done to them: GUARD_ROUNDING protects JavaScript, and there is no JavaScript on this architecture.
+#  * Section 2.2.1: ebx, esi, edi, ebp and esp belong to the caller. That leaves three registers
+#    that a function may destroy: eax, ecx and edx.
+#  * Section 2.2.2: at the entry of a function esp + 4 is a multiple of 16, and the arguments lie
+#    from there on, each in whole words. There is no red zone: below esp everything is the signal
+#    handlers'.
+#  * Section 2.2.3: a result of 32 bits is in eax, one of 64 bits in eax and edx, a floating-point
+#    one in st(0), which is empty at every other call and return.
+#  * The control words of both floating-point units are the caller's. Nothing here mends what a body
+#    has done to them: GUARD_ROUNDING protects JavaScript, and there is no JavaScript on this
+#    architecture.
 #  * Nothing can be addressed relative to eip. It is read by a `call` to the next instruction, which
 #    processors keep out of their return prediction.
 #
@@ -30,7 +32,8 @@
 #                                                        | R                      |  R - 16
 #                                                        | return address         |  R - 20
 #
-# Over a switch edi = R, a word for the body is in esi, a word for the resumer in eax, and so is the signal.
+# Over a switch edi = R, a word for the body is in esi, a word for the resumer in eax, and so is the
+# signal.
 
 #define LINK            0
 #define RETURN          4
@@ -123,8 +126,8 @@
         jmp     *%ecx
 .endm
 
-# ADDRESS: of something in this file. It pushes a word for a moment, so where it stands the CFA must not
-# be relative to esp; hence every function that needs it has a frame.
+# ADDRESS: of something in this file. It pushes a word for a moment, so where it stands the CFA must
+# not be relative to esp; hence every function that needs it has a frame.
 .macro ADDRESS symbol, register
         call    .Lhere\@
 .Lhere\@:
@@ -132,8 +135,9 @@
         lea     \symbol - .Lhere\@(%\register), %\register
 .endm
 
-# CURRENT: the offset of fringe_current from gs. The register passes through the address of the global
-# offset table, which holds that offset ("initial exec": i386 psABI supplement for TLS, section 4.4.3).
+# CURRENT: the offset of fringe_current from gs. The register passes through the address of the
+# global offset table, which holds that offset ("initial exec": i386 psABI supplement for TLS,
+# section 4.4.3).
 .macro CURRENT register
         call    .Lhere\@
 .Lhere\@:
@@ -253,11 +257,11 @@ fringe_thunks:
         .endr
 
 #   entry: eax = number + 1; the callback's arguments behind the return address
-#   exit:  eax and edx = the mailbox's input: a result of any type but a floating-point one, which would
-#          have to be in st(0), where nothing may be left for a caller that expects none
-#   How many arguments there are is not known here, so six words are copied. They can be read even where
-#   there are fewer: they are the caller's frame, and whatever called that, down to fringe_call_body,
-#   whose own arguments alone are six words.
+#   exit:  eax and edx = the mailbox's input: a result of any type but a floating-point one, which
+#          would have to be in st(0), where nothing may be left for a caller that expects none
+#   How many arguments there are is not known here, so six words are copied. They can be read even
+#   where there are fewer: they are the caller's frame, and whatever called that, down to
+#   fringe_call_body, whose own arguments alone are six words.
 fringe_thunk_common:
         SAVE
         CURRENT ecx
@@ -308,9 +312,9 @@ END fringe_thunk
         .error  "fringe_thunk multiplies by 16"
         .endif
 
-# The body of a call. Six words are pushed whatever the function takes: it looks at no more than it has
-# parameters, and the caller takes them off. Each is the lower half of its word in the mailbox, since
-# a parameter of 64 bits is two arguments here.
+# The body of a call. Six words are pushed whatever the function takes: it looks at no more than it
+# has parameters, and the caller takes them off. Each is the lower half of its word in the mailbox,
+# since a parameter of 64 bits is two arguments here.
 BEGIN fringe_call_body
         push    %ebp
         .cfi_def_cfa_offset 8
@@ -379,7 +383,7 @@ BEGIN fringe_finish
         jmp     .Lfinished
 END fringe_finish
 
-#   CFA = ebp + SUSPENDED, the resumer's esp; its ebp at CFA - SUSPENDED, its address at CFA - SUSPENDED + 4
+#   CFA = ebp + SUSPENDED, the resumer's esp; its ebp at CFA - SUSPENDED, its address above that
 BEGIN fringe_root
         .cfi_signal_frame
         .cfi_def_cfa %ebp, SUSPENDED

@@ -19,20 +19,21 @@
 #
 # Facts of the ABI that this file relies on (System V psABI for AMD64, version 1.0)
 # ---------------------------------------------------------------------------------
-#  * Section 3.2.1: rbx, rbp, rsp and r12-r15 belong to the caller and must come back unchanged; every
-#    other general register, every vector register and the x87 stack may be destroyed by a call.
+#  * Section 3.2.1: rbx, rbp, rsp and r12-r15 belong to the caller and must come back unchanged;
+#    every other general register, every vector register and the x87 stack may be destroyed by a
+#    call.
 #  * Section 3.2.2: at the entry of a function rsp + 8 is a multiple of 16; the 128 bytes below
 #    rsp, the red zone, belong to the running function, and no signal handler touches them.
-#  * Section 3.2.1: the direction flag is clear at every call and return. Each switch stands where the
-#    compiler sees either a call or an asm statement, so it is clear on both sides of it.
-#  * Section 3.2.1: the control bits of MXCSR and the x87 control word belong to the caller too. Saving
-#    them costs more than a whole switch on some processors, so a switch leaves them alone;
+#  * Section 3.2.1: the direction flag is clear at every call and return. Each switch stands where
+#    the compiler sees either a call or an asm statement, so it is clear on both sides of it.
+#  * Section 3.2.1: the control bits of MXCSR and the x87 control word belong to the caller too.
+#    Saving them costs more than a whole switch on some processors, so a switch leaves them alone;
 #    GUARD_ROUNDING below keeps the one that JavaScript would notice.
 #
 # Call frame information, as far as this file needs it (DWARF 5, section 6.4)
 # -----------------------------------------------------------------------------
-#  An unwinder knows the registers of one frame and wants those of its caller. The table says, for each
-#  instruction, how to compute the CFA (canonical frame address: the value that rsp has in the
+#  An unwinder knows the registers of one frame and wants those of its caller. The table says, for
+#  each instruction, how to compute the CFA (canonical frame address: the value that rsp has in the
 #  caller after the call), and where, relative to it, each register of the caller was saved:
 #    .cfi_def_cfa REG, N       the CFA is REG + N
 #    .cfi_offset REG, N        the caller's REG was saved at CFA + N
@@ -43,8 +44,8 @@
 #
 # A suspended side
 # ----------------
-#  The link word of a context always holds the stack pointer of the side that is *not* running. It points at
-#  a record, which lies below the red zone of whatever function was interrupted:
+#  The link word of a context always holds the stack pointer of the side that is *not* running. It
+#  points at a record, which lies below the red zone of whatever function was interrupted:
 #
 #      higher addresses
 #      |                        |  <- rsp of the suspended function: record + SUSPENDED
@@ -53,8 +54,8 @@
 #      | frame pointer          |  record + 0   <- link
 #      lower addresses
 #
-#  {frame pointer, resume address} is what `push %rbp` after a `call` leaves: a frame record. So a sampler that
-#  only follows frame pointers can step on a link as it steps on any saved rbp.
+#  {frame pointer, resume address} is what `push %rbp` after a `call` leaves: a frame record. So a
+#  sampler that only follows frame pointers can step on a link as it steps on any saved rbp.
 #
 # A context, at the top of a fringe stack. Its address, R below, is the handle and the yielder
 # ------------------------------------------------------------------------------------------
@@ -75,8 +76,9 @@
 #
 #      body's frame -> R: {link, fringe_root} -> {resumer's rbp, resume address} -> resumer's caller
 #
-#     That is the whole of call stack splicing. Since link is rewritten by each resume, the chain always leads to
-#     whoever resumed last, and neither a frame-pointer walker nor DWARF needs anything kept for it.
+#     That is the whole of call stack splicing. Since link is rewritten by each resume, the chain
+#     always leads to whoever resumed last, and neither a frame-pointer walker nor DWARF needs
+#     anything kept for it.
 #
 #  3. The body is suspended: link points at the body's record, and the resumer knows R.
 
@@ -111,12 +113,13 @@
 #
 #  - The stack pointer moves below the record before the record is written: a signal may arrive
 #    between any two instructions, and its frame begins RED_ZONE below rsp.
-#  - Leaving by `jmp`, never by `ret`: the processor predicts that a `ret` returns behind the last `call` it
-#    saw, and the last `call` was made on the other stack. Each such `ret` would cost a misprediction.
-#  - The `int3` is never executed. LLVM's unwinder looks every address up one byte below it, and what it
-#    finds there must be the rules of this frame, not those of the jump.
-#  - link is written when nothing of this side is needed any more, so at no instruction does a chain of frames
-#    lead from a stack back into the same stack.
+#  - Leaving by `jmp`, never by `ret`: the processor predicts that a `ret` returns behind the last
+#    `call` it saw, and the last `call` was made on the other stack. Each such `ret` would cost a
+#    misprediction.
+#  - The `int3` is never executed. LLVM's unwinder looks every address up one byte below it, and
+#    what it finds there must be the rules of this frame, not those of the jump.
+#  - link is written when nothing of this side is needed any more, so at no instruction does a chain
+#    of frames lead from a stack back into the same stack.
 .macro SWITCH
         lea     -SUSPENDED(%rsp), %rsp
         lea     1f(%rip), %rcx
@@ -185,7 +188,8 @@
         .cfi_def_cfa %rsp, 8
 .endm
 
-# RETURN_BY_JUMP: what `ret` does, without asking the return predictor, which is wrong after a switch.
+# RETURN_BY_JUMP: what `ret` does, without asking the return predictor, which is wrong after a
+# switch.
 .macro RETURN_BY_JUMP
         pop     %rcx
         .cfi_def_cfa_offset 0
@@ -194,8 +198,8 @@
 .endm
 
 # GUARD_ROUNDING: a rounding mode that a body leaves behind must not reach JavaScript, where
-# 1 + 1e-30 would no longer be 1. Reading MXCSR takes 6 ns on Zen 5, three times a switch. Instead, two
-# sums are rounded at once (u is the distance from 1 to the next double):
+# 1 + 1e-30 would no longer be 1. Reading MXCSR takes 6 ns on Zen 5, three times a switch. Instead,
+# two sums are rounded at once (u is the distance from 1 to the next double):
 #
 #              to nearest     up       down     to zero
 #   1 + u/4        1         1 + u      1          1
@@ -212,9 +216,9 @@
 3:      .cfi_remember_state
 .endm
 
-# MEND_ROUNDING: the other half, behind the function's end because it is seldom needed. Back to the control bits
-# that a process starts with (psABI 3.4.1), the status flags (bits 0 to 5) left as they are.
-# fesetround sets both units, so both are mended.
+# MEND_ROUNDING: the other half, behind the function's end because it is seldom needed. Back to the
+# control bits that a process starts with (psABI 3.4.1), the status flags (bits 0 to 5) left as they
+# are. fesetround sets both units, so both are mended.
 .macro MEND_ROUNDING
         .cfi_restore_state
 2:      stmxcsr -8(%rsp)
@@ -294,8 +298,8 @@ END fringe_signal
 # int32_t fringe_resume_call(void *yielder)
 #   entry: rdi = R, suspended in a thunk or not yet started
 #   exit:  eax = 1 + the number of the thunk that C has called, or 0: the function has returned
-#   While it runs, R is the thread's current context, which is how a thunk, that C gives us nothing for,
-#   finds its way. It leaves by `jmp`: C has called the thunk since, and that `call` is open.
+#   While it runs, R is the thread's current context, which is how a thunk, that C gives us nothing
+#   for, finds its way. It leaves by `jmp`: C has called the thunk since, and that `call` is open.
 BEGIN fringe_resume_call
         SAVE
         mov     fringe_current@gottpoff(%rip), %rcx
@@ -327,8 +331,8 @@ BEGIN fringe_suspend
         RESTORE
         RETURN_BY_JUMP
 
-# A suspended function of this file is told to end: it calls the signal, which does not return. The frame
-# is still that of SAVE, so the unwinding goes through it into the function that suspended.
+# A suspended function of this file is told to end: it calls the signal, which does not return. The
+# frame is still that of SAVE, so the unwinding goes through it into the function that suspended.
 fringe_signalled:
         .cfi_restore_state
         and     $-16, %rsp
@@ -336,8 +340,8 @@ fringe_signalled:
         ud2
 END fringe_suspend
 
-# The thunks: function pointers for C, one for each callback parameter. Each loads its number plus one
-# into eax (which a callee may destroy: no callback is variadic) and goes on in the common part.
+# The thunks: function pointers for C, one for each callback parameter. Each loads its number plus
+# one into eax (which a callee may destroy: no callback is variadic) and goes on in the common part.
         .set    THUNKS, 16
         .set    THUNK_SIZE, 16
         .balign THUNK_SIZE
@@ -353,7 +357,8 @@ fringe_thunks:
         .endr
 
 #   entry: eax = number + 1; the callback's arguments as the ABI passes them (psABI 3.2.3)
-#   exit:  rax and xmm0 = the mailbox's input, so that a result of any scalar type is where it belongs
+#   exit:  rax and xmm0 = the mailbox's input, so that a result of any scalar type is where it
+#          belongs
 #   The bits of an argument beyond its type are whatever C left there; who reads it knows the type.
 fringe_thunk_common:
         SAVE
@@ -443,12 +448,12 @@ END fringe_call_body
 BEGIN fringe_trampoline
         .cfi_def_cfa %rbp, 16
         .cfi_offset %rbp, -16
-        # Arrived from the first resume: rsp = rbp = R, rax = 0 or a signal. A body that has not begun has
-        # nothing to unwind.
+        # Arrived from the first resume: rsp = rbp = R, rax = 0 or a signal. A body that has not
+        # begun has nothing to unwind.
         test    %rax, %rax
         jnz     .Lnever_begun
-        # The first input as the second argument, in the register of either class: the mailbox has it
-        # whatever its type (resumes after the first pass a word in rsi).
+        # The first input as the second argument, in the register of either class: the mailbox has
+        # it whatever its type (resumes after the first pass a word in rsi).
         mov     MAILBOX(%rbp), %rax
         mov     INPUT(%rax), %rsi
         movsd   INPUT(%rax), %xmm0
@@ -463,7 +468,8 @@ fringe_trampoline_return:
 .Lfinished:
         mov     MAILBOX(%rbp), %rdx
         mov     %ecx, STATUS(%rdx)
-        # Whoever resumes a finished body is sent straight back, for ever, with the status as it was.
+        # Whoever resumes a finished body is sent straight back, for ever, with the status as it
+        # was.
 .Lparked:
         mov     %rbp, %rdi
         xor     %eax, %eax
@@ -484,11 +490,11 @@ END fringe_finish
 
 # The frame between two stacks. In it rbp is a record, because the trampoline's saved rbp is link:
 #
-#   CFA = rbp + SUSPENDED, the resumer's rsp; its rbp at CFA - SUSPENDED, its address at CFA - SUSPENDED + 8
+#   CFA = rbp + SUSPENDED, the resumer's rsp; its rbp at CFA - SUSPENDED, its address above that
 #
-#  - It is a signal frame: the resumer was left by a `jmp`, its address is where it goes on and not behind a
-#    `call`. gdb also refuses a caller whose frame lies below its callee's ("previous frame inner to
-#    this frame"), as it may with two stacks, except across a signal frame.
+#  - It is a signal frame: the resumer was left by a `jmp`, its address is where it goes on and not
+#    behind a `call`. gdb also refuses a caller whose frame lies below its callee's ("previous frame
+#    inner to this frame"), as it may with two stacks, except across a signal frame.
 #  - Unwinders look a return address up one byte below it, hence the `nop`.
 BEGIN fringe_root
         .cfi_signal_frame

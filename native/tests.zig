@@ -4,12 +4,15 @@
 //! The root of the tests: every file that has some. A tidy test finds what is missing here.
 
 test {
+    _ = @import("call_test.zig");
+    _ = @import("context_test.zig");
     _ = @import("fringe.zig");
-    _ = @import("generator.zig");
+    _ = @import("generator_test.zig");
     _ = @import("mailbox.zig");
     _ = @import("memory.zig");
     _ = @import("os_stack.zig");
     _ = @import("owned_stack.zig");
     _ = @import("slice_stack.zig");
     _ = @import("stack.zig");
+    _ = @import("unwind_test.zig");
 }

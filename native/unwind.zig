@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // Credit: after libfringe, by edef and the libfringe contributors
 
-//! Ends a suspended body early, by forced unwinding: the unwinder of the process walks the frames of the
-//! body and runs their cleanups (C++ destructors, `__attribute__((cleanup))`), up to the trampoline.
-//! Itanium C++ ABI: Exception Handling, section 1.3.1, `_Unwind_ForcedUnwind`.
+//! Ends a suspended body early, by forced unwinding: the unwinder of the process walks the frames
+//! of the body and runs their cleanups (C++ destructors, `__attribute__((cleanup))`), up to the
+//! trampoline. Itanium C++ ABI: Exception Handling, section 1.3.1, `_Unwind_ForcedUnwind`.
 
 const std = @import("std");
 const context_module = @import("context.zig");
@@ -27,8 +27,8 @@ const Stop = *const fn (
     parameter: *anyopaque,
 ) callconv(.c) c_int;
 
-/// Weak, since a program without an unwinder can still run and end generators that are written in Zig.
-/// A process such as Deno's has one: libgcc_s.
+/// Weak, since a program without an unwinder can still run and end generators that are written in
+/// Zig. A process such as Deno's has one: libgcc_s.
 const forcedUnwind = @extern(
     ?*const fn (exception: *Exception, stop: Stop, parameter: *anyopaque) callconv(.c) c_int,
     .{ .name = "_Unwind_ForcedUnwind", .linkage = .weak },
@@ -41,8 +41,8 @@ const getIP = @extern(
 /// _UA_END_OF_STACK
 const action_end_of_stack = 16;
 
-/// A body may catch the unwinding (`catch (...)` without `throw;`) and suspend once more. It is told
-/// again, so many times; then it is abandoned.
+/// A body may catch the unwinding (`catch (...)` without `throw;`) and suspend once more. It is
+/// told again, so many times; then it is abandoned.
 const attempts_max = 1000;
 
 /// Ends the suspended body of `context`. The result is never `suspended`.
