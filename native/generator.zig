@@ -2,7 +2,8 @@
 // Credit: after libfringe, by edef and the libfringe contributors
 
 //! Generators: a function that runs on its own stack, takes a value at each resume and gives one at
-//! each suspension. A switch allocates nothing; everything that a generator needs lies at the top of its stack.
+//! each suspension. A switch allocates nothing; everything that a generator needs lies at the top
+//! of its stack.
 
 const std = @import("std");
 const assert = std.debug.assert;
@@ -35,8 +36,8 @@ pub fn Generator(comptime Input: type, comptime Output: type) type {
             return initUnguarded(stack.stack, body);
         }
 
-        /// The same on a stack without a guard (the seed's `unsafe_new`): a body that needs more stack
-        /// than there is will write over whatever lies below.
+        /// The same on a stack without a guard (the seed's `unsafe_new`): a body that needs more
+        /// stack than there is will write over whatever lies below.
         pub fn initUnguarded(stack: Stack, comptime body: Body) Self {
             const entry = struct {
                 fn entry(yielder: *Yielder(Input, Output)) callconv(.c) void {
@@ -67,22 +68,26 @@ pub fn Generator(comptime Input: type, comptime Output: type) type {
         /// Runs the body to its next suspension, whose output it returns; null once the body
         /// has returned, and ever after.
         pub inline fn @"resume"(self: *Self, input: Input) ?Output {
-            const box = self.mailbox();
             if (self.phase != .suspended) {
+                @branchHint(.unlikely);
                 if (self.phase == .unavailable) return null;
                 // The trampoline takes the first input from here, whatever its type.
-                box.input.store(input);
+                self.mailbox().input.store(input);
             }
             // Before the switch: a body that gets hold of its own generator cannot resume it.
             self.phase = .unavailable;
             const word = if (comptime mailbox_module.isWord(Input))
                 mailbox_module.toWord(input)
             else word: {
-                box.input.store(input);
+                self.mailbox().input.store(input);
                 break :word 0;
             };
             const result = context_module.switchToBody(self.context, word, 0);
-            if (box.status != .suspended) return null;
+            const box = self.mailbox();
+            if (box.status != .suspended) {
+                @branchHint(.unlikely);
+                return null;
+            }
             self.phase = .suspended;
             if (comptime mailbox_module.isWord(Output)) {
                 return mailbox_module.fromWord(Output, result);
@@ -94,8 +99,9 @@ pub fn Generator(comptime Input: type, comptime Output: type) type {
             return if (self.phase == .unavailable) .unavailable else .runnable;
         }
 
-        /// Ends the body early. A Zig body sees error.Canceled from its suspension and runs its defers; the
-        /// frames of a C or C++ body are unwound. Returns how it went; does nothing to one that is finished.
+        /// Ends the body early. A Zig body sees error.Canceled from its suspension and runs its
+        /// defers; the frames of a C or C++ body are unwound. Returns how it went; does nothing to
+        /// one that is finished.
         pub fn cancel(self: *Self) Status {
             if (self.phase != .unavailable) {
                 self.phase = .unavailable;
@@ -125,8 +131,9 @@ pub fn Yielder(comptime Input: type, comptime Output: type) type {
 
         context: Context,
 
-        /// Hands `output` to the resumer and waits for the next input. error.Canceled: the generator
-        /// is being ended; return, so that every defer on the way runs. Suspending again fails again.
+        /// Hands `output` to the resumer and waits for the next input. error.Canceled: the
+        /// generator is being ended; return, so that every defer on the way runs. Suspending again
+        /// fails again.
         pub inline fn @"suspend"(self: *Self, output: Output) error{Canceled}!Input {
             const box = self.mailbox();
             const word = if (comptime mailbox_module.isWord(Output))
