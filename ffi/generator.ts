@@ -182,12 +182,12 @@ export class Generator<Input = void, Output = unknown, Return = void>
   resume(input: Input): Output | undefined {
     // The two types that V8 passes in a register come first: this is the whole of a resume.
     const context = this.#context;
-    if (context.mode === U32 && (input as number >>> 0) === input) {
-      const output = resumeU32(context.handle, input as number);
+    if (context.mode === U32 && typeof input === "number" && (input >>> 0) === input) {
+      const output = resumeU32(context.handle, input);
       return context.status[0] === SUSPENDED ? output as Output : this.#finish();
     }
-    if (context.mode === I32 && (input as number | 0) === input) {
-      const output = resumeI32(context.handle, input as number);
+    if (context.mode === I32 && typeof input === "number" && (input | 0) === input) {
+      const output = resumeI32(context.handle, input);
       return context.status[0] === SUSPENDED ? output as Output : this.#finish();
     }
     return context.mode === MAILBOX ? this.#enter(input) : this.#resume(input);

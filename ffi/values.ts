@@ -109,7 +109,7 @@ export function write(
   what: string,
 ): unknown {
   // The commonest types are here, so that V8 inlines them; the others are a call away.
-  if (type === "i32" && (value as number | 0) === value) {
+  if (type === "i32" && typeof value === "number" && (value | 0) === value) {
     view.setInt32(offset, value as number, true);
     return undefined;
   }
@@ -127,8 +127,8 @@ function writeOther(
     case "i32":
       return refuse(type, value, what);
     case "u32":
-      if ((value as number >>> 0) !== value) refuse(type, value, what);
-      view.setUint32(offset, value as number, true);
+      if (typeof value !== "number" || (value >>> 0) !== value) refuse(type, value, what);
+      view.setUint32(offset, value, true);
       return undefined;
     case "bool":
       if (typeof value !== "boolean") refuse(type, value, what);

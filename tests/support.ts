@@ -104,11 +104,11 @@ export function openBodies(): NativeLibrary<typeof definitions> {
   return dlopen(testBodies, definitions);
 }
 
-/** Forces a full collection; for `--v8-flags=--expose-gc`. */
-export function gc(): void {
-  const { gc } = globalThis as { gc?: () => void };
+/** Forces a collection, of what is young if not of all; for `--v8-flags=--expose-gc`. */
+export function gc(type: "major" | "minor" = "major"): void {
+  const { gc } = globalThis as { gc?: (options: { type: string }) => void };
   assert(gc, "Run this with --v8-flags=--expose-gc");
-  gc();
+  gc({ type });
 }
 
 /** Forces collections until `done`, with tasks between them in which finalizers run. */
