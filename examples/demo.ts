@@ -228,7 +228,7 @@ function showSeed(): void {
   };
   const native = new Generator(new OsStack(), bodies.symbols.count);
   console.log(`   the body is C, examples/bodies/add_one.c:  ${resumed(native)}`);
-  const script = new Generator<void, number>(new OsStack(), function* () {
+  const script = new Generator(new OsStack(), function* () {
     for (let i = 1; i < 4; i++) yield i;
   });
   console.log(`   the body is TypeScript, a function*:       ${resumed(script)}`);
