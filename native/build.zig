@@ -58,6 +58,8 @@ pub fn build(b: *std.Build) void {
         .use_lld = true,
     });
 
+    const bench = benchProgram(b, target);
+
     const platform = b.fmt("{s}-{s}", .{
         @tagName(target.result.cpu.arch),
         @tagName(target.result.os.tag),
@@ -70,6 +72,8 @@ pub fn build(b: *std.Build) void {
 
     b.installArtifact(library);
     b.step("library", "Build the shared library").dependOn(&library.step);
+    b.step("bench", "Install the program that measures round trips")
+        .dependOn(&b.addInstallArtifact(bench, .{}).step);
     b.step("test", "Run the Zig tests").dependOn(&b.addRunArtifact(tests).step);
 }
 
@@ -131,4 +135,27 @@ fn bodies(
         .flags = &.{ "-O2", "-ffreestanding", "-fexceptions", "-Wall", "-Wextra", "-Werror" },
     });
     return sharedLibrary(b, name, result);
+}
+
+/// What measures round trips. It needs libc to open the libraries of its peers.
+fn benchProgram(b: *std.Build, target: std.Build.ResolvedTarget) *std.Build.Step.Compile {
+    const fringe = module(b, "fringe.zig", target, .fast);
+    const root = b.createModule(.{
+        .root_source_file = b.path("../bench/native/main.zig"),
+        .target = target,
+        .optimize = .fast,
+        .link_libc = true,
+        .imports = &.{.{ .name = "fringe", .module = fringe }},
+    });
+    root.addIncludePath(b.path("include"));
+    root.addCSourceFile(.{
+        .file = b.path("../examples/bodies/add_one.c"),
+        .flags = &.{"-O2"},
+    });
+    return b.addExecutable(.{
+        .name = "fringe-bench",
+        .root_module = root,
+        .use_llvm = true,
+        .use_lld = true,
+    });
 }

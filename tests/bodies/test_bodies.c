@@ -8,6 +8,7 @@
  *   echo_bool echo_i8 echo_u8 echo_i16 echo_u16 echo_i32 echo_u32 echo_i64 echo_u64 echo_isize
  *   echo_usize echo_f32 echo_f64 echo_pointer   { T, T }        each input, for ever
  *   echo_void           { void, void }    suspends for ever
+ *   counts              { void, u32 }     1, 2, 3, ..., for ever
  *   plain_echo          { i32, i32 }      the same through fringe_suspend, as a call
  *   zig_echo            { i32, i32 }      the same in Zig (test_bodies.zig)
  *   zig_defers          { void, i32 }     1, 2, 3, ...; has a `defer` that counts (zig_defer_count)
@@ -33,6 +34,7 @@
  *   i32   with_destructor(i32 f(i32))              f(1); has a C++ object
  *   i32   with_cleanup(i32 f(i32))                 f(1); has a variable with a cleanup function
  *   i64   add_six(i8, u16, i32, u32, i64, u64)     the sum
+ *   u32   plus_one(u32)                            for the bench: the floor of a call
  *   u64   sum_buffer(buffer bytes, usize size)     the sum of the bytes
  *   usize string_length(cstring)
  *   ptr   same_pointer(ptr)
@@ -70,6 +72,12 @@ FRINGE_GENERATOR(echo_void, void, void);
 void echo_void(fringe_yielder *yielder)
 {
     for (;;) echo_void_suspend(yielder);
+}
+
+FRINGE_GENERATOR(counts, void, uint32_t);
+void counts(fringe_yielder *yielder)
+{
+    for (uint32_t i = 1;; i++) counts_suspend(yielder, i);
 }
 
 EXPORT void plain_echo(fringe_yielder *yielder, int32_t input);
@@ -217,6 +225,9 @@ int64_t add_six(int8_t a, uint16_t b, int32_t c, uint32_t d, int64_t e, uint64_t
 {
     return (int64_t)((uint64_t)a + b + (uint64_t)c + d + (uint64_t)e + f);
 }
+
+EXPORT uint32_t plus_one(uint32_t value);
+uint32_t plus_one(uint32_t value) { return value + 1; }
 
 EXPORT uint64_t sum_buffer(const uint8_t *bytes, size_t size);
 uint64_t sum_buffer(const uint8_t *bytes, size_t size)

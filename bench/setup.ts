@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// Credit: after libfringe, by edef and the libfringe contributors
+
+/**
+ * What every bench in TypeScript shares.
+ *
+ * Each `Deno.bench` iteration does `INNER` operations, so that neither the timer's resolution nor the
+ * call of the iteration counts, and checks their sum, so that nothing can be optimised away.
+ *
+ * @module
+ */
+
+/** Whether this is a run that only shows that the benches still work: `-- --smoke`. */
+const smoke = Deno.args.includes("--smoke");
+
+/** How many operations an iteration does. */
+export const INNER: number = smoke ? 100 : 20_000;
+
+/** The library of `tests/bodies/`. */
+export const testBodies: URL = new URL(
+  `../native/prebuilt/${Deno.build.arch}-${Deno.build.os}/libtest_bodies.so`,
+  import.meta.url,
+);
+
+/** Measures `run`, which does `INNER` operations and returns the sum of what they gave. */
+export function bench(group: string, name: string, run: () => number, sum: number): void {
+  const fn = (): void => {
+    const actual = run();
+    if (actual !== sum) throw new Error(`${name} gave ${actual}, not ${sum}`);
+  };
+  Deno.bench({ name, group, fn, ...(smoke ? { n: 1, warmup: 1 } : {}) });
+}
+
+/** 0 + 1 + … + (count - 1). */
+export function sumBelow(count: number): number {
+  return count * (count - 1) / 2;
+}
