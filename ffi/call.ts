@@ -241,6 +241,8 @@ export class Call implements Occupant {
 /** Says what to do instead when an answer is one that C would have to wait for. */
 function refuseDeferred(value: object, what: string): void {
   if (typeof (value as PromiseLike<unknown>).then === "function") {
+    // Should it be rejected later, nobody would have seen that, and Deno would end the process.
+    Promise.resolve(value).catch(() => {});
     throw new TypeError(`${what} is a Promise; call the function by .async(), which awaits it`);
   }
   if (Object.prototype.toString.call(value) === "[object Generator]") {
