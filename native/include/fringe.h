@@ -38,8 +38,8 @@
  *
  * What a body must not do: use a yielder that is not its own, suspend in a destructor or cleanup
  * function while it is being ended, suspend inside a `catch` block (C++ keeps the exceptions being
- * handled per thread, and the resumer is on the same thread), leave another rounding mode behind, or
- * keep pointers to thread-local variables across a suspension if it moves between threads.
+ * handled per thread, and the resumer is on the same thread), leave another rounding mode behind,
+ * or keep pointers to thread-local variables across a suspension if it moves between threads.
  *
  * For gcc and clang, C99 or C++11 and later, x86_64 and i386.
  */
@@ -79,8 +79,8 @@ enum {
 
 /* The functions of the shared library, and of the Zig package's switch_<arch>.S, for programs and
  * languages that inline nothing. How a value travels is one rule for both directions:
- *  - integers of at most 32 bits, and bool, as the word that the functions pass; its upper bits mean
- *    nothing;
+ *  - integers of at most 32 bits, and bool, as the word that the functions pass; its upper bits
+ *    mean nothing;
  *  - any other type in the mailbox's `input` or `output`; the word is then ignored.
  * One exception: the very first input lies in the mailbox, whatever its type. */
 
