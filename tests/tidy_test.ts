@@ -4,6 +4,7 @@
 /** The house itself: files are where they are looked for, in form, and nothing is left over. */
 
 import * as mod from "../mod.ts";
+import { withFigures } from "../tools/figures.ts";
 import {
   between,
   code,
@@ -151,6 +152,9 @@ function* assembly(): Problems {
 
 function* readme(): Problems {
   const source = text("README.md");
+  if (withFigures(source, JSON.parse(text("bench/results.json"))) !== source) {
+    yield "README.md: its figures are not those of bench/results.json: run tools/figures.ts";
+  }
   for (const name of Object.keys(mod)) {
     if (!new RegExp(`\\b${name}\\b`).test(source)) yield `README.md: say what ${name} is for`;
   }
