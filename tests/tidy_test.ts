@@ -17,15 +17,11 @@ import {
 
 /** Files of ffi/ that no test is named after, since their behaviour has another name. */
 const TESTED_ELSEWHERE: Readonly<Record<string, string>> = {
-  body: "what dlopen gives, and Generator takes",
   context: "what is behind Generator, and behind each call",
-  drive: "the four forms of call.ts",
   mailbox: "tidy_abi_test.ts compares it with native/",
   prebuilt: "generated; the gate compares it with what the sources give",
-  script: "what Generator asks of a TypeScript body",
   stack_pool: "where calls have their stacks from",
   types: "types only, which every test that calls dlopen checks",
-  yielder: "one of the four forms of call.ts",
 };
 
 function* headers(): Problems {
