@@ -2,8 +2,8 @@
 // Credit: after libfringe, by edef and the libfringe contributors
 
 /**
- * Puts the figures of `bench/results.json` into README.md, between two comments that mark their place:
- * `deno run -A tools/figures.ts`, after `deno task bench`. A tidy test compares the two.
+ * Puts the figures of `bench/results.json` into README.md, between two comments that mark their
+ * place: `deno run -A tools/figures.ts`, after `deno task bench`. A tidy test compares the two.
  *
  * @module
  */
