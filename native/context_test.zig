@@ -508,44 +508,157 @@ test "a body is entered with the stack aligned as for any function" {
     try expectEqual(.returned, fixture.box.status);
 }
 
-// Signals and the red zone
+// Signals, and traces, at every instruction
 
-var alarms: u32 = 0;
+/// Calls function(context) with a trap, that is a signal, after each instruction.
+extern fn fringe_test_step(
+    function: *const fn (context: *Context) callconv(.c) usize,
+    context: *Context,
+) usize;
 
-fn countAlarm(_: linux.SIG) callconv(.c) void {
-    // Uses some stack, so that it would overwrite what it may.
-    var scratch: [512]u8 = @splat(0xaa);
-    std.mem.doNotOptimizeAway(&scratch);
-    @atomicStore(u32, &alarms, alarms + 1, .monotonic);
+comptime {
+    asm (if (on_x86_64)
+            \\fringe_test_step:
+            \\  .cfi_startproc
+            \\  push %rbp
+            \\  .cfi_def_cfa_offset 16
+            \\  .cfi_offset %rbp, -16
+            \\  mov %rsp, %rbp
+            \\  .cfi_def_cfa_register %rbp
+            \\  mov %rdi, %rax
+            \\  mov %rsi, %rdi
+            \\  pushf
+            \\  orl $0x100, (%rsp)
+            \\  popf
+            \\  call *%rax
+            \\  pushf
+            \\  andl $0xfffffeff, (%rsp)
+            \\  popf
+            \\  pop %rbp
+            \\  .cfi_def_cfa %rsp, 8
+            \\  ret
+            \\  .cfi_endproc
+        else
+            \\fringe_test_step:
+            \\  .cfi_startproc
+            \\  push %ebp
+            \\  .cfi_def_cfa_offset 8
+            \\  .cfi_offset %ebp, -8
+            \\  mov %esp, %ebp
+            \\  .cfi_def_cfa_register %ebp
+            \\  sub $8, %esp
+            \\  mov 8(%ebp), %eax
+            \\  mov 12(%ebp), %ecx
+            \\  mov %ecx, (%esp)
+            \\  pushf
+            \\  orl $0x100, (%esp)
+            \\  popf
+            \\  call *%eax
+            \\  pushf
+            \\  andl $0xfffffeff, (%esp)
+            \\  popf
+            \\  add $8, %esp
+            \\  pop %ebp
+            \\  .cfi_def_cfa %esp, 4
+            \\  ret
+            \\  .cfi_endproc
+    );
 }
 
-/// Runs `step` until it has run 100,000 times and 200 signals have come.
-fn underAlarms(context: anytype, comptime step: fn (@TypeOf(context)) anyerror!void) !void {
+const Registers = std.debug.cpu_context.Native;
+
+/// What is done at each instruction while `stepThrough` runs.
+var visit: *const fn (registers: *const Registers) void = undefined;
+var instructions: usize = 0;
+
+/// Runs on a stack of its own, so that all that a handler may write over really can be.
+fn onTrap(_: linux.SIG, _: *const linux.siginfo_t, ucontext: ?*anyopaque) callconv(.c) void {
+    const registers = std.debug.cpu_context.fromPosixSignalContext(ucontext).?;
+    instructions += 1;
+    visit(&registers);
+}
+
+fn stepThrough(
+    function: *const fn (context: *Context) callconv(.c) usize,
+    context: *Context,
+    at_each: *const fn (registers: *const Registers) void,
+) !usize {
+    const memory = try std.testing.allocator.alloc(u8, 1 << 20);
+    defer std.testing.allocator.free(memory);
+    const signal_stack: linux.stack_t = .{ .sp = memory.ptr, .flags = 0, .size = memory.len };
+    var old_stack: linux.stack_t = undefined;
+    try expectEqual(0, linux.sigaltstack(&signal_stack, &old_stack));
+    defer _ = linux.sigaltstack(&old_stack, null);
+
     const action: linux.Sigaction = .{
-        .handler = .{ .handler = &countAlarm },
+        .handler = .{ .sigaction = &onTrap },
         .mask = linux.sigemptyset(),
-        .flags = linux.SA.RESTART,
+        .flags = linux.SA.SIGINFO | linux.SA.ONSTACK,
     };
-    var old: linux.Sigaction = undefined;
-    _ = linux.sigaction(.ALRM, &action, &old);
-    defer _ = linux.sigaction(.ALRM, &old, null);
-    alarms = 0;
-    setAlarm(50);
-    defer setAlarm(0);
-    var steps: usize = 0;
-    while (steps < 100_000 or @atomicLoad(u32, &alarms, .monotonic) < 200) : (steps += 1) {
-        try step(context);
-        if (steps == 1_000_000_000) return error.NoSignals;
+    var old_action: linux.Sigaction = undefined;
+    try expectEqual(0, linux.sigaction(.TRAP, &action, &old_action));
+    defer _ = linux.sigaction(.TRAP, &old_action, null);
+
+    visit = at_each;
+    instructions = 0;
+    const result = fringe_test_step(function, context);
+    try expect(instructions > 50);
+    return result;
+}
+
+/// Writes over what a signal handler on this stack might have.
+fn scribble(registers: *const Registers) void {
+    const used = if (on_x86_64) registers.gprs.get(.rsp) - 128 else registers.gprs.get(.esp);
+    @memset(@as([*]u8, @ptrFromInt(used - 512))[0..512], 0xaa);
+}
+
+noinline fn resumeTwice(context: *Context) callconv(.c) usize {
+    return fringe_resume(context, 1) + 1000 * fringe_resume(context, 2);
+}
+
+noinline fn resumeTwiceInline(context: *Context) callconv(.c) usize {
+    const first = context_module.switchToBody(context, 1, 0);
+    return first + 1000 * context_module.switchToBody(context, 2, 0);
+}
+
+test "a signal may come at any instruction of a switch" {
+    inline for (.{ &adder, &inlineAdder }) |body| {
+        inline for (.{ &resumeTwice, &resumeTwiceInline }) |function| {
+            var fixture = try Fixture.init(body);
+            defer fixture.deinit();
+            fixture.box.input.store(1);
+            try expectEqual(2 + 1000 * 3, try stepThrough(function, fixture.context, scribble));
+        }
     }
 }
 
-fn setAlarm(microseconds: isize) void {
-    const value: linux.itimerspec = .{
-        .it_interval = .{ .sec = 0, .nsec = microseconds },
-        .it_value = .{ .sec = 0, .nsec = microseconds },
-    };
-    // setitimer takes a timeval: the field that is called nsec counts microseconds.
-    _ = linux.setitimer(@backingInt(linux.ITIMER.REAL), &value, null);
+/// How many instructions there were from which no trace led to fringe_test_step.
+var astray: usize = 0;
+
+fn traceToResumer(registers: *const Registers) void {
+    var addresses: [32]usize = undefined;
+    const trace = std.debug.captureCurrentStackTrace(.{ .context = registers }, &addresses);
+    for (trace.return_addresses) |address| {
+        if (_Unwind_FindEnclosingFunction(address - 1) == @intFromPtr(&fringe_test_step)) return;
+    }
+    astray += 1;
+}
+
+extern "c" fn _Unwind_FindEnclosingFunction(address: usize) usize;
+
+noinline fn resumeCallTwice(context: *Context) callconv(.c) usize {
+    _ = fringe_resume_call(context);
+    return @intFromBool(fringe_resume_call(context) == 0);
+}
+
+test "at every instruction of a called switch a trace leads to the resumer" {
+    inline for (.{ &resumeTwice, &resumeCallTwice }) |function| {
+        var fixture = try Fixture.init(&wordsBody);
+        defer fixture.deinit();
+        astray = 0;
+        _ = try stepThrough(function, fixture.context, traceToResumer);
+        try expectEqual(0, astray);
+    }
 }
 
 /// A body that fills its red zone, suspends by SWITCH as the compiler would inline it, and
@@ -592,31 +705,12 @@ const switch_text = text: {
     break :text &result;
 };
 
-fn redZoneStep(context: *Context) anyerror!void {
-    try expectEqual(0, fringe_resume(context, 0));
-}
-
 test "a suspension leaves the red zone as it is, whatever signals come" {
     if (!on_x86_64) return error.SkipZigTest; // i386 has no red zone.
     var fixture = try Fixture.init(&fringe_test_red_zone);
     defer fixture.deinit();
-    try underAlarms(fixture.context, redZoneStep);
-}
-
-const Counter = struct { context: *Context, count: usize = 0 };
-
-fn countStep(counter: *Counter) anyerror!void {
-    counter.count += 1;
-    const word = context_module.switchToBody(counter.context, counter.count, 0);
-    try expectEqual(counter.count + 1, word);
-}
-
-test "signals may come at any instruction of a switch" {
-    var fixture = try Fixture.init(&inlineAdder);
-    defer fixture.deinit();
-    fixture.box.input.store(1);
-    var counter: Counter = .{ .context = fixture.context };
-    try underAlarms(&counter, countStep);
+    try expectEqual(0, try stepThrough(&resumeTwice, fixture.context, scribble));
+    for (0..100_000) |_| try expectEqual(0, fringe_resume(fixture.context, 0));
 }
 
 // Rounding

@@ -70,16 +70,18 @@
         mov     %esp, %ebx
         mov     LINK(%edi), %edx
         mov     4(%edx), %ecx
+        # 0x73 0x00 DW_OP_breg3 (ebx) + 0; 0x06 DW_OP_deref; 0x23 0x08 DW_OP_plus_uconst 8
         .cfi_remember_state
+        .cfi_escape 0x0f, 5, 0x73, 0x00, 0x06, 0x23, 0x08
+        mov     (%edx), %ebp
+        lea     SUSPENDED(%edx), %esp
+        mov     %ebx, LINK(%edi)
         .cfi_def_cfa %edx, SUSPENDED
         .cfi_same_value %ebx
         .cfi_same_value %esi
         .cfi_same_value %edi
         .cfi_register %eip, %ecx
         .cfi_offset %ebp, -SUSPENDED
-        mov     (%edx), %ebp
-        lea     SUSPENDED(%edx), %esp
-        mov     %ebx, LINK(%edi)
         jmp     *%ecx
         .cfi_restore_state
         int3
@@ -176,7 +178,7 @@ BEGIN fringe_init
         lea     -SUSPENDED(%eax), %edx
         mov     %edx, LINK(%eax)
         mov     %eax, (%edx)
-        ADDRESS fringe_trampoline, ecx
+        ADDRESS fringe_trampoline_begin, ecx
         mov     %ecx, 4(%edx)
         RESTORE
         ret
@@ -348,6 +350,8 @@ END fringe_call_body
 BEGIN fringe_trampoline
         .cfi_def_cfa %ebp, 8
         .cfi_offset %ebp, -8
+        nop
+fringe_trampoline_begin:
         test    %eax, %eax
         jnz     .Lnever_begun
         # Both halves of the first input, so that it is whole whatever scalar type the body takes.

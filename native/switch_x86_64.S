@@ -68,8 +68,8 @@
 #      | frames of the body     |
 #      :                        :
 #
-#  1. Just initialised: link = R - SUSPENDED, and the record there is {R, fringe_trampoline}. So
-#     the first resume needs no case of its own: it arrives in the trampoline with rsp = rbp = R.
+#  1. Just initialised: link = R - SUSPENDED, and the record there is {R, fringe_trampoline_begin}.
+#     So the first resume needs no case of its own: it arrives in the trampoline with rsp = rbp = R.
 #
 #  2. The body runs: link points at the resumer's record. {link, address in fringe_root} is itself a
 #     frame record, the one that fringe_trampoline would have pushed had fringe_root called it:
@@ -118,8 +118,10 @@
 #    misprediction.
 #  - The `int3` is never executed. LLVM's unwinder looks every address up one byte below it, and
 #    what it finds there must be the rules of this frame, not those of the jump.
-#  - link is written when nothing of this side is needed any more, so at no instruction does a chain
-#    of frames lead from a stack back into the same stack.
+#  - Until link is written an unwinder goes by the frames of this side, then by those of the other,
+#    so at no instruction do the tables lead from a stack back into the same stack. Frame pointers
+#    do, for the two instructions before link is written on the way into a body: a sampler that hits
+#    them stops at the limit of its depth.
 .macro SWITCH
         lea     -SUSPENDED(%rsp), %rsp
         lea     1f(%rip), %rcx
@@ -128,9 +130,15 @@
         mov     %rsp, %r8
         mov     LINK(%rdi), %rdx
         mov     8(%rdx), %rcx
-        # rbp is the other side's from here on: an unwinder that stops at these three instructions
-        # has left this frame, and its caller is where the jump goes.
+        # rbp is the other side's from the next instruction on; this side's is at r8:
+        #   0x0f DW_CFA_def_cfa_expression, 5 bytes
+        #   0x78 0x00 DW_OP_breg8 + 0; 0x06 DW_OP_deref; 0x23 0x10 DW_OP_plus_uconst 16
         .cfi_remember_state
+        .cfi_escape 0x0f, 5, 0x78, 0x00, 0x06, 0x23, 0x10
+        mov     (%rdx), %rbp
+        lea     SUSPENDED(%rdx), %rsp
+        mov     %r8, LINK(%rdi)
+        # This side is suspended. The caller of what is left of this frame is where the jump goes.
         .cfi_def_cfa %rdx, SUSPENDED
         .cfi_same_value %rbx
         .cfi_same_value %r12
@@ -139,9 +147,6 @@
         .cfi_same_value %r15
         .cfi_register %rip, %rcx
         .cfi_offset %rbp, -SUSPENDED
-        mov     (%rdx), %rbp
-        lea     SUSPENDED(%rdx), %rsp
-        mov     %r8, LINK(%rdi)
         jmp     *%rcx
         .cfi_restore_state
         int3
@@ -261,7 +266,7 @@ BEGIN fringe_init
         lea     -SUSPENDED(%rax), %rcx
         mov     %rcx, LINK(%rax)
         mov     %rax, (%rcx)
-        lea     fringe_trampoline(%rip), %rdx
+        lea     fringe_trampoline_begin(%rip), %rdx
         mov     %rdx, 8(%rcx)
         ret
 END fringe_init
@@ -448,6 +453,8 @@ END fringe_call_body
 BEGIN fringe_trampoline
         .cfi_def_cfa %rbp, 16
         .cfi_offset %rbp, -16
+        nop                             # Unwinders look an address up one byte below it.
+fringe_trampoline_begin:
         # Arrived from the first resume: rsp = rbp = R, rax = 0 or a signal. A body that has not
         # begun has nothing to unwind.
         test    %rax, %rax

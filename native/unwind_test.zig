@@ -23,16 +23,18 @@ extern "c" fn _Unwind_Backtrace(
     trace: *Trace,
 ) c_int;
 extern "c" fn _Unwind_GetIP(unwind_context: *anyopaque) usize;
+extern "c" fn _Unwind_GetCFA(unwind_context: *anyopaque) usize;
 extern "c" fn _Unwind_FindEnclosingFunction(address: usize) usize;
 extern "c" fn _Unwind_ForcedUnwind() void;
 
 /// The functions that a trace goes through, the innermost first.
 const Trace = struct {
     functions: [64]usize = undefined,
+    /// By tables only.
+    stack_pointers: [64]usize = undefined,
     length: usize = 0,
 
     fn add(self: *Trace, address: usize) void {
-        if (self.length == self.functions.len) return;
         // A return address may lie behind the function's last instruction.
         self.functions[self.length] = _Unwind_FindEnclosingFunction(address - 1);
         self.length += 1;
@@ -45,7 +47,9 @@ const Trace = struct {
     }
 
     fn visit(unwind_context: *anyopaque, trace: *Trace) callconv(.c) c_int {
+        if (trace.length == trace.functions.len) return 5; // _URC_END_OF_STACK
         trace.add(_Unwind_GetIP(unwind_context));
+        trace.stack_pointers[trace.length - 1] = _Unwind_GetCFA(unwind_context);
         return 0;
     }
 
@@ -178,6 +182,28 @@ test "a trace leads through a body that suspends by a function call" {
     try seen.expectInOrder(&.{ &seeByCall, &resumeHere });
 }
 
+const root = @extern(*const anyopaque, .{ .name = "fringe_root" });
+
+/// A record and, on x86_64, the red zone above it.
+const suspended = if (@import("builtin").cpu.arch == .x86_64) 16 + 128 else 8;
+
+var resumer_stack_pointer: usize = 0;
+
+fn seeStackPointer(context: *Context) callconv(.c) void {
+    resumer_stack_pointer = @intFromPtr(context.link) + suspended;
+    seeByCall(context);
+}
+
+test "a trace finds the resumer's stack pointer" {
+    var os_stack = try OsStack.init(1 << 16);
+    defer os_stack.deinit();
+    Trace.endHere();
+    var generator: Seeing = .initBody(os_stack.stack().stack, &seeStackPointer);
+    try expectEqual(1, resumeHere(&generator));
+    const position = seen.by_tables.find(root).?;
+    try expectEqual(resumer_stack_pointer, seen.by_tables.stack_pointers[position + 1]);
+}
+
 fn nestOuter(yielder: *Yielder(void, void), _: void) void {
     nest(yielder, nestMiddle);
 }
@@ -207,7 +233,6 @@ test "a trace leads through generators nested three deep" {
     var generator: Seeing = .init(os_stack.stack(), nestOuter);
     defer _ = generator.cancel();
     _ = resumeHere(&generator);
-    const root = @extern(*const anyopaque, .{ .name = "fringe_root" });
     try expectEqual(3, std.mem.count(
         usize,
         seen.by_tables.functions[0..seen.by_tables.length],
