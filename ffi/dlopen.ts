@@ -107,7 +107,9 @@ function symbol(
   const callbacks: Callback[] = [];
   const parameters = definition.parameters.map((parameter, i) => {
     if (typeof parameter === "string") return parameter;
-    const { parameters, result, stop } = parameter.callback;
+    const { result, stop } = parameter.callback;
+    // A copy, since the caller may change his.
+    const parameters = [...parameter.callback.parameters];
     const hasStop = "stop" in parameter.callback;
     const what = `Cannot answer ${name}: the result of callback parameter ${i}`;
     const number = callbacks.length;

@@ -83,6 +83,13 @@ export class PointerView {
         `Cannot read memory: offset must be an integer: got ${describe(offset)}`,
       );
     }
-    return offset === 0 ? this.pointer : native().pointerTo(this.#address + BigInt(offset));
+    if (offset === 0) return this.pointer;
+    const address = this.#address + BigInt(offset);
+    if (address <= 0n) {
+      throw new RangeError(
+        `Cannot read memory: offset ${offset} leads to the null pointer or below`,
+      );
+    }
+    return native().pointerTo(address);
   }
 }

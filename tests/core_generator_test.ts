@@ -579,6 +579,7 @@ const bodies: Readonly<Record<string, () => Machine>> = {
     return 3;
   },
   *"nothing"() {},
+  // deno-lint-ignore require-yield -- what is tested
   *"only a result"() {
     return "result";
   },
@@ -593,7 +594,7 @@ const bodies: Readonly<Record<string, () => Machine>> = {
   },
   *"a throw"() {
     yield 1;
-    throw "thrown";
+    throw new RangeError("thrown");
   },
   *"catch and go on"() {
     for (let i = 0; i < 3; i++) {
@@ -626,7 +627,7 @@ const bodies: Readonly<Record<string, () => Machine>> = {
       yield 1;
     } finally {
       // deno-lint-ignore no-unsafe-finally -- what is tested
-      throw "from finally";
+      throw new SyntaxError("from finally");
     }
   },
   *"nested finally"() {

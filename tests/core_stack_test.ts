@@ -129,10 +129,9 @@ for (const { name, make } of kinds) {
 
 Deno.test("Generator refuses a stack that is not fringe's", () => {
   const like = { base: 4096n, limit: 0n, size: 4096, guarded: true, [Symbol.dispose]() {} };
-  // deno-lint-ignore no-explicit-any -- what a program without types can pass
-  for (
-    const stack of [like, null, undefined, 3, "stack", Object.create(OsStack.prototype)] as any
-  ) {
+  const others: unknown[] = [like, null, undefined, 3, "stack", Object.create(OsStack.prototype)];
+  for (const other of others) {
+    const stack = other as OsStack;
     const error = assertThrows(
       () => new Generator(stack, function* () {}),
       TypeError,

@@ -88,6 +88,11 @@ export const definitions = {
     parameters: [{ callback: { parameters: ["i32"], result: "i32", stop: 7 } }],
     result: "i32",
   },
+  ask_three: {
+    parameters: [{ callback: { parameters: ["i32"], result: "i32", stop: 7 } }],
+    result: "i32",
+  },
+  asked: { parameters: [], result: "i32" },
   with_destructor: { parameters: [i32Callback], result: "i32" },
   with_cleanup: { parameters: [i32Callback], result: "i32" },
   add_six: { parameters: ["i8", "u16", "i32", "u32", "i64", "u64"], result: "i64" },

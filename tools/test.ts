@@ -19,9 +19,9 @@ import { root, zig, zigEnvironment } from "./zig.ts";
 const coreTests = /^core_.*_test\.ts$/;
 
 /** What the core suite may open: our library, and what its own tests load. */
-const coreLibraries = [
-  `native/prebuilt/${Deno.build.arch}-${Deno.build.os}/libfringe.so`,
-];
+const coreLibraries = ["libfringe", "libtest_bodies", "libbodies"].map((name) =>
+  `native/prebuilt/${Deno.build.arch}-${Deno.build.os}/${name}.so`
+);
 
 const testFlags = ["--no-prompt", "--trace-leaks", "--v8-flags=--expose-gc"];
 

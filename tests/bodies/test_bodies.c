@@ -31,6 +31,8 @@
  *   i32   each_string(i32 f(cstring))              f of "", "one", "grün", null, summed
  *   i32   two_callbacks(i32 f(i32), i32 g(i32))    f(1) * 100 + g(2)
  *   i32   until_nonzero(i32 f(i32))                f(0), f(1), ... until one is not 0: that one
+ *   i32   ask_three(i32 f(i32))                    f(0), f(1), f(2), whatever the answers; asked() then
+ *                                                  gives the last three as digits, 0 while it runs
  *   i32   with_destructor(i32 f(i32))              f(1); has a C++ object
  *   i32   with_cleanup(i32 f(i32))                 f(1); has a variable with a cleanup function
  *   i64   add_six(i8, u16, i32, u32, i64, u64)     the sum
@@ -38,6 +40,7 @@
  *   u64   sum_buffer(buffer bytes, usize size)     the sum of the bytes
  *   usize string_length(cstring)
  *   ptr   same_pointer(ptr)
+ *   i32   asked()                                  see ask_three
  *   i32   destructor_count() cleanup_count() zig_defer_count()   how many have run so far
  */
 #include "fringe.h"
@@ -211,6 +214,22 @@ int32_t until_nonzero(int32_t (*f)(int32_t))
         const int32_t answer = f(i);
         if (answer != 0) return answer;
     }
+}
+
+/* Says afterwards whether it came to its end, and what it was told on the way. */
+static int32_t answers;
+
+EXPORT int32_t asked(void);
+int32_t asked(void) { return answers; }
+
+EXPORT int32_t ask_three(int32_t (*f)(int32_t));
+int32_t ask_three(int32_t (*f)(int32_t))
+{
+    answers = 0;
+    int32_t told = 0;
+    for (int32_t i = 0; i < 3; i++) told = told * 10 + f(i);
+    answers = told;
+    return told;
 }
 
 EXPORT int32_t with_cleanup(int32_t (*f)(int32_t));
