@@ -4,12 +4,13 @@
 /**
  * Suspend native code like a JavaScript generator.
  *
- * A native function runs on a stack of its own, from any depth of which it suspends; a C API with callbacks
- * suspends in each of them, so that the handler may `await`, may `yield`, may stop it half-way.
+ * A native function runs on a stack of its own, from any depth of which it suspends; a C API with
+ * callbacks suspends in each of them, so that the handler may `await`, may `yield`, may stop it
+ * half-way.
  *
  * @example
  * ```ts
- * import { dlopen } from "./mod.ts";
+ * import { dlopen } from "@fringe/fringe";
  *
  * using libc = dlopen("libc.so.6", {
  *   scandir: {

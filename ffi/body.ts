@@ -8,8 +8,8 @@ import { describe } from "./stack.ts";
 import { isWord } from "./values.ts";
 
 /**
- * A native generator body: what `dlopen` gives for `{ input, output }`. Pass it to `new Generator()`.
- * It belongs to the Worker that opened the library.
+ * A native generator body: what `dlopen` gives for `{ input, output }`. Pass it to `new
+ * Generator()`. It belongs to the Worker that opened the library.
  *
  * @typeParam Input What `resume` passes to it.
  * @typeParam Output What it suspends with.

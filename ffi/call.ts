@@ -2,8 +2,9 @@
 // Credit: after libfringe, by edef and the libfringe contributors
 
 /**
- * One call of a C function on a fringe stack. Each callback that C calls suspends the function; whoever drives the call
- * answers it and goes on. The four forms of `dlopen.ts` are four ways to drive.
+ * One call of a C function on a fringe stack. Each callback that C calls suspends the function;
+ * whoever drives the call answers it and goes on. The four forms of `dlopen.ts` are four ways to
+ * drive.
  */
 
 import type { Library } from "./body.ts";
@@ -43,7 +44,7 @@ export interface Callee {
 }
 
 /** A handler: answers a callback. */
-// deno-lint-ignore no-explicit-any -- each has the parameters of its callback, which dlopen.ts infers
+// deno-lint-ignore no-explicit-any -- each has the parameters of its callback; types.ts infers them
 export type Handler = (...args: any[]) => unknown;
 
 /** A call that has begun. */
@@ -58,8 +59,8 @@ export class Call implements Occupant {
   #waiting: Callback | undefined;
 
   /**
-   * Writes the arguments and lays the first frame; `step` runs it. `args` are those of the parameters that
-   * are no callbacks.
+   * Writes the arguments and lays the first frame; `step` runs it. `args` are those of the
+   * parameters that are no callbacks.
    */
   constructor(callee: Callee, context: Context, args: readonly unknown[]) {
     const { memory, view } = context;
@@ -92,8 +93,8 @@ export class Call implements Occupant {
   }
 
   /**
-   * Runs C to its end, with handlers that answer at once. The loop calls native code itself, not by `step`: a
-   * `ret` in JavaScript that follows a switch is mispredicted, and so there is none.
+   * Runs C to its end, with handlers that answer at once. The loop calls native code itself, not by
+   * `step`: a `ret` in JavaScript that follows a switch is mispredicted, and so there is none.
    */
   run(handlers: readonly Handler[]): void {
     const { resumeCall } = native();
@@ -207,7 +208,9 @@ export class Call implements Occupant {
     return read(this.#context.view, OUTPUT, this.#callee.result);
   }
 
-  /** Ends the call early: C is told by `stop` where it was declared, else its frames are unwound. */
+  /**
+   * Ends the call early: C is told by `stop` where it was declared, else its frames are unwound.
+   */
   end(): void {
     try {
       while (this.#context.handle !== null && this.#waiting?.hasStop) {
@@ -247,8 +250,8 @@ function refuseDeferred(value: object, what: string): void {
   }
   if (Object.prototype.toString.call(value) === "[object Generator]") {
     throw new TypeError(
-      `${what} is a generator; call the function by \`yield* yielder.call()\` in a TypeScript body, ` +
-        "where handlers may be generator functions",
+      `${what} is a generator; call the function by \`yield* yielder.call()\` in a TypeScript ` +
+        "body, where handlers may be generator functions",
     );
   }
 }

@@ -2,8 +2,9 @@
 // Credit: after libfringe, by edef and the libfringe contributors
 
 /**
- * A native context on a stack: what a generator with a native body is, and what each call of a C function uses.
- * It outlives the object that the user holds, so that the finalizer has something to end.
+ * A native context on a stack: what a generator with a native body is, and what each call of a C
+ * function uses. It outlives the object that the user holds, so that the finalizer has something to
+ * end.
  */
 
 import { native } from "./library.ts";
@@ -22,7 +23,9 @@ export const Mode = {
   i32: 3,
   /** By way of the mailbox. */
   mailbox: 4,
-  /** The same, after a look at the memory: the first time, and always when the memory can vanish. */
+  /**
+   * The same, after a look at the memory: the first time, and always when the memory can vanish.
+   */
   checked: 5,
   /** It stands for a TypeScript body, which V8 resumes. */
   script: 6,
@@ -76,8 +79,8 @@ export class Context {
   }
 
   /**
-   * Ends it early, if it has begun and not finished: its frames are unwound, their cleanups run. Never
-   * called by the garbage collector itself, but from a task after it.
+   * Ends it early, if it has begun and not finished: its frames are unwound, their cleanups run.
+   * Never called by the garbage collector itself, but from a task after it.
    */
   end(): void {
     const { handle } = this;

@@ -18,14 +18,15 @@ export interface NativeLibrary<Definitions extends SymbolDefinitions> extends Di
   /** What the table named: bodies and functions. */
   readonly symbols: { readonly [Name in keyof Definitions]: SymbolOf<Definitions[Name]> };
   /**
-   * Closes the library. Generators and calls that are suspended in it are ended first: their frames are unwound.
-   * Closing twice does nothing.
+   * Closes the library. Generators and calls that are suspended in it are ended first: their frames
+   * are unwound. Closing twice does nothing.
    */
   close(): void;
 }
 
 /**
- * Opens a native library, as `Deno.dlopen` does, for generator bodies and for functions with callbacks.
+ * Opens a native library, as `Deno.dlopen` does, for generator bodies and for functions with
+ * callbacks.
  *
  * - `{ input, output }` is a generator body, to be passed to `new Generator()`.
  * - `{ parameters, result }` is any C function. It runs on a stack of its own, where a callback
@@ -39,7 +40,7 @@ export interface NativeLibrary<Definitions extends SymbolDefinitions> extends Di
  *
  * @example
  * ```ts
- * import { dlopen } from "./mod.ts";
+ * import { dlopen } from "@fringe/fringe";
  *
  * using libc = dlopen("libc.so.6", {
  *   qsort: {

@@ -2,8 +2,8 @@
 // Credit: after libfringe, by edef and the libfringe contributors
 
 /**
- * The four ways to drive a call: handlers that answer at once, that are awaited, that may yield, and no
- * handlers at all but a caller who pulls.
+ * The four ways to drive a call: handlers that answer at once, that are awaited, that may yield,
+ * and no handlers at all but a caller who pulls.
  */
 
 import { checkOpen } from "./body.ts";
@@ -98,8 +98,8 @@ export function* callPulled(
 type Answer = (call: Call, callback: Callback) => ScriptGenerator<unknown, void, unknown>;
 
 /**
- * The calls that a TypeScript body has open. It is what is left of a dropped generator, since V8 runs no
- * `finally` block of a body that is garbage.
+ * The calls that a TypeScript body has open. It is what is left of a dropped generator, since V8
+ * runs no `finally` block of a body that is garbage.
  */
 export class Scope implements Occupant {
   /** Whether the body is running, which is when it may call. */
@@ -173,8 +173,8 @@ function split(
     }
     if (refused !== undefined && isGeneratorFunction(arg)) {
       throw new TypeError(
-        `Cannot call ${callee.name}: argument ${i} is a generator function, which can yield only out ` +
-          "of a generator; use `yield* yielder.call()` in a TypeScript body",
+        `Cannot call ${callee.name}: argument ${i} is a generator function, which can yield only ` +
+          "out of a generator; use `yield* yielder.call()` in a TypeScript body",
       );
     }
     handlers.push(arg as Handler);

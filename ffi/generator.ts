@@ -4,8 +4,9 @@
 /**
  * Generators with a native body, or with a TypeScript body whose native calls run on their stack.
  *
- * A native body has a `Context`, which `resume` enters. A TypeScript body is one of V8's own generators:
- * V8 suspends no other TypeScript frames (README.md, "Why JavaScript stays on V8's stack").
+ * A native body has a `Context`, which `resume` enters. A TypeScript body is one of V8's own
+ * generators: V8 suspends no other TypeScript frames (README.md, "Why JavaScript stays on V8's
+ * stack").
  */
 
 import { type BodySymbol, checkOpen, type NativeBody, symbolOf } from "./body.ts";
@@ -30,9 +31,9 @@ import { makeYielder, type Yielder } from "./yielder.ts";
 export type State = "runnable" | "unavailable";
 
 /**
- * A TypeScript body: a generator function that gets a yielder and the first input. What its `yield` gives is
- * `any`, since TypeScript would infer from it in place of the second parameter, and gives up
- * on a body that has neither.
+ * A TypeScript body: a generator function that gets a yielder and the first input. What its `yield`
+ * gives is `any`, since TypeScript would infer from it in place of the second parameter, and gives
+ * up on a body that has neither.
  */
 export type ScriptBody<Input, Output, Return> = (
   yielder: Yielder,
@@ -54,17 +55,22 @@ const net = new FinalizationRegistry<Remains>(({ occupant, memory }) => {
 
 const RUNNING = "it is running; a body, and whatever it calls, cannot resume its own generator";
 
-/** A stack whose user has taken the risk of having no guard: how `unguarded` tells the constructor. */
+/**
+ * A stack whose user has taken the risk of having no guard: how `unguarded` tells the constructor.
+ */
 class Unguarded {
   constructor(readonly stack: Stack) {}
 }
 
-/** The body of a generator that needs no stack of its own: how `f.calls()` tells the constructor. */
+/**
+ * The body of a generator that needs no stack of its own: how `f.calls()` tells the constructor.
+ */
 class Pulled {
   constructor(readonly start: (scope: Scope) => ScriptGenerator<unknown, unknown, unknown>) {}
 }
 
-// What a resume touches is local to this module: V8 folds a local constant, and loads an imported one.
+// What a resume touches is local to this module: V8 folds a local constant, and loads an imported
+// one.
 const { u32: U32, i32: I32, mailbox: MAILBOX } = Mode;
 const { input: INPUT, output: OUTPUT } = Mailbox;
 const SUSPENDED = Status.suspended;
@@ -72,11 +78,12 @@ let resumeI32: Native["resumeI32"];
 let resumeU32: Native["resumeU32"];
 
 /**
- * A function that suspends: it runs on a stack of its own, takes a value at each resume and gives one at each
- * suspension. The body is native (from `dlopen`) or a TypeScript generator function.
+ * A function that suspends: it runs on a stack of its own, takes a value at each resume and gives
+ * one at each suspension. The body is native (from `dlopen`) or a TypeScript generator function.
  *
- * It is a JavaScript generator too: `for…of`, `yield*`, spreading and the iterator helpers work on it.
- * The one difference is that the first `next(input)` is not lost: the body gets it as an argument.
+ * It is a JavaScript generator too: `for…of`, `yield*`, spreading and iterator helpers work on
+ * it. The one difference is that the first `next(input)` is not lost: the body gets it as an
+ * argument.
  *
  * @typeParam Input What `resume` passes to the body.
  * @typeParam Output What the body suspends with.
@@ -84,7 +91,7 @@ let resumeU32: Native["resumeU32"];
  *
  * @example A TypeScript body
  * ```ts
- * import { Generator, OsStack } from "./mod.ts";
+ * import { Generator, OsStack } from "@fringe/fringe";
  *
  * using generator = new Generator(new OsStack(), function* () {
  *   for (let i = 1; i < 4; i++) yield i;
@@ -110,8 +117,8 @@ export class Generator<Input = void, Output = unknown, Return = void>
   /**
    * Makes a generator; the body begins with the first resume.
    *
-   * @param stack A stack with a guard page that nothing else is on. The generator takes it over: disposing
-   * of the generator disposes of the stack, unless `unwrap` has handed it back.
+   * @param stack A stack with a guard page that nothing else is on. The generator takes it over:
+   * disposing of the generator disposes of the stack, unless `unwrap` has handed it back.
    * @param body A native body of `dlopen`, or a generator function (`function*`).
    * @throws {TypeError} If the body is neither, or the stack has no guard.
    * @throws {Error} If the stack is in use or disposed of, or the library of the body is closed.
@@ -126,8 +133,8 @@ export class Generator<Input = void, Output = unknown, Return = void>
     const memory = body instanceof Pulled ? nowhere() : memoryOf(own);
     if (!memory.origin.guarded && !unguarded) {
       throw new TypeError(
-        "Cannot make generator: the stack has no guard page, so an overflow would write over other " +
-          "memory; use an OsStack, or Generator.unguarded(stack, body) to take the risk",
+        "Cannot make generator: the stack has no guard page, so an overflow would write over " +
+          "other memory; use an OsStack, or Generator.unguarded(stack, body) to take the risk",
       );
     }
     const what = "Cannot make generator";
@@ -152,7 +159,7 @@ export class Generator<Input = void, Output = unknown, Return = void>
    *
    * @example
    * ```ts
-   * import { Generator, OwnedStack } from "./mod.ts";
+   * import { Generator, OwnedStack } from "@fringe/fringe";
    *
    * using generator = Generator.unguarded(new OwnedStack(16 * 1024), function* () {
    *   yield "small";
@@ -207,8 +214,8 @@ export class Generator<Input = void, Output = unknown, Return = void>
   unwrap(): Stack {
     if (this.#context.mode !== Mode.ended) {
       throw new Error(
-        `Cannot unwrap generator: state is ${this.state} and the body has not finished; resume it ` +
-          "to its end, or end it with return()",
+        `Cannot unwrap generator: state is ${this.state} and the body has not finished; resume ` +
+          "it to its end, or end it with return()",
       );
     }
     const stack = this.#stack;
@@ -233,8 +240,8 @@ export class Generator<Input = void, Output = unknown, Return = void>
   }
 
   /**
-   * Ends the body early. A TypeScript body runs its `finally` blocks; the frames of native code are unwound and
-   * their destructors run.
+   * Ends the body early. A TypeScript body runs its `finally` blocks; the frames of native code are
+   * unwound and their destructors run.
    */
   override return(value: Return): IteratorResult<Output, Return> {
     const { mode } = this.#context;
@@ -247,8 +254,8 @@ export class Generator<Input = void, Output = unknown, Return = void>
   }
 
   /**
-   * Throws `error` into the body where it is suspended. A TypeScript body may catch it; native code cannot, so
-   * its frames are unwound and the error comes back out.
+   * Throws `error` into the body where it is suspended. A TypeScript body may catch it; native code
+   * cannot, so its frames are unwound and the error comes back out.
    */
   override throw(error: unknown): IteratorResult<Output, Return> {
     const { mode } = this.#context;
@@ -266,7 +273,9 @@ export class Generator<Input = void, Output = unknown, Return = void>
     return this;
   }
 
-  /** Ends the body if it has not finished, and disposes of the stack if it has not been unwrapped. */
+  /**
+   * Ends the body if it has not finished, and disposes of the stack if it has not been unwrapped.
+   */
   override [Symbol.dispose](): void {
     try {
       this.return(undefined as Return);
@@ -401,7 +410,7 @@ function checkScript(body: unknown): void {
     );
   }
   throw new TypeError(
-    `Cannot make generator: the body must be a generator function (function*), or a native body that ` +
-      `dlopen has given in this Worker: got ${describe(body)}`,
+    "Cannot make generator: the body must be a generator function (function*), or a native body " +
+      `that dlopen has given in this Worker: got ${describe(body)}`,
   );
 }

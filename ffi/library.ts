@@ -2,13 +2,14 @@
 // Credit: after libfringe, by edef and the libfringe contributors
 
 /**
- * Finds fringe's own native library, makes sure that it is the right one, and opens it at the first use.
- * Nothing else here calls `Deno.dlopen` for it.
+ * Finds fringe's own native library, makes sure that it is the right one, and opens it at the first
+ * use. Nothing else here calls `Deno.dlopen` for it.
  *
  * - `FRINGE_LIBRARY` names a library to use instead, when the environment may be read.
- * - Beside a checkout it is the file in `native/prebuilt/`, so that `--allow-ffi=<that file>` is enough.
- * - Imported over HTTP it comes as text with the module graph (`prebuilt.ts`), which the lock file vouches for,
- *   and is opened from memory: nothing is written to disk.
+ * - Beside a checkout it is the file in `native/prebuilt/`, so that `--allow-ffi=<that file>` is
+ *   enough.
+ * - Imported over HTTP it comes as text with the module graph (`prebuilt.ts`), which the lock file
+ *   vouches for, and is opened from memory: nothing is written to disk.
  */
 
 import { prebuilt } from "./prebuilt.ts";
@@ -102,8 +103,8 @@ function override(): string | undefined {
 }
 
 /**
- * Compares a file with its digest, when it may be read: a truncated library would kill the process as it
- * is opened, and one of another version would corrupt its memory.
+ * Compares a file with its digest, when it may be read: a truncated library would kill the process
+ * as it is opened, and one of another version would corrupt its memory.
  */
 function verify(path: string, digest: string): "missing" | "present" {
   if (Deno.permissions.querySync({ name: "read", path }).state !== "granted") return "present";
@@ -151,8 +152,8 @@ function inMemory(build: { readonly digest: string; readonly base64: string }): 
         "Download the file and set FRINGE_LIBRARY to its path",
     );
   }
-  // Never closed: glibc knows a library by its name, and a second file under the same number would give
-  // the first library back.
+  // Never closed: glibc knows a library by its name, and a second file under the same number would
+  // give the first library back.
   return `/proc/self/fd/${fd}`;
 }
 

@@ -2,8 +2,9 @@
 // Credit: after libfringe, by edef and the libfringe contributors
 
 /**
- * The memory that TypeScript and a native body share. TypeScript owns it (an `ArrayBuffer`, which V8 never
- * moves), native code keeps its address. `native/mailbox.zig` owns the layout; a test compares.
+ * The memory that TypeScript and a native body share. TypeScript owns it (an `ArrayBuffer`, which
+ * V8 never moves), native code keeps its address. `native/mailbox.zig` owns the layout; a test
+ * compares.
  */
 
 /** Where each field lies, in bytes. A slot is eight bytes, little-endian, whatever its type. */

@@ -21,7 +21,7 @@ const net = new FinalizationRegistry<StackMemory>((memory) => memory.reclaim());
  *
  * @example
  * ```ts
- * import { OsStack } from "./mod.ts";
+ * import { OsStack } from "@fringe/fringe";
  *
  * using stack = new OsStack(64 * 1024);
  * console.log(stack.size, stack.guarded); // 65536 true

@@ -14,13 +14,13 @@ import {
 } from "./stack.ts";
 
 /**
- * A stack in memory that the object owns, without a guard: a body that needs more than there is writes
- * over the memory of the process. It needs no system call and can be small, so many of them are
- * cheap; know how deep your body calls. Pass it to `Generator.unguarded`.
+ * A stack in memory that the object owns, without a guard: a body that needs more than there is
+ * writes over the memory of the process. It needs no system call and can be small, so many of them
+ * are cheap; know how deep your body calls. Pass it to `Generator.unguarded`.
  *
  * @example
  * ```ts
- * import { OwnedStack } from "./mod.ts";
+ * import { OwnedStack } from "@fringe/fringe";
  *
  * using stack = new OwnedStack(16 * 1024);
  * console.log(stack.size, stack.guarded); // 16384 false
@@ -32,8 +32,8 @@ export class OwnedStack implements Stack {
   /**
    * Allocates a stack.
    *
-   * @param size In bytes, 512 to 2^47, rounded up to a multiple of 16. 4 KiB is too small for most functions
-   * of libc, which bring buffers of their own.
+   * @param size In bytes, 512 to 2^47, rounded up to a multiple of 16. 4 KiB is too small for most
+   * functions of libc, which bring buffers of their own.
    * @throws {RangeError} If the size is too small, not whole, or more than V8 allocates.
    */
   constructor(size: number) {

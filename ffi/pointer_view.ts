@@ -19,15 +19,16 @@ export function readCString(pointer: Deno.PointerValue): string | null {
 }
 
 /**
- * Reads memory that C owns by copying it, for example what a pointer that a callback receives points at.
+ * Reads memory that C owns by copying it, for example what a pointer that a callback receives
+ * points at.
  *
- * It does for reading what `Deno.UnsafePointerView` does, which Deno refuses to a program that was given
- * `--allow-ffi` for single libraries only. As there, the pointer must be valid while it is read: fringe
- * cannot know.
+ * It does for reading what `Deno.UnsafePointerView` does, which Deno refuses to a program that was
+ * given `--allow-ffi` for single libraries only. As there, the pointer must be valid while it is
+ * read: fringe cannot know.
  *
  * @example
  * ```ts
- * import { dlopen, PointerView } from "./mod.ts";
+ * import { dlopen, PointerView } from "@fringe/fringe";
  *
  * using libc = dlopen("libc.so.6", {
  *   getenv: { parameters: ["cstring"], result: "pointer" },

@@ -14,12 +14,13 @@ import {
 } from "./stack.ts";
 
 /**
- * A stack in memory that the caller owns, without a guard. Both ends are aligned inward to multiples
- * of 16. While a generator is on it nothing else may write there; pass it to `Generator.unguarded`.
+ * A stack in memory that the caller owns, without a guard. Both ends are aligned inward to
+ * multiples of 16. While a generator is on it nothing else may write there; pass it to
+ * `Generator.unguarded`.
  *
  * @example
  * ```ts
- * import { SliceStack } from "./mod.ts";
+ * import { SliceStack } from "@fringe/fringe";
  *
  * const memory = new Uint8Array(32 * 1024);
  * using first = new SliceStack(memory.subarray(0, 16 * 1024));
@@ -71,8 +72,8 @@ export class SliceStack implements Stack {
       // Keeps `memory` alive, too, as long as anything runs on it.
       fault: () =>
         memory.length === 0
-          ? "the memory of its SliceStack has been detached (transferred, or grown away), and its " +
-            "frames with it; keep the buffer in place while a generator is on it"
+          ? "the memory of its SliceStack has been detached (transferred, or grown away), and " +
+            "its frames with it; keep the buffer in place while a generator is on it"
           : undefined,
       release() {},
     });

@@ -2,8 +2,8 @@
 // Credit: after libfringe, by edef and the libfringe contributors
 
 /**
- * What a stack is, and who is on it. The classes that users see (`OsStack`, `OwnedStack`, `SliceStack`) each
- * hold a `StackMemory`, which the rest of fringe finds by `memoryOf`.
+ * What a stack is, and who is on it. The classes that users see (`OsStack`, `OwnedStack`,
+ * `SliceStack`) each hold a `StackMemory`, which the rest of fringe finds by `memoryOf`.
  */
 
 /**
@@ -11,7 +11,7 @@
  *
  * @example
  * ```ts
- * import { OwnedStack, STACK_ALIGNMENT } from "./mod.ts";
+ * import { OwnedStack, STACK_ALIGNMENT } from "@fringe/fringe";
  *
  * using stack = new OwnedStack(64 * 1024);
  * console.log(stack.base % BigInt(STACK_ALIGNMENT)); // 0n

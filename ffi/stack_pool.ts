@@ -10,7 +10,9 @@ import { memoryOf } from "./stack.ts";
 /** How many stacks are kept: more than are in use at once by anything but a storm of calls. */
 const KEPT_MAX = 64;
 
-/** A stack with the context that runs on it. The stack object is held so that it is not collected. */
+/**
+ * A stack with the context that runs on it. The stack object is held so that it is not collected.
+ */
 export interface Fiber {
   readonly stack: OsStack;
   readonly context: Context;

@@ -31,7 +31,7 @@ const REASONS: Readonly<Record<number, string>> = {
  *
  * @example
  * ```ts
- * import { FringeError, OsStack } from "./mod.ts";
+ * import { FringeError, OsStack } from "@fringe/fringe";
  *
  * try {
  *   using stack = new OsStack(2 ** 46);
@@ -46,7 +46,9 @@ export class FringeError extends Error {
   /** The name of the class. */
   override readonly name = "FringeError";
 
-  /** What was refused, as a name that does not change: "out_of_memory", "refused", "unavailable". */
+  /**
+   * What was refused, as a name that does not change: "out_of_memory", "refused", "unavailable".
+   */
   readonly status: "out_of_memory" | "refused" | "unavailable";
 
   /** Makes an error from a status and a sentence. */
@@ -60,7 +62,9 @@ export class FringeError extends Error {
   }
 }
 
-/** Throws a `FringeError` unless `status` says that all went well. `action` begins with "Cannot". */
+/**
+ * Throws a `FringeError` unless `status` says that all went well. `action` begins with "Cannot".
+ */
 export function check(status: number, action: string): void {
   if (status === Status.suspended) return;
   const name = status === Status.out_of_memory ? "out_of_memory" : "refused";

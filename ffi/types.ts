@@ -25,8 +25,9 @@ export interface CallbackDefinition {
   /** What C is answered. */
   readonly result: ValueType | "void";
   /**
-   * What C is answered from the moment on that nobody listens any more (`break`, `return()`, an error), to this and to every
-   * further call, until the function returns. Without it the frames of C are unwound.
+   * What C is answered from the moment on that nobody listens any more (`break`, `return()`, an
+   * error), to this and to every further call, until the function returns. Without it the frames of
+   * C are unwound.
    */
   readonly stop?: boolean | number | bigint | null;
 }
@@ -127,13 +128,9 @@ export type PulledCall<Definition extends FunctionDefinition> = {
 /** What a C function returns. */
 export type ResultOf<Definition extends FunctionDefinition> = FromNative<Definition["result"]>;
 
-/** What the handlers among the arguments yield. */
-export type HandlerYield<Arguments> = Arguments extends readonly unknown[] ? {
-    [K in keyof Arguments]: Arguments[K] extends // deno-lint-ignore no-explicit-any -- matches every generator function
-    (...args: any[]) => ScriptGenerator<infer Yield, any, any> ? Yield
-      : never;
-  }[number]
-  : never;
+/** What a handler yields, if it is a generator function. */
+export type HandlerYield<Argument> = Argument extends
+  (...args: never) => ScriptGenerator<infer Yield, unknown, never> ? Yield : never;
 
 /**
  * A C function. Its callbacks suspend it, so that JavaScript runs on its own stack while C waits on

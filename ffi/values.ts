@@ -2,7 +2,8 @@
 // Credit: after libfringe, by edef and the libfringe contributors
 
 /**
- * Values as they cross into native memory: each type's check, its way into a slot, its way out of one.
+ * Values as they cross into native memory: each type's check, its way into a slot, its way out of
+ * one.
  */
 
 import { native } from "./library.ts";

@@ -15,12 +15,12 @@ import type {
 } from "./types.ts";
 
 /**
- * Lets a TypeScript body call C functions whose callbacks suspend the whole generator. A body gets it as
- * its first argument.
+ * Lets a TypeScript body call C functions whose callbacks suspend the whole generator. A body gets
+ * it as its first argument.
  *
  * @example
  * ```ts
- * import { dlopen, Generator, OsStack } from "./mod.ts";
+ * import { dlopen, Generator, OsStack } from "@fringe/fringe";
  *
  * using libc = dlopen("libc.so.6", {
  *   qsort: {
@@ -45,8 +45,9 @@ import type {
  */
 export interface Yielder {
   /**
-   * Calls a C function on the generator's stack. Handlers are plain functions or generator functions; what these
-   * `yield` leaves the whole generator, and the next input comes back to them. Use it as `yield*`.
+   * Calls a C function on the generator's stack. Handlers are plain functions or generator
+   * functions; what these `yield` leaves the whole generator, and the next input comes back to
+   * them. Use it as `yield*`.
    *
    * @param f A function of `dlopen`.
    * @param args Its arguments, a handler for each callback parameter.
@@ -61,7 +62,7 @@ export interface Yielder {
     f: NativeFunction<Definition>,
     ...args: Arguments
     // deno-lint-ignore no-explicit-any -- the next input goes to whichever handler has yielded
-  ): ScriptGenerator<HandlerYield<Arguments>, ResultOf<Definition>, any>;
+  ): ScriptGenerator<HandlerYield<Arguments[number]>, ResultOf<Definition>, any>;
 }
 
 /** Makes the yielder of a body. */
