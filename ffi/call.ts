@@ -113,7 +113,7 @@ export class Call implements Occupant {
     const context = this.#context;
     const { view } = context;
     const keeps = this.#kept.length > 0 || callback.result === "buffer";
-    const { parameters } = callback;
+    const { parameters, result, what } = callback;
     const count = parameters.length;
     const first = parameters[0]!;
     const second = parameters[1]!;
@@ -133,7 +133,7 @@ export class Call implements Occupant {
           read(view, CALLBACK_ARGUMENTS + SLOT_SIZE, second),
         )
         : handler(...this.args(callback));
-      this.reply(callback, answer);
+      this.#put(view, result, answer, what);
     }
   }
 
@@ -198,8 +198,12 @@ export class Call implements Occupant {
 
   /** Answers the callback that waits; C goes on with the next `step`. */
   reply(callback: Callback, value: unknown): void {
-    if (typeof value === "object" && value !== null) refuseDeferred(value, callback.what);
-    const kept = write(this.#context.view, INPUT, callback.result, value, callback.what);
+    this.#put(this.#context.view, callback.result, value, callback.what);
+  }
+
+  #put(view: DataView, type: string, value: unknown, what: string): void {
+    if (typeof value === "object" && value !== null) refuseDeferred(value, what);
+    const kept = write(view, INPUT, type, value, what);
     if (kept !== undefined && kept !== null) this.#kept.push(kept);
   }
 
