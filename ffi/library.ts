@@ -75,7 +75,7 @@ export function native(): Native {
 
 function open(): Native {
   const chosen = override();
-  if (chosen !== undefined) return dlopen(chosen, `FRINGE_LIBRARY=${chosen}`);
+  if (chosen !== undefined) return dlopen(chosen, SYMBOLS, `FRINGE_LIBRARY=${chosen}`);
 
   const platform = `${Deno.build.arch}-${Deno.build.os}`;
   const build = prebuilt[platform];
@@ -90,9 +90,9 @@ function open(): Native {
   const url = new URL(`../native/prebuilt/${platform}/libfringe.so`, import.meta.url);
   if (url.protocol === "file:") {
     const path = decodeURIComponent(url.pathname);
-    if (verify(path, build.digest) !== "missing") return dlopen(path, path);
+    if (verify(path, build.digest) !== "missing") return dlopen(path, SYMBOLS, path);
   }
-  return dlopen(inMemory(build), "the library that came with the module");
+  return dlopen(inMemory(build), SYMBOLS, "the library that came with the module", IN_MEMORY);
 }
 
 /** The value of FRINGE_LIBRARY. Not being allowed to read it is no error: then there is none. */
@@ -115,17 +115,17 @@ function verify(path: string, digest: string): "missing" | "present" {
     if (error instanceof Deno.errors.NotFound) return "missing";
     throw error;
   }
-  checkDigest(bytes, digest, path);
+  checkDigest(bytes, digest, path, "Restore the file, or rebuild it with `deno task build`");
   return "present";
 }
 
-function checkDigest(bytes: Uint8Array, expected: string, what: string): void {
+function checkDigest(bytes: Uint8Array, expected: string, what: string, remedy: string): void {
   const actual = sha256(bytes);
   if (actual === expected) return;
   throw new FringeError(
     "unavailable",
     `Cannot open fringe's native library: ${what} has the digest ${actual}, but this version of ` +
-      `fringe goes with ${expected}. Restore the file, or rebuild it with \`deno task build\``,
+      `fringe goes with ${expected}. ${remedy}`,
   );
 }
 
@@ -137,15 +137,17 @@ function sha256(bytes: Uint8Array): string {
 
 /** Puts a library into a file that exists in memory only, and returns its path. */
 function inMemory(build: { readonly digest: string; readonly base64: string }): string {
-  const bytes = Uint8Array.fromBase64(build.base64);
-  checkDigest(bytes, build.digest, "the library that came with the module");
-  const libc = Deno.dlopen("libc.so.6", {
+  const bytes = decode(build.base64);
+  const remedy = "Fetch it anew with `deno cache --reload`";
+  checkDigest(bytes, build.digest, "the library that came with the module", remedy);
+  const table = {
     memfd_create: { parameters: ["buffer", /* name */ "u32" /* flags */], result: "i32" },
     write: { parameters: ["i32", /* fd */ "buffer", "usize" /* count */], result: "isize" },
-  });
+  } as const;
+  const libc = dlopen("libc.so.6", table, "libc.so.6", IN_MEMORY);
   const MFD_CLOEXEC = 1;
-  const fd = libc.symbols.memfd_create(new TextEncoder().encode("fringe\0"), MFD_CLOEXEC);
-  if (fd < 0 || libc.symbols.write(fd, bytes, BigInt(bytes.length)) !== BigInt(bytes.length)) {
+  const fd = libc.memfd_create(new TextEncoder().encode("fringe\0"), MFD_CLOEXEC);
+  if (fd < 0 || libc.write(fd, bytes, BigInt(bytes.length)) !== BigInt(bytes.length)) {
     throw new FringeError(
       "refused",
       "Cannot open fringe's native library: the system gives no file in memory (memfd_create). " +
@@ -157,22 +159,35 @@ function inMemory(build: { readonly digest: string; readonly base64: string }): 
   return `/proc/self/fd/${fd}`;
 }
 
-function dlopen(path: string, what: string): Native {
+/** What is no base64 has no digest that anything goes with. */
+function decode(base64: string): Uint8Array<ArrayBuffer> {
   try {
-    return Deno.dlopen(path, SYMBOLS).symbols;
+    return Uint8Array.fromBase64(base64);
+  } catch {
+    return new Uint8Array(new ArrayBuffer(0));
+  }
+}
+
+/** What to grant where there is no file whose path could be granted. */
+const IN_MEMORY = "fringe needs --allow-ffi: its library came with the module, and has no path; " +
+  "for a path, download the library and set FRINGE_LIBRARY";
+
+function dlopen<const S extends Deno.ForeignLibraryInterface>(
+  path: string,
+  symbols: S,
+  what: string,
+  grant: string = `fringe needs --allow-ffi, or --allow-ffi=${path} for this library alone`,
+): Deno.DynamicLibrary<S>["symbols"] {
+  try {
+    return Deno.dlopen(path, symbols).symbols;
   } catch (error) {
     if (error instanceof Deno.errors.NotCapable) {
-      throw new Deno.errors.NotCapable(
-        `${error.message}. fringe needs --allow-ffi, or --allow-ffi=${path} for this library alone`,
-        { cause: error },
-      );
+      throw new Deno.errors.NotCapable(`${error.message}. ${grant}`, { cause: error });
     }
     throw new FringeError(
       "unavailable",
       `Cannot open fringe's native library: ${what} does not load`,
-      {
-        cause: error,
-      },
+      { cause: error },
     );
   }
 }

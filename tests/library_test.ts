@@ -1,0 +1,262 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// Credit: after libfringe, by edef and the libfringe contributors
+
+/** How the native library is found, verified and opened: each case in a process of its own. */
+
+import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { join } from "node:path";
+import { prebuilt } from "../ffi/prebuilt.ts";
+import { type Ended, exampleBodies, fringeLibrary, runChild } from "./support.ts";
+
+const root = new URL("../", import.meta.url);
+const platform = `${Deno.build.arch}-${Deno.build.os}`;
+const path = (url: URL): string => decodeURIComponent(url.pathname);
+
+/** Makes a generator and sorts with libc, which needs fringe's library and nothing else. */
+const program = (from: string) => `
+  import { dlopen, Generator, OsStack } from ${JSON.stringify(from)};
+  const generator = new Generator(new OsStack(), function* () { yield "generator"; });
+  console.log(generator.resume());
+  const libc = dlopen("libc.so.6", {
+    qsort: {
+      parameters: [
+        "buffer", "usize", "usize",
+        { callback: { parameters: ["pointer", "pointer"], result: "i32" } },
+      ],
+      result: "void",
+    },
+  });
+  const bytes = Uint8Array.of(3, 1, 2);
+  let comparisons = 0;
+  libc.symbols.qsort(bytes, 3, 1, () => { comparisons++; return 0; });
+  console.log(comparisons > 1, bytes.length);
+`;
+
+/** Needs fringe's library and no other. */
+const small = (from: string) => `
+  import { Generator, OsStack } from ${JSON.stringify(from)};
+  console.log(new Generator(new OsStack(), function* () { yield "generator"; }).resume());
+`;
+
+const local = new URL("mod.ts", root).href;
+
+function assertSucceeds(ended: Ended, stdout: string): void {
+  assertEquals(
+    { ...ended, stderr: "" },
+    { code: 0, signal: null, stdout, stderr: "" },
+    ended.stderr,
+  );
+}
+
+function assertFails(ended: Ended, ...texts: string[]): void {
+  assertEquals([ended.code, ended.signal], [1, null], ended.stderr);
+  for (const text of texts) assertStringIncludes(ended.stderr, text);
+}
+
+// Permissions
+
+Deno.test("importing mod.ts does nothing but define, and needs no permission", async () => {
+  const source = `
+    const before = Object.keys(globalThis).length;
+    const refused = () => { throw new Error("Importing has opened a library"); };
+    Deno.dlopen = refused;
+    const mod = await import(${JSON.stringify(local)});
+    console.log(Object.keys(globalThis).length === before, Object.keys(mod).sort().join());
+  `;
+  assertSucceeds(
+    await runChild(source, ["--deny-ffi", "--deny-write", "--deny-net", "--deny-run"]),
+    "true FringeError,Generator,OsStack,OwnedStack,PointerView,STACK_ALIGNMENT,SliceStack,dlopen\n",
+  );
+});
+
+Deno.test("native() opens the library of a checkout with --allow-ffi for that file only", async () => {
+  assertSucceeds(
+    await runChild(small(local), [`--allow-ffi=${path(fringeLibrary)}`]),
+    "generator\n",
+  );
+});
+
+Deno.test("native() says what to grant when --allow-ffi is missing", async () => {
+  const ended = await runChild(small(local), []);
+  assertFails(
+    ended,
+    "NotCapable",
+    "fringe needs --allow-ffi",
+    `or --allow-ffi=${path(fringeLibrary)} for this library alone`,
+  );
+  // Another library's grant does not help, and the message is the same.
+  assertFails(
+    await runChild(small(local), [`--allow-ffi=${path(exampleBodies)}`]),
+    `--allow-ffi=${path(fringeLibrary)}`,
+  );
+});
+
+// FRINGE_LIBRARY
+
+Deno.test("FRINGE_LIBRARY names another library", async () => {
+  const copy = await Deno.makeTempFile({ suffix: ".so" });
+  try {
+    await Deno.copyFile(fringeLibrary, copy);
+    const flags = [`--allow-ffi=${copy}`, "--allow-env=FRINGE_LIBRARY"];
+    // Only the copy may be opened, so it is what runs.
+    assertSucceeds(await runChild(small(local), flags, { FRINGE_LIBRARY: copy }), "generator\n");
+    assertFails(await runChild(small(local), flags), `--allow-ffi=${path(fringeLibrary)}`);
+  } finally {
+    await Deno.remove(copy);
+  }
+});
+
+Deno.test("FRINGE_LIBRARY that may not be read is as if there were none", async () => {
+  for (const flags of [[], ["--deny-env"], ["--allow-env=HOME"]]) {
+    assertSucceeds(
+      await runChild(small(local), ["--allow-ffi", ...flags], { FRINGE_LIBRARY: "/none.so" }),
+      "generator\n",
+    );
+  }
+});
+
+Deno.test("FRINGE_LIBRARY that is no library of fringe's is named in the error", async () => {
+  const flags = ["--allow-ffi", "--allow-env"];
+  for (const library of ["/none/libfringe.so", path(exampleBodies)]) {
+    assertFails(
+      await runChild(small(local), flags, { FRINGE_LIBRARY: library }),
+      "FringeError: Cannot open fringe's native library",
+      `FRINGE_LIBRARY=${library} does not load`,
+    );
+  }
+});
+
+// The file beside mod.ts
+
+/** Copies what a checkout needs to run, lets `change` change it, and runs `small` in it. */
+async function runCopy(
+  change: (directory: string, library: string) => Promise<void>,
+  flags: readonly string[] = ["--allow-ffi", "--allow-read"],
+): Promise<Ended> {
+  const directory = await Deno.makeTempDir({ prefix: "fringe-copy-" });
+  try {
+    await Deno.mkdir(join(directory, "ffi"));
+    await Deno.mkdir(join(directory, "native/prebuilt", platform), { recursive: true });
+    await Deno.copyFile(new URL("mod.ts", root), join(directory, "mod.ts"));
+    for await (const { name } of Deno.readDir(new URL("ffi/", root))) {
+      await Deno.copyFile(new URL(`ffi/${name}`, root), join(directory, "ffi", name));
+    }
+    const library = join(directory, "native/prebuilt", platform, "libfringe.so");
+    await Deno.copyFile(fringeLibrary, library);
+    await change(directory, library);
+    return await runChild(small(`file://${directory}/mod.ts`), flags);
+  } finally {
+    await Deno.remove(directory, { recursive: true });
+  }
+}
+
+Deno.test("native() finds the library in a checkout anywhere", async () => {
+  assertSucceeds(await runCopy(async () => {}), "generator\n");
+});
+
+Deno.test("native() refuses a library that is truncated, and does not die of it", async () => {
+  const { digest } = prebuilt[platform]!;
+  const ended = await runCopy(async (_, library) => await Deno.truncate(library, 4096));
+  assertFails(ended, "FringeError: Cannot open fringe's native library", `goes with ${digest}`);
+  assertMatch(ended.stderr, /libfringe\.so has the digest [0-9a-f]{64}/);
+  assertStringIncludes(ended.stderr, "Restore the file, or rebuild it with `deno task build`");
+});
+
+Deno.test("native() refuses a library with a single bit changed", async () => {
+  const ended = await runCopy(async (_, library) => {
+    const bytes = await Deno.readFile(library);
+    bytes[bytes.length - 1]! ^= 1;
+    await Deno.writeFile(library, bytes);
+  });
+  assertFails(ended, "FringeError: Cannot open fringe's native library", "has the digest");
+});
+
+Deno.test("native() uses the library that came with the module where there is no file", async () => {
+  const ended = await runCopy(async (_, library) => await Deno.remove(library));
+  assertSucceeds(ended, "generator\n");
+});
+
+// Over HTTP
+
+/** Serves what a module graph over HTTP has, and lets `change` change it on the way. */
+async function runServed(
+  source: (origin: string) => string,
+  change: (name: string, text: string) => string = (_, text) => text,
+  flags: readonly string[] = ["--allow-ffi"],
+): Promise<Ended> {
+  const served: string[] = [];
+  await using server = Deno.serve(
+    { hostname: "127.0.0.1", port: 0, onListen() {} },
+    async (request) => {
+      const name = new URL(request.url).pathname.slice(1);
+      if (!/^(mod\.ts|ffi\/\w+\.ts)$/.test(name)) return new Response(null, { status: 404 });
+      served.push(name);
+      const text = change(name, await Deno.readTextFile(new URL(name, root)));
+      return new Response(text, { headers: { "content-type": "application/typescript" } });
+    },
+  );
+  const host = `127.0.0.1:${server.addr.port}`;
+  const cache = await Deno.makeTempDir({ prefix: "fringe-cache-" });
+  try {
+    const all = [`--allow-import=${host}`, ...flags];
+    return await runChild(source(`http://${host}/mod.ts`), all, { DENO_DIR: cache });
+  } finally {
+    await Deno.remove(cache, { recursive: true });
+  }
+}
+
+Deno.test("native() works over HTTP with --allow-ffi alone, and writes nothing", async () => {
+  const flags = ["--allow-ffi", "--deny-read", "--deny-write", "--deny-env", "--deny-net"];
+  assertSucceeds(await runServed(program, undefined, flags), "generator\ntrue 3\n");
+});
+
+Deno.test("native() over HTTP says what to grant", async () => {
+  for (const flags of [[], ["--allow-ffi=/none.so"]]) {
+    assertFails(await runServed(small, undefined, flags), "NotCapable", "fringe needs --allow-ffi");
+  }
+});
+
+Deno.test("native() refuses a library that was changed on the way", async () => {
+  for (const other of ["A", "B", "!"]) {
+    const ended = await runServed(small, (name, text) => {
+      if (name !== "ffi/prebuilt.ts") return text;
+      const at = text.indexOf("base64: `") + 4000;
+      return text.slice(0, at) + (text[at] === other ? "C" : other) + text.slice(at + 1);
+    });
+    assertFails(
+      ended,
+      "FringeError: Cannot open fringe's native library",
+      "the library that came with the module has the digest",
+      "deno cache --reload",
+    );
+  }
+});
+
+Deno.test("native() says which platforms there are when this one has no library", async () => {
+  const ended = await runServed(
+    small,
+    (name, text) =>
+      name === "ffi/prebuilt.ts" ? text.replace(`"${platform}": {`, '"pdp11-unix": {') : text,
+  );
+  assertFails(
+    ended,
+    "FringeError: Cannot open fringe's native library",
+    `none is prebuilt for ${platform}, only for pdp11-unix`,
+    "Set FRINGE_LIBRARY to one that you have built",
+  );
+});
+
+Deno.test("a Worker opens the library for itself", async () => {
+  const worker = `
+    import { Generator, OsStack } from ${JSON.stringify(local)};
+    postMessage(new Generator(new OsStack(), function* () { yield "worker"; }).resume());
+  `;
+  const source = `
+    const url = URL.createObjectURL(new Blob([${JSON.stringify(worker)}], {
+      type: "application/typescript",
+    }));
+    const worker = new Worker(url, { type: "module" });
+    worker.onmessage = ({ data }) => { console.log(data); worker.terminate(); };
+  `;
+  assertSucceeds(await runChild(source, ["--allow-ffi", "--allow-read"]), "worker\n");
+});
