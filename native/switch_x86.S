@@ -206,10 +206,11 @@ BEGIN fringe_signal
         ret
 END fringe_signal
 
-# int32_t fringe_resume_call(void *yielder)
+# intptr_t fringe_resume_call(void *yielder, intptr_t word)
 BEGIN fringe_resume_call
         SAVE
         mov     FIRST, %edi
+        mov     SECOND, %esi
         CURRENT ecx
         push    %gs:(%ecx)
         mov     %edi, %gs:(%ecx)

@@ -6,7 +6,7 @@
 #   fringe_init             writes the first frame of a fringe stack
 #   fringe_resume           enters a body from a function call; leaves by `ret`
 #   fringe_signal           the same, telling the body that it is being ended
-#   fringe_resume_call      enters a C call that will come back through a thunk; leaves by `jmp`
+#   fringe_resume_call      enters a body that will suspend by a call, as thunks do; leaves by `jmp`
 #   fringe_suspend          leaves a body by an ordinary function call (other languages use it)
 #   fringe_call_body        the body that calls any C function with the mailbox's arguments
 #   fringe_thunk            the address of one of the C function pointers that suspend
@@ -300,11 +300,14 @@ BEGIN fringe_signal
         MEND_ROUNDING
 END fringe_signal
 
-# int32_t fringe_resume_call(void *yielder)
-#   entry: rdi = R, suspended in a thunk or not yet started
-#   exit:  eax = 1 + the number of the thunk that C has called, or 0: the function has returned
+# intptr_t fringe_resume_call(void *yielder, intptr_t word)
+#   entry: rdi = R, not yet started, or suspended in a thunk or in fringe_suspend; rsi = word for the
+#          body (a thunk has no use for it)
+#   exit:  rax = 1 + the number of the thunk that C has called, or the word of fringe_suspend; 0 when
+#          the body has returned
 #   While it runs, R is the thread's current context, which is how a thunk, that C gives us nothing
-#   for, finds its way. It leaves by `jmp`: C has called the thunk since, and that `call` is open.
+#   for, finds its way. It leaves by `jmp`: the body has called what suspends it, and that `call` is
+#   open.
 BEGIN fringe_resume_call
         SAVE
         mov     fringe_current@gottpoff(%rip), %rcx

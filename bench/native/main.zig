@@ -43,8 +43,9 @@ pub fn main(init: std.process.Init.Minimal) !void {
     inline for (.{
         .{ "inlined, body in Zig", inlined(zigBody) },
         .{ "inlined, body in C", inlined(add_one) },
-        .{ "fringe_resume called, suspension inlined", called(add_one) },
-        .{ "fringe_resume and fringe_suspend called", called(callingBody) },
+        .{ "fringe_resume called, suspension inlined", called(fringe_resume, add_one) },
+        .{ "both called, by fringe_resume_call", called(fringe_resume_call, callingBody) },
+        .{ "both called, by fringe_resume", called(fringe_resume, callingBody) },
         .{ "function call", &functionCalls },
     }) |pair| contestants.appendAssumeCapacity(.{ .name = pair[0], .roundTrips = pair[1] });
 
@@ -149,7 +150,8 @@ fn callingBody(yielder: *fringe.Yielder(u32, u32), first: u32) callconv(.c) void
 
 const Context = opaque {};
 extern fn fringe_init(base: usize, body: *const anyopaque, mailbox: *[3]u64) *Context;
-extern fn fringe_resume(context: *Context, word: usize) usize;
+extern fn fringe_resume(context: *Context, word: usize) callconv(.c) usize;
+extern fn fringe_resume_call(context: *Context, word: usize) callconv(.c) usize;
 extern fn fringe_suspend(yielder: *anyopaque, word: usize) usize;
 
 // Resumers. All make their body anew, on a stack that is kept.
@@ -170,14 +172,17 @@ fn inlined(comptime body: Body) *const RoundTrips {
     }.roundTrips;
 }
 
-fn called(comptime body: Body) *const RoundTrips {
+fn called(
+    comptime resume_function: fn (*Context, usize) callconv(.c) usize,
+    comptime body: Body,
+) *const RoundTrips {
     return &struct {
         fn roundTrips(iterations: u32) callconv(.c) u64 {
             // The first input of a body comes from the mailbox.
             var mailbox: [3]u64 = .{ 0, 1, 0 };
             const context = fringe_init(guarded_stack.stack.base, &body, &mailbox);
             var sum: u64 = 0;
-            for (1..iterations + 1) |i| sum += @as(u32, @truncate(fringe_resume(context, i)));
+            for (1..iterations + 1) |i| sum += @as(u32, @truncate(resume_function(context, i)));
             return sum;
         }
     }.roundTrips;

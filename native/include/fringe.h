@@ -99,6 +99,10 @@ fringe_yielder *fringe_init(uintptr_t base, void (*body)(void), fringe_mailbox *
  *  word     the input. */
 uintptr_t fringe_resume(fringe_yielder *yielder, uintptr_t word);
 
+/* The same, faster for a body that suspends by calling fringe_suspend: it leaves as the processor
+ * then predicts. Either works with any body. */
+uintptr_t fringe_resume_call(fringe_yielder *yielder, uintptr_t word);
+
 /* Suspends the running body: the resumer gets `word`, the result is the word of the next resume.
  * Called on the body's stack, at any depth. Does not return, but unwinds, when the generator is
  * ended early. */
