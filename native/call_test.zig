@@ -182,6 +182,21 @@ test "six arguments reach the callback, and a result of 64 bits comes back" {
     try expectEqual(0x0123_4567_89ab_cdf0, call.result());
 }
 
+fn callsBackForFloat(callback: *const fn () callconv(.c) f64) callconv(.c) c_int {
+    return @intFromFloat(callback() * 2);
+}
+
+test "a floating-point result comes back" {
+    // On x86 it would have to be in st(0): see fringe_thunk_common in switch_x86.S.
+    if (@import("builtin").cpu.arch != .x86_64) return error.SkipZigTest;
+    var call = try Call.init(&callsBackForFloat, &.{fringe_thunk(1)});
+    defer call.deinit();
+    try expectEqual(1, call.next());
+    call.answer(@bitCast(@as(f64, 10.5)));
+    try expectEqual(null, call.next());
+    try expectEqual(21, @as(u32, @truncate(call.result())));
+}
+
 fn sumOfSix(a: c_int, b: c_int, c: c_int, d: c_int, e: c_int, f: c_int) callconv(.c) c_int {
     return a + 10 * b + 100 * c + 1_000 * d + 10_000 * e + 100_000 * f;
 }

@@ -156,20 +156,3 @@ pub fn Yielder(comptime Input: type, comptime Output: type) type {
         }
     };
 }
-
-fn addOne(yielder: *Yielder(i32, i32), first: i32) void {
-    var input = first;
-    while (input != 0) input = yielder.@"suspend"(input + 1) catch return;
-}
-
-test "Generator: values go in and out, null when the body has returned and ever after" {
-    var os_stack = try @import("os_stack.zig").OsStack.init(0);
-    defer os_stack.deinit();
-    var generator: Generator(i32, i32) = .init(os_stack.stack(), addOne);
-    try std.testing.expectEqual(State.runnable, generator.state());
-    try std.testing.expectEqual(2, generator.@"resume"(1));
-    try std.testing.expectEqual(3, generator.@"resume"(2));
-    try std.testing.expectEqual(null, generator.@"resume"(0));
-    try std.testing.expectEqual(null, generator.@"resume"(5));
-    try std.testing.expectEqual(State.unavailable, generator.state());
-}

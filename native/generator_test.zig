@@ -258,10 +258,10 @@ test "unwrap gives the stack of a finished generator, and another runs on it" {
 
 // Stacks
 
-/// What a small body needs: in Debug each frame is larger.
-const small_stack = if (builtin.mode == .debug) 4096 else 1024;
+/// What a small body needs: in Debug, where frames are larger, between 1,024 and 1,536 were measured.
+const small_stack = if (builtin.mode == .debug) 2048 else 1024;
 
-test "a small body runs to its end on a SliceStack of 1,024 bytes, and not a byte beyond it" {
+test "a small body runs to its end on a small SliceStack, and not a byte beyond it" {
     var memory: [small_stack + 128]u8 align(16) = @splat(0xa5);
     const slice_stack = try fringe.SliceStack.init(memory[64..][0..small_stack]);
     var generator: Generator(i32, i32) = .initUnguarded(slice_stack.stack(), addOne);
@@ -270,7 +270,7 @@ test "a small body runs to its end on a SliceStack of 1,024 bytes, and not a byt
     for (memory[64 + small_stack ..]) |byte| try expectEqual(0xa5, byte);
 }
 
-test "a small body runs to its end on an OwnedStack of 1,024 bytes" {
+test "a small body runs to its end on a small OwnedStack" {
     var owned = try fringe.OwnedStack.init(allocator, small_stack);
     defer owned.deinit(allocator);
     var generator: Generator(i32, i32) = .initUnguarded(owned.stack(), addOne);
