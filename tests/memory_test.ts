@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// Credit: after libfringe, by edef and the libfringe contributors
+
+/**
+ * What is left of a generator that nobody ended: measured in the process's own mappings, and in large numbers
+ * in a process of its own.
+ */
+
+import { assert, assertEquals, assertLess } from "@std/assert";
+import { Generator, OsStack } from "../mod.ts";
+import {
+  collectUntil,
+  fringeLibrary,
+  moduleUrl,
+  openBodies,
+  runChild,
+  testBodies,
+} from "./support.ts";
+
+/** Whether an address lies in a mapping of this process. */
+function isMapped(address: bigint): boolean {
+  const maps = Deno.readTextFileSync("/proc/self/maps");
+  return [...maps.matchAll(/^([0-9a-f]+)-([0-9a-f]+) /gm)].some(([, start, end]) =>
+    BigInt(`0x${start}`) <= address && address < BigInt(`0x${end}`)
+  );
+}
+
+Deno.test("OsStack that is disposed of is unmapped at once", () => {
+  const stack = new OsStack(64 * 1024);
+  const { limit } = stack;
+  assert(isMapped(limit));
+  stack[Symbol.dispose]();
+  assert(!isMapped(limit));
+});
+
+Deno.test("OsStack that is dropped is unmapped", async () => {
+  const limit = (() => new OsStack(64 * 1024).limit)();
+  await collectUntil(() => !isMapped(limit));
+  assert(!isMapped(limit));
+});
+
+Deno.test("Generator that is disposed of is unwound and unmapped at once", () => {
+  using library = openBodies();
+  const { has_destructor, destructor_count } = library.symbols;
+  const before = destructor_count();
+  const stack = new OsStack(64 * 1024);
+  const { limit } = stack;
+  {
+    using generator = new Generator(stack, has_destructor);
+    generator.resume();
+  }
+  assertEquals(destructor_count(), before + 1);
+  assert(!isMapped(limit));
+});
+
+Deno.test("Generator that is dropped unfinished is unwound, then unmapped", async () => {
+  using library = openBodies();
+  const { has_destructor, destructor_count, with_destructor } = library.symbols;
+  const before = destructor_count();
+  const limits: bigint[] = [];
+  (() => {
+    for (let i = 0; i < 50; i++) {
+      const stack = new OsStack(64 * 1024);
+      limits.push(stack.limit);
+      new Generator(stack, has_destructor).resume();
+    }
+    for (let i = 0; i < 50; i++) {
+      const stack = new OsStack(64 * 1024);
+      limits.push(stack.limit);
+      new Generator(stack, function* (yielder) {
+        yield* yielder.call(with_destructor, function* () {
+          yield 1;
+          return 1;
+        });
+      }).resume();
+    }
+  })();
+  await collectUntil(() => destructor_count() === before + 100 && !limits.some(isMapped));
+  assertEquals(destructor_count(), before + 100);
+  assertEquals(limits.filter(isMapped), []);
+});
+
+Deno.test("Generator that is dropped leaves a stack that is still held free for another", async () => {
+  using library = openBodies();
+  const { has_destructor, destructor_count, echo_i32 } = library.symbols;
+  const before = destructor_count();
+  using stack = new OsStack();
+  (() => void new Generator(stack, has_destructor).resume())();
+  await collectUntil(() => destructor_count() > before);
+  const next = new Generator(stack, echo_i32);
+  assertEquals(next.resume(5), 5);
+  next.return();
+});
+
+Deno.test("Generator that is held keeps its stack, its body and its library", async () => {
+  using library = openBodies();
+  const generator = (() => new Generator(new OsStack(), library.symbols.recurses))();
+  const script = (() =>
+    new Generator(new OsStack(), function* (yielder) {
+      return yield* yielder.call(library.symbols.call_n, 10, function* (i) {
+        yield i;
+        return i;
+      });
+    }))();
+  for (let i = 0; i < 5; i++) {
+    let collections = 0;
+    await collectUntil(() => collections++ === 3);
+    assertEquals([generator.resume(i * 10), script.resume()], [i * 10, i]);
+  }
+  generator[Symbol.dispose]();
+  script[Symbol.dispose]();
+});
+
+const prelude = `
+  import { dlopen, Generator, OsStack } from ${JSON.stringify(moduleUrl)};
+  const { symbols } = dlopen(new URL(${JSON.stringify(testBodies.href)}), {
+    has_destructor: { input: "void", output: "i32" },
+    recurses: { input: "i32", output: "i32" },
+    destructor_count: { parameters: [], result: "i32" },
+    call_n: {
+      parameters: ["i32", { callback: { parameters: ["i32"], result: "i32" } }],
+      result: "i32",
+    },
+    overflows: { input: "void", output: "i32" },
+  });
+`;
+
+Deno.test("100,000 generators that are made, run half-way and dropped leave the process no larger", async () => {
+  const source = `${prelude}
+    function measure() {
+      const kilobytes = Number(
+        Deno.readTextFileSync("/proc/self/status").match(/VmRSS:\\s+(\\d+)/)[1],
+      );
+      const mappings = Deno.readTextFileSync("/proc/self/maps").split("\\n").length;
+      return { kilobytes, mappings };
+    }
+    // Half of them native bodies; half TypeScript bodies, suspended without a call.
+    function make(i) {
+      const stack = new OsStack(64 * 1024);
+      if (i % 2 === 0) {
+        const generator = new Generator(stack, symbols.has_destructor);
+        generator.resume();
+        generator.resume();
+      } else {
+        new Generator(stack, function* () { yield 1; yield 2; }).resume();
+      }
+    }
+    async function drop(count) {
+      const before = symbols.destructor_count();
+      for (let i = 0; i < count; i++) {
+        make(i);
+        if (i % 500 === 499) {
+          // Finalizers run in tasks, so there must be some.
+          gc();
+          await new Promise((resolve) => setTimeout(resolve));
+        }
+      }
+      for (let i = 0; i < 20; i++) {
+        gc();
+        await new Promise((resolve) => setTimeout(resolve, 2));
+      }
+      return symbols.destructor_count() - before;
+    }
+    const warm = await drop(4_000);
+    const before = measure();
+    const unwound = await drop(100_000);
+    const after = measure();
+    console.log(JSON.stringify({ warm, before, unwound, after }));
+  `;
+  // Deno asks for every permission before it reads /proc/self/status.
+  const ended = await runChild(source, ["-A", "--v8-flags=--expose-gc"]);
+  assertEquals(ended.code, 0, ended.stderr);
+  const { warm, before, unwound, after } = JSON.parse(ended.stdout);
+  assertEquals([warm, unwound], [2_000, 50_000]);
+  // 100,000 stacks of which a page each was touched would be 400 MB; what V8 keeps varies.
+  assertLess(after.kilobytes, before.kilobytes + 20_000, ended.stdout);
+  assertLess(after.mappings, before.mappings + 50, ended.stdout);
+});
+
+Deno.test("1,000 suspensions stand a full collection between any two switches", async () => {
+  const source = `${prelude}
+    const native = new Generator(new OsStack(), symbols.recurses);
+    const script = new Generator(new OsStack(), function* (_yielder, input) {
+      for (;;) input = yield { input };
+    });
+    const calling = new Generator(new OsStack(), function* (yielder) {
+      return yield* yielder.call(symbols.call_n, 1000, function* (i) {
+        gc();
+        yield { i };
+        return 1;
+      });
+    });
+    for (let i = 0; i < 1000; i++) {
+      if (native.resume(i % 50) !== i % 50) throw new Error("native");
+      gc();
+      if (script.resume(i).input !== i) throw new Error("script");
+      if (calling.resume().i !== i) throw new Error("calling");
+    }
+    console.log(calling.next().value, symbols.call_n(1000, () => { gc(); return 1; }));
+  `;
+  const ended = await runChild(source, ["--allow-ffi", "--v8-flags=--expose-gc"]);
+  assertEquals([ended.code, ended.signal, ended.stdout], [0, null, "1000 1000\n"], ended.stderr);
+});
+
+Deno.test("a body that overflows its stack hits the guard page, and nothing else", async () => {
+  const source = `${prelude}
+    const generator = new Generator(new OsStack(64 * 1024), symbols.overflows);
+    console.log(generator.resume());
+    generator.resume();
+    console.log("went on");
+  `;
+  const ended = await runChild(source, ["--allow-ffi"]);
+  assertEquals([ended.code, ended.signal, ended.stdout], [139, "SIGSEGV", "1\n"], ended.stderr);
+});
+
+Deno.test("a process ends as it should while generators and calls are suspended", async () => {
+  const source = `${prelude}
+    const generators = Array.from({ length: 100 }, () => {
+      const generator = new Generator(new OsStack(), symbols.has_destructor);
+      generator.resume();
+      return generator;
+    });
+    globalThis.kept = [generators, symbols.call_n.calls(3)];
+    globalThis.kept[1].next();
+    console.log("end");
+  `;
+  const ended = await runChild(source, [
+    `--allow-ffi=${fringeLibrary.pathname},${testBodies.pathname}`,
+  ]);
+  assertEquals([ended.code, ended.signal, ended.stdout], [0, null, "end\n"], ended.stderr);
+});
