@@ -13,7 +13,7 @@ const Context = context_module.Context;
 const mailbox_module = @import("mailbox.zig");
 const OsStack = @import("os_stack.zig").OsStack;
 
-extern fn fringe_resume_call(context: *Context) i32;
+extern fn fringe_resume_call(context: *Context, word: usize) usize;
 extern fn fringe_call_body(context: *Context) void;
 extern fn fringe_thunk(number: u32) usize;
 
@@ -52,8 +52,8 @@ const Call = struct {
 
     /// The number of the thunk that C has called; null when the function has returned.
     fn next(self: *Call) ?usize {
-        const word = fringe_resume_call(self.context);
-        return if (word == 0) null else @intCast(word - 1);
+        const word = fringe_resume_call(self.context, 0);
+        return if (word == 0) null else word - 1;
     }
 
     fn answer(self: *Call, value: i64) void {
@@ -226,13 +226,13 @@ test "a thunk keeps the registers of its caller, and is entered with whatever ar
 /// fringe_resume_call with every register in use on this side.
 fn resumeKept(context: *Context) usize {
     const resumed = struct {
-        var word: i32 = 0;
+        var word: usize = 0;
         fn resumed(inner: *Context, _: usize) callconv(.c) void {
-            word = fringe_resume_call(inner);
+            word = fringe_resume_call(inner, 0);
         }
     };
     const unkept = fringe_test_kept(&resumed.resumed, @intFromPtr(context), 0);
-    return if (unkept == 0) @intCast(resumed.word) else 1000;
+    return if (unkept == 0) resumed.word else 1000;
 }
 
 test "there are 16 thunks, and no more" {

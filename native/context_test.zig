@@ -87,6 +87,7 @@ test "inlined and called switches work with each other" {
         for (2..100) |i| {
             try expectEqual(i + 1, context_module.switchToBody(fixture.context, i, 0));
             try expectEqual(i + 2, fringe_resume(fixture.context, i + 1));
+            try expectEqual(i + 3, fringe_resume_call(fixture.context, i + 2));
         }
     }
 }
@@ -270,7 +271,7 @@ test "fringe_resume and fringe_suspend keep the registers of their callers" {
     }
 }
 
-extern fn fringe_resume_call(context: *Context) i32;
+extern fn fringe_resume_call(context: *Context, word: usize) usize;
 
 test "fringe_signal keeps the registers of its caller" {
     const signal = struct {
@@ -649,8 +650,7 @@ fn traceToResumer(registers: *const Registers) void {
 extern "c" fn _Unwind_FindEnclosingFunction(address: usize) usize;
 
 noinline fn resumeCallTwice(context: *Context) callconv(.c) usize {
-    _ = fringe_resume_call(context);
-    return @intFromBool(fringe_resume_call(context) == 0);
+    return fringe_resume_call(context, 1) + 1000 * fringe_resume_call(context, 2);
 }
 
 test "at every instruction of a called switch a trace leads to the resumer" {
@@ -754,12 +754,7 @@ fn roundingBody(context: *Context, _: usize) callconv(.c) void {
 
 test "a rounding mode that a body leaves behind does not reach the resumer, its status flags do" {
     if (!on_x86_64) return error.SkipZigTest; // See the head of switch_x86.S.
-    const resume_call = struct {
-        fn resume_call(context: *Context, _: usize) usize {
-            return @intCast(fringe_resume_call(context));
-        }
-    }.resume_call;
-    inline for (.{ fringe_resume, resume_call }) |resume_function| {
+    inline for (.{ fringe_resume, fringe_resume_call }) |resume_function| {
         var fixture = try Fixture.init(&roundingBody);
         defer fixture.deinit();
         for (0..2) |_| {

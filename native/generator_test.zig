@@ -258,7 +258,8 @@ test "unwrap gives the stack of a finished generator, and another runs on it" {
 
 // Stacks
 
-/// What a small body needs: in Debug, where frames are larger, between 1,024 and 1,536 were measured.
+/// What a small body needs: in Debug, where frames are larger, between 1,024 and 1,536 were
+/// measured.
 const small_stack = if (builtin.mode == .debug) 2048 else 1024;
 
 test "a small body runs to its end on a small SliceStack, and not a byte beyond it" {

@@ -301,10 +301,10 @@ BEGIN fringe_signal
 END fringe_signal
 
 # intptr_t fringe_resume_call(void *yielder, intptr_t word)
-#   entry: rdi = R, not yet started, or suspended in a thunk or in fringe_suspend; rsi = word for the
-#          body (a thunk has no use for it)
-#   exit:  rax = 1 + the number of the thunk that C has called, or the word of fringe_suspend; 0 when
-#          the body has returned
+#   entry: rdi = R, not yet started, or suspended in a thunk or in fringe_suspend; rsi = word for
+#          the body (a thunk has no use for it)
+#   exit:  rax = 1 + the number of the thunk that C has called, or the word of fringe_suspend; 0
+#          when the body has returned
 #   While it runs, R is the thread's current context, which is how a thunk, that C gives us nothing
 #   for, finds its way. It leaves by `jmp`: the body has called what suspends it, and that `call` is
 #   open.
