@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// Credit: after libfringe, by edef and the libfringe contributors
+
+/** Workers have threads and heaps of their own: what goes from one to the other is refused, or works. */
+
+import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
+import { Generator, OsStack, SliceStack } from "../mod.ts";
+import { moduleUrl, openBodies, testBodies } from "./support.ts";
+
+/** A Worker that posts what `source` posts, with the library of test bodies at hand. */
+function work(source: string): Worker & Disposable {
+  const url = URL.createObjectURL(
+    new Blob([`
+      import { dlopen, Generator, OsStack } from ${JSON.stringify(moduleUrl)};
+      const { symbols } = dlopen(new URL(${JSON.stringify(testBodies.href)}), {
+        echo_i32: { input: "i32", output: "i32" },
+        call_n: {
+          parameters: ["i32", { callback: { parameters: ["i32"], result: "i32" } }],
+          result: "i32",
+        },
+      });
+      ${source}
+    `], { type: "application/javascript" }),
+  );
+  const worker = new Worker(url, { type: "module" });
+  return Object.assign(worker, { [Symbol.dispose]: () => worker.terminate() });
+}
+
+function answer(worker: Worker): Promise<unknown> {
+  const { promise, resolve, reject } = Promise.withResolvers<unknown>();
+  worker.onmessage = ({ data }) => resolve(data);
+  worker.onerror = (event) => {
+    event.preventDefault();
+    reject(new Error(event.message));
+  };
+  return promise;
+}
+
+Deno.test("a function of dlopen cannot be posted to a Worker", () => {
+  using library = openBodies();
+  using worker = work("");
+  assertThrows(
+    () => worker.postMessage(library.symbols.call_n),
+    DOMException,
+    "could not be cloned",
+  );
+  assertThrows(() => worker.postMessage(library), DOMException, "could not be cloned");
+});
+
+Deno.test("a body, a stack, a generator that are posted to a Worker are refused there", async () => {
+  using library = openBodies();
+  using worker = work(`
+    self.onmessage = ({ data: { body, stack, generator } }) => {
+      const tries = [
+        () => new Generator(new OsStack(), body),
+        () => Generator.unguarded(stack, symbols.echo_i32),
+        () => Generator.unguarded(stack, function* () {}),
+        () => generator.resume(1),
+        () => Generator.prototype.resume.call(generator, 1),
+        () => Generator.prototype.next.call(generator, 1),
+      ];
+      postMessage(tries.map((f) => {
+        try {
+          f();
+        } catch (error) {
+          return error.name + ": " + error.message;
+        }
+      }));
+    };
+    postMessage("ready");
+  `);
+  assertEquals(await answer(worker), "ready");
+  using stack = new OsStack();
+  using generator = new Generator(new OsStack(), library.symbols.echo_i32);
+  generator.resume(1);
+  worker.postMessage({ body: library.symbols.echo_i32, stack, generator });
+  const messages = await answer(worker) as string[];
+  assertStringIncludes(messages[0]!, "TypeError: Cannot make generator: the body must be");
+  assertStringIncludes(messages[0]!, "that dlopen has given in this Worker");
+  for (const message of messages.slice(1, 3)) {
+    assertStringIncludes(message, "TypeError: Cannot use an object of class Object as a stack");
+    assertStringIncludes(message, "in this Worker");
+  }
+  for (const message of messages.slice(3)) assertStringIncludes(message, "TypeError: ");
+  // The original is none the worse.
+  assertEquals(generator.resume(2), 2);
+});
+
+Deno.test("memory of a SliceStack that is transferred to a Worker leaves its generator unable", () => {
+  using library = openBodies();
+  using worker = work("");
+  const memory = new Uint8Array(16 * 1024);
+  using generator = Generator.unguarded(new SliceStack(memory), library.symbols.echo_i32);
+  assertEquals(generator.resume(1), 1);
+  worker.postMessage(memory, [memory.buffer]);
+  assertThrows(() => generator.resume(2), Error, "has been detached");
+});
+
+Deno.test("generators and calls run in several Workers at once, and do not meet", async () => {
+  using library = openBodies();
+  const source = (seed: number) => `
+    const generator = new Generator(new OsStack(), symbols.echo_i32);
+    let sum = 0;
+    for (let i = 0; i < 20_000; i++) sum += generator.resume(i) % ${seed};
+    for (let i = 0; i < 100; i++) sum += symbols.call_n(100, (j) => symbols.call_n(2, () => j % ${seed}));
+    postMessage(sum);
+  `;
+  const expected = (seed: number) => {
+    let sum = 0;
+    for (let i = 0; i < 20_000; i++) sum += i % seed;
+    for (let j = 0; j < 100; j++) sum += 200 * (j % seed);
+    return sum;
+  };
+  const workers = [3, 5, 7].map((seed) => work(source(seed)));
+  const answers = Promise.all(workers.map(answer));
+  // Here, too, while they run.
+  for (let i = 0; i < 100; i++) {
+    assertEquals(library.symbols.call_n(100, (j) => j), 4950);
+    await new Promise((resolve) => setTimeout(resolve));
+  }
+  assertEquals(await answers, [3, 5, 7].map(expected));
+  for (const worker of workers) worker.terminate();
+});
+
+Deno.test("a Worker that is terminated while it has generators suspended harms nobody", async () => {
+  using library = openBodies();
+  using generator = new Generator(new OsStack(), library.symbols.echo_i32);
+  assert(generator.resume(1) === 1);
+  for (let round = 0; round < 3; round++) {
+    using worker = work(`
+      globalThis.kept = Array.from({ length: 20 }, () => new Generator(new OsStack(), symbols.echo_i32));
+      for (const generator of globalThis.kept) generator.resume(5);
+      globalThis.kept.push(symbols.call_n.calls(3));
+      globalThis.kept.at(-1).next();
+      postMessage("suspended");
+    `);
+    assertEquals(await answer(worker), "suspended");
+  }
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  assertEquals(generator.resume(2), 2);
+  assertEquals(library.symbols.call_n(3, (i) => i), 3);
+});
