@@ -285,7 +285,7 @@ Deno.test("f() throws the very error of a handler, after C's destructors have ru
   }
 });
 
-Deno.test("f() unwinds nested calls, the innermost first, when the innermost handler throws", () => {
+Deno.test("f() unwinds nested calls, the innermost first, when a handler throws", () => {
   using library = openBodies();
   const { with_destructor, destructor_count } = library.symbols;
   const before = destructor_count();
@@ -363,7 +363,7 @@ Deno.test("f() lets no rejected Promise of a refused handler end the process", a
   await new Promise((resolve) => setTimeout(resolve));
 });
 
-Deno.test("f() says what to use for a handler that is a generator function, or gives a generator", () => {
+Deno.test("f() says what to use for a handler that is a generator function", () => {
   using library = openBodies();
   const { with_destructor, destructor_count } = library.symbols;
   const f = with_destructor as unknown as (handler: () => unknown) => number;

@@ -114,7 +114,7 @@ Deno.test("dlopen() keeps its own copy of the definitions", () => {
 
 // Closing
 
-Deno.test("close() ends generators that are suspended in the library, and says so afterwards", () => {
+Deno.test("close() ends generators that are suspended in the library, and says so", () => {
   using keeper = openBodies();
   const { destructor_count } = keeper.symbols;
   const before = destructor_count();

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // Credit: after libfringe, by edef and the libfringe contributors
 
-/** The forms that let go of C in the middle: `f.async()`, which awaits, and `f.calls()`, which is pulled. */
+/** The forms that let go of C in the middle: `f.async()` awaits, `f.calls()` is pulled. */
 
 import {
   assert,
@@ -98,7 +98,7 @@ Deno.test("f.async() rejects for wrong arguments and wrong answers", async () =>
   );
 });
 
-Deno.test("f.async() that is pending when its library closes rejects, and C is unwound", async () => {
+Deno.test("f.async() rejects when its library closes, and C is unwound", async () => {
   using counting = openBodies();
   const { destructor_count } = counting.symbols;
   const before = destructor_count();
@@ -403,7 +403,7 @@ Deno.test("stop is told to C when the library closes under a call", () => {
   assertEquals(ask_three((i) => i), 12);
 });
 
-Deno.test("stop is told to C when a generator, or a pending call, is dropped in the middle", async () => {
+Deno.test("stop is told to C when a generator, or a pending call, is dropped", async () => {
   using library = openBodies();
   const { ask_three, asked } = library.symbols;
   for (

@@ -97,7 +97,7 @@ Deno.test("Generator.resume() throws falsy values that a body throws, too", () =
   }
 });
 
-Deno.test("Generator.state is runnable until the body has ended, and unavailable while it runs", () => {
+Deno.test("Generator.state is unavailable while the body runs, and once it has ended", () => {
   using library = openBodies();
   using native = new Generator(new OsStack(), library.symbols.echo_i32);
   assertEquals(native.state, "runnable");
@@ -303,7 +303,7 @@ Deno.test("new Generator() takes generator functions in every form", () => {
   assertEquals(seen, [1, 2, 3, 4]);
 });
 
-Deno.test("Generator.resume() refuses an input of the wrong type, and goes on with a right one", () => {
+Deno.test("Generator.resume() refuses an input of the wrong type, and takes a right one", () => {
   using library = openBodies();
   for (const name of ["echo_i32", "echo_u32"] as const) {
     using generator = new Generator(new OsStack(), library.symbols[name]);
@@ -484,7 +484,7 @@ Deno.test("`using` ends a native body at once, however the block is left", () =>
   assertEquals(destructor_count(), before + 3);
 });
 
-Deno.test("Generator[Symbol.dispose]() disposes of the stack, though a finally block yields or throws", () => {
+Deno.test("Generator[Symbol.dispose]() disposes of the stack, whatever finally blocks do", () => {
   const stacks = [new OsStack(), new OsStack()];
   const yields = new Generator(stacks[0]!, function* () {
     try {
@@ -709,7 +709,7 @@ for (const [name, body] of Object.entries(bodies)) {
   });
 }
 
-Deno.test("Generator with a native body can be delegated to from a function* and from a body", () => {
+Deno.test("Generator with a native body can be delegated to, from bodies too", () => {
   using library = openBodies();
   const { has_destructor, destructor_count } = library.symbols;
   const before = destructor_count();

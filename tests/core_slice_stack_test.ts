@@ -41,7 +41,7 @@ Deno.test("new SliceStack() refuses what is no Uint8Array", () => {
   }
 });
 
-Deno.test("new SliceStack() refuses memory that other threads share, or that can be resized", () => {
+Deno.test("new SliceStack() refuses memory that is shared, or can be resized", () => {
   const shared = assertThrows(
     () => new SliceStack(new Uint8Array(new SharedArrayBuffer(4096))),
     TypeError,
@@ -121,7 +121,7 @@ Deno.test("SliceStack whose memory a handler detaches: C does not go on", () => 
   assertThrows(() => generator.resume(), Error, "Cannot go on with call_n: the memory of its");
 });
 
-Deno.test("SliceStack whose memory is detached while a handler has yielded: C does not go on", () => {
+Deno.test("SliceStack whose memory is detached under a yield: C does not go on", () => {
   using library = openBodies();
   const memory = new Uint8Array(16 * 1024);
   using generator = Generator.unguarded(new SliceStack(memory), function* (yielder) {

@@ -148,7 +148,7 @@ Deno.test("Yielder.call() lets a handler catch what is thrown into the generator
   assertEquals(generator.throw(new Error("caught")), { value: 42, done: true });
 });
 
-Deno.test("Yielder.call() unwinds C when the generator is returned, thrown into, or disposed of", () => {
+Deno.test("Yielder.call() unwinds C when the generator is ended from outside", () => {
   using library = openBodies();
   const { with_destructor, destructor_count } = library.symbols;
   const endings: ((generator: Generator<void, string, number>) => unknown)[] = [
@@ -289,7 +289,7 @@ Deno.test("Yielder.call() that another generator took over ends with its own", (
   assertEquals(next.resume(2), 2);
 });
 
-Deno.test("Yielder.call() in a generator whose library closes gives the body an error to catch", () => {
+Deno.test("Yielder.call() of a library that closes gives the body an error to catch", () => {
   using keeper = openBodies();
   const { destructor_count } = keeper.symbols;
   const before = destructor_count();

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // Credit: after libfringe, by edef and the libfringe contributors
 
-/** The C library that is in every process, as a user would call it; its real behaviour is the test. */
+/** The C library that is in every process, as a user would call it. */
 
 import { assert, assertEquals, assertGreater, assertStrictEquals, assertThrows } from "@std/assert";
 import { join } from "node:path";
@@ -149,7 +149,7 @@ Deno.test("nftw walks a tree, whole, lazily, and awaited", async () => {
   });
 });
 
-Deno.test("nftw that is stopped half-way closes its directories, however it is stopped", async () => {
+Deno.test("nftw that is stopped half-way closes its directories", async () => {
   using libc = openLibc();
   const { nftw } = libc.symbols;
   await withTree(async (directory) => {

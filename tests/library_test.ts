@@ -69,7 +69,7 @@ Deno.test("importing mod.ts does nothing but define, and needs no permission", a
   );
 });
 
-Deno.test("native() opens the library of a checkout with --allow-ffi for that file only", async () => {
+Deno.test("native() opens the library of a checkout with that path granted only", async () => {
   assertSucceeds(
     await runChild(small(local), [`--allow-ffi=${path(fringeLibrary)}`]),
     "generator\n",
@@ -171,7 +171,7 @@ Deno.test("native() refuses a library with a single bit changed", async () => {
   assertFails(ended, "FringeError: Cannot open fringe's native library", "has the digest");
 });
 
-Deno.test("native() uses the library that came with the module where there is no file", async () => {
+Deno.test("native() uses the library of the module where there is no file", async () => {
   const ended = await runCopy(async (_, library) => await Deno.remove(library));
   assertSucceeds(ended, "generator\n");
 });

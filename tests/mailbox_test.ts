@@ -2,8 +2,8 @@
 // Credit: after libfringe, by edef and the libfringe contributors
 
 /**
- * The layout of the mailbox as native code has it: what C is given and gives is looked for in the memory
- * itself. tidy_abi_test.ts compares the sources.
+ * The layout of the mailbox as native code has it: what C is given and gives is looked for in the
+ * memory itself. tidy_abi_test.ts compares the sources.
  */
 
 import { assertEquals } from "@std/assert";
@@ -28,7 +28,7 @@ const { symbols: bodies } = Deno.dlopen(testBodies, {
   add_six: { type: "pointer" },
 });
 
-Deno.test("Mailbox: a body gets its input, gives its output and its end where TypeScript looks", () => {
+Deno.test("Mailbox: a body gives its output, and its end, where TypeScript looks", () => {
   const { fringe_init, fringe_resume, fringe_cancel } = fringe;
   using stack = new OsStack();
   const bytes = new Uint8Array(new ArrayBuffer(Mailbox.size + 64)).fill(0xee);
@@ -53,7 +53,7 @@ Deno.test("Mailbox: a body gets its input, gives its output and its end where Ty
   assertEquals(view.getInt32(Mailbox.status, true), Status.returned);
 });
 
-Deno.test("Mailbox: a call finds its function, its arguments and its answers, and leaves the rest", () => {
+Deno.test("Mailbox: a call finds its function, its arguments and its answers", () => {
   const { fringe_init, fringe_resume_call, fringe_call_body, fringe_thunk } = fringe;
   using stack = new OsStack();
   const bytes = new Uint8Array(new ArrayBuffer(Mailbox.size + 64)).fill(0xee);

@@ -2,8 +2,8 @@
 // Credit: after libfringe, by edef and the libfringe contributors
 
 /**
- * What is left of a generator that nobody ended: measured in the process's own mappings, and in large numbers
- * in a process of its own.
+ * What is left of a generator that nobody ended: measured in the process's own mappings, and in
+ * large numbers in a process of its own.
  */
 
 import { assert, assertEquals, assertLess } from "@std/assert";
@@ -80,7 +80,7 @@ Deno.test("Generator that is dropped unfinished is unwound, then unmapped", asyn
   assertEquals(limits.filter(isMapped), []);
 });
 
-Deno.test("Generator that is dropped leaves a stack that is still held free for another", async () => {
+Deno.test("Generator that is dropped leaves a stack that is held free for another", async () => {
   using library = openBodies();
   const { has_destructor, destructor_count, echo_i32 } = library.symbols;
   const before = destructor_count();
@@ -125,7 +125,7 @@ const prelude = `
   });
 `;
 
-Deno.test("100,000 generators that are made, run half-way and dropped leave the process no larger", async () => {
+Deno.test("100,000 generators, run half-way and dropped, leave the process no larger", async () => {
   const source = `${prelude}
     function measure() {
       const kilobytes = Number(

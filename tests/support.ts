@@ -136,8 +136,8 @@ export interface Ended {
 }
 
 /**
- * Runs a program in TypeScript in a process of its own, where it may crash. `flags` are those of `deno run`;
- * colours are off, and nothing of fringe's is taken from the environment.
+ * Runs a program in TypeScript in a process of its own, where it may crash. `flags` are those of
+ * `deno run`; colours are off, and nothing of fringe's is taken from the environment.
  */
 export async function runChild(
   source: string,

@@ -17,11 +17,7 @@ import {
 
 /** Files of ffi/ that no test is named after, since their behaviour has another name. */
 const TESTED_ELSEWHERE: Readonly<Record<string, string>> = {
-  context: "what is behind Generator, and behind each call",
-  mailbox: "tidy_abi_test.ts compares it with native/",
   prebuilt: "generated; the gate compares it with what the sources give",
-  stack_pool: "where calls have their stacks from",
-  types: "types only, which every test that calls dlopen checks",
 };
 
 function* headers(): Problems {

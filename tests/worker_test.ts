@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // Credit: after libfringe, by edef and the libfringe contributors
 
-/** Workers have threads and heaps of their own: what goes from one to the other is refused, or works. */
+/** Workers have threads and heaps of their own: what goes between them is refused, or works. */
 
 import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { Generator, OsStack, SliceStack } from "../mod.ts";
@@ -47,7 +47,7 @@ Deno.test("a function of dlopen cannot be posted to a Worker", () => {
   assertThrows(() => worker.postMessage(library), DOMException, "could not be cloned");
 });
 
-Deno.test("a body, a stack, a generator that are posted to a Worker are refused there", async () => {
+Deno.test("a body, a stack, a generator posted to a Worker is refused there", async () => {
   using library = openBodies();
   using worker = work(`
     self.onmessage = ({ data: { body, stack, generator } }) => {
@@ -86,7 +86,7 @@ Deno.test("a body, a stack, a generator that are posted to a Worker are refused 
   assertEquals(generator.resume(2), 2);
 });
 
-Deno.test("memory of a SliceStack that is transferred to a Worker leaves its generator unable", () => {
+Deno.test("memory of a SliceStack that is transferred to a Worker is missed", () => {
   using library = openBodies();
   using worker = work("");
   const memory = new Uint8Array(16 * 1024);
@@ -102,7 +102,8 @@ Deno.test("generators and calls run in several Workers at once, and do not meet"
     const generator = new Generator(new OsStack(), symbols.echo_i32);
     let sum = 0;
     for (let i = 0; i < 20_000; i++) sum += generator.resume(i) % ${seed};
-    for (let i = 0; i < 100; i++) sum += symbols.call_n(100, (j) => symbols.call_n(2, () => j % ${seed}));
+    const inner = (j) => symbols.call_n(2, () => j % ${seed});
+    for (let i = 0; i < 100; i++) sum += symbols.call_n(100, inner);
     postMessage(sum);
   `;
   const expected = (seed: number) => {
@@ -122,13 +123,14 @@ Deno.test("generators and calls run in several Workers at once, and do not meet"
   for (const worker of workers) worker.terminate();
 });
 
-Deno.test("a Worker that is terminated while it has generators suspended harms nobody", async () => {
+Deno.test("a Worker that is terminated with generators suspended harms nobody", async () => {
   using library = openBodies();
   using generator = new Generator(new OsStack(), library.symbols.echo_i32);
   assert(generator.resume(1) === 1);
   for (let round = 0; round < 3; round++) {
     using worker = work(`
-      globalThis.kept = Array.from({ length: 20 }, () => new Generator(new OsStack(), symbols.echo_i32));
+      const make = () => new Generator(new OsStack(), symbols.echo_i32);
+      globalThis.kept = Array.from({ length: 20 }, make);
       for (const generator of globalThis.kept) generator.resume(5);
       globalThis.kept.push(symbols.call_n.calls(3));
       globalThis.kept.at(-1).next();
