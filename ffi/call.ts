@@ -89,7 +89,7 @@ export class Call implements Occupant {
 
   /** Runs C to its next callback, which is returned, or to its end: undefined. */
   step(): Callback | undefined {
-    return this.#arrive(native().resumeCall(this.#leave()));
+    return this.#arrive(native().resumeCall(this.#leave(), 0));
   }
 
   /**
@@ -101,7 +101,7 @@ export class Call implements Occupant {
     const [only, other] = this.#callee.callbacks;
     if (only !== undefined && other === undefined) return this.#runOnly(handlers[0]!, only);
     for (;;) {
-      const callback = this.#arrive(resumeCall(this.#leave()));
+      const callback = this.#arrive(resumeCall(this.#leave(), 0));
       if (callback === undefined) return;
       this.reply(callback, this.ask(handlers[callback.number]!, callback));
     }
@@ -120,7 +120,7 @@ export class Call implements Occupant {
     this.#waiting = callback;
     for (;;) {
       const { handle } = context;
-      const number = resumeCall(handle === null || keeps ? this.#leave() : handle);
+      const number = resumeCall(handle === null || keeps ? this.#leave() : handle, 0);
       if (number !== 1) {
         this.#arrive(number);
         return;

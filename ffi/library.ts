@@ -33,7 +33,11 @@ const SYMBOLS = {
     parameters: ["pointer", /* context */ "u32" /* word */],
     result: "u32",
   },
-  resumeCall: { name: "fringe_resume_call", parameters: ["pointer" /* context */], result: "i32" },
+  resumeCall: {
+    name: "fringe_resume_call",
+    parameters: ["pointer", /* context */ "i32" /* word, which a thunk ignores */],
+    result: "i32",
+  },
   cancel: { name: "fringe_cancel", parameters: ["pointer" /* context */], result: "i32" },
   callBody: { name: "fringe_call_body", type: "pointer" },
   thunk: { name: "fringe_thunk", parameters: ["u32" /* number */], result: "usize" },

@@ -5,7 +5,8 @@
 //!
 //! Goals
 //!  * one run, one process, one loop: every contestant resumes a body with 1, 2, 3, ... and adds up
-//!    what comes back, and every body gives its input plus one, until it is 0. The checksum proves it;
+//!    what comes back, and every body gives its input plus one, until it is 0. The checksum proves
+//!    it;
 //!  * drift hits all alike: samples are short (about a millisecond) and the contestants take turns;
 //!  * the median of the samples, because a busy machine makes some of them far too long.
 //!

@@ -31,8 +31,8 @@
  *   i32   each_string(i32 f(cstring))              f of "", "one", "grün", null, summed
  *   i32   two_callbacks(i32 f(i32), i32 g(i32))    f(1) * 100 + g(2)
  *   i32   until_nonzero(i32 f(i32))                f(0), f(1), ... until one is not 0: that one
- *   i32   ask_three(i32 f(i32))                    f(0), f(1), f(2), whatever they say; asked() gives
- *                                                  them as digits then, and 0 until then
+ *   i32   ask_three(i32 f(i32))                    f(0), f(1), f(2), whatever they say; asked()
+ *                                                  gives them as digits then, and 0 until then
  *   i32   with_destructor(i32 f(i32))              f(1); has a C++ object
  *   i32   with_cleanup(i32 f(i32))                 f(1); has a variable with a cleanup function
  *   i64   add_six(i8, u16, i32, u32, i64, u64)     the sum

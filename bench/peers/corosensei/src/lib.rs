@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // Credit: after libfringe, by edef and the libfringe contributors
 
-//! The loop of `bench/native/main.zig` for corosensei, in its safe interface, with the features that
-//! it has by default.
+//! The loop of `bench/native/main.zig` for corosensei, in its safe interface, with the features
+//! that it has by default.
 
 use corosensei::stack::DefaultStack;
 use corosensei::{Coroutine, CoroutineResult};
