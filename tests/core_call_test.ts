@@ -304,6 +304,25 @@ Deno.test("f() unwinds nested calls, the innermost first, when a handler throws"
   assertEquals(destructor_count(), before + 4);
 });
 
+Deno.test("f() that calls itself without end overflows V8's stack only, and unwinds each", () => {
+  using library = openBodies();
+  const { with_destructor, destructor_count } = library.symbols;
+  for (let round = 0; round < 10; round++) {
+    const before = destructor_count();
+    let depth = 0;
+    const recurse = (): number => {
+      depth++;
+      return with_destructor(recurse);
+    };
+    // From another depth each time, so that the overflow comes at another place.
+    const pad = (frames: number): number => frames === 0 ? recurse() : pad(frames - 1);
+    assertThrows(() => pad(round), RangeError, "Maximum call stack size exceeded");
+    // The last of them did not get as far as C.
+    assertEquals(destructor_count() - before, depth - 1);
+    assertEquals(with_destructor(() => 5), 5);
+  }
+});
+
 Deno.test("f() refuses an answer of the wrong type, and unwinds C", () => {
   using library = openBodies();
   const { with_destructor, destructor_count, call_bool, call_pointer } = library.symbols;

@@ -132,6 +132,24 @@ Deno.test("Yielder.call() gives the body the very error of a handler, once C is 
   assertEquals(generator.next(), { value: 1, done: true });
 });
 
+Deno.test("Yielder.call() that is nested without end leaves a stack that can be used", () => {
+  using library = openBodies();
+  const { with_destructor, destructor_count, recurses } = library.symbols;
+  const before = destructor_count();
+  let depth = 0;
+  const generator = new Generator<void, never, number>(new OsStack(), function* (yielder) {
+    function* recurse(): globalThis.Generator<never, number> {
+      depth++;
+      return yield* yielder.call(with_destructor, recurse);
+    }
+    return yield* recurse();
+  });
+  assertThrows(() => generator.resume(), RangeError, "Maximum call stack size exceeded");
+  assertEquals(destructor_count() - before, depth - 1);
+  using next = new Generator(generator.unwrap() as OsStack, recurses);
+  assertEquals(next.resume(100), 100);
+});
+
 Deno.test("Yielder.call() lets a handler catch what is thrown into the generator", () => {
   using library = openBodies();
   using generator = new Generator(new OsStack(), function* (yielder) {
