@@ -190,7 +190,9 @@ async function machine(): Promise<Record<string, string | number>> {
   const { os, arch } = Deno.build;
   const info = await Deno.readTextFile("/proc/cpuinfo").catch(() => "");
   const cpu = /^model name\s*: (.*)$/m.exec(info)?.[1] ?? "unknown";
-  return { os, arch, release: Deno.osRelease(), cpu, cores: navigator.hardwareConcurrency };
+  // The version alone; what distributions append says nothing about speed.
+  const release = Deno.osRelease().replace(/-.*/, "");
+  return { os, arch, release, cpu, cores: navigator.hardwareConcurrency };
 }
 
 async function output(command: string, args: string[], folder = ""): Promise<string> {

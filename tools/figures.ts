@@ -57,7 +57,7 @@ function figures({ machine, versions, figures, targets }: Results): string {
     [
       "Measured on",
       "",
-      `- ${machine.cores} cores of ${machine.cpu}, Linux ${machine.release.replace(/-.*/, "")};`,
+      `- ${machine.cores} cores of ${machine.cpu}, Linux ${machine.release};`,
       `- Deno ${deno}, Boost ${boost}, corosensei ${corosensei}.`,
     ].join("\n"),
     table(["", "one operation", "ns"], "llr", nanoseconds),
