@@ -89,7 +89,6 @@ export class Context {
     this.finish();
     // Frames whose memory is gone are gone too.
     if (this.memory.fault() === undefined) native().cancel(handle);
-    this.memory.vacate(this);
   }
 
   /** The same because the library goes away, which whoever goes on is then told. */
