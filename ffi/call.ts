@@ -250,7 +250,10 @@ function refuseDeferred(value: object, what: string): void {
   if (typeof (value as PromiseLike<unknown>).then === "function") {
     // Should it be rejected later, nobody would have seen that, and Deno would end the process.
     Promise.resolve(value).catch(() => {});
-    throw new TypeError(`${what} is a Promise; call the function by .async(), which awaits it`);
+    throw new TypeError(
+      `${what} is a Promise; call the function by .async(), which awaits it, or let a handler of ` +
+        "yielder.call() yield it to whoever can await",
+    );
   }
   if (Object.prototype.toString.call(value) === "[object Generator]") {
     throw new TypeError(
@@ -273,6 +276,11 @@ const callees = new WeakMap<object, Callee>();
 export function makeFunction<F extends object>(f: F, callee: Callee): F {
   callees.set(f, callee);
   return Object.freeze(f);
+}
+
+/** Whether `f` is a function of `dlopen`. */
+export function isFunction(f: unknown): boolean {
+  return typeof f === "function" && callees.has(f);
 }
 
 /** The C function behind a function of `dlopen`, or a TypeError. */

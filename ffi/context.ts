@@ -88,7 +88,7 @@ export class Context {
     // First, so that a cleanup that gets back here finds it ended.
     this.finish();
     // Frames whose memory is gone are gone too.
-    if (this.memory.fault() === undefined) native().cancel(handle);
+    if (this.memory.fault() === undefined) native().cancel(handle, this.memory.limit);
   }
 
   /** The same because the library goes away, which whoever goes on is then told. */

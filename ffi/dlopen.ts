@@ -66,12 +66,14 @@ export function dlopen<const Definitions extends SymbolDefinitions>(
   filename: string | URL,
   definitions: Definitions,
 ): NativeLibrary<Definitions> {
-  const names = Object.keys(definitions);
-  for (const name of names) checkDefinition(name, definitions[name]);
+  // Looked at once, since the caller may change his, and a getter may say something else each time.
+  const known = copy(definitions);
+  const names = Object.keys(known);
+  for (const name of names) checkDefinition(name, known[name]);
 
   const table: Record<string, { name: string; type: "pointer" }> = {};
   for (const name of names) {
-    table[name] = { name: definitions[name]!.name ?? name, type: "pointer" };
+    table[name] = { name: known[name]!.name ?? name, type: "pointer" };
   }
   const opened = Deno.dlopen(filename, table);
   const library = { filename: String(filename), closed: false, contexts: new Set<Context>() };
@@ -79,7 +81,7 @@ export function dlopen<const Definitions extends SymbolDefinitions>(
   const symbols: Record<string, unknown> = {};
   for (const name of names) {
     const pointer = opened.symbols[name] as Deno.PointerObject;
-    symbols[name] = symbol(name, definitions[name]!, pointer, library);
+    symbols[name] = symbol(name, known[name]!, pointer, library);
   }
   const close = (): void => {
     if (library.closed) return;
@@ -108,10 +110,8 @@ function symbol(
   const callbacks: Callback[] = [];
   const parameters = definition.parameters.map((parameter, i) => {
     if (typeof parameter === "string") return parameter;
-    const { result, stop } = parameter.callback;
-    // A copy, since the caller may change his.
-    const parameters = [...parameter.callback.parameters];
-    const hasStop = "stop" in parameter.callback;
+    const { parameters, result, stop } = parameter.callback;
+    const hasStop = Object.hasOwn(parameter.callback, "stop");
     const what = `Cannot answer ${name}: the result of callback parameter ${i}`;
     const number = callbacks.length;
     callbacks.push({ number, parameter: i, parameters, result, stop, hasStop, what });
@@ -138,22 +138,62 @@ const REFUSED: Readonly<Record<string, string>> = {
   f64: "functions take no floating-point values yet, only generator bodies do",
 };
 
+/** Copies of the definitions, which must be plain data. */
+function copy(definitions: SymbolDefinitions): SymbolDefinitions {
+  if (typeof definitions !== "object" || definitions === null) {
+    throw new TypeError(
+      `Cannot open library: the definitions must be an object: got ${describe(definitions)}`,
+    );
+  }
+  return Object.fromEntries(
+    Object.entries(definitions).map(([name, definition]) => {
+      try {
+        return [name, structuredClone(definition)];
+      } catch (error) {
+        throw new TypeError(`Cannot open symbol ${name}: its definition must be plain data`, {
+          cause: error,
+        });
+      }
+    }),
+  );
+}
+
+/** What to do instead, for keys that are meant well. */
+const HINTS: Readonly<Record<string, string>> = {
+  nonblocking: "; a function does not block while its handlers are awaited, see .async()",
+  optional: "; leave a symbol out if the library may lack it",
+  stop: "; it belongs to a callback, beside its parameters and result",
+};
+
+function checkKeys(definition: object, known: readonly string[], what: string): void {
+  for (const key of Object.keys(definition)) {
+    if (known.includes(key)) continue;
+    throw new TypeError(
+      `${what}: the key ${describe(key)} is not understood` +
+        `${HINTS[key] ?? `; keys here are ${known.join(", ")}`}`,
+    );
+  }
+}
+
 function checkDefinition(name: string, definition: unknown): void {
   const what = `Cannot open symbol ${name}`;
   if (typeof definition !== "object" || definition === null) {
     throw new TypeError(`${what}: its definition must be an object: got ${describe(definition)}`);
   }
   if ("input" in definition || "output" in definition) {
+    checkKeys(definition, ["input", "output", "name"], what);
     const { input, output } = definition as Partial<BodyDefinition>;
     checkType(input, SCALAR_TYPES, `${what}: input`);
     checkType(output, SCALAR_TYPES, `${what}: output`);
     return;
   }
+  checkKeys(definition, ["parameters", "result", "name"], what);
   const { parameters, result } = definition as Partial<FunctionDefinition>;
   checkParameters(parameters, what);
   checkType(result, VALUE_TYPES, `${what}: result`);
   for (const [i, parameter] of parameters.entries()) {
     if (typeof parameter === "object" && parameter !== null && "callback" in parameter) {
+      checkKeys(parameter, ["callback"], `${what}: parameter ${i}`);
       checkCallback(parameter.callback, `${what}: callback parameter ${i}`);
     } else {
       checkType(parameter, VALUE_TYPES, `${what}: parameter ${i}`, false);
@@ -165,6 +205,7 @@ function checkCallback(callback: unknown, what: string): void {
   if (typeof callback !== "object" || callback === null) {
     throw new TypeError(`${what} must be an object: got ${describe(callback)}`);
   }
+  checkKeys(callback, ["parameters", "result", "stop"], what);
   const { parameters, result, stop } = callback as {
     parameters?: unknown;
     result?: string;
@@ -175,7 +216,7 @@ function checkCallback(callback: unknown, what: string): void {
     checkType(type, VALUE_TYPES, `${what}: parameter ${i}`, false);
   }
   checkType(result, VALUE_TYPES, `${what}: result`);
-  if (!("stop" in callback)) return;
+  if (!Object.hasOwn(callback, "stop")) return;
   // Tried now, so that it cannot fail when it is needed.
   write(new DataView(new ArrayBuffer(8)), 0, result as string, stop, `${what}: stop`);
 }

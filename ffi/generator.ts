@@ -10,6 +10,7 @@
  */
 
 import { type BodySymbol, checkOpen, type NativeBody, symbolOf } from "./body.ts";
+import { isFunction } from "./call.ts";
 import { Context, Mode } from "./context.ts";
 import { Scope } from "./drive.ts";
 import { type Native, native } from "./library.ts";
@@ -53,7 +54,8 @@ const net = new FinalizationRegistry<Remains>(({ occupant, memory }) => {
   memory?.vacate(occupant);
 });
 
-const RUNNING = "it is running; a body, and whatever it calls, cannot resume its own generator";
+const RUNNING =
+  "it is running; a body, and whatever it calls, cannot resume or end its own generator";
 
 /**
  * A stack whose user has taken the risk of having no guard: how `unguarded` tells the constructor.
@@ -154,8 +156,8 @@ export class Generator<Input = void, Output = unknown, Return = void>
   }
 
   /**
-   * Makes a generator on a stack of any kind, the seed's `unsafe_new`: without a guard page nothing
-   * stops a body that needs more stack than there is from writing over other memory.
+   * Makes a generator on a stack of any kind, libfringe's `unsafe_new`: without a guard page
+   * nothing stops a body that needs more stack than there is from writing over other memory.
    *
    * @example
    * ```ts
@@ -402,6 +404,12 @@ function nowhere(): StackMemory {
 
 function checkScript(body: unknown): void {
   if (isGeneratorFunction(body)) return;
+  if (isFunction(body)) {
+    throw new TypeError(
+      `Cannot make generator: ${describe(body)} is a C function, and no body; .calls() makes a ` +
+        "generator of it, or a function* calls it by yielder.call()",
+    );
+  }
   if (typeof body === "function") {
     throw new TypeError(
       `Cannot make generator: ${describe(body)} is no generator function. V8 keeps the frames of ` +

@@ -38,7 +38,11 @@ const SYMBOLS = {
     parameters: ["pointer", /* context */ "i32" /* word, which a thunk ignores */],
     result: "i32",
   },
-  cancel: { name: "fringe_cancel", parameters: ["pointer" /* context */], result: "i32" },
+  cancel: {
+    name: "fringe_cancel",
+    parameters: ["pointer", /* context */ "usize" /* limit */],
+    result: "i32",
+  },
   callBody: { name: "fringe_call_body", type: "pointer" },
   thunk: { name: "fringe_thunk", parameters: ["u32" /* number */], result: "usize" },
   mapStack: {
@@ -94,9 +98,22 @@ function open(): Native {
   const url = new URL(`../native/prebuilt/${platform}/libfringe.so`, import.meta.url);
   if (url.protocol === "file:") {
     const path = decodeURIComponent(url.pathname);
-    if (verify(path, build.digest) !== "missing") return dlopen(path, SYMBOLS, path);
+    if (verify(path, build.digest) !== "missing") {
+      try {
+        return dlopen(path, SYMBOLS, path);
+      } catch (error) {
+        // Bundled or compiled, this file has moved away from it; that may not be known before.
+        if (!isMissing(error)) throw error;
+      }
+    }
   }
   return dlopen(inMemory(build), SYMBOLS, "the library that came with the module", IN_MEMORY);
+}
+
+/** Whether a library did not load because there is no such file; only the loader's words say so. */
+function isMissing(error: unknown): boolean {
+  return error instanceof FringeError && error.cause instanceof Error &&
+    error.cause.message.includes("No such file or directory");
 }
 
 /** The value of FRINGE_LIBRARY. Not being allowed to read it is no error: then there is none. */

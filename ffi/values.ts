@@ -261,6 +261,9 @@ function addressOfBuffer(value: unknown, what: string): bigint {
   if (value === null) return 0n;
   const isView = ArrayBuffer.isView(value);
   const buffer = isView ? value.buffer : value;
+  if (buffer instanceof SharedArrayBuffer) {
+    throw new TypeError(`${what} must not be over shared memory; copy it with slice()`);
+  }
   if (!(buffer instanceof ArrayBuffer)) {
     throw new TypeError(
       `${what} must be an ArrayBuffer, a view over one, or null (buffer): got ${describe(value)}`,

@@ -6,7 +6,7 @@
 //! it.
 //!
 //! The two inline functions are SWITCH of that file with every register clobbered, so that the
-//! compiler saves just what it needs: the seed's "compiler-assisted register spilling".
+//! compiler saves just what it needs: libfringe's "compiler-assisted register spilling".
 
 const std = @import("std");
 const assert = std.debug.assert;

@@ -15,6 +15,15 @@
 //!     var generator: fringe.Generator(void, u32) = .init(stack.stack(), body);
 //!     while (generator.@"resume"({})) |i| std.debug.print("{}\n", .{i}); // 1, 2, 3
 
+const builtin = @import("builtin");
+
+comptime {
+    if (builtin.zig_backend == .stage2_x86_64) @compileError(
+        "fringe needs the LLVM backend, which Debug builds for x86_64 do not use by themselves: " ++
+            "-fllvm, or .use_llvm = true in build.zig",
+    );
+}
+
 pub const Generator = @import("generator.zig").Generator;
 pub const Yielder = @import("generator.zig").Yielder;
 pub const State = @import("generator.zig").State;

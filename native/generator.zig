@@ -36,7 +36,7 @@ pub fn Generator(comptime Input: type, comptime Output: type) type {
             return initUnguarded(stack.stack, body);
         }
 
-        /// The same on a stack without a guard (the seed's `unsafe_new`): a body that needs more
+        /// The same on a stack without a guard (libfringe's `unsafe_new`): a body that needs more
         /// stack than there is will write over whatever lies below.
         pub fn initUnguarded(stack: Stack, comptime body: Body) Self {
             const entry = struct {
@@ -105,7 +105,7 @@ pub fn Generator(comptime Input: type, comptime Output: type) type {
         pub fn cancel(self: *Self) Status {
             if (self.phase != .unavailable) {
                 self.phase = .unavailable;
-                return unwind.cancel(self.context);
+                return unwind.cancel(self.context, self.bounds.limit);
             }
             return self.mailbox().status;
         }

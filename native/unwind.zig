@@ -45,14 +45,26 @@ const action_end_of_stack = 16;
 /// told again, so many times; then it is abandoned.
 const attempts_max = 1000;
 
-/// Ends the suspended body of `context`. The result is never `suspended`.
-pub fn cancel(context: *Context) Status {
+/// How many bytes below the suspended frame an unwinder gets. Those of gcc and LLVM were seen to
+/// take 5 KiB; libfringe asks for 8 KiB, too.
+pub const headroom_min = 8 * 1024;
+
+/// What is passed to a body that is ended.
+const Ending = struct {
+    exception: Exception,
+    /// The lowest usable byte of the body's stack.
+    limit: usize,
+};
+
+/// Ends the suspended body of `context`. The result is never `suspended`. `limit` is the lowest
+/// usable byte of its stack, 0 where nobody knows.
+pub fn cancel(context: *Context, limit: usize) Status {
     const box: *Mailbox(u64, u64) = @ptrCast(@alignCast(context.mailbox));
     // On the resumer's stack: the body's frames, with all that lies on them, are about to go.
-    var exception: Exception = .{};
+    var ending: Ending = undefined;
     for (0..attempts_max) |_| {
-        exception = .{};
-        _ = context_module.fringe_signal(context, &unwindBody, @intFromPtr(&exception));
+        ending = .{ .exception = .{}, .limit = limit };
+        _ = context_module.fringe_signal(context, &unwindBody, @intFromPtr(&ending));
         if (box.status != .suspended) return box.status;
     }
     box.status = .abandoned;
@@ -61,10 +73,12 @@ pub fn cancel(context: *Context) Status {
 
 /// Called by a suspended function, on its stack, in place of going on.
 fn unwindBody(context: *Context, word: usize) callconv(.c) noreturn {
-    const exception: *Exception = @ptrFromInt(word);
-    if (forcedUnwind != null and getIP != null) {
+    const ending: *Ending = @ptrFromInt(word);
+    // An unwinder that ran off the stack would be worse than frames that are forgotten.
+    const has_room = @frameAddress() > ending.limit +| headroom_min;
+    if (has_room and forcedUnwind != null and getIP != null) {
         // Returns only when the frames cannot be walked, for want of tables.
-        _ = forcedUnwind.?(exception, &stop, context);
+        _ = forcedUnwind.?(&ending.exception, &stop, context);
     }
     context_module.fringe_finish(context, .abandoned);
 }
@@ -89,6 +103,6 @@ fn stop(
 
 // C ABI
 
-pub fn cancelContext(context: *Context) callconv(.c) Status {
-    return cancel(context);
+pub fn cancelContext(context: *Context, limit: usize) callconv(.c) Status {
+    return cancel(context, limit);
 }

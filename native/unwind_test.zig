@@ -398,3 +398,18 @@ test "cancel unwinds C frames that a body in Zig has called" {
     try expectEqual(.unwound, generator.cancel());
     try expectEqualSlices(u8, "io\x00", fringe_test_left[0..3]);
 }
+
+test "cancel abandons a body whose stack has no room for an unwinder" {
+    // The guard page of a stack of one page would be hit.
+    var os_stack = try OsStack.init(0);
+    defer os_stack.deinit();
+    var generator: Generator(u32, u32) = .initBody(os_stack.stack().stack, &suspendingBody);
+    try expectEqual(1, generator.@"resume"(1));
+    try expectEqual(.abandoned, generator.cancel());
+    try expectEqual(null, generator.@"resume"(1));
+}
+
+fn suspendingBody(yielder: *Yielder(u32, u32), first: u32) callconv(.c) void {
+    var input: usize = first;
+    while (true) input = context_module.fringe_suspend(&yielder.context, input);
+}

@@ -73,7 +73,16 @@ Deno.test("dlopen() says which definition it does not understand, and what is kn
     [f(Array(7).fill("i32")), "at most 6 parameters are passed"],
     [f(Array(7).fill("i32")), "got 7"],
     [callback(null), "callback parameter 0 must be an object: got null"],
-    [callback(() => 1), "callback parameter 0 must be an object: got a function"],
+    [callback(5), "callback parameter 0 must be an object: got 5"],
+    [callback(() => 1), "Cannot open symbol x: its definition must be plain data"],
+    [{ x: { parameters: [], result: "void", nonblocking: true } }, "see .async()"],
+    [{ x: { parameters: [], result: "void", input: "i32" } }, 'the key "parameters" is not'],
+    [{ x: { input: "i32", output: "i32", stop: 1 } }, "it belongs to a callback"],
+    [f([{ callback: { parameters: [], result: "i32" }, stop: 1 }]), "it belongs to a callback"],
+    [
+      callback({ parameters: [], result: "i32", stpo: 1 }),
+      "keys here are parameters, result, stop",
+    ],
     [callback({ result: "void" }), "callback parameter 0: parameters must be an array"],
     [
       callback({ parameters: [], result: "int" }),

@@ -10,7 +10,7 @@ import {
   assertThrows,
 } from "@std/assert";
 import { dlopen, Generator, OsStack } from "../mod.ts";
-import { exampleBodies, gc, openBodies } from "./support.ts";
+import { exampleBodies, gc, openBodies, testBodies } from "./support.ts";
 
 // The seed's own examples
 
@@ -198,7 +198,7 @@ Deno.test("Generator that is used inside its own body: every use is refused", ()
   assertEquals(messages.length, 6);
   for (const message of messages) {
     assertStringIncludes(message, "it is running");
-    assertStringIncludes(message, "cannot resume its own generator");
+    assertStringIncludes(message, "cannot resume or end its own generator");
   }
   assertEquals(generator.next(), { value: 2, done: true });
   generator[Symbol.dispose]();
@@ -254,6 +254,17 @@ Deno.test("new Generator() says why a function that is no function* cannot suspe
     assertStringIncludes(error.message, "on the thread's stack, where nothing can suspend them");
     assertStringIncludes(error.message, "write function* and yield");
   }
+});
+
+Deno.test("new Generator() says what makes a generator of a C function", () => {
+  using stack = new OsStack();
+  using library = dlopen(testBodies, { call_n: { parameters: ["i32"], result: "i32" } });
+  assertThrows(
+    // @ts-expect-error It is no body.
+    () => new Generator(stack, library.symbols.call_n),
+    TypeError,
+    "function call_n is a C function, and no body; .calls() makes a generator of it",
+  );
 });
 
 Deno.test("new Generator() refuses what is no body at all, and leaves the stack free", () => {

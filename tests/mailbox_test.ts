@@ -17,7 +17,7 @@ const { symbols: fringe } = Deno.dlopen(fringeLibrary, {
   fringe_init: { parameters: ["usize", "pointer", "buffer"], result: "pointer" },
   fringe_resume: { parameters: ["pointer", "i64"], result: "i64" },
   fringe_resume_call: { parameters: ["pointer"], result: "i32" },
-  fringe_cancel: { parameters: ["pointer"], result: "i32" },
+  fringe_cancel: { parameters: ["pointer", "usize"], result: "i32" },
   fringe_call_body: { type: "pointer" },
   fringe_thunk: { parameters: ["u32"], result: "usize" },
 });
@@ -41,7 +41,7 @@ Deno.test("Mailbox: a body gives its output, and its end, where TypeScript looks
     assertEquals(view.getBigInt64(Mailbox.output, true), value);
     assertEquals(view.getInt32(Mailbox.status, true), Status.suspended);
   }
-  assertEquals(fringe_cancel(context), Status.unwound);
+  assertEquals(fringe_cancel(context, 0n), Status.unwound);
   assertEquals(view.getInt32(Mailbox.status, true), Status.unwound);
   // Nothing else has been written to.
   assertEquals(bytes.subarray(4, 8), new Uint8Array(4).fill(0xee));
