@@ -2,9 +2,11 @@
  * Credit: after libfringe, by edef and the libfringe contributors
  *
  * Two bodies in C; bodies.zig has the same in Zig. `deno task build` makes both into
- * native/prebuilt/<arch>-<os>/libbodies.so; by hand, on Linux:
+ * native/prebuilt/<arch>-<os>/libbodies.so; by hand, on Linux, in the checkout:
  *
- *     cc -O2 -fPIC -shared -I native/include examples/bodies/add_one.c -o libbodies.so
+ *     cc -O2 -fexceptions -fPIC -shared -I native/include examples/bodies/add_one.c -o libbodies.so
+ *
+ * -fexceptions, since `__attribute__((cleanup))` in C runs only then when a generator is ended.
  */
 #include "fringe.h"
 

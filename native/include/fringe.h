@@ -4,7 +4,7 @@
  * fringe for C and C++: bodies of generators. A body runs on a stack of its own; it suspends, from
  * any depth of its calls, to whoever resumes it, and goes on where it was when it is resumed again.
  *
- *     // add_one.c: cc -O2 -shared -fPIC -I native/include add_one.c -o libadd_one.so
+ *     // add_one.c: cc -O2 -fexceptions -shared -fPIC -I native/include add_one.c -o libadd_one.so
  *     #include "fringe.h"
  *
  *     FRINGE_GENERATOR(add_one, int32_t, int32_t);
@@ -33,8 +33,10 @@
  * less than a call.
  *
  * When a generator is ended early, its suspended function is left as by a C++ exception, and so are
- * all that called it: destructors and `__attribute__((cleanup))` functions run (the latter need
- * -fexceptions in C). A `catch (...)` on the way must rethrow. Nothing else notices.
+ * all that called it: destructors run, and so do `__attribute__((cleanup))` functions; in C these
+ * run only if it is compiled with -fexceptions. A `catch (...)` on the way must rethrow. Nothing
+ * else notices. The unwinder runs below the suspended function, on the same stack: keep 8 KiB free
+ * there. With less the body is abandoned: nothing runs.
  *
  * What a body must not do: use a yielder that is not its own, suspend in a destructor or cleanup
  * function while it is being ended, suspend inside a `catch` block (C++ keeps the exceptions being
@@ -86,7 +88,8 @@ enum {
 
 /* Makes a body ready to run on a stack, and returns its handle. Nothing of the body runs yet.
  *  base     one past the highest byte of the stack, a multiple of 16. At least 512 bytes below it
- *           are writable, and as many as the body needs: libc's functions want some 16 KiB;
+ *           are writable, and as many as the body needs: libc's functions want some 16 KiB; and
+ *           8 KiB more, wherever it suspends, if destructors are to run when it is ended early;
  *  body     what runs: its arguments are the handle and the first input (an integer, a pointer, or
  *           floating point);
  *  mailbox  memory of the caller's, there until the body has finished; with `status` set to
@@ -110,8 +113,11 @@ uintptr_t fringe_suspend(fringe_yielder *yielder, uintptr_t word);
 
 /* Ends a suspended body by unwinding its frames, and returns the status it ends with:
  * FRINGE_UNWOUND; FRINGE_RETURNED, if it returned instead (one written in Zig does);
- * FRINGE_ABANDONED if there are no unwind tables. */
-int32_t fringe_cancel(fringe_yielder *yielder);
+ * FRINGE_ABANDONED if there are no unwind tables, or fewer than 8 KiB of the stack are free.
+ *  yielder  from fringe_init, and the body has not finished;
+ *  limit    the lowest usable byte of the body's stack; 0 if unknown: then nobody checks that the
+ *           unwinder has room. */
+int32_t fringe_cancel(fringe_yielder *yielder, uintptr_t limit);
 
 #ifdef __cplusplus
 }
@@ -270,6 +276,15 @@ FRINGE_INLINE void *fringe_input(fringe_yielder *yielder) { return &yielder->mai
 #define FRINGE_EXPORT extern __attribute__((visibility("default")))
 #endif
 
+/* Refuses, when it is compiled, a type that does not fit into the mailbox. */
+#if defined(__cplusplus)
+#define FRINGE_CHECK_TYPE(T) static_assert(sizeof(T) <= 8, "fringe passes at most 8 bytes")
+#elif defined(__STDC_VERSION__) && __STDC_VERSION__ >= 201112L
+#define FRINGE_CHECK_TYPE(T) _Static_assert(sizeof(T) <= 8, "fringe passes at most 8 bytes")
+#else
+#define FRINGE_CHECK_TYPE(T) (void)sizeof(char[sizeof(T) <= 8 ? 1 : -1])
+#endif
+
 /* FRINGE_GENERATOR(name, Input, Output); declares the body
  *
  *     void name(fringe_yielder *yielder, Input first_input);
@@ -285,6 +300,8 @@ FRINGE_INLINE void *fringe_input(fringe_yielder *yielder) { return &yielder->mai
         fringe_yielder *yielder FRINGE_IF_VALUE(FRINGE_TYPE_##Output)(, Output output)) \
     { \
         uintptr_t word = 0; \
+        FRINGE_IF_VALUE(FRINGE_TYPE_##Input)(FRINGE_CHECK_TYPE(Input);) \
+        FRINGE_IF_VALUE(FRINGE_TYPE_##Output)(FRINGE_CHECK_TYPE(Output);) \
         FRINGE_IF_VALUE(FRINGE_TYPE_##Output)(word = FRINGE_PUT(Output, yielder, output);) \
         word = fringe_switch(yielder, word); \
         (void)word; \
@@ -297,6 +314,7 @@ FRINGE_INLINE void *fringe_input(fringe_yielder *yielder) { return &yielder->mai
 namespace fringe {
 
 template <typename Input> struct Inputs {
+    FRINGE_CHECK_TYPE(Input);
     FRINGE_INLINE Input get(fringe_yielder *yielder, uintptr_t word)
     {
         return FRINGE_GET(Input, yielder, word);
@@ -310,6 +328,7 @@ template <> struct Inputs<void> {
  *
  *     extern "C" void name(fringe::Yielder<Input, Output> *yielder, Input first_input); */
 template <typename Input, typename Output> struct Yielder : fringe_yielder {
+    FRINGE_CHECK_TYPE(Output);
     __attribute__((always_inline)) Input suspend(Output output)
     {
         uintptr_t word = FRINGE_PUT(Output, this, output);
