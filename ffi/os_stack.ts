@@ -19,6 +19,9 @@ const net = new FinalizationRegistry<StackMemory>((memory) => memory.reclaim());
  * default is 1 MiB. The memory goes back with `using` or `[Symbol.dispose]()`, else when the
  * object is garbage.
  *
+ * A body in C or C++ that is ended early is unwound, with its destructors, only if 8 KiB are free
+ * below its suspended frame; with less it is abandoned.
+ *
  * @example
  * ```ts
  * import { OsStack } from "@fringe/fringe";

@@ -18,6 +18,9 @@ import {
  * writes over the memory of the process. It needs no system call and can be small, so many of them
  * are cheap; know how deep your body calls. Pass it to `Generator.unguarded`.
  *
+ * A body in C or C++ that is ended early is unwound, with its destructors, only if 8 KiB are free
+ * below its suspended frame; with less it is abandoned.
+ *
  * @example
  * ```ts
  * import { OwnedStack } from "@fringe/fringe";

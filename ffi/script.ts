@@ -4,7 +4,7 @@
 /** TypeScript's own generator type, under a name that `class Generator` does not hide. */
 
 /** What a `function*` returns. */
-export type ScriptGenerator<Output, Return, Input> = Generator<Output, Return, Input>;
+export type ScriptGenerator<Output, Return, Input> = globalThis.Generator<Output, Return, Input>;
 
 const GeneratorFunction = Object.getPrototypeOf(function* () {}).constructor;
 

@@ -18,6 +18,9 @@ import {
  * multiples of 16. While a generator is on it nothing else may write there; pass it to
  * `Generator.unguarded`.
  *
+ * A body in C or C++ that is ended early is unwound, with its destructors, only if 8 KiB are free
+ * below its suspended frame; with less it is abandoned.
+ *
  * @example
  * ```ts
  * import { SliceStack } from "@fringe/fringe";
