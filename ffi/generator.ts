@@ -151,7 +151,7 @@ export class Generator<Input = void, Output = unknown, Return = void>
     this.#stack = own;
     if (symbol === undefined) this.#context.mode = Mode.script;
     else this.#context.begin(symbol.pointer, symbol.library);
-    net.register(this, { occupant: this.#occupant, memory });
+    net.register(this, { occupant: this.#occupant, memory }, this);
     ({ resumeI32, resumeU32 } = native());
   }
 
@@ -386,6 +386,8 @@ export class Generator<Input = void, Output = unknown, Return = void>
     const context = this.#context;
     context.finish();
     context.memory.vacate(this.#occupant);
+    // A program that never comes back to the event loop would gather what the finalizer is to get.
+    net.unregister(this);
   }
 }
 

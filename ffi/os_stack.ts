@@ -50,7 +50,7 @@ export class OsStack implements GuardedStack {
       release: () => check(native().unmapStack(base, limit), "Cannot unmap stack"),
     });
     register(this, this.#memory);
-    net.register(this, this.#memory);
+    net.register(this, this.#memory, this);
   }
 
   /** One past the highest usable byte. */
@@ -80,5 +80,6 @@ export class OsStack implements GuardedStack {
    */
   [Symbol.dispose](): void {
     this.#memory.dispose();
+    net.unregister(this);
   }
 }
