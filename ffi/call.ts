@@ -7,7 +7,7 @@
  * drive.
  */
 
-import type { Library } from "./body.ts";
+import { checkOpen, type Library } from "./body.ts";
 import type { Context } from "./context.ts";
 import { native } from "./library.ts";
 import { Mailbox, SLOT_SIZE } from "./mailbox.ts";
@@ -52,7 +52,9 @@ export class Call implements Occupant {
   readonly #callee: Callee;
   readonly #context: Context;
   /** Buffers and strings that C may use until it returns. */
-  readonly #kept: unknown[] = [];
+  readonly #strings: Uint8Array[] = [];
+  /** The same for memory of the caller, who might transfer it. */
+  readonly #buffers: Set<ArrayBuffer> = new Set();
   /** Whether the stack's memory can vanish. */
   readonly #watched: boolean;
   /** The callback that waits for an answer. */
@@ -74,10 +76,11 @@ export class Call implements Occupant {
         continue;
       }
       const what = `Cannot call ${callee.name}: argument ${i}`;
-      const kept = write(view, offset, type, args[argument++], what);
-      if (kept !== undefined && kept !== null) this.#kept.push(kept);
+      this.#keep(type, write(view, offset, type, args[argument++], what));
     }
     view.setBigUint64(Mailbox.function, native().addressOfPointer(callee.pointer), true);
+    // Once more: reading the arguments may have run code of the caller's.
+    checkOpen(callee.library, `Cannot call ${callee.name}`);
     context.begin(native().callBody!, callee.library);
     this.#callee = callee;
     this.#context = context;
@@ -112,7 +115,7 @@ export class Call implements Occupant {
     const { resumeCall } = native();
     const context = this.#context;
     const { view } = context;
-    const keeps = this.#kept.length > 0 || callback.result === "buffer";
+    const keeps = this.#buffers.size > 0 || callback.result === "buffer";
     const { parameters, result, what } = callback;
     const count = parameters.length;
     const first = parameters[0]!;
@@ -141,7 +144,7 @@ export class Call implements Occupant {
   #leave(): Deno.PointerObject {
     const { handle } = this.#context;
     if (handle === null) this.#refuse();
-    if (this.#kept.length > 0) this.#checkKept();
+    if (this.#buffers.size > 0) this.#checkBuffers();
     if (this.#watched) this.#checkMemory();
     return handle;
   }
@@ -203,8 +206,7 @@ export class Call implements Occupant {
 
   #put(view: DataView, type: string, value: unknown, what: string): void {
     if (typeof value === "object" && value !== null) refuseDeferred(value, what);
-    const kept = write(view, INPUT, type, value, what);
-    if (kept !== undefined && kept !== null) this.#kept.push(kept);
+    this.#keep(type, write(view, INPUT, type, value, what));
   }
 
   /** What the function has returned. */
@@ -232,10 +234,16 @@ export class Call implements Occupant {
     if (fault !== undefined) throw new Error(`Cannot go on with ${this.#callee.name}: ${fault}`);
   }
 
-  #checkKept(): void {
-    for (const kept of this.#kept) {
-      const buffer = kept instanceof ArrayBuffer ? kept : (kept as ArrayBufferView).buffer;
-      if (!(buffer as ArrayBuffer).detached) continue;
+  /** Keeps what C may use until it returns. */
+  #keep(type: string, bytes: Uint8Array<ArrayBuffer> | null | undefined): void {
+    if (bytes === undefined || bytes === null) return;
+    if (type === "buffer") this.#buffers.add(bytes.buffer);
+    else this.#strings.push(bytes);
+  }
+
+  #checkBuffers(): void {
+    for (const buffer of this.#buffers) {
+      if (!buffer.detached) continue;
       this.#context.end();
       throw new TypeError(
         `Cannot go on with ${this.#callee.name}: a buffer among its arguments was detached while ` +

@@ -222,7 +222,9 @@ export class Generator<Input = void, Output = unknown, Return = void>
     }
     const stack = this.#stack;
     if (stack === undefined) {
-      throw new Error("Cannot unwrap generator: its stack has been handed back before");
+      throw new Error(
+        "Cannot unwrap generator: its stack has been handed back before, or was one of the pool's",
+      );
     }
     this.#stack = undefined;
     return stack;

@@ -74,8 +74,13 @@ export class PointerView {
         `Cannot copy memory: destination must be a Uint8Array: got ${describe(destination)}`,
       );
     }
-    if (destination.length === 0) return;
-    native().copy(destination, this.#at(offset), BigInt(destination.length));
+    const { buffer, byteOffset, length } = destination;
+    if (!(buffer instanceof ArrayBuffer) || buffer.detached) {
+      throw new TypeError("Cannot copy memory: destination is detached, or over shared memory");
+    }
+    // A view of our own: its length is what the engine says, whatever the caller's object says.
+    const bytes = new Uint8Array(buffer, byteOffset, length);
+    if (bytes.length > 0) native().copy(bytes, this.#at(offset), BigInt(bytes.length));
   }
 
   #at(offset: number): Deno.PointerValue {

@@ -59,8 +59,10 @@ export class SliceStack implements Stack {
           "Uint8Array over a buffer of fixed length",
       );
     }
+    // A view of our own: its length is what the engine says, whatever the caller's object says.
+    if (!buffer.detached) memory = new Uint8Array(buffer, memory.byteOffset, memory.length);
     const alignment = BigInt(STACK_ALIGNMENT);
-    const start = memory.length === 0 ? 0n : native().addressOfBuffer(memory);
+    const start = buffer.detached || memory.length === 0 ? 0n : native().addressOfBuffer(memory);
     const limit = (start + alignment - 1n) / alignment * alignment;
     const base = (start + BigInt(memory.length)) / alignment * alignment;
     if (base - limit < STACK_SIZE_MIN) {

@@ -174,8 +174,8 @@ export function describe(value: unknown): string {
   if (typeof value === "bigint") return `${value}n`;
   if (typeof value === "function") return value.name ? `function ${value.name}` : "a function";
   if (typeof value === "object" && value !== null) {
-    const name = value.constructor?.name;
-    return name ? `an object of class ${name}` : "an object";
+    const name: unknown = value.constructor?.name;
+    return typeof name === "string" && name !== "" ? `an object of class ${name}` : "an object";
   }
   return String(value);
 }

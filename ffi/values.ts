@@ -108,7 +108,7 @@ export function write(
   type: string,
   value: unknown,
   what: string,
-): unknown {
+): Uint8Array<ArrayBuffer> | null | undefined {
   // The commonest types are here, so that V8 inlines them; the others are a call away.
   if (type === "i32" && typeof value === "number" && (value | 0) === value) {
     view.setInt32(offset, value as number, true);
@@ -123,7 +123,7 @@ function writeOther(
   type: string,
   value: unknown,
   what: string,
-): unknown {
+): Uint8Array<ArrayBuffer> | null | undefined {
   switch (type) {
     case "i32":
       return refuse(type, value, what);
@@ -174,13 +174,9 @@ function writeOther(
       view.setBigUint64(offset, addressOf(value, type, what), true);
       return undefined;
     case "buffer":
-      view.setBigUint64(offset, addressOfBuffer(value, what), true);
-      return value;
-    case "cstring": {
-      const bytes = encode(value, what);
-      view.setBigUint64(offset, bytes === null ? 0n : native().addressOfBuffer(bytes), true);
-      return bytes;
-    }
+      return writeBytes(view, offset, bytesOf(value, what));
+    case "cstring":
+      return writeBytes(view, offset, encode(value, what));
     default:
       throw new TypeError(`${what} has the unknown type ${describe(type)}`);
   }
@@ -242,7 +238,10 @@ function refuse(type: string, value: unknown, what: string): never {
   if (typeof value === "bigint" && isWord(type)) {
     throw new TypeError(`${what} must be ${range}, as a number: got ${describe(value)}`);
   }
-  throw new RangeError(`${what} must be ${range}: got ${describe(value)}`);
+  const beyond = !isWord(type) && typeof value === "number" && Number.isInteger(value)
+    ? "; beyond 2^53 - 1 pass a bigint"
+    : "";
+  throw new RangeError(`${what} must be ${range}: got ${describe(value)}${beyond}`);
 }
 
 function addressOf(value: unknown, type: string, what: string): bigint {
@@ -257,8 +256,18 @@ function addressOf(value: unknown, type: string, what: string): bigint {
   }
 }
 
-function addressOfBuffer(value: unknown, what: string): bigint {
-  if (value === null) return 0n;
+function writeBytes(
+  view: DataView,
+  offset: number,
+  bytes: Uint8Array<ArrayBuffer> | null,
+): Uint8Array<ArrayBuffer> | null {
+  view.setBigUint64(offset, bytes === null ? 0n : native().addressOfBuffer(bytes), true);
+  return bytes;
+}
+
+/** The bytes of a buffer: a view of our own, since the caller's may say something else later. */
+function bytesOf(value: unknown, what: string): Uint8Array<ArrayBuffer> | null {
+  if (value === null) return null;
   const isView = ArrayBuffer.isView(value);
   const buffer = isView ? value.buffer : value;
   if (buffer instanceof SharedArrayBuffer) {
@@ -279,10 +288,7 @@ function addressOfBuffer(value: unknown, what: string): bigint {
     );
   }
   const view = value as ArrayBufferView;
-  const bytes = isView
-    ? new Uint8Array(buffer, view.byteOffset, view.byteLength)
-    : new Uint8Array(buffer);
-  return native().addressOfBuffer(bytes);
+  return isView ? new Uint8Array(buffer, view.byteOffset, view.byteLength) : new Uint8Array(buffer);
 }
 
 const encoder = new TextEncoder();

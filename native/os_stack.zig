@@ -98,7 +98,14 @@ pub fn map(size: usize, bounds: *[2]u64) callconv(.c) Status {
 /// Unmaps a stack that `map` made.
 pub fn unmapBounds(base: usize, limit: usize) callconv(.c) Status {
     const start: [*]align(page_size) u8 = @ptrFromInt(limit - page_size);
-    unmap(start[0 .. base - limit + page_size]) catch |err| return status(err);
+    const mapping = start[0 .. base - limit + page_size];
+    unmap(mapping) catch |err| {
+        // A hole in a mapping makes two of it, and the process may have no more. Then at least the
+        // memory goes back; what is lost is addresses.
+        if (linux.errno(linux.madvise(mapping.ptr, mapping.len, linux.MADV.DONTNEED)) != .SUCCESS) {
+            return status(err);
+        }
+    };
     return .suspended;
 }
 

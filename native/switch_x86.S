@@ -199,9 +199,14 @@ END fringe_resume
 BEGIN fringe_signal
         SAVE
         mov     FIRST, %edi
+        CURRENT ecx
+        push    %gs:(%ecx)
+        mov     %edi, %gs:(%ecx)
         mov     SECOND, %eax
         mov     THIRD, %esi
         SWITCH
+        CURRENT ecx
+        pop     %gs:(%ecx)
         RESTORE
         ret
 END fringe_signal

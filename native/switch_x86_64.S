@@ -289,12 +289,20 @@ END fringe_resume
 # intptr_t fringe_signal(void *yielder, void (*signal)(void *yielder, intptr_t word), intptr_t word)
 #   entry: rdi = R, suspended; rsi = what the body is to call in place of going on; rdx = its word
 #   exit:  as fringe_resume
+#   R is the current context meanwhile: a cleanup may call a callback.
 BEGIN fringe_signal
         SAVE
+        mov     fringe_current@gottpoff(%rip), %rcx
+        mov     %fs:(%rcx), %rbx
+        push    %rbx
+        mov     %rdi, %fs:(%rcx)
         mov     %rsi, %rax
         mov     %rdx, %rsi
         SWITCH
         GUARD_ROUNDING
+        mov     fringe_current@gottpoff(%rip), %rcx
+        pop     %rbx
+        mov     %rbx, %fs:(%rcx)
         RESTORE
         ret
         MEND_ROUNDING

@@ -469,3 +469,15 @@ Deno.test("f() is frozen, and named as its symbol", () => {
   assertEquals(until_stopped.name, "until_stopped");
   for (const object of [call_n, library.symbols, library]) assert(Object.isFrozen(object));
 });
+
+Deno.test("f() looks again whether the library is open once it has read its arguments", () => {
+  const library = openBodies();
+  const bytes = new Uint8Array(8);
+  Object.defineProperty(bytes, "buffer", {
+    get() {
+      library.close();
+      return new ArrayBuffer(8);
+    },
+  });
+  assertThrows(() => library.symbols.sum_buffer(bytes, 8), Error, "has been closed");
+});

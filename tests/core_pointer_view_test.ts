@@ -108,3 +108,19 @@ Deno.test("PointerView refuses an offset that leads to the null pointer", () => 
     assertThrows(() => view.copyInto(new Uint8Array(1), offset), RangeError, "Cannot read memory");
   }
 });
+
+Deno.test("PointerView.copyInto() does not believe a length that an object claims", () => {
+  withPointer(new Uint8Array(16), (pointer) => {
+    const destination = new Uint8Array(16);
+    Object.defineProperty(destination, "length", { value: 1024 * 1024 });
+    assertThrows(() => new PointerView(pointer).copyInto(destination), RangeError);
+  });
+});
+
+Deno.test("PointerView.copyInto() refuses a destination that is detached", () => {
+  withPointer(new Uint8Array(16), (pointer) => {
+    const destination = new Uint8Array(16);
+    destination.buffer.transfer();
+    assertThrows(() => new PointerView(pointer).copyInto(destination), TypeError, "is detached");
+  });
+});

@@ -161,3 +161,9 @@ Deno.test("SliceStack of memory that overlaps that of a live generator is refuse
   using again = Generator.unguarded(kb(17, 31), echo_i32);
   assertEquals(again.resume(5), 5);
 });
+
+Deno.test("new SliceStack() does not believe a length that an object claims for itself", () => {
+  const memory = new Uint8Array(1024);
+  Object.defineProperty(memory, "length", { value: 1024 * 1024 });
+  assertThrows(() => new SliceStack(memory), RangeError);
+});

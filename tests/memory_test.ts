@@ -177,7 +177,7 @@ Deno.test("100,000 generators, run half-way and dropped, leave the process no la
   assertLess(after.mappings, before.mappings + 50, ended.stdout);
 });
 
-Deno.test("generators that have ended leave nothing behind, though the event loop never turns", async () => {
+Deno.test("ended generators leave nothing behind, though the event loop never turns", async () => {
   // The finalizers of this process get no turn, so they must not be what frees the memory.
   const source = `
     import { dlopen, Generator, OsStack } from ${JSON.stringify(moduleUrl)};
