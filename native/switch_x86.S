@@ -121,6 +121,17 @@
         .cfi_def_cfa %esp, 4
 .endm
 
+.macro ENTER_CURRENT
+        CURRENT ecx
+        push    %gs:(%ecx)
+        mov     %edi, %gs:(%ecx)
+.endm
+
+.macro LEAVE_CURRENT
+        CURRENT ecx
+        pop     %gs:(%ecx)
+.endm
+
 .macro RETURN_BY_JUMP
         pop     %ecx
         .cfi_def_cfa_offset 0
@@ -199,14 +210,11 @@ END fringe_resume
 BEGIN fringe_signal
         SAVE
         mov     FIRST, %edi
-        CURRENT ecx
-        push    %gs:(%ecx)
-        mov     %edi, %gs:(%ecx)
+        ENTER_CURRENT
         mov     SECOND, %eax
         mov     THIRD, %esi
         SWITCH
-        CURRENT ecx
-        pop     %gs:(%ecx)
+        LEAVE_CURRENT
         RESTORE
         ret
 END fringe_signal
@@ -216,13 +224,10 @@ BEGIN fringe_resume_call
         SAVE
         mov     FIRST, %edi
         mov     SECOND, %esi
-        CURRENT ecx
-        push    %gs:(%ecx)
-        mov     %edi, %gs:(%ecx)
+        ENTER_CURRENT
         xor     %eax, %eax
         SWITCH
-        CURRENT ecx
-        pop     %gs:(%ecx)
+        LEAVE_CURRENT
         RESTORE
         RETURN_BY_JUMP
 END fringe_resume_call

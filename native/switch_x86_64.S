@@ -193,6 +193,22 @@
         .cfi_def_cfa %rsp, 8
 .endm
 
+# ENTER_CURRENT and LEAVE_CURRENT: R is the thread's current context in between, which is how a
+# thunk, that C gives us nothing for, finds its way. Calls may nest, so the one before waits on the
+# stack. Destroys rcx and rbx.
+.macro ENTER_CURRENT
+        mov     fringe_current@gottpoff(%rip), %rcx
+        mov     %fs:(%rcx), %rbx
+        push    %rbx
+        mov     %rdi, %fs:(%rcx)
+.endm
+
+.macro LEAVE_CURRENT
+        mov     fringe_current@gottpoff(%rip), %rcx
+        pop     %rbx
+        mov     %rbx, %fs:(%rcx)
+.endm
+
 # RETURN_BY_JUMP: what `ret` does, without asking the return predictor, which is wrong after a
 # switch.
 .macro RETURN_BY_JUMP
@@ -292,17 +308,12 @@ END fringe_resume
 #   R is the current context meanwhile: a cleanup may call a callback.
 BEGIN fringe_signal
         SAVE
-        mov     fringe_current@gottpoff(%rip), %rcx
-        mov     %fs:(%rcx), %rbx
-        push    %rbx
-        mov     %rdi, %fs:(%rcx)
+        ENTER_CURRENT
         mov     %rsi, %rax
         mov     %rdx, %rsi
         SWITCH
         GUARD_ROUNDING
-        mov     fringe_current@gottpoff(%rip), %rcx
-        pop     %rbx
-        mov     %rbx, %fs:(%rcx)
+        LEAVE_CURRENT
         RESTORE
         ret
         MEND_ROUNDING
@@ -313,21 +324,15 @@ END fringe_signal
 #          the body (a thunk has no use for it)
 #   exit:  rax = 1 + the number of the thunk that C has called, or the word of fringe_suspend; 0
 #          when the body has returned
-#   While it runs, R is the thread's current context, which is how a thunk, that C gives us nothing
-#   for, finds its way. It leaves by `jmp`: the body has called what suspends it, and that `call` is
-#   open.
+#   While it runs, R is the thread's current context. It leaves by `jmp`: the body has called what
+#   suspends it, and that `call` is open.
 BEGIN fringe_resume_call
         SAVE
-        mov     fringe_current@gottpoff(%rip), %rcx
-        mov     %fs:(%rcx), %rbx
-        push    %rbx
-        mov     %rdi, %fs:(%rcx)
+        ENTER_CURRENT
         xor     %eax, %eax
         SWITCH
         GUARD_ROUNDING
-        mov     fringe_current@gottpoff(%rip), %rcx
-        pop     %rbx
-        mov     %rbx, %fs:(%rcx)
+        LEAVE_CURRENT
         RESTORE
         RETURN_BY_JUMP
         MEND_ROUNDING
