@@ -14,7 +14,8 @@ const Mailbox = @import("mailbox.zig").Mailbox;
 /// `_Unwind_Exception`, with room for what either implementation appends to class and cleanup.
 const Exception = extern struct {
     class: u64 align(16) = 0x66726e67_7a696700, // "frngzig\0": nobody's exception but ours
-    cleanup: ?*const anyopaque = null,
+    /// Called when a `catch (...)` has ended without rethrowing.
+    cleanup: ?*const fn (reason: c_int, exception: *Exception) callconv(.c) void = null,
     private: [6]usize = @splat(0),
 };
 
@@ -51,7 +52,9 @@ pub const headroom_min = 8 * 1024;
 
 /// What is passed to a body that is ended.
 const Ending = struct {
-    exception: Exception,
+    exception: Exception = .{ .cleanup = &swallowed },
+    /// Whether the frames are being unwound: from the first one on until somebody swallows it.
+    unwinding: bool = false,
     /// The lowest usable byte of the body's stack.
     limit: usize,
 };
@@ -63,9 +66,12 @@ pub fn cancel(context: *Context, limit: usize) Status {
     // On the resumer's stack: the body's frames, with all that lies on them, are about to go.
     var ending: Ending = undefined;
     for (0..attempts_max) |_| {
-        ending = .{ .exception = .{}, .limit = limit };
+        ending = .{ .limit = limit };
         _ = context_module.fringe_signal(context, &unwindBody, @intFromPtr(&ending));
         if (box.status != .suspended) return box.status;
+        // A cleanup has suspended. To unwind it as well, out of the middle of an unwinding, would
+        // end the process: compilers have it that no cleanup throws.
+        if (ending.unwinding) break;
     }
     box.status = .abandoned;
     return box.status;
@@ -77,10 +83,16 @@ fn unwindBody(context: *Context, word: usize) callconv(.c) noreturn {
     // An unwinder that ran off the stack would be worse than frames that are forgotten.
     const has_room = @frameAddress() > ending.limit +| headroom_min;
     if (has_room and forcedUnwind != null and getIP != null) {
+        ending.unwinding = true;
         // Returns only when the frames cannot be walked, for want of tables.
         _ = forcedUnwind.?(&ending.exception, &stop, context);
     }
     context_module.fringe_finish(context, .abandoned);
+}
+
+fn swallowed(_: c_int, exception: *Exception) callconv(.c) void {
+    const ending: *Ending = @fieldParentPtr("exception", exception);
+    ending.unwinding = false;
 }
 
 /// Asked before each frame is left.

@@ -481,3 +481,18 @@ Deno.test("f() looks again whether the library is open once it has read its argu
   });
   assertThrows(() => library.symbols.sum_buffer(bytes, 8), Error, "has been closed");
 });
+
+Deno.test("f() gives the error of its handler though a cleanup of C calls back", () => {
+  using library = openBodies();
+  const { calls_in_cleanup, call_n } = library.symbols;
+  const error = new Error("of the handler");
+  const asked: number[] = [];
+  const handler = (i: number): number => {
+    asked.push(i);
+    throw error;
+  };
+  assertStrictEquals(assertThrows(() => calls_in_cleanup(handler)), error);
+  // The cleanup has been told to end, too: nobody listens any more.
+  assertEquals(asked, [1]);
+  assertEquals(call_n(2, (i) => i), 1);
+});

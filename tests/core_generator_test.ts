@@ -781,3 +781,14 @@ Deno.test("Generator.next() tells a value of undefined from the end", () => {
     assert(generator.state === "runnable");
   }
 });
+
+Deno.test("Generator whose cleanup suspends while it is ended is abandoned", () => {
+  using library = openBodies();
+  const { suspends_in_cleanup } = library.symbols;
+  for (let i = 0; i < 3; i++) {
+    using generator = new Generator(new OsStack(), suspends_in_cleanup);
+    assertEquals(generator.resume(), 1);
+    assertEquals(generator.return(), { value: undefined, done: true });
+    assertEquals(generator.resume(), undefined);
+  }
+});

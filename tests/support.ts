@@ -94,6 +94,7 @@ export const definitions = {
   },
   asked: { parameters: [], result: "i32" },
   with_destructor: { parameters: [i32Callback], result: "i32" },
+  calls_in_cleanup: { parameters: [i32Callback], result: "i32" },
   with_cleanup: { parameters: [i32Callback], result: "i32" },
   add_six: { parameters: ["i8", "u16", "i32", "u32", "i64", "u64"], result: "i64" },
   sum_buffer: { parameters: ["buffer", "usize"], result: "u64" },

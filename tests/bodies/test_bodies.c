@@ -35,6 +35,7 @@
  *                                                  gives them as digits then, and 0 until then
  *   i32   with_destructor(i32 f(i32))              f(1); has a C++ object
  *   i32   with_cleanup(i32 f(i32))                 f(1); has a variable with a cleanup function
+ *   i32   calls_in_cleanup(i32 f(i32))             f(1); has a cleanup that calls f(2)
  *   i64   add_six(i8, u16, i32, u32, i64, u64)     the sum
  *   u32   plus_one(u32)                            for the bench: the floor of a call
  *   u64   sum_buffer(buffer bytes, usize size)     the sum of the bytes
@@ -108,7 +109,7 @@ void has_cleanup(fringe_yielder *yielder)
     for (int32_t i = 1;; i++) has_cleanup_suspend(yielder, i);
 }
 
-/* A cleanup that suspends, while the generator is being ended: it is told again. */
+/* A cleanup that suspends while the generator is being ended: the rest is abandoned. */
 FRINGE_GENERATOR(suspends_in_cleanup, void, int32_t);
 
 static void suspend_in_cleanup(fringe_yielder **yielder)
@@ -236,6 +237,16 @@ EXPORT int32_t with_cleanup(int32_t (*f)(int32_t));
 int32_t with_cleanup(int32_t (*f)(int32_t))
 {
     __attribute__((cleanup(count_cleanup))) int variable = 0;
+    return f(1);
+}
+
+/* For cleanups that call back while their frames are unwound. */
+static void call_back(int32_t (**f)(int32_t)) { (*f)(2); }
+
+EXPORT int32_t calls_in_cleanup(int32_t (*f)(int32_t));
+int32_t calls_in_cleanup(int32_t (*f)(int32_t))
+{
+    __attribute__((cleanup(call_back))) int32_t (*in_cleanup)(int32_t) = f;
     return f(1);
 }
 
