@@ -8,6 +8,7 @@
 comptime {
     @export(&@import("os_stack.zig").map, .{ .name = "fringe_os_stack_map" });
     @export(&@import("os_stack.zig").unmapBounds, .{ .name = "fringe_os_stack_unmap" });
+    @export(&@import("thunk.zig").map, .{ .name = "fringe_thunk_map" });
     @export(&@import("unwind.zig").cancelContext, .{ .name = "fringe_cancel" });
     @export(&@import("call.zig").strayCallback, .{
         .name = "fringe_stray_callback",
@@ -15,5 +16,11 @@ comptime {
     });
     @export(&@import("memory.zig").identity, .{ .name = "fringe_identity" });
     @export(&@import("memory.zig").copy, .{ .name = "fringe_copy" });
+    @export(&@import("memory.zig").load(u8), .{ .name = "fringe_load_8" });
+    @export(&@import("memory.zig").load(u16), .{ .name = "fringe_load_16" });
+    @export(&@import("memory.zig").load(u32), .{ .name = "fringe_load_32" });
+    @export(&@import("memory.zig").load(u64), .{ .name = "fringe_load_64" });
+    @export(&@import("memory.zig").load(f32), .{ .name = "fringe_load_f32" });
+    @export(&@import("memory.zig").load(f64), .{ .name = "fringe_load_f64" });
     @export(&@import("memory.zig").stringLength, .{ .name = "fringe_string_length" });
 }

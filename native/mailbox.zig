@@ -5,13 +5,10 @@
 //! `ffi/mailbox.ts` repeat what they need of it, and tests compare them.
 //!
 //! A generator uses the first three fields. JavaScript owns its mailboxes (an ArrayBuffer of
-//! `Call` size); a native generator keeps its own at the top of its stack.
+//! `Call` size, or more); a native generator keeps its own at the top of its stack.
 
 const std = @import("std");
 const Status = @import("status.zig").Status;
-
-/// How many integer arguments a call takes, and how many a callback has.
-pub const arguments_max = 6;
 
 /// The mailbox of a generator: a status, and one slot each way.
 pub fn Mailbox(comptime Input: type, comptime Output: type) type {
@@ -33,14 +30,31 @@ pub fn Mailbox(comptime Input: type, comptime Output: type) type {
 }
 
 /// The mailbox of a call: a generator's, then the function, its arguments, and a callback's.
-/// `input` is a callback's result, `output` the function's. Words are 64 bits on every
-/// architecture.
+/// `input` is a callback's result, `output` the function's. Arguments are where `switch_<arch>.S`
+/// has them: x86_64 uses the registers first and then the stack, x86 nothing but the stack.
 pub const Call = extern struct {
     generator: Mailbox(u64, u64),
+    /// The function's result if it is a floating-point one.
+    output_float: u64,
     function: u64,
-    arguments: [arguments_max]u64,
-    callback_arguments: [arguments_max]u64,
+    /// x86 alone asks whether a result is a floating-point one: its size, or 0. The function's, and
+    /// the callback's that waits.
+    result_float: u32,
+    callback_float: u32,
+    /// How many words of the machine the function gets on its stack; they lie at `stack`.
+    stack_count: u64,
+    /// Where a callback's arguments lie that are on the stack, while it waits.
+    callback_stack: u64,
+    integers: [integers_max]u64,
+    floats: [floats_max]u64,
+    callback_integers: [integers_max]u64,
+    callback_floats: [floats_max]u64,
+    stack: [0]u64,
 };
+
+/// How many arguments go in registers, of each class: System V psABI for AMD64, section 3.2.3.
+pub const integers_max = 6;
+pub const floats_max = 8;
 
 /// Room for one value, wherever it comes from: at least eight bytes, so that scalars of any size
 /// share one layout.
@@ -92,10 +106,18 @@ pub inline fn fromWord(comptime T: type, word: usize) T {
 }
 
 test "Call has the layout that switch_<arch>.S and ffi/mailbox.ts are written for" {
-    try std.testing.expectEqual(24, @offsetOf(Call, "function"));
-    try std.testing.expectEqual(32, @offsetOf(Call, "arguments"));
-    try std.testing.expectEqual(80, @offsetOf(Call, "callback_arguments"));
-    try std.testing.expectEqual(128, @sizeOf(Call));
+    try std.testing.expectEqual(24, @offsetOf(Call, "output_float"));
+    try std.testing.expectEqual(32, @offsetOf(Call, "function"));
+    try std.testing.expectEqual(40, @offsetOf(Call, "result_float"));
+    try std.testing.expectEqual(44, @offsetOf(Call, "callback_float"));
+    try std.testing.expectEqual(48, @offsetOf(Call, "stack_count"));
+    try std.testing.expectEqual(56, @offsetOf(Call, "callback_stack"));
+    try std.testing.expectEqual(64, @offsetOf(Call, "integers"));
+    try std.testing.expectEqual(112, @offsetOf(Call, "floats"));
+    try std.testing.expectEqual(176, @offsetOf(Call, "callback_integers"));
+    try std.testing.expectEqual(224, @offsetOf(Call, "callback_floats"));
+    try std.testing.expectEqual(288, @offsetOf(Call, "stack"));
+    try std.testing.expectEqual(288, @sizeOf(Call));
 }
 
 test "toWord and fromWord keep every value, and fromWord ignores the upper bits" {

@@ -9,7 +9,8 @@ const linux = std.os.linux;
 const stack_module = @import("stack.zig");
 const Stack = stack_module.Stack;
 const GuardedStack = stack_module.GuardedStack;
-const Status = @import("status.zig").Status;
+const status = @import("status.zig");
+const Status = status.Status;
 
 // For the tests.
 const child_process = @import("child_process.zig");
@@ -27,7 +28,7 @@ pub const OsStack = struct {
     mapping: []align(page_size) u8,
 
     /// Maps `size` bytes, rounded up to whole pages; 0 gives one page.
-    pub fn init(size: usize) error{ OutOfMemory, Refused }!OsStack {
+    pub fn init(size: usize) status.Refusal!OsStack {
         const usable = std.mem.alignForward(
             usize,
             @max(1, @min(size, std.math.maxInt(usize) - 2 * page_size)),
@@ -44,7 +45,7 @@ pub const OsStack = struct {
             -1,
             0,
         );
-        try check(address);
+        try status.check(address);
         const mapping = @as([*]align(page_size) u8, @ptrFromInt(address))[0..length];
         errdefer unmap(mapping) catch {};
         try guard(mapping);
@@ -66,30 +67,22 @@ pub const OsStack = struct {
 /// stay one mapping and vm.max_map_count (65,530 as a rule) is no limit. Since Linux 6.13.
 const MADV_GUARD_INSTALL = 102;
 
-fn guard(mapping: []align(page_size) u8) error{ OutOfMemory, Refused }!void {
+fn guard(mapping: []align(page_size) u8) status.Refusal!void {
     const advised = linux.madvise(mapping.ptr, page_size, MADV_GUARD_INSTALL);
     if (linux.errno(advised) == .SUCCESS) return;
     // An older kernel, or memory that is locked: a page without access, at the price of a mapping.
-    try check(linux.mprotect(mapping.ptr, page_size, .{}));
+    try status.check(linux.mprotect(mapping.ptr, page_size, .{}));
 }
 
-fn unmap(mapping: []align(page_size) u8) error{ OutOfMemory, Refused }!void {
-    try check(linux.munmap(mapping.ptr, mapping.len));
-}
-
-fn check(result: usize) error{ OutOfMemory, Refused }!void {
-    return switch (linux.errno(result)) {
-        .SUCCESS => {},
-        .NOMEM, .AGAIN => error.OutOfMemory,
-        else => error.Refused,
-    };
+fn unmap(mapping: []align(page_size) u8) status.Refusal!void {
+    try status.check(linux.munmap(mapping.ptr, mapping.len));
 }
 
 // C ABI
 
 /// Maps a stack and writes where it lies: base, limit.
 pub fn map(size: usize, bounds: *[2]u64) callconv(.c) Status {
-    const os_stack = OsStack.init(size) catch |err| return status(err);
+    const os_stack = OsStack.init(size) catch |err| return status.fromRefusal(err);
     const stack = os_stack.stack().stack;
     bounds.* = .{ stack.base, stack.limit };
     return .suspended;
@@ -103,17 +96,10 @@ pub fn unmapBounds(base: usize, limit: usize) callconv(.c) Status {
         // A hole in a mapping makes two of it, and the process may have no more. Then at least the
         // memory goes back; what is lost is addresses.
         if (linux.errno(linux.madvise(mapping.ptr, mapping.len, linux.MADV.DONTNEED)) != .SUCCESS) {
-            return status(err);
+            return status.fromRefusal(err);
         }
     };
     return .suspended;
-}
-
-fn status(err: error{ OutOfMemory, Refused }) Status {
-    return switch (err) {
-        error.OutOfMemory => .out_of_memory,
-        error.Refused => .refused,
-    };
 }
 
 test "OsStack rounds up to whole pages, and 0 gives one" {

@@ -4,6 +4,8 @@
 //! Every outcome that crosses the C ABI, as a number that never changes. `ffi/status.ts` has the
 //! same table, and a tidy test compares the two.
 
+const linux = @import("std").os.linux;
+
 /// What a context reports in its mailbox, and what a function of the C ABI returns.
 pub const Status = enum(i32) {
     /// The body waits to be resumed. Also: the function has done what it was asked to.
@@ -19,3 +21,23 @@ pub const Status = enum(i32) {
     /// The operating system refused for another reason.
     refused = 5,
 };
+
+/// Why the system does not give what was asked of it in good order.
+pub const Refusal = error{ OutOfMemory, Refused };
+
+/// Looks at what a system call has returned.
+pub fn check(result: usize) Refusal!void {
+    return switch (linux.errno(result)) {
+        .SUCCESS => {},
+        .NOMEM, .AGAIN => error.OutOfMemory,
+        else => error.Refused,
+    };
+}
+
+/// The same as a number.
+pub fn fromRefusal(refusal: Refusal) Status {
+    return switch (refusal) {
+        error.OutOfMemory => .out_of_memory,
+        error.Refused => .refused,
+    };
+}

@@ -48,9 +48,13 @@
 #define STATUS              0
 #define INPUT               8
 #define OUTPUT              16
-#define FUNCTION            24
-#define ARGUMENTS           32
-#define CALLBACK_ARGUMENTS  80
+#define OUTPUT_FLOAT        24
+#define FUNCTION            32
+#define RESULT_FLOAT        40
+#define CALLBACK_FLOAT      44
+#define STACK_COUNT         48
+#define CALLBACK_STACK      56
+#define STACK               288
 
 #define RETURNED        1
 #define UNWOUND         2
@@ -255,47 +259,69 @@ fringe_signalled:
         ud2
 END fringe_suspend
 
-        .set    THUNKS, 16
-        .set    THUNK_SIZE, 16
-        .balign THUNK_SIZE
-        .type   fringe_thunks, @function
-fringe_thunks:
-        .cfi_startproc
-        .set    number, 1
-        .rept   THUNKS
-        .balign THUNK_SIZE
-        mov     $number, %eax
-        jmp     fringe_thunk_common
-        .set    number, number + 1
-        .endr
+#   | ff e1                          jmp     *%ecx       | slot + 10
+#   | b9 TARGET, 4 bytes             mov     $..., %ecx  | slot + 5
+#   | b8 NUMBER, 4 bytes             mov     $..., %eax  | slot + 0
+#define THUNK_SIZE      16
+#define THUNK_NUMBER    1
+#define THUNK_TARGET    6
 
-#   entry: eax = number + 1; the callback's arguments behind the return address
-#   exit:  eax and edx = the mailbox's input: a result of any type but a floating-point one, which
-#          would have to be in st(0), where nothing may be left for a caller that expects none
-#   How many arguments there are is not known here, so six words are copied. They can be read even
-#   where there are fewer: they are the caller's frame, and whatever called that, down to
-#   fringe_call_body, whose own arguments alone are six words.
+        .section .rodata.fringe, "a", @progbits
+        .balign 16
+.Lthunk:
+        mov     $0, %eax
+        mov     $0, %ecx
+        jmp     *%ecx
+        .org    .Lthunk + THUNK_SIZE, 0xcc
+        .text
+
+# void *fringe_thunk_write(void *slot, uint32_t number)
+BEGIN fringe_thunk_write
+        SAVE
+        mov     FIRST, %eax
+        ADDRESS .Lthunk, ecx
+        movaps  (%ecx), %xmm0
+        movaps  %xmm0, (%eax)
+        mov     SECOND, %ecx
+        mov     %ecx, THUNK_NUMBER(%eax)
+        ADDRESS fringe_thunk_common, ecx
+        mov     %ecx, THUNK_TARGET(%eax)
+        add     $THUNK_SIZE, %eax
+        RESTORE
+        ret
+END fringe_thunk_write
+
+#   entry: eax = number; the callback's arguments behind the return address
+#   exit:  the mailbox's input: in eax and edx, or in st(0) where the resumer has written to
+#          CALLBACK_FLOAT that it is a floating-point value, of 4 or 8 bytes. Nothing may be left in
+#          st(0) for a caller that expects nothing there.
+        .balign 16
+        .type   fringe_thunk_common, @function
 fringe_thunk_common:
+        .cfi_startproc
         SAVE
         CURRENT ecx
         mov     %gs:(%ecx), %edi
         test    %edi, %edi
         jz      fringe_thunk_stray
         mov     MAILBOX(%edi), %edx
-        .set    offset, 0
-        .rept   6
-        mov     8 + offset(%ebp), %ecx
-        mov     %ecx, CALLBACK_ARGUMENTS + 2 * offset(%edx)
-        movl    $0, CALLBACK_ARGUMENTS + 2 * offset + 4(%edx)
-        .set    offset, offset + 4
-        .endr
+        lea     8(%ebp), %ecx
+        mov     %ecx, CALLBACK_STACK(%edx)
+        movl    $0, CALLBACK_STACK+4(%edx)
         SWITCH
         test    %eax, %eax
         jnz     fringe_signalled
         mov     MAILBOX(%edi), %ecx
         mov     INPUT(%ecx), %eax
         mov     INPUT+4(%ecx), %edx
-        .cfi_remember_state
+        cmpl    $0, CALLBACK_FLOAT(%ecx)
+        je      2f
+        cmpl    $4, CALLBACK_FLOAT(%ecx)
+        je      1f
+        fldl    INPUT(%ecx)
+        jmp     2f
+1:      flds    INPUT(%ecx)
+2:      .cfi_remember_state
         RESTORE
         RETURN_BY_JUMP
 
@@ -306,28 +332,11 @@ fringe_thunk_stray:
         and     $-16, %esp
         call    fringe_stray_callback
         ud2
-END fringe_thunks
+END fringe_thunk_common
 
-# uintptr_t fringe_thunk(uint32_t number)
-BEGIN fringe_thunk
-        SAVE
-        xor     %eax, %eax
-        mov     FIRST, %ecx
-        cmp     $THUNKS, %ecx
-        jae     1f
-        shl     $4, %ecx
-        ADDRESS fringe_thunks, eax
-        add     %ecx, %eax
-1:      RESTORE
-        ret
-END fringe_thunk
-        .if     THUNK_SIZE - 16
-        .error  "fringe_thunk multiplies by 16"
-        .endif
-
-# The body of a call. Six words are pushed whatever the function takes: it looks at no more than it
-# has parameters, and the caller takes them off. Each is the lower half of its word in the mailbox,
-# since a parameter of 64 bits is two arguments here.
+# The body of a call. Every argument is on the stack, in words of 32 bits; STACK_COUNT counts those.
+# A floating-point result is taken from st(0) only where RESULT_FLOAT says that it is one, of 4 or 8
+# bytes: at the return of any other function st(0) is empty.
 BEGIN fringe_call_body
         push    %ebp
         .cfi_def_cfa_offset 8
@@ -336,19 +345,34 @@ BEGIN fringe_call_body
         .cfi_def_cfa_register %ebp
         push    %ebx
         .cfi_offset %ebx, -12
-        sub     $12, %esp
+        push    %esi
+        .cfi_offset %esi, -16
+        push    %edi
+        .cfi_offset %edi, -20
         mov     FIRST, %eax
         mov     MAILBOX(%eax), %ebx
-        push    ARGUMENTS+40(%ebx)
-        push    ARGUMENTS+32(%ebx)
-        push    ARGUMENTS+24(%ebx)
-        push    ARGUMENTS+16(%ebx)
-        push    ARGUMENTS+8(%ebx)
-        push    ARGUMENTS+0(%ebx)
+        mov     STACK_COUNT(%ebx), %ecx
+        lea     (,%ecx,4), %eax
+        sub     %eax, %esp
+        and     $-16, %esp
+        lea     STACK(%ebx), %esi
+        mov     %esp, %edi
+        rep movsl
         call    *FUNCTION(%ebx)
         mov     %eax, OUTPUT(%ebx)
         mov     %edx, OUTPUT+4(%ebx)
-        add     $36, %esp
+        cmpl    $0, RESULT_FLOAT(%ebx)
+        je      2f
+        cmpl    $4, RESULT_FLOAT(%ebx)
+        je      1f
+        fstpl   OUTPUT_FLOAT(%ebx)
+        jmp     2f
+1:      fstps   OUTPUT_FLOAT(%ebx)
+2:      lea     -12(%ebp), %esp
+        pop     %edi
+        .cfi_same_value %edi
+        pop     %esi
+        .cfi_same_value %esi
         pop     %ebx
         .cfi_same_value %ebx
         pop     %ebp

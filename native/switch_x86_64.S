@@ -9,7 +9,7 @@
 #   fringe_resume_call      enters a body that will suspend by a call, as thunks do; leaves by `jmp`
 #   fringe_suspend          leaves a body by an ordinary function call (other languages use it)
 #   fringe_call_body        the body that calls any C function with the mailbox's arguments
-#   fringe_thunk            the address of one of the C function pointers that suspend
+#   fringe_thunk_write      makes a thunk: one of the C function pointers that suspend
 #   fringe_finish           ends a context whose frames have been unwound
 #   fringe_trampoline       under every body; hands over when the body returns
 #   fringe_root             never executed: it is where unwinders cross to the resumer
@@ -96,9 +96,15 @@
 #define STATUS              0
 #define INPUT               8
 #define OUTPUT              16
-#define FUNCTION            24
-#define ARGUMENTS           32
-#define CALLBACK_ARGUMENTS  80
+#define OUTPUT_FLOAT        24
+#define FUNCTION            32
+#define STACK_COUNT         48
+#define CALLBACK_STACK      56
+#define INTEGERS            64
+#define FLOATS              112
+#define CALLBACK_INTEGERS   176
+#define CALLBACK_FLOATS     224
+#define STACK               288
 
 # Statuses that are written here; status.zig has them all.
 #define RETURNED        1
@@ -322,8 +328,8 @@ END fringe_signal
 # intptr_t fringe_resume_call(void *yielder, intptr_t word)
 #   entry: rdi = R, not yet started, or suspended in a thunk or in fringe_suspend; rsi = word for
 #          the body (a thunk has no use for it)
-#   exit:  rax = 1 + the number of the thunk that C has called, or the word of fringe_suspend; 0
-#          when the body has returned
+#   exit:  rax = the number of the thunk that C has called, or the word of fringe_suspend; 0 when
+#          the body has returned
 #   While it runs, R is the thread's current context. It leaves by `jmp`: the body has called what
 #   suspends it, and that `call` is open.
 BEGIN fringe_resume_call
@@ -361,39 +367,78 @@ fringe_signalled:
         ud2
 END fringe_suspend
 
-# The thunks: function pointers for C, one for each callback parameter. Each loads its number plus
-# one into eax (which a callee may destroy: no callback is variadic) and goes on in the common part.
-        .set    THUNKS, 16
-        .set    THUNK_SIZE, 16
-        .balign THUNK_SIZE
-        .type   fringe_thunks, @function
-fringe_thunks:
-        .cfi_startproc
-        .set    number, 1
-        .rept   THUNKS
-        .balign THUNK_SIZE
-        mov     $number, %eax
-        jmp     fringe_thunk_common
-        .set    number, number + 1
-        .endr
+# The thunks: function pointers for C, one for each callback. Each loads its number, by which
+# TypeScript knows the callback, into eax (which a callee may destroy: no callback is variadic) and
+# goes on in the common part. How many there will be is not known here, so thunk.zig maps pages for
+# them, and this is what it fills those with.
+#
+#   higher addresses
+#   | 41 ff e3                       jmp     *%r11       | slot + 15
+#   | 49 bb TARGET, 8 bytes          movabs  $..., %r11  | slot + 5
+#   | b8 NUMBER, 4 bytes             mov     $..., %eax  | slot + 0
+#   lower addresses
+#
+# No table says how to unwind out of a thunk, since none goes with memory that is mapped at run
+# time. None is missed: a thunk is left by a jump, so no frame of it is ever below another's.
+#define THUNK_SIZE      32
+#define THUNK_NUMBER    1
+#define THUNK_TARGET    7
 
-#   entry: eax = number + 1; the callback's arguments as the ABI passes them (psABI 3.2.3)
+        .section .rodata.fringe, "a", @progbits
+        .balign 16
+.Lthunk:
+        mov     $0, %eax
+        movabs  $0, %r11
+        jmp     *%r11
+        .org    .Lthunk + THUNK_SIZE, 0xcc
+        .text
+
+# void *fringe_thunk_write(void *slot, uint32_t number)
+#   entry: rdi = where to write it, a multiple of 16; esi = number, not 0
+#   exit:  rax = where the next one may be written
+BEGIN fringe_thunk_write
+        movaps  .Lthunk(%rip), %xmm0
+        movaps  %xmm0, (%rdi)
+        movaps  .Lthunk+16(%rip), %xmm0
+        movaps  %xmm0, 16(%rdi)
+        mov     %esi, THUNK_NUMBER(%rdi)
+        lea     fringe_thunk_common(%rip), %rax
+        mov     %rax, THUNK_TARGET(%rdi)
+        lea     THUNK_SIZE(%rdi), %rax
+        ret
+END fringe_thunk_write
+
+# What every thunk goes on with.
+#   entry: eax = number; the callback's arguments as the ABI passes them (psABI 3.2.3): integers and
+#          pointers in six registers, floating-point values in eight, what is left on the stack
 #   exit:  rax and xmm0 = the mailbox's input, so that a result of any scalar type is where it
 #          belongs
-#   The bits of an argument beyond its type are whatever C left there; who reads it knows the type.
+#   Which arguments there are is not known here, so every register is kept. The bits beyond the type
+#   of an argument are whatever C left there; who reads it knows the type.
+        .balign 16
+        .type   fringe_thunk_common, @function
 fringe_thunk_common:
+        .cfi_startproc
         SAVE
         mov     fringe_current@gottpoff(%rip), %r11
         mov     %fs:(%r11), %r10
         test    %r10, %r10
         jz      fringe_thunk_stray
         mov     MAILBOX(%r10), %r11
-        mov     %rdi, CALLBACK_ARGUMENTS+0(%r11)
-        mov     %rsi, CALLBACK_ARGUMENTS+8(%r11)
-        mov     %rdx, CALLBACK_ARGUMENTS+16(%r11)
-        mov     %rcx, CALLBACK_ARGUMENTS+24(%r11)
-        mov     %r8, CALLBACK_ARGUMENTS+32(%r11)
-        mov     %r9, CALLBACK_ARGUMENTS+40(%r11)
+        mov     %rdi, CALLBACK_INTEGERS+0(%r11)
+        mov     %rsi, CALLBACK_INTEGERS+8(%r11)
+        mov     %rdx, CALLBACK_INTEGERS+16(%r11)
+        mov     %rcx, CALLBACK_INTEGERS+24(%r11)
+        mov     %r8, CALLBACK_INTEGERS+32(%r11)
+        mov     %r9, CALLBACK_INTEGERS+40(%r11)
+        .set    register, 0
+        .irp    xmm, %xmm0, %xmm1, %xmm2, %xmm3, %xmm4, %xmm5, %xmm6, %xmm7
+        movsd   \xmm, CALLBACK_FLOATS+8*register(%r11)
+        .set    register, register + 1
+        .endr
+        # Behind the return address that SAVE has put rbp below.
+        lea     16(%rbp), %rcx
+        mov     %rcx, CALLBACK_STACK(%r11)
         mov     %r10, %rdi
         SWITCH
         test    %rax, %rax
@@ -412,27 +457,21 @@ fringe_thunk_common:
 fringe_thunk_stray:
         call    fringe_stray_callback
         ud2
-END fringe_thunks
+END fringe_thunk_common
 
-# uintptr_t fringe_thunk(uint32_t number)
-#   exit: rax = the address of thunk `number`, or 0 when there is none
-BEGIN fringe_thunk
-        xor     %eax, %eax
-        cmp     $THUNKS, %edi
-        jae     1f
-        mov     %edi, %edi
-        shl     $4, %rdi
-        lea     fringe_thunks(%rip), %rax
-        add     %rdi, %rax
-1:      ret
-END fringe_thunk
-        .if     THUNK_SIZE - 16
-        .error  "fringe_thunk multiplies by 16"
-        .endif
-
-# The body of a call: loads the integer registers from the mailbox and calls the function in it.
+# The body of a call: puts the mailbox's arguments where the ABI has them and calls the function in
+# it.
 #   entry: rdi = R
-#   eax = 0: no vector registers are used, as a variadic function must be told (psABI 3.2.3).
+#   al = 8: as many vector registers may be in use, as a variadic function must be told (psABI
+#   3.2.3). No other function looks.
+#
+#      | return address         |
+#      | caller's rbp           |  <- rbp
+#      | rbx                    |
+#      | padding                |
+#      | (padding)              |  where STACK_COUNT is odd
+#      | words of the mailbox   |  <- rsp, a multiple of 16 at the call (psABI 3.2.2)
+#
 BEGIN fringe_call_body
         push    %rbp
         .cfi_def_cfa_offset 16
@@ -443,16 +482,33 @@ BEGIN fringe_call_body
         .cfi_offset %rbx, -24
         sub     $8, %rsp
         mov     MAILBOX(%rdi), %rbx
-        mov     ARGUMENTS+0(%rbx), %rdi
-        mov     ARGUMENTS+8(%rbx), %rsi
-        mov     ARGUMENTS+16(%rbx), %rdx
-        mov     ARGUMENTS+24(%rbx), %rcx
-        mov     ARGUMENTS+32(%rbx), %r8
-        mov     ARGUMENTS+40(%rbx), %r9
-        xor     %eax, %eax
+        mov     STACK_COUNT(%rbx), %rcx
+        test    %rcx, %rcx
+        jz      1f
+        lea     1(%rcx), %rax
+        and     $-2, %rax
+        shl     $3, %rax
+        sub     %rax, %rsp
+        lea     STACK(%rbx), %rsi
+        mov     %rsp, %rdi
+        rep movsq
+1:      mov     INTEGERS+0(%rbx), %rdi
+        mov     INTEGERS+8(%rbx), %rsi
+        mov     INTEGERS+16(%rbx), %rdx
+        mov     INTEGERS+24(%rbx), %rcx
+        mov     INTEGERS+32(%rbx), %r8
+        mov     INTEGERS+40(%rbx), %r9
+        .set    register, 0
+        .irp    xmm, %xmm0, %xmm1, %xmm2, %xmm3, %xmm4, %xmm5, %xmm6, %xmm7
+        movsd   FLOATS+8*register(%rbx), \xmm
+        .set    register, register + 1
+        .endr
+        mov     $8, %eax
         call    *FUNCTION(%rbx)
+        # One of the two is the result; who reads it knows the type.
         mov     %rax, OUTPUT(%rbx)
-        add     $8, %rsp
+        movsd   %xmm0, OUTPUT_FLOAT(%rbx)
+        lea     -8(%rbp), %rsp
         pop     %rbx
         .cfi_same_value %rbx
         pop     %rbp

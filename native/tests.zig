@@ -14,5 +14,6 @@ test {
     _ = @import("owned_stack.zig");
     _ = @import("slice_stack.zig");
     _ = @import("stack.zig");
+    _ = @import("thunk.zig");
     _ = @import("unwind_test.zig");
 }

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// Credit: after libfringe, by edef and the libfringe contributors
+
+/** The probe of `bun:ffi`, on Bun. */
+
+import { createRequire } from "node:module";
+import { direct, type Handler } from "./direct.ts";
+import { library, main, otherLibrary } from "./trial.ts";
+
+const { dlopen, JSCallback } = createRequire(import.meta.url)("bun:ffi");
+const definition = { args: ["i32"], returns: "i32" };
+const called = { args: ["i32", "function"], returns: "i32" };
+const seen = { args: [], returns: "i32" };
+const given = { args: ["function"], returns: "void" };
+
+const { symbols } = dlopen(library, {
+  sum: called,
+  visit: called,
+  work: called,
+  seen_calls: seen,
+  seen_answers: seen,
+  seen_last: seen,
+  seen_cleanups: seen,
+  keep: given,
+  call_kept: definition,
+  start_thread: given,
+  seen_thread_answer: seen,
+});
+
+await main(direct({
+  symbols,
+  callback(handler: Handler, anyThread = false) {
+    return new JSCallback(handler, { ...definition, threadsafe: anyThread }).ptr;
+  },
+  open: (path) => dlopen(path, { cos: { args: ["f64"], returns: "f64" } }),
+  grant: "Bun has no permissions",
+}, otherLibrary));

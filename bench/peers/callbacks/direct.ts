@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// Credit: after libfringe, by edef and the libfringe contributors
+
+/**
+ * The trials of every peer whose callbacks call JavaScript there and then, on the stack on which C
+ * runs. They differ in their spelling, which is all that their probes contain, and in what comes of
+ * what they do not foresee.
+ *
+ * @module
+ */
+
+import { no, partly, sleep, ticksDuring, time, type Trials, uncaught, yes } from "./trial.ts";
+
+/** What a handler is for such a peer: whatever it returns becomes an `int32_t`. */
+export type Handler = (i: number) => unknown;
+
+/** The functions of `trials.c`; callbacks are what `callback` gives. */
+export interface Symbols<Result> {
+  readonly sum: (n: number, callback: unknown) => Result;
+  readonly visit: (n: number, callback: unknown) => Result;
+  readonly work: (milliseconds: number, callback: unknown) => Result;
+}
+
+/** A peer's spelling. */
+export interface Direct {
+  readonly symbols: Symbols<number> & {
+    readonly seen_calls: () => number;
+    readonly seen_answers: () => number;
+    readonly seen_last: () => number;
+    readonly seen_cleanups: () => number;
+    readonly keep: (callback: unknown) => unknown;
+    readonly call_kept: (i: number) => number;
+    readonly start_thread: (callback: unknown) => unknown;
+    readonly seen_thread_answer: () => number;
+  };
+  /** The same functions, run on another thread; undefined: there is no such thing. */
+  readonly background?: Symbols<Promise<number>>;
+  /** A callback; `anyThread`: it will be called on a thread that C has started. */
+  callback(handler: Handler, anyThread?: boolean): unknown;
+  /** Opens a library. */
+  open(path: string): unknown;
+  /** What permission a program needs. */
+  readonly grant: string;
+}
+
+/** The trials of `peer`. */
+export function direct(peer: Direct, other: string): Trials {
+  const { symbols, background } = peer;
+
+  function throwIn(calls: number): { error: Error; caught: unknown } {
+    const error = new Error("thrown by the handler");
+    const callback = peer.callback(() => {
+      throw error;
+    });
+    let caught: unknown;
+    try {
+      symbols.visit(calls, callback);
+    } catch (thrown) {
+      caught = thrown;
+    }
+    return { error, caught };
+  }
+
+  return {
+    plain: () => symbols.sum(5, peer.callback((i) => i * 2)) === 20 ? yes() : no(),
+
+    async awaits() {
+      const callback = peer.callback(async (i) => {
+        await sleep(1);
+        return i + 1;
+      });
+      for (const { visit } of background === undefined ? [symbols] : [symbols, background]) {
+        // Some throw when they see the Promise.
+        const sum = await Promise.resolve().then(() => visit(3, callback)).catch(() => 0);
+        if (sum === 6) return yes();
+      }
+      return no(`C is given ${symbols.seen_last()}`);
+    },
+
+    async yields() {
+      const seen: unknown[] = [];
+      function* handler(i: number): Generator<number, number> {
+        yield i;
+        return i + 1;
+      }
+      function* caller(): Generator<unknown, void> {
+        yield symbols.visit(3, peer.callback(handler));
+      }
+      try {
+        for (const value of caller()) seen.push(value);
+      } catch {
+        // Some throw when they see the generator.
+      }
+      await sleep(1);
+      return seen.join() === "0,1,2,6" ? yes() : no(`C is given ${symbols.seen_last()}`);
+    },
+
+    stops() {
+      const { visit, seen_calls } = symbols;
+      visit(10, peer.callback((i) => i < 2 ? i : -1));
+      return seen_calls() === 3 ? partly("as the handler's answer") : no();
+    },
+
+    async throws() {
+      const { error, caught } = throwIn(1);
+      await sleep(10);
+      if (caught === error) return yes();
+      if (uncaught.includes(error)) return no("it is an uncaught error");
+      return caught === undefined ? no() : partly("as another object");
+    },
+
+    unwinds() {
+      throwIn(3);
+      if (symbols.seen_answers() > 0) {
+        return no(`C runs on with ${symbols.seen_last() === 0 ? 0 : "a random value"}`);
+      }
+      return symbols.seen_cleanups() === 1 ? yes() : partly("cleanups do not run");
+    },
+
+    async background() {
+      const callback = peer.callback((i) => i + 1);
+      const { work } = background ?? symbols;
+      let answer = 0;
+      const ticks = await ticksDuring(async () => answer = await work(50, callback));
+      return answer === 51 && ticks > 3 ? yes() : no();
+    },
+
+    async keeps() {
+      const callback = peer.callback((i) => i * 6);
+      symbols.keep(callback);
+      await sleep(1);
+      return symbols.call_kept(7) === 42 ? yes() : no();
+    },
+
+    async thread() {
+      let called = false;
+      const callback = peer.callback((i) => {
+        called = true;
+        return i * 6;
+      }, true);
+      symbols.start_thread(callback);
+      for (let i = 0; i < 50 && symbols.seen_thread_answer() !== 42; i++) await sleep(10);
+      if (symbols.seen_thread_answer() === 42) return yes();
+      return called ? partly("C does not get the answer") : no();
+    },
+
+    permission() {
+      let [works, opensOther] = [false, true];
+      try {
+        works = symbols.sum(5, peer.callback((i) => i * 2)) === 20;
+        peer.open(other);
+      } catch {
+        opensOther = false;
+      }
+      return works && !opensOther ? yes() : no(peer.grant);
+    },
+
+    ns() {
+      const callback = peer.callback((i) => i);
+      return time(100_000, (count) => symbols.sum(count, callback));
+    },
+
+    "async-ns": () => ({ verdict: "n/a" }),
+  };
+}

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// Credit: after libfringe, by edef and the libfringe contributors
+
+/**
+ * The probe of ffi-napi, node-ffi's successor on npm. The package of that name does not build on
+ * today's Node.js; @makeomatic's fork comes with binaries that still load.
+ */
+
+import { createRequire } from "node:module";
+import { promisify } from "node:util";
+import { direct, type Handler } from "./direct.ts";
+import { folder, library, main, otherLibrary } from "./trial.ts";
+
+const ffi = createRequire(folder)("@makeomatic/ffi-napi");
+const called = ["int32", ["int32", "pointer"]];
+const seen = ["int32", []];
+const given = ["void", ["pointer"]];
+
+const symbols = ffi.Library(library, {
+  sum: called,
+  visit: called,
+  work: called,
+  seen_calls: seen,
+  seen_answers: seen,
+  seen_last: seen,
+  seen_cleanups: seen,
+  keep: given,
+  call_kept: ["int32", ["int32"]],
+  start_thread: given,
+  seen_thread_answer: seen,
+});
+
+/** A callback that is collected is gone for C, too. */
+const callbacks: unknown[] = [];
+
+await main(direct({
+  symbols,
+  background: {
+    sum: promisify(symbols.sum.async),
+    visit: promisify(symbols.visit.async),
+    work: promisify(symbols.work.async),
+  },
+  callback(handler: Handler) {
+    const callback = ffi.Callback("int32", ["int32"], handler);
+    callbacks.push(callback);
+    return callback;
+  },
+  open: (path) => ffi.Library(path, {}),
+  grant: "`--allow-addons` is for all",
+}, otherLibrary));

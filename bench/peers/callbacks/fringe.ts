@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// Credit: after libfringe, by edef and the libfringe contributors
+
+/** The probe of fringe. */
+
+import * as fringe from "../../../mod.ts";
+import { library, main, no, otherLibrary, partly, sleep, ticksDuring, time, yes } from "./trial.ts";
+
+const callback = { callback: { parameters: ["i32"], result: "i32" } } as const;
+const called = { parameters: ["i32", callback], result: "i32" } as const;
+const seen = { parameters: [], result: "i32" } as const;
+
+const { dlopen, Generator, OsStack } = fringe;
+const { symbols } = dlopen(library, {
+  sum: called,
+  visit: called,
+  stoppable: {
+    name: "visit",
+    parameters: ["i32", { callback: { parameters: ["i32"], result: "i32", stop: -1 } }],
+    result: "i32",
+  },
+  work: called,
+  seen_calls: seen,
+  seen_answers: seen,
+  seen_cleanups: seen,
+  start_thread: { parameters: [callback], result: "void" },
+});
+
+function throwIn(calls: number): { error: Error; caught: unknown } {
+  const error = new Error("thrown by the handler");
+  try {
+    symbols.visit(calls, () => {
+      throw error;
+    });
+  } catch (caught) {
+    return { error, caught };
+  }
+  return { error, caught: undefined };
+}
+
+await main({
+  plain: () => symbols.sum(5, (i) => i * 2) === 20 ? yes() : no(),
+
+  async awaits() {
+    let result = 0;
+    const ticks = await ticksDuring(async () => {
+      result = await symbols.visit.async(3, async (i) => {
+        await sleep(10);
+        return i + 1;
+      });
+    });
+    return result === 6 && ticks > 3 ? yes() : no();
+  },
+
+  yields() {
+    let result = 0;
+    using generator = new Generator<void, number, void>(new OsStack(), function* (yielder) {
+      result = yield* yielder.call(symbols.visit, 3, function* (i) {
+        yield i;
+        return i + 1;
+      });
+    });
+    return [...generator].join() === "0,1,2" && result === 6 ? yes() : no();
+  },
+
+  async stops() {
+    for (const { args: [i], reply } of symbols.stoppable.calls(10)) {
+      if (i === 2) break;
+      reply(i);
+    }
+    const byBreak = symbols.seen_calls() === 3 && symbols.seen_cleanups() === 1;
+
+    const controller = new AbortController();
+    const reason = new Error("stopped");
+    let caught: unknown;
+    try {
+      await symbols.stoppable.async(10, async (i) => {
+        await sleep(1);
+        if (i === 2) controller.abort(reason);
+        return i;
+        // @ts-expect-error -- not there yet
+      }, { signal: controller.signal });
+    } catch (error) {
+      caught = error;
+    }
+    await sleep(10);
+    const bySignal = caught === reason && symbols.seen_calls() < 10 &&
+      symbols.seen_cleanups() === 1;
+
+    if (byBreak && bySignal) return yes();
+    return byBreak ? partly("by `break`") : no();
+  },
+
+  throws() {
+    const { error, caught } = throwIn(1);
+    return caught === error ? yes() : no();
+  },
+
+  unwinds() {
+    throwIn(3);
+    return symbols.seen_answers() === 0 && symbols.seen_cleanups() === 1 ? yes() : no();
+  },
+
+  async background() {
+    const { symbols } = dlopen(library, { work: { ...called, nonblocking: true } });
+    let answer = 0;
+    const ticks = await ticksDuring(async () => {
+      answer = await symbols.work(50, (i) => i + 1);
+    });
+    return answer === 51 && ticks > 3 ? yes() : no();
+  },
+
+  async keeps() {
+    const { symbols } = dlopen(library, {
+      keep: { parameters: ["function"], result: "void" },
+      call_kept: { parameters: ["i32"], result: "i32" },
+    });
+    // @ts-expect-error -- not there yet
+    using kept = new fringe.Callback(callback.callback, (i) => i * 6);
+    symbols.keep(kept);
+    await sleep(1);
+    return symbols.call_kept(7) === 42 ? yes() : no();
+  },
+
+  async thread() {
+    let called = false;
+    symbols.start_thread((i) => {
+      called = true;
+      return i;
+    });
+    await sleep(500);
+    return called ? yes() : no();
+  },
+
+  permission() {
+    const works = symbols.sum(5, (i) => i * 2) === 20;
+    try {
+      dlopen(otherLibrary, {});
+    } catch {
+      return works ? yes() : no();
+    }
+    return no();
+  },
+
+  ns: () => time(100_000, (count) => symbols.sum(count, (i) => i)),
+
+  "async-ns": () => time(10_000, (count) => symbols.sum.async(count, (i) => Promise.resolve(i))),
+});

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// Credit: after libfringe, by edef and the libfringe contributors
+
+/** The probe of koffi, on Node.js. */
+
+import { createRequire } from "node:module";
+import { promisify } from "node:util";
+import { direct, type Symbols } from "./direct.ts";
+import { folder, library, main, otherLibrary } from "./trial.ts";
+
+const koffi = createRequire(folder)("koffi");
+const opened = koffi.load(library);
+const type = koffi.pointer(koffi.proto("int32_t Callback(int32_t)"));
+
+const sum = opened.func("sum", "int32_t", ["int32_t", type]);
+const visit = opened.func("visit", "int32_t", ["int32_t", type]);
+const work = opened.func("work", "int32_t", ["int32_t", type]);
+
+await main(direct({
+  symbols: {
+    sum,
+    visit,
+    work,
+    seen_calls: opened.func("seen_calls", "int32_t", []),
+    seen_answers: opened.func("seen_answers", "int32_t", []),
+    seen_last: opened.func("seen_last", "int32_t", []),
+    seen_cleanups: opened.func("seen_cleanups", "int32_t", []),
+    keep: opened.func("keep", "void", [type]),
+    call_kept: opened.func("call_kept", "int32_t", ["int32_t"]),
+    start_thread: opened.func("start_thread", "void", [type]),
+    seen_thread_answer: opened.func("seen_thread_answer", "int32_t", []),
+  },
+  background: {
+    sum: promisify(sum.async),
+    visit: promisify(visit.async),
+    work: promisify(work.async),
+  } as Symbols<Promise<number>>,
+  callback: (handler) => koffi.register(handler, type),
+  open: (path) => koffi.load(path),
+  grant: "`--allow-addons` is for all",
+}, otherLibrary));

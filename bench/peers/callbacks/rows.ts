@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// Credit: after libfringe, by edef and the libfringe contributors
+
+/**
+ * The questions of the comparison, as the README asks them.
+ *
+ * @module
+ */
+
+/** What is tried, by the name of the trial. */
+export const rows = {
+  "plain": "calls a C library as it is",
+  "awaits": "the handler may `await`: C waits, the event loop runs",
+  "yields": "the handler may `yield` out of the generator that has called C",
+  "stops": "the caller may stop C half-way, and C is told",
+  "throws": "an error in the handler reaches the caller",
+  "unwinds": "C goes no further then: its frames are unwound, cleanups run",
+  "background": "the event loop runs while C computes",
+  "keeps": "C may keep a callback",
+  "thread": "C may call it on a thread of its own",
+  "permission": "a permission for this one library is enough",
+  "ns": "one callback, plain handler",
+  "async-ns": "one callback, async handler",
+} as const;
+
+/** The name of a trial. */
+export type Row = keyof typeof rows;
+
+/** What a probe prints first: from here on, what ends the process is the peer's answer. */
+export const BEGUN = "begun";

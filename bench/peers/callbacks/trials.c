@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// Credit: after libfringe, by edef and the libfringe contributors
+
+/*
+ * The C side of the trials: an ordinary library, which knows nothing of who calls it. It writes
+ * down what its callbacks did to it, since a peer may lose that on its way to JavaScript.
+ */
+
+#include <pthread.h>
+#include <stdint.h>
+#include <time.h>
+
+#define EXPORT __attribute__((visibility("default")))
+
+typedef int32_t (*callback)(int32_t);
+
+/* What the last `visit` has seen. */
+static int32_t calls, answers, last, cleanups;
+
+static void clean(const int32_t *unused)
+{
+    (void)unused;
+    cleanups++;
+}
+
+/* f(0) + … + f(n - 1), and nothing else: the loop that is timed. */
+EXPORT int32_t sum(int32_t n, callback f)
+{
+    int32_t result = 0;
+    for (int32_t i = 0; i < n; i++) result += f(i);
+    return result;
+}
+
+/* The same, but a negative answer is the order to stop, and a cleanup runs at the end. */
+EXPORT int32_t visit(int32_t n, callback f)
+{
+    __attribute__((cleanup(clean))) int32_t result = 0;
+    calls = 0;
+    answers = 0;
+    last = 0;
+    cleanups = 0;
+    for (int32_t i = 0; i < n; i++) {
+        calls++;
+        last = f(i);
+        answers++;
+        if (last < 0) break;
+        result += last;
+    }
+    return result;
+}
+
+EXPORT int32_t seen_calls(void) { return calls; }
+EXPORT int32_t seen_answers(void) { return answers; }
+EXPORT int32_t seen_last(void) { return last; }
+EXPORT int32_t seen_cleanups(void) { return cleanups; }
+
+static callback kept;
+
+EXPORT void keep(callback f) { kept = f; }
+EXPORT int32_t call_kept(int32_t i) { return kept(i); }
+
+/* Computes for some milliseconds, or seems to, and answers what f answers. */
+EXPORT int32_t work(int32_t milliseconds, callback f)
+{
+    nanosleep(&(struct timespec){.tv_nsec = milliseconds * 1000000L}, 0);
+    return f(milliseconds);
+}
+
+/* What f has answered on the other thread. */
+static _Atomic int32_t thread_answer;
+
+static void *run(void *f)
+{
+    thread_answer = ((callback)f)(7);
+    return 0;
+}
+
+/* Calls f on another thread, and does not wait for it. */
+EXPORT void start_thread(callback f)
+{
+    pthread_t thread;
+    thread_answer = 0;
+    if (pthread_create(&thread, 0, run, (void *)f) == 0) pthread_detach(thread);
+}
+
+EXPORT int32_t seen_thread_answer(void) { return thread_answer; }

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// Credit: after libfringe, by edef and the libfringe contributors
+
+/** The probe of `Deno.UnsafeCallback`. */
+
+import { direct, type Handler } from "./direct.ts";
+import { library, main, otherLibrary } from "./trial.ts";
+
+const definition = { parameters: ["i32"], result: "i32" } as const;
+const called = { parameters: ["i32", "function"], result: "i32" } as const;
+const seen = { parameters: [], result: "i32" } as const;
+const given = { parameters: ["function"], result: "void" } as const;
+
+const { symbols } = Deno.dlopen(library, {
+  sum: called,
+  visit: called,
+  work: called,
+  background_sum: { ...called, name: "sum", nonblocking: true },
+  background_visit: { ...called, name: "visit", nonblocking: true },
+  background_work: { ...called, name: "work", nonblocking: true },
+  seen_calls: seen,
+  seen_answers: seen,
+  seen_last: seen,
+  seen_cleanups: seen,
+  keep: given,
+  call_kept: definition,
+  start_thread: given,
+  seen_thread_answer: seen,
+});
+
+const pointer = (value: unknown): Deno.PointerValue => value as Deno.PointerValue;
+
+await main(direct({
+  symbols: {
+    ...symbols,
+    sum: (n, callback) => symbols.sum(n, pointer(callback)),
+    visit: (n, callback) => symbols.visit(n, pointer(callback)),
+    work: (n, callback) => symbols.work(n, pointer(callback)),
+    keep: (callback) => symbols.keep(pointer(callback)),
+    start_thread: (callback) => symbols.start_thread(pointer(callback)),
+  },
+  background: {
+    sum: (n, callback) => symbols.background_sum(n, pointer(callback)),
+    visit: (n, callback) => symbols.background_visit(n, pointer(callback)),
+    work: (n, callback) => symbols.background_work(n, pointer(callback)),
+  },
+  callback(handler: Handler, anyThread = false) {
+    const typed = handler as (i: number) => number;
+    return anyThread
+      ? Deno.UnsafeCallback.threadSafe(definition, typed).pointer
+      : new Deno.UnsafeCallback(definition, typed).pointer;
+  },
+  open: (path) => Deno.dlopen(path, {}),
+  grant: "`--allow-ffi` for all",
+}, otherLibrary));
