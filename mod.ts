@@ -35,6 +35,7 @@
  */
 
 export type { NativeBody } from "./ffi/body.ts";
+export { Callback } from "./ffi/callback.ts";
 export { dlopen, type NativeLibrary } from "./ffi/dlopen.ts";
 export { Generator, type ScriptBody, type State } from "./ffi/generator.ts";
 export { OsStack } from "./ffi/os_stack.ts";
@@ -46,14 +47,19 @@ export { type GuardedStack, type Stack, STACK_ALIGNMENT } from "./ffi/stack.ts";
 export { FringeError } from "./ffi/status.ts";
 export type {
   AsyncArguments,
+  AsyncCall,
   AsyncHandler,
+  AsyncOptions,
   BodyDefinition,
   CallbackCall,
   CallbackDefinition,
+  CallbackHandler,
+  CallbackOf,
   FunctionDefinition,
   HandlerParameters,
   HandlerYield,
   NativeFunction,
+  NonblockingFunction,
   ParameterDefinition,
   PulledArguments,
   PulledCall,

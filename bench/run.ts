@@ -17,7 +17,6 @@
 
 import { join } from "node:path";
 import { root, zig, zigEnvironment } from "../tools/zig.ts";
-import { INNER } from "./setup.ts";
 
 const smoke = Deno.args.includes("--smoke");
 
@@ -113,13 +112,17 @@ async function measureDeno(): Promise<Figure[]> {
   const args = ["bench", "--no-prompt", "-A", "--json", "bench/", "--", ...Deno.args];
   const rounds = new Map<string, { group: string; samples: number[] }>();
   for (let round = 0; round < ROUNDS; round++) {
-    for (const { group, name, results } of parseBenches(await output(Deno.execPath(), args))) {
+    for (const { group, results, ...rest } of parseBenches(await output(Deno.execPath(), args))) {
+      const [, name, operations] = /^(.*) ×(\d+)$/.exec(rest.name) ?? [];
+      if (name === undefined) {
+        throw new Error(`Cannot measure ${rest.name}: by bench() of setup.ts`);
+      }
       const result = results[0];
       if (!result?.ok) throw new Error(`Cannot measure ${name}: ${JSON.stringify(result)}`);
       const entry = rounds.get(name) ?? { group, samples: [] };
       rounds.set(name, entry);
       // The average would count what else the machine did; there is no median.
-      entry.samples.push(result.ok.p75 / INNER);
+      entry.samples.push(result.ok.p75 / Number(operations));
     }
   }
   return [...rounds].map(([name, { group, samples }]) => ({ group, name, ns: median(samples) }));

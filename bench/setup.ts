@@ -11,7 +11,7 @@
  */
 
 /** Whether this is a run that only shows that the benches still work: `-- --smoke`. */
-const smoke = Deno.args.includes("--smoke");
+export const smoke: boolean = Deno.args.includes("--smoke");
 
 /** How many operations an iteration does. */
 export const INNER: number = smoke ? 100 : 20_000;
@@ -22,13 +22,30 @@ export const testBodies: URL = new URL(
   import.meta.url,
 );
 
-/** Measures `run`, which does `INNER` operations and returns the sum of what they gave. */
-export function bench(group: string, name: string, run: () => number, sum: number): void {
-  const fn = (): void => {
-    const actual = run();
+/**
+ * Measures `run`, which does so many operations and returns a sum of what they gave, or a number
+ * of it. The name says how many; run.ts divides by it.
+ */
+export function bench(
+  group: string,
+  name: string,
+  run: () => number | Promise<number>,
+  sum: number,
+  operations: number = INNER,
+): void {
+  const check = (actual: number): void => {
     if (actual !== sum) throw new Error(`${name} gave ${actual}, not ${sum}`);
   };
-  Deno.bench({ name, group, fn, ...(smoke ? { n: 1, warmup: 1 } : {}) });
+  const fn = (): void | Promise<void> => {
+    const result = run();
+    return typeof result === "number" ? check(result) : result.then(check);
+  };
+  Deno.bench({
+    name: `${name} ×${operations}`,
+    group,
+    fn,
+    ...(smoke ? { n: 1, warmup: 1 } : {}),
+  });
 }
 
 /** 0 + 1 + … + (count - 1). */

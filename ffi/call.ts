@@ -3,87 +3,95 @@
 
 /**
  * One call of a C function on a fringe stack. Each callback that C calls suspends the function;
- * whoever drives the call answers it and goes on. The four forms of `dlopen.ts` are four ways to
- * drive.
+ * whoever drives the call answers it and goes on. The forms of `dlopen.ts` are ways to drive.
  */
 
 import { checkOpen, type Library } from "./body.ts";
 import type { Context } from "./context.ts";
 import { native } from "./library.ts";
 import { Mailbox, SLOT_SIZE } from "./mailbox.ts";
+import type { Signature } from "./signature.ts";
 import { describe, type Occupant } from "./stack.ts";
+import { type Handler, type Target, targetOf, type Thunk } from "./thunk.ts";
 import { read, write } from "./values.ts";
 
 // Local, because V8 folds a local constant, and loads an imported one at each use.
-const { input: INPUT, output: OUTPUT, callback_arguments: CALLBACK_ARGUMENTS } = Mailbox;
+const { input: INPUT, output: OUTPUT, output_float: OUTPUT_FLOAT, stack: STACK } = Mailbox;
 
 /** A callback parameter, as `dlopen` has checked it. */
-export interface Callback {
-  /** Its place among the callbacks of the function. */
-  readonly number: number;
-  /** Its place among the parameters of the function. */
-  readonly parameter: number;
-  readonly parameters: readonly string[];
-  readonly result: string;
-  /** What C is told once nobody listens any more; undefined: its frames are unwound. */
-  readonly stop: unknown;
-  readonly hasStop: boolean;
-  /** How a message about its answer begins. */
-  readonly what: string;
+export interface CallbackParameter {
+  readonly target: Target;
+  /** What C gets for it; made when it is first needed. */
+  readonly thunk: () => Thunk;
 }
 
 /** A C function, as `dlopen` has checked it. */
-export interface Callee {
+export interface Callee extends Signature {
   readonly name: string;
-  readonly pointer: Deno.PointerObject;
-  /** The type of each parameter; a callback's is "callback". */
-  readonly parameters: readonly string[];
-  readonly result: string;
-  readonly callbacks: readonly Callback[];
+  /** Its address; computed when it is first needed. */
+  readonly address: () => bigint;
+  readonly callbacks: readonly CallbackParameter[];
+  /** Whether it runs on another thread. */
+  readonly nonblocking: boolean;
   readonly library: Library;
 }
 
-/** A handler: answers a callback. */
-// deno-lint-ignore no-explicit-any -- each has the parameters of its callback; types.ts infers them
-export type Handler = (...args: any[]) => unknown;
+/** What answers a callback parameter: a function, or what is behind a thunk that C may keep. */
+export type Answerer = Handler | Thunk;
 
 /** A call that has begun. */
 export class Call implements Occupant {
   readonly #callee: Callee;
   readonly #context: Context;
-  /** Buffers and strings that C may use until it returns. */
-  readonly #strings: Uint8Array[] = [];
+  /** By callback; without them the calls of C are pulled. */
+  readonly #answerers: readonly Answerer[] | undefined;
+  /** Strings that C may use until it returns. */
+  #strings: Uint8Array[] | undefined;
   /** The same for memory of the caller, who might transfer it. */
-  readonly #buffers: Set<ArrayBuffer> = new Set();
+  #buffers: Set<ArrayBuffer> | undefined;
   /** Whether the stack's memory can vanish. */
   readonly #watched: boolean;
   /** The callback that waits for an answer. */
-  #waiting: Callback | undefined;
+  #waiting: Target | undefined;
 
   /**
    * Writes the arguments and lays the first frame; `step` runs it. `args` are those of the
-   * parameters that are no callbacks.
+   * parameters that are no callbacks, `answerers` those that are.
    */
-  constructor(callee: Callee, context: Context, args: readonly unknown[]) {
-    const { memory, view } = context;
+  constructor(
+    callee: Callee,
+    context: Context,
+    args: readonly unknown[],
+    answerers: readonly Answerer[] | undefined,
+  ) {
+    const { memory } = context;
+    const what = `Cannot call ${callee.name}`;
     const fault = memory.fault();
-    if (fault !== undefined) throw new Error(`Cannot call ${callee.name}: ${fault}`);
+    if (fault !== undefined) throw new Error(`${what}: ${fault}`);
+    context.reserve(callee.stackCount);
+    const { view } = context;
+    const { parameters, offsets, callbacks } = callee;
     let [argument, callback] = [0, 0];
-    for (const [i, type] of callee.parameters.entries()) {
-      const offset = Mailbox.arguments + i * SLOT_SIZE;
-      if (type === "callback") {
-        view.setBigUint64(offset, thunk(callback++), true);
+    for (let i = 0; i < parameters.length; i++) {
+      const type = parameters[i]!;
+      if (type !== "callback") {
+        const value = args[argument++];
+        this.#keep(type, write(view, offsets[i]!, type, value, `${what}: argument ${i}`));
         continue;
       }
-      const what = `Cannot call ${callee.name}: argument ${i}`;
-      this.#keep(type, write(view, offset, type, args[argument++], what));
+      const answerer = answerers?.[callback];
+      const thunk = typeof answerer === "object" ? answerer : callbacks[callback]!.thunk();
+      callback++;
+      view.setBigUint64(offsets[i]!, thunk.address, true);
     }
-    view.setBigUint64(Mailbox.function, native().addressOfPointer(callee.pointer), true);
+    view.setBigUint64(Mailbox.function, callee.address(), true);
+    view.setUint32(Mailbox.stack_count, callee.stackCount, true);
     // Once more: reading the arguments may have run code of the caller's.
-    checkOpen(callee.library, `Cannot call ${callee.name}`);
-    context.begin(native().callBody!, callee.library);
+    checkOpen(callee.library, what);
+    context.begin(native().callBody!, callee.library, callee.nonblocking);
     this.#callee = callee;
     this.#context = context;
+    this.#answerers = answerers;
     this.#watched = memory.origin.fault !== undefined;
     context.call = this;
     // On a stack of the pool there is nobody else who could end the call.
@@ -91,51 +99,66 @@ export class Call implements Occupant {
   }
 
   /** Runs C to its next callback, which is returned, or to its end: undefined. */
-  step(): Callback | undefined {
-    return this.#arrive(native().resumeCall(this.#leave(), 0));
+  step(): Target | undefined {
+    const handle = this.#leave();
+    this.#context.lend();
+    const number = native().resumeCall(handle, 0);
+    this.#context.takeBack();
+    return this.#arrive(number);
+  }
+
+  /** The same on another thread, while the event loop runs. */
+  async stepElsewhere(): Promise<Target | undefined> {
+    const handle = this.#leave();
+    const context = this.#context;
+    context.lend();
+    context.elsewhere = true;
+    const number = await native().resumeElsewhere(handle, 0);
+    context.elsewhere = false;
+    context.takeBack();
+    return this.#arrive(number);
   }
 
   /**
    * Runs C to its end, with handlers that answer at once. The loop calls native code itself, not by
    * `step`: a `ret` in JavaScript that follows a switch is mispredicted, and so there is none.
    */
-  run(handlers: readonly Handler[]): void {
-    const { resumeCall } = native();
-    const [only, other] = this.#callee.callbacks;
-    if (only !== undefined && other === undefined) return this.#runOnly(handlers[0]!, only);
-    for (;;) {
-      const callback = this.#arrive(resumeCall(this.#leave(), 0));
-      if (callback === undefined) return;
-      this.reply(callback, this.ask(handlers[callback.number]!, callback));
-    }
-  }
-
-  /** The same where there is one callback: nothing about it has to be looked up in the loop. */
-  #runOnly(handler: Handler, callback: Callback): void {
+  run(): void {
     const { resumeCall } = native();
     const context = this.#context;
     const { view } = context;
-    const keeps = this.#buffers.size > 0 || callback.result === "buffer";
-    const { parameters, result, what } = callback;
-    const count = parameters.length;
-    const first = parameters[0]!;
-    const second = parameters[1]!;
-    this.#waiting = callback;
+    // Where there is one callback, nothing about it has to be looked up in the loop.
+    const [only, other] = this.#callee.callbacks;
+    const answerer = this.#answerers![0];
+    if (only === undefined || other !== undefined || typeof answerer !== "function") {
+      for (let target; (target = this.#arrive(resumeCall(this.#leave(), 0))) !== undefined;) {
+        this.reply(target, this.ask(target));
+      }
+      return;
+    }
+    const { target } = only;
+    const { number: ours } = only.thunk();
+    const { parameters, offsets, result, what } = target;
+    const keeps = this.#buffers !== undefined || result === "buffer";
+    const count = target.stackCount === 0 ? parameters.length : -1;
+    const [first, second] = [parameters[0]!, parameters[1]!];
+    const [firstAt, secondAt] = [offsets[0]!, offsets[1]!];
+    this.#waiting = target;
     for (;;) {
       const { handle } = context;
       const number = resumeCall(handle === null || keeps ? this.#leave() : handle, 0);
-      if (number !== 1) {
-        this.#arrive(number);
-        return;
+      if (number !== ours) {
+        const another = this.#arrive(number);
+        if (another === undefined) return;
+        this.reply(another, this.ask(another));
+        continue;
       }
+      this.#waiting = target;
       const answer = count === 1
-        ? handler(read(view, CALLBACK_ARGUMENTS, first))
+        ? answerer(read(view, firstAt, first))
         : count === 2
-        ? handler(
-          read(view, CALLBACK_ARGUMENTS, first),
-          read(view, CALLBACK_ARGUMENTS + SLOT_SIZE, second),
-        )
-        : handler(...this.args(callback));
+        ? answerer(read(view, firstAt, first), read(view, secondAt, second))
+        : answerer(...this.args(target));
       this.#put(view, result, answer, what);
     }
   }
@@ -144,19 +167,29 @@ export class Call implements Occupant {
   #leave(): Deno.PointerObject {
     const { handle } = this.#context;
     if (handle === null) this.#refuse();
-    if (this.#buffers.size > 0) this.#checkBuffers();
+    if (this.#buffers !== undefined) this.#checkBuffers(this.#buffers);
     if (this.#watched) this.#checkMemory();
     return handle;
   }
 
   /** Makes of a thunk's number the callback that C has called; 0: C has returned. */
-  #arrive(number: number): Callback | undefined {
+  #arrive(number: number): Target | undefined {
     if (number === 0) {
       this.#waiting = undefined;
       this.#context.finish();
       return undefined;
     }
-    return this.#waiting = this.#callee.callbacks[number - 1] ?? this.#refuseCallback(number);
+    const target = targetOf(number);
+    if (target === undefined || target.handler === undefined && !this.#isOwn(target)) {
+      this.#refuseCallback(target);
+    }
+    return this.#waiting = target;
+  }
+
+  /** Whether C was given this callback by this call. */
+  #isOwn(target: Target): boolean {
+    if (target.callee !== this.#callee) return false;
+    return this.#answerers === undefined || typeof this.#answerers[target.index] === "function";
   }
 
   #refuse(): never {
@@ -164,44 +197,64 @@ export class Call implements Occupant {
     throw new Error(`Cannot go on with ${this.#callee.name}: ${reason}`);
   }
 
-  #refuseCallback(number: number): never {
+  #refuseCallback(target: Target | undefined): never {
     this.#waiting = undefined;
     this.#context.end();
+    const { name } = this.#callee;
     throw new Error(
-      `Cannot go on with ${this.#callee.name}: C has called callback ${number - 1}, which this ` +
-        "function does not have; a library must not keep a callback beyond the call",
+      target === undefined
+        ? `Cannot go on with ${name}: C has called a callback that has been closed, or is another ` +
+          "Worker's; keep a callback open for as long as C knows it"
+        : `Cannot go on with ${name}: C has called callback parameter ${target.parameter} of ` +
+          `${
+            (target.callee as Callee).name
+          }, which was passed to another call; what C keeps must ` +
+          "be a Callback",
     );
+  }
+
+  /** Whether whoever pulls the calls is to answer this one. */
+  isPulled(target: Target): boolean {
+    return this.#answerers === undefined && target.handler === undefined;
   }
 
   /** The arguments of the callback that waits. */
-  args(callback: Callback): unknown[] {
+  args({ parameters, offsets, stackCount }: Target): unknown[] {
     const { view } = this.#context;
-    return callback.parameters.map((type, i) =>
-      read(view, CALLBACK_ARGUMENTS + i * SLOT_SIZE, type)
-    );
+    if (stackCount === 0) return parameters.map((type, i) => read(view, offsets[i]!, type));
+    const stack = new DataView(new ArrayBuffer(stackCount * SLOT_SIZE));
+    const address = view.getBigUint64(Mailbox.callback_stack, true);
+    native().copyIn(stack, address, BigInt(stack.byteLength));
+    return parameters.map((type, i) => {
+      const offset = offsets[i]!;
+      return offset < STACK ? read(view, offset, type) : read(stack, offset - STACK, type);
+    });
   }
 
-  /** What `handler` says to the callback that waits. */
-  ask(handler: Handler, callback: Callback): unknown {
+  /** What its handler says to the callback that waits. */
+  ask(target: Target): unknown {
     const { view } = this.#context;
-    const { parameters } = callback;
-    const at = CALLBACK_ARGUMENTS;
+    const { parameters, offsets } = target;
+    const handler = target.handler ?? this.#answerers![target.index] as Handler;
     // No array is made for the few arguments that most callbacks have.
-    switch (parameters.length) {
+    switch (target.stackCount === 0 ? parameters.length : -1) {
       case 0:
         return handler();
       case 1:
-        return handler(read(view, at, parameters[0]!));
+        return handler(read(view, offsets[0]!, parameters[0]!));
       case 2:
-        return handler(read(view, at, parameters[0]!), read(view, at + SLOT_SIZE, parameters[1]!));
+        return handler(
+          read(view, offsets[0]!, parameters[0]!),
+          read(view, offsets[1]!, parameters[1]!),
+        );
       default:
-        return handler(...this.args(callback));
+        return handler(...this.args(target));
     }
   }
 
   /** Answers the callback that waits; C goes on with the next `step`. */
-  reply(callback: Callback, value: unknown): void {
-    this.#put(this.#context.view, callback.result, value, callback.what);
+  reply(target: Target, value: unknown): void {
+    this.#put(this.#context.view, target.result, value, target.what);
   }
 
   #put(view: DataView, type: string, value: unknown, what: string): void {
@@ -211,7 +264,9 @@ export class Call implements Occupant {
 
   /** What the function has returned. */
   result(): unknown {
-    return read(this.#context.view, OUTPUT, this.#callee.result);
+    const { result } = this.#callee;
+    const isFloat = result === "f32" || result === "f64";
+    return read(this.#context.view, isFloat ? OUTPUT_FLOAT : OUTPUT, result);
   }
 
   /**
@@ -219,14 +274,28 @@ export class Call implements Occupant {
    */
   end(): void {
     try {
-      while (this.#context.handle !== null && this.#waiting?.hasStop) {
-        this.reply(this.#waiting, this.#waiting.stop);
-        this.step();
-      }
+      while (this.#tellToStop()) this.step();
     } catch {
       // It cannot be told. Whatever ended the call is what the caller must hear of, not this.
     }
     this.#context.end();
+  }
+
+  /** The same for C that runs on another thread. */
+  async endElsewhere(): Promise<void> {
+    try {
+      while (this.#tellToStop()) await this.stepElsewhere();
+    } catch {
+      // As above.
+    }
+    this.#context.end();
+  }
+
+  #tellToStop(): boolean {
+    const waiting = this.#waiting;
+    if (this.#context.handle === null || !waiting?.hasStop) return false;
+    this.reply(waiting, waiting.stop);
+    return true;
   }
 
   #checkMemory(): void {
@@ -237,12 +306,12 @@ export class Call implements Occupant {
   /** Keeps what C may use until it returns. */
   #keep(type: string, bytes: Uint8Array<ArrayBuffer> | null | undefined): void {
     if (bytes === undefined || bytes === null) return;
-    if (type === "buffer") this.#buffers.add(bytes.buffer);
-    else this.#strings.push(bytes);
+    if (type === "buffer") (this.#buffers ??= new Set()).add(bytes.buffer);
+    else (this.#strings ??= []).push(bytes);
   }
 
-  #checkBuffers(): void {
-    for (const buffer of this.#buffers) {
+  #checkBuffers(buffers: Set<ArrayBuffer>): void {
+    for (const buffer of buffers) {
       if (!buffer.detached) continue;
       this.#context.end();
       throw new TypeError(
@@ -253,9 +322,15 @@ export class Call implements Occupant {
   }
 }
 
+/** Whether `value` has to be awaited. */
+export function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return typeof value === "object" && value !== null &&
+    typeof (value as PromiseLike<unknown>).then === "function";
+}
+
 /** Says what to do instead when an answer is one that C would have to wait for. */
 function refuseDeferred(value: object, what: string): void {
-  if (typeof (value as PromiseLike<unknown>).then === "function") {
+  if (isThenable(value)) {
     // Should it be rejected later, nobody would have seen that, and Deno would end the process.
     Promise.resolve(value).catch(() => {});
     throw new TypeError(
@@ -269,13 +344,6 @@ function refuseDeferred(value: object, what: string): void {
         "body, where handlers may be generator functions",
     );
   }
-}
-
-/** The addresses of the thunks, which never change. */
-const thunks: bigint[] = [];
-
-function thunk(number: number): bigint {
-  return thunks[number] ??= native().thunk(number);
 }
 
 const callees = new WeakMap<object, Callee>();

@@ -8,8 +8,8 @@
  */
 
 import { native } from "./library.ts";
-import { Mailbox } from "./mailbox.ts";
-import type { Occupant, StackMemory } from "./stack.ts";
+import { Mailbox, SLOT_SIZE } from "./mailbox.ts";
+import { type Occupant, STACK_ALIGNMENT, type StackMemory } from "./stack.ts";
 import { Status } from "./status.ts";
 
 /** How a context can be entered next. */
@@ -41,31 +41,69 @@ export class Context {
   mode: number = Mode.ended;
   handle: Deno.PointerObject | null = null;
   /** The mailbox's status, which native code sets when the body finishes. */
-  readonly status: Int32Array;
-  readonly view: DataView<ArrayBuffer>;
+  status!: Int32Array;
+  view!: DataView<ArrayBuffer>;
   readonly memory: StackMemory;
   /** The call that it runs, which knows how to end it gently. */
   call: Occupant | undefined;
   /** Why it ended, if neither its body nor its user did it. */
   reason: string | undefined;
+  /** Whether another thread is running it, so that nothing here may touch it. */
+  elsewhere = false;
+  /** Where native code has a mailbox of its own, of which `view` is a copy then. */
+  #mailbox: bigint | undefined;
   #lifetime: Lifetime | undefined;
 
   constructor(memory: StackMemory) {
-    // A buffer of its own, not a small typed array: those may lie in V8's heap, where they move.
-    const buffer = new ArrayBuffer(Mailbox.size);
-    this.status = new Int32Array(buffer, Mailbox.status, 1);
-    this.view = new DataView(buffer);
     this.memory = memory;
+    this.#makeMailbox(Mailbox.size);
   }
 
-  /** Lays the first frame: `body` will begin at the first resume. */
-  begin(body: Deno.PointerObject, lifetime: Lifetime): void {
+  #makeMailbox(size: number): void {
+    // A buffer of its own, not a small typed array: those may lie in V8's heap, where they move.
+    const buffer = new ArrayBuffer(size);
+    this.status = new Int32Array(buffer, Mailbox.status, 1);
+    this.view = new DataView(buffer);
+  }
+
+  /** Makes room in the mailbox for words that a function gets on its stack. */
+  reserve(stackCount: number): void {
+    const size = Mailbox.stack + stackCount * SLOT_SIZE;
+    if (size > this.view.byteLength) this.#makeMailbox(size);
+  }
+
+  /**
+   * Lays the first frame: `body` will begin at the first resume.
+   *
+   * What runs on another thread gets a mailbox at the top of its stack. That memory stays when a
+   * Worker is terminated, and with it all that JavaScript owns, while the other thread still runs.
+   */
+  begin(body: Deno.PointerObject, lifetime: Lifetime, nonblocking: boolean = false): void {
+    const { base } = this.memory;
     this.reason = undefined;
     this.status[0] = Status.suspended;
-    this.handle = native().init(this.memory.base, body, this.view);
+    if (nonblocking) {
+      this.#mailbox = base - roundUp(this.view.byteLength, STACK_ALIGNMENT);
+      this.handle = native().initAt(this.#mailbox, body, this.#mailbox);
+    } else {
+      this.#mailbox = undefined;
+      this.handle = native().init(base, body, this.view);
+    }
     this.mode = Mode.checked;
     this.#lifetime = lifetime;
     lifetime.contexts.add(this);
+  }
+
+  /** Before native code goes on: gives it the mailbox, if it has one of its own. */
+  lend(): void {
+    if (this.#mailbox === undefined) return;
+    native().copyOut(this.#mailbox, this.view, BigInt(this.view.byteLength));
+  }
+
+  /** After it has suspended: takes over what it has put in there. */
+  takeBack(): void {
+    if (this.#mailbox === undefined) return;
+    native().copyIn(this.view, this.#mailbox, BigInt(Mailbox.size));
   }
 
   /** Notes that no native frame is left: the stack is free for another. */
@@ -96,4 +134,8 @@ export class Context {
     this.reason = reason;
     (this.call ?? this).end();
   }
+}
+
+function roundUp(size: number, alignment: number): bigint {
+  return BigInt(Math.ceil(size / alignment) * alignment);
 }

@@ -4,14 +4,24 @@
 /** Users' libraries: generator bodies, and C functions whose callbacks suspend. */
 
 import { type Library, makeBody } from "./body.ts";
-import { type Callback, type Callee, makeFunction } from "./call.ts";
+import { type CallbackParameter, type Callee, makeFunction } from "./call.ts";
 import type { Context } from "./context.ts";
 import { callAsync, callPulled, callSync } from "./drive.ts";
 import { pulledGenerator } from "./generator.ts";
-import { ARGUMENTS_MAX } from "./mailbox.ts";
+import { native } from "./library.ts";
+import {
+  callbackSignature,
+  checkKeys,
+  checkParameters,
+  checkType,
+  copyOf,
+  FUNCTION,
+  signatureOf,
+} from "./signature.ts";
 import { describe } from "./stack.ts";
+import { putThunk, takeThunk, type Target, type Thunk } from "./thunk.ts";
 import type { BodyDefinition, FunctionDefinition, SymbolDefinitions, SymbolOf } from "./types.ts";
-import { SCALAR_TYPES, VALUE_TYPES, write } from "./values.ts";
+import { SCALAR_TYPES, VALUE_TYPES } from "./values.ts";
 
 /** A library that `dlopen` has opened. */
 export interface NativeLibrary<Definitions extends SymbolDefinitions> extends Disposable {
@@ -20,6 +30,8 @@ export interface NativeLibrary<Definitions extends SymbolDefinitions> extends Di
   /**
    * Closes the library. Generators and calls that are suspended in it are ended first: their frames
    * are unwound. Closing twice does nothing.
+   *
+   * @throws {Error} If a function of the library is running on another thread.
    */
   close(): void;
 }
@@ -79,16 +91,24 @@ export function dlopen<const Definitions extends SymbolDefinitions>(
   const library = { filename: String(filename), closed: false, contexts: new Set<Context>() };
 
   const symbols: Record<string, unknown> = {};
+  const thunks: Thunk[] = [];
   for (const name of names) {
     const pointer = opened.symbols[name] as Deno.PointerObject;
-    symbols[name] = symbol(name, known[name]!, pointer, library);
+    symbols[name] = symbol(name, known[name]!, pointer, library, thunks);
   }
   const close = (): void => {
     if (library.closed) return;
+    if ([...library.contexts].some((context) => context.elsewhere)) {
+      throw new Error(
+        `Cannot close ${describe(library.filename)}: a nonblocking function of it is running on ` +
+          "another thread; await its Promise first",
+      );
+    }
     library.closed = true;
     for (const context of library.contexts) {
       context.close(`${describe(library.filename)} has been closed, which ended it`);
     }
+    for (const thunk of thunks.splice(0)) putThunk(thunk);
     opened.close();
   };
   return Object.freeze({
@@ -103,40 +123,57 @@ function symbol(
   definition: BodyDefinition | FunctionDefinition,
   pointer: Deno.PointerObject,
   library: Library,
+  thunks: Thunk[],
 ): unknown {
   if ("input" in definition) {
     return makeBody(definition.input, definition.output, pointer, library);
   }
-  const callbacks: Callback[] = [];
-  const parameters = definition.parameters.map((parameter, i) => {
-    if (typeof parameter === "string") return parameter;
-    const { parameters, result, stop } = parameter.callback;
-    const hasStop = Object.hasOwn(parameter.callback, "stop");
-    const what = `Cannot answer ${name}: the result of callback parameter ${i}`;
-    const number = callbacks.length;
-    callbacks.push({ number, parameter: i, parameters, result, stop, hasStop, what });
-    return "callback";
-  });
+  const callbacks: CallbackParameter[] = [];
+  const types = definition.parameters.map((type) => typeof type === "string" ? type : "callback");
   const callee: Callee = {
+    ...signatureOf(types, definition.result, FUNCTION),
     name,
-    pointer,
-    parameters,
-    result: definition.result,
+    address: once(() => native().addressOfPointer(pointer)),
     callbacks,
+    nonblocking: definition.nonblocking === true,
     library,
   };
-  const f = (...args: unknown[]): unknown => callSync(callee, args);
+  for (const [i, parameter] of definition.parameters.entries()) {
+    if (typeof parameter === "string") continue;
+    const target: Target = {
+      ...callbackSignature(parameter.callback, `Cannot open symbol ${name}: parameter ${i}`),
+      callee,
+      index: callbacks.length,
+      parameter: i,
+      handler: undefined,
+      what: `Cannot answer ${name}: the result of callback parameter ${i}`,
+    };
+    const thunk = once(() => {
+      const taken = takeThunk(target);
+      thunks.push(taken);
+      return taken;
+    });
+    callbacks.push({ target, thunk });
+  }
+  const f = callee.nonblocking
+    ? (...args: unknown[]): unknown => callAsync(callee, args)
+    : (...args: unknown[]): unknown => callSync(callee, args);
   Object.defineProperty(f, "name", { value: name });
-  f.async = (...args: unknown[]): Promise<unknown> => callAsync(callee, args);
-  f.calls = (...args: unknown[]): unknown =>
-    pulledGenerator((scope) => callPulled(scope, callee, args));
-  return makeFunction(f, callee);
+  return makeFunction(
+    Object.assign(f, {
+      async: (...args: unknown[]): Promise<unknown> => callAsync(callee, args),
+      calls: (...args: unknown[]): unknown =>
+        pulledGenerator((scope) => callPulled(scope, callee, args)),
+    }),
+    callee,
+  );
 }
 
-const REFUSED: Readonly<Record<string, string>> = {
-  f32: "functions take no floating-point values yet, only generator bodies do",
-  f64: "functions take no floating-point values yet, only generator bodies do",
-};
+/** What `make` gives the first time, when it is first needed: not before native code is. */
+function once<T>(make: () => T): () => T {
+  let made: T | undefined;
+  return () => made ??= make();
+}
 
 /** Copies of the definitions, which must be plain data. */
 function copy(definitions: SymbolDefinitions): SymbolDefinitions {
@@ -146,33 +183,11 @@ function copy(definitions: SymbolDefinitions): SymbolDefinitions {
     );
   }
   return Object.fromEntries(
-    Object.entries(definitions).map(([name, definition]) => {
-      try {
-        return [name, structuredClone(definition)];
-      } catch (error) {
-        throw new TypeError(`Cannot open symbol ${name}: its definition must be plain data`, {
-          cause: error,
-        });
-      }
-    }),
+    Object.entries(definitions).map(([name, definition]) => [
+      name,
+      copyOf(definition, `Cannot open symbol ${name}`),
+    ]),
   );
-}
-
-/** What to do instead, for keys that are meant well. */
-const HINTS: Readonly<Record<string, string>> = {
-  nonblocking: "; a function does not block while its handlers are awaited, see .async()",
-  optional: "; leave a symbol out if the library may lack it",
-  stop: "; it belongs to a callback, beside its parameters and result",
-};
-
-function checkKeys(definition: object, known: readonly string[], what: string): void {
-  for (const key of Object.keys(definition)) {
-    if (known.includes(key)) continue;
-    throw new TypeError(
-      `${what}: the key ${describe(key)} is not understood` +
-        `${HINTS[key] ?? `; keys here are ${known.join(", ")}`}`,
-    );
-  }
 }
 
 function checkDefinition(name: string, definition: unknown): void {
@@ -187,64 +202,50 @@ function checkDefinition(name: string, definition: unknown): void {
     checkType(output, SCALAR_TYPES, `${what}: output`);
     return;
   }
-  checkKeys(definition, ["parameters", "result", "name"], what);
-  const { parameters, result } = definition as Partial<FunctionDefinition>;
+  checkKeys(definition, ["parameters", "result", "name", "nonblocking", "variadic"], what);
+  const { parameters, result, nonblocking, variadic } = definition as Partial<FunctionDefinition>;
   checkParameters(parameters, what);
   checkType(result, VALUE_TYPES, `${what}: result`);
   for (const [i, parameter] of parameters.entries()) {
     if (typeof parameter === "object" && parameter !== null && "callback" in parameter) {
       checkKeys(parameter, ["callback"], `${what}: parameter ${i}`);
-      checkCallback(parameter.callback, `${what}: callback parameter ${i}`);
+      callbackSignature(parameter.callback, `${what}: callback parameter ${i}`);
     } else {
       checkType(parameter, VALUE_TYPES, `${what}: parameter ${i}`, false);
     }
   }
+  if (nonblocking !== undefined && typeof nonblocking !== "boolean") {
+    throw new TypeError(`${what}: nonblocking must be a boolean: got ${describe(nonblocking)}`);
+  }
+  if (variadic !== undefined) checkVariadic(parameters, variadic, what);
 }
 
-function checkCallback(callback: unknown, what: string): void {
-  if (typeof callback !== "object" || callback === null) {
-    throw new TypeError(`${what} must be an object: got ${describe(callback)}`);
+/** What a C compiler makes of an argument behind the dots (C17, section 6.5.2.2). */
+const PROMOTED: Readonly<Record<string, string>> = {
+  bool: "i32",
+  i8: "i32",
+  u8: "i32",
+  i16: "i32",
+  u16: "i32",
+  f32: "f64",
+};
+
+function checkVariadic(parameters: readonly unknown[], variadic: unknown, what: string): void {
+  if (
+    !Number.isInteger(variadic) || variadic as number < 0 || variadic as number > parameters.length
+  ) {
+    throw new TypeError(
+      `${what}: variadic must be how many of its ${parameters.length} parameters stand before the ` +
+        `dots: got ${describe(variadic)}`,
+    );
   }
-  checkKeys(callback, ["parameters", "result", "stop"], what);
-  const { parameters, result, stop } = callback as {
-    parameters?: unknown;
-    result?: string;
-    stop?: unknown;
-  };
-  checkParameters(parameters, what);
   for (const [i, type] of parameters.entries()) {
-    checkType(type, VALUE_TYPES, `${what}: parameter ${i}`, false);
-  }
-  checkType(result, VALUE_TYPES, `${what}: result`);
-  if (!Object.hasOwn(callback, "stop")) return;
-  // Tried now, so that it cannot fail when it is needed.
-  write(new DataView(new ArrayBuffer(8)), 0, result as string, stop, `${what}: stop`);
-}
-
-function checkParameters(parameters: unknown, what: string): asserts parameters is unknown[] {
-  if (!Array.isArray(parameters)) {
+    if (i < (variadic as number) || typeof type !== "string") continue;
+    const promoted = PROMOTED[type];
+    if (promoted === undefined) continue;
     throw new TypeError(
-      `${what}: parameters must be an array of types: got ${describe(parameters)}`,
+      `${what}: parameter ${i} has the type ${describe(type)}, which C promotes where it stands ` +
+        `behind the dots; declare it as ${describe(promoted)}`,
     );
   }
-  if (parameters.length > ARGUMENTS_MAX) {
-    throw new TypeError(
-      `${what}: at most ${ARGUMENTS_MAX} parameters are passed (those that go in registers): got ` +
-        `${parameters.length}`,
-    );
-  }
-}
-
-function checkType(
-  type: unknown,
-  known: ReadonlySet<string>,
-  what: string,
-  mayBeVoid: boolean = true,
-): void {
-  if (typeof type === "string" && (known.has(type) || mayBeVoid && type === "void")) return;
-  const reason = typeof type === "string" ? REFUSED[type] : undefined;
-  throw new TypeError(
-    `${what} has the type ${describe(type)}: ` +
-      (reason ?? `it must be one of ${[...known].join(", ")}${mayBeVoid ? ", void" : ""}`),
-  );
 }

@@ -2,26 +2,28 @@
 // Credit: after libfringe, by edef and the libfringe contributors
 
 /**
- * The four ways to drive a call: handlers that answer at once, that are awaited, that may yield,
- * and no handlers at all but a caller who pulls.
+ * The ways to drive a call: handlers that answer at once, that are awaited, that may yield, and no
+ * handlers at all but a caller who pulls.
  */
 
 import { checkOpen } from "./body.ts";
-import { Call, type Callback, type Callee, type Handler } from "./call.ts";
+import { type Answerer, Call, type Callee, isThenable } from "./call.ts";
 import { Context } from "./context.ts";
 import { isGeneratorFunction, isScriptGenerator, type ScriptGenerator } from "./script.ts";
 import { describe, type Occupant, type StackMemory } from "./stack.ts";
 import { putFiber, takeFiber } from "./stack_pool.ts";
+import { registrationOf, type Target } from "./thunk.ts";
 import type { CallbackCall } from "./types.ts";
 
 /** Handlers are plain functions, and answer before C goes on. */
 export function callSync(callee: Callee, args: readonly unknown[]): unknown {
-  const { plain, handlers } = split(callee, args, "no generator functions");
+  checkCount(callee, args, callee.parameters.length);
+  const { plain, answerers } = split(callee, args, "no generator functions");
   const fiber = takeFiber();
   let call: Call | undefined;
   try {
-    call = new Call(callee, fiber.context, plain);
-    call.run(handlers);
+    call = new Call(callee, fiber.context, plain, answerers);
+    call.run();
     return call.result();
   } finally {
     call?.end();
@@ -29,21 +31,62 @@ export function callSync(callee: Callee, args: readonly unknown[]): unknown {
   }
 }
 
-/** Handlers may be async; the event loop runs while one is pending. */
+/**
+ * Handlers may be async; the event loop runs while one is pending, and, where the function is
+ * `nonblocking`, while C runs.
+ */
 export async function callAsync(callee: Callee, args: readonly unknown[]): Promise<unknown> {
-  const { plain, handlers } = split(callee, args, "no generator functions");
+  const { parameters, nonblocking } = callee;
+  const signal = signalOf(callee, args[parameters.length], args.length);
+  const { plain, answerers } = split(callee, args, "no generator functions");
+  signal?.throwIfAborted();
   const fiber = takeFiber();
   let call: Call | undefined;
   try {
-    call = new Call(callee, fiber.context, plain);
-    for (let callback; (callback = call.step()) !== undefined;) {
-      call.reply(callback, await call.ask(handlers[callback.number]!, callback));
+    call = new Call(callee, fiber.context, plain, answerers);
+    for (;;) {
+      const target = nonblocking ? await call.stepElsewhere() : call.step();
+      if (target === undefined) return call.result();
+      signal?.throwIfAborted();
+      let answer = call.ask(target);
+      if (isThenable(answer)) answer = await (signal ? unlessAborted(signal, answer) : answer);
+      signal?.throwIfAborted();
+      call.reply(target, answer);
     }
-    return call.result();
   } finally {
-    call?.end();
+    if (nonblocking) await call?.endElsewhere();
+    else call?.end();
     putFiber(fiber);
   }
+}
+
+/** The signal among the options of a call; `given` arguments include them, if they are there. */
+function signalOf(callee: Callee, options: unknown, given: number): AbortSignal | undefined {
+  const expected = callee.parameters.length;
+  if (given !== expected + 1 || options === undefined) {
+    const alone = given === expected + 1 ? expected : given;
+    checkCount(callee, { length: alone }, expected);
+    return undefined;
+  }
+  checkOpen(callee.library, `Cannot call ${callee.name}`);
+  const signal: unknown = typeof options === "object" && options !== null
+    ? (options as { signal?: unknown }).signal
+    : options;
+  if (signal === undefined || signal instanceof AbortSignal) return signal;
+  throw new TypeError(
+    `Cannot call ${callee.name}: what follows its ${expected} arguments must be options such as ` +
+      `{ signal }, with an AbortSignal: got ${describe(signal)}`,
+  );
+}
+
+/** Settles as `answer` does, or is rejected as soon as `signal` aborts. */
+function unlessAborted(signal: AbortSignal, answer: PromiseLike<unknown>): Promise<unknown> {
+  return new Promise((resolve, reject) => {
+    const abort = (): void => reject(signal.reason);
+    signal.addEventListener("abort", abort, { once: true });
+    const settled = (): void => signal.removeEventListener("abort", abort);
+    Promise.resolve(answer).finally(settled).then(resolve, reject);
+  });
 }
 
 /** Handlers may be generator functions; what they yield leaves the generator of `scope`. */
@@ -52,11 +95,16 @@ export function* callScript(
   callee: Callee,
   args: readonly unknown[],
 ): ScriptGenerator<unknown, unknown, unknown> {
-  const { plain, handlers } = split(callee, args);
-  return yield* scope.drive(callee, plain, function* (call, callback) {
-    const answer = call.ask(handlers[callback.number]!, callback);
-    call.reply(callback, isScriptGenerator(answer) ? yield* answer : answer);
-  });
+  checkCount(callee, args, callee.parameters.length);
+  refuseNonblocking(callee);
+  const { plain, answerers } = split(callee, args);
+  return yield* scope.drive(callee, plain, answerers, answer);
+}
+
+/** Lets the handler of a callback answer; what it yields goes out. */
+function* answer(call: Call, target: Target): ScriptGenerator<unknown, void, unknown> {
+  const answer = call.ask(target);
+  call.reply(target, isScriptGenerator(answer) ? yield* answer : answer);
 }
 
 /** No handlers: each call of a callback is yielded, and must be replied to. */
@@ -66,18 +114,20 @@ export function* callPulled(
   args: readonly unknown[],
 ): ScriptGenerator<unknown, unknown, unknown> {
   checkCount(callee, args, callee.parameters.length - callee.callbacks.length);
-  return yield* scope.drive(callee, args, function* (call, callback) {
-    let [replied, over] = [callback.result === "void", false];
+  refuseNonblocking(callee);
+  return yield* scope.drive(callee, args, undefined, function* (call, target) {
+    if (!call.isPulled(target)) return yield* answer(call, target);
+    let [replied, over] = [target.result === "void", false];
     const pulled: CallbackCall<number, readonly unknown[], unknown> = {
-      parameter: callback.parameter,
-      args: call.args(callback),
+      parameter: target.parameter,
+      args: call.args(target),
       reply(value: unknown): void {
         if (over) {
           throw new Error(
             `Cannot answer ${callee.name}: C has gone on; reply before the next call is pulled`,
           );
         }
-        call.reply(callback, value);
+        call.reply(target, value);
         replied = true;
       },
     };
@@ -88,14 +138,22 @@ export function* callPulled(
     }
     if (replied) return;
     throw new Error(
-      `Cannot go on with ${callee.name}: callback parameter ${callback.parameter} has not been ` +
-        `answered, and C needs a result of type ${callback.result}; call reply(value) first`,
+      `Cannot go on with ${callee.name}: callback parameter ${target.parameter} has not been ` +
+        `answered, and C needs a result of type ${target.result}; call reply(value) first`,
     );
   });
 }
 
+function refuseNonblocking(callee: Callee): void {
+  if (!callee.nonblocking) return;
+  throw new TypeError(
+    `Cannot call ${callee.name}: it is declared as nonblocking, and a generator cannot wait for ` +
+      "another thread; call it by .async(), or declare it once more without nonblocking",
+  );
+}
+
 /** Answers one callback; it may yield. */
-type Answer = (call: Call, callback: Callback) => ScriptGenerator<unknown, void, unknown>;
+type Answer = (call: Call, target: Target) => ScriptGenerator<unknown, void, unknown>;
 
 /**
  * The calls that a TypeScript body has open. It is what is left of a dropped generator, since V8
@@ -116,6 +174,7 @@ export class Scope implements Occupant {
   *drive(
     callee: Callee,
     plain: readonly unknown[],
+    answerers: readonly Answerer[] | undefined,
     answer: Answer,
   ): ScriptGenerator<unknown, unknown, unknown> {
     if (!this.running) {
@@ -129,9 +188,9 @@ export class Scope implements Occupant {
     this.#own = undefined;
     let call: Call | undefined;
     try {
-      call = new Call(callee, own ?? fiber!.context, plain);
+      call = new Call(callee, own ?? fiber!.context, plain, answerers);
       this.#calls.add(call);
-      for (let callback; (callback = call.step()) !== undefined;) yield* answer(call, callback);
+      for (let target; (target = call.step()) !== undefined;) yield* answer(call, target);
       return call.result();
     } finally {
       if (call !== undefined) {
@@ -155,34 +214,56 @@ function split(
   callee: Callee,
   args: readonly unknown[],
   refused?: "no generator functions",
-): { plain: unknown[]; handlers: Handler[] } {
-  checkCount(callee, args, callee.parameters.length);
+): { plain: readonly unknown[]; answerers: readonly Answerer[] } {
+  if (callee.callbacks.length === 0) return { plain: args, answerers: [] };
   const plain: unknown[] = [];
-  const handlers: Handler[] = [];
+  const answerers: Answerer[] = [];
   for (const [i, type] of callee.parameters.entries()) {
-    const arg = args[i];
-    if (type !== "callback") {
-      plain.push(arg);
-      continue;
-    }
-    if (typeof arg !== "function") {
-      throw new TypeError(
-        `Cannot call ${callee.name}: argument ${i} must be a function that answers the callback: ` +
-          `got ${describe(arg)}`,
-      );
-    }
-    if (refused !== undefined && isGeneratorFunction(arg)) {
-      throw new TypeError(
-        `Cannot call ${callee.name}: argument ${i} is a generator function, which can yield only ` +
-          "out of a generator; use `yield* yielder.call()` in a TypeScript body",
-      );
-    }
-    handlers.push(arg as Handler);
+    if (type !== "callback") plain.push(args[i]);
+    else answerers.push(answererOf(callee, answerers.length, i, args[i], refused));
   }
-  return { plain, handlers };
+  return { plain, answerers };
 }
 
-function checkCount(callee: Callee, args: readonly unknown[], expected: number): void {
+/** Checks what is to answer the callback parameter at place `i`. */
+function answererOf(
+  callee: Callee,
+  index: number,
+  i: number,
+  arg: unknown,
+  refused: "no generator functions" | undefined,
+): Answerer {
+  const what = `Cannot call ${callee.name}: argument ${i}`;
+  if (typeof arg === "function") {
+    if (refused === undefined || !isGeneratorFunction(arg)) return arg as Answerer;
+    throw new TypeError(
+      `${what} is a generator function, which can yield only out of a generator; use ` +
+        "`yield* yielder.call()` in a TypeScript body",
+    );
+  }
+  const registration = registrationOf(arg, what);
+  if (registration === undefined) {
+    throw new TypeError(
+      `${what} must be a function that answers the callback, or a Callback: got ${describe(arg)}` +
+        (arg === null ? '; to pass NULL to C, declare the parameter as "function"' : ""),
+    );
+  }
+  const { parameters, result } = callee.callbacks[index]!.target;
+  const { target, thunk } = registration;
+  if (String(target.parameters) !== String(parameters) || target.result !== result) {
+    throw new TypeError(
+      `${what} is a Callback of another type: it is (${target.parameters}) => ${target.result}, ` +
+        `and C needs (${parameters}) => ${result}`,
+    );
+  }
+  return thunk!;
+}
+
+function checkCount(
+  callee: Callee,
+  args: { readonly length: number },
+  expected: number,
+): void {
   checkOpen(callee.library, `Cannot call ${callee.name}`);
   if (args.length === expected) return;
   throw new TypeError(

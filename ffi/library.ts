@@ -22,6 +22,11 @@ const SYMBOLS = {
     parameters: ["usize", /* base */ "pointer", /* body */ "buffer" /* mailbox */],
     result: "pointer",
   },
+  initAt: {
+    name: "fringe_init",
+    parameters: ["usize", /* base */ "pointer", /* body */ "usize" /* mailbox */],
+    result: "pointer",
+  },
   // One function, under the types that V8 passes fastest.
   resumeI32: {
     name: "fringe_resume",
@@ -38,13 +43,20 @@ const SYMBOLS = {
     parameters: ["pointer", /* context */ "i32" /* word, which a thunk ignores */],
     result: "i32",
   },
+  // The same on a thread of Deno's blocking pool.
+  resumeElsewhere: {
+    name: "fringe_resume_call",
+    parameters: ["pointer", /* context */ "i32" /* word, which a thunk ignores */],
+    result: "i32",
+    nonblocking: true,
+  },
   cancel: {
     name: "fringe_cancel",
     parameters: ["pointer", /* context */ "usize" /* limit */],
     result: "i32",
   },
   callBody: { name: "fringe_call_body", type: "pointer" },
-  thunk: { name: "fringe_thunk", parameters: ["u32" /* number */], result: "usize" },
+  mapThunks: { name: "fringe_thunk_map", parameters: ["buffer" /* block */], result: "i32" },
   mapStack: {
     name: "fringe_os_stack_map",
     parameters: ["usize", /* size */ "buffer" /* bounds */],
@@ -59,15 +71,66 @@ const SYMBOLS = {
   addressOfPointer: { name: "fringe_identity", parameters: ["pointer"], result: "usize" },
   addressOfBuffer: { name: "fringe_identity", parameters: ["buffer"], result: "usize" },
   pointerTo: { name: "fringe_identity", parameters: ["usize"], result: "pointer" },
-  copy: {
+  // One function again. The ends that C owns are addresses.
+  copyOut: {
     name: "fringe_copy",
-    parameters: ["buffer", /* destination */ "pointer", /* source */ "usize" /* length */],
+    parameters: ["usize", /* destination */ "buffer", /* source */ "usize" /* length */],
     result: "void",
   },
-  stringLength: {
-    name: "fringe_string_length",
-    parameters: ["pointer" /* string */],
-    result: "usize",
+  copyIn: {
+    name: "fringe_copy",
+    parameters: ["buffer", /* destination */ "usize", /* source */ "usize" /* length */],
+    result: "void",
+  },
+  load8: {
+    name: "fringe_load_8",
+    parameters: ["pointer", /* base */ "i32" /* offset */],
+    result: "u8",
+  },
+  load16: {
+    name: "fringe_load_16",
+    parameters: ["pointer", /* base */ "i32" /* offset */],
+    result: "u16",
+  },
+  loadI32: {
+    name: "fringe_load_32",
+    parameters: ["pointer", /* base */ "i32" /* offset */],
+    result: "i32",
+  },
+  loadU32: {
+    name: "fringe_load_32",
+    parameters: ["pointer", /* base */ "i32" /* offset */],
+    result: "u32",
+  },
+  loadI64: {
+    name: "fringe_load_64",
+    parameters: ["pointer", /* base */ "i32" /* offset */],
+    result: "i64",
+  },
+  loadU64: {
+    name: "fringe_load_64",
+    parameters: ["pointer", /* base */ "i32" /* offset */],
+    result: "u64",
+  },
+  loadPointer: {
+    name: "fringe_load_64",
+    parameters: ["pointer", /* base */ "i32" /* offset */],
+    result: "pointer",
+  },
+  loadF32: {
+    name: "fringe_load_f32",
+    parameters: ["pointer", /* base */ "i32" /* offset */],
+    result: "f32",
+  },
+  loadF64: {
+    name: "fringe_load_f64",
+    parameters: ["pointer", /* base */ "i32" /* offset */],
+    result: "f64",
+  },
+  copyString: {
+    name: "fringe_copy_string",
+    parameters: ["buffer", /* destination */ "usize", /* string */ "u32" /* capacity */],
+    result: "u32",
   },
 } as const satisfies Deno.ForeignLibraryInterface;
 

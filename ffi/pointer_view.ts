@@ -1,32 +1,29 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // Credit: after libfringe, by edef and the libfringe contributors
 
-/** Reading memory that C owns, under a path-scoped permission too. */
+/** Memory that C owns, read and written under a path-scoped permission too. */
 
+import { readCString } from "./cstring.ts";
 import { native } from "./library.ts";
 import { describe } from "./stack.ts";
+import { bytesOf, type ToNative, write } from "./values.ts";
 
-const decoder = new TextDecoder();
-let scratch = new Uint8Array(new ArrayBuffer(4096));
+/** Where a value is put together before it is copied to where it belongs. */
+const slot = new DataView(new ArrayBuffer(8));
 
-/** The C string at `pointer`, decoded as UTF-8; null for a null pointer. */
-export function readCString(pointer: Deno.PointerValue): string | null {
-  if (pointer === null) return null;
-  const length = native().stringLength(pointer);
-  if (length > scratch.length) scratch = new Uint8Array(new ArrayBuffer(Number(length)));
-  native().copy(scratch, pointer, length);
-  return decoder.decode(scratch.subarray(0, Number(length)));
-}
+/** What `of` was given lives as long as the view. No field, so that other views are small. */
+const buffers = new WeakMap<PointerView, ArrayBuffer>();
 
 /**
- * Reads memory that C owns by copying it, for example what a pointer that a callback receives
- * points at.
+ * Reads and writes memory that C owns, for example what a pointer that a callback receives points
+ * at.
  *
- * It does for reading what `Deno.UnsafePointerView` does, which Deno refuses to a program that was
- * given `--allow-ffi` for single libraries only. As there, the pointer must be valid while it is
- * read: fringe cannot know.
+ * It does what `Deno.UnsafePointerView` does, which Deno refuses to a program that was given
+ * `--allow-ffi` for single libraries only. As there, the memory must be valid for as long as it is
+ * used: fringe cannot know. An `offset` counts bytes, and may be negative; a value need not be
+ * aligned.
  *
- * @example
+ * @example What C points at
  * ```ts
  * import { dlopen, PointerView } from "@fringe/fringe";
  *
@@ -36,12 +33,21 @@ export function readCString(pointer: Deno.PointerValue): string | null {
  * const pointer = libc.symbols.getenv("PATH");
  * if (pointer !== null) console.log(new PointerView(pointer).getCString());
  * ```
+ *
+ * @example A struct that holds the address of a buffer
+ * ```ts
+ * import { PointerView } from "@fringe/fringe";
+ *
+ * const bytes = Uint8Array.of(1, 2, 3);
+ * const iovec = PointerView.of(new Uint8Array(16));
+ * iovec.setPointer(PointerView.of(bytes).pointer);
+ * iovec.setBigUint64(3n, 8);
+ * console.log(new PointerView(iovec.getPointer()!).getUint8(2)); // 3
+ * ```
  */
 export class PointerView {
   /** Where the view begins. */
   readonly pointer: Deno.PointerObject;
-
-  readonly #address: bigint;
 
   /**
    * Makes a view of the memory at `pointer`.
@@ -49,53 +55,207 @@ export class PointerView {
    * @throws {TypeError} If it is null or no pointer.
    */
   constructor(pointer: Deno.PointerObject) {
-    if (pointer === null || typeof pointer !== "object") {
+    // A pointer inherits nothing, unlike what is passed in its place by mistake. What else inherits
+    // nothing is refused where the pointer is used; to ask here would take longer than that.
+    if (typeof pointer !== "object" || pointer === null || "constructor" in pointer) {
       throw new TypeError(`Cannot view memory: got ${describe(pointer)} for a pointer`);
-    }
-    try {
-      this.#address = native().addressOfPointer(pointer);
-    } catch (error) {
-      throw new TypeError(`Cannot view memory: got ${describe(pointer)} for a pointer`, {
-        cause: error,
-      });
     }
     this.pointer = pointer;
   }
 
-  /** The string up to the next zero byte, `offset` bytes behind the pointer, decoded as UTF-8. */
+  /**
+   * Makes a view of the memory of a buffer, whose address C can then be given. The buffer stays
+   * where it is for as long as this view, or the buffer, is held.
+   *
+   * @throws {TypeError} If it is no buffer, or one that is shared, resizable, detached or empty.
+   */
+  static of(buffer: BufferSource): PointerView {
+    const bytes = bytesOf(buffer, "Cannot view memory: the buffer");
+    if (bytes === null || bytes.length === 0) {
+      throw new TypeError("Cannot view memory: the buffer must have at least one byte");
+    }
+    const view = new PointerView(native().pointerTo(native().addressOfBuffer(bytes))!);
+    buffers.set(view, bytes.buffer);
+    return view;
+  }
+
+  /** The address. */
+  get address(): bigint {
+    return native().addressOfPointer(this.pointer);
+  }
+
+  /** A byte that is not 0. */
+  getBool(offset: number = 0): boolean {
+    return native().load8(this.pointer, at(offset)) !== 0;
+  }
+
+  /** A signed byte. */
+  getInt8(offset: number = 0): number {
+    return native().load8(this.pointer, at(offset)) << 24 >> 24;
+  }
+
+  /** An unsigned byte. */
+  getUint8(offset: number = 0): number {
+    return native().load8(this.pointer, at(offset));
+  }
+
+  /** A signed integer of 16 bits. */
+  getInt16(offset: number = 0): number {
+    return native().load16(this.pointer, at(offset)) << 16 >> 16;
+  }
+
+  /** An unsigned integer of 16 bits. */
+  getUint16(offset: number = 0): number {
+    return native().load16(this.pointer, at(offset));
+  }
+
+  /** A signed integer of 32 bits. */
+  getInt32(offset: number = 0): number {
+    return native().loadI32(this.pointer, at(offset));
+  }
+
+  /** An unsigned integer of 32 bits. */
+  getUint32(offset: number = 0): number {
+    return native().loadU32(this.pointer, at(offset));
+  }
+
+  /** A signed integer of 64 bits. */
+  getBigInt64(offset: number = 0): bigint {
+    return native().loadI64(this.pointer, at(offset));
+  }
+
+  /** An unsigned integer of 64 bits. */
+  getBigUint64(offset: number = 0): bigint {
+    return native().loadU64(this.pointer, at(offset));
+  }
+
+  /** A floating-point number of 32 bits. */
+  getFloat32(offset: number = 0): number {
+    return native().loadF32(this.pointer, at(offset));
+  }
+
+  /** A floating-point number of 64 bits. */
+  getFloat64(offset: number = 0): number {
+    return native().loadF64(this.pointer, at(offset));
+  }
+
+  /** A pointer. */
+  getPointer(offset: number = 0): Deno.PointerValue {
+    return native().loadPointer(this.pointer, at(offset));
+  }
+
+  /** The string up to the next zero byte, decoded as UTF-8. */
   getCString(offset: number = 0): string {
-    return readCString(this.#at(offset))!;
+    return readCString(this.#address(offset))!;
   }
 
-  /** Fills `destination` with what lies `offset` bytes behind the pointer. */
+  /** Fills `destination` with what lies there. */
   copyInto(destination: Uint8Array<ArrayBuffer>, offset: number = 0): void {
-    if (!(destination instanceof Uint8Array)) {
-      throw new TypeError(
-        `Cannot copy memory: destination must be a Uint8Array: got ${describe(destination)}`,
-      );
-    }
-    const { buffer, byteOffset, length } = destination;
-    if (!(buffer instanceof ArrayBuffer) || buffer.detached) {
-      throw new TypeError("Cannot copy memory: destination is detached, or over shared memory");
-    }
-    // A view of our own: its length is what the engine says, whatever the caller's object says.
-    const bytes = new Uint8Array(buffer, byteOffset, length);
-    if (bytes.length > 0) native().copy(bytes, this.#at(offset), BigInt(bytes.length));
+    const bytes = checkBytes(destination, "destination");
+    if (bytes.length > 0) native().copyIn(bytes, this.#address(offset), BigInt(bytes.length));
   }
 
-  #at(offset: number): Deno.PointerValue {
-    if (!Number.isSafeInteger(offset)) {
-      throw new RangeError(
-        `Cannot read memory: offset must be an integer: got ${describe(offset)}`,
-      );
-    }
-    if (offset === 0) return this.pointer;
-    const address = this.#address + BigInt(offset);
-    if (address <= 0n) {
-      throw new RangeError(
-        `Cannot read memory: offset ${offset} leads to the null pointer or below`,
-      );
-    }
-    return native().pointerTo(address);
+  /** Writes a boolean, as a byte. */
+  setBool(value: boolean, offset: number = 0): void {
+    this.#set("bool", 1, value, offset);
   }
+
+  /** Writes a signed byte. */
+  setInt8(value: number, offset: number = 0): void {
+    this.#set("i8", 1, value, offset);
+  }
+
+  /** Writes an unsigned byte. */
+  setUint8(value: number, offset: number = 0): void {
+    this.#set("u8", 1, value, offset);
+  }
+
+  /** Writes a signed integer of 16 bits. */
+  setInt16(value: number, offset: number = 0): void {
+    this.#set("i16", 2, value, offset);
+  }
+
+  /** Writes an unsigned integer of 16 bits. */
+  setUint16(value: number, offset: number = 0): void {
+    this.#set("u16", 2, value, offset);
+  }
+
+  /** Writes a signed integer of 32 bits. */
+  setInt32(value: number, offset: number = 0): void {
+    this.#set("i32", 4, value, offset);
+  }
+
+  /** Writes an unsigned integer of 32 bits. */
+  setUint32(value: number, offset: number = 0): void {
+    this.#set("u32", 4, value, offset);
+  }
+
+  /** Writes a signed integer of 64 bits. */
+  setBigInt64(value: bigint | number, offset: number = 0): void {
+    this.#set("i64", 8, value, offset);
+  }
+
+  /** Writes an unsigned integer of 64 bits. */
+  setBigUint64(value: bigint | number, offset: number = 0): void {
+    this.#set("u64", 8, value, offset);
+  }
+
+  /** Writes a floating-point number of 32 bits. */
+  setFloat32(value: number, offset: number = 0): void {
+    this.#set("f32", 4, value, offset);
+  }
+
+  /** Writes a floating-point number of 64 bits. */
+  setFloat64(value: number, offset: number = 0): void {
+    this.#set("f64", 8, value, offset);
+  }
+
+  /** Writes a pointer, or that of a `Callback`. What it points at must be kept alive. */
+  setPointer(value: ToNative<"function">, offset: number = 0): void {
+    this.#set("function", 8, value, offset);
+  }
+
+  /** Writes the bytes of `source`. */
+  copyFrom(source: Uint8Array<ArrayBuffer>, offset: number = 0): void {
+    const bytes = checkBytes(source, "source");
+    if (bytes.length > 0) native().copyOut(this.#address(offset), bytes, BigInt(bytes.length));
+  }
+
+  #set(type: string, size: number, value: unknown, offset: number): void {
+    const address = this.#address(offset);
+    write(slot, 0, type, value, "Cannot write memory: the value");
+    native().copyOut(address, slot, BigInt(size));
+  }
+
+  #address(offset: number): bigint {
+    const address = this.address + BigInt(at(offset));
+    if (address > 0n) return address;
+    throw new RangeError(
+      `Cannot reach memory: offset ${offset} leads to the null pointer or below`,
+    );
+  }
+}
+
+/** Checks an offset: what reads takes 32 bits of it. */
+function at(offset: number): number {
+  if (typeof offset === "number" && (offset | 0) === offset) return offset;
+  throw new RangeError(
+    `Cannot reach memory: offset must be an integer from -(2^31) to 2^31 - 1: got ${
+      describe(offset)
+    }`,
+  );
+}
+
+/** A view of our own: its length is what the engine says, whatever the caller's object says. */
+function checkBytes(bytes: Uint8Array<ArrayBuffer>, name: string): Uint8Array<ArrayBuffer> {
+  if (!(bytes instanceof Uint8Array)) {
+    throw new TypeError(
+      `Cannot copy memory: ${name} must be a Uint8Array: got ${describe(bytes)}`,
+    );
+  }
+  const { buffer, byteOffset, length } = bytes;
+  if (!(buffer instanceof ArrayBuffer) || buffer.detached) {
+    throw new TypeError(`Cannot copy memory: ${name} is detached, or over shared memory`);
+  }
+  return new Uint8Array(buffer, byteOffset, length);
 }

@@ -6,9 +6,11 @@
  * one.
  */
 
+import type { Callback } from "./callback.ts";
+import { encodeCString, readCString } from "./cstring.ts";
 import { native } from "./library.ts";
-import { readCString } from "./pointer_view.ts";
 import { describe } from "./stack.ts";
+import { registrationOf } from "./thunk.ts";
 
 /** The names of the types that a native body takes and gives. */
 export type ScalarType =
@@ -27,14 +29,15 @@ export type ScalarType =
   | "f64"
   | "pointer";
 
-/** The names of the types that a function with callbacks takes, gives, and calls back with. */
-export type ValueType = Exclude<ScalarType, "f32" | "f64"> | "function" | "buffer" | "cstring";
+/** The names of the types that a function takes, gives, and calls back with. */
+export type ValueType = ScalarType | "function" | "buffer" | "cstring";
 
 /** What TypeScript passes for a value that C receives. */
 export type ToNative<T> = T extends "void" ? void
   : T extends "bool" ? boolean
   : T extends "i64" | "u64" | "isize" | "usize" ? number | bigint
-  : T extends "pointer" | "function" ? Deno.PointerValue
+  : T extends "pointer" ? Deno.PointerValue
+  : T extends "function" ? Deno.PointerValue | Callback
   : T extends "buffer" ? BufferSource | null
   : T extends "cstring" ? string | null
   : number;
@@ -69,8 +72,8 @@ export const SCALAR_TYPES: ReadonlySet<string> = new Set<ScalarType>([
 
 /** The names of every `ValueType`. */
 export const VALUE_TYPES: ReadonlySet<string> = new Set<ValueType>([
-  ...["bool", "i8", "u8", "i16", "u16", "i32", "u32", "i64", "u64", "isize", "usize"] as const,
-  ...["pointer", "function", "buffer", "cstring"] as const,
+  ...SCALAR_TYPES as ReadonlySet<ScalarType>,
+  ...["function", "buffer", "cstring"] as const,
 ]);
 
 /** Whether a type travels in a register: `isWord` in `native/mailbox.zig`. */
@@ -169,14 +172,18 @@ function writeOther(
       if (typeof value !== "number") refuse(type, value, what);
       view.setFloat64(offset, value as number, true);
       return undefined;
+    case "function": {
+      const address = registrationOf(value, what)?.thunk?.address;
+      view.setBigUint64(offset, address ?? addressOf(value, type, what), true);
+      return undefined;
+    }
     case "pointer":
-    case "function":
       view.setBigUint64(offset, addressOf(value, type, what), true);
       return undefined;
     case "buffer":
       return writeBytes(view, offset, bytesOf(value, what));
     case "cstring":
-      return writeBytes(view, offset, encode(value, what));
+      return writeBytes(view, offset, encodeCString(value, what));
     default:
       throw new TypeError(`${what} has the unknown type ${describe(type)}`);
   }
@@ -206,7 +213,7 @@ function readOther(view: DataView, offset: number, type: string): unknown {
     case "f32":
       return view.getFloat32(offset, true);
     case "cstring":
-      return readCString(native().pointerTo(view.getBigUint64(offset, true)));
+      return readCString(view.getBigUint64(offset, true));
     case "bool":
       // psABI for AMD64, 3.2.3: of a bool only the lowest eight bits are defined.
       return view.getUint8(offset) !== 0;
@@ -249,10 +256,10 @@ function addressOf(value: unknown, type: string, what: string): bigint {
   try {
     return native().addressOfPointer(value as Deno.PointerObject);
   } catch (error) {
-    throw new TypeError(
-      `${what} must be a Deno.PointerObject or null (${type}): got ${describe(value)}`,
-      { cause: error },
-    );
+    const kinds = type === "function" ? "a Callback, a Deno.PointerObject" : "a Deno.PointerObject";
+    throw new TypeError(`${what} must be ${kinds} or null (${type}): got ${describe(value)}`, {
+      cause: error,
+    });
   }
 }
 
@@ -266,7 +273,7 @@ function writeBytes(
 }
 
 /** The bytes of a buffer: a view of our own, since the caller's may say something else later. */
-function bytesOf(value: unknown, what: string): Uint8Array<ArrayBuffer> | null {
+export function bytesOf(value: unknown, what: string): Uint8Array<ArrayBuffer> | null {
   if (value === null) return null;
   const isView = ArrayBuffer.isView(value);
   const buffer = isView ? value.buffer : value;
@@ -289,21 +296,4 @@ function bytesOf(value: unknown, what: string): Uint8Array<ArrayBuffer> | null {
   }
   const view = value as ArrayBufferView;
   return isView ? new Uint8Array(buffer, view.byteOffset, view.byteLength) : new Uint8Array(buffer);
-}
-
-const encoder = new TextEncoder();
-
-function encode(value: unknown, what: string): Uint8Array<ArrayBuffer> | null {
-  if (value === null) return null;
-  if (typeof value !== "string") {
-    throw new TypeError(`${what} must be a string or null (cstring): got ${describe(value)}`);
-  }
-  if (value.includes("\0")) {
-    throw new TypeError(
-      `${what} must not contain the character U+0000, which ends a C string: got ${
-        describe(value)
-      }`,
-    );
-  }
-  return encoder.encode(value + "\0");
 }

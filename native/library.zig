@@ -22,5 +22,5 @@ comptime {
     @export(&@import("memory.zig").load(u64), .{ .name = "fringe_load_64" });
     @export(&@import("memory.zig").load(f32), .{ .name = "fringe_load_f32" });
     @export(&@import("memory.zig").load(f64), .{ .name = "fringe_load_f64" });
-    @export(&@import("memory.zig").stringLength, .{ .name = "fringe_string_length" });
+    @export(&@import("memory.zig").copyString, .{ .name = "fringe_copy_string" });
 }

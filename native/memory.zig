@@ -26,9 +26,13 @@ pub fn load(comptime T: type) fn (base: usize, offset: i32) callconv(.c) T {
     }.load;
 }
 
-/// The number of bytes before the terminating zero.
-pub fn stringLength(string: [*:0]const u8) callconv(.c) usize {
-    return std.mem.len(string);
+/// Copies a string without its terminating zero, as much of it as there is room for; returns its
+/// length. What does not fit has been read all the same, and a string of 4 GiB is none.
+pub fn copyString(destination: [*]u8, string: [*:0]const u8, capacity: u32) callconv(.c) u32 {
+    const length = std.mem.len(string);
+    const copied = @min(length, capacity);
+    @memcpy(destination[0..copied], string[0..copied]);
+    return @min(length, std.math.maxInt(u32));
 }
 
 test "load reads at any address, with either sign of the offset" {
@@ -41,10 +45,18 @@ test "load reads at any address, with either sign of the offset" {
     try std.testing.expectEqual(@as(f32, @bitCast(@as(u32, 0x08070605))), load(f32)(middle, 1));
 }
 
-test "copy copies, stringLength counts" {
-    var bytes: [5]u8 = @splat(0xff);
-    copy(&bytes, "abc\x00d", 5);
-    try std.testing.expectEqualSlices(u8, "abc\x00d", &bytes);
-    try std.testing.expectEqual(3, stringLength(@ptrCast(&bytes)));
+test "copy copies, also onto itself" {
+    var bytes = "abc\x00d".*;
+    copy(bytes[1..].ptr, &bytes, 4);
+    try std.testing.expectEqualSlices(u8, "aabc\x00", &bytes);
     try std.testing.expectEqual(7, identity(7));
+}
+
+test "copyString copies what there is room for, and says how long the string is" {
+    var bytes: [4]u8 = @splat(0xff);
+    try std.testing.expectEqual(3, copyString(&bytes, "abc", 4));
+    try std.testing.expectEqualSlices(u8, "abc\xff", &bytes);
+    try std.testing.expectEqual(6, copyString(&bytes, "defghi", 4));
+    try std.testing.expectEqualSlices(u8, "defg", &bytes);
+    try std.testing.expectEqual(0, copyString(&bytes, "", 0));
 }

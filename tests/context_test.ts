@@ -30,8 +30,8 @@ Deno.test("StackMemory.reclaim() lets C come to its end where a stop value says 
   using library = openBodies();
   const { ask_three, asked } = library.symbols;
   const { context } = takeFiber();
-  const call = new Call(calleeOf(ask_three), context, []);
-  assertEquals(call.step()?.number, 0);
+  const call = new Call(calleeOf(ask_three), context, [], undefined);
+  assertEquals(call.step()?.parameter, 0);
   assertEquals(asked(), 0);
   context.memory.reclaim();
   assertEquals(asked(), 777);
@@ -47,7 +47,7 @@ Deno.test("StackMemory.reclaim() unwinds C where there is no stop value", () => 
   const { with_destructor, destructor_count } = library.symbols;
   const before = destructor_count();
   const { context } = takeFiber();
-  const call = new Call(calleeOf(with_destructor), context, []);
+  const call = new Call(calleeOf(with_destructor), context, [], undefined);
   call.step();
   context.memory.reclaim();
   assertEquals(destructor_count(), before + 1);
@@ -58,11 +58,11 @@ Deno.test("StackMemory.reclaim() unwinds C where there is no stop value", () => 
 Deno.test("Context.close() says why in what is tried afterwards, and only there", () => {
   using library = openBodies();
   const { context, stack } = takeFiber();
-  const call = new Call(calleeOf(library.symbols.call_n), context, [1]);
+  const call = new Call(calleeOf(library.symbols.call_n), context, [1], undefined);
   call.step();
   context.close("the reason");
   assertEquals(context.reason, "the reason");
-  const again = new Call(calleeOf(library.symbols.call_n), context, [1]);
+  const again = new Call(calleeOf(library.symbols.call_n), context, [1], undefined);
   assertEquals(context.reason, undefined);
   again.end();
   context.memory.vacate(call);

@@ -196,9 +196,12 @@ Deno.test("f() says which argument has the wrong type, and what it should be", (
   const cases: readonly (readonly [() => unknown, string])[] = [
     [call(symbols.call_n, "1", () => 1), "argument 0 must be an integer from -2147483648"],
     [call(symbols.call_n, 1n, () => 1), "as a number: got 1n"],
-    [call(symbols.call_n, 1, 5), "argument 1 must be a function that answers the callback: got 5"],
+    [
+      call(symbols.call_n, 1, 5),
+      "argument 1 must be a function that answers the callback, or a Callback: got 5",
+    ],
     [call(symbols.call_n, 1, undefined), "argument 1 must be a function"],
-    [call(symbols.call_n, 1, null), "argument 1 must be a function"],
+    [call(symbols.call_n, 1, null), 'got null; to pass NULL to C, declare the parameter as "fun'],
     [call(symbols.call_n, 1, {}), "argument 1 must be a function"],
     [
       call(symbols.sum_buffer, "x", 1),

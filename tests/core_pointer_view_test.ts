@@ -104,8 +104,8 @@ Deno.test("PointerView refuses an offset that leads to the null pointer", () => 
   });
   const view = new PointerView(library.symbols.pointer(4096n)!);
   for (const offset of [-4096, -5000]) {
-    assertThrows(() => view.getCString(offset), RangeError, "Cannot read memory");
-    assertThrows(() => view.copyInto(new Uint8Array(1), offset), RangeError, "Cannot read memory");
+    assertThrows(() => view.getCString(offset), RangeError, "Cannot reach memory");
+    assertThrows(() => view.copyInto(new Uint8Array(1), offset), RangeError, "Cannot reach memory");
   }
 });
 

@@ -7,7 +7,7 @@
  */
 
 import { assertEquals } from "@std/assert";
-import { ARGUMENTS_MAX, Mailbox, SLOT_SIZE } from "../ffi/mailbox.ts";
+import { INTEGERS_MAX, Mailbox, SLOT_SIZE } from "../ffi/mailbox.ts";
 import { memoryOf } from "../ffi/stack.ts";
 import { Status } from "../ffi/status.ts";
 import { OsStack } from "../mod.ts";
@@ -19,7 +19,7 @@ const { symbols: fringe } = Deno.dlopen(fringeLibrary, {
   fringe_resume_call: { parameters: ["pointer"], result: "i32" },
   fringe_cancel: { parameters: ["pointer", "usize"], result: "i32" },
   fringe_call_body: { type: "pointer" },
-  fringe_thunk: { parameters: ["u32"], result: "usize" },
+  fringe_thunk_map: { parameters: ["buffer"], result: "i32" },
 });
 const { symbols: bodies } = Deno.dlopen(testBodies, {
   echo_i64: { type: "pointer" },
@@ -54,7 +54,7 @@ Deno.test("Mailbox: a body gives its output, and its end, where TypeScript looks
 });
 
 Deno.test("Mailbox: a call finds its function, its arguments and its answers", () => {
-  const { fringe_init, fringe_resume_call, fringe_call_body, fringe_thunk } = fringe;
+  const { fringe_init, fringe_resume_call, fringe_call_body, fringe_thunk_map } = fringe;
   using stack = new OsStack();
   const bytes = new Uint8Array(new ArrayBuffer(Mailbox.size + 64)).fill(0xee);
   const view = new DataView(bytes.buffer);
@@ -62,8 +62,9 @@ Deno.test("Mailbox: a call finds its function, its arguments and its answers", (
   const begin = (f: Deno.PointerValue, args: readonly bigint[]) => {
     view.setInt32(Mailbox.status, Status.suspended, true);
     view.setBigUint64(Mailbox.function, address(f), true);
+    view.setBigUint64(Mailbox.stack_count, 0n, true);
     for (const [i, arg] of args.entries()) {
-      view.setBigInt64(Mailbox.arguments + i * SLOT_SIZE, arg, true);
+      view.setBigInt64(Mailbox.integers + i * SLOT_SIZE, arg, true);
     }
     return fringe_init(memoryOf(stack).base, fringe_call_body, bytes);
   };
@@ -71,14 +72,16 @@ Deno.test("Mailbox: a call finds its function, its arguments and its answers", (
   assertEquals(fringe_resume_call(sum), 0);
   assertEquals(view.getBigInt64(Mailbox.output, true), 21n);
 
-  const call = begin(bodies.call_six, [BigInt.asIntN(64, fringe_thunk(2))]);
-  // One more than the number of the thunk, since 0 says that C has returned.
-  assertEquals(fringe_resume_call(call), 3);
-  const at = Mailbox.callback_arguments;
+  const block = new BigUint64Array(4);
+  assertEquals(fringe_thunk_map(block), Status.suspended);
+  const [thunks, number, stride] = [block[0]!, Number(block[1]), block[2]!];
+  const call = begin(bodies.call_six, [BigInt.asIntN(64, thunks + 2n * stride)]);
+  assertEquals(fringe_resume_call(call), number + 2);
+  const at = Mailbox.callback_integers;
   assertEquals(view.getInt8(at), -1);
   assertEquals(view.getUint32(at + 3 * SLOT_SIZE, true), 2 ** 32 - 1);
   assertEquals(view.getBigInt64(at + 4 * SLOT_SIZE, true), -3n);
-  assertEquals(view.getBigUint64(at + (ARGUMENTS_MAX - 1) * SLOT_SIZE, true), 2n ** 64n - 1n);
+  assertEquals(view.getBigUint64(at + (INTEGERS_MAX - 1) * SLOT_SIZE, true), 2n ** 64n - 1n);
   view.setBigInt64(Mailbox.input, -77n, true);
   assertEquals(fringe_resume_call(call), 0);
   assertEquals(view.getBigInt64(Mailbox.output, true), -77n);

@@ -10,6 +10,7 @@
  */
 
 import { dlopen, type NativeLibrary, type SymbolDefinitions } from "../mod.ts";
+import { howToInstall, isInstalled, type SystemLibrary } from "../tools/packages.ts";
 import { assert } from "@std/assert";
 
 const platform = `${Deno.build.arch}-${Deno.build.os}`;
@@ -108,6 +109,16 @@ export const definitions = {
 /** Opens the library of test bodies, with everything that is in it. */
 export function openBodies(): NativeLibrary<typeof definitions> {
   return dlopen(testBodies, definitions);
+}
+
+/** Makes a test that needs a library of the system; without it the test is ignored, and says why. */
+export function testWith(
+  library: SystemLibrary,
+  name: string,
+  fn: (t: Deno.TestContext) => void | Promise<void>,
+): void {
+  if (isInstalled(library)) Deno.test(name, fn);
+  else Deno.test({ name: `${name} (${howToInstall(library)})`, ignore: true, fn });
 }
 
 /** Forces a collection, of what is young if not of all; for `--v8-flags=--expose-gc`. */

@@ -4,7 +4,7 @@
 /** Facts that stand in more than one language agree: C's names, numbers, layouts, and SWITCH. */
 
 import { join } from "node:path";
-import { ARGUMENTS_MAX, Mailbox } from "../ffi/mailbox.ts";
+import { FLOATS_MAX, INTEGERS_MAX, Mailbox } from "../ffi/mailbox.ts";
 import { STACK_ALIGNMENT, STACK_SIZE_MIN } from "../ffi/stack.ts";
 import { Status } from "../ffi/status.ts";
 import { root } from "../tools/zig.ts";
@@ -16,6 +16,7 @@ const EXPORTED_FOR_OTHERS: Readonly<Record<string, string>> = {
   fringe_root: "a name for debuggers and profilers",
   fringe_signal: "unwind.zig ends contexts with it",
   fringe_suspend: "languages that cannot inline a suspension call it",
+  fringe_thunk_write: "thunk.zig fills pages with it",
   fringe_trampoline: "a name for debuggers and profilers",
 };
 
@@ -154,6 +155,17 @@ function defines(file: string): Record<string, number> {
   return found;
 }
 
+/** The fields of a mailbox that each architecture has a use for. */
+const CALL_FIELDS = ["status", "input", "output", "output_float", "function", "stack_count"];
+const X86_64_FIELDS = [
+  ...CALL_FIELDS,
+  ...["callback_stack", "integers", "floats", "callback_integers", "callback_floats", "stack"],
+];
+const X86_FIELDS = [
+  ...CALL_FIELDS,
+  ...["callback_stack", "result_float", "callback_float", "stack"],
+];
+
 function* mailbox(): Problems {
   const owner = "native/mailbox.zig";
   const zig = text(owner);
@@ -162,10 +174,10 @@ function* mailbox(): Problems {
     ...numbers(zig, /expectEqual\((?<number>\d+), @offsetOf\(Call, "(?<name>\w+)"\)/g),
     size: numbers(zig, /expectEqual\((?<number>\d+), @sizeOf\((?<name>Call)\)/g)["call"]!,
   };
-  yield* differing("ffi/mailbox.ts", Mailbox, owner, owned);
-  for (const arch of ARCHITECTURES) {
+  yield* differing("ffi/mailbox.ts", Mailbox, owner, owned, Object.keys(Mailbox));
+  const used = { x86_64: X86_64_FIELDS, x86: X86_FIELDS };
+  for (const [arch, names] of Object.entries(used)) {
     const file = `native/switch_${arch}.S`;
-    const names = Object.keys(owned).filter((name) => name !== "size");
     yield* differing(file, defines(file), owner, owned, names);
   }
 }
@@ -174,7 +186,8 @@ function* constants(): Problems {
   const pairs: [place: string, number: number, owner: string, name: string][] = [
     ["ffi/stack.ts: STACK_SIZE_MIN", STACK_SIZE_MIN, "native/stack.zig", "size_min"],
     ["ffi/stack.ts: STACK_ALIGNMENT", STACK_ALIGNMENT, "native/stack.zig", "alignment"],
-    ["ffi/mailbox.ts: ARGUMENTS_MAX", ARGUMENTS_MAX, "native/mailbox.zig", "arguments_max"],
+    ["ffi/mailbox.ts: INTEGERS_MAX", INTEGERS_MAX, "native/mailbox.zig", "integers_max"],
+    ["ffi/mailbox.ts: FLOATS_MAX", FLOATS_MAX, "native/mailbox.zig", "floats_max"],
     [
       "ffi/os_stack.ts: SIZE_DEFAULT",
       constant("ffi/os_stack.ts", "SIZE_DEFAULT"),

@@ -145,14 +145,14 @@ export function direct(peer: Direct, other: string): Trials {
     },
 
     permission() {
-      let [works, opensOther] = [false, true];
+      let works = false;
       try {
         works = symbols.sum(5, peer.callback((i) => i * 2)) === 20;
         peer.open(other);
-      } catch {
-        opensOther = false;
+      } catch (error) {
+        return works ? yes() : { ...no(peer.grant), seen: String(error) };
       }
-      return works && !opensOther ? yes() : no(peer.grant);
+      return { ...no(peer.grant), seen: `${other} was opened, too` };
     },
 
     ns() {

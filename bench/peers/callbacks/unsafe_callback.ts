@@ -51,5 +51,5 @@ await main(direct({
       : new Deno.UnsafeCallback(definition, typed).pointer;
   },
   open: (path) => Deno.dlopen(path, {}),
-  grant: "`--allow-ffi` for all",
+  grant: "`--allow-ffi` must be for all",
 }, otherLibrary));

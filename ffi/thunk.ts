@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// Credit: after libfringe, by edef and the libfringe contributors
+
+/**
+ * Thunks: the function pointers that C gets for callbacks, each with a number that native code
+ * reports when C has called it. `native/thunk.zig` makes them, a page at a time, for good.
+ */
+
+import { native } from "./library.ts";
+import type { CallbackSignature } from "./signature.ts";
+import { check } from "./status.ts";
+
+/** A handler: answers a callback. */
+// deno-lint-ignore no-explicit-any -- each has the parameters of its callback; types.ts infers them
+export type Handler = (...args: any[]) => unknown;
+
+/** A callback that C can call: a callback parameter of a function, or one that may be kept. */
+export interface Target extends CallbackSignature {
+  /** The function whose parameter it is, of those that `call.ts` knows. */
+  readonly callee: object | undefined;
+  /** Its place among the callbacks of the function, and among its parameters. */
+  readonly index: number;
+  readonly parameter: number;
+  /** What answers it, if that is not passed with each call. */
+  readonly handler: Handler | undefined;
+  /** How a message about its answer begins. */
+  readonly what: string;
+}
+
+/** A function pointer for C. */
+export interface Thunk {
+  readonly number: number;
+  readonly address: bigint;
+}
+
+/**
+ * How many thunks are released before one of them is used again. C might still call what has been
+ * released, and is to be refused then, not to reach somebody else's handler.
+ */
+const RESTED = 64;
+
+const free: Thunk[] = [];
+/** By number, from this Worker's first one on. */
+const targets: (Target | undefined)[] = [];
+let first = 0;
+
+/** A thunk that stands for `target` from now on. */
+export function takeThunk(target: Target): Thunk {
+  if (free.length <= RESTED) makeThunks();
+  const thunk = free.shift()!;
+  targets[thunk.number - first] = target;
+  return thunk;
+}
+
+/** Takes a thunk back; should C call it, it stands for nothing. */
+export function putThunk(thunk: Thunk): void {
+  targets[thunk.number - first] = undefined;
+  free.push(thunk);
+}
+
+/** What the thunk of this number stands for; undefined: nothing any more, or not in this Worker. */
+export function targetOf(number: number): Target | undefined {
+  return targets[number - first];
+}
+
+function makeThunks(): void {
+  const block = new BigUint64Array(new ArrayBuffer(32));
+  check(native().mapThunks(block), "Cannot make function pointers for callbacks");
+  const [address, number, stride, count] = [block[0]!, Number(block[1]), block[2]!, block[3]!];
+  if (targets.length === 0) first = number;
+  for (let i = 0n; i < count; i++) {
+    free.push({ number: number + Number(i), address: address + i * stride });
+  }
+}
+
+/** What is behind a callback that a user holds. */
+export interface Registration {
+  readonly target: Target;
+  /** Undefined once it is closed. */
+  thunk: Thunk | undefined;
+}
+
+const registrations = new WeakMap<object, Registration>();
+
+/** Makes `callback` known as one. */
+export function register(callback: object, registration: Registration): void {
+  registrations.set(callback, registration);
+}
+
+/** What is behind a callback; undefined where `value` is none. `what` begins with "Cannot". */
+export function registrationOf(value: unknown, what: string): Registration | undefined {
+  if (typeof value !== "object" || value === null) return undefined;
+  const registration = registrations.get(value);
+  if (registration === undefined || registration.thunk !== undefined) return registration;
+  throw new Error(`${what} is a callback that has been closed; make a new one`);
+}
