@@ -7,7 +7,7 @@
  */
 
 import { checkOpen, type Library } from "./body.ts";
-import type { Context } from "./context.ts";
+import { type Context, ELSEWHERE } from "./context.ts";
 import { native } from "./library.ts";
 import { Mailbox, SLOT_SIZE } from "./mailbox.ts";
 import type { Signature } from "./signature.ts";
@@ -166,7 +166,7 @@ export class Call implements Occupant {
   /** What must be so before C goes on; returns what to enter. */
   #leave(): Deno.PointerObject {
     const { handle } = this.#context;
-    if (handle === null) this.#refuse();
+    if (handle === null || this.#context.elsewhere) this.#refuse();
     if (this.#buffers !== undefined) this.#checkBuffers(this.#buffers);
     if (this.#watched) this.#checkMemory();
     return handle;
@@ -193,7 +193,8 @@ export class Call implements Occupant {
   }
 
   #refuse(): never {
-    const reason = this.#context.reason ?? "the call has been ended";
+    const { elsewhere, reason: known } = this.#context;
+    const reason = elsewhere ? ELSEWHERE : known ?? "the call has been ended";
     throw new Error(`Cannot go on with ${this.#callee.name}: ${reason}`);
   }
 
@@ -203,8 +204,8 @@ export class Call implements Occupant {
     const { name } = this.#callee;
     throw new Error(
       target === undefined
-        ? `Cannot go on with ${name}: C has called a callback that has been closed, or is another ` +
-          "Worker's; keep a callback open for as long as C knows it"
+        ? `Cannot go on with ${name}: C has called a callback that has been closed, or is ` +
+          "another Worker's; keep a callback open for as long as C knows it"
         : `Cannot go on with ${name}: C has called callback parameter ${target.parameter} of ` +
           `${
             (target.callee as Callee).name

@@ -36,6 +36,9 @@ export interface Lifetime {
   readonly contexts: Set<Context>;
 }
 
+/** What is wrong with touching a context meanwhile. */
+export const ELSEWHERE = "it is running on another thread; await its Promise first";
+
 /** A native context. */
 export class Context {
   mode: number = Mode.ended;
@@ -123,6 +126,7 @@ export class Context {
   end(): void {
     const { handle } = this;
     if (handle === null) return;
+    if (this.elsewhere) throw new Error(`Cannot end a call: ${ELSEWHERE}`);
     // First, so that a cleanup that gets back here finds it ended.
     this.finish();
     // Frames whose memory is gone are gone too.

@@ -133,7 +133,14 @@ function symbol(
   const callee: Callee = {
     ...signatureOf(types, definition.result, FUNCTION),
     name,
-    address: once(() => native().addressOfPointer(pointer)),
+    address: once(() => {
+      if (definition.nonblocking) {
+        // It may still run when this Worker is terminated, and its libraries are closed.
+        native().pin(pointer);
+        native().pin(native().callBody);
+      }
+      return native().addressOfPointer(pointer);
+    }),
     callbacks,
     nonblocking: definition.nonblocking === true,
     library,
@@ -231,16 +238,15 @@ const PROMOTED: Readonly<Record<string, string>> = {
 };
 
 function checkVariadic(parameters: readonly unknown[], variadic: unknown, what: string): void {
-  if (
-    !Number.isInteger(variadic) || variadic as number < 0 || variadic as number > parameters.length
-  ) {
+  const fixed = variadic as number;
+  if (!Number.isInteger(fixed) || fixed < 0 || fixed > parameters.length) {
     throw new TypeError(
-      `${what}: variadic must be how many of its ${parameters.length} parameters stand before the ` +
-        `dots: got ${describe(variadic)}`,
+      `${what}: variadic must be how many of its ${parameters.length} parameters stand before ` +
+        `the dots: got ${describe(variadic)}`,
     );
   }
   for (const [i, type] of parameters.entries()) {
-    if (i < (variadic as number) || typeof type !== "string") continue;
+    if (i < fixed || typeof type !== "string") continue;
     const promoted = PROMOTED[type];
     if (promoted === undefined) continue;
     throw new TypeError(

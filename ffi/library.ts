@@ -56,6 +56,7 @@ const SYMBOLS = {
     result: "i32",
   },
   callBody: { name: "fringe_call_body", type: "pointer" },
+  pin: { name: "fringe_pin", parameters: ["pointer" /* address */], result: "void" },
   mapThunks: { name: "fringe_thunk_map", parameters: ["buffer" /* block */], result: "i32" },
   mapStack: {
     name: "fringe_os_stack_map",

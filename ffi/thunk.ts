@@ -66,6 +66,8 @@ export function targetOf(number: number): Target | undefined {
 function makeThunks(): void {
   const block = new BigUint64Array(new ArrayBuffer(32));
   check(native().mapThunks(block), "Cannot make function pointers for callbacks");
+  // What they go on in must stay, since C may call them when this Worker is long gone.
+  native().pin(native().callBody);
   const [address, number, stride, count] = [block[0]!, Number(block[1]), block[2]!, block[3]!];
   if (targets.length === 0) first = number;
   for (let i = 0n; i < count; i++) {

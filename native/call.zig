@@ -8,14 +8,14 @@
 const std = @import("std");
 const linux = std.os.linux;
 
-/// C has called a thunk on a thread where no call is running. There is nothing to suspend, nobody to
-/// answer, and C must not go on with an invented value. It may be in a signal handler, so this does
-/// what one may: it writes and ends the process (signal-safety(7)).
+/// C has called a thunk on a thread where no call is running. There is nothing to suspend, nobody
+/// to answer, and C must not go on with an invented value. It may be in a signal handler, so this
+/// does what one may: it writes and ends the process (signal-safety(7)).
 pub fn strayCallback() callconv(.c) noreturn {
-    const message = "fringe: C has called a callback where none of fringe's calls is running: in a" ++
-        " function that was called by Deno.dlopen, on a thread of its own, in a signal handler, or" ++
-        " after the call that the callback belongs to. There is nothing to suspend, so the process" ++
-        " ends. Call the function that calls back by fringe's dlopen\n";
+    const message = "fringe: C has called a callback where none of fringe's calls is running: in" ++
+        " a function that was called by Deno.dlopen, on a thread of its own, in a signal handler," ++
+        " or after the call that the callback belongs to. There is nothing to suspend, so the" ++
+        " process ends. Call the function that calls back by fringe's dlopen\n";
     _ = linux.write(2, message, message.len);
     std.process.abort();
 }

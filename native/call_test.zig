@@ -53,8 +53,10 @@ const Places = struct {
     floats: usize = 0,
     words: usize = 0,
 
+    const Place = union(enum) { integer: usize, float: usize, word: usize };
+
     /// Where the next argument of type `T` is.
-    fn next(self: *Places, comptime T: type) union(enum) { integer: usize, float: usize, word: usize } {
+    fn next(self: *Places, comptime T: type) Place {
         const is_float = @typeInfo(T) == .float;
         if (on_x86_64 and is_float and self.floats < mailbox_module.floats_max) {
             defer self.floats += 1;
@@ -125,9 +127,10 @@ const Call = struct {
     fn passed(self: *Call, comptime Values: type) Values {
         var values: Values = undefined;
         var places: Places = .{};
+        const address: usize = @intCast(self.box.call.callback_stack);
+        const stack: [*]const usize = @ptrFromInt(address);
         inline for (&values) |*value| {
             const T = @TypeOf(value.*);
-            const stack: [*]const usize = @ptrFromInt(@as(usize, @intCast(self.box.call.callback_stack)));
             const place: *align(1) const T = @ptrCast(switch (places.next(T)) {
                 .integer => |i| std.mem.asBytes(&self.box.call.callback_integers[i]),
                 .float => |i| std.mem.asBytes(&self.box.call.callback_floats[i]),

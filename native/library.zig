@@ -8,6 +8,7 @@
 comptime {
     @export(&@import("os_stack.zig").map, .{ .name = "fringe_os_stack_map" });
     @export(&@import("os_stack.zig").unmapBounds, .{ .name = "fringe_os_stack_unmap" });
+    @export(&@import("pin.zig").pin, .{ .name = "fringe_pin" });
     @export(&@import("thunk.zig").map, .{ .name = "fringe_thunk_map" });
     @export(&@import("unwind.zig").cancelContext, .{ .name = "fringe_cancel" });
     @export(&@import("call.zig").strayCallback, .{

@@ -5,7 +5,7 @@
 //! a thunk looks like, and what it does when C calls it.
 //!
 //! C may keep the address of a thunk for good, and call it at any time, on any thread. So a page of
-//! thunks is never unmapped, the library that they go on in is never unloaded, and their numbers
+//! thunks is never unmapped, the library that they go on in is pinned (pin.zig), and their numbers
 //! are unique in the process, so that a Worker knows another's when it sees one. Whoever no longer
 //! needs a thunk keeps it for the next callback.
 //!
@@ -60,40 +60,11 @@ pub fn make() status.Refusal!Block {
     return .{ .address = address, .number = number, .stride = stride, .count = count };
 }
 
-/// <dlfcn.h>. Weak, since only a process that has loaded this library has to keep it.
-const DlInfo = extern struct {
-    file_name: ?[*:0]const u8,
-    file_base: ?*anyopaque,
-    symbol_name: ?[*:0]const u8,
-    symbol_address: ?*anyopaque,
-};
-const dladdr = @extern(
-    ?*const fn (address: *const anyopaque, info: *DlInfo) callconv(.c) c_int,
-    .{ .name = "dladdr", .linkage = .weak },
-);
-const dlopen = @extern(
-    ?*const fn (file_name: [*:0]const u8, flags: c_int) callconv(.c) ?*anyopaque,
-    .{ .name = "dlopen", .linkage = .weak },
-);
-
-/// Keeps the library that this is in loaded until the process ends, whoever closes it.
-fn pin() void {
-    var info: DlInfo = undefined;
-    const look_up = dladdr orelse return;
-    const open = dlopen orelse return;
-    if (look_up(&next_number, &info) == 0) return;
-    const RTLD_LAZY = 0x0001;
-    const RTLD_NOLOAD = 0x0004;
-    const RTLD_NODELETE = 0x1000;
-    _ = open(info.file_name orelse return, RTLD_LAZY | RTLD_NOLOAD | RTLD_NODELETE);
-}
-
 // C ABI
 
 /// Makes a page of thunks and writes what it is.
 pub fn map(block: *Block) callconv(.c) Status {
     block.* = make() catch |err| return status.fromRefusal(err);
-    pin();
     return .suspended;
 }
 

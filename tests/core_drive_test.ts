@@ -98,6 +98,135 @@ Deno.test("f.async() rejects for wrong arguments and wrong answers", async () =>
   );
 });
 
+Deno.test("f.async() of 1,000 calls that are suspended at once all finish right", async () => {
+  using library = openBodies();
+  const { call_n } = library.symbols;
+  let [suspended, most] = [0, 0];
+  const sums = await Promise.all(
+    Array.from({ length: 1000 }, (_, n) =>
+      call_n.async(4, async (i) => {
+        most = Math.max(most, ++suspended);
+        await new Promise((resolve) => setTimeout(resolve, Math.random() * 30));
+        suspended--;
+        return n * i;
+      })),
+  );
+  assertEquals(sums, Array.from({ length: 1000 }, (_, n) => 6 * n));
+  assertEquals(most, 1000);
+});
+
+Deno.test("f.async() goes on at once after a handler that gives no Promise", async () => {
+  using library = openBodies();
+  const order: string[] = [];
+  queueMicrotask(() => order.push("microtask"));
+  const call = library.symbols.call_n.async(3, (i) => {
+    order.push(`asked ${i}`);
+    return i;
+  });
+  order.push("returned");
+  assertEquals(await call, 3);
+  assertEquals(order, ["asked 0", "asked 1", "asked 2", "returned", "microtask"]);
+});
+
+Deno.test("f.async() whose signal has been aborted does not call C", async () => {
+  using library = openBodies();
+  const reason = new Error("before");
+  let called = false;
+  const error = await assertRejects(() =>
+    library.symbols.call_n.async(1, () => {
+      called = true;
+      return 1;
+    }, { signal: AbortSignal.abort(reason) })
+  );
+  assertStrictEquals(error, reason);
+  assertEquals(called, false);
+});
+
+Deno.test("f.async() is ended at once by its signal while a handler is pending", async () => {
+  using library = openBodies();
+  const { with_destructor, destructor_count, ask_three, asked } = library.symbols;
+  const before = destructor_count();
+  const controller = new AbortController();
+  const { signal } = controller;
+  const gates = [Promise.withResolvers<number>(), Promise.withResolvers<number>()] as const;
+  const unwound = with_destructor.async(() => gates[0].promise, { signal });
+  const stopped = ask_three.async(() => gates[1].promise, { signal });
+  await later(0);
+  const reason = new Error("enough");
+  controller.abort(reason);
+  assertStrictEquals(await assertRejects(() => unwound), reason);
+  assertStrictEquals(await assertRejects(() => stopped), reason);
+  assertEquals([destructor_count(), asked()], [before + 1, 777]);
+  // What the handlers say afterwards is nobody's business, and ends no process.
+  gates[0].resolve(1);
+  gates[1].reject(new Error("too late"));
+  await later(0);
+  assertEquals(await with_destructor.async(() => 5), 5);
+});
+
+Deno.test("f.async() is ended by its signal when a handler aborts it and answers", async () => {
+  using library = openBodies();
+  const { ask_three, asked } = library.symbols;
+  const handlers = [
+    (controller: AbortController, i: number) => {
+      if (i === 1) controller.abort();
+      return 1;
+    },
+    async (controller: AbortController, i: number) => {
+      await later(0);
+      if (i === 1) controller.abort();
+      return 1;
+    },
+  ];
+  for (const handler of handlers) {
+    const controller = new AbortController();
+    const call = ask_three.async((i) => handler(controller, i), { signal: controller.signal });
+    const error = await assertRejects(() => call, DOMException);
+    assertEquals(error.name, "AbortError");
+    assertEquals(asked(), 177);
+  }
+});
+
+Deno.test("f.async() leaves nothing on its signal", async () => {
+  using library = openBodies();
+  const { signal } = new AbortController();
+  let [added, removed] = [0, 0];
+  const { addEventListener, removeEventListener } = signal;
+  signal.addEventListener = (...args: Parameters<typeof addEventListener>) => {
+    added++;
+    addEventListener.apply(signal, args);
+  };
+  signal.removeEventListener = (...args: Parameters<typeof removeEventListener>) => {
+    removed++;
+    removeEventListener.apply(signal, args);
+  };
+  assertEquals(await library.symbols.call_n.async(3, later, { signal }), 3);
+  assertEquals([added, removed], [3, 3]);
+});
+
+Deno.test("f.async() takes options that say nothing, and refuses others", async () => {
+  using library = openBodies();
+  const { call_n, asked } = library.symbols;
+  assertEquals(await call_n.async(2, (i) => i, {}), 1);
+  assertEquals(await call_n.async(2, (i) => i, undefined), 1);
+  assertEquals(await call_n.async(2, (i) => i, { signal: undefined }), 1);
+  assertEquals(typeof await asked.async({ signal: AbortSignal.timeout(10_000) }), "number");
+  // deno-lint-ignore no-explicit-any -- what a program without types can pass
+  for (const options of [null, 5, "x", { signal: 5 }, { signal: new EventTarget() }] as any) {
+    await assertRejects(
+      () => call_n.async(2, (i) => i, options),
+      TypeError,
+      "what follows its 2 arguments must be options such as { signal }",
+    );
+  }
+  await assertRejects(
+    // @ts-expect-error There is one too many.
+    () => call_n.async(2, (i) => i, {}, {}),
+    TypeError,
+    "Cannot call call_n: it takes 2 arguments here: got 4",
+  );
+});
+
 Deno.test("f.async() rejects when its library closes, and C is unwound", async () => {
   using counting = openBodies();
   const { destructor_count } = counting.symbols;
@@ -332,8 +461,10 @@ Deno.test("stop is what C is told, to this and every further call, when f.calls(
   };
   for (const [how, end] of Object.entries(leave)) {
     const calls = ask_three.calls();
-    if (how !== "break") calls.next();
-    assertEquals(asked(), 0);
+    if (how !== "break") {
+      calls.next();
+      assertEquals(asked(), 0);
+    }
     end(calls);
     assertEquals(asked(), 777, how);
     const later = ask_three.calls();

@@ -57,6 +57,34 @@ Deno.test("Yielder.call() can be nested: each call has a stack of its own", () =
   assertEquals(generator.take(8).toArray().join(" "), "000 001 010 011 100 101 110 111");
 });
 
+Deno.test("Yielder.call() nests three levels: each yield leaves all, each resume goes back", () => {
+  using library = openBodies();
+  const { call_n, two_callbacks, until_nonzero } = library.symbols;
+  using generator = new Generator<number, string>(new OsStack(), function* (yielder, start) {
+    const sum = yield* yielder.call(call_n, 2, function* (i) {
+      const outer = yield `call_n ${i}`;
+      const middle = yield* yielder.call(two_callbacks, function* (j) {
+        const inner = yield* yielder.call(until_nonzero, function* (k) {
+          return yield `until_nonzero ${i} ${k}`;
+        });
+        return inner + j;
+      }, () => 5);
+      return middle + outer;
+    });
+    yield `sum ${sum + start}`;
+  });
+  assertEquals(generator.resume(10_000), "call_n 0");
+  assertEquals(generator.resume(1), "until_nonzero 0 0");
+  gc();
+  assertEquals(generator.resume(0), "until_nonzero 0 1");
+  // (2 + 1) * 100 + 5 + 1
+  assertEquals(generator.resume(2), "call_n 1");
+  assertEquals(generator.resume(3), "until_nonzero 1 0");
+  // (4 + 1) * 100 + 5 + 3
+  assertEquals(generator.resume(4), "sum 10814");
+  assertEquals(generator.resume(0), undefined);
+});
+
 Deno.test("Yielder.call() uses the stack of the generator, one call after the other", () => {
   using library = openBodies();
   using generator = new Generator(new OsStack(0), function* (yielder) {

@@ -33,6 +33,12 @@ export const exampleBodies = new URL(
   import.meta.url,
 );
 
+/** The 17 parameters of `mixed`. */
+export const MIXED = [
+  ...["i8", "f32", "u16", "f64", "i32", "f64", "u64", "f64", "bool", "f64", "f64"] as const,
+  ...["f64", "f64", "f64", "f32", "i64", "u8"] as const,
+] as const;
+
 const i32Callback = { callback: { parameters: ["i32"], result: "i32" } } as const;
 
 /** Everything in the library of test bodies, under its own name. */
@@ -101,6 +107,36 @@ export const definitions = {
   sum_buffer: { parameters: ["buffer", "usize"], result: "u64" },
   string_length: { parameters: ["cstring"], result: "usize" },
   same_pointer: { parameters: ["pointer"], result: "pointer" },
+  keep: { parameters: ["function"], result: "void" },
+  keep_handler: { name: "keep", parameters: [i32Callback], result: "void" },
+  call_kept: { parameters: ["i32"], result: "i32" },
+  call_kept_elsewhere: {
+    name: "call_kept",
+    parameters: ["i32"],
+    result: "i32",
+    nonblocking: true,
+  },
+  pass_and_call_kept: { parameters: [i32Callback], result: "i32" },
+  call_n_elsewhere: {
+    name: "call_n",
+    parameters: ["i32", i32Callback],
+    result: "i32",
+    nonblocking: true,
+  },
+  ask_three_elsewhere: {
+    name: "ask_three",
+    parameters: [{ callback: { parameters: ["i32"], result: "i32", stop: 7 } }],
+    result: "i32",
+    nonblocking: true,
+  },
+  mixed: {
+    parameters: [{ callback: { parameters: MIXED, result: "f64" } }, ...MIXED],
+    result: "f64",
+  },
+  half: {
+    parameters: [{ callback: { parameters: ["f32"], result: "f32" } }, "f32"],
+    result: "f32",
+  },
   destructor_count: { parameters: [], result: "i32" },
   cleanup_count: { parameters: [], result: "i32" },
   zig_defer_count: { parameters: [], result: "i32" },

@@ -37,6 +37,12 @@
  *   i32   with_cleanup(i32 f(i32))                 f(1); has a variable with a cleanup function
  *   i32   calls_in_cleanup(i32 f(i32))             f(1); has a cleanup that calls f(2)
  *   i64   add_six(i8, u16, i32, u32, i64, u64)     the sum
+ *   void  keep(i32 f(i32))                         keeps f
+ *   i32   call_kept(i32 i)                         f(i) of what was kept
+ *   i32   pass_and_call_kept(i32 g(i32))           g(1) * 100 + f(2) of what was kept
+ *   f64   mixed(f64 f(MIXED), MIXED)               f of what it was passed, plus 0.5; MIXED are 17
+ *                                                  parameters, more than there are registers
+ *   f32   half(f32 f(f32), f32 x)                  f(x) / 2
  *   u32   plus_one(u32)                            for the bench: the floor of a call
  *   u64   sum_buffer(buffer bytes, usize size)     the sum of the bytes
  *   usize string_length(cstring)
@@ -255,6 +261,46 @@ int64_t add_six(int8_t a, uint16_t b, int32_t c, uint32_t d, int64_t e, uint64_t
 {
     return (int64_t)((uint64_t)a + b + (uint64_t)c + d + (uint64_t)e + f);
 }
+
+static int32_t (*kept)(int32_t);
+
+EXPORT void keep(int32_t (*f)(int32_t));
+void keep(int32_t (*f)(int32_t)) { kept = f; }
+
+EXPORT int32_t call_kept(int32_t i);
+int32_t call_kept(int32_t i)
+{
+    const int32_t answer = kept(i);
+    /* After the call, so that it is no jump. */
+    return answer + (kept == NULL);
+}
+
+EXPORT int32_t pass_and_call_kept(int32_t (*g)(int32_t));
+int32_t pass_and_call_kept(int32_t (*g)(int32_t))
+{
+    const int32_t first = g(1);
+    return first * 100 + kept(2);
+}
+
+#define MIXED(X) \
+    X(int8_t, a) X(float, b) X(uint16_t, c) X(double, d) X(int32_t, e) X(double, f) \
+    X(uint64_t, g) X(double, h) X(bool, i) X(double, j) X(double, k) X(double, l) \
+    X(double, m) X(double, n) X(float, o) X(int64_t, p) X(uint8_t, q)
+#define TYPE(T, name) , T
+#define PARAMETER(T, name) , T name
+#define ARGUMENT(T, name) , name
+#define LIST_OF(...) REST_OF(__VA_ARGS__)
+#define REST_OF(first, ...) __VA_ARGS__
+typedef double (*mixed_callback)(LIST_OF(MIXED(TYPE)));
+
+EXPORT double mixed(mixed_callback callback MIXED(PARAMETER));
+double mixed(mixed_callback callback MIXED(PARAMETER))
+{
+    return callback(LIST_OF(MIXED(ARGUMENT))) + 0.5;
+}
+
+EXPORT float half(float (*f)(float), float x);
+float half(float (*f)(float), float x) { return f(x) / 2; }
 
 EXPORT uint32_t plus_one(uint32_t value);
 uint32_t plus_one(uint32_t value) { return value + 1; }

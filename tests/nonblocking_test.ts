@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// Credit: after libfringe, by edef and the libfringe contributors
+
+/** Functions that run on Deno's blocking pool between two callbacks, and who may touch them then. */
+
+import { assert, assertEquals, assertRejects, assertStrictEquals, assertThrows } from "@std/assert";
+import { Call, calleeOf } from "../ffi/call.ts";
+import { putFiber, takeFiber } from "../ffi/stack_pool.ts";
+import { Callback, dlopen, Generator, OsStack } from "../mod.ts";
+import { gc, MIXED, moduleUrl, openBodies, runChild, testBodies } from "./support.ts";
+
+const later = <T>(value: T, milliseconds = 1): Promise<T> =>
+  new Promise((resolve) => setTimeout(() => resolve(value), milliseconds));
+
+const openLibc = () =>
+  dlopen("libc.so.6", {
+    usleep: { parameters: ["u32"], result: "i32", nonblocking: true },
+    gettid: { parameters: [], result: "i32", nonblocking: true },
+    gettidHere: { name: "gettid", parameters: [], result: "i32" },
+  });
+
+Deno.test("a nonblocking function runs on another thread, its handlers on this one", async () => {
+  using library = openBodies();
+  using libc = openLibc();
+  const { gettid, gettidHere } = libc.symbols;
+  const here = gettidHere();
+  assert(await gettid() !== here);
+  const threads = new Set<number>();
+  const sum = await library.symbols.call_n_elsewhere(10, (i) => {
+    threads.add(gettidHere());
+    gc();
+    return i;
+  });
+  assertEquals([sum, ...threads], [45, here]);
+});
+
+Deno.test("a nonblocking function lets the event loop run while C does", async () => {
+  using libc = openLibc();
+  let ticks = 0;
+  const timer = setInterval(() => ticks++, 5);
+  await libc.symbols.usleep(200_000);
+  clearInterval(timer);
+  assert(ticks > 5, `${ticks} ticks`);
+});
+
+Deno.test("a nonblocking function can be called many times at once, with async handlers", async () => {
+  using library = openBodies();
+  const { call_n_elsewhere } = library.symbols;
+  const sums = await Promise.all(
+    Array.from(
+      { length: 50 },
+      (_, n) => call_n_elsewhere.async(4, async (i) => await later(n + i)),
+    ),
+  );
+  assertEquals(sums, Array.from({ length: 50 }, (_, n) => 4 * n + 6));
+});
+
+Deno.test("a nonblocking function takes floats, and arguments on the stack, both ways", async () => {
+  using library = dlopen(testBodies, {
+    mixed: {
+      parameters: [{ callback: { parameters: MIXED, result: "f64" } }, ...MIXED],
+      result: "f64",
+      nonblocking: true,
+    },
+  });
+  const values = [-1, 0.5, 2, 3.5, -4, 5.5, 6n, 7.5, true, 1, 2, 3, 4, 5, -0.25, -7n, 8] as const;
+  const result = await library.symbols.mixed((...args) => {
+    assertEquals(args, [...values]);
+    return later(1.25);
+  }, ...values);
+  assertEquals(result, 1.75);
+});
+
+Deno.test("Callback suspends a nonblocking function, too", async () => {
+  using library = openBodies();
+  using callback = new Callback({ parameters: ["i32"], result: "i32" }, (i) => later(i * 2));
+  library.symbols.keep(callback);
+  assertEquals(await library.symbols.call_kept_elsewhere(21), 42);
+});
+
+Deno.test("an AbortSignal ends a nonblocking call at the next callback, and C is told", async () => {
+  using library = openBodies();
+  const { ask_three_elsewhere, asked, call_n_elsewhere } = library.symbols;
+  const reason = new Error("stop");
+  const controller = new AbortController();
+  const pending = ask_three_elsewhere.async((i) => {
+    if (i === 1) controller.abort(reason);
+    return later(i);
+  }, { signal: controller.signal });
+  assertStrictEquals(await assertRejects(() => pending), reason);
+  assertEquals(asked(), 77);
+  assertEquals(await call_n_elsewhere(3, (i) => i), 3);
+});
+
+Deno.test("a handler of a nonblocking function that throws ends the call with its error", async () => {
+  using library = openBodies();
+  const { call_n_elsewhere } = library.symbols;
+  const error = new Error("no");
+  const thrown = assertRejects(() =>
+    call_n_elsewhere(3, () => {
+      throw error;
+    })
+  );
+  assertStrictEquals(await thrown, error);
+});
+
+Deno.test("a library does not close while a function of it runs on another thread", async () => {
+  const libc = openLibc();
+  const sleeping = libc.symbols.usleep(50_000);
+  const close = () => libc.close();
+  assertThrows(close, Error, 'Cannot close "libc.so.6": a nonblocking function of it is running');
+  assertThrows(() => libc[Symbol.dispose](), Error, "await its Promise first");
+  assertEquals(await sleeping, 0);
+  libc.close();
+  assertThrows(() => libc.symbols.gettidHere(), Error, "has been closed");
+});
+
+Deno.test("a library that closes under a nonblocking call that waits ends the call", async () => {
+  const library = openBodies();
+  const { call_n_elsewhere } = library.symbols;
+  const pending = call_n_elsewhere(3, async (i) => await later(i, 20));
+  await later(0, 10);
+  library.close();
+  await assertRejects(() => pending, Error, "Cannot go on with call_n_elsewhere: ");
+});
+
+Deno.test("a nonblocking function cannot be pulled or called by a yielder", () => {
+  using library = openBodies();
+  const { call_n_elsewhere } = library.symbols;
+  // @ts-expect-error It has no such form.
+  const pulled = () => call_n_elsewhere.calls(1).next();
+  assertThrows(pulled, TypeError, "Cannot call call_n_elsewhere: it is declared as nonblocking");
+  using generator = new Generator(new OsStack(), function* (yielder) {
+    // @ts-expect-error It is no function that a generator can wait for.
+    yield* yielder.call(call_n_elsewhere, 1, (i: number) => i);
+  });
+  assertThrows(() => generator.resume(), TypeError, "a generator cannot wait for another thread");
+});
+
+Deno.test("a call that another thread runs can be neither resumed nor ended", async () => {
+  using libc = openLibc();
+  const fiber = takeFiber();
+  const call = new Call(calleeOf(libc.symbols.usleep), fiber.context, [50_000], []);
+  const step = call.stepElsewhere();
+  assertThrows(() => call.step(), Error, "Cannot go on with usleep: it is running on another");
+  await assertRejects(() => call.stepElsewhere(), Error, "it is running on another thread");
+  assertThrows(() => call.end(), Error, "Cannot end a call: it is running on another thread");
+  assertThrows(() => fiber.context.close("test"), Error, "it is running on another thread");
+  assertEquals(await step, undefined);
+  assertEquals(call.result(), 0);
+  putFiber(fiber);
+});
+
+const inWorker = (body: string) => `
+  import { dlopen } from ${JSON.stringify(moduleUrl)};
+  if (typeof WorkerGlobalScope === "undefined") {
+    for (let round = 0; round < 5; round++) {
+      const worker = new Worker(import.meta.url, { type: "module" });
+      await new Promise((resolve) => worker.onmessage = resolve);
+      worker.terminate();
+      await new Promise((resolve) => setTimeout(resolve, 60));
+    }
+    console.log("alive");
+  } else {
+    ${body}
+    setTimeout(() => postMessage("begun"), 20);
+  }
+`;
+
+Deno.test("a Worker can be terminated while C of it runs on another thread", async () => {
+  const sources = [
+    `dlopen("libc.so.6", { usleep: { parameters: ["u32"], result: "i32", nonblocking: true } })
+      .symbols.usleep(100_000);`,
+    `dlopen(${JSON.stringify(testBodies.pathname)}, {
+      call_n: {
+        parameters: ["i32", { callback: { parameters: ["i32"], result: "i32" } }],
+        result: "i32",
+        nonblocking: true,
+      },
+    }).symbols.call_n(1_000_000, (i) => i & 1);`,
+  ];
+  for (const source of sources) {
+    const { code, signal, stdout } = await runChild(inWorker(source), ["-A"]);
+    assertEquals([code, signal, stdout], [0, null, "alive\n"]);
+  }
+});
