@@ -10,7 +10,7 @@ import { checkOpen, type Library } from "./body.ts";
 import { type Context, ELSEWHERE } from "./context.ts";
 import { native } from "./library.ts";
 import { Mailbox, SLOT_SIZE } from "./mailbox.ts";
-import type { Signature } from "./signature.ts";
+import { FUNCTION, type Signature, signatureOf } from "./signature.ts";
 import { describe, type Occupant } from "./stack.ts";
 import { type Handler, type Target, targetOf, type Thunk } from "./thunk.ts";
 import { read, write } from "./values.ts";
@@ -39,15 +39,26 @@ export interface Callee extends Signature {
 /** What answers a callback parameter: a function, or what is behind a thunk that C may keep. */
 export type Answerer = Handler | Thunk;
 
+/** No callback at all. */
+const NOBODY: Target = {
+  ...signatureOf([], "void", FUNCTION),
+  stop: undefined,
+  hasStop: false,
+  callee: undefined,
+  index: -1,
+  parameter: -1,
+  handler: undefined,
+  what: "",
+  closed: true,
+};
+
 /** A call that has begun. */
 export class Call implements Occupant {
   readonly #callee: Callee;
   readonly #context: Context;
   /** By callback; without them the calls of C are pulled. */
   readonly #answerers: readonly Answerer[] | undefined;
-  /** Strings that C may use until it returns. */
-  #strings: Uint8Array[] | undefined;
-  /** The same for memory of the caller, who might transfer it. */
+  /** Memory of the caller that C may use until it returns, and that he might transfer. */
   #buffers: Set<ArrayBuffer> | undefined;
   /** Whether the stack's memory can vanish. */
   readonly #watched: boolean;
@@ -69,14 +80,16 @@ export class Call implements Occupant {
     const fault = memory.fault();
     if (fault !== undefined) throw new Error(`${what}: ${fault}`);
     context.reserve(callee.stackCount);
-    const { view } = context;
+    const { view, strings } = context;
+    strings.clear();
     const { parameters, offsets, callbacks } = callee;
     let [argument, callback] = [0, 0];
     for (let i = 0; i < parameters.length; i++) {
       const type = parameters[i]!;
       if (type !== "callback") {
         const value = args[argument++];
-        this.#keep(type, write(view, offsets[i]!, type, value, `${what}: argument ${i}`));
+        const buffer = write(view, offsets[i]!, type, value, `${what}: argument ${i}`, strings);
+        if (buffer !== undefined) this.#keep(buffer);
         continue;
       }
       const answerer = answerers?.[callback];
@@ -88,7 +101,7 @@ export class Call implements Occupant {
     view.setUint32(Mailbox.stack_count, callee.stackCount, true);
     // Once more: reading the arguments may have run code of the caller's.
     checkOpen(callee.library, what);
-    context.begin(native().callBody!, callee.library, callee.nonblocking);
+    context.begin(native().callBody!, callee.nonblocking);
     this.#callee = callee;
     this.#context = context;
     this.#answerers = answerers;
@@ -111,6 +124,7 @@ export class Call implements Occupant {
   async stepElsewhere(): Promise<Target | undefined> {
     const handle = this.#leave();
     const context = this.#context;
+    context.bind(this.#callee.library);
     context.lend();
     context.elsewhere = true;
     const number = await native().resumeElsewhere(handle, 0);
@@ -122,44 +136,46 @@ export class Call implements Occupant {
   /**
    * Runs C to its end, with handlers that answer at once. The loop calls native code itself, not by
    * `step`: a `ret` in JavaScript that follows a switch is mispredicted, and so there is none.
+   *
+   * C mostly calls the same callback again, so what the loop needs of it is looked up only when it
+   * is another.
    */
   run(): void {
     const { resumeCall } = native();
     const context = this.#context;
-    const { view } = context;
-    // Where there is one callback, nothing about it has to be looked up in the loop.
-    const [only, other] = this.#callee.callbacks;
-    const answerer = this.#answerers![0];
-    if (only === undefined || other !== undefined || typeof answerer !== "function") {
-      for (let target; (target = this.#arrive(resumeCall(this.#leave(), 0))) !== undefined;) {
-        this.reply(target, this.ask(target));
-      }
-      return;
-    }
-    const { target } = only;
-    const { number: ours } = only.thunk();
-    const { parameters, offsets, result, what } = target;
-    const keeps = this.#buffers !== undefined || result === "buffer";
-    const count = target.stackCount === 0 ? parameters.length : -1;
-    const [first, second] = [parameters[0]!, parameters[1]!];
-    const [firstAt, secondAt] = [offsets[0]!, offsets[1]!];
-    this.#waiting = target;
+    const { view, strings } = context;
+    let target = NOBODY;
+    let known = 0;
+    let handler: Handler = () => {};
+    let [count, first, second, firstAt, secondAt] = [0, "", "", 0, 0];
+    let [result, what] = ["", ""];
+    let keeps = this.#buffers !== undefined;
     for (;;) {
       const { handle } = context;
       const number = resumeCall(handle === null || keeps ? this.#leave() : handle, 0);
-      if (number !== ours) {
-        const another = this.#arrive(number);
-        if (another === undefined) return;
-        this.reply(another, this.ask(another));
-        continue;
+      if (number !== known || target.closed) {
+        const arrived = this.#arrive(number);
+        if (arrived === undefined) return;
+        target = arrived;
+        known = number;
+        handler = target.handler ?? this.#answerers![target.index] as Handler;
+        const { parameters, offsets } = target;
+        count = target.stackCount === 0 ? parameters.length : -1;
+        first = parameters[0]!;
+        second = parameters[1]!;
+        firstAt = offsets[0]!;
+        secondAt = offsets[1]!;
+        ({ result, what } = target);
+        keeps ||= result === "buffer";
       }
-      this.#waiting = target;
       const answer = count === 1
-        ? answerer(read(view, firstAt, first))
+        ? handler(read(view, firstAt, first))
         : count === 2
-        ? answerer(read(view, firstAt, first), read(view, secondAt, second))
-        : answerer(...this.args(target));
-      this.#put(view, result, answer, what);
+        ? handler(read(view, firstAt, first), read(view, secondAt, second))
+        : handler(...this.args(target));
+      if (typeof answer === "object" && answer !== null) refuseDeferred(answer, what);
+      const buffer = write(view, INPUT, result, answer, what, strings);
+      if (buffer !== undefined) this.#keep(buffer);
     }
   }
 
@@ -183,6 +199,8 @@ export class Call implements Occupant {
     if (target === undefined || target.handler === undefined && !this.#isOwn(target)) {
       this.#refuseCallback(target);
     }
+    // Only now can anybody close the library under it.
+    this.#context.bind(this.#callee.library);
     return this.#waiting = target;
   }
 
@@ -234,33 +252,16 @@ export class Call implements Occupant {
 
   /** What its handler says to the callback that waits. */
   ask(target: Target): unknown {
-    const { view } = this.#context;
-    const { parameters, offsets } = target;
     const handler = target.handler ?? this.#answerers![target.index] as Handler;
-    // No array is made for the few arguments that most callbacks have.
-    switch (target.stackCount === 0 ? parameters.length : -1) {
-      case 0:
-        return handler();
-      case 1:
-        return handler(read(view, offsets[0]!, parameters[0]!));
-      case 2:
-        return handler(
-          read(view, offsets[0]!, parameters[0]!),
-          read(view, offsets[1]!, parameters[1]!),
-        );
-      default:
-        return handler(...this.args(target));
-    }
+    return handler(...this.args(target));
   }
 
   /** Answers the callback that waits; C goes on with the next `step`. */
-  reply(target: Target, value: unknown): void {
-    this.#put(this.#context.view, target.result, value, target.what);
-  }
-
-  #put(view: DataView, type: string, value: unknown, what: string): void {
+  reply({ result, what }: Target, value: unknown): void {
     if (typeof value === "object" && value !== null) refuseDeferred(value, what);
-    this.#keep(type, write(view, INPUT, type, value, what));
+    const { view, strings } = this.#context;
+    const buffer = write(view, INPUT, result, value, what, strings);
+    if (buffer !== undefined) this.#keep(buffer);
   }
 
   /** What the function has returned. */
@@ -305,10 +306,8 @@ export class Call implements Occupant {
   }
 
   /** Keeps what C may use until it returns. */
-  #keep(type: string, bytes: Uint8Array<ArrayBuffer> | null | undefined): void {
-    if (bytes === undefined || bytes === null) return;
-    if (type === "buffer") (this.#buffers ??= new Set()).add(bytes.buffer);
-    else (this.#strings ??= []).push(bytes);
+  #keep(buffer: ArrayBuffer): void {
+    (this.#buffers ??= new Set()).add(buffer);
   }
 
   #checkBuffers(buffers: Set<ArrayBuffer>): void {

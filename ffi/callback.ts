@@ -73,6 +73,7 @@ export class Callback<const Definition extends CallbackDefinition = CallbackDefi
       parameter: -1,
       handler,
       what: "Cannot answer C: the result of a callback",
+      closed: false,
     };
     const thunk = takeThunk(target);
     this.pointer = native().pointerTo(thunk.address)!;
@@ -85,7 +86,8 @@ export class Callback<const Definition extends CallbackDefinition = CallbackDefi
    * call that runs at that moment is ended with an error. Closing twice does nothing.
    */
   close(): void {
-    const { thunk } = this.#registration;
+    const { target, thunk } = this.#registration;
+    target.closed = true;
     this.#registration.thunk = undefined;
     if (thunk !== undefined) putThunk(thunk);
   }

@@ -7,6 +7,7 @@
  * end.
  */
 
+import { Strings } from "./cstring.ts";
 import { native } from "./library.ts";
 import { Mailbox, SLOT_SIZE } from "./mailbox.ts";
 import { type Occupant, STACK_ALIGNMENT, type StackMemory } from "./stack.ts";
@@ -47,6 +48,8 @@ export class Context {
   status!: Int32Array;
   view!: DataView<ArrayBuffer>;
   readonly memory: StackMemory;
+  /** The strings that C may use until it returns. */
+  readonly strings: Strings = new Strings();
   /** The call that it runs, which knows how to end it gently. */
   call: Occupant | undefined;
   /** Why it ended, if neither its body nor its user did it. */
@@ -55,6 +58,9 @@ export class Context {
   elsewhere = false;
   /** Where native code has a mailbox of its own, of which `view` is a copy then. */
   #mailbox: bigint | undefined;
+  /** What `init` takes again and again: the base of the stack, and where `view` lies. */
+  #base: Deno.PointerValue = null;
+  #box: Deno.PointerValue = null;
   #lifetime: Lifetime | undefined;
 
   constructor(memory: StackMemory) {
@@ -67,6 +73,7 @@ export class Context {
     const buffer = new ArrayBuffer(size);
     this.status = new Int32Array(buffer, Mailbox.status, 1);
     this.view = new DataView(buffer);
+    this.#box = null;
   }
 
   /** Makes room in the mailbox for words that a function gets on its stack. */
@@ -81,18 +88,27 @@ export class Context {
    * What runs on another thread gets a mailbox at the top of its stack. That memory stays when a
    * Worker is terminated, and with it all that JavaScript owns, while the other thread still runs.
    */
-  begin(body: Deno.PointerObject, lifetime: Lifetime, nonblocking: boolean = false): void {
+  begin(body: Deno.PointerObject, nonblocking: boolean = false): void {
+    const { addressOfBuffer, init, pointerTo } = native();
     const { base } = this.memory;
     this.reason = undefined;
     this.status[0] = Status.suspended;
     if (nonblocking) {
       this.#mailbox = base - roundUp(this.view.byteLength, STACK_ALIGNMENT);
-      this.handle = native().initAt(this.#mailbox, body, this.#mailbox);
+      const mailbox = pointerTo(this.#mailbox);
+      this.handle = init(mailbox, body, mailbox);
     } else {
       this.#mailbox = undefined;
-      this.handle = native().init(base, body, this.view);
+      this.#base ??= pointerTo(base);
+      this.#box ??= pointerTo(addressOfBuffer(this.view));
+      this.handle = init(this.#base, body, this.#box);
     }
     this.mode = Mode.checked;
+  }
+
+  /** Makes `lifetime` end it, until it finishes. */
+  bind(lifetime: Lifetime): void {
+    if (this.#lifetime !== undefined) return;
     this.#lifetime = lifetime;
     lifetime.contexts.add(this);
   }
@@ -114,8 +130,10 @@ export class Context {
     this.mode = Mode.ended;
     this.handle = null;
     this.call = undefined;
-    this.#lifetime?.contexts.delete(this);
-    this.#lifetime = undefined;
+    if (this.#lifetime !== undefined) {
+      this.#lifetime.contexts.delete(this);
+      this.#lifetime = undefined;
+    }
     this.memory.vacate(this);
   }
 

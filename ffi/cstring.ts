@@ -46,18 +46,72 @@ function decode(bytes: Uint8Array<ArrayBuffer>, length: number): string {
   return decoder.decode(bytes.subarray(0, length));
 }
 
-/** The bytes of a string with the zero behind them; null for null. `what` begins with "Cannot". */
-export function encodeCString(value: unknown, what: string): Uint8Array<ArrayBuffer> | null {
-  if (value === null) return null;
-  if (typeof value !== "string") {
-    throw new TypeError(`${what} must be a string or null (cstring): got ${describe(value)}`);
+/**
+ * Memory for the strings that C gets during one call. Most fit into one buffer, which the next call
+ * uses again: a buffer for each string would take longer to make than the call.
+ */
+export class Strings {
+  #bytes: Uint8Array<ArrayBuffer> | undefined;
+  #address = 0n;
+  #used = 0;
+  /** Strings that did not fit. */
+  #others: Uint8Array<ArrayBuffer>[] | undefined;
+
+  /** Forgets all strings: C no longer uses them. */
+  clear(): void {
+    this.#used = 0;
+    this.#others = undefined;
   }
-  if (value.includes("\0")) {
-    throw new TypeError(
-      `${what} must not contain the character U+0000, which ends a C string: got ${
-        describe(value)
-      }`,
-    );
+
+  /**
+   * Puts a string where C finds it, with a zero behind it, and returns its address; 0 for null.
+   * `what` begins with "Cannot".
+   */
+  put(value: unknown, what: string): bigint {
+    if (value === null) return 0n;
+    if (typeof value !== "string") {
+      throw new TypeError(`${what} must be a string or null (cstring): got ${describe(value)}`);
+    }
+    if (value.includes("\0")) {
+      throw new TypeError(
+        `${what} must not contain the character U+0000, which ends a C string: got ${
+          describe(value)
+        }`,
+      );
+    }
+    if (this.#bytes === undefined) {
+      this.#bytes = new Uint8Array(new ArrayBuffer(CAPACITY));
+      this.#address = native().addressOfBuffer(this.#bytes);
+    }
+    // A character of one or two UTF-16 units is no more than three bytes for each in UTF-8.
+    if (value.length * 3 < CAPACITY - this.#used) return this.#append(this.#bytes, value);
+    const bytes = encoder.encode(value + "\0");
+    (this.#others ??= []).push(bytes);
+    return native().addressOfBuffer(bytes);
   }
-  return encoder.encode(value + "\0");
+
+  #append(bytes: Uint8Array<ArrayBuffer>, value: string): bigint {
+    const start = this.#used;
+    const { length } = value;
+    let end = start + length;
+    if (length > SHORT || !putShort(bytes, start, value)) {
+      end = start + encoder.encodeInto(value, bytes.subarray(start)).written;
+    }
+    bytes[end] = 0;
+    this.#used = end + 1;
+    return this.#address + BigInt(start);
+  }
+}
+
+/** How many bytes of strings a call has room for before each gets memory of its own. */
+const CAPACITY = 1024;
+
+/** Whether the string was ASCII, and has been put there. */
+function putShort(bytes: Uint8Array<ArrayBuffer>, start: number, value: string): boolean {
+  for (let i = 0; i < value.length; i++) {
+    const code = value.charCodeAt(i);
+    if (code > 0x7f) return false;
+    bytes[start + i] = code;
+  }
+  return true;
 }

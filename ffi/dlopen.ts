@@ -154,6 +154,7 @@ function symbol(
       parameter: i,
       handler: undefined,
       what: `Cannot answer ${name}: the result of callback parameter ${i}`,
+      closed: false,
     };
     const thunk = once(() => {
       const taken = takeThunk(target);

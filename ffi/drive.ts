@@ -218,8 +218,9 @@ function split(
   if (callee.callbacks.length === 0) return { plain: args, answerers: [] };
   const plain: unknown[] = [];
   const answerers: Answerer[] = [];
-  for (const [i, type] of callee.parameters.entries()) {
-    if (type !== "callback") plain.push(args[i]);
+  const { parameters } = callee;
+  for (let i = 0; i < parameters.length; i++) {
+    if (parameters[i] !== "callback") plain.push(args[i]);
     else answerers.push(answererOf(callee, answerers.length, i, args[i], refused));
   }
   return { plain, answerers };

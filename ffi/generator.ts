@@ -150,7 +150,10 @@ export class Generator<Input = void, Output = unknown, Return = void>
     memory.occupy(this.#occupant, what);
     this.#stack = own;
     if (symbol === undefined) this.#context.mode = Mode.script;
-    else this.#context.begin(symbol.pointer, symbol.library);
+    else {
+      this.#context.begin(symbol.pointer);
+      this.#context.bind(symbol.library);
+    }
     net.register(this, { occupant: this.#occupant, memory }, this);
     ({ resumeI32, resumeU32 } = native());
   }

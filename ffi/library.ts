@@ -19,12 +19,7 @@ import { FringeError } from "./status.ts";
 const SYMBOLS = {
   init: {
     name: "fringe_init",
-    parameters: ["usize", /* base */ "pointer", /* body */ "buffer" /* mailbox */],
-    result: "pointer",
-  },
-  initAt: {
-    name: "fringe_init",
-    parameters: ["usize", /* base */ "pointer", /* body */ "usize" /* mailbox */],
+    parameters: ["pointer", /* base */ "pointer", /* body */ "pointer" /* mailbox */],
     result: "pointer",
   },
   // One function, under the types that V8 passes fastest.

@@ -6,6 +6,7 @@
  * where the ABI has each argument.
  */
 
+import { Strings } from "./cstring.ts";
 import { FLOATS_MAX, INTEGERS_MAX, Mailbox, SLOT_SIZE } from "./mailbox.ts";
 import { describe } from "./stack.ts";
 import { VALUE_TYPES, write } from "./values.ts";
@@ -83,7 +84,8 @@ export function callbackSignature(callback: unknown, what: string): CallbackSign
   const hasStop = Object.hasOwn(callback, "stop");
   if (hasStop) {
     // Tried now, so that it cannot fail when it is needed.
-    write(new DataView(new ArrayBuffer(SLOT_SIZE)), 0, result, stop, `${what}: stop`);
+    const slot = new DataView(new ArrayBuffer(SLOT_SIZE));
+    write(slot, 0, result, stop, `${what}: stop`, new Strings());
   }
   return { ...signatureOf(parameters as string[], result, CALLBACK), stop, hasStop };
 }

@@ -25,6 +25,8 @@ export interface Target extends CallbackSignature {
   readonly handler: Handler | undefined;
   /** How a message about its answer begins. */
   readonly what: string;
+  /** Whether C may no longer call it. */
+  closed: boolean;
 }
 
 /** A function pointer for C. */

@@ -7,7 +7,7 @@
  */
 
 import type { Callback } from "./callback.ts";
-import { encodeCString, readCString } from "./cstring.ts";
+import { readCString, type Strings } from "./cstring.ts";
 import { native } from "./library.ts";
 import { describe } from "./stack.ts";
 import { registrationOf } from "./thunk.ts";
@@ -102,8 +102,9 @@ export function fromWord(type: string, word: number): unknown {
 }
 
 /**
- * Writes a value into the slot at `offset`. Returns what must stay alive for as long as C may use
- * it. `what` begins a message: "Cannot resume generator: input".
+ * Writes a value into the slot at `offset`. Returns the buffer that must stay alive, and where it
+ * is, for as long as C may use it; strings go into `strings`. `what` begins a message: "Cannot
+ * resume generator: input".
  */
 export function write(
   view: DataView,
@@ -111,13 +112,14 @@ export function write(
   type: string,
   value: unknown,
   what: string,
-): Uint8Array<ArrayBuffer> | null | undefined {
+  strings?: Strings,
+): ArrayBuffer | undefined {
   // The commonest types are here, so that V8 inlines them; the others are a call away.
   if (type === "i32" && typeof value === "number" && (value | 0) === value) {
     view.setInt32(offset, value as number, true);
     return undefined;
   }
-  return type === "void" ? undefined : writeOther(view, offset, type, value, what);
+  return type === "void" ? undefined : writeOther(view, offset, type, value, what, strings);
 }
 
 function writeOther(
@@ -126,7 +128,8 @@ function writeOther(
   type: string,
   value: unknown,
   what: string,
-): Uint8Array<ArrayBuffer> | null | undefined {
+  strings: Strings | undefined,
+): ArrayBuffer | undefined {
   switch (type) {
     case "i32":
       return refuse(type, value, what);
@@ -180,10 +183,14 @@ function writeOther(
     case "pointer":
       view.setBigUint64(offset, addressOf(value, type, what), true);
       return undefined;
-    case "buffer":
-      return writeBytes(view, offset, bytesOf(value, what));
+    case "buffer": {
+      const bytes = bytesOf(value, what);
+      view.setBigUint64(offset, bytes === null ? 0n : native().addressOfBuffer(bytes), true);
+      return bytes?.buffer;
+    }
     case "cstring":
-      return writeBytes(view, offset, encodeCString(value, what));
+      view.setBigUint64(offset, strings!.put(value, what), true);
+      return undefined;
     default:
       throw new TypeError(`${what} has the unknown type ${describe(type)}`);
   }
@@ -261,15 +268,6 @@ function addressOf(value: unknown, type: string, what: string): bigint {
       cause: error,
     });
   }
-}
-
-function writeBytes(
-  view: DataView,
-  offset: number,
-  bytes: Uint8Array<ArrayBuffer> | null,
-): Uint8Array<ArrayBuffer> | null {
-  view.setBigUint64(offset, bytes === null ? 0n : native().addressOfBuffer(bytes), true);
-  return bytes;
 }
 
 /** The bytes of a buffer: a view of our own, since the caller's may say something else later. */

@@ -18,7 +18,8 @@ Deno.test("StackMemory.reclaim() ends a body first, then unmaps its stack", () =
   const { context, stack } = takeFiber();
   const { pointer, library: owner } = symbolOf(has_destructor)!;
   context.memory.occupy(context, "Cannot test");
-  context.begin(pointer, owner);
+  context.begin(pointer);
+  context.bind(owner);
   context.end();
   assertEquals([context.handle, context.mode, destructor_count()], [null, Mode.ended, before]);
   assertEquals(context.memory.occupant, undefined);

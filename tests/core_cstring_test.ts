@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // Credit: after libfringe, by edef and the libfringe contributors
 
-import { assertEquals } from "@std/assert";
-import { encodeCString, readCString } from "../ffi/cstring.ts";
+import { assertEquals, assertThrows } from "@std/assert";
+import { readCString, Strings } from "../ffi/cstring.ts";
 import { PointerView } from "../mod.ts";
 import { gc } from "./support.ts";
 
@@ -11,15 +11,32 @@ function read(bytes: Uint8Array): string | null {
   const string = new Uint8Array(bytes.length + 1);
   string.set(bytes);
   const view = PointerView.of(string);
-  gc({ type: "minor" } as never);
+  gc("minor");
   return readCString(view.address);
 }
 
-Deno.test("readCString() gives back what encodeCString() made, of every length", () => {
+Deno.test("readCString() gives back what Strings.put() was given, of every length", () => {
+  const strings = new Strings();
   const text = "The quick brown fox jumps over the lazy dog ".repeat(200);
-  for (const length of [0, 1, 7, 8, 9, 16, 31, 32, 33, 40, 4095, 4096, 4097, 8000, 3]) {
-    const part = text.slice(0, length);
-    assertEquals(read(encodeCString(part, "test")!.subarray(0, -1)), part);
+  const lengths = [0, 1, 7, 8, 9, 16, 31, 32, 33, 40, 340, 341, 342, 1023, 1024, 4095, 4097, 8000];
+  for (const letters of [text, "grün ".repeat(1700), "😀€".repeat(4000)]) {
+    for (const length of [...lengths, 3]) {
+      strings.clear();
+      const part = letters.slice(0, length).toWellFormed();
+      assertEquals(readCString(strings.put(part, "test")), part);
+    }
+  }
+});
+
+Deno.test("Strings keeps all strings of a call, whether they fit into its buffer or not", () => {
+  const strings = new Strings();
+  for (let round = 0; round < 3; round++) {
+    const texts = Array.from({ length: 100 }, (_, i) => `${round} ${"ü".repeat(i % 40)} ${i}`);
+    const addresses = texts.map((text) => strings.put(text, "test"));
+    gc();
+    assertEquals(addresses.map(readCString), texts);
+    assertEquals(new Set(addresses).size, 100);
+    strings.clear();
   }
 });
 
@@ -41,7 +58,21 @@ Deno.test("readCString() replaces what is no UTF-8, and keeps a mark of the byte
   assertEquals(read(new TextEncoder().encode("\ufeff" + "a".repeat(100)))!.length, 101);
 });
 
-Deno.test("readCString() and encodeCString() keep null", () => {
+Deno.test("readCString() and Strings.put() keep null", () => {
   assertEquals(readCString(0n), null);
-  assertEquals(encodeCString(null, "test"), null);
+  assertEquals(new Strings().put(null, "test"), 0n);
+});
+
+Deno.test("Strings.put() refuses what is no string, and what C would cut off", () => {
+  const strings = new Strings();
+  for (const value of [undefined, 5, new Uint8Array(1)]) {
+    assertThrows(
+      () => strings.put(value, "Cannot test"),
+      TypeError,
+      "Cannot test must be a string",
+    );
+  }
+  for (const value of ["\0", "a\0b", "x".repeat(2000) + "\0"]) {
+    assertThrows(() => strings.put(value, "Cannot test"), TypeError, "the character U+0000");
+  }
 });

@@ -20,6 +20,7 @@ const target: Target = {
   parameter: -1,
   handler: () => {},
   what: "test",
+  closed: false,
 };
 
 Deno.test("takeThunk() gives each a number and an address of its own", () => {

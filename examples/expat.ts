@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// Credit: after libfringe, by edef and the libfringe contributors
+
+/**
+ * libexpat as a pull parser: `for (const event of parse(file)) …` reads XML of any size, and does no
+ * more of it than the loop asks for. expat knows only the opposite, calling its user back for all
+ * that it finds until it has no input left; here its callbacks suspend it.
+ *
+ * It needs libexpat.so.1 (libexpat1 in Debian). Run it on a file, or without one on a catalogue that
+ * is made up meanwhile:
+ *
+ * ```sh
+ * deno run --allow-ffi examples/expat.ts
+ * deno run --allow-ffi --allow-read=FILE examples/expat.ts FILE
+ * ```
+ *
+ * @module
+ */
+
+import {
+  Callback,
+  dlopen,
+  Generator,
+  OsStack,
+  PointerView,
+  type ScriptGenerator,
+  type Yielder,
+} from "../mod.ts";
+
+/** libexpat 2. Each declaration is beside its C prototype; `XML_Char` is `char`, and UTF-8. */
+export const expat = dlopen("libexpat.so.1", {
+  // XML_Parser XML_ParserCreate(const XML_Char *encoding)
+  XML_ParserCreate: { parameters: ["cstring"], result: "pointer" },
+  // void XML_ParserFree(XML_Parser parser)
+  XML_ParserFree: { parameters: ["pointer"], result: "void" },
+  // void XML_SetElementHandler(XML_Parser parser, XML_StartElementHandler start,
+  //                            XML_EndElementHandler end)
+  XML_SetElementHandler: { parameters: ["pointer", "function", "function"], result: "void" },
+  // void XML_SetCharacterDataHandler(XML_Parser parser, XML_CharacterDataHandler handler)
+  XML_SetCharacterDataHandler: { parameters: ["pointer", "function"], result: "void" },
+  // enum XML_Status XML_Parse(XML_Parser parser, const char *s, int length, int isFinal)
+  XML_Parse: { parameters: ["pointer", "buffer", "i32", "i32"], result: "i32" },
+  // void *XML_GetBuffer(XML_Parser parser, int length)
+  XML_GetBuffer: { parameters: ["pointer", "i32"], result: "pointer" },
+  // enum XML_Status XML_ParseBuffer(XML_Parser parser, int length, int isFinal)
+  XML_ParseBuffer: { parameters: ["pointer", "i32", "i32"], result: "i32" },
+  // enum XML_Status XML_StopParser(XML_Parser parser, XML_Bool resumable)
+  XML_StopParser: { parameters: ["pointer", "bool"], result: "i32" },
+  // enum XML_Error XML_GetErrorCode(XML_Parser parser)
+  XML_GetErrorCode: { parameters: ["pointer"], result: "i32" },
+  // const XML_LChar *XML_ErrorString(enum XML_Error code)
+  XML_ErrorString: { parameters: ["i32"], result: "cstring" },
+  // XML_Size XML_GetCurrentLineNumber(XML_Parser parser), and `XML_Size` is `unsigned long`
+  XML_GetCurrentLineNumber: { parameters: ["pointer"], result: "u64" },
+  // XML_Size XML_GetCurrentColumnNumber(XML_Parser parser)
+  XML_GetCurrentColumnNumber: { parameters: ["pointer"], result: "u64" },
+}).symbols;
+
+/** The handlers that expat calls. With `stop` they let it run to where `XML_StopParser` ends it. */
+export const handlers = {
+  // void (*XML_StartElementHandler)(void *userData, const XML_Char *name,
+  //                                 const XML_Char **attributes)
+  start: { parameters: ["pointer", "cstring", "pointer"], result: "void", stop: null },
+  // void (*XML_EndElementHandler)(void *userData, const XML_Char *name)
+  end: { parameters: ["pointer", "pointer"], result: "void", stop: null },
+  // void (*XML_CharacterDataHandler)(void *userData, const XML_Char *s, int length)
+  text: { parameters: ["pointer", "pointer", "i32"], result: "void", stop: null },
+} as const;
+
+const XML_STATUS_OK = 1;
+
+/** How many bytes expat is given at once. */
+const CHUNK = 64 * 1024;
+
+/** What is found in a document, in its order. */
+export type XmlEvent =
+  | { readonly type: "start"; readonly name: string; readonly attributes: Attributes }
+  | { readonly type: "end"; readonly name: string }
+  /** All the text between two tags: references are resolved, CDATA sections are part of it. */
+  | { readonly type: "text"; readonly text: string };
+
+/** The attributes of an element, by name, in their order. */
+export type Attributes = ReadonlyMap<string, string>;
+
+/** A path, or the bytes of a document in pieces of any size. */
+export type Source = string | URL | Iterable<Uint8Array<ArrayBuffer>>;
+
+/** What is not well-formed, and where. */
+export class XmlError extends Error {
+  override readonly name = "XmlError";
+
+  constructor(
+    /** What expat says. */
+    readonly reason: string,
+    /** Counted from 1. */
+    readonly line: number,
+    /** Counted from 1, in characters. */
+    readonly column: number,
+  ) {
+    super(`Cannot parse XML: line ${line}, column ${column}: ${reason}`);
+  }
+}
+
+/**
+ * Parses a document. Nothing is read before the first event is asked for, and everything is given
+ * back when the loop ends, or is left, or when the iterator has become garbage.
+ *
+ * It takes memory for what is open at the moment: 64 KiB of input, the names of the elements around,
+ * one text.
+ *
+ * @throws {XmlError} If the document is not well-formed; what lies before that is parsed first.
+ */
+export function parse(source: Source): ScriptGenerator<XmlEvent, void, void> {
+  const events = new Generator(new OsStack(), function* (yielder) {
+    yield* parseWith(yielder, isPath(source) ? read(source) : source);
+  });
+  const iterator = (function* (): ScriptGenerator<XmlEvent, void, void> {
+    using running = events;
+    yield* running;
+  })();
+  dropped.register(iterator, events);
+  return iterator;
+}
+
+/** JavaScript runs no `finally` block of an iterator that is garbage, so they are run from here. */
+const dropped = new FinalizationRegistry<Disposable>((events) => events[Symbol.dispose]());
+
+function* parseWith(
+  yielder: Yielder,
+  chunks: Iterable<Uint8Array<ArrayBuffer>>,
+): ScriptGenerator<XmlEvent, void, void> {
+  const parser = expat.XML_ParserCreate(null);
+  if (parser === null) throw new Error("Cannot parse XML: no memory is left");
+  try {
+    const text = new TextBuffer();
+    const names: string[] = [];
+
+    // Whoever pulls gets the events from here, while expat waits in the callback.
+    function* emit(event: XmlEvent): ScriptGenerator<XmlEvent, void, void> {
+      let goesOn = false;
+      try {
+        if (text.length > 0) yield { type: "text", text: text.take() };
+        yield event;
+        goesOn = true;
+      } finally {
+        if (!goesOn) expat.XML_StopParser(parser, false);
+      }
+    }
+
+    using start = new Callback(handlers.start, (_userData, name, attributes) => {
+      names.push(name!);
+      return emit({ type: "start", name: name!, attributes: attributesAt(attributes!) });
+    });
+    using end = new Callback(handlers.end, () => emit({ type: "end", name: names.pop()! }));
+    // A text comes in pieces: each line, each reference, what is left in a chunk.
+    using characters = new Callback(handlers.text, (_userData, s, length) => {
+      text.append(s!, length);
+    });
+    expat.XML_SetElementHandler(parser, start, end);
+    expat.XML_SetCharacterDataHandler(parser, characters);
+
+    for (const chunk of chunks) {
+      for (let at = 0; at < chunk.length; at += CHUNK) {
+        const piece = chunk.subarray(at, at + CHUNK);
+        const buffer = expat.XML_GetBuffer(parser, piece.length);
+        if (buffer === null) throw failure(parser);
+        new PointerView(buffer).copyFrom(piece);
+        const status = yield* yielder.call(expat.XML_ParseBuffer, parser, piece.length, 0);
+        if (status !== XML_STATUS_OK) throw failure(parser);
+      }
+    }
+    const status = yield* yielder.call(expat.XML_ParseBuffer, parser, 0, 1);
+    if (status !== XML_STATUS_OK) throw failure(parser);
+  } finally {
+    expat.XML_ParserFree(parser);
+  }
+}
+
+/** Why a parser has stopped. */
+export function failure(parser: Deno.PointerObject): XmlError {
+  return new XmlError(
+    expat.XML_ErrorString(expat.XML_GetErrorCode(parser)) ?? "unknown error",
+    Number(expat.XML_GetCurrentLineNumber(parser)),
+    Number(expat.XML_GetCurrentColumnNumber(parser)) + 1,
+  );
+}
+
+const NONE: Attributes = new Map();
+
+/** Reads what expat passes for attributes: a name, its value, a name, its value, NULL. */
+export function attributesAt(list: Deno.PointerObject): Attributes {
+  const view = new PointerView(list);
+  let name = view.getPointer();
+  if (name === null) return NONE;
+  const attributes = new Map<string, string>();
+  for (let offset = 0; name !== null; name = view.getPointer(offset += 16)) {
+    const value = view.getPointer(offset + 8)!;
+    attributes.set(new PointerView(name).getCString(), new PointerView(value).getCString());
+  }
+  return attributes;
+}
+
+/** Joins the pieces of a text. */
+export class TextBuffer {
+  #bytes = new Uint8Array(4096);
+  /** How many bytes are in it. */
+  length = 0;
+
+  /** Appends a piece. */
+  append(s: Deno.PointerObject, length: number): void {
+    const end = this.length + length;
+    if (end > this.#bytes.length) this.#grow(end);
+    const view = new PointerView(s);
+    // Each end of a line comes as a piece of its own.
+    if (length === 1) this.#bytes[this.length] = view.getUint8();
+    else view.copyInto(this.#bytes.subarray(this.length, end));
+    this.length = end;
+  }
+
+  /** Takes all of it out. */
+  take(): string {
+    const text = decoder.decode(this.#bytes.subarray(0, this.length));
+    this.length = 0;
+    return text;
+  }
+
+  #grow(size: number): void {
+    const bytes = new Uint8Array(2 * size);
+    bytes.set(this.#bytes);
+    this.#bytes = bytes;
+  }
+}
+
+// In the midst of a document a mark of the byte order is text.
+const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
+
+function isPath(source: Source): source is string | URL {
+  return typeof source === "string" || source instanceof URL;
+}
+
+function* read(path: string | URL): Iterable<Uint8Array<ArrayBuffer>> {
+  using file = Deno.openSync(path);
+  const buffer = new Uint8Array(CHUNK);
+  for (let length; (length = file.readSync(buffer)) !== null;) yield buffer.subarray(0, length);
+}
