@@ -86,6 +86,12 @@ async function measure(): Promise<void> {
     return sum;
   }, sumBelow(INNER));
 
+  bench("sqlite3_exec", "sqlite3_exec rows, awaited", async () => {
+    let sum = 0;
+    for (const [text] of await database.query(rows)) sum += Number(text);
+    return sum;
+  }, sumBelow(INNER));
+
   const statement = node.prepare(rows);
   bench("sqlite3_exec", "sqlite3_exec rows, node:sqlite", () => {
     let sum = 0;
@@ -154,8 +160,9 @@ async function measure(): Promise<void> {
     return identity.get()!.sum as number;
   }, sumBelow(INNER));
 
-  // SQLite asks after every few instructions whether to go on. Little is done in between.
-  const instructions = 10;
+  // SQLite asks after each instruction, or rather at each jump, whether to go on. Little is done in
+  // between.
+  const instructions = 1;
   let asked = 0;
   const goOn = (): number => {
     asked++;
@@ -196,5 +203,50 @@ async function measure(): Promise<void> {
     },
     askings,
     askings,
+  );
+
+  // The same function for SQL, called from another thread.
+  const few = INNER / 20;
+  const fewSummed = (name: string): string => `${summed(name)} where number < ${few}`;
+  bench(
+    "SQL function, nonblocking",
+    "SQL function, nonblocking, suspended callback",
+    async () => {
+      const code = await sqlite.sqlite3_exec_nonblocking(
+        handle,
+        fewSummed("suspended"),
+        readSum,
+        null,
+        null,
+      );
+      return code === 0 ? sum : NaN;
+    },
+    sumBelow(few),
+    few,
+  );
+
+  const elsewhere = Deno.dlopen(library, {
+    sqlite3_exec: {
+      parameters: ["pointer", "buffer", "function", "pointer", "pointer"],
+      result: "i32",
+      nonblocking: true,
+    },
+  }).symbols;
+  const fewBytes = cString(fewSummed("unsafe"));
+  bench(
+    "SQL function, nonblocking",
+    "SQL function, nonblocking, Deno.UnsafeCallback",
+    async () => {
+      const code = await elsewhere.sqlite3_exec(
+        handle,
+        fewBytes,
+        readSumCallback.pointer,
+        null,
+        null,
+      );
+      return code === 0 ? sum : NaN;
+    },
+    sumBelow(few),
+    few,
   );
 }

@@ -200,6 +200,9 @@ export function attributesAt(list: Deno.PointerObject): Attributes {
   return attributes;
 }
 
+/** Up to how many bytes are read one by one, which takes less time: most are the end of a line. */
+const SHORT = 8;
+
 /** Joins the pieces of a text. */
 export class TextBuffer {
   #bytes = new Uint8Array(4096);
@@ -211,9 +214,8 @@ export class TextBuffer {
     const end = this.length + length;
     if (end > this.#bytes.length) this.#grow(end);
     const view = new PointerView(s);
-    // Each end of a line comes as a piece of its own.
-    if (length === 1) this.#bytes[this.length] = view.getUint8();
-    else view.copyInto(this.#bytes.subarray(this.length, end));
+    if (length > SHORT) view.copyInto(this.#bytes.subarray(this.length, end));
+    else for (let i = 0; i < length; i++) this.#bytes[this.length + i] = view.getUint8(i);
     this.length = end;
   }
 

@@ -8,12 +8,14 @@
 
 import { assertEquals } from "@std/assert";
 import {
+  Callback,
   dlopen,
   Generator,
   type GuardedStack,
   type NativeBody,
   OsStack,
   type OwnedStack,
+  PointerView,
   SliceStack,
   type Stack,
   type Yielder,
@@ -220,6 +222,125 @@ function yielderCalls(stack: OsStack): void {
   same<typeof generator, Generator<void, string, number>>(true);
 }
 
+function keptCallbacks(stack: OsStack): void {
+  const { symbols } = open();
+  const definition = { parameters: ["i32"], result: "i32" } as const;
+  const plain = new Callback(definition, (i) => {
+    same<typeof i, number>(true);
+    return i;
+  });
+  same<typeof plain.pointer, Deno.PointerObject>(true);
+  same<typeof plain.definition, typeof definition>(true);
+  const written = new Callback(
+    { parameters: ["f64", "cstring", "function"], result: "pointer", stop: null },
+    (number, string, pointer) => {
+      same<typeof number, number>(true);
+      same<typeof string, string | null>(true);
+      same<typeof pointer, Deno.PointerValue>(true);
+      return pointer;
+    },
+  );
+  new Callback(definition, async (i) => await Promise.resolve(i));
+  new Callback(definition, function* (i) {
+    yield "anything";
+    return i;
+  });
+  new Callback({ parameters: [], result: "void" }, () => {});
+  // @ts-expect-error It answers a number.
+  new Callback(definition, () => "1");
+  // @ts-expect-error It answers a number, sooner or later.
+  new Callback(definition, async () => await "1");
+  // @ts-expect-error It is passed a number.
+  new Callback(definition, (i: string) => i.length);
+  // @ts-expect-error There is no such type.
+  new Callback({ parameters: ["int"], result: "i32" }, () => 1);
+  // @ts-expect-error There must be something that answers.
+  new Callback(definition);
+
+  symbols.keep(plain);
+  symbols.keep(plain.pointer);
+  symbols.keep(null);
+  // @ts-expect-error A function is no function pointer.
+  symbols.keep((i: number) => i);
+  const sum = symbols.call_n(3, plain);
+  same<typeof sum, number>(true);
+  symbols.call_n.async(3, plain);
+  // @ts-expect-error It is of another type.
+  symbols.call_n(3, written);
+  // @ts-expect-error To pass NULL, the parameter must be a "function".
+  symbols.call_n(3, null);
+  new Generator(stack, function* (yielder) {
+    const sum = yield* yielder.call(symbols.call_n, 3, plain);
+    same<typeof sum, number>(true);
+  });
+  const any: Callback = written;
+  const disposable: Disposable = plain;
+  void [any, disposable];
+}
+
+function floatsAndManyArguments(): void {
+  const { symbols } = open();
+  const halved = symbols.half((x) => {
+    same<typeof x, number>(true);
+    return x;
+  }, 1.5);
+  same<typeof halved, number>(true);
+  // @ts-expect-error A bigint is no floating-point number.
+  symbols.half((x) => x, 1n);
+  for (const call of symbols.mixed.calls(1, 2, 3, 4, 5, 6, 7n, 8, true, 1, 2, 3, 4, 5, 6, 7n, 8)) {
+    same<typeof call.args[6], bigint>(true);
+    same<typeof call.args[8], boolean>(true);
+    same<typeof call.args.length, 17>(true);
+    call.reply(0.5);
+  }
+  // @ts-expect-error One is missing.
+  symbols.mixed.calls(1, 2, 3, 4, 5, 6, 7n, 8, true, 1, 2, 3, 4, 5, 6, 7n);
+}
+
+function optionsAndThreads(stack: OsStack, signal: AbortSignal): void {
+  const { symbols } = open();
+  symbols.call_n.async(3, (i) => i, { signal });
+  symbols.call_n.async(3, (i) => i, {});
+  symbols.call_n.async(3, (i) => i, { signal: undefined });
+  symbols.asked.async({ signal });
+  // @ts-expect-error It is no signal.
+  symbols.call_n.async(3, (i) => i, { signal: 5 });
+  // @ts-expect-error There is no such option.
+  symbols.call_n.async(3, (i) => i, { timeout: 5 });
+  // @ts-expect-error The plain form cannot be aborted.
+  symbols.call_n(3, (i) => i, { signal });
+
+  const promise = symbols.call_n_elsewhere(3, async (i) => await Promise.resolve(i));
+  same<typeof promise, Promise<number>>(true);
+  symbols.call_n_elsewhere(3, (i) => i, { signal });
+  const same_promise = symbols.call_n_elsewhere.async(3, (i) => i);
+  same<typeof same_promise, Promise<number>>(true);
+  // @ts-expect-error It cannot be pulled.
+  symbols.call_n_elsewhere.calls(3);
+  new Generator(stack, function* (yielder) {
+    // @ts-expect-error Nor called by a yielder.
+    yield* yielder.call(symbols.call_n_elsewhere, 3, (i: number) => i);
+  });
+}
+
+function views(view: PointerView, pointer: Deno.PointerObject): void {
+  same<ReturnType<typeof view.getFloat64>, number>(true);
+  same<ReturnType<typeof view.getBigUint64>, bigint>(true);
+  same<ReturnType<typeof view.getPointer>, Deno.PointerValue>(true);
+  same<typeof view.address, bigint>(true);
+  view.setPointer(pointer, 8);
+  view.setPointer(null);
+  view.setBigInt64(5);
+  view.setBigInt64(5n, -8);
+  // @ts-expect-error A number is needed.
+  view.setInt32(5n);
+  // @ts-expect-error An address is no pointer.
+  view.setPointer(4096n);
+  PointerView.of(new Float64Array(2));
+  // @ts-expect-error There is nothing to view.
+  PointerView.of(null);
+}
+
 function definitionsThatAreWrong(): void {
   // @ts-expect-error There is no such type.
   dlopen("library.so", { body: { input: "int", output: "i32" } });
@@ -229,6 +350,10 @@ function definitionsThatAreWrong(): void {
   dlopen("library.so", { f: { parameters: [] } });
   // @ts-expect-error A parameter cannot be void.
   dlopen("library.so", { f: { parameters: ["void"], result: "i32" } });
+  // @ts-expect-error A struct is passed by its address.
+  dlopen("library.so", { f: { parameters: [{ struct: ["i32"] }], result: "i32" } });
+  // @ts-expect-error It says how many, not whether.
+  dlopen("library.so", { f: { parameters: ["cstring"], result: "i32", variadic: true } });
   // @ts-expect-error There is no such symbol.
   dlopen("library.so", {}).symbols.f;
 }
@@ -241,6 +366,10 @@ Deno.test("types are what they should be, says deno check", () => {
     javaScriptGenerators,
     calls,
     yielderCalls,
+    keptCallbacks,
+    floatsAndManyArguments,
+    optionsAndThreads,
+    views,
     definitionsThatAreWrong,
   ];
   assertEquals(checked.every((f) => typeof f === "function"), true);
