@@ -245,3 +245,25 @@ function* read(path: string | URL): Iterable<Uint8Array<ArrayBuffer>> {
   const buffer = new Uint8Array(CHUNK);
   for (let length; (length = file.readSync(buffer)) !== null;) yield buffer.subarray(0, length);
 }
+
+/** A catalogue of so many bytes or a little more, made up chunk by chunk. */
+export function* catalogue(bytes: number): Iterable<Uint8Array<ArrayBuffer>> {
+  const encoder = new TextEncoder();
+  let chunk = "<catalogue>\n";
+  for (let book = 1, before = 0; before + chunk.length < bytes; book++) {
+    chunk += `  <book id="b${book}" language="${book % 3 === 0 ? "de" : "en"}">
+    <title>Systems &amp; their parts, volume ${book}</title>
+    <year>${1900 + book % 120}</year>
+    <about>
+      Says in ${book % 7 + 2} chapters what its title promises, and not without a certain dryness.
+      The reader is spared nothing: neither the history of the subject, nor the exercises.
+    </about>
+  </book>
+`;
+    if (chunk.length < CHUNK) continue;
+    yield encoder.encode(chunk);
+    before += chunk.length;
+    chunk = "";
+  }
+  yield encoder.encode(`${chunk}</catalogue>\n`);
+}

@@ -73,7 +73,7 @@ export const sqlite = dlopen(library, {
  * What never calls back, and is called for each value: V8 compiles these calls of `Deno.dlopen` in
  * line, so that they need no stack of their own.
  */
-const value = Deno.dlopen(library, {
+const direct = Deno.dlopen(library, {
   // int sqlite3_value_type(sqlite3_value *), and what gives the value itself
   sqlite3_value_type: { parameters: ["pointer"], result: "i32" },
   sqlite3_value_int64: { parameters: ["pointer"], result: "i64" },
@@ -397,7 +397,7 @@ export class Database implements Disposable {
   #giveError(context: Deno.PointerObject, error: unknown): void {
     this.#thrown = error;
     const message = encode(error instanceof Error ? error.message : String(error));
-    value.sqlite3_result_error(context, message, message.length - 1);
+    direct.sqlite3_result_error(context, message, message.length - 1);
   }
 
   #check(code: number): void {
@@ -450,22 +450,22 @@ function readArguments(count: number, values: Deno.PointerValue): Value[] {
 }
 
 function readValue(pointer: Deno.PointerObject): Value {
-  switch (value.sqlite3_value_type(pointer)) {
+  switch (direct.sqlite3_value_type(pointer)) {
     case Type.integer: {
-      const integer = value.sqlite3_value_int64(pointer);
+      const integer = direct.sqlite3_value_int64(pointer);
       const number = Number(integer);
       return Number.isSafeInteger(number) ? number : integer;
     }
     case Type.float:
-      return value.sqlite3_value_double(pointer);
+      return direct.sqlite3_value_double(pointer);
     case Type.text: {
       // In this order: asking for the text may convert it.
-      const text = value.sqlite3_value_text(pointer);
-      return decoder.decode(readBytes(text, value.sqlite3_value_bytes(pointer)));
+      const text = direct.sqlite3_value_text(pointer);
+      return decoder.decode(readBytes(text, direct.sqlite3_value_bytes(pointer)));
     }
     case Type.blob: {
-      const blob = value.sqlite3_value_blob(pointer);
-      return readBytes(blob, value.sqlite3_value_bytes(pointer));
+      const blob = direct.sqlite3_value_blob(pointer);
+      return readBytes(blob, direct.sqlite3_value_bytes(pointer));
     }
     default:
       return null;
@@ -482,21 +482,21 @@ function readBytes(pointer: Deno.PointerValue, length: number): Uint8Array<Array
 /** Gives SQLite the result of a function. */
 function giveResult(context: Deno.PointerObject, result: Value): void {
   if (result === null) {
-    value.sqlite3_result_null(context);
+    direct.sqlite3_result_null(context);
   } else if (typeof result === "number" && !Number.isSafeInteger(result)) {
-    value.sqlite3_result_double(context, result);
+    direct.sqlite3_result_double(context, result);
   } else if (typeof result === "number" || typeof result === "bigint") {
     const integer = BigInt(result);
     if (BigInt.asIntN(64, integer) !== integer) {
       throw new RangeError(`SQL has no integer ${result}`);
     }
-    value.sqlite3_result_int64(context, integer);
+    direct.sqlite3_result_int64(context, integer);
   } else if (typeof result === "string") {
     const text = encode(result);
-    value.sqlite3_result_text(context, text, text.length - 1, SQLITE_TRANSIENT);
+    direct.sqlite3_result_text(context, text, text.length - 1, SQLITE_TRANSIENT);
   } else if (result instanceof Uint8Array) {
     const blob = result.length > 0 ? result : new Uint8Array(1);
-    value.sqlite3_result_blob(context, blob, result.length, SQLITE_TRANSIENT);
+    direct.sqlite3_result_blob(context, blob, result.length, SQLITE_TRANSIENT);
   } else {
     throw new TypeError(`SQL has no ${typeof result}: give null, a number, a string or bytes`);
   }
@@ -509,4 +509,115 @@ function isPromise(result: Value | PromiseLike<Value>): result is PromiseLike<Va
 /** A string as SQL writes it. sqlite3_exec binds no parameters, so values are part of the text. */
 export function quote(text: string): string {
   return `'${text.replaceAll("'", "''")}'`;
+}
+
+/** The numbers from 1 on. SQLite ends only where a condition follows, or when it is told to. */
+const endless =
+  "with recursive n (i) as (values (1) union all select i + 1 from n) select i from n";
+
+/** Counts how often a timer of 5 ms fires until it is disposed of. */
+function startTicking(): Disposable & { count: number } {
+  const timer = setInterval(() => ticking.count++, 5);
+  const ticking = { count: 0, [Symbol.dispose]: () => clearInterval(timer) };
+  return ticking;
+}
+
+function since(start: number): string {
+  return `${((performance.now() - start) / 1000).toFixed(1)} s`;
+}
+
+function showRows(): void {
+  using db = new Database(":memory:");
+  db.exec(`create table books (title, year);
+    insert into books values (${quote("Rock 'n' roll at 30°")}, 1989), ('Undated', null)`);
+  console.log("1. Rows, one by one");
+  for (const [title, year] of db.rows("select * from books")) {
+    console.log(`   ${title}: ${year ?? "no year"}`);
+  }
+  const first: Row[] = [];
+  for (const row of db.rows(endless)) {
+    if (first.push(row) === 3) break;
+  }
+  console.log(`   the first of all numbers: ${first.join(", ")}`);
+  console.log(`   and then, the number of books: ${[...db.rows("select count(*) from books")]}`);
+}
+
+async function showFunction(): Promise<void> {
+  console.log("\n2. A function for SQL that fetches");
+  const prices: Record<string, number> = { tea: 3, cake: 4 };
+  await using server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, async (to) => {
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    const price = prices[new URL(to.url).pathname.slice(1)];
+    return price === undefined ? new Response(null, { status: 404 }) : Response.json(price);
+  });
+  const connect = (): Database => {
+    const db = new Database(":memory:");
+    db.function("price", async (item) => {
+      const url = `http://127.0.0.1:${server.addr.port}/${item}`;
+      const response = await fetch(url, { signal: db.signal ?? null });
+      if (response.ok) return await response.json();
+      await response.body?.cancel();
+      throw new Error(`There is no ${item}: HTTP status ${response.status}`);
+    });
+    db.exec("create table orders (item, count); insert into orders values ('tea', 2), ('cake', 1)");
+    return db;
+  };
+  const total = "select sum(count * price(item)) from orders";
+  const start = performance.now();
+  const totals = await Promise.all(Array.from({ length: 5 }, async () => {
+    using db = connect();
+    return (await db.query(total))[0]![0];
+  }));
+  console.log(
+    `   five queries at once, of two fetches each: ${totals.join(", ")}; ${since(start)}`,
+  );
+
+  using db = connect();
+  db.exec("insert into orders values ('pie', 1)");
+  try {
+    await db.query(total);
+  } catch (error) {
+    console.log(`   ${error}`);
+  }
+  const [left] = await db.query(`${total} where item <> 'pie'`);
+  console.log(`   and without the pie: ${left}`);
+}
+
+async function showProgress(): Promise<void> {
+  console.log("\n3. A query that never ends");
+  using db = new Database(":memory:");
+  using ticking = startTicking();
+  const start = performance.now();
+  try {
+    await db.query(`select max(i) from (${endless})`, { signal: AbortSignal.timeout(500) });
+  } catch (error) {
+    console.log(`   ${error}`);
+  }
+  const code = sqlite.sqlite3_errcode(db.handle);
+  console.log(`   result code ${code} (SQLITE_INTERRUPT) after ${since(start)}`);
+  console.log(`   ${ticking.count} ticks of a timer of 5 ms meanwhile`);
+  console.log(`   and then: ${await db.query("select 'still here'")}`);
+}
+
+async function showNonblocking(): Promise<void> {
+  console.log("\n4. The same on another thread");
+  using db = new Database(":memory:");
+  const start = performance.now();
+  db.function("report", (i) => {
+    console.log(`   SQLite is at ${i} after ${since(start)}`);
+    return i!;
+  });
+  using ticking = startTicking();
+  const [largest] = await db.query(
+    `select max(case when i % 250000 = 0 then report(i) end) from (${endless} limit 750000)`,
+    { nonblocking: true },
+  );
+  console.log(`   the largest is ${largest}; ${ticking.count} ticks of a timer of 5 ms meanwhile`);
+}
+
+if (import.meta.main) {
+  showRows();
+  await showFunction();
+  await showProgress();
+  await showNonblocking();
 }

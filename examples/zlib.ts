@@ -88,13 +88,13 @@ export const definitions = {
 export const ZStream = { size: 112, next_in: 0, avail_in: 8, msg: 48 } as const;
 
 /** What inflateBack looks back into, and writes its output to: 2^15 bytes, as deflate needs. */
-export const WINDOW_BITS = 15;
+const WINDOW_BITS = 15;
 
 /** zlib compares the first figure with its own: the layout above is that of every zlib 1. */
-export const VERSION = "1";
+const VERSION = "1";
 
 /** What zlib's functions return: <zlib.h>. */
-export const Z = { OK: 0, STREAM_END: 1, BUF_ERROR: -5 } as const;
+const Z = { OK: 0, STREAM_END: 1, BUF_ERROR: -5 } as const;
 
 /** Takes a block of output; C goes on when that is done. */
 export type Sink = (block: Uint8Array<ArrayBuffer>) => void | Promise<void>;
@@ -153,9 +153,10 @@ const TOO_SHORT = "Cannot inflate: the input ends before the data does";
 
 /** zlib's state for one stream after the other. Must be disposed of. */
 export class Inflater implements Disposable {
+  /** The `z_stream`. */
+  readonly stream: Uint8Array<ArrayBuffer> = new Uint8Array(ZStream.size);
+  readonly #view: PointerView = PointerView.of(this.stream);
   readonly #library: NativeLibrary<typeof definitions>;
-  readonly #stream: Uint8Array<ArrayBuffer> = new Uint8Array(ZStream.size);
-  readonly #view: PointerView = PointerView.of(this.#stream);
   // zlib keeps the address of the window, so this object must keep the window.
   readonly #window: Uint8Array<ArrayBuffer> = new Uint8Array(1 << WINDOW_BITS);
 
@@ -163,11 +164,11 @@ export class Inflater implements Disposable {
   constructor() {
     this.#library = dlopen("libz.so.1", definitions);
     const code = this.#library.symbols.inflateBackInit_(
-      this.#stream,
+      this.stream,
       WINDOW_BITS,
       this.#window,
       VERSION,
-      this.#stream.length,
+      this.stream.length,
     );
     if (code === Z.OK) return;
     this.#library.close();
@@ -180,7 +181,7 @@ export class Inflater implements Disposable {
     let input: Uint8Array<ArrayBuffer> = new Uint8Array();
     this.#view.setPointer(null, ZStream.next_in);
     const code = await this.#library.symbols.inflateBack.async(
-      this.#stream,
+      this.stream,
       async (_, next) => {
         input = await source.take();
         if (input.length > 0) {
@@ -222,7 +223,7 @@ export class Inflater implements Disposable {
 
   /** Frees the state. */
   [Symbol.dispose](): void {
-    this.#library.symbols.inflateBackEnd(this.#stream);
+    this.#library.symbols.inflateBackEnd(this.stream);
     this.#library.close();
   }
 }

@@ -179,6 +179,23 @@ export class Call implements Occupant {
     }
   }
 
+  /** The same with handlers that may be awaited, until `signal` aborts. */
+  async runAsync(signal: AbortSignal | undefined): Promise<void> {
+    const { resumeCall } = native();
+    const { nonblocking } = this.#callee;
+    for (;;) {
+      const target = nonblocking
+        ? await this.stepElsewhere()
+        : this.#arrive(resumeCall(this.#leave(), 0));
+      if (target === undefined) return;
+      signal?.throwIfAborted();
+      let answer = this.ask(target);
+      if (isThenable(answer)) answer = await (signal ? unlessAborted(signal, answer) : answer);
+      signal?.throwIfAborted();
+      this.reply(target, answer);
+    }
+  }
+
   /** What must be so before C goes on; returns what to enter. */
   #leave(): Deno.PointerObject {
     const { handle } = this.#context;
@@ -252,8 +269,22 @@ export class Call implements Occupant {
 
   /** What its handler says to the callback that waits. */
   ask(target: Target): unknown {
+    const { view } = this.#context;
+    const { parameters, offsets } = target;
     const handler = target.handler ?? this.#answerers![target.index] as Handler;
-    return handler(...this.args(target));
+    // No array is made for the few arguments that most callbacks have.
+    switch (target.stackCount === 0 ? parameters.length : -1) {
+      case 0:
+        return handler();
+      case 1:
+        return handler(read(view, offsets[0]!, parameters[0]!));
+      case 2: {
+        const first = read(view, offsets[0]!, parameters[0]!);
+        return handler(first, read(view, offsets[1]!, parameters[1]!));
+      }
+      default:
+        return handler(...this.args(target));
+    }
   }
 
   /** Answers the callback that waits; C goes on with the next `step`. */
@@ -323,9 +354,19 @@ export class Call implements Occupant {
 }
 
 /** Whether `value` has to be awaited. */
-export function isThenable(value: unknown): value is PromiseLike<unknown> {
+function isThenable(value: unknown): value is PromiseLike<unknown> {
   return typeof value === "object" && value !== null &&
     typeof (value as PromiseLike<unknown>).then === "function";
+}
+
+/** Settles as `answer` does, or is rejected as soon as `signal` aborts. */
+function unlessAborted(signal: AbortSignal, answer: PromiseLike<unknown>): Promise<unknown> {
+  return new Promise((resolve, reject) => {
+    const abort = (): void => reject(signal.reason);
+    signal.addEventListener("abort", abort, { once: true });
+    const settled = (): void => signal.removeEventListener("abort", abort);
+    Promise.resolve(answer).finally(settled).then(resolve, reject);
+  });
 }
 
 /** Says what to do instead when an answer is one that C would have to wait for. */

@@ -7,7 +7,7 @@
  */
 
 import { checkOpen } from "./body.ts";
-import { type Answerer, Call, type Callee, isThenable } from "./call.ts";
+import { type Answerer, Call, type Callee } from "./call.ts";
 import { Context } from "./context.ts";
 import { isGeneratorFunction, isScriptGenerator, type ScriptGenerator } from "./script.ts";
 import { describe, type Occupant, type StackMemory } from "./stack.ts";
@@ -36,25 +36,17 @@ export function callSync(callee: Callee, args: readonly unknown[]): unknown {
  * `nonblocking`, while C runs.
  */
 export async function callAsync(callee: Callee, args: readonly unknown[]): Promise<unknown> {
-  const { parameters, nonblocking } = callee;
-  const signal = signalOf(callee, args[parameters.length], args.length);
+  const signal = signalOf(callee, args[callee.parameters.length], args.length);
   const { plain, answerers } = split(callee, args, "no generator functions");
   signal?.throwIfAborted();
   const fiber = takeFiber();
   let call: Call | undefined;
   try {
     call = new Call(callee, fiber.context, plain, answerers);
-    for (;;) {
-      const target = nonblocking ? await call.stepElsewhere() : call.step();
-      if (target === undefined) return call.result();
-      signal?.throwIfAborted();
-      let answer = call.ask(target);
-      if (isThenable(answer)) answer = await (signal ? unlessAborted(signal, answer) : answer);
-      signal?.throwIfAborted();
-      call.reply(target, answer);
-    }
+    await call.runAsync(signal);
+    return call.result();
   } finally {
-    if (nonblocking) await call?.endElsewhere();
+    if (callee.nonblocking) await call?.endElsewhere();
     else call?.end();
     putFiber(fiber);
   }
@@ -77,16 +69,6 @@ function signalOf(callee: Callee, options: unknown, given: number): AbortSignal 
     `Cannot call ${callee.name}: what follows its ${expected} arguments must be options such as ` +
       `{ signal }, with an AbortSignal: got ${describe(signal)}`,
   );
-}
-
-/** Settles as `answer` does, or is rejected as soon as `signal` aborts. */
-function unlessAborted(signal: AbortSignal, answer: PromiseLike<unknown>): Promise<unknown> {
-  return new Promise((resolve, reject) => {
-    const abort = (): void => reject(signal.reason);
-    signal.addEventListener("abort", abort, { once: true });
-    const settled = (): void => signal.removeEventListener("abort", abort);
-    Promise.resolve(answer).finally(settled).then(resolve, reject);
-  });
 }
 
 /** Handlers may be generator functions; what they yield leaves the generator of `scope`. */

@@ -11,7 +11,7 @@ import {
   assertStrictEquals,
 } from "@std/assert";
 import { gzipSync } from "node:zlib";
-import { Inflater, inflateStream, Source, WINDOW_BITS } from "../examples/zlib.ts";
+import { Inflater, inflateStream, Source } from "../examples/zlib.ts";
 import { dlopen, PointerView } from "../mod.ts";
 import { collectUntil, testWith } from "./support.ts";
 
@@ -104,7 +104,6 @@ testWith("libz.so.1", "inflateStream looks back as far as deflate does, 32 KiB",
   const packed = await pack(bytes, "deflate-raw");
   assert(packed.length < 2 * block.length, "the blocks must be packed as repetitions");
   assertEquals(await inflate(packed, "deflate-raw"), bytes);
-  assertEquals(1 << WINDOW_BITS, 32 * 1024);
 });
 
 testWith("libz.so.1", "twenty inflateStreams at once do not disturb each other", async () => {

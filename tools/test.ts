@@ -80,7 +80,9 @@ async function prebuilt(): Promise<Counts> {
 }
 
 async function denoTest(): Promise<Counts> {
-  return denoCounts(await run(Deno.execPath(), ["test", ...testFlags, "--doc", "-A"]));
+  // Only tests have dependencies. A lock file at the top would have every task fetch them.
+  const lock = ["--lock=tests/deno.lock", "--frozen"];
+  return denoCounts(await run(Deno.execPath(), ["test", ...testFlags, ...lock, "--doc", "-A"]));
 }
 
 async function core(): Promise<Counts> {

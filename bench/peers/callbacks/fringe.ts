@@ -3,14 +3,13 @@
 
 /** The probe of fringe. */
 
-import * as fringe from "../../../mod.ts";
+import { Callback, dlopen, Generator, OsStack } from "../../../mod.ts";
 import { library, main, no, otherLibrary, partly, sleep, ticksDuring, time, yes } from "./trial.ts";
 
 const callback = { callback: { parameters: ["i32"], result: "i32" } } as const;
 const called = { parameters: ["i32", callback], result: "i32" } as const;
 const seen = { parameters: [], result: "i32" } as const;
 
-const { dlopen, Generator, OsStack } = fringe;
 const { symbols } = dlopen(library, {
   sum: called,
   visit: called,
@@ -78,7 +77,6 @@ await main({
         await sleep(1);
         if (i === 2) controller.abort(reason);
         return i;
-        // @ts-expect-error -- not there yet
       }, { signal: controller.signal });
     } catch (error) {
       caught = error;
@@ -115,8 +113,7 @@ await main({
       keep: { parameters: ["function"], result: "void" },
       call_kept: { parameters: ["i32"], result: "i32" },
     });
-    // @ts-expect-error -- not there yet
-    using kept = new fringe.Callback(callback.callback, (i) => i * 6);
+    using kept = new Callback(callback.callback, (i) => i * 6);
     symbols.keep(kept);
     await sleep(1);
     return symbols.call_kept(7) === 42 ? yes() : no();
