@@ -38,9 +38,28 @@ export const libc = dlopen("libc.so.6", {
       "buffer",
       "usize",
       "usize",
-      { callback: { parameters: ["pointer", "pointer"], result: "i32" } },
+      {
+        callback: {
+          parameters: ["pointer", "pointer"],
+          result: "i32",
+          // qsort cannot be told to stop. This brings it to its end, where it frees what it holds.
+          stop: 0,
+        },
+      },
     ],
     result: "void",
+  },
+  // void *bsearch(const void *key, const void *base, size_t count, size_t size,
+  //               int (*compare)(const void *key, const void *element))
+  bsearch: {
+    parameters: [
+      "buffer",
+      "buffer",
+      "usize",
+      "usize",
+      { callback: { parameters: ["pointer", "pointer"], result: "i32", stop: 0 } },
+    ],
+    result: "pointer",
   },
   // int scandir(const char *dir, struct dirent ***list, int (*filter)(const struct dirent *),
   //             int (*compare)(const struct dirent **, const struct dirent **))
@@ -48,7 +67,34 @@ export const libc = dlopen("libc.so.6", {
     parameters: [
       "cstring",
       "buffer",
-      { callback: { parameters: ["pointer"], result: "i32" } },
+      // scandir cannot be told to stop either: it leaves out the rest, and gives the list.
+      { callback: { parameters: ["pointer"], result: "i32", stop: 0 } },
+      "function", // a Callback, or null: unsorted
+    ],
+    result: "i32",
+  },
+  // int glob(const char *pattern, int flags, int (*failed)(const char *path, int number),
+  //          glob_t *found)
+  glob: {
+    parameters: [
+      "cstring",
+      "i32",
+      // Any answer but 0 makes glob return GLOB_ABORTED.
+      { callback: { parameters: ["cstring", "i32"], result: "i32", stop: 1 } },
+      "buffer",
+    ],
+    result: "i32",
+  },
+  // void globfree(glob_t *found)
+  globfree: { parameters: ["buffer"], result: "void" },
+  // void free(void *memory)
+  free: { parameters: ["pointer"], result: "void" },
+  // int dl_iterate_phdr(int (*visit)(struct dl_phdr_info *info, size_t size, void *data),
+  //                     void *data)
+  dl_iterate_phdr: {
+    parameters: [
+      // Any answer but 0 ends the iteration, and is returned.
+      { callback: { parameters: ["pointer", "usize", "pointer"], result: "i32", stop: 1 } },
       "pointer",
     ],
     result: "i32",

@@ -12,6 +12,28 @@
  * The network is for the second part only, which fetches from a server of its own. It prints
  *
  * ```text
+ * 1. Rows, one by one
+ *    Rock 'n' roll at 30°: 1989
+ *    Undated: no year
+ *    the first of all numbers: 1, 2, 3
+ *    and then, the number of books: 2
+ *
+ * 2. A function for SQL that fetches
+ *    five queries at once, of two fetches each: 10, 10, 10, 10, 10; 0.2 s
+ *    SqliteError: There is no pie: HTTP status 404
+ *    and without the pie: 10
+ *
+ * 3. A query that never ends
+ *    TimeoutError: The operation was aborted due to timeout
+ *    result code 9 (SQLITE_INTERRUPT) after 0.5 s
+ *    49 ticks of a timer of 5 ms meanwhile
+ *    and then: still here
+ *
+ * 4. The same on another thread
+ *    SQLite is at 250000 after 0.1 s
+ *    SQLite is at 500000 after 0.2 s
+ *    SQLite is at 750000 after 0.2 s
+ *    the largest is 750000; 41 ticks of a timer of 5 ms meanwhile
  * ```
  *
  * @module
@@ -159,7 +181,10 @@ export class Database implements Disposable {
 
   readonly #callbacks: Disposable[] = [];
   readonly #progress: Callback;
-  /** Loops over rows that wait to be pulled. */
+  /**
+   * Loops over rows that wait to be pulled. They are held, so that a loop that was dropped is not
+   * ended by the garbage collector while a query uses the connection.
+   */
   readonly #loops = new Set<Rows>();
   readonly #closing = new AbortController();
   /** Settles when the last query that has been asked for has ended. */

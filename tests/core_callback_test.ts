@@ -201,6 +201,19 @@ Deno.test("Callback may be closed by its own handler: this call is still answere
   assertThrows(() => call_kept(6), Error, "has been closed");
 });
 
+Deno.test("Callback that its own handler closes gets no further call, in the same call of C", () => {
+  using library = openBodies();
+  const { call_n } = library.symbols;
+  let calls = 0;
+  const callback: Callback<typeof definition> = new Callback(definition, (i) => {
+    calls++;
+    if (i === 1) callback.close();
+    return i;
+  });
+  assertThrows(() => call_n(5, callback), Error, "C has called a callback that has been closed");
+  assertEquals(calls, 2);
+});
+
 Deno.test("Callback lives until it is closed, though nobody holds it", async () => {
   using library = openBodies();
   const { keep, call_kept } = library.symbols;
