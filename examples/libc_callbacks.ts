@@ -19,7 +19,7 @@
  */
 
 import { Callback, PointerView } from "../mod.ts";
-import { FTW_PHYS, lastError, libc, Offset, realpath } from "./libc.ts";
+import { FTW_PHYS, lastError, libc, Offset, realpath, Visit } from "./libc.ts";
 
 /** An answer now or later. */
 type Awaitable<T> = T | Promise<T>;
@@ -149,29 +149,260 @@ export async function list(
   compare: (a: Deno.DirEntry, b: Deno.DirEntry) => Awaitable<number>,
   signal?: AbortSignal,
 ): Promise<Deno.DirEntry[]> {
-  // scandir makes the list, of `count` pointers, by malloc, and each entry. It does so even when it
-  // is ended half-way, without saying how many there are; so what it has heard is counted here.
-  const place = PointerView.of(new Uint8Array(8));
-  let [count, answer] = [0, 0];
-  const heard = (): void => {
-    count += answer;
+  const place = new BigUint64Array(1);
+  // scandir makes the list even when it is ended half-way, without saying how long it is then. So
+  // this counts the entries that it has been told to keep: it has heard an answer when it calls on.
+  let [heard, answer] = [0, 0];
+  const hear = (): void => {
+    heard += answer;
     answer = 0;
   };
   using order = new Callback(
-    // int (*)(const struct dirent **, const struct dirent **)
+    // int (*compare)(const struct dirent **, const struct dirent **)
     { parameters: ["pointer", "pointer"], result: "i32", stop: 0 },
     async (a, b) => {
-      heard();
-      const [first, second] = [a, b].map((pointer) =>
-        entryAt(new PointerView(pointer!).getPointer()!)
-      );
-      return Math.sign(await compare(first!, second!));
+      hear();
+      const [first, second] = [new PointerView(a!), new PointerView(b!)];
+      return Math.sign(await compare(entryAt(first.getPointer()!), entryAt(second.getPointer()!)));
     },
   );
+  let count: number | undefined;
   try {
-    const result = await libc.scandir.async(
+    count = await libc.scandir.async(
       directory,
-      place.
+      place,
+      async (pointer) => {
+        hear();
+        const entry = entryAt(pointer!);
+        const isKept = entry.name !== "." && entry.name !== ".." && await keep(entry);
+        return answer = Number(isKept);
+      },
+      order,
+      { signal },
     );
+    if (count < 0) throw new Error(`Cannot list ${directory}: ${lastError()}`);
+    return pointersIn(place, count).map(entryAt);
+  } finally {
+    for (const entry of pointersIn(place, count ?? heard)) libc.free(entry);
+    libc.free(PointerView.of(place).getPointer());
   }
+}
+
+/** The pointers in an array of C whose address is at `place`; none if that is NULL. */
+function pointersIn(place: BigUint64Array<ArrayBuffer>, count: number): Deno.PointerObject[] {
+  const array = PointerView.of(place).getPointer();
+  if (array === null) return [];
+  const view = new PointerView(array);
+  return Array.from({ length: count }, (_, i) => view.getPointer(i * 8)!);
+}
+
+/**
+ * The size of a `glob_t`, and where its fields lie (<glob.h>, glibc on x86_64); what glob returns.
+ *
+ * ```c
+ * typedef struct {
+ *   size_t gl_pathc;           //  0: how many paths there are
+ *   char **gl_pathv;           //  8: the paths
+ *   size_t gl_offs;            // 16
+ *   int gl_flags;              // 24
+ *   void (*gl_closedir)(void *);                          // 32
+ *   struct dirent *(*gl_readdir)(void *);                 // 40
+ *   void *(*gl_opendir)(const char *);                    // 48
+ *   int (*gl_lstat)(const char *, struct stat *);         // 56
+ *   int (*gl_stat)(const char *, struct stat *);          // 64
+ * } glob_t;
+ * ```
+ */
+const Glob = { size: 72, gl_pathc: 0, gl_pathv: 8, GLOB_ABORTED: 2, GLOB_NOMATCH: 3 } as const;
+
+/**
+ * The paths that a pattern matches, by libc's glob, in the order of the locale.
+ *
+ * @param mayGoOn Whether to go on without a directory that cannot be read, and what is wrong with
+ * it. What is no directory is passed over in silence.
+ */
+export async function glob(
+  pattern: string,
+  mayGoOn: (directory: string, problem: string) => Awaitable<boolean> = () => true,
+  signal?: AbortSignal,
+): Promise<string[]> {
+  const found = new Uint8Array(Glob.size);
+  const view = PointerView.of(found);
+  let failure = "memory is short";
+  try {
+    const result = await libc.glob.async(
+      pattern,
+      0,
+      async (directory, number) => {
+        const problem = libc.strerror(number)!;
+        failure = `${directory}: ${problem}`;
+        return await mayGoOn(directory!, problem) ? 0 : 1;
+      },
+      found,
+      { signal },
+    );
+    if (result === Glob.GLOB_NOMATCH) return [];
+    if (result !== 0) throw new Error(`Cannot find ${pattern}: ${failure}`);
+    const count = Number(view.getBigUint64(Glob.gl_pathc));
+    const paths = new PointerView(view.getPointer(Glob.gl_pathv)!);
+    return Array.from({ length: count }, (_, i) => {
+      return new PointerView(paths.getPointer(i * 8)!).getCString();
+    });
+  } finally {
+    libc.globfree(found);
+  }
+}
+
+/**
+ * Where the fields of a `struct dl_phdr_info` and of an `Elf64_Phdr` lie (<link.h>, <elf.h>).
+ *
+ * ```c
+ * struct dl_phdr_info {
+ *   Elf64_Addr dlpi_addr;              //  0: where the library begins
+ *   const char *dlpi_name;             //  8: its path; "" is the program itself
+ *   const Elf64_Phdr *dlpi_phdr;       // 16: its segments
+ *   Elf64_Half dlpi_phnum;             // 24: how many they are
+ *   unsigned long long dlpi_adds;      // 32
+ *   unsigned long long dlpi_subs;      // 40
+ *   size_t dlpi_tls_modid;             // 48
+ *   void *dlpi_tls_data;               // 56
+ * };
+ * typedef struct {
+ *   Elf64_Word p_type;                 //  0: PT_LOAD is 1
+ *   Elf64_Word p_flags;                //  4
+ *   Elf64_Off p_offset;                //  8
+ *   Elf64_Addr p_vaddr;                // 16: its address, counted from the library's
+ *   Elf64_Addr p_paddr;                // 24
+ *   Elf64_Xword p_filesz;              // 32
+ *   Elf64_Xword p_memsz;               // 40: its size in memory
+ *   Elf64_Xword p_align;               // 48
+ * } Elf64_Phdr;                        // 56 bytes
+ * ```
+ */
+const Info = { dlpi_addr: 0, dlpi_name: 8, dlpi_phdr: 16, dlpi_phnum: 24 } as const;
+const Phdr = { size: 56, p_type: 0, p_vaddr: 16, p_memsz: 40, PT_LOAD: 1 } as const;
+
+/** A library in memory, or the program. */
+export interface LoadedLibrary {
+  /** Its path; "" is the program itself. */
+  readonly path: string;
+  /** The parts of memory that it fills, each from its first byte to behind its last. */
+  readonly segments: readonly (readonly [start: bigint, end: bigint])[];
+}
+
+/**
+ * The program and the libraries in memory, by libc's dl_iterate_phdr.
+ *
+ * The loader is locked while dl_iterate_phdr calls back. So there is no async form of this: another
+ * thread that loads a library waits, and may be the one that is awaited (Deno looks up a host's name
+ * on another thread, which loads libraries). `visit` must not load one either, by dlopen or by an
+ * import() of what does, since that changes the list which C is going through. To stop half-way is
+ * fine: dl_iterate_phdr unlocks the loader, and returns what it was answered.
+ *
+ * @param visit Is shown one library after the other, until it gives false.
+ */
+export function visitLibraries(visit: (library: LoadedLibrary) => boolean): void {
+  libc.dl_iterate_phdr((info) => visit(libraryIn(info!)) ? 0 : 1, null);
+}
+
+function libraryIn(info: Deno.PointerObject): LoadedLibrary {
+  const view = new PointerView(info);
+  const base = view.getBigUint64(Info.dlpi_addr);
+  const headers = new PointerView(view.getPointer(Info.dlpi_phdr)!);
+  const segments: [bigint, bigint][] = [];
+  for (let i = 0; i < view.getUint16(Info.dlpi_phnum); i++) {
+    const at = i * Phdr.size;
+    if (headers.getUint32(at + Phdr.p_type) !== Phdr.PT_LOAD) continue;
+    const start = base + headers.getBigUint64(at + Phdr.p_vaddr);
+    segments.push([start, start + headers.getBigUint64(at + Phdr.p_memsz)]);
+  }
+  return { path: new PointerView(view.getPointer(Info.dlpi_name)!).getCString(), segments };
+}
+
+/** The library that an address lies in, if any. */
+export function libraryAt(address: bigint): LoadedLibrary | undefined {
+  let found: LoadedLibrary | undefined;
+  visitLibraries((library) => {
+    if (!library.segments.some(([start, end]) => start <= address && address < end)) return true;
+    found = library;
+    return false;
+  });
+  return found;
+}
+
+function sleep(milliseconds: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, milliseconds));
+}
+
+/** Fruits, sorted by somebody who knows which of two he likes better, and takes his time. */
+async function showSort(): Promise<void> {
+  const fruits = ["kiwi", "plum", "fig", "cherry", "apple", "grape", "quince", "banana"];
+  let questions = 0;
+  const sorted = await sort(fruits, async (a, b) => {
+    questions++;
+    await sleep(5);
+    return a.length - b.length || a.localeCompare(b);
+  });
+  console.log(`sort, qsort       ${sorted.join(", ")}
+                  after ${questions} questions, each of which was awaited`);
+}
+
+/** Version numbers, of which a server knows where the one that is looked for is. */
+async function showSearch(): Promise<void> {
+  const versions = Array.from({ length: 5_000 }, (_, i) => `1.${Math.floor(i / 10)}.${i % 10}`);
+  const asked: string[] = [];
+  const found = await search(versions, async (version) => {
+    asked.push(version);
+    await sleep(2);
+    return versions.indexOf("1.300.7") - versions.indexOf(version);
+  });
+  console.log(`search, bsearch   ${found}, one of ${versions.length} versions
+                  after ${asked.length} requests: ${asked.slice(0, 5).join(", ")}, …`);
+}
+
+function showWalk(): void {
+  let visited = 0;
+  for (const { path, size, type } of walk("/usr")) {
+    visited++;
+    if (type !== Visit.file || size < 1_000_000) continue;
+    console.log(`walk, nftw        ${path} has ${size} bytes, the first above 1 MB
+                  after ${visited} entries; the rest of /usr was not walked`);
+    return;
+  }
+}
+
+async function showList(): Promise<void> {
+  const { compare } = new Intl.Collator("en");
+  const entries = await list("/", (entry) => entry.isDirectory, (a, b) => compare(b.name, a.name));
+  const names = entries.map((entry) => entry.name);
+  console.log(`list, scandir     ${names.slice(0, 8).join(", ")}, …
+                  the directories of /, backwards`);
+}
+
+async function showGlob(): Promise<void> {
+  const found = await glob("/etc/*.conf");
+  console.log(`glob, glob        ${found.slice(0, 3).join(", ")}, …
+                  ${found.length} files match /etc/*.conf`);
+  const error = await glob("/nowhere/*", () => false).catch((error: Error) => error);
+  if (error instanceof Error) console.log(`                  ${error.message}`);
+}
+
+function showLibraries(): void {
+  const paths: string[] = [];
+  visitLibraries(({ path }) => paths.push(path) > 0);
+  const names = paths.map((path) => path.replace(/.*\//, "")).filter((name) => name !== "");
+  const plain = Deno.dlopen("libc.so.6", { qsort: { type: "pointer" } });
+  const address = new PointerView(plain.symbols.qsort!).address;
+  console.log(`visitLibraries,   ${names.length} are loaded: ${names.slice(0, 4).join(", ")}, …
+dl_iterate_phdr   qsort is in ${libraryAt(address)?.path}`);
+  plain.close();
+}
+
+if (import.meta.main) {
+  await showSort();
+  await showSearch();
+  showWalk();
+  await showList();
+  await showGlob();
+  showLibraries();
 }

@@ -130,7 +130,7 @@ const SLICE = 10;
 const INSTRUCTIONS = 1_000;
 
 /** The same where nobody waits for it, and where asking takes longer, on another thread. */
-const INSTRUCTIONS_ELSEWHERE = 1_000_000;
+const INSTRUCTIONS_ELSEWHERE = 100_000;
 
 /** A row as sqlite3_exec gives it: the values as text, or null. */
 export type Row = (string | null)[];
@@ -211,9 +211,8 @@ export class Database implements Disposable {
     const handle = PointerView.of(out).getPointer();
     if (handle === null) throw new SqliteError(code, "Cannot allocate a connection");
     this.handle = handle;
-    // `stop` is what SQLite takes for the order to interrupt.
     this.#progress = this.#keep(
-      new Callback({ parameters: ["pointer"], result: "i32", stop: 1 }, () => this.#goOn()),
+      new Callback({ parameters: ["pointer"], result: "i32" }, () => this.#goOn()),
     );
     try {
       this.#check(code);

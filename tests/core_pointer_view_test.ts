@@ -2,8 +2,8 @@
 // Credit: after libfringe, by edef and the libfringe contributors
 
 import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
-import { dlopen, PointerView } from "../mod.ts";
-import { gc, testBodies } from "./support.ts";
+import { Callback, dlopen, PointerView } from "../mod.ts";
+import { collectUntil, gc, testBodies } from "./support.ts";
 
 /** Gives a pointer to `bytes`, by way of C. */
 function withPointer(bytes: Uint8Array<ArrayBuffer>, use: (pointer: Deno.PointerObject) => void) {
@@ -123,4 +123,121 @@ Deno.test("PointerView.copyInto() refuses a destination that is detached", () =>
     destination.buffer.transfer();
     assertThrows(() => new PointerView(pointer).copyInto(destination), TypeError, "is detached");
   });
+});
+
+Deno.test("PointerView reads and writes values of every type, at any offset", () => {
+  const view = PointerView.of(new Uint8Array(64));
+  const cases = [
+    ["Bool", [true, false]],
+    ["Int8", [-128, 127, 0]],
+    ["Uint8", [255, 0]],
+    ["Int16", [-32768, 32767]],
+    ["Uint16", [65535]],
+    ["Int32", [-(2 ** 31), 2 ** 31 - 1]],
+    ["Uint32", [2 ** 32 - 1]],
+    ["BigInt64", [-(2n ** 63n), 2n ** 63n - 1n]],
+    ["BigUint64", [2n ** 64n - 1n, 2n ** 53n + 1n]],
+    ["Float32", [-0, 0.5, Infinity, NaN]],
+    ["Float64", [-0, 5e-324, 1.7976931348623157e308, NaN]],
+  ] as const;
+  for (const [type, values] of cases) {
+    for (const value of values) {
+      for (const offset of [0, 1, 13, 56]) {
+        // deno-lint-ignore no-explicit-any -- the methods of one type, by its name
+        const methods = view as any;
+        methods[`set${type}`](value, offset);
+        assertEquals(methods[`get${type}`](offset), value, `${type} at ${offset}`);
+      }
+      // deno-lint-ignore no-explicit-any -- as above
+      const methods = view as any;
+      methods[`set${type}`](value);
+      assertEquals(methods[`get${type}`](), value);
+    }
+  }
+});
+
+Deno.test("PointerView writes no more than the type has, and bytes where it is told to", () => {
+  const bytes = new Uint8Array(16).fill(0xee);
+  const view = PointerView.of(bytes);
+  view.setInt16(-2, 3);
+  assertEquals(bytes.subarray(2, 6), Uint8Array.of(0xee, 0xfe, 0xff, 0xee));
+  view.setBool(true, 8);
+  assertEquals(bytes.subarray(7, 10), Uint8Array.of(0xee, 1, 0xee));
+  view.copyFrom(Uint8Array.of(1, 2, 3), 12);
+  assertEquals(bytes.subarray(11), Uint8Array.of(0xee, 1, 2, 3, 0xee));
+  view.copyFrom(new Uint8Array(0), 100);
+  // Onto itself, too.
+  bytes.set([1, 2, 3, 4, 5]);
+  view.copyFrom(bytes.subarray(0, 4), 1);
+  assertEquals(bytes.subarray(0, 6), Uint8Array.of(1, 1, 2, 3, 4, 0xee));
+});
+
+Deno.test("PointerView follows pointers, and writes them: structs that refer to buffers", () => {
+  const text = new TextEncoder().encode("there\0");
+  const target = PointerView.of(text);
+  const struct = PointerView.of(new Uint8Array(16));
+  assertEquals(struct.getPointer(8), null);
+  struct.setPointer(target.pointer, 8);
+  assertEquals(new PointerView(struct.getPointer(8)!).getCString(), "there");
+  assertEquals(struct.getBigUint64(8), target.address);
+  assertEquals(PointerView.of(text.subarray(1)).address, target.address + 1n);
+  struct.setPointer(null, 8);
+  assertEquals(struct.getPointer(8), null);
+  using callback = new Callback({ parameters: [], result: "void" }, () => {});
+  struct.setPointer(callback);
+  assertEquals(struct.getBigUint64(), new PointerView(callback.pointer).address);
+});
+
+Deno.test("PointerView.of() keeps its buffer for as long as the view is held", async () => {
+  let collected = 0;
+  const registry = new FinalizationRegistry(() => collected++);
+  let view: PointerView | undefined;
+  // In a function of its own, so that no register or slot still refers to the buffer.
+  (() => {
+    const bytes = new Uint8Array(new ArrayBuffer(100_000)).fill(7);
+    registry.register(bytes.buffer, undefined);
+    view = PointerView.of(bytes);
+  })();
+  await collectUntil(() => collected > 0);
+  assertEquals([collected, view!.getUint8(99_999)], [0, 7]);
+  view = undefined;
+  await collectUntil(() => collected > 0);
+  assertEquals(collected, 1);
+});
+
+Deno.test("PointerView refuses values of the wrong type, and buffers that it cannot view", () => {
+  const view = PointerView.of(new Uint8Array(8).fill(1));
+  // deno-lint-ignore no-explicit-any -- what a program without types can pass
+  const any = view as any;
+  const what = "Cannot write memory: the value must be";
+  assertThrows(() => any.setInt32("1"), TypeError, what);
+  assertThrows(() => any.setInt32(2 ** 31), RangeError, what);
+  assertThrows(() => any.setUint8(256), RangeError, what);
+  assertThrows(() => any.setBool(1), TypeError, what);
+  assertThrows(() => any.setFloat64(1n), TypeError, what);
+  assertThrows(() => any.setPointer(4096n), TypeError, "must be a Callback, a Deno.PointerObject");
+  assertThrows(() => any.setPointer({}), TypeError, "or null (function): got an object");
+  assertThrows(() => any.copyFrom([1]), TypeError, "source must be a Uint8Array");
+  assertThrows(() => any.setInt32(1, 0.5), RangeError, "offset must be an integer");
+  assertEquals(view.getBigUint64(), 0x0101010101010101n);
+  // deno-lint-ignore no-explicit-any -- as above
+  const of = PointerView.of as any;
+  for (const value of [undefined, 5, "bytes", [1]]) {
+    assertThrows(() => of(value), TypeError, "Cannot view memory: the buffer must be");
+  }
+  for (const value of [null, new Uint8Array(0), new ArrayBuffer(0)]) {
+    assertThrows(() => of(value), TypeError, "must have at least one byte");
+  }
+  const shared = new SharedArrayBuffer(8);
+  assertThrows(() => of(shared), TypeError, "must not be over shared memory");
+});
+
+Deno.test("PointerView of what only looks like a pointer is refused, also by optimised code", () => {
+  const { pointer } = PointerView.of(new Uint8Array(8));
+  const read = (pointer: Deno.PointerObject) => new PointerView(pointer).getFloat64();
+  for (let i = 0; i < 50_000; i++) read(pointer);
+  const forged = Object.create(null);
+  assertThrows(() => read(forged), TypeError, "pointer");
+  assertThrows(() => new PointerView(forged).getCString(), TypeError, "pointer");
+  assertThrows(() => new PointerView(forged).setInt8(1), TypeError, "pointer");
 });

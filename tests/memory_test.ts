@@ -112,7 +112,7 @@ Deno.test("Generator that is held keeps its stack, its body and its library", as
 });
 
 const prelude = `
-  import { dlopen, Generator, OsStack } from ${JSON.stringify(moduleUrl)};
+  import { Callback, dlopen, Generator, OsStack } from ${JSON.stringify(moduleUrl)};
   const { symbols } = dlopen(new URL(${JSON.stringify(testBodies.href)}), {
     has_destructor: { input: "void", output: "i32" },
     recurses: { input: "i32", output: "i32" },
@@ -177,10 +177,45 @@ Deno.test("100,000 generators, run half-way and dropped, leave the process no la
   assertLess(after.mappings, before.mappings + 50, ended.stdout);
 });
 
+Deno.test("100,000 calls with strings, callbacks and pending handlers leave nothing", async () => {
+  const source = `${prelude}
+    const kilobytes = () => Number(
+      Deno.readTextFileSync("/proc/self/status").match(/VmRSS:\\s+(\\d+)/)[1],
+    );
+    const library = dlopen(new URL(${JSON.stringify(testBodies.href)}), {
+      string_length: { parameters: ["cstring"], result: "usize" },
+      keep: { parameters: ["function"], result: "void" },
+      call_kept: { parameters: ["i32"], result: "i32" },
+    });
+    const { string_length, keep, call_kept } = library.symbols;
+    const texts = ["x".repeat(900), "ü".repeat(900), "short"];
+    async function round(count) {
+      for (let i = 0; i < count; i++) {
+        string_length(texts[i % 3]);
+        if (i % 100 === 0) {
+          using callback = new Callback({ parameters: ["i32"], result: "i32" }, async (i) => i);
+          keep(callback);
+          const signal = new AbortController().signal;
+          await call_kept.async(1, { signal });
+        }
+      }
+      gc();
+    }
+    await round(20_000);
+    const before = kilobytes();
+    await round(100_000);
+    console.log(kilobytes() - before);
+  `;
+  const ended = await runChild(source, ["-A", "--v8-flags=--expose-gc"]);
+  assertEquals([ended.code, ended.stderr], [0, ""]);
+  // The strings alone are more than 80 MB.
+  assertLess(Number(ended.stdout), 20_000, ended.stdout);
+});
+
 Deno.test("ended generators leave nothing behind, though the event loop never turns", async () => {
   // The finalizers of this process get no turn, so they must not be what frees the memory.
   const source = `
-    import { dlopen, Generator, OsStack } from ${JSON.stringify(moduleUrl)};
+    import { Callback, dlopen, Generator, OsStack } from ${JSON.stringify(moduleUrl)};
     const { call_n } = dlopen(new URL(${JSON.stringify(testBodies)}), {
       call_n: {
         parameters: ["i32", { callback: { parameters: ["i32"], result: "i32" } }],

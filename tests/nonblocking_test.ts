@@ -92,6 +92,24 @@ Deno.test("an AbortSignal ends a nonblocking call at the next callback, and C is
   assertEquals(await call_n_elsewhere(3, (i) => i), 3);
 });
 
+Deno.test("an AbortSignal that aborts while C runs elsewhere is heeded at the next callback", async () => {
+  using library = openBodies();
+  const { ask_three_elsewhere, asked, call_n_elsewhere } = library.symbols;
+  const reason = new Error("meanwhile");
+  const controller = new AbortController();
+  const pending = ask_three_elsewhere.async(() => {
+    throw new Error("The handler has been called");
+  }, { signal: controller.signal });
+  controller.abort(reason);
+  assertStrictEquals(await assertRejects(() => pending), reason);
+  assertEquals(asked(), 777);
+  // C that makes no callback any more has come to its end, and is believed.
+  const late = new AbortController();
+  const ended = call_n_elsewhere.async(0, (i) => i, { signal: late.signal });
+  late.abort();
+  assertEquals(await ended, 0);
+});
+
 Deno.test("a handler of a nonblocking function that throws ends the call with its error", async () => {
   using library = openBodies();
   const { call_n_elsewhere } = library.symbols;

@@ -6,7 +6,7 @@
 import { assert, assertEquals, assertNotEquals, assertStringIncludes } from "@std/assert";
 import { putThunk, takeThunk, type Target, targetOf } from "../ffi/thunk.ts";
 import { Callback, dlopen } from "../mod.ts";
-import { moduleUrl, openBodies, runChild, testBodies } from "./support.ts";
+import { moduleUrl, runChild, testBodies } from "./support.ts";
 
 const target: Target = {
   parameters: [],
@@ -36,12 +36,16 @@ Deno.test("takeThunk() gives each a number and an address of its own", () => {
 });
 
 Deno.test("putThunk() lets a thunk rest: it is not the next to be taken, nor soon after", () => {
-  const thunk = takeThunk(target);
-  putThunk(thunk);
-  for (let i = 0; i < 60; i++) {
-    const other = takeThunk(target);
-    assertNotEquals(other.number, thunk.number);
-    putThunk(other);
+  // However many of a page are in use.
+  for (let held = 0; held < 130; held++) {
+    const thunk = takeThunk(target);
+    putThunk(thunk);
+    for (let i = 0; i < 60; i++) {
+      const other = takeThunk(target);
+      assertNotEquals(other.number, thunk.number);
+      putThunk(other);
+    }
+    takeThunk(target);
   }
 });
 
@@ -55,10 +59,17 @@ Deno.test("thunks are reused: a thousand callbacks, one after the other, need fe
   assert(seen.size < 600, `${seen.size} thunks were made`);
 });
 
+const definition = {
+  call_n: {
+    parameters: ["i32", { callback: { parameters: ["i32"], result: "i32" } }],
+    result: "i32",
+  },
+} as const;
+
 Deno.test("a library that closes gives back the thunks of its callbacks", () => {
   const numbers = new Set<number>();
-  for (let i = 0; i < 300; i++) {
-    using library = openBodies();
+  for (let i = 0; i < 1000; i++) {
+    using library = dlopen(testBodies, definition);
     library.symbols.call_n(1, () => 1);
     const probe = takeThunk(target);
     numbers.add(probe.number);
@@ -208,12 +219,7 @@ Deno.test("fringe's library stays loaded once C has had the address of a callbac
 });
 
 Deno.test("C may be given callbacks by many calls at once, each answers its own", async () => {
-  using library = dlopen(testBodies, {
-    call_n: {
-      parameters: ["i32", { callback: { parameters: ["i32"], result: "i32" } }],
-      result: "i32",
-    },
-  });
+  using library = dlopen(testBodies, definition);
   const { call_n } = library.symbols;
   const sums = await Promise.all(
     Array.from(
