@@ -256,3 +256,106 @@ export function* catalogue(bytes: number): Iterable<Uint8Array<ArrayBuffer>> {
   }
   yield encoder.encode(`${chunk}</catalogue>\n`);
 }
+
+/** Measures what chunks go by, and says on stderr, at least every second, how far that has got. */
+class Meter {
+  readonly #start = performance.now();
+  #next = this.#start + 1000;
+  #warm = 0;
+  #most = 0;
+  bytes = 0;
+  events = 0;
+
+  *measure(chunks: Iterable<Uint8Array<ArrayBuffer>>): Iterable<Uint8Array<ArrayBuffer>> {
+    const encoder = new TextEncoder();
+    const isTerminal = Deno.stderr.isTerminal();
+    const say = (line: string): void => {
+      Deno.stderr.writeSync(encoder.encode(isTerminal ? `\r\x1b[K${line}` : `${line}\n`));
+    };
+    for (const chunk of chunks) {
+      this.bytes += chunk.length;
+      yield chunk;
+      const { rss } = Deno.memoryUsage();
+      if (this.bytes < 5e6) this.#warm = rss;
+      this.#most = Math.max(this.#most, rss);
+      if (performance.now() < this.#next) continue;
+      this.#next += isTerminal ? 100 : 1000;
+      say(String(this));
+    }
+    if (isTerminal) say("");
+  }
+
+  /** By how much the process has grown since the first 5 MB, in bytes. */
+  get growth(): number {
+    return this.#most - this.#warm;
+  }
+
+  toString(): string {
+    const seconds = (performance.now() - this.#start) / 1000;
+    const speed = `${megabytes(this.bytes / seconds)}/s`;
+    const events = `${this.events.toLocaleString("en")} events`;
+    return `${megabytes(this.bytes)}, ${events} in ${seconds.toFixed(1)} s (${speed})`;
+  }
+}
+
+function megabytes(bytes: number): string {
+  return `${(bytes / 1e6).toFixed(1)} MB`;
+}
+
+function showElements(chunks: Iterable<Uint8Array<ArrayBuffer>>): void {
+  const meter = new Meter();
+  const elements = new Map<string, number>();
+  for (const event of parse(meter.measure(chunks))) {
+    meter.events++;
+    if (event.type !== "start") continue;
+    elements.set(event.name, (elements.get(event.name) ?? 0) + 1);
+  }
+  console.log(`   ${meter}\n   The commonest elements:`);
+  for (const [name, count] of [...elements].sort(([, a], [, b]) => b - a).slice(0, 5)) {
+    console.log(`   ${count.toLocaleString("en").padStart(12)}   ${name}`);
+  }
+  console.log(`   Resident memory grew by ${megabytes(meter.growth)} after the first 5 MB.`);
+}
+
+function showBreak(): void {
+  const meter = new Meter();
+  let [element, titles] = ["", 0];
+  for (const event of parse(meter.measure(catalogue(Infinity)))) {
+    if (event.type === "start") element = event.name;
+    if (event.type !== "text" || element !== "title" || ++titles < 3) continue;
+    console.log(`   ${event.text}, in the first ${meter.bytes.toLocaleString("en")} bytes`);
+    break;
+  }
+}
+
+function showError(): void {
+  const bytes = new TextEncoder().encode("<a>\n  <b>text</c>\n</a>");
+  try {
+    for (const event of parse([bytes])) console.log("  ", event);
+  } catch (error) {
+    console.log(`   ${error}`);
+  }
+}
+
+function main(): void {
+  const [file] = Deno.args;
+  if (file !== undefined) {
+    console.log(file);
+    return showElements(read(file));
+  }
+  console.log("1. A catalogue of 50 MB, which is made up while it is parsed");
+  showElements(catalogue(50e6));
+  console.log("\n2. One without end, left at its third title");
+  showBreak();
+  console.log("\n3. What is not well-formed, as far as it is");
+  showError();
+}
+
+if (import.meta.main) {
+  try {
+    main();
+  } catch (error) {
+    console.error(error instanceof Error ? error.message : error);
+    Deno.exit(1);
+  }
+}
