@@ -321,10 +321,11 @@ function showBreak(): void {
   const meter = new Meter();
   let [element, titles] = ["", 0];
   for (const event of parse(meter.measure(catalogue(Infinity)))) {
-    if (event.type === "start") element = event.name;
-    if (event.type !== "text" || element !== "title" || ++titles < 3) continue;
-    console.log(`   ${event.text}, in the first ${meter.bytes.toLocaleString("en")} bytes`);
-    break;
+    if (event.type !== "text") element = event.type === "start" ? event.name : "";
+    else if (element === "title" && ++titles === 3) {
+      console.log(`   ${event.text}, in the first ${meter.bytes.toLocaleString("en")} bytes`);
+      break;
+    }
   }
 }
 

@@ -13,6 +13,19 @@
  * It needs no other permission. It prints something like
  *
  * ```text
+ * sort, qsort       fig, kiwi, plum, apple, grape, banana, cherry, quince
+ *                   after 16 questions, each of which was awaited
+ * search, bsearch   found 3007 among 5000
+ *                   after 11 requests, for 2501, 3751, 3126, 2814, 2970, …
+ * walk, nftw        /usr/share/xml/iso-codes/iso_639-3.xml has 1016601 bytes, the first above 1 MB
+ *                   after 965 entries; the rest of /usr was not walked
+ * list, scandir     79 processes, by their numbers in /proc
+ *                   the last is 31680, this one is 8080
+ * glob, glob        /etc/adduser.conf, /etc/appstream.conf, /etc/ca-certificates.conf, …
+ *                   19 files match /etc/*.conf
+ *                   Cannot find /nowhere/*: /nowhere: No such file or directory
+ * visitLibraries,   9 are loaded: linux-vdso.so.1, libdl.so.2, libgcc_s.so.1, librt.so.1, …
+ * dl_iterate_phdr   qsort is in /lib/x86_64-linux-gnu/libc.so.6
  * ```
  *
  * @module
@@ -347,17 +360,17 @@ async function showSort(): Promise<void> {
                   after ${questions} questions, each of which was awaited`);
 }
 
-/** Version numbers, of which a server knows where the one that is looked for is. */
+/** Releases, of which a server knows which one came first with something. */
 async function showSearch(): Promise<void> {
-  const versions = Array.from({ length: 5_000 }, (_, i) => `1.${Math.floor(i / 10)}.${i % 10}`);
-  const asked: string[] = [];
-  const found = await search(versions, async (version) => {
-    asked.push(version);
-    await sleep(2);
-    return versions.indexOf("1.300.7") - versions.indexOf(version);
+  const releases = Array.from({ length: 5_000 }, (_, i) => i + 1);
+  const asked: number[] = [];
+  const found = await search(releases, async (release) => {
+    asked.push(release);
+    await sleep(5);
+    return 3_007 - release;
   });
-  console.log(`search, bsearch   ${found}, one of ${versions.length} versions
-                  after ${asked.length} requests: ${asked.slice(0, 5).join(", ")}, …`);
+  console.log(`search, bsearch   found ${found} among ${releases.length}
+                  after ${asked.length} requests, for ${asked.slice(0, 5).join(", ")}, …`);
 }
 
 function showWalk(): void {
@@ -372,11 +385,11 @@ function showWalk(): void {
 }
 
 async function showList(): Promise<void> {
-  const { compare } = new Intl.Collator("en");
-  const entries = await list("/", (entry) => entry.isDirectory, (a, b) => compare(b.name, a.name));
-  const names = entries.map((entry) => entry.name);
-  console.log(`list, scandir     ${names.slice(0, 8).join(", ")}, …
-                  the directories of /, backwards`);
+  const isProcess = ({ name }: Deno.DirEntry): boolean => /^[0-9]+$/.test(name);
+  const entries = await list("/proc", isProcess, (a, b) => Number(a.name) - Number(b.name));
+  const ids = entries.map(({ name }) => name);
+  console.log(`list, scandir     ${ids.length} processes, by their numbers in /proc
+                  the last is ${ids.at(-1)}, this one is ${Deno.pid}`);
 }
 
 async function showGlob(): Promise<void> {

@@ -172,6 +172,8 @@ interface Running {
   readonly signal: AbortSignal;
   /** When other tasks get their next turn. */
   turn: number;
+  /** Stops waiting for an async function for SQL. */
+  stopWaiting?: (reason: unknown) => void;
 }
 
 /** A connection. One thing at a time runs on it; open several to run several queries at once. */
@@ -307,8 +309,8 @@ export class Database implements Disposable {
 
   async #run(sql: string, { signal, nonblocking = false }: QueryOptions): Promise<Row[]> {
     const closing = this.#closing.signal;
-    const running = {
-      signal: signal === undefined ? closing : AbortSignal.any([closing, signal]),
+    const running: Running = {
+      signal: AbortSignal.any(signal === undefined ? [closing] : [closing, signal]),
       turn: nonblocking ? Infinity : performance.now() + SLICE,
     };
     running.signal.throwIfAborted();
@@ -329,6 +331,8 @@ export class Database implements Disposable {
     // callback looks at the signal itself and says in SQLite's own terms that it is over: 1 in
     // place of 0, or sqlite3_result_error().
     const exec = nonblocking ? sqlite.sqlite3_exec_nonblocking : sqlite.sqlite3_exec;
+    const abort = (): void => running.stopWaiting?.(running.signal.reason);
+    running.signal.addEventListener("abort", abort);
     this.#running = running;
     this.#askAfter(nonblocking ? INSTRUCTIONS_ELSEWHERE : INSTRUCTIONS);
     try {
@@ -340,6 +344,7 @@ export class Database implements Disposable {
       this.#askAfter(0);
       this.#running = undefined;
       this.#thrown = undefined;
+      running.signal.removeEventListener("abort", abort);
     }
   }
 
@@ -392,7 +397,7 @@ export class Database implements Disposable {
     try {
       const result = f(...readArguments(count, values));
       if (!isPromise(result)) return giveResult(context, result);
-      if (this.#running !== undefined) return this.#await(this.#running.signal, context, result);
+      if (this.#running !== undefined) return this.#await(this.#running, context, result);
       Promise.resolve(result).catch(() => {});
       throw new TypeError(`${name}() is async: use it in query()`);
     } catch (error) {
@@ -401,20 +406,17 @@ export class Database implements Disposable {
   }
 
   async #await(
-    signal: AbortSignal,
+    running: Running,
     context: Deno.PointerObject,
     result: PromiseLike<Value>,
   ): Promise<void> {
-    const { promise: aborted, reject } = Promise.withResolvers<never>();
-    const abort = (): void => reject(signal.reason);
-    if (signal.aborted) abort();
-    signal.addEventListener("abort", abort);
     try {
+      const { promise: aborted, reject } = Promise.withResolvers<never>();
+      running.stopWaiting = reject;
+      if (running.signal.aborted) reject(running.signal.reason);
       giveResult(context, await Promise.race([result, aborted]));
     } catch (error) {
       this.#giveError(context, error);
-    } finally {
-      signal.removeEventListener("abort", abort);
     }
   }
 

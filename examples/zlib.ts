@@ -17,16 +17,22 @@
  * It needs no other permission. It prints something like
  *
  * ```text
- * A bomb: 64 MiB of zeros, 65,249 bytes as gzip, all in one chunk
- *   read the first 1,000,000 bytes, and cancelled: inflateBack had made 1,048,576
+ * 1. Back-pressure
+ *    64 MiB of zeros are 65,258 bytes of gzip. If they come in one chunk, the first read gives
  *
- * Twenty streams at once: 5,242,880 bytes of gzip each way, 1,600 waits of C
- *   each of them came out as it had gone in
+ *    by inflateStream           32,768 bytes, after 4.5 ms
+ *    by DecompressionStream 67,108,864 bytes, after 252.9 ms
  *
- * What is wrong with an input is said in zlib's words
- *   a changed byte:  Cannot inflate: invalid distance too far back
- *   a missing end:   Cannot inflate: the input ends before the data does
- *   a wrong sum:     Cannot inflate: incorrect data check
+ * 2. Twenty streams at once, on one thread
+ *    Each inflateBack waits on its own stack for input that comes slowly: 20 of them have given
+ *    1,342,641 bytes, in 894.6 ms.
+ *
+ * 3. What is wrong with an input
+ *
+ *    a changed byte  Cannot inflate: invalid block type
+ *    a missing end   Cannot inflate: the input ends before the data does
+ *    a wrong sum     Cannot inflate: incorrect data check
+ *    no gzip         Cannot inflate: incorrect header check
  * ```
  *
  * @module
@@ -428,8 +434,9 @@ async function showBackPressure(): Promise<void> {
   const zeros = new Blob([new Uint8Array(64 * 1024 * 1024)]).stream();
   const bomb = await collect(zeros.pipeThrough(new CompressionStream("gzip")));
   console.log(`1. Back-pressure
-   64 MiB of zeros are ${number(bomb.length)} bytes of gzip. If they come in one chunk, the first
-   read gives
+   64 MiB of zeros are ${
+    number(bomb.length)
+  } bytes of gzip. If they come in one chunk, the first read gives
 `);
   const streams = {
     "inflateStream      ": inflateStream("gzip"),

@@ -379,15 +379,18 @@ fn Echo(comptime T: type) type {
 
 test "results of every type come back from the callback and from the function" {
     inline for (.{ bool, i8, u8, i16, u16, i32, u32, i64, u64, f32, f64, *const u8 }) |T| {
-        for (extremes(T)) |value| {
+        const values = extremes(T);
+        for (values, 0..) |value, i| {
+            // Another than the argument, which might still be where the result belongs.
+            const answer = values[(i + 1) % values.len];
             var call = try Call.init(&Echo(T).echo, .{ thunk(Echo(T).Callback, 1), value });
             defer call.deinit();
             try expectEqual(1, call.next());
             const actual = call.passed(struct { T });
             try expectSame(value, actual[0]);
-            call.answer(value);
+            call.answer(answer);
             try expectEqual(null, call.next());
-            try expectSame(value, call.result(T));
+            try expectSame(answer, call.result(T));
         }
     }
 }
@@ -409,14 +412,24 @@ fn returnsNothing(callback: *const fn () callconv(.c) void) callconv(.c) void {
     callback();
 }
 
-test "a call without arguments, whose callback has no result, leaves the x87 stack empty" {
+/// The status of the x87 unit: where its stack begins, and whether that has ever been run off.
+fn x87Status() u16 {
+    return asm volatile ("fnstsw %[status]"
+        : [status] "={ax}" (-> u16),
+    );
+}
+
+test "a call without arguments, whose callback has no result, leaves the x87 stack alone" {
     const Nothing = fn () callconv(.c) void;
+    asm volatile ("fnclex");
+    const before = x87Status();
     // More often than that stack has places: what is left there would become NaN.
     for (0..20) |_| {
         var call = try Call.init(&returnsNothing, .{thunk(Nothing, 2)});
         defer call.deinit();
         try expectEqual(2, call.next());
         try expectEqual(null, call.next());
+        try expectEqual(before, x87Status());
     }
     const half: f64 = 0.5;
     var call = try Call.init(&Echo(f64).echo, .{ thunk(Echo(f64).Callback, 0), half });
@@ -425,6 +438,50 @@ test "a call without arguments, whose callback has no result, leaves the x87 sta
     call.answer(half);
     try expectEqual(null, call.next());
     try expectSame(half, call.result(f64));
+}
+
+/// Where a function's frame is, which has to be so that what is called from there is aligned.
+fn frameAt(
+    _: usize,
+    _: usize,
+    _: usize,
+    _: usize,
+    _: usize,
+    _: usize,
+    _: usize,
+    _: usize,
+    _: usize,
+) callconv(.c) usize {
+    return @frameAddress();
+}
+
+fn frameOf(
+    _: usize,
+    _: usize,
+    _: usize,
+    _: usize,
+    _: usize,
+    _: usize,
+    _: usize,
+    _: usize,
+) callconv(.c) usize {
+    return @frameAddress();
+}
+
+test "a function finds its stack aligned, whether it is passed an odd number of words or not" {
+    // psABI for AMD64, 3.2.2, and for the Intel386, 2.2.2: a multiple of 16 below the return
+    // address, which the frame pointer lies under.
+    const offset: usize = 16 - 2 * @sizeOf(usize);
+    const one: usize = 1;
+    const eight = .{ one, one, one, one, one, one, one, one };
+    var even = try Call.init(&frameOf, eight);
+    defer even.deinit();
+    try expectEqual(null, even.next());
+    try expectEqual(offset, even.result(usize) % 16);
+    var odd = try Call.init(&frameAt, eight ++ .{one});
+    defer odd.deinit();
+    try expectEqual(null, odd.next());
+    try expectEqual(offset, odd.result(usize) % 16);
 }
 
 extern "c" fn snprintf(buffer: [*]u8, size: usize, format: [*:0]const u8, ...) c_int;

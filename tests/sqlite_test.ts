@@ -12,9 +12,9 @@ import {
   assertStringIncludes,
   assertThrows,
 } from "@std/assert";
-import { dlopen } from "../mod.ts";
+import { Callback, dlopen } from "../mod.ts";
 import { isInstalled } from "../tools/packages.ts";
-import { run, testWith } from "./support.ts";
+import { collectUntil, run, testWith } from "./support.ts";
 
 const library = "libsqlite3.so.0";
 const file = new URL("../examples/sqlite.ts", import.meta.url);
@@ -234,6 +234,7 @@ test("an error of a function for SQL is an error of the query", async (db, { Sql
     assertUsable(db);
   }
   assertStrictEquals(assertThrows(() => db.exec("select fails(3)"), SqliteError).cause, thrown);
+  assertEquals(assertThrows(() => db.exec("x"), SqliteError).cause, undefined);
   await assertRejects(() => db.query("select fails_with_text()"), SqliteError, "but a string");
   assertThrows(() => db.exec("select fails_silently()"), SqliteError);
   assertUsable(db);
@@ -267,9 +268,35 @@ test("a signal ends a query in an async function, and nothing is stored", async 
   assertEquals(signals, [false]);
   assertEquals(db.signal, undefined);
   assertEquals([...db.rows("select sum(i) from t")], [["3"]]);
+  assertEquals(assertThrows(() => db.exec("x"), Error).cause, undefined);
   assertUsable(db);
-  assertStrictEquals(await assertRejects(() => db.query("select 1", { signal })), reason);
-  assertEquals((await db.query("select 1")).length, 1);
+
+  // What is aborted beforehand does not begin.
+  assertStrictEquals(await assertRejects(() => db.query("select never()", { signal })), reason);
+  assertEquals(signals.length, 1);
+});
+
+test("a signal that a function for SQL aborts itself ends the query", async (db) => {
+  const controller = new AbortController();
+  db.function("aborts", () => {
+    controller.abort();
+    return new Promise<null>(() => {});
+  });
+  const { signal } = controller;
+  await assertRejects(() => db.query("select aborts()", { signal }), DOMException, "aborted");
+  assertUsable(db);
+});
+
+test("a query that has ended leaves nothing behind", async (db) => {
+  let signal: WeakRef<AbortSignal> | undefined;
+  db.function("keep", async () => {
+    signal = new WeakRef(db.signal!);
+    await sleep(1);
+    return null;
+  });
+  await db.query("select keep()", { signal: new AbortController().signal });
+  await collectUntil(() => signal!.deref() === undefined);
+  assertEquals(signal!.deref(), undefined);
 });
 
 test("a signal ends a query that never ends, whose timers run on", async (db, { sqlite }) => {
@@ -333,15 +360,24 @@ test(
     });
     assertThrows(() => db.exec("select uses()"), example.SqliteError, "is running a query");
     assertUsable(db);
-    const closed = assertThrows(() => [...db.rows("select closes() union all select closes()")]);
-    assertEquals((closed as Error).message, "The connection has been closed");
+    assertThrows(() => db.rows("select closes()").next(), Error, "has been closed");
     await sleep(0);
     assertThrows(() => db.exec("select 1"), Error, "has been closed");
   },
 );
 
 test("close ends what runs, and gives back all memory", async (_, { Database }) => {
+  let [made, released] = [0, 0];
+  const dispose = Callback.prototype[Symbol.dispose];
+  using _counted = {
+    [Symbol.dispose]: () => void (Callback.prototype[Symbol.dispose] = dispose),
+  };
+  Callback.prototype[Symbol.dispose] = function () {
+    released++;
+    dispose.call(this);
+  };
   const round = async (): Promise<void> => {
+    made += 3; // Each connection has a progress handler, and one a function.
     const db = new Database(":memory:");
     db.function("never", () => new Promise<null>(() => {}));
     const waiting = assertRejects(() => db.query("select never()"), Error, "has been closed");
@@ -364,6 +400,7 @@ test("close ends what runs, and gives back all memory", async (_, { Database }) 
   const before = inspect!.sqlite3_memory_used();
   for (let i = 0; i < 5; i++) await round();
   assertEquals(inspect!.sqlite3_memory_used(), before);
+  assertEquals(released, made);
 });
 
 test("a nonblocking query computes on another thread, and calls back on this", async (db) => {
