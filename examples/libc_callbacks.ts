@@ -306,11 +306,11 @@ export interface LoadedLibrary {
 /**
  * The program and the libraries in memory, by libc's dl_iterate_phdr.
  *
- * The loader is locked while dl_iterate_phdr calls back. So there is no async form of this: another
- * thread that loads a library waits, and may be the one that is awaited (Deno looks up a host's name
- * on another thread, which loads libraries). `visit` must not load one either, by dlopen or by an
- * import() of what does, since that changes the list which C is going through. To stop half-way is
- * fine: dl_iterate_phdr unlocks the loader, and returns what it was answered.
+ * The loader is locked while dl_iterate_phdr calls back. So this has no async form: another thread
+ * that loads a library would wait, and could be the one that is awaited (for a host's name, Deno
+ * asks a thread that does so). `visit` must not load one either, by dlopen or by import() of what
+ * calls it, since that changes the list which C is going through. To stop half-way, or to throw, is
+ * fine: dl_iterate_phdr then unlocks the loader, and returns what it was answered.
  *
  * @param visit Is shown one library after the other, until it gives false.
  */

@@ -111,7 +111,7 @@ export class Source {
   #bytes: Uint8Array<ArrayBuffer> = new Uint8Array();
   #over = false;
 
-  /** `next` gives the next chunk, whose memory nobody else may write to, or undefined at the end. */
+  /** `next` gives a chunk, whose memory nobody else may write to, or undefined at the end. */
   constructor(next: () => Promise<Uint8Array<ArrayBuffer> | undefined>) {
     this.#next = next;
   }
@@ -269,8 +269,10 @@ class Handover<T> {
 /**
  * A stream that inflates what is written to it. As with `DecompressionStream`, both sides fail with
  * a `TypeError` if the input is corrupt or ends too soon, or if anything follows its end; only
- * another member may follow a gzip member (RFC 1952), as in files that were concatenated. To cancel
- * the readable side, or to abort the writable side, ends the C call.
+ * another member may follow a gzip member (RFC 1952), as in files that were concatenated.
+ *
+ * Whoever does not read to the end must cancel the readable side, or abort the writable side: that
+ * ends the C call and frees what zlib holds.
  *
  * @param format "gzip", whose header and sums are checked here, or "deflate-raw", which has none.
  */
