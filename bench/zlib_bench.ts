@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // Credit: after libfringe, by edef and the libfringe contributors
 
-// zlib's inflateBack, whose input and output are callbacks: suspended, and with Deno.UnsafeCallback.
+// zlib's inflateBack, whose input and output are callbacks: suspended, by Deno.UnsafeCallback.
 //
-// An operation is a callback: an input of so many bytes, or an output of at most 32 KiB. What has no
-// callbacks is divided by the same number, so that figures of a group compare the same work.
+// An operation is a callback: an input of so many bytes, or an output of at most 32 KiB. What has
+// no callbacks is divided by the same number, so that figures of a group compare the same work.
 
 import { Buffer } from "node:buffer";
 import { deflateRawSync, inflateRawSync } from "node:zlib";
@@ -22,7 +22,7 @@ function makeText(): Uint8Array<ArrayBuffer> {
   return new TextEncoder().encode(lines.join(""));
 }
 
-/** Measures whole calls of inflateBack, with all of the input at hand and `step` bytes of it given at once. */
+/** Measures whole calls of inflateBack, which is given `step` bytes of input at a time. */
 function benchInflateBack(group: string, step: number): void {
   const text = makeText();
   const packed = new Uint8Array(deflateRawSync(text));

@@ -211,14 +211,24 @@ testWith("libz.so.1", "inflateStream refuses an input that ends too soon, wherev
   await untilClosed();
 });
 
-testWith("libz.so.1", "inflateStream fails on both sides when an input is corrupt", async () => {
-  const { readable, writable } = inflateStream("deflate-raw");
-  const writer = writable.getWriter();
-  writer.write(Uint8Array.of(0b111)).catch(() => {});
-  const error = await assertRejects(() => collect(readable), TypeError);
-  assertStrictEquals(await assertRejects(() => writer.closed), error);
-  await untilClosed();
-});
+testWith(
+  "libz.so.1",
+  "inflateStream fails on both sides when an input is corrupt or too short",
+  async () => {
+    const { readable, writable } = inflateStream("deflate-raw");
+    const writer = writable.getWriter();
+    writer.write(Uint8Array.of(0b111)).catch(() => {});
+    const error = await assertRejects(() => collect(readable), TypeError);
+    assertStrictEquals(await assertRejects(() => writer.closed), error);
+
+    const short = inflateStream("deflate-raw");
+    const shortWriter = short.writable.getWriter();
+    shortWriter.write((await pack(random(1000), "deflate-raw")).slice(0, 500));
+    const inflated = assertRejects(() => collect(short.readable), TypeError);
+    assertStrictEquals(await assertRejects(() => shortWriter.close()), await inflated);
+    await untilClosed();
+  },
+);
 
 testWith("libz.so.1", "inflateStream refuses chunks that are no Uint8Array", async () => {
   const { readable, writable } = inflateStream("gzip");
