@@ -4,7 +4,11 @@
 import { assertEquals, assertNotEquals, assertStrictEquals, assertThrows } from "@std/assert";
 import { putFiber, takeFiber } from "../ffi/stack_pool.ts";
 import { memoryOf } from "../ffi/stack.ts";
+import { Callback } from "../mod.ts";
 import { openBodies } from "./support.ts";
+
+const later = <T>(value: T): Promise<T> =>
+  new Promise((resolve) => setTimeout(() => resolve(value), 20));
 
 Deno.test("takeFiber() gives a stack back that putFiber() got, the last one first", () => {
   const [first, second] = [takeFiber(), takeFiber()];
@@ -27,7 +31,7 @@ Deno.test("putFiber() keeps no more than 64 stacks, and unmaps the others", () =
 
 Deno.test("the pool gets its stack back however a call ends", async () => {
   using library = openBodies();
-  const { call_n, with_destructor } = library.symbols;
+  const { call_n, call_n_elsewhere, with_destructor, keep, call_kept } = library.symbols;
   const expected = takeFiber();
   putFiber(expected);
   const fail = () => {
@@ -39,6 +43,17 @@ Deno.test("the pool gets its stack back however a call ends", async () => {
     () => assertThrows(() => (call_n as (...args: unknown[]) => unknown)("1", fail), TypeError),
     () => call_n.async(1, () => Promise.resolve(1)),
     () => call_n.async(1, fail).catch(() => {}),
+    () => call_n.async(1, () => 1, { signal: AbortSignal.abort() }).catch(() => {}),
+    () => call_n.async(1, () => later(1), { signal: AbortSignal.timeout(0) }).catch(() => {}),
+    () => call_n_elsewhere(1, () => later(1)),
+    () => call_n_elsewhere(1, fail).catch(() => {}),
+    () => call_n_elsewhere(1, () => later(1), { signal: AbortSignal.timeout(0) }).catch(() => {}),
+    () => {
+      using failing = new Callback({ parameters: ["i32"], result: "i32" }, fail);
+      keep(failing);
+      assertThrows(() => call_kept(1), Error, "on purpose");
+    },
+    () => assertThrows(() => call_kept(1), Error, "has been closed"),
     () => call_n.calls(0).next(),
     () => {
       for (const _ of with_destructor.calls()) break;
