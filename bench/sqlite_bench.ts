@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // Credit: after libfringe, by edef and the libfringe contributors
 
-// SQLite calls back: for each row, for each call of a function for SQL, for each few instructions of
-// its virtual machine. Suspended, with Deno.UnsafeCallback, and by Node's own binding in C++.
+// SQLite calls back: for each row, for each call of a function for SQL, for each instruction of its
+// virtual machine. Suspended, with Deno.UnsafeCallback, and by node:sqlite, a binding in Rust.
 
 import { DatabaseSync } from "node:sqlite";
 import { Callback, PointerView } from "../mod.ts";

@@ -145,23 +145,27 @@ export function parse(source: Source): ScriptGenerator<XmlEvent, void, void> {
         if (status !== XML_STATUS_OK) throw failure(parser);
       }
     }
-    const status = yield* yielder.call(expat.XML_ParseBuffer, parser, 0, 1);
+    const status = yield* yielder.call(expat.XML_Parse, parser, null, 0, 1);
     if (status !== XML_STATUS_OK) throw failure(parser);
   });
 
-  // This gives the stack back at the end, and can become garbage while `events` is still there.
+  // The iterator is nothing that `events` knows of: so it can be dropped, and be found garbage.
   const iterator = (function* (): Events {
-    using running = events;
-    yield* running;
+    try {
+      using running = events;
+      yield* running;
+    } finally {
+      dropped.unregister(events);
+    }
   })();
-  dropped.register(iterator, events);
+  dropped.register(iterator, events, events);
   return iterator;
 }
 
-type Events = ScriptGenerator<XmlEvent, void, void>;
-
-/** JavaScript runs no `finally` block of an iterator that is garbage, so they are run from here. */
+/** Disposes of the generators whose iterators are garbage; of itself their `finally` never runs. */
 const dropped = new FinalizationRegistry<Disposable>((events) => events[Symbol.dispose]());
+
+type Events = ScriptGenerator<XmlEvent, void, void>;
 
 /** Why a parser has stopped. */
 export function failure(parser: Deno.PointerObject): XmlError {

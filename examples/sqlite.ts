@@ -199,12 +199,13 @@ export class Database implements Disposable {
 
   /** Opens a database, which is made if it is not there; `":memory:"` is one without a file. */
   constructor(filename: string) {
-    // A serialized connection, SQLite's default, holds a mutex while it calls back. The mutex is
-    // the thread's, and a nonblocking query may go on on another thread after a callback, which
-    // would wait for it for ever. Without the mutex ("multi-thread" mode) a connection may go from
-    // thread to thread, as long as two never use it at once. Here they do not: queries wait for
-    // each other, and whatever else would use the connection meanwhile is refused. Only a library
-    // that was built without threads has no mutexes inside either.
+    // A serialized connection, SQLite's default, holds a mutex while it calls back. The mutex
+    // belongs to the thread, and a nonblocking query may go on on another one after a callback:
+    // there it would wait for the mutex for ever. Without one ("multi-thread" mode) a connection
+    // may go from thread to thread, as long as two never use it at once. Here they do not: queries
+    // wait for each other, and whatever else would use the connection meanwhile is refused. What
+    // all connections share has mutexes of its own, which are never held while SQLite calls back;
+    // only a library that was built without threads lacks them.
     if (sqlite.sqlite3_threadsafe() === 0) throw new Error("SQLite was built without threads");
     const flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_URI |
       SQLITE_OPEN_NOMUTEX;
@@ -325,9 +326,9 @@ export class Database implements Disposable {
       return running.signal.aborted ? 1 : 0;
     };
     // The signal is not passed on to `async()`, which would end C wherever it is. In a function for
-    // SQL, a void callback, there is no answer that says so: without a `stop`, SQLite's frames would
-    // be unwound, and what they hold (memory, a transaction, in other modes the mutex) would stay
-    // held; with one, SQLite would go on with NULL for the result, and might store it. So each
+    // SQL, a void callback, there is no answer that says so: without a `stop`, SQLite's frames
+    // would be unwound, and what they hold (memory, a transaction, in other modes the mutex) would
+    // stay held; with one, SQLite would go on with NULL for the result, and might store it. So each
     // callback looks at the signal itself and says in SQLite's own terms that it is over: 1 in
     // place of 0, or sqlite3_result_error().
     const exec = nonblocking ? sqlite.sqlite3_exec_nonblocking : sqlite.sqlite3_exec;

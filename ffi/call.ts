@@ -172,7 +172,7 @@ export class Call implements Occupant {
         ? handler(read(view, firstAt, first))
         : count === 2
         ? handler(read(view, firstAt, first), read(view, secondAt, second))
-        : handler(...this.args(target));
+        : this.ask(target);
       if (typeof answer === "object" && answer !== null) refuseDeferred(answer, what);
       const buffer = write(view, INPUT, result, answer, what, strings);
       if (buffer !== undefined) this.#keep(buffer);
@@ -270,21 +270,18 @@ export class Call implements Occupant {
   /** What its handler says to the callback that waits. */
   ask(target: Target): unknown {
     const { view } = this.#context;
-    const { parameters, offsets } = target;
+    const { parameters: types, offsets: at } = target;
     const handler = target.handler ?? this.#answerers![target.index] as Handler;
+    if (target.stackCount > 0 || types.length > 4) return handler(...this.args(target));
     // No array is made for the few arguments that most callbacks have.
-    switch (target.stackCount === 0 ? parameters.length : -1) {
-      case 0:
-        return handler();
-      case 1:
-        return handler(read(view, offsets[0]!, parameters[0]!));
-      case 2: {
-        const first = read(view, offsets[0]!, parameters[0]!);
-        return handler(first, read(view, offsets[1]!, parameters[1]!));
-      }
-      default:
-        return handler(...this.args(target));
-    }
+    if (types.length === 0) return handler();
+    const first = read(view, at[0]!, types[0]!);
+    if (types.length === 1) return handler(first);
+    const second = read(view, at[1]!, types[1]!);
+    if (types.length === 2) return handler(first, second);
+    const third = read(view, at[2]!, types[2]!);
+    if (types.length === 3) return handler(first, second, third);
+    return handler(first, second, third, read(view, at[3]!, types[3]!));
   }
 
   /** Answers the callback that waits; C goes on with the next `step`. */
