@@ -7,6 +7,7 @@ import {
   assert,
   assertEquals,
   assertGreater,
+  assertMatch,
   assertRejects,
   assertStrictEquals,
   assertThrows,
@@ -26,6 +27,7 @@ import {
 } from "../examples/libc_callbacks.ts";
 import { dlopen, PointerView } from "../mod.ts";
 import { leftBehind } from "./malloc.ts";
+import { run } from "./support.ts";
 
 const reason = new Error("on purpose");
 
@@ -358,4 +360,15 @@ Deno.test("dl_iterate_phdr locks the loader while it waits, not when stopped", a
   } finally {
     plain.close();
   }
+});
+
+Deno.test("examples/libc_callbacks.ts runs with --allow-ffi alone", async () => {
+  const file = new URL("../examples/libc_callbacks.ts", import.meta.url).href;
+  const { code, stdout, stderr } = await run(["run", "--no-prompt", "--allow-ffi", file]);
+  assertEquals([code, stderr], [0, ""]);
+  assertMatch(stdout, /^sort, qsort +fig, kiwi, plum, apple, grape, banana, cherry, quince\n/);
+  assertMatch(stdout, /^search, bsearch +found 3007 among 5000\n/m);
+  assertMatch(stdout, /^list, scandir +\d+ processes/m);
+  assertMatch(stdout, /Cannot find \/nowhere\/\*: \/nowhere: No such file or directory\n/);
+  assertMatch(stdout, /^dl_iterate_phdr +qsort is in .*\/libc\.so\.6\n/m);
 });

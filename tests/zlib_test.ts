@@ -7,13 +7,14 @@ import {
   assert,
   assertEquals,
   assertGreater,
+  assertMatch,
   assertRejects,
   assertStrictEquals,
 } from "@std/assert";
 import { gzipSync } from "node:zlib";
 import { Inflater, inflateStream, Source } from "../examples/zlib.ts";
 import { leftBehind } from "./malloc.ts";
-import { gc, testWith } from "./support.ts";
+import { gc, run, testWith } from "./support.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 type Format = "deflate-raw" | "gzip";
@@ -362,4 +363,13 @@ testWith("libz.so.1", "whatever way a stream ends, zlib's memory is freed", asyn
   const stateSize = 7_000;
   assertGreater(stateSize / 2, await leftBehind(50, stateSize / 2, round));
   await untilClosed();
+});
+
+testWith("libz.so.1", "examples/zlib.ts runs with --allow-ffi alone", async () => {
+  const file = new URL("../examples/zlib.ts", import.meta.url).href;
+  const { code, stdout, stderr } = await run(["run", "--no-prompt", "--allow-ffi", file]);
+  assertEquals([code, stderr], [0, ""]);
+  assertMatch(stdout, /by inflateStream +32,768 bytes/);
+  assertMatch(stdout, /20 of them have given/);
+  assertMatch(stdout, /a changed byte +Cannot inflate: invalid block type\n/);
 });
