@@ -8,10 +8,11 @@
 
 import { checkOpen, type Library } from "./body.ts";
 import { type Context, ELSEWHERE } from "./context.ts";
+import type { Kept, Lent } from "./kept.ts";
 import { native } from "./library.ts";
 import { Mailbox, SLOT_SIZE } from "./mailbox.ts";
 import { FUNCTION, type Signature, signatureOf } from "./signature.ts";
-import { describe, type Occupant } from "./stack.ts";
+import { describe, type Occupant, STACK_SIZE_MIN } from "./stack.ts";
 import { type Handler, type Target, targetOf, type Thunk } from "./thunk.ts";
 import { read, write } from "./values.ts";
 
@@ -58,12 +59,16 @@ export class Call implements Occupant {
   readonly #context: Context;
   /** By callback; without them the calls of C are pulled. */
   readonly #answerers: readonly Answerer[] | undefined;
-  /** Memory of the caller that C may use until it returns, and that he might transfer. */
-  #buffers: Set<ArrayBuffer> | undefined;
+  /** The strings and buffers that C may use until it returns. */
+  readonly #keeper: Kept | Lent;
   /** Whether the stack's memory can vanish. */
   readonly #watched: boolean;
   /** The callback that waits for an answer. */
   #waiting: Target | undefined;
+  /** What C has returned. */
+  #result: unknown;
+  /** Rejects the Promise of a call that waits for a handler, so that it need not wait any more. */
+  #interrupt: WeakRef<(reason: unknown) => void> | undefined;
 
   /**
    * Writes the arguments and lays the first frame; `step` runs it. `args` are those of the
@@ -79,17 +84,20 @@ export class Call implements Occupant {
     const what = `Cannot call ${callee.name}`;
     const fault = memory.fault();
     if (fault !== undefined) throw new Error(`${what}: ${fault}`);
-    context.reserve(callee.stackCount);
-    const { view, strings } = context;
-    strings.clear();
+    if (callee.stackCount * SLOT_SIZE + STACK_SIZE_MIN > memory.size) {
+      throw new RangeError(
+        `${what}: its stack has ${memory.size} bytes, and ${callee.stackCount} of its arguments ` +
+          "are passed there; use a larger one",
+      );
+    }
+    const keeper = context.prepare(callee.stackCount, callee.nonblocking);
+    const { view } = context;
     const { parameters, offsets, callbacks } = callee;
     let [argument, callback] = [0, 0];
     for (let i = 0; i < parameters.length; i++) {
       const type = parameters[i]!;
       if (type !== "callback") {
-        const value = args[argument++];
-        const buffer = write(view, offsets[i]!, type, value, `${what}: argument ${i}`, strings);
-        if (buffer !== undefined) this.#keep(buffer);
+        write(view, offsets[i]!, type, args[argument++], `${what}: argument ${i}`, keeper);
         continue;
       }
       const answerer = answerers?.[callback];
@@ -99,11 +107,12 @@ export class Call implements Occupant {
     }
     view.setBigUint64(Mailbox.function, callee.address(), true);
     view.setUint32(Mailbox.stack_count, callee.stackCount, true);
-    // Once more: reading the arguments may have run code of the caller's.
+    // Once more: to look at the handlers may have run code of the caller's.
     checkOpen(callee.library, what);
-    context.begin(native().callBody!, callee.nonblocking);
+    context.begin(native().callBody!);
     this.#callee = callee;
     this.#context = context;
+    this.#keeper = keeper;
     this.#answerers = answerers;
     this.#watched = memory.origin.fault !== undefined;
     context.call = this;
@@ -120,16 +129,24 @@ export class Call implements Occupant {
     return this.#arrive(number);
   }
 
-  /** The same on another thread, while the event loop runs. */
-  async stepElsewhere(): Promise<Target | undefined> {
+  /**
+   * Lets C go on on another thread. Until `comeBack` has been called with the number that it
+   * reports, nothing may touch the context; no other code may run between the two.
+   */
+  goElsewhere(): Promise<number> {
     const handle = this.#leave();
     const context = this.#context;
     context.bind(this.#callee.library);
     context.lend();
+    const number = native().resumeElsewhere(handle, 0);
     context.elsewhere = true;
-    const number = await native().resumeElsewhere(handle, 0);
-    context.elsewhere = false;
-    context.takeBack();
+    return number;
+  }
+
+  /** Takes over from the other thread, as `step` ends. */
+  comeBack(number: number): Target | undefined {
+    this.#context.elsewhere = false;
+    this.#context.takeBack();
     return this.#arrive(number);
   }
 
@@ -140,22 +157,23 @@ export class Call implements Occupant {
    * C mostly calls the same callback again, so what the loop needs of it is looked up only when it
    * is another.
    */
-  run(): void {
+  run(): unknown {
     const { resumeCall } = native();
     const context = this.#context;
-    const { view, strings } = context;
+    const { view } = context;
+    const keeper = this.#keeper as Kept;
     let target = NOBODY;
     let known = 0;
     let handler: Handler = () => {};
     let [count, first, second, firstAt, secondAt] = [0, "", "", 0, 0];
     let [result, what] = ["", ""];
-    let keeps = this.#buffers !== undefined;
+    let keeps = keeper.hasBuffers;
     for (;;) {
       const { handle } = context;
       const number = resumeCall(handle === null || keeps ? this.#leave() : handle, 0);
       if (number !== known || target.closed) {
         const arrived = this.#arrive(number);
-        if (arrived === undefined) return;
+        if (arrived === undefined) return this.#result;
         target = arrived;
         known = number;
         handler = target.handler ?? this.#answerers![target.index] as Handler;
@@ -174,23 +192,42 @@ export class Call implements Occupant {
         ? handler(read(view, firstAt, first), read(view, secondAt, second))
         : this.ask(target);
       if (typeof answer === "object" && answer !== null) refuseDeferred(answer, what);
-      const buffer = write(view, INPUT, result, answer, what, strings);
-      if (buffer !== undefined) this.#keep(buffer);
+      write(view, INPUT, result, answer, what, keeper);
     }
   }
 
-  /** The same with handlers that may be awaited, until `signal` aborts. */
-  async runAsync(signal: AbortSignal | undefined): Promise<void> {
+  /**
+   * The same with handlers that may be awaited. The Promise is rejected as soon as `signal` aborts
+   * or the library closes, though a handler is pending; the call is to be ended then.
+   */
+  async runAsync(signal: AbortSignal | undefined): Promise<unknown> {
+    const { promise, resolve, reject } = Promise.withResolvers<unknown>();
+    // Weak, for the library knows this call, and would keep one that nobody waits for any more.
+    this.#interrupt = new WeakRef(reject);
+    // What another thread runs is not to be ended: the loop looks at the signal when it is back.
+    const abort = (): void => {
+      if (!this.#context.elsewhere) reject(signal!.reason);
+    };
+    signal?.addEventListener("abort", abort, { once: true });
+    try {
+      this.#answerAll(signal).then(resolve, reject);
+      return await promise;
+    } finally {
+      signal?.removeEventListener("abort", abort);
+    }
+  }
+
+  async #answerAll(signal: AbortSignal | undefined): Promise<unknown> {
     const { resumeCall } = native();
     const { nonblocking } = this.#callee;
     for (;;) {
       const target = nonblocking
-        ? await this.stepElsewhere()
+        ? this.comeBack(await this.goElsewhere())
         : this.#arrive(resumeCall(this.#leave(), 0));
-      if (target === undefined) return;
+      if (target === undefined) return this.#result;
       signal?.throwIfAborted();
       let answer = this.ask(target);
-      if (isThenable(answer)) answer = await (signal ? unlessAborted(signal, answer) : answer);
+      if (isThenable(answer)) answer = await answer;
       signal?.throwIfAborted();
       this.reply(target, answer);
     }
@@ -198,18 +235,29 @@ export class Call implements Occupant {
 
   /** What must be so before C goes on; returns what to enter. */
   #leave(): Deno.PointerObject {
-    const { handle } = this.#context;
-    if (handle === null || this.#context.elsewhere) this.#refuse();
-    if (this.#buffers !== undefined) this.#checkBuffers(this.#buffers);
+    this.check();
+    if (this.#keeper.isGone) this.#refuseBuffer();
     if (this.#watched) this.#checkMemory();
-    return handle;
+    const { handle } = this.#context;
+    return handle!;
+  }
+
+  /** Throws unless the context runs this call, on this thread. */
+  check(): void {
+    const { call, elsewhere, reason: known } = this.#context;
+    if (call === this && !elsewhere) return;
+    const reason = elsewhere ? ELSEWHERE : known ?? "the call has been ended";
+    throw new Error(`Cannot go on with ${this.#callee.name}: ${reason}`);
   }
 
   /** Makes of a thunk's number the callback that C has called; 0: C has returned. */
   #arrive(number: number): Target | undefined {
     if (number === 0) {
       this.#waiting = undefined;
+      // Now: what C has returned may point at what is gone with the next call, or the library.
+      this.#result = this.#read();
       this.#context.finish();
+      this.#context.release();
       return undefined;
     }
     const target = targetOf(number);
@@ -225,12 +273,6 @@ export class Call implements Occupant {
   #isOwn(target: Target): boolean {
     if (target.callee !== this.#callee) return false;
     return this.#answerers === undefined || typeof this.#answerers[target.index] === "function";
-  }
-
-  #refuse(): never {
-    const { elsewhere, reason: known } = this.#context;
-    const reason = elsewhere ? ELSEWHERE : known ?? "the call has been ended";
-    throw new Error(`Cannot go on with ${this.#callee.name}: ${reason}`);
   }
 
   #refuseCallback(target: Target | undefined): never {
@@ -287,20 +329,25 @@ export class Call implements Occupant {
   /** Answers the callback that waits; C goes on with the next `step`. */
   reply({ result, what }: Target, value: unknown): void {
     if (typeof value === "object" && value !== null) refuseDeferred(value, what);
-    const { view, strings } = this.#context;
-    const buffer = write(view, INPUT, result, value, what, strings);
-    if (buffer !== undefined) this.#keep(buffer);
+    // After that, which may have run code of the caller's.
+    this.check();
+    write(this.#context.view, INPUT, result, value, what, this.#keeper);
   }
 
   /** What the function has returned. */
   result(): unknown {
+    return this.#result;
+  }
+
+  #read(): unknown {
     const { result } = this.#callee;
     const isFloat = result === "f32" || result === "f64";
     return read(this.#context.view, isFloat ? OUTPUT_FLOAT : OUTPUT, result);
   }
 
   /**
-   * Ends the call early: C is told by `stop` where it was declared, else its frames are unwound.
+   * Ends the call early: C is told by `stop` where it was declared, else its frames are unwound. If
+   * a handler is pending, nobody waits for it any more.
    */
   end(): void {
     try {
@@ -308,24 +355,32 @@ export class Call implements Occupant {
     } catch {
       // It cannot be told. Whatever ended the call is what the caller must hear of, not this.
     }
-    this.#context.end();
+    this.#endContext();
   }
 
   /** The same for C that runs on another thread. */
   async endElsewhere(): Promise<void> {
     try {
-      while (this.#tellToStop()) await this.stepElsewhere();
+      while (this.#tellToStop()) this.comeBack(await this.goElsewhere());
     } catch {
       // As above.
     }
-    this.#context.end();
+    this.#endContext();
   }
 
   #tellToStop(): boolean {
     const waiting = this.#waiting;
-    if (this.#context.handle === null || !waiting?.hasStop) return false;
+    if (this.#context.call !== this || !waiting?.hasStop) return false;
     this.reply(waiting, waiting.stop);
     return true;
+  }
+
+  #endContext(): void {
+    if (this.#context.call === this) this.#context.end();
+    const reason = this.#context.reason;
+    if (reason !== undefined) {
+      this.#interrupt?.deref()?.(new Error(`Cannot go on with ${this.#callee.name}: ${reason}`));
+    }
   }
 
   #checkMemory(): void {
@@ -333,37 +388,19 @@ export class Call implements Occupant {
     if (fault !== undefined) throw new Error(`Cannot go on with ${this.#callee.name}: ${fault}`);
   }
 
-  /** Keeps what C may use until it returns. */
-  #keep(buffer: ArrayBuffer): void {
-    (this.#buffers ??= new Set()).add(buffer);
-  }
-
-  #checkBuffers(buffers: Set<ArrayBuffer>): void {
-    for (const buffer of buffers) {
-      if (!buffer.detached) continue;
-      this.#context.end();
-      throw new TypeError(
-        `Cannot go on with ${this.#callee.name}: a buffer among its arguments was detached while ` +
-          "C was using it; transfer it after the call",
-      );
-    }
+  #refuseBuffer(): never {
+    this.#context.end();
+    throw new TypeError(
+      `Cannot go on with ${this.#callee.name}: a buffer among its arguments was detached while ` +
+        "C was using it; transfer it after the call",
+    );
   }
 }
 
 /** Whether `value` has to be awaited. */
 function isThenable(value: unknown): value is PromiseLike<unknown> {
-  return typeof value === "object" && value !== null &&
+  return (typeof value === "object" && value !== null || typeof value === "function") &&
     typeof (value as PromiseLike<unknown>).then === "function";
-}
-
-/** Settles as `answer` does, or is rejected as soon as `signal` aborts. */
-function unlessAborted(signal: AbortSignal, answer: PromiseLike<unknown>): Promise<unknown> {
-  return new Promise((resolve, reject) => {
-    const abort = (): void => reject(signal.reason);
-    signal.addEventListener("abort", abort, { once: true });
-    const settled = (): void => signal.removeEventListener("abort", abort);
-    Promise.resolve(answer).finally(settled).then(resolve, reject);
-  });
 }
 
 /** Says what to do instead when an answer is one that C would have to wait for. */

@@ -7,10 +7,10 @@
  * end.
  */
 
-import { Strings } from "./cstring.ts";
+import { Kept, Lent } from "./kept.ts";
 import { native } from "./library.ts";
 import { Mailbox, SLOT_SIZE } from "./mailbox.ts";
-import { type Occupant, STACK_ALIGNMENT, type StackMemory } from "./stack.ts";
+import type { Occupant, StackMemory } from "./stack.ts";
 import { Status } from "./status.ts";
 
 /** How a context can be entered next. */
@@ -48,16 +48,16 @@ export class Context {
   status!: Int32Array;
   view!: DataView<ArrayBuffer>;
   readonly memory: StackMemory;
-  /** The strings that C may use until it returns. */
-  readonly strings: Strings = new Strings();
+  /** What C may use until it returns, if it runs on this thread. */
+  readonly kept: Kept = new Kept();
+  /** The same, and native code's mailbox, if it runs on others. */
+  #lent: Lent | undefined;
   /** The call that it runs, which knows how to end it gently. */
   call: Occupant | undefined;
   /** Why it ended, if neither its body nor its user did it. */
   reason: string | undefined;
   /** Whether another thread is running it, so that nothing here may touch it. */
   elsewhere = false;
-  /** Where native code has a mailbox of its own, of which `view` is a copy then. */
-  #mailbox: bigint | undefined;
   /** What `init` takes again and again: the base of the stack, and where `view` lies. */
   #base: Deno.PointerValue = null;
   #box: Deno.PointerValue = null;
@@ -76,29 +76,27 @@ export class Context {
     this.#box = null;
   }
 
-  /** Makes room in the mailbox for words that a function gets on its stack. */
-  reserve(stackCount: number): void {
+  /**
+   * Makes ready for the arguments of a call: room in the mailbox for words that a function gets on
+   * its stack, and what keeps strings and buffers.
+   */
+  prepare(stackCount: number, nonblocking: boolean): Kept | Lent {
     const size = Mailbox.stack + stackCount * SLOT_SIZE;
     if (size > this.view.byteLength) this.#makeMailbox(size);
+    if (nonblocking) return this.#lent = new Lent(this.memory.base, this.view);
+    this.kept.clear();
+    return this.kept;
   }
 
-  /**
-   * Lays the first frame: `body` will begin at the first resume.
-   *
-   * What runs on another thread gets a mailbox at the top of its stack. That memory stays when a
-   * Worker is terminated, and with it all that JavaScript owns, while the other thread still runs.
-   */
-  begin(body: Deno.PointerObject, nonblocking: boolean = false): void {
+  /** Lays the first frame: `body` will begin at the first resume. */
+  begin(body: Deno.PointerObject): void {
     const { addressOfBuffer, init, pointerTo } = native();
     const { base } = this.memory;
     this.reason = undefined;
     this.status[0] = Status.suspended;
-    if (nonblocking) {
-      this.#mailbox = base - roundUp(this.view.byteLength, STACK_ALIGNMENT);
-      const mailbox = pointerTo(this.#mailbox);
-      this.handle = init(mailbox, body, mailbox);
+    if (this.#lent !== undefined) {
+      this.handle = init(pointerTo(this.#lent.base), body, pointerTo(this.#lent.mailbox));
     } else {
-      this.#mailbox = undefined;
       this.#base ??= pointerTo(base);
       this.#box ??= pointerTo(addressOfBuffer(this.view));
       this.handle = init(this.#base, body, this.#box);
@@ -113,16 +111,14 @@ export class Context {
     lifetime.contexts.add(this);
   }
 
-  /** Before native code goes on: gives it the mailbox, if it has one of its own. */
+  /** Before native code goes on: gives it what JavaScript has changed, if it has copies. */
   lend(): void {
-    if (this.#mailbox === undefined) return;
-    native().copyOut(this.#mailbox, this.view, BigInt(this.view.byteLength));
+    this.#lent?.lend();
   }
 
-  /** After it has suspended: takes over what it has put in there. */
+  /** After it has suspended: takes over what it has changed. */
   takeBack(): void {
-    if (this.#mailbox === undefined) return;
-    native().copyIn(this.view, this.#mailbox, BigInt(Mailbox.size));
+    this.#lent?.takeBack(Mailbox.size);
   }
 
   /** Notes that no native frame is left: the stack is free for another. */
@@ -137,6 +133,12 @@ export class Context {
     this.memory.vacate(this);
   }
 
+  /** Gives back what was lent, once no frame is left that could use it. */
+  release(): void {
+    this.#lent?.release();
+    this.#lent = undefined;
+  }
+
   /**
    * Ends it early, if it has begun and not finished: its frames are unwound, their cleanups run.
    * Never called by the garbage collector itself, but from a task after it.
@@ -149,6 +151,7 @@ export class Context {
     this.finish();
     // Frames whose memory is gone are gone too.
     if (this.memory.fault() === undefined) native().cancel(handle, this.memory.limit);
+    this.release();
   }
 
   /** The same because the library goes away, which whoever goes on is then told. */
@@ -156,8 +159,4 @@ export class Context {
     this.reason = reason;
     (this.call ?? this).end();
   }
-}
-
-function roundUp(size: number, alignment: number): bigint {
-  return BigInt(Math.ceil(size / alignment) * alignment);
 }

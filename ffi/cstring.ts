@@ -9,17 +9,19 @@ import { describe } from "./stack.ts";
 // A mark of the byte order is part of the string: C has no use for one, so it is text.
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 const encoder = new TextEncoder();
-let scratch = new Uint8Array(new ArrayBuffer(4096));
+const scratch = new Uint8Array(new ArrayBuffer(16 * 1024));
 
 /** The string at `address`; null for the null pointer. */
 export function readCString(address: bigint): string | null {
   if (address === 0n) return null;
-  let length = native().copyString(scratch, address, scratch.length);
-  if (length > scratch.length) {
-    scratch = new Uint8Array(new ArrayBuffer(length));
-    length = native().copyString(scratch, address, length);
+  let bytes = scratch;
+  let length = native().copyString(bytes, address, bytes.length);
+  if (length > bytes.length) {
+    // For once: so much memory is not kept for the next string.
+    bytes = new Uint8Array(new ArrayBuffer(length));
+    length = native().copyString(bytes, address, length);
   }
-  return length <= SHORT ? decodeShort(scratch, length) : decode(scratch, length);
+  return length <= SHORT ? decodeShort(bytes, length) : decode(bytes, length);
 }
 
 /** What is shorter is put together here: asking the decoder takes longer. */
@@ -46,6 +48,24 @@ function decode(bytes: Uint8Array<ArrayBuffer>, length: number): string {
   return decoder.decode(bytes.subarray(0, length));
 }
 
+/** Refuses what is no string, and what C would cut off. `what` begins with "Cannot". */
+function checkString(value: unknown, what: string): asserts value is string | null {
+  if (value === null) return;
+  if (typeof value !== "string") {
+    throw new TypeError(`${what} must be a string or null (cstring): got ${describe(value)}`);
+  }
+  if (!value.includes("\0")) return;
+  throw new TypeError(
+    `${what} must not contain the character U+0000, which ends a C string: got ${describe(value)}`,
+  );
+}
+
+/** The bytes of a string with the zero behind them; null for null. `what` begins with "Cannot". */
+export function encodeCString(value: unknown, what: string): Uint8Array<ArrayBuffer> | null {
+  checkString(value, what);
+  return value === null ? null : encoder.encode(value + "\0");
+}
+
 /**
  * Memory for the strings that C gets during one call. Most fit into one buffer, which the next call
  * uses again: a buffer for each string would take longer to make than the call.
@@ -68,24 +88,15 @@ export class Strings {
    * `what` begins with "Cannot".
    */
   put(value: unknown, what: string): bigint {
+    checkString(value, what);
     if (value === null) return 0n;
-    if (typeof value !== "string") {
-      throw new TypeError(`${what} must be a string or null (cstring): got ${describe(value)}`);
-    }
-    if (value.includes("\0")) {
-      throw new TypeError(
-        `${what} must not contain the character U+0000, which ends a C string: got ${
-          describe(value)
-        }`,
-      );
-    }
     if (this.#bytes === undefined) {
       this.#bytes = new Uint8Array(new ArrayBuffer(CAPACITY));
       this.#address = native().addressOfBuffer(this.#bytes);
     }
     // A character of one or two UTF-16 units is no more than three bytes for each in UTF-8.
     if (value.length * 3 < CAPACITY - this.#used) return this.#append(this.#bytes, value);
-    const bytes = encoder.encode(value + "\0");
+    const bytes = encodeCString(value, what)!;
     (this.#others ??= []).push(bytes);
     return native().addressOfBuffer(bytes);
   }

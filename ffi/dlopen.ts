@@ -83,14 +83,15 @@ export function dlopen<const Definitions extends SymbolDefinitions>(
   const names = Object.keys(known);
   for (const name of names) checkDefinition(name, known[name]);
 
-  const table: Record<string, { name: string; type: "pointer" }> = {};
+  // Without a prototype, or a symbol of the name `__proto__` would be set as one.
+  const table: Record<string, { name: string; type: "pointer" }> = Object.create(null);
   for (const name of names) {
     table[name] = { name: known[name]!.name ?? name, type: "pointer" };
   }
   const opened = Deno.dlopen(filename, table);
   const library = { filename: String(filename), closed: false, contexts: new Set<Context>() };
 
-  const symbols: Record<string, unknown> = {};
+  const symbols: Record<string, unknown> = Object.create(null);
   const thunks: Thunk[] = [];
   for (const name of names) {
     const pointer = opened.symbols[name] as Deno.PointerObject;
@@ -202,6 +203,10 @@ function checkDefinition(name: string, definition: unknown): void {
   const what = `Cannot open symbol ${name}`;
   if (typeof definition !== "object" || definition === null) {
     throw new TypeError(`${what}: its definition must be an object: got ${describe(definition)}`);
+  }
+  const { name: symbol } = definition as { readonly name?: unknown };
+  if (symbol !== undefined && typeof symbol !== "string") {
+    throw new TypeError(`${what}: name must be a string: got ${describe(symbol)}`);
   }
   if ("input" in definition || "output" in definition) {
     checkKeys(definition, ["input", "output", "name"], what);

@@ -9,6 +9,7 @@
 import { checkOpen } from "./body.ts";
 import { type Answerer, Call, type Callee } from "./call.ts";
 import { Context } from "./context.ts";
+import { checkKeys } from "./signature.ts";
 import { isGeneratorFunction, isScriptGenerator, type ScriptGenerator } from "./script.ts";
 import { describe, type Occupant, type StackMemory } from "./stack.ts";
 import { putFiber, takeFiber } from "./stack_pool.ts";
@@ -23,8 +24,7 @@ export function callSync(callee: Callee, args: readonly unknown[]): unknown {
   let call: Call | undefined;
   try {
     call = new Call(callee, fiber.context, plain, answerers);
-    call.run();
-    return call.result();
+    return call.run();
   } finally {
     call?.end();
     putFiber(fiber);
@@ -43,8 +43,7 @@ export async function callAsync(callee: Callee, args: readonly unknown[]): Promi
   let call: Call | undefined;
   try {
     call = new Call(callee, fiber.context, plain, answerers);
-    await call.runAsync(signal);
-    return call.result();
+    return await call.runAsync(signal);
   } finally {
     if (callee.nonblocking) await call?.endElsewhere();
     else call?.end();
@@ -55,20 +54,21 @@ export async function callAsync(callee: Callee, args: readonly unknown[]): Promi
 /** The signal among the options of a call; `given` arguments include them, if they are there. */
 function signalOf(callee: Callee, options: unknown, given: number): AbortSignal | undefined {
   const expected = callee.parameters.length;
-  if (given !== expected + 1 || options === undefined) {
-    const alone = given === expected + 1 ? expected : given;
-    checkCount(callee, { length: alone }, expected);
+  if (given !== expected + 1) {
+    checkCount(callee, { length: given }, expected);
     return undefined;
   }
   checkOpen(callee.library, `Cannot call ${callee.name}`);
-  const signal: unknown = typeof options === "object" && options !== null
-    ? (options as { signal?: unknown }).signal
-    : options;
+  if (options === undefined) return undefined;
+  const what = `Cannot call ${callee.name}: what follows its ${expected} arguments must be ` +
+    "options such as { signal }";
+  if (typeof options !== "object" || options === null || options instanceof AbortSignal) {
+    throw new TypeError(`${what}: got ${describe(options)}`);
+  }
+  checkKeys(options, ["signal"], what);
+  const { signal } = options as { readonly signal?: unknown };
   if (signal === undefined || signal instanceof AbortSignal) return signal;
-  throw new TypeError(
-    `Cannot call ${callee.name}: what follows its ${expected} arguments must be options such as ` +
-      `{ signal }, with an AbortSignal: got ${describe(signal)}`,
-  );
+  throw new TypeError(`${what}, with an AbortSignal: got ${describe(signal)}`);
 }
 
 /** Handlers may be generator functions; what they yield leaves the generator of `scope`. */
@@ -119,6 +119,7 @@ export function* callPulled(
       over = true;
     }
     if (replied) return;
+    call.check();
     throw new Error(
       `Cannot go on with ${callee.name}: callback parameter ${target.parameter} has not been ` +
         `answered, and C needs a result of type ${target.result}; call reply(value) first`,

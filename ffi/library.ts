@@ -123,6 +123,11 @@ const SYMBOLS = {
     parameters: ["pointer", /* base */ "i32" /* offset */],
     result: "f64",
   },
+  store: {
+    name: "fringe_store",
+    parameters: ["pointer", /* base */ "i32", /* offset */ "buffer", /* source */ "u32" /* size */],
+    result: "void",
+  },
   copyString: {
     name: "fringe_copy_string",
     parameters: ["buffer", /* destination */ "usize", /* string */ "u32" /* capacity */],

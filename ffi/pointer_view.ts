@@ -3,16 +3,14 @@
 
 /** Memory that C owns, read and written under a path-scoped permission too. */
 
+import { bytesOf, isDetached } from "./buffer.ts";
 import { readCString } from "./cstring.ts";
 import { native } from "./library.ts";
 import { describe } from "./stack.ts";
-import { bytesOf, type ToNative, write } from "./values.ts";
+import { type ToNative, write } from "./values.ts";
 
 /** Where a value is put together before it is copied to where it belongs. */
 const slot = new DataView(new ArrayBuffer(8));
-
-/** What `of` was given lives as long as the view. No field, so that other views are small. */
-const buffers = new WeakMap<PointerView, ArrayBuffer>();
 
 /**
  * Reads and writes memory that C owns, for example what a pointer that a callback receives points
@@ -46,8 +44,9 @@ const buffers = new WeakMap<PointerView, ArrayBuffer>();
  * ```
  */
 export class PointerView {
-  /** Where the view begins. */
-  readonly pointer: Deno.PointerObject;
+  readonly #pointer: Deno.PointerObject;
+  /** What `of` was given: it lives as long as the view. */
+  #buffer: ArrayBuffer | undefined;
 
   /**
    * Makes a view of the memory at `pointer`.
@@ -60,12 +59,12 @@ export class PointerView {
     if (typeof pointer !== "object" || pointer === null || "constructor" in pointer) {
       throw new TypeError(`Cannot view memory: got ${describe(pointer)} for a pointer`);
     }
-    this.pointer = pointer;
+    this.#pointer = pointer;
   }
 
   /**
    * Makes a view of the memory of a buffer, whose address C can then be given. The buffer stays
-   * where it is for as long as this view, or the buffer, is held.
+   * where it is for as long as this view, or the buffer, is held and nobody transfers it elsewhere.
    *
    * @throws {TypeError} If it is no buffer, or one that is shared, resizable, detached or empty.
    */
@@ -75,73 +74,78 @@ export class PointerView {
       throw new TypeError("Cannot view memory: the buffer must have at least one byte");
     }
     const view = new PointerView(native().pointerTo(native().addressOfBuffer(bytes))!);
-    buffers.set(view, bytes.buffer);
+    view.#buffer = bytes.buffer;
     return view;
   }
 
-  /** The address. */
+  /** Where the view begins. */
+  get pointer(): Deno.PointerObject {
+    return this.#pointer;
+  }
+
+  /** The address of that. */
   get address(): bigint {
-    return native().addressOfPointer(this.pointer);
+    return native().addressOfPointer(this.#pointer);
   }
 
   /** A byte that is not 0. */
   getBool(offset: number = 0): boolean {
-    return native().load8(this.pointer, at(offset)) !== 0;
+    return native().load8(this.#at(), by(offset)) !== 0;
   }
 
   /** A signed byte. */
   getInt8(offset: number = 0): number {
-    return native().load8(this.pointer, at(offset)) << 24 >> 24;
+    return native().load8(this.#at(), by(offset)) << 24 >> 24;
   }
 
   /** An unsigned byte. */
   getUint8(offset: number = 0): number {
-    return native().load8(this.pointer, at(offset));
+    return native().load8(this.#at(), by(offset));
   }
 
   /** A signed integer of 16 bits. */
   getInt16(offset: number = 0): number {
-    return native().load16(this.pointer, at(offset)) << 16 >> 16;
+    return native().load16(this.#at(), by(offset)) << 16 >> 16;
   }
 
   /** An unsigned integer of 16 bits. */
   getUint16(offset: number = 0): number {
-    return native().load16(this.pointer, at(offset));
+    return native().load16(this.#at(), by(offset));
   }
 
   /** A signed integer of 32 bits. */
   getInt32(offset: number = 0): number {
-    return native().loadI32(this.pointer, at(offset));
+    return native().loadI32(this.#at(), by(offset));
   }
 
   /** An unsigned integer of 32 bits. */
   getUint32(offset: number = 0): number {
-    return native().loadU32(this.pointer, at(offset));
+    return native().loadU32(this.#at(), by(offset));
   }
 
   /** A signed integer of 64 bits. */
   getBigInt64(offset: number = 0): bigint {
-    return native().loadI64(this.pointer, at(offset));
+    return native().loadI64(this.#at(), by(offset));
   }
 
   /** An unsigned integer of 64 bits. */
   getBigUint64(offset: number = 0): bigint {
-    return native().loadU64(this.pointer, at(offset));
+    return native().loadU64(this.#at(), by(offset));
   }
 
   /** A floating-point number of 32 bits. */
   getFloat32(offset: number = 0): number {
-    return native().loadF32(this.pointer, at(offset));
+    return native().loadF32(this.#at(), by(offset));
   }
 
   /** A floating-point number of 64 bits. */
   getFloat64(offset: number = 0): number {
-    return native().loadF64(this.pointer, at(offset));
+    return native().loadF64(this.#at(), by(offset));
   }
 
   /** A pointer. */
   getPointer(offset: number = 0): Deno.PointerValue {
-    return native().loadPointer(this.pointer, at(offset));
+    return native().loadPointer(this.#at(), by(offset));
   }
 
   /** The string up to the next zero byte, decoded as UTF-8. */
@@ -222,13 +226,20 @@ export class PointerView {
   }
 
   #set(type: string, size: number, value: unknown, offset: number): void {
-    const address = this.#address(offset);
     write(slot, 0, type, value, "Cannot write memory: the value");
-    native().copyOut(address, slot, BigInt(size));
+    native().store(this.#at(), by(offset), slot, size);
+  }
+
+  /** Where the view begins, if that memory is still there, as far as fringe knows. */
+  #at(): Deno.PointerObject {
+    if (this.#buffer === undefined || !isDetached(this.#buffer)) return this.#pointer;
+    throw new TypeError(
+      "Cannot reach memory: the buffer that the view is of has been transferred elsewhere",
+    );
   }
 
   #address(offset: number): bigint {
-    const address = this.address + BigInt(at(offset));
+    const address = native().addressOfPointer(this.#at()) + BigInt(by(offset));
     if (address > 0n) return address;
     throw new RangeError(
       `Cannot reach memory: offset ${offset} leads to the null pointer or below`,
@@ -236,9 +247,9 @@ export class PointerView {
   }
 }
 
-/** Checks an offset: what reads takes 32 bits of it. */
-function at(offset: number): number {
-  if (typeof offset === "number" && (offset | 0) === offset) return offset;
+/** Checks an offset: native code takes 32 bits of it, and no -0. */
+function by(offset: number): number {
+  if (typeof offset === "number" && (offset | 0) === offset) return offset | 0;
   throw new RangeError(
     `Cannot reach memory: offset must be an integer from -(2^31) to 2^31 - 1: got ${
       describe(offset)
@@ -246,16 +257,11 @@ function at(offset: number): number {
   );
 }
 
-/** A view of our own: its length is what the engine says, whatever the caller's object says. */
 function checkBytes(bytes: Uint8Array<ArrayBuffer>, name: string): Uint8Array<ArrayBuffer> {
   if (!(bytes instanceof Uint8Array)) {
     throw new TypeError(
       `Cannot copy memory: ${name} must be a Uint8Array: got ${describe(bytes)}`,
     );
   }
-  const { buffer, byteOffset, length } = bytes;
-  if (!(buffer instanceof ArrayBuffer) || buffer.detached) {
-    throw new TypeError(`Cannot copy memory: ${name} is detached, or over shared memory`);
-  }
-  return new Uint8Array(buffer, byteOffset, length);
+  return bytesOf(bytes, `Cannot copy memory: ${name}`)!;
 }

@@ -6,7 +6,7 @@
  * where the ABI has each argument.
  */
 
-import { Strings } from "./cstring.ts";
+import { Kept } from "./kept.ts";
 import { FLOATS_MAX, INTEGERS_MAX, Mailbox, SLOT_SIZE } from "./mailbox.ts";
 import { describe } from "./stack.ts";
 import { VALUE_TYPES, write } from "./values.ts";
@@ -60,13 +60,22 @@ export function signatureOf(
   return { parameters, result, offsets, stackCount };
 }
 
-/** A copy of a definition, since the caller may change his. `what` begins with "Cannot". */
+/**
+ * A copy of a definition that nobody can change: C's arguments are read by it for as long as C has
+ * the callback. `what` begins with "Cannot".
+ */
 export function copyOf<T>(definition: T, what: string): T {
   try {
-    return structuredClone(definition);
+    return freeze(structuredClone(definition));
   } catch (error) {
     throw new TypeError(`${what}: its definition must be plain data`, { cause: error });
   }
+}
+
+function freeze<T>(value: T): T {
+  if (typeof value !== "object" || value === null) return value;
+  for (const part of Object.values(value)) freeze(part);
+  return Object.freeze(value);
 }
 
 /** Checks the definition of a callback. `what` begins with "Cannot". */
@@ -84,8 +93,13 @@ export function callbackSignature(callback: unknown, what: string): CallbackSign
   const hasStop = Object.hasOwn(callback, "stop");
   if (hasStop) {
     // Tried now, so that it cannot fail when it is needed.
+    if (result === "void" && stop !== undefined) {
+      throw new TypeError(
+        `${what}: stop must be undefined, since the result is void: got ${describe(stop)}`,
+      );
+    }
     const slot = new DataView(new ArrayBuffer(SLOT_SIZE));
-    write(slot, 0, result, stop, `${what}: stop`, new Strings());
+    write(slot, 0, result, stop, `${what}: stop`, new Kept());
   }
   return { ...signatureOf(parameters as string[], result, CALLBACK), stop, hasStop };
 }
@@ -102,7 +116,7 @@ export function checkKeys(definition: object, known: readonly string[], what: st
     if (known.includes(key)) continue;
     throw new TypeError(
       `${what}: the key ${describe(key)} is not understood` +
-        `${HINTS[key] ?? `; keys here are ${known.join(", ")}`}`,
+        `${Object.hasOwn(HINTS, key) ? HINTS[key] : `; keys here are ${known.join(", ")}`}`,
     );
   }
 }

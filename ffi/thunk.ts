@@ -36,28 +36,44 @@ export interface Thunk {
 }
 
 /**
- * How many thunks are released before one of them is used again. C might still call what has been
- * released, and is to be refused then, not to reach somebody else's handler.
+ * How many thunks of a type are released before one of them is used again. C might still call what
+ * has been released, and is to be refused then. If it does so very late, it reaches another handler
+ * of the same type, and never one that would take an integer for an address.
  */
-const RESTED = 64;
+const RESTED = 1024;
 
-const free: Thunk[] = [];
+/** Thunks that have never been used. */
+const fresh: Thunk[] = [];
+/** Thunks that have been released, by their type, the longest rested first. */
+const rested: Map<string, Thunk[]> = new Map();
 /** By number, from this Worker's first one on. */
 const targets: (Target | undefined)[] = [];
 let first = 0;
 
+function typeOf({ parameters, result }: Target): string {
+  return `${parameters}:${result}`;
+}
+
 /** A thunk that stands for `target` from now on. */
 export function takeThunk(target: Target): Thunk {
-  if (free.length <= RESTED) makeThunks();
-  const thunk = free.shift()!;
+  const released = rested.get(typeOf(target));
+  let thunk = released !== undefined && released.length > RESTED ? released.shift() : undefined;
+  if (thunk === undefined) {
+    if (fresh.length === 0) makeThunks();
+    thunk = fresh.pop()!;
+  }
   targets[thunk.number - first] = target;
   return thunk;
 }
 
 /** Takes a thunk back; should C call it, it stands for nothing. */
 export function putThunk(thunk: Thunk): void {
+  const target = targets[thunk.number - first]!;
   targets[thunk.number - first] = undefined;
-  free.push(thunk);
+  const type = typeOf(target);
+  const released = rested.get(type);
+  if (released === undefined) rested.set(type, [thunk]);
+  else released.push(thunk);
 }
 
 /** What the thunk of this number stands for; undefined: nothing any more, or not in this Worker. */
@@ -73,7 +89,7 @@ function makeThunks(): void {
   const [address, number, stride, count] = [block[0]!, Number(block[1]), block[2]!, block[3]!];
   if (targets.length === 0) first = number;
   for (let i = 0n; i < count; i++) {
-    free.push({ number: number + Number(i), address: address + i * stride });
+    fresh.push({ number: number + Number(i), address: address + i * stride });
   }
 }
 

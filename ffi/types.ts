@@ -30,7 +30,7 @@ export interface CallbackDefinition {
    * error), to this and to every further call, until the function returns. Without it the frames of
    * C are unwound.
    */
-  readonly stop?: boolean | number | bigint | null;
+  readonly stop?: boolean | number | bigint | string | null | undefined;
 }
 
 /** A parameter of a C function. */

@@ -6,8 +6,9 @@
  * one.
  */
 
+import { bytesOf } from "./buffer.ts";
 import type { Callback } from "./callback.ts";
-import { readCString, type Strings } from "./cstring.ts";
+import { readCString } from "./cstring.ts";
 import { native } from "./library.ts";
 import { describe } from "./stack.ts";
 import { registrationOf } from "./thunk.ts";
@@ -101,10 +102,17 @@ export function fromWord(type: string, word: number): unknown {
   }
 }
 
+/** What keeps the bytes that C is given the address of, for as long as it may use them. */
+export interface Keeper {
+  /** Puts a string where C finds it; returns its address, 0 for null. */
+  keepString(value: unknown, what: string): bigint;
+  /** Keeps a buffer where it is, or a copy; returns the address. */
+  keepBytes(bytes: Uint8Array<ArrayBuffer>): bigint;
+}
+
 /**
- * Writes a value into the slot at `offset`. Returns the buffer that must stay alive, and where it
- * is, for as long as C may use it; strings go into `strings`. `what` begins a message: "Cannot
- * resume generator: input".
+ * Writes a value into the slot at `offset`. A string or a buffer goes to `keeper`. `what` begins a
+ * message: "Cannot resume generator: input".
  */
 export function write(
   view: DataView,
@@ -112,14 +120,14 @@ export function write(
   type: string,
   value: unknown,
   what: string,
-  strings?: Strings,
-): ArrayBuffer | undefined {
+  keeper?: Keeper,
+): void {
   // The commonest types are here, so that V8 inlines them; the others are a call away.
   if (type === "i32" && typeof value === "number" && (value | 0) === value) {
     view.setInt32(offset, value as number, true);
-    return undefined;
+    return;
   }
-  return type === "void" ? undefined : writeOther(view, offset, type, value, what, strings);
+  if (type !== "void") writeOther(view, offset, type, value, what, keeper);
 }
 
 function writeOther(
@@ -128,19 +136,19 @@ function writeOther(
   type: string,
   value: unknown,
   what: string,
-  strings: Strings | undefined,
-): ArrayBuffer | undefined {
+  keeper: Keeper | undefined,
+): void {
   switch (type) {
     case "i32":
       return refuse(type, value, what);
     case "u32":
       if (typeof value !== "number" || (value >>> 0) !== value) refuse(type, value, what);
       view.setUint32(offset, value, true);
-      return undefined;
+      return;
     case "bool":
       if (typeof value !== "boolean") refuse(type, value, what);
       view.setUint32(offset, value ? 1 : 0, true);
-      return undefined;
+      return;
     case "i8":
     case "u8":
     case "i16":
@@ -151,7 +159,7 @@ function writeOther(
       }
       // Extended to 32 bits, as compilers expect it of whoever calls them.
       view.setInt32(offset, value as number, true);
-      return undefined;
+      return;
     }
     case "i64":
     case "u64":
@@ -165,32 +173,32 @@ function writeOther(
         : refuse(type, value, what);
       if (integer < minimum || integer > maximum) refuse(type, value, what);
       view.setBigUint64(offset, BigInt.asUintN(64, integer), true);
-      return undefined;
+      return;
     }
     case "f32":
       if (typeof value !== "number") refuse(type, value, what);
       view.setFloat32(offset, value as number, true);
-      return undefined;
+      return;
     case "f64":
       if (typeof value !== "number") refuse(type, value, what);
       view.setFloat64(offset, value as number, true);
-      return undefined;
+      return;
     case "function": {
       const address = registrationOf(value, what)?.thunk?.address;
       view.setBigUint64(offset, address ?? addressOf(value, type, what), true);
-      return undefined;
+      return;
     }
     case "pointer":
       view.setBigUint64(offset, addressOf(value, type, what), true);
-      return undefined;
+      return;
     case "buffer": {
       const bytes = bytesOf(value, what);
-      view.setBigUint64(offset, bytes === null ? 0n : native().addressOfBuffer(bytes), true);
-      return bytes?.buffer;
+      view.setBigUint64(offset, bytes === null ? 0n : keeper!.keepBytes(bytes), true);
+      return;
     }
     case "cstring":
-      view.setBigUint64(offset, strings!.put(value, what), true);
-      return undefined;
+      view.setBigUint64(offset, keeper!.keepString(value, what), true);
+      return;
     default:
       throw new TypeError(`${what} has the unknown type ${describe(type)}`);
   }
@@ -268,30 +276,4 @@ function addressOf(value: unknown, type: string, what: string): bigint {
       cause: error,
     });
   }
-}
-
-/** The bytes of a buffer: a view of our own, since the caller's may say something else later. */
-export function bytesOf(value: unknown, what: string): Uint8Array<ArrayBuffer> | null {
-  if (value === null) return null;
-  const isView = ArrayBuffer.isView(value);
-  const buffer = isView ? value.buffer : value;
-  if (buffer instanceof SharedArrayBuffer) {
-    throw new TypeError(`${what} must not be over shared memory; copy it with slice()`);
-  }
-  if (!(buffer instanceof ArrayBuffer)) {
-    throw new TypeError(
-      `${what} must be an ArrayBuffer, a view over one, or null (buffer): got ${describe(value)}`,
-    );
-  }
-  if (buffer.detached) {
-    throw new TypeError(`${what} must be attached: its buffer has been transferred elsewhere`);
-  }
-  if (buffer.resizable) {
-    throw new TypeError(
-      `${what} must have a fixed length: C keeps its address while handlers run, and they could ` +
-        "resize it; copy it with slice()",
-    );
-  }
-  const view = value as ArrayBufferView;
-  return isView ? new Uint8Array(buffer, view.byteOffset, view.byteLength) : new Uint8Array(buffer);
 }

@@ -23,5 +23,6 @@ comptime {
     @export(&@import("memory.zig").load(u64), .{ .name = "fringe_load_64" });
     @export(&@import("memory.zig").load(f32), .{ .name = "fringe_load_f32" });
     @export(&@import("memory.zig").load(f64), .{ .name = "fringe_load_f64" });
+    @export(&@import("memory.zig").store, .{ .name = "fringe_store" });
     @export(&@import("memory.zig").copyString, .{ .name = "fringe_copy_string" });
 }

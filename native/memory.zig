@@ -26,13 +26,30 @@ pub fn load(comptime T: type) fn (base: usize, offset: i32) callconv(.c) T {
     }.load;
 }
 
+/// Copies `size` bytes to what lies `offset` bytes behind an address.
+pub fn store(base: usize, offset: i32, source: [*]const u8, size: u32) callconv(.c) void {
+    const address = base +% @as(usize, @bitCast(@as(isize, offset)));
+    copy(@ptrFromInt(address), source, size);
+}
+
 /// Copies a string without its terminating zero, as much of it as there is room for; returns its
 /// length. What does not fit has been read all the same, and a string of 4 GiB is none.
 pub fn copyString(destination: [*]u8, string: [*:0]const u8, capacity: u32) callconv(.c) u32 {
-    const length = std.mem.len(string);
-    const copied = @min(length, capacity);
-    @memcpy(destination[0..copied], string[0..copied]);
-    return @min(length, std.math.maxInt(u32));
+    // An aligned vector lies in one page, so what it has before and behind the string is readable.
+    const Vector = @Vector(16, u8);
+    const zeros: Vector = @splat(0);
+    const start = @intFromPtr(string);
+    var at = std.mem.alignBackward(usize, start, @sizeOf(Vector));
+    const before: u4 = @intCast(start - at);
+    var ends: u16 = @bitCast(@as(*const Vector, @ptrFromInt(at)).* == zeros);
+    ends = ends >> before << before;
+    while (ends == 0) {
+        at += @sizeOf(Vector);
+        ends = @bitCast(@as(*const Vector, @ptrFromInt(at)).* == zeros);
+    }
+    const length = at + @ctz(ends) - start;
+    copy(destination, string, @min(length, capacity));
+    return @intCast(@min(length, std.math.maxInt(u32)));
 }
 
 test "load reads at any address, with either sign of the offset" {
@@ -59,4 +76,36 @@ test "copyString copies what there is room for, and says how long the string is"
     try std.testing.expectEqual(6, copyString(&bytes, "defghi", 4));
     try std.testing.expectEqualSlices(u8, "defg", &bytes);
     try std.testing.expectEqual(0, copyString(&bytes, "", 0));
+}
+
+test "copyString finds the end wherever it lies, also at the end of a page" {
+    const page = std.heap.page_size_min;
+    const linux = std.os.linux;
+    const address = linux.mmap(
+        null,
+        2 * page,
+        .{ .READ = true, .WRITE = true },
+        .{ .TYPE = .PRIVATE, .ANONYMOUS = true },
+        -1,
+        0,
+    );
+    const bytes = @as([*]u8, @ptrFromInt(address))[0..page];
+    try std.testing.expectEqual(0, linux.munmap(bytes.ptr + page, page));
+    defer _ = linux.munmap(bytes.ptr, page);
+    var copied: [128]u8 = undefined;
+    for (0..100) |length| {
+        // A zero before the string is not its end.
+        @memset(bytes, 0);
+        const string = bytes[page - 1 - length .. page - 1];
+        @memset(string, 'x');
+        const found = copyString(&copied, @ptrCast(string.ptr), copied.len);
+        try std.testing.expectEqual(length, found);
+        try std.testing.expectEqualSlices(u8, string, copied[0..length]);
+    }
+}
+
+test "store writes at any offset, and no more than it is told to" {
+    var bytes: [6]u8 = @splat(0xee);
+    store(@intFromPtr(&bytes[3]), -2, "abcd", 2);
+    try std.testing.expectEqualSlices(u8, "\xeeab\xee\xee\xee", &bytes);
 }

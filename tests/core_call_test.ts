@@ -10,7 +10,7 @@ import {
   assertStringIncludes,
   assertThrows,
 } from "@std/assert";
-import { dlopen, PointerView } from "../mod.ts";
+import { dlopen, Generator, OwnedStack, PointerView } from "../mod.ts";
 import { gc, openBodies, testBodies } from "./support.ts";
 
 Deno.test("f() calls C with arguments of every integer type, and gives the result", () => {
@@ -475,14 +475,74 @@ Deno.test("f() is frozen, and named as its symbol", () => {
 
 Deno.test("f() looks again whether the library is open once it has read its arguments", () => {
   const library = openBodies();
-  const bytes = new Uint8Array(8);
-  Object.defineProperty(bytes, "buffer", {
-    get() {
+  const handler = new Proxy((i: number) => i, {
+    getPrototypeOf() {
       library.close();
-      return new ArrayBuffer(8);
+      return Function.prototype;
     },
   });
-  assertThrows(() => library.symbols.sum_buffer(bytes, 8), Error, "has been closed");
+  assertThrows(() => library.symbols.call_n(1, handler), Error, "has been closed");
+});
+
+Deno.test("f() believes no buffer that lies about itself, and runs none of its code", () => {
+  using library = openBodies();
+  const { call_n, sum_buffer } = library.symbols;
+  const bytes = new Uint8Array([1, 2, 3]);
+  for (const name of ["buffer", "byteOffset", "byteLength", "length"]) {
+    Object.defineProperty(bytes, name, {
+      get(): never {
+        throw new Error("It has been asked");
+      },
+    });
+  }
+  assertEquals(sum_buffer(bytes, 3), 6n);
+  class Liar extends ArrayBuffer {
+    override get detached(): boolean {
+      return false;
+    }
+    override get resizable(): boolean {
+      return false;
+    }
+  }
+  const detached = new Liar(8);
+  detached.transfer();
+  assertThrows(() => sum_buffer(detached, 8), TypeError, "argument 0 must be attached");
+  const resizable = new Liar(8, { maxByteLength: 16 });
+  assertThrows(() => sum_buffer(resizable, 8), TypeError, "argument 0 must have a fixed length");
+  const passed = new Liar(8);
+  using libc = dlopen("libc.so.6", {
+    qsort: {
+      parameters: [
+        "buffer",
+        "usize",
+        "usize",
+        { callback: { parameters: ["pointer", "pointer"], result: "i32" } },
+      ],
+      result: "void",
+    },
+  });
+  const transferring = () => {
+    passed.transfer();
+    return 0;
+  };
+  assertThrows(() => libc.symbols.qsort(passed, 8, 1, transferring), TypeError, "was detached");
+  assertEquals(call_n(1, (i) => i), 0);
+});
+
+Deno.test("f() refuses a stack that its arguments alone would fill", () => {
+  const parameters = Array(127).fill("i64");
+  using library = dlopen(testBodies, {
+    sum: { name: "add_six", parameters, result: "i64" },
+  });
+  using generator = Generator.unguarded(new OwnedStack(1024), function* (yielder) {
+    yield* yielder.call(library.symbols.sum, ...parameters.map(() => 1n));
+  });
+  const error = assertThrows(
+    () => generator.resume(),
+    RangeError,
+    "Cannot call sum: its stack has",
+  );
+  assertStringIncludes(error.message, "1024 bytes, and 121 of its arguments are passed there");
 });
 
 Deno.test("f() gives the error of its handler though a cleanup of C calls back", () => {

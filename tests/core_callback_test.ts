@@ -136,15 +136,19 @@ Deno.test("Callback that throws: C does not go on, and the very error comes out"
 
 Deno.test("Callback with stop is told it when its call ends early", () => {
   using library = openBodies();
-  const { keep, call_kept } = library.symbols;
-  const told: number[] = [];
-  using stopping = new Callback({ ...definition, stop: -3 }, (i) => {
-    told.push(i);
+  const { keep, call_kept, ask_three, asked } = library.symbols;
+  const fail = () => {
     throw new Error("enough");
-  });
+  };
+  using stopping = new Callback({ ...definition, stop: 5 }, fail);
+  assertThrows(() => ask_three(stopping), Error, "enough");
+  assertEquals(asked(), 555);
+  // Its own, also where the parameter that it is passed for has another.
+  using plain = new Callback(definition, fail);
+  assertThrows(() => ask_three(plain), Error, "enough");
+  assertEquals(asked(), 0);
   keep(stopping);
   assertThrows(() => call_kept(1), Error, "enough");
-  assertEquals(told, [1]);
 });
 
 Deno.test("Callback refuses answers that the running call cannot wait for", () => {
@@ -183,10 +187,37 @@ Deno.test("Callback that has been closed is refused by us, and by C's caller", (
   assertStringIncludes(error.message, "a callback that has been closed");
   assertThrows(() => keep(callback), Error, "argument 0 is a callback that has been closed; make");
   assertThrows(() => call_n(1, callback), Error, "argument 1 is a callback that has been closed");
-  // Nor does another get its calls, however many are made and closed.
-  for (let i = 0; i < 60; i++) new Callback(definition, () => 77).close();
+  // Nor does another get its calls, though a thousand are made and closed.
+  for (let i = 0; i < 1000; i++) new Callback(definition, () => 77).close();
   using _alive = new Callback(definition, () => 77);
   assertThrows(() => call_kept(1), Error, "has been closed");
+});
+
+Deno.test("Callback that has been closed never reaches a handler of another type", () => {
+  using library = openBodies();
+  const { keep, call_kept } = library.symbols;
+  const callback = new Callback(definition, (i) => i);
+  keep(callback);
+  callback.close();
+  // It would take the i32 for an address.
+  const other = { parameters: ["cstring"], result: "i32" } as const;
+  for (let i = 0; i < 3000; i++) new Callback(other, () => 77).close();
+  const alive = Array.from({ length: 300 }, () => new Callback(other, () => 77));
+  assertThrows(() => call_kept(5), Error, "has been closed");
+  for (const callback of alive) callback.close();
+});
+
+Deno.test("Callback goes by its definition as it was when it was made", () => {
+  using library = openBodies();
+  const { keep, call_kept } = library.symbols;
+  const parameters: ("i32" | "cstring")[] = ["i32"];
+  using callback = new Callback({ parameters, result: "i32" }, (i) => Number(i) + 1);
+  keep(callback);
+  parameters[0] = "cstring";
+  const { definition } = callback;
+  assertThrows(() => (definition.parameters as string[])[0] = "cstring", TypeError);
+  assertThrows(() => (definition as { result: string }).result = "u8", TypeError);
+  assertEquals(call_kept(5), 6);
 });
 
 Deno.test("Callback may be closed by its own handler: this call is still answered", () => {

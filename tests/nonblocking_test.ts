@@ -6,7 +6,7 @@
 import { assert, assertEquals, assertRejects, assertStrictEquals, assertThrows } from "@std/assert";
 import { Call, calleeOf } from "../ffi/call.ts";
 import { putFiber, takeFiber } from "../ffi/stack_pool.ts";
-import { Callback, dlopen, Generator, OsStack } from "../mod.ts";
+import { Callback, dlopen, Generator, OsStack, PointerView } from "../mod.ts";
 import { gc, MIXED, moduleUrl, openBodies, runChild, testBodies } from "./support.ts";
 
 const later = <T>(value: T, milliseconds = 1): Promise<T> =>
@@ -136,8 +136,12 @@ Deno.test("a library does not close while a function of it runs on another threa
 Deno.test("a library that closes under a nonblocking call that waits ends the call", async () => {
   const library = openBodies();
   const { call_n_elsewhere } = library.symbols;
-  const pending = call_n_elsewhere(3, async (i) => await later(i, 20));
-  await later(0, 10);
+  const asked = Promise.withResolvers<void>();
+  const pending = call_n_elsewhere(3, () => {
+    asked.resolve();
+    return new Promise<number>(() => {});
+  });
+  await asked.promise;
   library.close();
   await assertRejects(() => pending, Error, "Cannot go on with call_n_elsewhere: ");
 });
@@ -159,14 +163,127 @@ Deno.test("a call that another thread runs can be neither resumed nor ended", as
   using libc = openLibc();
   const fiber = takeFiber();
   const call = new Call(calleeOf(libc.symbols.usleep), fiber.context, [50_000], []);
-  const step = call.stepElsewhere();
+  const step = call.goElsewhere();
   assertThrows(() => call.step(), Error, "Cannot go on with usleep: it is running on another");
-  await assertRejects(() => call.stepElsewhere(), Error, "it is running on another thread");
+  assertThrows(() => call.goElsewhere(), Error, "it is running on another thread");
   assertThrows(() => call.end(), Error, "Cannot end a call: it is running on another thread");
   assertThrows(() => fiber.context.close("test"), Error, "it is running on another thread");
-  assertEquals(await step, undefined);
+  assertEquals(call.comeBack(await step), undefined);
   assertEquals(call.result(), 0);
   putFiber(fiber);
+});
+
+Deno.test("a nonblocking function works on copies, so that buffers can go elsewhere meanwhile", async () => {
+  using library = dlopen(testBodies, {
+    sum_buffer: { parameters: ["buffer", "usize"], result: "u64", nonblocking: true },
+  });
+  const { sum_buffer } = library.symbols;
+  for (const size of [0, 1, 1000, 20_000, 64 * 1024 * 1024]) {
+    const bytes = new Uint8Array(size).fill(1);
+    const pending = sum_buffer(bytes, size);
+    bytes.buffer.transfer(0);
+    assertEquals(await pending, BigInt(size));
+  }
+});
+
+Deno.test("a nonblocking function gives back what it has written, at each callback", async () => {
+  using libc = dlopen("libc.so.6", {
+    qsort: {
+      parameters: [
+        "buffer",
+        "usize",
+        "usize",
+        { callback: { parameters: ["pointer", "pointer"], result: "i32" } },
+      ],
+      result: "void",
+      nonblocking: true,
+    },
+    strncpy: { parameters: ["buffer", "cstring", "usize"], result: "pointer", nonblocking: true },
+  });
+  const byteAt = (pointer: Deno.PointerValue) => new PointerView(pointer!).getUint8();
+  // One that fits beside the mailbox, and one that does not.
+  for (const size of [50, 20_000]) {
+    const bytes = new Uint8Array(size);
+    bytes.set([3, 1, 2]);
+    await libc.symbols.qsort(bytes, 3, 1, (a, b) => byteAt(a) - byteAt(b));
+    assertEquals([...bytes.subarray(0, 4)], [1, 2, 3, 0]);
+  }
+  // What handlers change is what C goes on with.
+  const bytes = Uint8Array.of(1, 2);
+  const seen: number[] = [];
+  await libc.symbols.qsort(bytes, 2, 1, (a, b) => {
+    seen.push(byteAt(a), byteAt(b));
+    bytes.set([9, 8]);
+    return 0;
+  });
+  assertEquals([seen, ...bytes], [[1, 2], 9, 8]);
+  const long = "ü".repeat(20_000);
+  const copied = new Uint8Array(50_000);
+  await libc.symbols.strncpy(copied, long, copied.length);
+  assertEquals(new TextDecoder().decode(copied.subarray(0, 40_000)), long);
+});
+
+Deno.test("a nonblocking function does not go on with a buffer that a handler has transferred", async () => {
+  using library = dlopen(testBodies, {
+    pass: {
+      name: "call_pointer",
+      parameters: [{ callback: { parameters: ["pointer"], result: "pointer" } }, "buffer"],
+      result: "pointer",
+      nonblocking: true,
+    },
+  });
+  const bytes = new Uint8Array(8);
+  const pending = library.symbols.pass((pointer) => {
+    bytes.buffer.transfer();
+    return pointer;
+  }, bytes);
+  await assertRejects(() => pending, TypeError, "a buffer among its arguments was detached");
+});
+
+Deno.test("a nonblocking function's handlers see no call that has been ended", async () => {
+  for (let round = 0; round < 20; round++) {
+    const library = openBodies();
+    const { call_n_elsewhere } = library.symbols;
+    let closed = false;
+    const handler = (i: number): number => {
+      assertEquals(closed, false);
+      try {
+        library.close();
+        closed = true;
+      } catch (error) {
+        // Another of the calls is running elsewhere.
+        assert(error instanceof Error && error.message.includes("is running on another thread"));
+      }
+      return i;
+    };
+    const calls = Array.from({ length: 8 }, () => call_n_elsewhere(1, handler));
+    await Promise.allSettled(calls);
+    library.close();
+  }
+});
+
+Deno.test("f.async() reads a result before anything else can change or free it", async () => {
+  const open = () =>
+    dlopen("libc.so.6", {
+      inet_ntoa: { parameters: ["u32"], result: "cstring" },
+      inet_ntoa_elsewhere: {
+        name: "inet_ntoa",
+        parameters: ["u32"],
+        result: "cstring",
+        nonblocking: true,
+      },
+    });
+  using libc = open();
+  const { inet_ntoa, inet_ntoa_elsewhere } = libc.symbols;
+  // All in one buffer of C's.
+  const addresses = await Promise.all([1, 2, 3].map((i) => inet_ntoa.async(i * 0x01010101)));
+  assertEquals(addresses, ["1.1.1.1", "2.2.2.2", "3.3.3.3"]);
+  assertEquals(await inet_ntoa_elsewhere(0x04040404), "4.4.4.4");
+  const early = () => {
+    using library = open();
+    return library.symbols.inet_ntoa.async(0x05050505);
+  };
+  assertEquals(await early(), "5.5.5.5");
 });
 
 const inWorker = (body: string) => `
@@ -196,6 +313,9 @@ Deno.test("a Worker can be terminated while C of it runs on another thread", asy
         nonblocking: true,
       },
     }).symbols.call_n(1_000_000, (i) => i & 1);`,
+    `dlopen(${JSON.stringify(testBodies.pathname)}, {
+      sum_buffer: { parameters: ["buffer", "usize"], result: "u64", nonblocking: true },
+    }).symbols.sum_buffer(new Uint8Array(1 << 28), 1 << 28);`,
   ];
   for (const source of sources) {
     const { code, signal, stdout } = await runChild(inWorker(source), ["-A"]);

@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// Credit: after libfringe, by edef and the libfringe contributors
+
+/**
+ * Strings and buffers that C has the address of, and may use until the call ends: JavaScript's own
+ * memory where C runs on this thread, copies of it where C runs on another.
+ */
+
+import { isDetached } from "./buffer.ts";
+import { encodeCString, Strings } from "./cstring.ts";
+import { native } from "./library.ts";
+import { OsStack } from "./os_stack.ts";
+import { STACK_ALIGNMENT } from "./stack.ts";
+import type { Keeper } from "./values.ts";
+
+/** Memory of JavaScript's. */
+export class Kept implements Keeper {
+  readonly #strings: Strings = new Strings();
+  #buffers: Set<ArrayBuffer> | undefined;
+
+  /** Whether there are buffers, which somebody could transfer elsewhere. */
+  get hasBuffers(): boolean {
+    return this.#buffers !== undefined;
+  }
+
+  /** Whether somebody has. */
+  get isGone(): boolean {
+    if (this.#buffers === undefined) return false;
+    for (const buffer of this.#buffers) if (isDetached(buffer)) return true;
+    return false;
+  }
+
+  /** Forgets everything: C no longer uses it. */
+  clear(): void {
+    this.#strings.clear();
+    this.#buffers = undefined;
+  }
+
+  keepString(value: unknown, what: string): bigint {
+    return this.#strings.put(value, what);
+  }
+
+  keepBytes(bytes: Uint8Array<ArrayBuffer>): bigint {
+    (this.#buffers ??= new Set()).add(bytes.buffer);
+    return native().addressOfBuffer(bytes);
+  }
+}
+
+/** How many bytes of strings and buffers lie on the stack; what is larger gets its own mapping. */
+const CAPACITY = 16 * 1024;
+
+/**
+ * Memory of the system's, for C that runs on another thread: nobody can transfer it elsewhere
+ * meanwhile, and it stays when a Worker is terminated, or a program ends, and all that JavaScript
+ * owns is freed. The mailbox and what is small lie at the top of the stack:
+ *
+ *     base of the stack
+ *     | mailbox              |  <- mailbox
+ *     | strings and buffers  |  CAPACITY bytes
+ *     | frames of C          |  <- base
+ *     :                      :
+ */
+export class Lent implements Keeper {
+  /** Where native code has its mailbox. */
+  readonly mailbox: bigint;
+  /** Where the frames begin. */
+  readonly base: bigint;
+
+  readonly #view: DataView<ArrayBuffer>;
+  readonly #buffers: { readonly bytes: Uint8Array<ArrayBuffer>; readonly address: bigint }[] = [];
+  readonly #mappings: OsStack[] = [];
+  #next: bigint;
+
+  /** `view` is JavaScript's mailbox, of which native code gets a copy. */
+  constructor(base: bigint, view: DataView<ArrayBuffer>) {
+    this.mailbox = base - BigInt(roundUp(view.byteLength));
+    this.base = this.#next = this.mailbox - BigInt(CAPACITY);
+    this.#view = view;
+  }
+
+  /** Whether a buffer has been transferred elsewhere, so that C's changes cannot be seen. */
+  get isGone(): boolean {
+    return this.#buffers.some(({ bytes }) => isDetached(bytes.buffer));
+  }
+
+  keepString(value: unknown, what: string): bigint {
+    const bytes = encodeCString(value, what);
+    return bytes === null ? 0n : this.#place(bytes);
+  }
+
+  keepBytes(bytes: Uint8Array<ArrayBuffer>): bigint {
+    const address = this.#place(bytes);
+    this.#buffers.push({ bytes, address });
+    return address;
+  }
+
+  #place(bytes: Uint8Array<ArrayBuffer>): bigint {
+    let address = this.#next;
+    if (address + BigInt(bytes.length) > this.mailbox) {
+      const mapping = new OsStack(bytes.length);
+      this.#mappings.push(mapping);
+      address = mapping.limit;
+    } else {
+      this.#next += BigInt(roundUp(bytes.length));
+    }
+    native().copyOut(address, bytes, BigInt(bytes.length));
+    return address;
+  }
+
+  /** Before C goes on: gives it what JavaScript has changed. */
+  lend(): void {
+    const { copyOut } = native();
+    copyOut(this.mailbox, this.#view, BigInt(this.#view.byteLength));
+    for (const { bytes, address } of this.#buffers) copyOut(address, bytes, BigInt(bytes.length));
+  }
+
+  /** After C has suspended: takes over what it has changed. */
+  takeBack(size: number): void {
+    const { copyIn } = native();
+    copyIn(this.#view, this.mailbox, BigInt(size));
+    for (const { bytes, address } of this.#buffers) {
+      if (!isDetached(bytes.buffer)) copyIn(bytes, address, BigInt(bytes.length));
+    }
+  }
+
+  /** Gives the memory back: C no longer uses it. */
+  release(): void {
+    for (const mapping of this.#mappings.splice(0)) mapping[Symbol.dispose]();
+  }
+}
+
+function roundUp(size: number): number {
+  return Math.ceil(size / STACK_ALIGNMENT) * STACK_ALIGNMENT;
+}
