@@ -52,11 +52,11 @@ export const expat = dlopen("libexpat.so.1", {
 export const handlers = {
   // void (*XML_StartElementHandler)(void *userData, const XML_Char *name,
   //                                 const XML_Char **attributes)
-  start: { parameters: ["pointer", "cstring", "pointer"], result: "void", stop: null },
+  start: { parameters: ["pointer", "cstring", "pointer"], result: "void", stop: undefined },
   // void (*XML_EndElementHandler)(void *userData, const XML_Char *name)
-  end: { parameters: ["pointer", "pointer"], result: "void", stop: null },
+  end: { parameters: ["pointer", "pointer"], result: "void", stop: undefined },
   // void (*XML_CharacterDataHandler)(void *userData, const XML_Char *s, int length)
-  text: { parameters: ["pointer", "pointer", "i32"], result: "void", stop: null },
+  text: { parameters: ["pointer", "pointer", "i32"], result: "void", stop: undefined },
 } as const;
 
 const XML_STATUS_OK = 1;

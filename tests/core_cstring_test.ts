@@ -58,6 +58,37 @@ Deno.test("readCString() replaces what is no UTF-8, and keeps a mark of the byte
   assertEquals(read(new TextEncoder().encode("\ufeff" + "a".repeat(100)))!.length, 101);
 });
 
+Deno.test("readCString() decodes any bytes as TextDecoder does, at every length", () => {
+  const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
+  // Lead bytes, continuations and ASCII in turns that no encoder would make; the seed is fixed.
+  let seed = 1;
+  const kinds = [
+    0x41,
+    0x80,
+    0xbf,
+    0xc2,
+    0xc0,
+    0xe2,
+    0xe0,
+    0xed,
+    0xf0,
+    0xf4,
+    0xf5,
+    0xff,
+    0xef,
+    0xbb,
+  ];
+  for (let length = 1; length < 700; length = Math.ceil(length * 1.07)) {
+    for (let round = 0; round < 20; round++) {
+      const bytes = Uint8Array.from({ length }, () => {
+        seed = (seed * 1103515245 + 12345) % 2 ** 31;
+        return kinds[seed % 97 % kinds.length]!;
+      });
+      assertEquals(read(bytes), decoder.decode(bytes));
+    }
+  }
+});
+
 Deno.test("readCString() and Strings.put() keep null", () => {
   assertEquals(readCString(0n), null);
   assertEquals(new Strings().put(null, "test"), 0n);
