@@ -19,8 +19,11 @@ import type { CallbackDefinition, CallbackHandler } from "./types.ts";
  * may be `async` where that call is an `f.async()`, and a generator function where it is a
  * `yielder.call()`.
  *
- * C must not call it where no such call runs: in a function that was called by `Deno.dlopen`, on
- * another thread, in a signal handler. That ends the process, with a message.
+ * C must not call it where no such call runs: in a function that was called by `Deno.dlopen`, in a
+ * generator body, on another thread, in a signal handler. That ends the process, with a message.
+ *
+ * When a call ends early while C waits for its answer, C is told the `stop` of its definition, also
+ * where the parameter that it was passed for has another.
  *
  * @typeParam Definition What C passes to it, and is answered.
  *

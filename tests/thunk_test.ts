@@ -148,6 +148,15 @@ const strays: Readonly<Record<string, string>> = {
     symbols.signal(SIGUSR1, pointer);
     symbols.raise(SIGUSR1);
   `,
+  "in a generator body": `
+    const { Generator, OsStack } = await import(${JSON.stringify(moduleUrl)});
+    using library = dlopen(bodies, {
+      keep: { parameters: ["function"], result: "void" },
+      calls_kept: { input: "void", output: "i32" },
+    });
+    library.symbols.keep(callback);
+    new Generator(new OsStack(), library.symbols.calls_kept).resume();
+  `,
   "after it was closed": `
     callback.close();
     Deno.dlopen(bodies, { call_n: { parameters: ["i32", "pointer"], result: "i32" } })
@@ -163,7 +172,7 @@ for (const [where, source] of Object.entries(strays)) {
     );
     assertEquals([signal, stdout], ["SIGABRT", ""]);
     assertStringIncludes(stderr, "fringe: C has called a callback where none of fringe's calls is");
-    assertStringIncludes(stderr, "Call the function that calls back by fringe's dlopen");
+    assertStringIncludes(stderr, "Have a function call back that fringe's dlopen has called");
   });
 }
 

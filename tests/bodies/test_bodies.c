@@ -19,6 +19,7 @@
  *   changes_rounding    { void, i32 }     1, 2, 3, ...; rounds up, in both floating-point units
  *   recurses            { i32, i32 }      calls itself `input` deep, gives the depth there; again
  *   never_suspends      { i32, i32 }      returns at once
+ *   calls_kept          { void, i32 }     suspends with what call_kept(1) gives
  *   overflows           { void, i32 }     calls itself until the stack is used up
  *
  * Functions
@@ -281,6 +282,9 @@ int32_t pass_and_call_kept(int32_t (*g)(int32_t))
     const int32_t first = g(1);
     return first * 100 + kept(2);
 }
+
+FRINGE_GENERATOR(calls_kept, void, int32_t);
+void calls_kept(fringe_yielder *yielder) { calls_kept_suspend(yielder, call_kept(1)); }
 
 #define MIXED(X) \
     X(int8_t, a) X(float, b) X(uint16_t, c) X(double, d) X(int32_t, e) X(double, f) \
