@@ -2,16 +2,39 @@
 // Credit: after libfringe, by edef and the libfringe contributors
 
 /**
- * libexpat as a pull parser: `for (const event of parse(file)) …` reads XML of any size, and does no
- * more of it than the loop asks for. expat knows only the opposite, calling its user back for all
- * that it finds until it has no input left; here its callbacks suspend it.
+ * libexpat as a pull parser: `for (const event of parse(file)) …` reads XML of any size in little
+ * memory, and no more of it than the loop asks for.
  *
- * It needs libexpat.so.1 (libexpat1 in Debian). Run it on a file, or without one on a catalogue that
- * is made up meanwhile:
+ * expat itself pushes: XML_Parse calls back for all that it finds, and returns when there is nothing
+ * left. Here it runs on a stack of its own, and each of its callbacks that has an event suspends it
+ * until the loop asks for the next.
  *
  * ```sh
  * deno run --allow-ffi examples/expat.ts
  * deno run --allow-ffi --allow-read=FILE examples/expat.ts FILE
+ * ```
+ *
+ * It needs libexpat.so.1 (Debian's libexpat1). Without a file it prints something like
+ *
+ * ```text
+ * 1. A catalogue of 50 MB, which is made up while it is parsed
+ *    50.0 MB, 2,442,435 events in 2.3 s (21.8 MB/s)
+ *    The commonest elements:
+ *         152,652   book
+ *         152,652   title
+ *         152,652   year
+ *         152,652   about
+ *               1   catalogue
+ *    Resident memory grew by 2.4 MB after the first 25 MB.
+ *
+ * 2. One without end, left at its third title
+ *    Systems & their parts, volume 3, in the first 65,688 bytes
+ *
+ * 3. What is not well-formed, as far as it is
+ *    { type: "start", name: "a", attributes: Map(0) {} }
+ *    { type: "text", text: "\n  " }
+ *    { type: "start", name: "b", attributes: Map(0) {} }
+ *    XmlError: Cannot parse XML: line 2, column 12: mismatched tag
  * ```
  *
  * @module
@@ -64,7 +87,7 @@ const XML_STATUS_OK = 1;
 /** How many bytes expat is given at once. */
 const CHUNK = 64 * 1024;
 
-/** As much as a thread has. Until 2.7, expat takes more the deeper entities are in entities. */
+/** As much as a program has. Before 2.7, expat takes the more of it the deeper entities nest. */
 const STACK = 8 * 1024 * 1024;
 
 /** What is found in a document, in its order. */
@@ -283,7 +306,7 @@ class Meter {
       this.bytes += chunk.length;
       yield chunk;
       const { rss } = Deno.memoryUsage();
-      if (this.bytes < 10e6) this.#warm = rss;
+      if (this.bytes < 25e6) this.#warm = rss;
       this.#most = Math.max(this.#most, rss);
       if (performance.now() < this.#next) continue;
       this.#next += isTerminal ? 100 : 1000;
@@ -292,7 +315,7 @@ class Meter {
     if (isTerminal) say("");
   }
 
-  /** By how much the process has grown since the first 10 MB, in bytes. */
+  /** By how much the process has grown since the first 25 MB, in bytes. */
   get growth(): number {
     return this.#most - this.#warm;
   }
@@ -321,7 +344,7 @@ function showElements(chunks: Iterable<Uint8Array<ArrayBuffer>>): void {
   for (const [name, count] of [...elements].sort(([, a], [, b]) => b - a).slice(0, 5)) {
     console.log(`   ${count.toLocaleString("en").padStart(12)}   ${name}`);
   }
-  console.log(`   Resident memory grew by ${megabytes(meter.growth)} after the first 10 MB.`);
+  console.log(`   Resident memory grew by ${megabytes(meter.growth)} after the first 25 MB.`);
 }
 
 function showBreak(): void {

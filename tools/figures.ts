@@ -41,11 +41,25 @@ export function withFigures(readme: string, results: Results): string {
 }
 
 function figures({ machine, versions, figures, targets }: Results): string {
-  const nanoseconds = figures.map(({ group, name, ns }) => [
-    group,
-    name,
-    ns === undefined ? "not measured" : ns.toFixed(1),
+  const libraries = figures.filter(({ name }) => name.includes(", suspended callback"));
+  const works = new Set(libraries.map(({ group }) => group));
+  const nanoseconds = figures.filter(({ group }) => !works.has(group)).map((figure) => [
+    figure.group,
+    figure.name,
+    inWords(figure.ns),
   ]);
+  const rows = libraries.map(({ group, name, ns }) => {
+    const work = name.replace(/, suspended callbacks?$/, "");
+    const others = figures.filter((figure) => figure.group === group && figure.name !== name);
+    const callback = others.find((figure) => figure.name === `${work}, Deno.UnsafeCallback`);
+    const rest = others.filter((figure) => figure !== callback && !libraries.includes(figure));
+    return [
+      work,
+      inWords(ns),
+      inWords(callback?.ns),
+      rest.map(({ name, ns }) => `${otherwise(name, work)}: ${inWords(ns)}`).join("; "),
+    ];
+  });
   const ratios = targets.map(({ name, ratio, atMost, outcome }) => [
     name,
     ratio?.toFixed(2) ?? "-",
@@ -61,9 +75,21 @@ function figures({ machine, versions, figures, targets }: Results): string {
       `- Deno ${deno}, Boost ${boost}, corosensei ${corosensei}.`,
     ].join("\n"),
     table(["", "one operation", "ns"], "llr", nanoseconds),
+    "The same work through real libraries, in ns for each callback:",
+    table(["", "suspended", "UnsafeCallback", "in other ways"], "lrrl", rows),
     "The ratios that fringe has set itself:",
     table(["ratio of", "measured", "at most", ""], "lrrl", ratios),
   ].join("\n\n");
+}
+
+function inWords(ns: number | undefined): string {
+  if (ns === undefined) return "not measured";
+  return ns < 1000 ? ns.toFixed(1) : Math.round(ns).toLocaleString("en");
+}
+
+/** The name of another way to do a work, without the name of the work. */
+function otherwise(name: string, work: string): string {
+  return name.replace(work, "").replace(/^('s work)?[,:]? /, "");
 }
 
 /** A table as `deno fmt` wants it. `alignment` has a letter for each column, `l` or `r`. */
