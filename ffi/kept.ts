@@ -67,7 +67,9 @@ export class Lent implements Keeper {
   readonly base: bigint;
 
   readonly #view: DataView<ArrayBuffer>;
-  readonly #buffers: { readonly bytes: Uint8Array<ArrayBuffer>; readonly address: bigint }[] = [];
+  /** Each whole buffer is copied once, so that views of it that overlap still do. */
+  readonly #buffers: Map<ArrayBuffer, { bytes: Uint8Array<ArrayBuffer>; address: bigint }> =
+    new Map();
   readonly #mappings: OsStack[] = [];
   #next: bigint;
 
@@ -80,7 +82,7 @@ export class Lent implements Keeper {
 
   /** Whether a buffer has been transferred elsewhere, so that C's changes cannot be seen. */
   get isGone(): boolean {
-    return this.#buffers.some(({ bytes }) => isDetached(bytes.buffer));
+    return this.#buffers.keys().some(isDetached);
   }
 
   keepString(value: unknown, what: string): bigint {
@@ -89,9 +91,14 @@ export class Lent implements Keeper {
   }
 
   keepBytes(bytes: Uint8Array<ArrayBuffer>): bigint {
-    const address = this.#place(bytes);
-    this.#buffers.push({ bytes, address });
-    return address;
+    const { buffer } = bytes;
+    let copy = this.#buffers.get(buffer);
+    if (copy === undefined) {
+      const all = new Uint8Array(buffer);
+      copy = { bytes: all, address: this.#place(all) };
+      this.#buffers.set(buffer, copy);
+    }
+    return copy.address + BigInt(bytes.byteOffset);
   }
 
   #place(bytes: Uint8Array<ArrayBuffer>): bigint {
@@ -111,15 +118,17 @@ export class Lent implements Keeper {
   lend(): void {
     const { copyOut } = native();
     copyOut(this.mailbox, this.#view, BigInt(this.#view.byteLength));
-    for (const { bytes, address } of this.#buffers) copyOut(address, bytes, BigInt(bytes.length));
+    for (const { bytes, address } of this.#buffers.values()) {
+      copyOut(address, bytes, BigInt(bytes.length));
+    }
   }
 
   /** After C has suspended: takes over what it has changed. */
   takeBack(size: number): void {
     const { copyIn } = native();
     copyIn(this.#view, this.mailbox, BigInt(size));
-    for (const { bytes, address } of this.#buffers) {
-      if (!isDetached(bytes.buffer)) copyIn(bytes, address, BigInt(bytes.length));
+    for (const [buffer, { bytes, address }] of this.#buffers) {
+      if (!isDetached(buffer)) copyIn(bytes, address, BigInt(bytes.length));
     }
   }
 

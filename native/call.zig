@@ -13,10 +13,10 @@ const linux = std.os.linux;
 /// does what one may: it writes and ends the process (signal-safety(7)).
 pub fn strayCallback() callconv(.c) noreturn {
     const message = "fringe: C has called a callback where none of fringe's calls is running: in" ++
-        " a function that was called by Deno.dlopen, in a generator body, on a thread of its own," ++
-        " in a signal handler, or after the call that the callback belongs to. There is nothing" ++
-        " to suspend, so the process ends. Have a function call back that fringe's dlopen has" ++
-        " called\n";
+        " a function that was called by Deno.dlopen, in a generator body, on a thread of its" ++
+        " own, in a signal handler, or after the call that the callback belongs to. There is" ++
+        " nothing to suspend, so the process ends. Have a function call back that fringe's" ++
+        " dlopen has called\n";
     _ = linux.write(2, message, message.len);
     std.process.abort();
 }

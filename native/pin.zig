@@ -2,8 +2,8 @@
 // Credit: after libfringe, by edef and the libfringe contributors
 
 //! Keeps libraries loaded that something outside may still be in, or come back to: fringe's own,
-//! once C has the address of a thunk, and one that runs on another thread. Deno closes the libraries
-//! of a Worker that is terminated, and does not wait for either.
+//! once C has the address of a thunk, and one that runs on another thread. Deno closes the
+//! libraries of a Worker that is terminated, and does not wait for either.
 
 /// <dlfcn.h>. Weak, since only a process that has loaded libraries has to keep them.
 const DlInfo = extern struct {

@@ -232,7 +232,7 @@ Deno.test("Callback may be closed by its own handler: this call is still answere
   assertThrows(() => call_kept(6), Error, "has been closed");
 });
 
-Deno.test("Callback that its own handler closes gets no further call, in the same call of C", () => {
+Deno.test("Callback that its own handler closes gets no further call of the same C", () => {
   using library = openBodies();
   const { call_n } = library.symbols;
   let calls = 0;
@@ -291,7 +291,7 @@ Deno.test("new Callback() checks what it is given", () => {
   );
 });
 
-Deno.test("a callback that C keeps without leave is refused when it is no longer its call's", () => {
+Deno.test("a callback that C keeps without leave is refused in another's call", () => {
   using library = openBodies();
   const { keep_handler, call_kept, pass_and_call_kept } = library.symbols;
   keep_handler((i) => i);

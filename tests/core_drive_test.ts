@@ -187,7 +187,7 @@ Deno.test("f.async() is ended by its signal when a handler aborts it and answers
   }
 });
 
-Deno.test("f.async() is ended by its signal though the handler that aborts it never settles", async () => {
+Deno.test("f.async() is ended by its signal though its handler never settles", async () => {
   using library = openBodies();
   const { ask_three, asked } = library.symbols;
   const never = new Promise<number>(() => {});

@@ -265,7 +265,7 @@ Deno.test("PointerView refuses values of the wrong type, and buffers that it can
   assertThrows(() => of(shared), TypeError, "must not be over shared memory");
 });
 
-Deno.test("PointerView of what only looks like a pointer is refused, also by optimised code", () => {
+Deno.test("PointerView of what only looks like a pointer is refused, optimised or not", () => {
   const { pointer } = PointerView.of(new Uint8Array(8));
   const read = (pointer: Deno.PointerObject) => new PointerView(pointer).getFloat64();
   for (let i = 0; i < 50_000; i++) read(pointer);

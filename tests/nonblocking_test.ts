@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // Credit: after libfringe, by edef and the libfringe contributors
 
-/** Functions that run on Deno's blocking pool between two callbacks, and who may touch them then. */
+/** Functions that run on Deno's blocking pool between callbacks, and who may touch them then. */
 
 import { assert, assertEquals, assertRejects, assertStrictEquals, assertThrows } from "@std/assert";
 import { Call, calleeOf } from "../ffi/call.ts";
@@ -43,7 +43,7 @@ Deno.test("a nonblocking function lets the event loop run while C does", async (
   assert(ticks > 5, `${ticks} ticks`);
 });
 
-Deno.test("a nonblocking function can be called many times at once, with async handlers", async () => {
+Deno.test("a nonblocking function can be called many times at once", async () => {
   using library = openBodies();
   const { call_n_elsewhere } = library.symbols;
   const sums = await Promise.all(
@@ -55,7 +55,7 @@ Deno.test("a nonblocking function can be called many times at once, with async h
   assertEquals(sums, Array.from({ length: 50 }, (_, n) => 4 * n + 6));
 });
 
-Deno.test("a nonblocking function takes floats, and arguments on the stack, both ways", async () => {
+Deno.test("a nonblocking function takes floats, and arguments on the stack", async () => {
   using library = dlopen(testBodies, {
     mixed: {
       parameters: [{ callback: { parameters: MIXED, result: "f64" } }, ...MIXED],
@@ -78,7 +78,7 @@ Deno.test("Callback suspends a nonblocking function, too", async () => {
   assertEquals(await library.symbols.call_kept_elsewhere(21), 42);
 });
 
-Deno.test("an AbortSignal ends a nonblocking call at the next callback, and C is told", async () => {
+Deno.test("an AbortSignal ends a nonblocking call, and C is told", async () => {
   using library = openBodies();
   const { ask_three_elsewhere, asked, call_n_elsewhere } = library.symbols;
   const reason = new Error("stop");
@@ -92,7 +92,7 @@ Deno.test("an AbortSignal ends a nonblocking call at the next callback, and C is
   assertEquals(await call_n_elsewhere(3, (i) => i), 3);
 });
 
-Deno.test("an AbortSignal that aborts while C runs elsewhere is heeded at the next callback", async () => {
+Deno.test("an AbortSignal that aborts while C runs is heeded at the next callback", async () => {
   using library = openBodies();
   const { ask_three_elsewhere, asked, call_n_elsewhere } = library.symbols;
   const reason = new Error("meanwhile");
@@ -110,7 +110,7 @@ Deno.test("an AbortSignal that aborts while C runs elsewhere is heeded at the ne
   assertEquals(await ended, 0);
 });
 
-Deno.test("a handler of a nonblocking function that throws ends the call with its error", async () => {
+Deno.test("a nonblocking call ends with the error of its handler", async () => {
   using library = openBodies();
   const { call_n_elsewhere } = library.symbols;
   const error = new Error("no");
@@ -173,7 +173,7 @@ Deno.test("a call that another thread runs can be neither resumed nor ended", as
   putFiber(fiber);
 });
 
-Deno.test("a nonblocking function works on copies, so that buffers can go elsewhere meanwhile", async () => {
+Deno.test("a nonblocking function works on copies: buffers can go elsewhere", async () => {
   using library = dlopen(testBodies, {
     sum_buffer: { parameters: ["buffer", "usize"], result: "u64", nonblocking: true },
   });
@@ -198,6 +198,7 @@ Deno.test("a nonblocking function gives back what it has written, at each callba
       result: "void",
       nonblocking: true,
     },
+    memmove: { parameters: ["buffer", "buffer", "usize"], result: "pointer", nonblocking: true },
     strncpy: { parameters: ["buffer", "cstring", "usize"], result: "pointer", nonblocking: true },
   });
   const byteAt = (pointer: Deno.PointerValue) => new PointerView(pointer!).getUint8();
@@ -208,6 +209,10 @@ Deno.test("a nonblocking function gives back what it has written, at each callba
     await libc.symbols.qsort(bytes, 3, 1, (a, b) => byteAt(a) - byteAt(b));
     assertEquals([...bytes.subarray(0, 4)], [1, 2, 3, 0]);
   }
+  // Views that overlap do so in the copy, too.
+  const overlapping = Uint8Array.of(1, 2, 3, 4, 0);
+  await libc.symbols.memmove(overlapping.subarray(1), overlapping.subarray(0, 4), 4);
+  assertEquals([...overlapping], [1, 1, 2, 3, 4]);
   // What handlers change is what C goes on with.
   const bytes = Uint8Array.of(1, 2);
   const seen: number[] = [];
@@ -223,7 +228,7 @@ Deno.test("a nonblocking function gives back what it has written, at each callba
   assertEquals(new TextDecoder().decode(copied.subarray(0, 40_000)), long);
 });
 
-Deno.test("a nonblocking function does not go on with a buffer that a handler has transferred", async () => {
+Deno.test("a nonblocking function refuses to go on with a transferred buffer", async () => {
   using library = dlopen(testBodies, {
     pass: {
       name: "call_pointer",

@@ -643,15 +643,16 @@ export function received(value: unknown): unknown {
   return Deno.UnsafePointer.value(value as Deno.PointerObject);
 }
 
-/** What C should see, as lines of text. */
+/** What C should see, as lines of text; of buffers that are copied, wherever the copy is. */
 export function expectedSights(
   signature: Signature,
   values: Values,
   passed: readonly unknown[],
+  copied: boolean,
 ): string[] {
   return tell(signature, values, passed, (_slot, type, value, argument) => {
     if (value instanceof Memory) {
-      const address = Deno.UnsafePointer.of(argument as BufferSource);
+      const address = copied ? null : Deno.UnsafePointer.of(argument as BufferSource);
       const changed = value.bytes.map((byte) => byte ^ 0xff);
       const margin = isWhole(value) ? [] : Array<number>(MARGIN).fill(MARGIN_BYTE);
       const left = [...margin, ...changed, ...margin];
@@ -668,6 +669,7 @@ export function sights(
   signature: Signature,
   values: Values,
   passed: readonly unknown[],
+  copied: boolean,
 ): string[] {
   return tell(signature, values, passed, (slot, type, value, argument) => {
     const at = slot * SLOT_SIZE;
@@ -677,7 +679,11 @@ export function sights(
       const left = argument instanceof ArrayBuffer
         ? argument
         : (argument as ArrayBufferView<ArrayBuffer>).buffer;
-      return tellMemory(bits, content.subarray(0, value.bytes.length), new Uint8Array(left));
+      return tellMemory(
+        copied ? 0n : bits,
+        content.subarray(0, value.bytes.length),
+        new Uint8Array(left),
+      );
     }
     if (typeof value === "string") {
       return bits === 0n ? "null" : hex(content.subarray(0, content.indexOf(0) + 1));

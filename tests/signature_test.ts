@@ -177,6 +177,7 @@ async function tryOut(
   values: Values,
 ): Promise<void> {
   const { name, parameters, calls } = signature;
+  const copied = form.nonblocking === true;
   const passed = prepare(areas, signature, values);
   let next = 0;
   const args = parameters.map((type, i): Argument =>
@@ -200,11 +201,15 @@ async function tryOut(
     return { place, args: expected.splice(0, types.length) };
   });
   assertEquals(
-    { calls: got, result: received(result), sights: sights(areas, signature, values, passed) },
+    {
+      calls: got,
+      result: received(result),
+      sights: sights(areas, signature, values, passed, copied),
+    },
     {
       calls: expectedCalls,
       result: expected[0],
-      sights: expectedSights(signature, values, passed),
+      sights: expectedSights(signature, values, passed, copied),
     },
   );
 }

@@ -147,7 +147,7 @@ export function openBodies(): NativeLibrary<typeof definitions> {
   return dlopen(testBodies, definitions);
 }
 
-/** Makes a test that needs a library of the system; without it the test is ignored, and says why. */
+/** Makes a test that needs a library of the system; it is ignored without, and says why. */
 export function testWith(
   library: SystemLibrary,
   name: string,

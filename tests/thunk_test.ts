@@ -35,7 +35,7 @@ Deno.test("takeThunk() gives each a number and an address of its own", () => {
   for (const { number } of thunks) assertEquals(targetOf(number), undefined);
 });
 
-Deno.test("putThunk() lets a thunk rest: a thousand others of its type are used before it is", () => {
+Deno.test("putThunk() lets a thunk rest while a thousand others of its type are used", () => {
   const thunk = takeThunk(target);
   putThunk(thunk);
   for (let i = 0; i < 1000; i++) {
@@ -89,7 +89,7 @@ Deno.test("memory of thunks is never writable and executable at once", () => {
   using _callback = new Callback({ parameters: [], result: "void" }, () => {});
   const maps = Deno.readTextFileSync("/proc/self/maps").split("\n");
   assert(maps.some((line) => / r-xp .* 0 *$/.test(line)), "No page of thunks was found");
-  // V8 has pages that are both, each in its own reservation, so those beside ours are not looked at.
+  // V8 has pages that are both, so only ours are looked at.
   const address = takeThunk(target).address;
   const ours = maps.find((line) => {
     const [start, end] = line.split(" ")[0]!.split("-").map((part) => BigInt(`0x${part || 0}`));

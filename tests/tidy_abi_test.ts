@@ -30,10 +30,13 @@ function exportedBySources(): Map<string, number | undefined> {
     const prototype = assembly.match(new RegExp(`^# \\w.*?\\b${name}(\\(.*\\))`, "m"))?.[1];
     exported.set(name!, countParameters(prototype));
   }
-  const table = /@export\(&@import\("(\w+\.zig)"\)\.(\w+), \.\{\s*\.name = "(\w+)"(.*?)\}\)/gs;
+  const table =
+    /@export\(&@import\("(\w+\.zig)"\)\.(\w+)(?:\(\w+\))?, \.\{\s*\.name = "(\w+)"(.*?)\}\)/gs;
   for (const [, file, decl, name, options] of text("native/library.zig").matchAll(table)) {
     if (options!.includes(".hidden")) continue;
-    const list = text(`native/${file}`).match(new RegExp(`pub fn ${decl}(\\([^{]*)`))?.[1];
+    // A function of a type gives the function that is exported, whose list comes second.
+    const list = text(`native/${file}`)
+      .match(new RegExp(`pub fn ${decl}(?:\\(comptime T: type\\) fn )?(\\([^{]*)`))?.[1];
     exported.set(name!, countParameters(list));
   }
   return exported;
