@@ -5,8 +5,8 @@
  * libexpat as a pull parser: `for (const event of parse(file)) …` reads XML of any size in little
  * memory, and no more of it than the loop asks for.
  *
- * expat itself pushes: XML_Parse calls back for all that it finds, and returns when there is nothing
- * left. Here it runs on a stack of its own, and each of its callbacks that has an event suspends it
+ * expat itself pushes: XML_Parse calls back for all that it finds, and returns when there is
+ * nothing left. Here it runs on a stack of its own, and each of its callbacks that has an event suspends it
  * until the loop asks for the next.
  *
  * ```sh
@@ -120,11 +120,11 @@ export class XmlError extends Error {
 }
 
 /**
- * Parses a document. Nothing is read before the first event is asked for. All is given back when the
- * loop ends, however it does, or else when the iterator has become garbage.
+ * Parses a document. Nothing is read before the first event is asked for. All is given back when
+ * the loop ends, however it does, or else when the iterator has become garbage.
  *
- * It takes memory for what is open at the moment: 64 KiB of input, the names of the elements around,
- * one text.
+ * It takes memory for what is open at the moment: 64 KiB of input, the names of the elements
+ * around, one text.
  *
  * @throws {XmlError} If the document is not well-formed; what lies before that is parsed first.
  */
