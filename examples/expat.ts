@@ -6,8 +6,8 @@
  * memory, and no more of it than the loop asks for.
  *
  * expat itself pushes: XML_Parse calls back for all that it finds, and returns when there is
- * nothing left. Here it runs on a stack of its own, and each of its callbacks that has an event suspends it
- * until the loop asks for the next.
+ * nothing left. Here it runs on a stack of its own, and each of its callbacks that has an event
+ * suspends it until the loop asks for the next.
  *
  * ```sh
  * deno run --allow-ffi examples/expat.ts
