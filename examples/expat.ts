@@ -306,8 +306,8 @@ class Meter {
       this.bytes += chunk.length;
       yield chunk;
       const { rss } = Deno.memoryUsage();
-      if (this.bytes < 25e6) this.#warm = rss;
-      this.#most = Math.max(this.#most, rss);
+      if (this.bytes < 25e6) this.#warm = this.#most = rss;
+      else this.#most = Math.max(this.#most, rss);
       if (performance.now() < this.#next) continue;
       this.#next += isTerminal ? 100 : 1000;
       say(String(this));

@@ -11,7 +11,7 @@ import { type Context, ELSEWHERE } from "./context.ts";
 import type { Kept, Lent } from "./kept.ts";
 import { native } from "./library.ts";
 import { Mailbox, SLOT_SIZE } from "./mailbox.ts";
-import { FUNCTION, type Signature, signatureOf } from "./signature.ts";
+import { callbackSignature, type Signature } from "./signature.ts";
 import { describe, type Occupant, STACK_SIZE_MIN } from "./stack.ts";
 import { type Handler, type Target, targetOf, type Thunk } from "./thunk.ts";
 import { read, write } from "./values.ts";
@@ -40,11 +40,11 @@ export interface Callee extends Signature {
 /** What answers a callback parameter: a function, or what is behind a thunk that C may keep. */
 export type Answerer = Handler | Thunk;
 
+const NOTHING: Handler = () => {};
+
 /** No callback at all. */
 const NOBODY: Target = {
-  ...signatureOf([], "void", FUNCTION),
-  stop: undefined,
-  hasStop: false,
+  ...callbackSignature({ parameters: [], result: "void" }, "nobody"),
   callee: undefined,
   index: -1,
   parameter: -1,
@@ -154,8 +154,9 @@ export class Call implements Occupant {
    * Runs C to its end, with handlers that answer at once. The loop calls native code itself, not by
    * `step`: a `ret` in JavaScript that follows a switch is mispredicted, and so there is none.
    *
-   * C mostly calls the same callback again, so what the loop needs of it is looked up only when it
-   * is another.
+   * C mostly calls the same callback again, so it is looked up only when it is another. All that is
+   * done seldom is in functions of its own: V8 throws the machine code of a loop away when that
+   * gets to a place which it had not seen used.
    */
   run(): unknown {
     const { resumeCall } = native();
@@ -163,33 +164,23 @@ export class Call implements Occupant {
     const { view } = context;
     const keeper = this.#keeper as Kept;
     let target = NOBODY;
+    let handler: Handler = NOTHING;
     let known = 0;
-    let handler: Handler = () => {};
-    let [count, first, second, firstAt, secondAt] = [0, "", "", 0, 0];
-    let [result, what] = ["", ""];
-    let keeps = keeper.hasBuffers;
     for (;;) {
       const { handle } = context;
-      const number = resumeCall(handle === null || keeps ? this.#leave() : handle, 0);
+      const number = resumeCall(handle === null || keeper.hasBuffers ? this.#leave() : handle, 0);
       if (number !== known || target.closed) {
         const arrived = this.#arrive(number);
         if (arrived === undefined) return this.#result;
         target = arrived;
+        handler = this.#handlerOf(arrived);
         known = number;
-        handler = target.handler ?? this.#answerers![target.index] as Handler;
-        const { parameters, offsets } = target;
-        count = target.stackCount === 0 ? parameters.length : -1;
-        first = parameters[0]!;
-        second = parameters[1]!;
-        firstAt = offsets[0]!;
-        secondAt = offsets[1]!;
-        ({ result, what } = target);
-        keeps ||= result === "buffer";
       }
-      const answer = count === 1
-        ? handler(read(view, firstAt, first))
-        : count === 2
-        ? handler(read(view, firstAt, first), read(view, secondAt, second))
+      const { result, what, fast } = target;
+      const answer = fast.count === 1
+        ? handler(read(view, fast.firstAt, fast.first))
+        : fast.count === 2
+        ? handler(read(view, fast.firstAt, fast.first), read(view, fast.secondAt, fast.second))
         : this.ask(target);
       if (typeof answer === "object" && answer !== null) refuseDeferred(answer, what);
       write(view, INPUT, result, answer, what, keeper);
@@ -309,11 +300,15 @@ export class Call implements Occupant {
     });
   }
 
+  #handlerOf(target: Target): Handler {
+    return target.handler ?? this.#answerers![target.index] as Handler;
+  }
+
   /** What its handler says to the callback that waits. */
   ask(target: Target): unknown {
     const { view } = this.#context;
     const { parameters: types, offsets: at } = target;
-    const handler = target.handler ?? this.#answerers![target.index] as Handler;
+    const handler = this.#handlerOf(target);
     if (target.stackCount > 0 || types.length > 4) return handler(...this.args(target));
     // No array is made for the few arguments that most callbacks have.
     if (types.length === 0) return handler();

@@ -28,6 +28,17 @@ export interface CallbackSignature extends Signature {
   readonly stop: unknown;
   /** Whether it is told at all; else its frames are unwound. */
   readonly hasStop: boolean;
+  /** The same as the lists say, where one or two arguments in registers are all. */
+  readonly fast: Fast;
+}
+
+/** The first two parameters, and how many there are; -1: some are on the stack. */
+interface Fast {
+  readonly count: number;
+  readonly first: string;
+  readonly firstAt: number;
+  readonly second: string;
+  readonly secondAt: number;
 }
 
 /** As many as a C compiler must take, at the least (C17, section 5.2.4.1). */
@@ -101,7 +112,14 @@ export function callbackSignature(callback: unknown, what: string): CallbackSign
     const slot = new DataView(new ArrayBuffer(SLOT_SIZE));
     write(slot, 0, result, stop, `${what}: stop`, new Kept());
   }
-  return { ...signatureOf(parameters as string[], result, CALLBACK), stop, hasStop };
+  const signature = signatureOf(parameters as string[], result, CALLBACK);
+  return { ...signature, stop, hasStop, fast: fastOf(signature) };
+}
+
+function fastOf({ parameters, offsets, stackCount }: Signature): Fast {
+  const [first = "void", second = "void"] = parameters;
+  const [firstAt = 0, secondAt = 0] = offsets;
+  return { count: stackCount === 0 ? parameters.length : -1, first, firstAt, second, secondAt };
 }
 
 /** What to do instead, for keys that are meant well. */

@@ -4,17 +4,13 @@
 /** The function pointers that C gets: where they come from, and who may not call them. */
 
 import { assert, assertEquals, assertNotEquals, assertStringIncludes } from "@std/assert";
+import { callbackSignature } from "../ffi/signature.ts";
 import { putThunk, takeThunk, type Target, targetOf } from "../ffi/thunk.ts";
 import { Callback, dlopen } from "../mod.ts";
 import { moduleUrl, runChild, testBodies } from "./support.ts";
 
 const target: Target = {
-  parameters: [],
-  result: "void",
-  offsets: [],
-  stackCount: 0,
-  stop: undefined,
-  hasStop: false,
+  ...callbackSignature({ parameters: [], result: "void" }, "test"),
   callee: undefined,
   index: -1,
   parameter: -1,
