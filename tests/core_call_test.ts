@@ -510,22 +510,18 @@ Deno.test("f() believes no buffer that lies about itself, and runs none of its c
   const resizable = new Liar(8, { maxByteLength: 16 });
   assertThrows(() => sum_buffer(resizable, 8), TypeError, "argument 0 must have a fixed length");
   const passed = new Liar(8);
-  using libc = dlopen("libc.so.6", {
-    qsort: {
-      parameters: [
-        "buffer",
-        "usize",
-        "usize",
-        { callback: { parameters: ["pointer", "pointer"], result: "i32" } },
-      ],
-      result: "void",
+  using other = dlopen(testBodies, {
+    pass: {
+      name: "call_pointer",
+      parameters: [{ callback: { parameters: ["pointer"], result: "pointer" } }, "buffer"],
+      result: "pointer",
     },
   });
-  const transferring = () => {
+  const transferring = (pointer: Deno.PointerValue) => {
     passed.transfer();
-    return 0;
+    return pointer;
   };
-  assertThrows(() => libc.symbols.qsort(passed, 8, 1, transferring), TypeError, "was detached");
+  assertThrows(() => other.symbols.pass(transferring, passed), TypeError, "was detached");
   assertEquals(call_n(1, (i) => i), 0);
 });
 

@@ -173,7 +173,9 @@ Deno.test("Yielder.call() that is nested without end leaves a stack that can be 
     return yield* recurse();
   });
   assertThrows(() => generator.resume(), RangeError, "Maximum call stack size exceeded");
-  assertEquals(destructor_count() - before, depth - 1);
+  // V8's stack ends in a handler or on the way to one: then C has been called once more.
+  const unwound = destructor_count() - before;
+  assert(unwound === depth - 1 || unwound === depth, `${unwound} of ${depth}`);
   using next = new Generator(generator.unwrap() as OsStack, recurses);
   assertEquals(next.resume(100), 100);
 });
