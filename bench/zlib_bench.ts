@@ -38,13 +38,13 @@ function benchInflateBack(group: string, step: number): void {
     group,
     `${group}, suspended callbacks`,
     () => {
-      view.setPointer(null, ZStream.next_in);
+      view.setPointer(ZStream.next_in, null);
       let [read, written] = [0, 0];
       inflateBack(
         inflater.stream,
         (_, next) => {
           const length = Math.min(step, packed.length - read);
-          new PointerView(next!).setBigUint64(start + BigInt(read));
+          new PointerView(next!).setBigUint64(0, start + BigInt(read));
           read += length;
           return length;
         },
@@ -89,7 +89,7 @@ function benchInflateBack(group: string, step: number): void {
     group,
     `${group}, Deno.UnsafeCallback`,
     () => {
-      view.setPointer(null, ZStream.next_in);
+      view.setPointer(ZStream.next_in, null);
       [read, written] = [0, 0];
       plain.symbols.inflateBack(inflater.stream, input.pointer, null, sink.pointer, null);
       return written;

@@ -185,13 +185,13 @@ export class Inflater implements Disposable {
   async inflate(source: Source, sink: Sink, signal?: AbortSignal): Promise<void> {
     // Held until C asks for the next.
     let input: Uint8Array<ArrayBuffer> = new Uint8Array();
-    this.#view.setPointer(null, ZStream.next_in);
+    this.#view.setPointer(ZStream.next_in, null);
     const code = await this.#library.symbols.inflateBack.async(
       this.stream,
       async (_, next) => {
         input = await source.take();
         if (input.length > 0) {
-          new PointerView(next!).setPointer(PointerView.of(input).pointer);
+          new PointerView(next!).setPointer(0, PointerView.of(input).pointer);
         }
         return input.length;
       },

@@ -18,8 +18,8 @@ const slot = new DataView(new ArrayBuffer(8));
  *
  * It does what `Deno.UnsafePointerView` does, which Deno refuses to a program that was given
  * `--allow-ffi` for single libraries only. As there, the memory must be valid for as long as it is
- * used: fringe cannot know. An `offset` counts bytes, and may be negative; a value need not be
- * aligned.
+ * used: fringe cannot know, except of views that `of` has made. An `offset` counts bytes, and may be
+ * negative; a value need not be aligned. Setters take the offset first, as a `DataView` does.
  *
  * @example What C points at
  * ```ts
@@ -38,15 +38,15 @@ const slot = new DataView(new ArrayBuffer(8));
  *
  * const bytes = Uint8Array.of(1, 2, 3);
  * const iovec = PointerView.of(new Uint8Array(16));
- * iovec.setPointer(PointerView.of(bytes).pointer);
- * iovec.setBigUint64(3n, 8);
+ * iovec.setPointer(0, PointerView.of(bytes).pointer);
+ * iovec.setBigUint64(8, 3n);
  * console.log(new PointerView(iovec.getPointer()!).getUint8(2)); // 3
  * ```
  */
 export class PointerView {
   readonly #pointer: Deno.PointerObject;
-  /** What `of` was given: it lives as long as the view. */
-  #buffer: ArrayBuffer | undefined;
+  /** What `of` was given: it lives as long as the view, and tells how far the view reaches. */
+  #bytes: Uint8Array<ArrayBuffer> | undefined;
 
   /**
    * Makes a view of the memory at `pointer`.
@@ -74,7 +74,7 @@ export class PointerView {
       throw new TypeError("Cannot view memory: the buffer must have at least one byte");
     }
     const view = new PointerView(native().pointerTo(native().addressOfBuffer(bytes))!);
-    view.#buffer = bytes.buffer;
+    view.#bytes = bytes;
     return view;
   }
 
@@ -90,156 +90,168 @@ export class PointerView {
 
   /** A byte that is not 0. */
   getBool(offset: number = 0): boolean {
-    return native().load8(this.#at(), by(offset)) !== 0;
+    return native().load8(this.#at(offset, 1), by(offset)) !== 0;
   }
 
   /** A signed byte. */
   getInt8(offset: number = 0): number {
-    return native().load8(this.#at(), by(offset)) << 24 >> 24;
+    return native().load8(this.#at(offset, 1), by(offset)) << 24 >> 24;
   }
 
   /** An unsigned byte. */
   getUint8(offset: number = 0): number {
-    return native().load8(this.#at(), by(offset));
+    return native().load8(this.#at(offset, 1), by(offset));
   }
 
   /** A signed integer of 16 bits. */
   getInt16(offset: number = 0): number {
-    return native().load16(this.#at(), by(offset)) << 16 >> 16;
+    return native().load16(this.#at(offset, 2), by(offset)) << 16 >> 16;
   }
 
   /** An unsigned integer of 16 bits. */
   getUint16(offset: number = 0): number {
-    return native().load16(this.#at(), by(offset));
+    return native().load16(this.#at(offset, 2), by(offset));
   }
 
   /** A signed integer of 32 bits. */
   getInt32(offset: number = 0): number {
-    return native().loadI32(this.#at(), by(offset));
+    return native().loadI32(this.#at(offset, 4), by(offset));
   }
 
   /** An unsigned integer of 32 bits. */
   getUint32(offset: number = 0): number {
-    return native().loadU32(this.#at(), by(offset));
+    return native().loadU32(this.#at(offset, 4), by(offset));
   }
 
   /** A signed integer of 64 bits. */
   getBigInt64(offset: number = 0): bigint {
-    return native().loadI64(this.#at(), by(offset));
+    return native().loadI64(this.#at(offset, 8), by(offset));
   }
 
   /** An unsigned integer of 64 bits. */
   getBigUint64(offset: number = 0): bigint {
-    return native().loadU64(this.#at(), by(offset));
+    return native().loadU64(this.#at(offset, 8), by(offset));
   }
 
   /** A floating-point number of 32 bits. */
   getFloat32(offset: number = 0): number {
-    return native().loadF32(this.#at(), by(offset));
+    return native().loadF32(this.#at(offset, 4), by(offset));
   }
 
   /** A floating-point number of 64 bits. */
   getFloat64(offset: number = 0): number {
-    return native().loadF64(this.#at(), by(offset));
+    return native().loadF64(this.#at(offset, 8), by(offset));
   }
 
   /** A pointer. */
   getPointer(offset: number = 0): Deno.PointerValue {
-    return native().loadPointer(this.#at(), by(offset));
+    return native().loadPointer(this.#at(offset, 8), by(offset));
   }
 
   /** The string up to the next zero byte, decoded as UTF-8. */
   getCString(offset: number = 0): string {
-    return readCString(this.#address(offset))!;
+    return readCString(this.#address(offset, 1))!;
   }
 
   /** Fills `destination` with what lies there. */
   copyInto(destination: Uint8Array<ArrayBuffer>, offset: number = 0): void {
     const bytes = checkBytes(destination, "destination");
-    if (bytes.length > 0) native().copyIn(bytes, this.#address(offset), BigInt(bytes.length));
+    if (bytes.length > 0) {
+      native().copyIn(bytes, this.#address(offset, bytes.length), BigInt(bytes.length));
+    }
   }
 
   /** Writes a boolean, as a byte. */
-  setBool(value: boolean, offset: number = 0): void {
-    this.#set("bool", 1, value, offset);
+  setBool(offset: number, value: boolean): void {
+    this.#set("bool", 1, offset, value);
   }
 
   /** Writes a signed byte. */
-  setInt8(value: number, offset: number = 0): void {
-    this.#set("i8", 1, value, offset);
+  setInt8(offset: number, value: number): void {
+    this.#set("i8", 1, offset, value);
   }
 
   /** Writes an unsigned byte. */
-  setUint8(value: number, offset: number = 0): void {
-    this.#set("u8", 1, value, offset);
+  setUint8(offset: number, value: number): void {
+    this.#set("u8", 1, offset, value);
   }
 
   /** Writes a signed integer of 16 bits. */
-  setInt16(value: number, offset: number = 0): void {
-    this.#set("i16", 2, value, offset);
+  setInt16(offset: number, value: number): void {
+    this.#set("i16", 2, offset, value);
   }
 
   /** Writes an unsigned integer of 16 bits. */
-  setUint16(value: number, offset: number = 0): void {
-    this.#set("u16", 2, value, offset);
+  setUint16(offset: number, value: number): void {
+    this.#set("u16", 2, offset, value);
   }
 
   /** Writes a signed integer of 32 bits. */
-  setInt32(value: number, offset: number = 0): void {
-    this.#set("i32", 4, value, offset);
+  setInt32(offset: number, value: number): void {
+    this.#set("i32", 4, offset, value);
   }
 
   /** Writes an unsigned integer of 32 bits. */
-  setUint32(value: number, offset: number = 0): void {
-    this.#set("u32", 4, value, offset);
+  setUint32(offset: number, value: number): void {
+    this.#set("u32", 4, offset, value);
   }
 
   /** Writes a signed integer of 64 bits. */
-  setBigInt64(value: bigint | number, offset: number = 0): void {
-    this.#set("i64", 8, value, offset);
+  setBigInt64(offset: number, value: bigint | number): void {
+    this.#set("i64", 8, offset, value);
   }
 
   /** Writes an unsigned integer of 64 bits. */
-  setBigUint64(value: bigint | number, offset: number = 0): void {
-    this.#set("u64", 8, value, offset);
+  setBigUint64(offset: number, value: bigint | number): void {
+    this.#set("u64", 8, offset, value);
   }
 
   /** Writes a floating-point number of 32 bits. */
-  setFloat32(value: number, offset: number = 0): void {
-    this.#set("f32", 4, value, offset);
+  setFloat32(offset: number, value: number): void {
+    this.#set("f32", 4, offset, value);
   }
 
   /** Writes a floating-point number of 64 bits. */
-  setFloat64(value: number, offset: number = 0): void {
-    this.#set("f64", 8, value, offset);
+  setFloat64(offset: number, value: number): void {
+    this.#set("f64", 8, offset, value);
   }
 
   /** Writes a pointer, or that of a `Callback`. What it points at must be kept alive. */
-  setPointer(value: ToNative<"function">, offset: number = 0): void {
-    this.#set("function", 8, value, offset);
+  setPointer(offset: number, value: ToNative<"function">): void {
+    this.#set("function", 8, offset, value);
   }
 
   /** Writes the bytes of `source`. */
   copyFrom(source: Uint8Array<ArrayBuffer>, offset: number = 0): void {
     const bytes = checkBytes(source, "source");
-    if (bytes.length > 0) native().copyOut(this.#address(offset), bytes, BigInt(bytes.length));
+    if (bytes.length > 0) {
+      native().copyOut(this.#address(offset, bytes.length), bytes, BigInt(bytes.length));
+    }
   }
 
-  #set(type: string, size: number, value: unknown, offset: number): void {
+  #set(type: string, size: number, offset: number, value: unknown): void {
     write(slot, 0, type, value, "Cannot write memory: the value");
-    native().store(this.#at(), by(offset), slot, size);
+    native().store(this.#at(offset, size), by(offset), slot, size);
   }
 
-  /** Where the view begins, if that memory is still there, as far as fringe knows. */
-  #at(): Deno.PointerObject {
-    if (this.#buffer === undefined || !isDetached(this.#buffer)) return this.#pointer;
-    throw new TypeError(
-      "Cannot reach memory: the buffer that the view is of has been transferred elsewhere",
+  /** Where the view begins, if `size` bytes at `offset` are there, as far as fringe knows. */
+  #at(offset: number, size: number): Deno.PointerObject {
+    const bytes = this.#bytes;
+    if (bytes === undefined) return this.#pointer;
+    if (isDetached(bytes.buffer)) {
+      throw new TypeError(
+        "Cannot reach memory: the buffer that the view is of has been transferred elsewhere",
+      );
+    }
+    if (offset >= 0 && offset + size <= bytes.length) return this.#pointer;
+    throw new RangeError(
+      `Cannot reach memory: ${size} bytes at offset ${offset} are not all in the buffer, which has ` +
+        `${bytes.length}`,
     );
   }
 
-  #address(offset: number): bigint {
-    const address = native().addressOfPointer(this.#at()) + BigInt(by(offset));
+  #address(offset: number, size: number): bigint {
+    const address = native().addressOfPointer(this.#at(offset, size)) + BigInt(by(offset));
     if (address > 0n) return address;
     throw new RangeError(
       `Cannot reach memory: offset ${offset} leads to the null pointer or below`,

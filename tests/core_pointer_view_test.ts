@@ -151,12 +151,12 @@ Deno.test("PointerView reads and writes values of every type, at any offset", ()
       for (const offset of [0, 1, 13, 56]) {
         // deno-lint-ignore no-explicit-any -- the methods of one type, by its name
         const methods = view as any;
-        methods[`set${type}`](value, offset);
+        methods[`set${type}`](offset, value);
         assertEquals(methods[`get${type}`](offset), value, `${type} at ${offset}`);
       }
       // deno-lint-ignore no-explicit-any -- as above
       const methods = view as any;
-      methods[`set${type}`](value);
+      methods[`set${type}`](0, value);
       assertEquals(methods[`get${type}`](), value);
     }
   }
@@ -165,9 +165,9 @@ Deno.test("PointerView reads and writes values of every type, at any offset", ()
 Deno.test("PointerView writes no more than the type has, and bytes where it is told to", () => {
   const bytes = new Uint8Array(16).fill(0xee);
   const view = PointerView.of(bytes);
-  view.setInt16(-2, 3);
+  view.setInt16(3, -2);
   assertEquals(bytes.subarray(2, 6), Uint8Array.of(0xee, 0xfe, 0xff, 0xee));
-  view.setBool(true, 8);
+  view.setBool(8, true);
   assertEquals(bytes.subarray(7, 10), Uint8Array.of(0xee, 1, 0xee));
   view.copyFrom(Uint8Array.of(1, 2, 3), 12);
   assertEquals(bytes.subarray(11), Uint8Array.of(0xee, 1, 2, 3, 0xee));
@@ -183,14 +183,14 @@ Deno.test("PointerView follows pointers, and writes them: structs that refer to 
   const target = PointerView.of(text);
   const struct = PointerView.of(new Uint8Array(16));
   assertEquals(struct.getPointer(8), null);
-  struct.setPointer(target.pointer, 8);
+  struct.setPointer(8, target.pointer);
   assertEquals(new PointerView(struct.getPointer(8)!).getCString(), "there");
   assertEquals(struct.getBigUint64(8), target.address);
   assertEquals(PointerView.of(text.subarray(1)).address, target.address + 1n);
-  struct.setPointer(null, 8);
+  struct.setPointer(8, null);
   assertEquals(struct.getPointer(8), null);
   using callback = new Callback({ parameters: [], result: "void" }, () => {});
-  struct.setPointer(callback);
+  struct.setPointer(0, callback);
   assertEquals(struct.getBigUint64(), new PointerView(callback.pointer).address);
 });
 
@@ -220,7 +220,7 @@ Deno.test("PointerView.of() refuses to go on when its buffer has been transferre
       () => view.getUint8(),
       () => view.getFloat64(8),
       () => view.getPointer(),
-      () => view.setUint8(1),
+      () => view.setUint8(0, 1),
       () => view.getCString(),
       () => view.copyInto(new Uint8Array(1)),
       () => view.copyFrom(new Uint8Array(1)),
@@ -228,10 +228,31 @@ Deno.test("PointerView.of() refuses to go on when its buffer has been transferre
   ) assertThrows(use, TypeError, "the buffer that the view is of has been transferred");
 });
 
+Deno.test("PointerView.of() keeps to its buffer, whichever way it is reached", () => {
+  const all = new Uint8Array(24).fill(0xee);
+  const view = PointerView.of(all.subarray(8, 16));
+  view.setFloat64(0, 1);
+  view.setUint8(7, 1);
+  for (
+    const use of [
+      () => view.setFloat64(4, 1),
+      () => view.setInt32(-1, 1),
+      () => view.setUint8(8, 1),
+      () => view.getUint8(8),
+      () => view.getBigInt64(1),
+      () => view.getPointer(-8),
+      () => view.getCString(8),
+      () => view.copyInto(new Uint8Array(9)),
+      () => view.copyFrom(new Uint8Array(2), 7),
+    ]
+  ) assertThrows(use, RangeError, "are not all in the buffer, which has 8");
+  assertEquals(new Set([...all.subarray(0, 8), ...all.subarray(16)]), new Set([0xee]));
+});
+
 Deno.test("PointerView takes -0 for an offset, and nobody can change where it points", () => {
   const view = PointerView.of(Uint8Array.of(5, 6));
   assertEquals(view.getUint8(-0), 5);
-  view.setUint8(7, -0);
+  view.setUint8(-0, 7);
   assertEquals([view.getUint8(), view.getUint8(1)], [7, 6]);
   assertThrows(() => (view as { pointer: unknown }).pointer = null, TypeError);
   const { getUint8 } = PointerView.prototype;
@@ -243,15 +264,19 @@ Deno.test("PointerView refuses values of the wrong type, and buffers that it can
   // deno-lint-ignore no-explicit-any -- what a program without types can pass
   const any = view as any;
   const what = "Cannot write memory: the value must be";
-  assertThrows(() => any.setInt32("1"), TypeError, what);
-  assertThrows(() => any.setInt32(2 ** 31), RangeError, what);
-  assertThrows(() => any.setUint8(256), RangeError, what);
-  assertThrows(() => any.setBool(1), TypeError, what);
-  assertThrows(() => any.setFloat64(1n), TypeError, what);
-  assertThrows(() => any.setPointer(4096n), TypeError, "must be a Callback, a Deno.PointerObject");
-  assertThrows(() => any.setPointer({}), TypeError, "or null (function): got an object");
+  assertThrows(() => any.setInt32(0, "1"), TypeError, what);
+  assertThrows(() => any.setInt32(0, 2 ** 31), RangeError, what);
+  assertThrows(() => any.setUint8(0, 256), RangeError, what);
+  assertThrows(() => any.setBool(0, 1), TypeError, what);
+  assertThrows(() => any.setFloat64(0, 1n), TypeError, what);
+  assertThrows(
+    () => any.setPointer(0, 4096n),
+    TypeError,
+    "must be a Callback, a Deno.PointerObject",
+  );
+  assertThrows(() => any.setPointer(0, {}), TypeError, "or null (function): got an object");
   assertThrows(() => any.copyFrom([1]), TypeError, "source must be a Uint8Array");
-  assertThrows(() => any.setInt32(1, 0.5), RangeError, "offset must be an integer");
+  assertThrows(() => any.setInt32(0.5, 1), RangeError, "offset must be an integer");
   assertEquals(view.getBigUint64(), 0x0101010101010101n);
   // deno-lint-ignore no-explicit-any -- as above
   const of = PointerView.of as any;
@@ -272,5 +297,5 @@ Deno.test("PointerView of what only looks like a pointer is refused, optimised o
   const forged = Object.create(null);
   assertThrows(() => read(forged), TypeError, "pointer");
   assertThrows(() => new PointerView(forged).getCString(), TypeError, "pointer");
-  assertThrows(() => new PointerView(forged).setInt8(1), TypeError, "pointer");
+  assertThrows(() => new PointerView(forged).setInt8(0, 1), TypeError, "pointer");
 });

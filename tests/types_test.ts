@@ -328,14 +328,14 @@ function views(view: PointerView, pointer: Deno.PointerObject): void {
   same<ReturnType<typeof view.getBigUint64>, bigint>(true);
   same<ReturnType<typeof view.getPointer>, Deno.PointerValue>(true);
   same<typeof view.address, bigint>(true);
-  view.setPointer(pointer, 8);
-  view.setPointer(null);
-  view.setBigInt64(5);
-  view.setBigInt64(5n, -8);
+  view.setPointer(8, pointer);
+  view.setPointer(0, null);
+  view.setBigInt64(0, 5);
+  view.setBigInt64(-8, 5n);
   // @ts-expect-error A number is needed.
-  view.setInt32(5n);
+  view.setInt32(0, 5n);
   // @ts-expect-error An address is no pointer.
-  view.setPointer(4096n);
+  view.setPointer(0, 4096n);
   PointerView.of(new Float64Array(2));
   // @ts-expect-error There is nothing to view.
   PointerView.of(null);
