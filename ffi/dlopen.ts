@@ -107,7 +107,9 @@ export function dlopen<const Definitions extends SymbolDefinitions>(
     }
     library.closed = true;
     for (const context of library.contexts) {
-      context.close(`${describe(library.filename)} has been closed, which ended it`);
+      context.close(
+        `${describe(library.filename)} has been closed, which ended it; await a call first`,
+      );
     }
     for (const thunk of thunks.splice(0)) putThunk(thunk);
     opened.close();

@@ -18,8 +18,8 @@ const slot = new DataView(new ArrayBuffer(8));
  *
  * It does what `Deno.UnsafePointerView` does, which Deno refuses to a program that was given
  * `--allow-ffi` for single libraries only. As there, the memory must be valid for as long as it is
- * used: fringe cannot know, except of views that `of` has made. An `offset` counts bytes, and may be
- * negative; a value need not be aligned. Setters take the offset first, as a `DataView` does.
+ * used: fringe cannot know, except of views that `of` has made. An `offset` counts bytes, and may
+ * be negative; a value need not be aligned. Setters take the offset first, as a `DataView` does.
  *
  * @example What C points at
  * ```ts
@@ -245,8 +245,8 @@ export class PointerView {
     }
     if (offset >= 0 && offset + size <= bytes.length) return this.#pointer;
     throw new RangeError(
-      `Cannot reach memory: ${size} bytes at offset ${offset} are not all in the buffer, which has ` +
-        `${bytes.length}`,
+      `Cannot reach memory: ${size} bytes at offset ${offset} are not all in the buffer, which ` +
+        `has ${bytes.length}`,
     );
   }
 

@@ -171,6 +171,12 @@ export function checkType(
         "takes its address; where C takes or gives the struct itself, wrap the function in C",
     );
   }
+  if (typeof type === "object" && type !== null && ("function" in type || "result" in type)) {
+    throw new TypeError(
+      `${what} is an object: a function that C calls is written ` +
+        "{ callback: { parameters, result } }",
+    );
+  }
   if (type === "...") {
     throw new TypeError(
       `${what} is "...": declare the parameters that this call passes, and by variadic how many ` +

@@ -266,14 +266,29 @@ function refuse(type: string, value: unknown, what: string): never {
   throw new RangeError(`${what} must be ${range}: got ${describe(value)}${beyond}`);
 }
 
+/** What was meant, where something else than a pointer is passed for one. */
+function hintFor(type: string, value: unknown): string {
+  if (describe(value) === "an object of class UnsafeCallback") {
+    return "; use a Callback: it would run JavaScript on the fringe stack";
+  }
+  if (typeof value === "function" && type === "function") {
+    return "; pass a Callback, or declare the parameter as { callback } if C keeps nothing of it";
+  }
+  if (ArrayBuffer.isView(value) || value instanceof ArrayBuffer) {
+    return '; declare it as "buffer", or pass PointerView.of(bytes).pointer';
+  }
+  return "";
+}
+
 function addressOf(value: unknown, type: string, what: string): bigint {
   if (value === null) return 0n;
   try {
     return native().addressOfPointer(value as Deno.PointerObject);
   } catch (error) {
     const kinds = type === "function" ? "a Callback, a Deno.PointerObject" : "a Deno.PointerObject";
-    throw new TypeError(`${what} must be ${kinds} or null (${type}): got ${describe(value)}`, {
-      cause: error,
-    });
+    throw new TypeError(
+      `${what} must be ${kinds} or null (${type}): got ${describe(value)}${hintFor(type, value)}`,
+      { cause: error },
+    );
   }
 }

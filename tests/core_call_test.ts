@@ -227,6 +227,13 @@ Deno.test("f() says which argument has the wrong type, and what it should be", (
     [call(symbols.same_pointer, 5), "argument 0 must be a Deno.PointerObject or null (pointer)"],
     [call(symbols.same_pointer, 5n), "argument 0 must be a Deno.PointerObject or null"],
     [call(symbols.same_pointer, {}), "argument 0 must be a Deno.PointerObject or null"],
+    [call(symbols.same_pointer, new Uint8Array(8)), 'declare it as "buffer", or pass PointerView'],
+    [
+      call(symbols.keep, Object.create({ constructor: class UnsafeCallback {} })),
+      "use a Callback: it would run JavaScript on the fringe stack",
+    ],
+    [call(symbols.keep, () => 1), "pass a Callback, or declare the parameter as { callback }"],
+    [call(symbols.keep, 5), "argument 0 must be a Callback, a Deno.PointerObject or null"],
     [call(symbols.same_pointer, undefined), "argument 0 must be a Deno.PointerObject or null"],
     [call(symbols.add_six, true, 0, 0, 0, 0, 0), "argument 0 must be an integer from -128 to 127"],
   ];

@@ -69,6 +69,8 @@ Deno.test("dlopen() says which definition it does not understand, and what is kn
     [f([{}]), "parameter 0 has the type an object of class Object"],
     [f([{ struct: ["i32"] }]), "parameter 0 is a struct by value, which is not supported: pass"],
     [f([], { struct: ["i32"] }), "result is a struct by value"],
+    [f([{ function: {} }]), "parameter 0 is an object: a function that C calls is written"],
+    [f([{ parameters: [], result: "i32" }]), "written { callback: { parameters, result } }"],
     [f(["cstring", "..."]), 'parameter 1 is "...": declare the parameters that this call passes'],
     [f([], "int"), 'result has the type "int"'],
     [f([], null), "result has the type null"],
