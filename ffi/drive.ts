@@ -80,13 +80,7 @@ export function* callScript(
   checkCount(callee, args, callee.parameters.length);
   refuseNonblocking(callee);
   const { plain, answerers } = split(callee, args);
-  return yield* scope.drive(callee, plain, answerers, answer);
-}
-
-/** Lets the handler of a callback answer; what it yields goes out. */
-function* answer(call: Call, target: Target): ScriptGenerator<unknown, void, unknown> {
-  const answer = call.ask(target);
-  call.reply(target, isScriptGenerator(answer) ? yield* answer : answer);
+  return yield* scope.drive(callee, plain, answerers);
 }
 
 /** No handlers: each call of a callback is yielded, and must be replied to. */
@@ -98,7 +92,6 @@ export function* callPulled(
   checkCount(callee, args, callee.parameters.length - callee.callbacks.length);
   refuseNonblocking(callee);
   return yield* scope.drive(callee, args, undefined, function* (call, target) {
-    if (!call.isPulled(target)) return yield* answer(call, target);
     let [replied, over] = [target.result === "void", false];
     const pulled: CallbackCall<number, readonly unknown[], unknown> = {
       parameter: target.parameter,
@@ -135,8 +128,8 @@ function refuseNonblocking(callee: Callee): void {
   );
 }
 
-/** Answers one callback; it may yield. */
-type Answer = (call: Call, target: Target) => ScriptGenerator<unknown, void, unknown>;
+/** Lets whoever pulls answer one callback. */
+type Pull = (call: Call, target: Target) => ScriptGenerator<unknown, void, unknown>;
 
 /**
  * The calls that a TypeScript body has open. It is what is left of a dropped generator, since V8
@@ -158,7 +151,7 @@ export class Scope implements Occupant {
     callee: Callee,
     plain: readonly unknown[],
     answerers: readonly Answerer[] | undefined,
-    answer: Answer,
+    pull?: Pull,
   ): ScriptGenerator<unknown, unknown, unknown> {
     if (!this.running) {
       throw new Error(
@@ -173,7 +166,14 @@ export class Scope implements Occupant {
     try {
       call = new Call(callee, own ?? fiber!.context, plain, answerers);
       this.#calls.add(call);
-      for (let target; (target = call.step()) !== undefined;) yield* answer(call, target);
+      for (let target; (target = call.step()) !== undefined;) {
+        if (pull !== undefined && call.isPulled(target)) yield* pull(call, target);
+        else {
+          // Here and not in a generator of its own, through which V8 would pass all that is yielded.
+          const answer = call.ask(target);
+          call.reply(target, isScriptGenerator(answer) ? yield* answer : answer);
+        }
+      }
       return call.result();
     } finally {
       if (call !== undefined) {

@@ -235,9 +235,15 @@ export class Generator<Input = void, Output = unknown, Return = void>
 
   /** As `resume`, in the form of a JavaScript generator. */
   override next(input?: Input): IteratorResult<Output, Return> {
-    const { mode, reason } = this.#context;
+    const { mode, reason, memory } = this.#context;
     if (mode === Mode.ended && reason === undefined) {
       return { value: undefined as Return, done: true };
+    }
+    if (mode === Mode.script && memory.fault() === undefined) {
+      // V8 has made such a result already.
+      const result = this.#advance((machine) => machine.next(input as Input), input);
+      this.#returned = undefined;
+      return result;
     }
     const value = this.resume(input as Input);
     if (this.#context.mode !== Mode.ended) return { value: value as Output, done: false };

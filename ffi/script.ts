@@ -8,6 +8,8 @@ export type ScriptGenerator<Output, Return, Input> = globalThis.Generator<Output
 
 const GeneratorFunction = Object.getPrototypeOf(function* () {}).constructor;
 
+const { isPrototypeOf } = Object.prototype;
+
 /** Whether `value` is a `function*`. */
 export function isGeneratorFunction(value: unknown): boolean {
   return typeof value === "function" && value instanceof GeneratorFunction;
@@ -17,6 +19,6 @@ export function isGeneratorFunction(value: unknown): boolean {
 export function isScriptGenerator(
   value: unknown,
 ): value is ScriptGenerator<unknown, unknown, unknown> {
-  return Object.prototype.toString.call(value) === "[object Generator]" &&
-    typeof (value as { next?: unknown }).next === "function";
+  return typeof value === "object" && value !== null &&
+    isPrototypeOf.call(GeneratorFunction.prototype.prototype, value);
 }
