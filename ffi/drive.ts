@@ -169,7 +169,7 @@ export class Scope implements Occupant {
       for (let target; (target = call.step()) !== undefined;) {
         if (pull !== undefined && call.isPulled(target)) yield* pull(call, target);
         else {
-          // Here and not in a generator of its own, which V8 would pass all that is yielded through.
+          // Here, and not in a generator of its own that all that is yielded would pass through.
           const answer = call.ask(target);
           call.reply(target, isScriptGenerator(answer) ? yield* answer : answer);
         }
