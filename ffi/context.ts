@@ -48,8 +48,8 @@ export class Context {
   status!: Int32Array;
   view!: DataView<ArrayBuffer>;
   readonly memory: StackMemory;
-  /** What C may use until it returns, if it runs on this thread. */
-  readonly kept: Kept = new Kept();
+  /** What C may use until it returns, if it runs on this thread; generators have no need of it. */
+  #kept: Kept | undefined;
   /** The same, and native code's mailbox, if it runs on others. */
   #lent: Lent | undefined;
   /** The call that it runs, which knows how to end it gently. */
@@ -83,9 +83,12 @@ export class Context {
   prepare(stackCount: number, nonblocking: boolean): Kept | Lent {
     const size = Mailbox.stack + stackCount * SLOT_SIZE;
     if (size > this.view.byteLength) this.#makeMailbox(size);
+    // What a call that was refused while it was made ready has left.
+    this.release();
     if (nonblocking) return this.#lent = new Lent(this.memory.base, this.view);
-    this.kept.clear();
-    return this.kept;
+    this.#kept ??= new Kept();
+    this.#kept.clear();
+    return this.#kept;
   }
 
   /** Lays the first frame: `body` will begin at the first resume. */

@@ -122,6 +122,16 @@ Deno.test("a nonblocking call ends with the error of its handler", async () => {
   assertStrictEquals(await thrown, error);
 });
 
+Deno.test("a nonblocking call that is refused leaves its stack as it was", async () => {
+  using library = openBodies();
+  const { call_n, call_n_elsewhere } = library.symbols;
+  const wrong = call_n_elsewhere as (...args: unknown[]) => Promise<number>;
+  await assertRejects(() => wrong("1", (i: number) => i), TypeError, "argument 0 must be");
+  assertEquals(call_n(4, (i) => i), 6);
+  assertEquals(await call_n_elsewhere(4, (i) => i), 6);
+  assertEquals(call_n(4, (i) => i), 6);
+});
+
 Deno.test("a library does not close while a function of it runs on another thread", async () => {
   const libc = openLibc();
   const sleeping = libc.symbols.usleep(50_000);
