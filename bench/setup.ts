@@ -4,8 +4,9 @@
 /**
  * What every bench in TypeScript shares.
  *
- * Each `Deno.bench` iteration does `INNER` operations, so that neither the timer's resolution nor
- * the call of the iteration counts, and checks their sum, so that nothing can be optimised away.
+ * Each `Deno.bench` iteration does many operations, `INNER` unless told, so that neither the
+ * timer's resolution nor the call of the iteration counts, and checks their sum, so that nothing
+ * can be optimised away.
  *
  * @module
  */

@@ -269,16 +269,17 @@ export class Call implements Occupant {
   #refuseCallback(target: Target | undefined): never {
     this.#waiting = undefined;
     this.#context.end();
-    const { name } = this.#callee;
+    const what = `Cannot go on with ${this.#callee.name}: C has called`;
+    if (target === undefined) {
+      throw new Error(
+        `${what} a callback that has been closed, or is another Worker's; keep a callback open ` +
+          "for as long as C knows it",
+      );
+    }
+    const { name } = target.callee as Callee;
     throw new Error(
-      target === undefined
-        ? `Cannot go on with ${name}: C has called a callback that has been closed, or is ` +
-          "another Worker's; keep a callback open for as long as C knows it"
-        : `Cannot go on with ${name}: C has called callback parameter ${target.parameter} of ` +
-          `${
-            (target.callee as Callee).name
-          }, which was passed to another call; what C keeps must ` +
-          "be a Callback",
+      `${what} callback parameter ${target.parameter} of ${name}, which was passed to another ` +
+        "call; what C keeps must be a Callback",
     );
   }
 

@@ -4,6 +4,7 @@
 /** The house itself: files are where they are looked for, in form, and nothing is left over. */
 
 import * as mod from "../mod.ts";
+import { withComparison } from "../tools/comparison.ts";
 import { withFigures } from "../tools/figures.ts";
 import {
   between,
@@ -146,6 +147,11 @@ function* readme(): Problems {
   const source = text("README.md");
   if (withFigures(source, JSON.parse(text("bench/results.json"))) !== source) {
     yield "README.md: its figures are not those of bench/results.json: run tools/figures.ts";
+  }
+  const comparison = JSON.parse(text("bench/peers/callbacks/results.json"));
+  if (withComparison(source, comparison) !== source) {
+    yield "README.md: its comparison is not that of bench/peers/callbacks/results.json: run " +
+      "tools/comparison.ts";
   }
   for (const name of Object.keys(mod)) {
     if (!new RegExp(`\\b${name}\\b`).test(source)) yield `README.md: say what ${name} is for`;

@@ -8,11 +8,7 @@
  * @module
  */
 
-import { join } from "node:path";
-import { root } from "./zig.ts";
-
-const BEGIN = "<!-- comparison: begin, by tools/comparison.ts -->";
-const END = "<!-- comparison: end -->";
+import { placed, rewrite, table } from "./readme.ts";
 
 /** What a trial has shown, or what a peer's documentation says. */
 export interface Cell {
@@ -40,38 +36,21 @@ export interface Comparison {
 
 /** The text of README.md with the table of `comparison` in its place. */
 export function withComparison(readme: string, comparison: Comparison): string {
-  const [begin, end] = [readme.indexOf(BEGIN), readme.indexOf(END)];
-  if (begin < 0 || end < begin) {
-    throw new Error(`Cannot place the comparison: README.md must contain ${BEGIN} and ${END}`);
-  }
-  const { cpu, versions } = comparison;
+  const { cpu, versions, peers, rows } = comparison;
+  const cells = rows.map(({ id, text, cells }) => [
+    text,
+    ...peers.map((peer) => {
+      const cell = cells[peer.id];
+      if (cell === undefined) throw new Error(`Cannot compare: ${peer.id} has no cell ${id}`);
+      return words(cell);
+    }),
+  ]);
+  const names = peers.map(({ name }) => name);
   const parts = [
-    table(comparison),
+    table(["", ...names], "l".repeat(names.length + 1), cells),
     `With ${Object.entries(versions).map((entry) => entry.join(" ")).join(", ")}, on ${cpu}.`,
   ];
-  return `${readme.slice(0, begin + BEGIN.length)}\n\n${parts.join("\n\n")}\n\n${
-    readme.slice(end)
-  }`;
-}
-
-/** The table as `deno fmt` wants it, a row for each question and a column for each peer. */
-function table({ peers, rows }: Comparison): string {
-  const lines = [
-    ["", ...peers.map(({ name }) => name)],
-    ...rows.map(({ id, text, cells }) => [
-      text,
-      ...peers.map((peer) => {
-        const cell = cells[peer.id];
-        if (cell === undefined) throw new Error(`Cannot compare: ${peer.id} has no cell ${id}`);
-        return words(cell);
-      }),
-    ]),
-  ].map((line) => line.map((cell) => cell.replace(/[*|]/g, "\\$&")));
-  const widths = lines[0]!.map((_, i) => Math.max(3, ...lines.map((line) => line[i]!.length)));
-  lines.splice(1, 0, widths.map((width) => "-".repeat(width)));
-  return lines.map((line) => {
-    return `| ${line.map((cell, i) => cell.padEnd(widths[i]!)).join(" | ")} |`;
-  }).join("\n");
+  return placed(readme, "comparison", "tools/comparison.ts", parts.join("\n\n"));
 }
 
 function words({ verdict, note, ns }: Cell): string {
@@ -80,9 +59,4 @@ function words({ verdict, note, ns }: Cell): string {
   return note === undefined ? verdict : `${verdict}: ${note}`;
 }
 
-if (import.meta.main) {
-  const readme = join(root, "README.md");
-  const results = join(root, "bench", "peers", "callbacks", "results.json");
-  const comparison = JSON.parse(await Deno.readTextFile(results));
-  await Deno.writeTextFile(readme, withComparison(await Deno.readTextFile(readme), comparison));
-}
+if (import.meta.main) await rewrite("peers/callbacks/results.json", withComparison);

@@ -8,11 +8,7 @@
  * @module
  */
 
-import { join } from "node:path";
-import { root } from "./zig.ts";
-
-const BEGIN = "<!-- figures: begin, by tools/figures.ts -->";
-const END = "<!-- figures: end -->";
+import { placed, rewrite, table } from "./readme.ts";
 
 /** What `bench/run.ts` writes, as far as the README shows it. */
 export interface Results {
@@ -33,11 +29,7 @@ export interface Results {
 
 /** The text of README.md with the figures of `results` in their place. */
 export function withFigures(readme: string, results: Results): string {
-  const [begin, end] = [readme.indexOf(BEGIN), readme.indexOf(END)];
-  if (begin < 0 || end < begin) {
-    throw new Error(`Cannot place the figures: README.md must contain ${BEGIN} and ${END}`);
-  }
-  return `${readme.slice(0, begin + BEGIN.length)}\n\n${figures(results)}\n\n${readme.slice(end)}`;
+  return placed(readme, "figures", "tools/figures.ts", figures(results));
 }
 
 function figures({ machine, versions, figures, targets }: Results): string {
@@ -92,26 +84,4 @@ function otherwise(name: string, work: string): string {
   return name.replace(work, "").replace(/^('s work)?[,:]? /, "");
 }
 
-/** A table as `deno fmt` wants it. `alignment` has a letter for each column, `l` or `r`. */
-function table(head: readonly string[], alignment: string, rows: readonly string[][]): string {
-  const cells = [head, ...rows].map((row) => row.map((cell) => cell.replaceAll("*", "\\*")));
-  const widths = head.map((_, i) => Math.max(3, ...cells.map((row) => row[i]!.length)));
-  const line = (row: readonly string[]): string => `| ${row.join(" | ")} |`;
-  const [first, ...rest] = cells.map((row) =>
-    line(row.map((cell, i) => {
-      return alignment[i] === "r" ? cell.padStart(widths[i]!) : cell.padEnd(widths[i]!);
-    }))
-  );
-  const rule = line(
-    widths.map((width, i) =>
-      alignment[i] === "r" ? `${"-".repeat(width - 1)}:` : "-".repeat(width)
-    ),
-  );
-  return [first, rule, ...rest].join("\n");
-}
-
-if (import.meta.main) {
-  const readme = join(root, "README.md");
-  const results = JSON.parse(await Deno.readTextFile(join(root, "bench", "results.json")));
-  await Deno.writeTextFile(readme, withFigures(await Deno.readTextFile(readme), results));
-}
+if (import.meta.main) await rewrite("results.json", withFigures);

@@ -4,7 +4,7 @@
 /** The probe of `bun:ffi`, on Bun. */
 
 import { createRequire } from "node:module";
-import { direct, type Handler } from "./direct.ts";
+import { direct, type Handler, table } from "./direct.ts";
 import { library, main, otherLibrary } from "./trial.ts";
 
 const { dlopen, JSCallback } = createRequire(import.meta.url)("bun:ffi");
@@ -13,19 +13,7 @@ const called = { args: ["i32", "function"], returns: "i32" };
 const seen = { args: [], returns: "i32" };
 const given = { args: ["function"], returns: "void" };
 
-const { symbols } = dlopen(library, {
-  sum: called,
-  visit: called,
-  work: called,
-  seen_calls: seen,
-  seen_answers: seen,
-  seen_last: seen,
-  seen_cleanups: seen,
-  keep: given,
-  call_kept: definition,
-  start_thread: given,
-  seen_thread_answer: seen,
-});
+const { symbols } = dlopen(library, table({ called, seen, given, kept: definition }));
 
 await main(direct({
   symbols,

@@ -163,3 +163,38 @@ export function direct(peer: Direct, other: string): Trials {
     "async-ns": () => ({ verdict: "n/a" }),
   };
 }
+
+/** What trials.c tells of what has happened in it. */
+const SEEN = [
+  ...["seen_calls", "seen_answers", "seen_last", "seen_cleanups"] as const,
+  "seen_thread_answer",
+] as const;
+
+/** The functions of trials.c, each by what a peer calls its type. */
+export function table<const Called, const Seen, const Given, const Kept>(
+  types: { called: Called; seen: Seen; given: Given; kept: Kept },
+):
+  & {
+    readonly [name in "sum" | "visit" | "work"]: Called;
+  }
+  & {
+    readonly [name in typeof SEEN[number]]: Seen;
+  }
+  & {
+    readonly [name in "keep" | "start_thread"]: Given;
+  }
+  & { readonly call_kept: Kept } {
+  const { called, seen, given, kept } = types;
+  const counters = Object.fromEntries(SEEN.map((name) => [name, seen])) as {
+    [name in typeof SEEN[number]]: Seen;
+  };
+  return {
+    sum: called,
+    visit: called,
+    work: called,
+    ...counters,
+    keep: given,
+    start_thread: given,
+    call_kept: kept,
+  };
+}

@@ -8,7 +8,7 @@
 
 import { createRequire } from "node:module";
 import { promisify } from "node:util";
-import { direct, type Handler } from "./direct.ts";
+import { direct, type Handler, table } from "./direct.ts";
 import { folder, library, main, otherLibrary } from "./trial.ts";
 
 const ffi = createRequire(folder)("@makeomatic/ffi-napi");
@@ -16,19 +16,10 @@ const called = ["int32", ["int32", "pointer"]];
 const seen = ["int32", []];
 const given = ["void", ["pointer"]];
 
-const symbols = ffi.Library(library, {
-  sum: called,
-  visit: called,
-  work: called,
-  seen_calls: seen,
-  seen_answers: seen,
-  seen_last: seen,
-  seen_cleanups: seen,
-  keep: given,
-  call_kept: ["int32", ["int32"]],
-  start_thread: given,
-  seen_thread_answer: seen,
-});
+const symbols = ffi.Library(
+  library,
+  table({ called, seen, given, kept: ["int32", ["int32"]] }),
+);
 
 /** A callback that is collected is gone for C, too. */
 const callbacks: unknown[] = [];

@@ -4,7 +4,7 @@
 /** The probe of `node:ffi`, which is part of Node.js since 26.1, as an experiment. */
 
 import { createRequire } from "node:module";
-import { direct } from "./direct.ts";
+import { direct, table } from "./direct.ts";
 import { library, main, otherLibrary } from "./trial.ts";
 
 const { dlopen, DynamicLibrary } = createRequire(import.meta.url)("node:ffi");
@@ -13,19 +13,7 @@ const called = { arguments: ["i32", "function"], return: "i32" };
 const seen = { arguments: [], return: "i32" };
 const given = { arguments: ["function"], return: "void" };
 
-const { lib, functions } = dlopen(library, {
-  sum: called,
-  visit: called,
-  work: called,
-  seen_calls: seen,
-  seen_answers: seen,
-  seen_last: seen,
-  seen_cleanups: seen,
-  keep: given,
-  call_kept: definition,
-  start_thread: given,
-  seen_thread_answer: seen,
-});
+const { lib, functions } = dlopen(library, table({ called, seen, given, kept: definition }));
 
 await main(direct({
   symbols: functions,

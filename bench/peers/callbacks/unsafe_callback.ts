@@ -3,7 +3,7 @@
 
 /** The probe of `Deno.UnsafeCallback`. */
 
-import { direct, type Handler } from "./direct.ts";
+import { direct, type Handler, table } from "./direct.ts";
 import { library, main, otherLibrary } from "./trial.ts";
 
 const definition = { parameters: ["i32"], result: "i32" } as const;
@@ -12,20 +12,10 @@ const seen = { parameters: [], result: "i32" } as const;
 const given = { parameters: ["function"], result: "void" } as const;
 
 const { symbols } = Deno.dlopen(library, {
-  sum: called,
-  visit: called,
-  work: called,
+  ...table({ called, seen, given, kept: definition }),
   background_sum: { ...called, name: "sum", nonblocking: true },
   background_visit: { ...called, name: "visit", nonblocking: true },
   background_work: { ...called, name: "work", nonblocking: true },
-  seen_calls: seen,
-  seen_answers: seen,
-  seen_last: seen,
-  seen_cleanups: seen,
-  keep: given,
-  call_kept: definition,
-  start_thread: given,
-  seen_thread_answer: seen,
 });
 
 const pointer = (value: unknown): Deno.PointerValue => value as Deno.PointerValue;
