@@ -274,31 +274,8 @@ const Many = struct {
     f32,
     i64,
 };
-const ManyCallback = fn (
-    i8,
-    f32,
-    u16,
-    f64,
-    i32,
-    u64,
-    bool,
-    f32,
-    i64,
-    f64,
-    *const u8,
-    f64,
-    i16,
-    f32,
-    u8,
-    f32,
-    u32,
-    f64,
-    u64,
-    f64,
-    i8,
-    f32,
-    i64,
-) callconv(.c) f64;
+const many = @typeInfo(Many).@"struct".field_types;
+const ManyCallback = @Fn(many, &@splat(.{}), f64, .{ .@"callconv" = .c });
 
 var seen: Many = undefined;
 
@@ -329,7 +306,7 @@ fn passesMany(
     callback: *const ManyCallback,
 ) callconv(.c) f64 {
     seen = .{ a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t, u, v, w };
-    return callback(a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t, u, v, w) / 2;
+    return @call(.auto, callback, seen) / 2;
 }
 
 /// The values at the edge of a type, or what stands for one.
