@@ -34,9 +34,11 @@
  * @module
  */
 
+export type { NativeFrame } from "./ffi/backtrace.ts";
 export type { NativeBody } from "./ffi/body.ts";
 export { Callback } from "./ffi/callback.ts";
 export { dlopen, type NativeLibrary } from "./ffi/dlopen.ts";
+export { NativeError } from "./ffi/exception.ts";
 export { Generator, type ScriptBody, type State } from "./ffi/generator.ts";
 export { OsStack } from "./ffi/os_stack.ts";
 export { OwnedStack } from "./ffi/owned_stack.ts";

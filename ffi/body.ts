@@ -26,6 +26,7 @@ export interface NativeBody<in Input, out Output> {
 /** What is behind a native body. */
 export interface BodySymbol {
   readonly pointer: Deno.PointerObject;
+  readonly exceptionState: ExceptionState;
   readonly library: Library;
   readonly input: string;
   readonly output: string;
@@ -35,6 +36,9 @@ export interface BodySymbol {
   /** How it is entered once it has begun. */
   readonly mode: number;
 }
+
+/** Where the C++ runtime of a symbol keeps its exceptions; looked up when it is first needed. */
+export type ExceptionState = () => Deno.PointerValue;
 
 /** A user's library, as far as what it contains needs it. */
 export interface Library extends Lifetime {
@@ -49,11 +53,13 @@ export function makeBody(
   input: string,
   output: string,
   pointer: Deno.PointerObject,
+  exceptionState: ExceptionState,
   library: Library,
 ): NativeBody<unknown, unknown> {
   const body = Object.freeze({ input, output });
   symbols.set(body, {
     pointer,
+    exceptionState,
     library,
     input,
     output,

@@ -6,8 +6,10 @@
  * whoever drives the call answers it and goes on. The forms of `dlopen.ts` are ways to drive.
  */
 
-import { checkOpen, type Library } from "./body.ts";
+import type { NativeFrame } from "./backtrace.ts";
+import { checkOpen, type ExceptionState, type Library } from "./body.ts";
 import { type Context, ELSEWHERE } from "./context.ts";
+import { NativeError } from "./exception.ts";
 import type { Kept, Lent } from "./kept.ts";
 import { native } from "./library.ts";
 import { Mailbox, SLOT_SIZE } from "./mailbox.ts";
@@ -31,6 +33,7 @@ export interface Callee extends Signature {
   readonly name: string;
   /** Its address; computed when it is first needed. */
   readonly address: () => bigint;
+  readonly exceptionState: ExceptionState;
   readonly callbacks: readonly CallbackParameter[];
   /** Whether it runs on another thread. */
   readonly nonblocking: boolean;
@@ -109,7 +112,7 @@ export class Call implements Occupant {
     view.setUint32(Mailbox.stack_count, callee.stackCount, true);
     // Once more: to look at the handlers may have run code of the caller's.
     checkOpen(callee.library, what);
-    context.begin(native().callBody!);
+    context.begin(native().callBody!, callee.exceptionState());
     this.#callee = callee;
     this.#context = context;
     this.#keeper = keeper;
@@ -245,10 +248,12 @@ export class Call implements Occupant {
   #arrive(number: number): Target | undefined {
     if (number === 0) {
       this.#waiting = undefined;
+      const error = this.#context.takeError();
       // Now: what C has returned may point at what is gone with the next call, or the library.
-      this.#result = this.#read();
+      if (error === undefined) this.#result = this.#read();
       this.#context.finish();
       this.#context.release();
+      if (error !== undefined) throw error;
       return undefined;
     }
     const target = targetOf(number);
@@ -344,24 +349,33 @@ export class Call implements Occupant {
   /**
    * Ends the call early: C is told by `stop` where it was declared, else its frames are unwound. If
    * a handler is pending, nobody waits for it any more.
+   *
+   * @throws {NativeError} If an exception leaves the function at that.
    */
   end(): void {
+    let error: unknown;
     try {
       while (this.#tellToStop()) this.step();
-    } catch {
-      // It cannot be told. Whatever ended the call is what the caller must hear of, not this.
+    } catch (thrown) {
+      error = thrown;
     }
-    this.#endContext();
+    this.#endContext(error);
   }
 
   /** The same for C that runs on another thread. */
   async endElsewhere(): Promise<void> {
+    let error: unknown;
     try {
       while (this.#tellToStop()) this.comeBack(await this.goElsewhere());
-    } catch {
-      // As above.
+    } catch (thrown) {
+      error = thrown;
     }
-    this.#endContext();
+    this.#endContext(error);
+  }
+
+  /** Where C stands while it waits. */
+  frames(): NativeFrame[] {
+    return this.#context.call === this ? this.#context.frames() : [];
   }
 
   #tellToStop(): boolean {
@@ -371,12 +385,15 @@ export class Call implements Occupant {
     return true;
   }
 
-  #endContext(): void {
+  #endContext(error: unknown): void {
     if (this.#context.call === this) this.#context.end();
     const reason = this.#context.reason;
     if (reason !== undefined) {
       this.#interrupt?.deref()?.(new Error(`Cannot go on with ${this.#callee.name}: ${reason}`));
     }
+    // What native code throws must be heard. Any other error says that C cannot be told to stop, and
+    // then whatever ended the call is what the caller must hear of, not this.
+    if (error instanceof NativeError) throw error;
   }
 
   #checkMemory(): void {

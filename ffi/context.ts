@@ -7,6 +7,8 @@
  * end.
  */
 
+import { framesOf, type NativeFrame } from "./backtrace.ts";
+import { type NativeError, readReport } from "./exception.ts";
 import { Kept, Lent } from "./kept.ts";
 import { native } from "./library.ts";
 import { Mailbox, SLOT_SIZE } from "./mailbox.ts";
@@ -91,18 +93,22 @@ export class Context {
     return this.#kept;
   }
 
-  /** Lays the first frame: `body` will begin at the first resume. */
-  begin(body: Deno.PointerObject): void {
+  /**
+   * Lays the first frame: `body` will begin at the first resume. `exceptionState` is where its C++
+   * runtime, if any, keeps its exceptions.
+   */
+  begin(body: Deno.PointerObject, exceptionState: Deno.PointerValue): void {
     const { addressOfBuffer, init, pointerTo } = native();
     const { base } = this.memory;
     this.reason = undefined;
     this.status[0] = Status.suspended;
     if (this.#lent !== undefined) {
-      this.handle = init(pointerTo(this.#lent.base), body, pointerTo(this.#lent.mailbox));
+      const { base, mailbox } = this.#lent;
+      this.handle = init(pointerTo(base), body, pointerTo(mailbox), exceptionState);
     } else {
       this.#base ??= pointerTo(base);
       this.#box ??= pointerTo(addressOfBuffer(this.view));
-      this.handle = init(this.#base, body, this.#box);
+      this.handle = init(this.#base, body, this.#box, exceptionState);
     }
     this.mode = Mode.checked;
   }
@@ -122,6 +128,17 @@ export class Context {
   /** After it has suspended: takes over what it has changed. */
   takeBack(): void {
     this.#lent?.takeBack(Mailbox.size);
+  }
+
+  /**
+   * What has left the body as an exception, if one has. Whoever takes it has to throw it: it is gone
+   * from native code then.
+   */
+  takeError(handle: Deno.PointerObject = this.handle!): NativeError | undefined {
+    if (this.status[0] !== Status.throwing) return undefined;
+    const error = readReport(this.view.getBigUint64(Mailbox.output, true));
+    native().resumeI32(handle, 0);
+    return error;
   }
 
   /** Notes that no native frame is left: the stack is free for another. */
@@ -145,6 +162,8 @@ export class Context {
   /**
    * Ends it early, if it has begun and not finished: its frames are unwound, their cleanups run.
    * Never called by the garbage collector itself, but from a task after it.
+   *
+   * @throws {NativeError} If it throws an exception of its own in place of that; it has ended then.
    */
   end(): void {
     const { handle } = this;
@@ -153,13 +172,25 @@ export class Context {
     // First, so that a cleanup that gets back here finds it ended.
     this.finish();
     // Frames whose memory is gone are gone too.
-    if (this.memory.fault() === undefined) native().cancel(handle, this.memory.limit);
+    let error: NativeError | undefined;
+    if (this.memory.fault() === undefined) {
+      native().cancel(handle, this.memory.limit);
+      this.takeBack();
+      error = this.takeError(handle);
+    }
     this.release();
+    if (error !== undefined) throw error;
   }
 
   /** The same because the library goes away, which whoever goes on is then told. */
   close(reason: string): void {
     this.reason = reason;
     (this.call ?? this).end();
+  }
+
+  /** Where the body is suspended. */
+  frames(): NativeFrame[] {
+    if (this.elsewhere) throw new Error(`Cannot take a backtrace: ${ELSEWHERE}`);
+    return this.handle === null ? [] : framesOf(this.handle);
   }
 }

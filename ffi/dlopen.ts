@@ -18,7 +18,7 @@ import {
   FUNCTION,
   signatureOf,
 } from "./signature.ts";
-import { describe } from "./stack.ts";
+import { describe, endAll } from "./stack.ts";
 import { putThunk, takeThunk, type Target, type Thunk } from "./thunk.ts";
 import type { BodyDefinition, FunctionDefinition, SymbolDefinitions, SymbolOf } from "./types.ts";
 import { SCALAR_TYPES, VALUE_TYPES } from "./values.ts";
@@ -106,13 +106,14 @@ export function dlopen<const Definitions extends SymbolDefinitions>(
       );
     }
     library.closed = true;
-    for (const context of library.contexts) {
-      context.close(
-        `${describe(library.filename)} has been closed, which ended it; await a call first`,
-      );
+    const reason = `${describe(library.filename)} has been closed, which ended it; await a call ` +
+      "first";
+    try {
+      endAll([...library.contexts].map((context) => ({ end: () => context.close(reason) })));
+    } finally {
+      for (const thunk of thunks.splice(0)) putThunk(thunk);
+      opened.close();
     }
-    for (const thunk of thunks.splice(0)) putThunk(thunk);
-    opened.close();
   };
   return Object.freeze({
     symbols: Object.freeze(symbols) as NativeLibrary<Definitions>["symbols"],
@@ -128,8 +129,9 @@ function symbol(
   library: Library,
   thunks: Thunk[],
 ): unknown {
+  const exceptionState = once(() => native().exceptionState(pointer));
   if ("input" in definition) {
-    return makeBody(definition.input, definition.output, pointer, library);
+    return makeBody(definition.input, definition.output, pointer, exceptionState, library);
   }
   const callbacks: CallbackParameter[] = [];
   const types = definition.parameters.map((type) => typeof type === "string" ? type : "callback");
@@ -144,6 +146,7 @@ function symbol(
       }
       return native().addressOfPointer(pointer);
     }),
+    exceptionState,
     callbacks,
     nonblocking: definition.nonblocking === true,
     library,
@@ -183,7 +186,7 @@ function symbol(
 /** What `make` gives the first time, when it is first needed: not before native code is. */
 function once<T>(make: () => T): () => T {
   let made: T | undefined;
-  return () => made ??= make();
+  return () => made === undefined ? made = make() : made;
 }
 
 /** Copies of the definitions, which must be plain data. */

@@ -6,12 +6,13 @@
  * handlers at all but a caller who pulls.
  */
 
+import type { NativeFrame } from "./backtrace.ts";
 import { checkOpen } from "./body.ts";
 import { type Answerer, Call, type Callee } from "./call.ts";
 import { Context } from "./context.ts";
 import { checkKeys } from "./signature.ts";
 import { isGeneratorFunction, isScriptGenerator, type ScriptGenerator } from "./script.ts";
-import { describe, type Occupant, type StackMemory } from "./stack.ts";
+import { describe, endAll, type Occupant, type StackMemory } from "./stack.ts";
 import { putFiber, takeFiber } from "./stack_pool.ts";
 import { registrationOf, type Target } from "./thunk.ts";
 import type { CallbackCall } from "./types.ts";
@@ -25,8 +26,9 @@ export function callSync(callee: Callee, args: readonly unknown[]): unknown {
   try {
     call = new Call(callee, fiber.context, plain, answerers);
     return call.run();
+  } catch (error) {
+    throw ended(call, error);
   } finally {
-    call?.end();
     putFiber(fiber);
   }
 }
@@ -44,11 +46,36 @@ export async function callAsync(callee: Callee, args: readonly unknown[]): Promi
   try {
     call = new Call(callee, fiber.context, plain, answerers);
     return await call.runAsync(signal);
+  } catch (error) {
+    try {
+      if (callee.nonblocking) await call?.endElsewhere();
+      else call?.end();
+    } catch (other) {
+      throw both(other, error);
+    }
+    throw error;
   } finally {
-    if (callee.nonblocking) await call?.endElsewhere();
-    else call?.end();
     putFiber(fiber);
   }
+}
+
+/** Ends a call because of an error; returns what to throw. */
+function ended(call: Call | undefined, error: unknown): unknown {
+  try {
+    call?.end();
+  } catch (other) {
+    return both(other, error);
+  }
+  return error;
+}
+
+/** What to throw when native code has thrown while it was ended because of another error. */
+function both(thrown: unknown, error: unknown): SuppressedError {
+  return new SuppressedError(
+    thrown,
+    error,
+    "Native code has thrown an exception while it was ended because of an error",
+  );
 }
 
 /** The signal among the options of a call; `given` arguments include them, if they are there. */
@@ -175,20 +202,29 @@ export class Scope implements Occupant {
         }
       }
       return call.result();
+    } catch (error) {
+      throw ended(call, error);
     } finally {
-      if (call !== undefined) {
-        this.#calls.delete(call);
-        call.end();
+      if (call !== undefined) this.#calls.delete(call);
+      try {
+        call?.end();
+      } finally {
+        if (fiber !== undefined) putFiber(fiber);
+        else this.#own = own;
       }
-      if (fiber !== undefined) putFiber(fiber);
-      else this.#own = own;
     }
   }
 
   /** Ends every open call, the innermost first. */
   end(): void {
-    for (const call of [...this.#calls].reverse()) call.end();
+    const calls = [...this.#calls].reverse();
     this.#calls.clear();
+    endAll(calls);
+  }
+
+  /** Where every open call waits, the innermost first. */
+  frames(): NativeFrame[] {
+    return [...this.#calls].reverse().flatMap((call) => call.frames());
   }
 }
 

@@ -9,6 +9,7 @@
  * stack").
  */
 
+import type { NativeFrame } from "./backtrace.ts";
 import { type BodySymbol, checkOpen, type NativeBody, symbolOf } from "./body.ts";
 import { isFunction } from "./call.ts";
 import { Context, Mode } from "./context.ts";
@@ -50,7 +51,12 @@ interface Remains {
 
 // A task of its own, after the collection: nothing is unwound inside the garbage collector.
 const net = new FinalizationRegistry<Remains>(({ occupant, memory }) => {
-  occupant.end();
+  try {
+    occupant.end();
+  } catch (error) {
+    // Of an exception that native code throws when it is ended. There is nobody else to tell.
+    console.error(error);
+  }
   memory?.vacate(occupant);
 });
 
@@ -151,7 +157,7 @@ export class Generator<Input = void, Output = unknown, Return = void>
     this.#stack = own;
     if (symbol === undefined) this.#context.mode = Mode.script;
     else {
-      this.#context.begin(symbol.pointer);
+      this.#context.begin(symbol.pointer, symbol.exceptionState());
       this.#context.bind(symbol.library);
     }
     net.register(this, { occupant: this.#occupant, memory }, this);
@@ -196,11 +202,11 @@ export class Generator<Input = void, Output = unknown, Return = void>
     const context = this.#context;
     if (context.mode === U32 && typeof input === "number" && (input >>> 0) === input) {
       const output = resumeU32(context.handle, input);
-      return context.status[0] === SUSPENDED ? output as Output : this.#finish();
+      return context.status[0] === SUSPENDED ? output as Output : this.#conclude();
     }
     if (context.mode === I32 && typeof input === "number" && (input | 0) === input) {
       const output = resumeI32(context.handle, input);
-      return context.status[0] === SUSPENDED ? output as Output : this.#finish();
+      return context.status[0] === SUSPENDED ? output as Output : this.#conclude();
     }
     return context.mode === MAILBOX ? this.#enter(input) : this.#resume(input);
   }
@@ -231,6 +237,17 @@ export class Generator<Input = void, Output = unknown, Return = void>
     }
     this.#stack = undefined;
     return stack;
+  }
+
+  /**
+   * Where the body is suspended in native code: the frames on its stack, the innermost first. A
+   * TypeScript body has those of the C functions that it is in. Empty before it begins and after it
+   * has ended.
+   *
+   * @throws {Error} If it is running on another thread.
+   */
+  backtrace(): NativeFrame[] {
+    return this.#occupant.frames();
   }
 
   /** As `resume`, in the form of a JavaScript generator. */
@@ -337,7 +354,7 @@ export class Generator<Input = void, Output = unknown, Return = void>
     write(view, INPUT, body.input, input, "Cannot resume generator: input");
     const word = body.inputIsWord ? view.getInt32(INPUT, true) : 0;
     const result = resumeI32(context.handle, word);
-    if (context.status[0] !== SUSPENDED) return this.#finish();
+    if (context.status[0] !== SUSPENDED) return this.#conclude();
     const output = body.outputIsWord
       ? fromWord(body.output, result)
       : read(view, OUTPUT, body.output);
@@ -388,12 +405,27 @@ export class Generator<Input = void, Output = unknown, Return = void>
 
   /** Ends what has not ended. */
   #end(): void {
-    this.#occupant.end();
+    try {
+      this.#occupant.end();
+    } catch (error) {
+      this.#failure = { error };
+      throw error;
+    } finally {
+      this.#finish();
+    }
+  }
+
+  /** A native body has ended by itself: it has returned, or an exception has left it. */
+  #conclude(): undefined {
+    const error = this.#context.takeError();
     this.#finish();
+    if (error === undefined) return;
+    this.#failure = { error };
+    throw error;
   }
 
   /** Notes that the body has finished: the stack is free for another. */
-  #finish(): undefined {
+  #finish(): void {
     const context = this.#context;
     context.finish();
     context.memory.vacate(this.#occupant);

@@ -18,8 +18,13 @@ import { FringeError } from "./status.ts";
 /** Every function that fringe's library exports and TypeScript calls, with its C parameters. */
 const SYMBOLS = {
   init: {
-    name: "fringe_init",
-    parameters: ["pointer", /* base */ "pointer", /* body */ "pointer" /* mailbox */],
+    name: "fringe_init_caught",
+    parameters: [
+      "pointer", // base
+      "pointer", // body
+      "pointer", // mailbox
+      "pointer", // __cxa_get_globals of the body's C++ runtime
+    ],
     result: "pointer",
   },
   // One function, under the types that V8 passes fastest.
@@ -49,6 +54,21 @@ const SYMBOLS = {
     name: "fringe_cancel",
     parameters: ["pointer", /* context */ "usize" /* limit */],
     result: "i32",
+  },
+  backtrace: {
+    name: "fringe_backtrace",
+    parameters: ["pointer", /* context */ "buffer", /* addresses */ "u32" /* count */],
+    result: "u32",
+  },
+  symbol: {
+    name: "fringe_symbol",
+    parameters: ["usize", /* address */ "buffer" /* into */],
+    result: "void",
+  },
+  exceptionState: {
+    name: "fringe_exception_state",
+    parameters: ["pointer" /* address */],
+    result: "pointer",
   },
   callBody: { name: "fringe_call_body", type: "pointer" },
   pin: { name: "fringe_pin", parameters: ["pointer" /* address */], result: "void" },

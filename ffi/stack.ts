@@ -6,6 +6,8 @@
  * `SliceStack`) each hold a `StackMemory`, which the rest of fringe finds by `memoryOf`.
  */
 
+import type { NativeFrame } from "./backtrace.ts";
+
 /**
  * Both ends of a stack are multiples of this many bytes (System V psABI for AMD64, section 3.2.2).
  *
@@ -58,6 +60,21 @@ export interface Origin {
 export interface Occupant {
   /** Ends every native frame that it has, early. */
   end(): void;
+  /** Every native frame that it has, the innermost first. */
+  frames(): NativeFrame[];
+}
+
+/** Ends all of them, and throws then what the first that threw has thrown. */
+export function endAll(occupants: Iterable<Pick<Occupant, "end">>): void {
+  const errors: unknown[] = [];
+  for (const occupant of occupants) {
+    try {
+      occupant.end();
+    } catch (error) {
+      errors.push(error);
+    }
+  }
+  if (errors.length > 0) throw errors[0];
 }
 
 /** The memory that generators are on, of those kinds that can overlap. */
@@ -131,9 +148,12 @@ export class StackMemory {
 
   /** For the net under it all: ends whoever is on it, then gives the memory back. */
   reclaim(): void {
-    this.occupant?.end();
-    this.occupant = undefined;
-    this.dispose();
+    try {
+      this.occupant?.end();
+    } finally {
+      this.occupant = undefined;
+      this.dispose();
+    }
   }
 }
 

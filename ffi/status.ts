@@ -14,6 +14,8 @@ export const Status = {
   abandoned: 3,
   out_of_memory: 4,
   refused: 5,
+  throwing: 6,
+  thrown: 7,
 } as const;
 
 const REASONS: Readonly<Record<number, string>> = {

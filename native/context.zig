@@ -13,6 +13,7 @@ const assert = std.debug.assert;
 const builtin = @import("builtin");
 const arch = builtin.cpu.arch;
 const Stack = @import("stack.zig").Stack;
+const unwinder = @import("unwinder.zig");
 
 /// The beginning of a context, as far as anything but the assembly reads it.
 pub const Context = extern struct {
@@ -22,7 +23,21 @@ pub const Context = extern struct {
     return_address: usize,
     body: *const anyopaque,
     mailbox: *anyopaque,
+    /// What has to be exchanged with each switch; see ENTER_EXCEPTIONS.
+    exceptions: Exceptions,
+    /// C++'s exception state of the side that is not running.
+    caught: ?*anyopaque,
+    uncaught: usize,
+    /// What `fringe_current` was before it became this context.
+    previous: ?*Context,
+    /// Whether exceptions that leave the body are caught.
+    catches: usize,
+    /// What has been written down about one that comes.
+    report: ?*anyopaque,
 };
+
+/// Where the exception state of a thread is: a function, unless it is one of these.
+pub const Exceptions = enum(usize) { none = 0, finished = 1, _ };
 
 /// What a suspended side has left below its stack pointer: a frame record.
 pub const Record = extern struct {
@@ -39,10 +54,22 @@ pub extern fn fringe_resume(context: *Context, word: usize) usize;
 pub extern fn fringe_signal(context: *Context, signal: Signal, word: usize) usize;
 pub extern fn fringe_suspend(context: *Context, word: usize) usize;
 pub extern fn fringe_finish(context: *Context, status: @import("status.zig").Status) noreturn;
+pub extern fn fringe_exchange(context: *Context) void;
+pub extern fn fringe_leave_current(context: *Context) void;
+pub extern fn fringe_trace(
+    link: *Record,
+    backtrace: unwinder.Backtrace,
+    visit: unwinder.Visit,
+    argument: *anyopaque,
+) c_int;
+pub extern const fringe_trampoline_begin: u8;
 pub extern const fringe_trampoline_return: u8;
+pub extern const fringe_trampoline_caught: u8;
 
 /// Makes a context at the top of a stack. `body` is a C function `fn (yielder, first_input)`.
 pub fn init(stack: Stack, body: *const anyopaque, mailbox: *anyopaque) *Context {
+    // What fringe_root asks. Only here, because a library of bodies has no need of it.
+    comptime _ = @import("exception.zig");
     stack.check();
     const context = fringe_init(stack.base, body, mailbox);
     assert(@intFromPtr(context) % 16 == 0);

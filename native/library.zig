@@ -6,9 +6,13 @@
 //! `switch_<arch>.S` defines is exported from there.
 
 comptime {
+    _ = @import("exception.zig");
     @export(&@import("os_stack.zig").map, .{ .name = "fringe_os_stack_map" });
     @export(&@import("os_stack.zig").unmapBounds, .{ .name = "fringe_os_stack_unmap" });
-    @export(&@import("pin.zig").pin, .{ .name = "fringe_pin" });
+    @export(&@import("loader.zig").pin, .{ .name = "fringe_pin" });
+    @export(&@import("loader.zig").symbol, .{ .name = "fringe_symbol" });
+    @export(&@import("loader.zig").exceptionState, .{ .name = "fringe_exception_state" });
+    @export(&@import("backtrace.zig").suspended, .{ .name = "fringe_backtrace" });
     @export(&@import("thunk.zig").map, .{ .name = "fringe_thunk_map" });
     @export(&@import("unwind.zig").cancelContext, .{ .name = "fringe_cancel" });
     @export(&@import("call.zig").strayCallback, .{

@@ -20,6 +20,11 @@ pub const Status = enum(i32) {
     out_of_memory = 4,
     /// The operating system refused for another reason.
     refused = 5,
+    /// An exception has left the body and was caught; the mailbox's output is what exception.zig
+    /// has to say about it. To be resumed once more, when that has been read.
+    throwing = 6,
+    /// An exception has left the body.
+    thrown = 7,
 };
 
 /// Why the system does not give what was asked of it in good order.

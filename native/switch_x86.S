@@ -23,6 +23,13 @@
 # A suspended side, and a context
 # -------------------------------
 #
+#                                                        | (padding)              |  R + 40
+#                                                        | report                 |  R + 36
+#                                                        | catches                |  R + 32
+#                                                        | previous               |  R + 28
+#                                                        | uncaught               |  R + 24
+#                                                        | caught                 |  R + 20
+#                                                        | exceptions             |  R + 16
 #      | resume address         |  record + 4            | mailbox                |  R + 12
 #      | frame pointer          |  record + 0   <- link  | body                   |  R + 8
 #                                                        | address in fringe_root |  R + 4
@@ -39,7 +46,13 @@
 #define RETURN          4
 #define BODY            8
 #define MAILBOX         12
-#define CONTEXT_SIZE    16
+#define EXCEPTIONS      16
+#define CAUGHT          20
+#define UNCAUGHT        24
+#define PREVIOUS        28
+#define CATCHES         32
+#define REPORT          36
+#define CONTEXT_SIZE    48
 
 #define RECORD_SIZE     8
 #define SUSPENDED       RECORD_SIZE
@@ -63,6 +76,7 @@
 #define FIRST           8(%ebp)
 #define SECOND          12(%ebp)
 #define THIRD           16(%ebp)
+#define FOURTH          20(%ebp)
 
 .macro SWITCH
         lea     -SUSPENDED(%esp), %esp
@@ -127,13 +141,50 @@
 
 .macro ENTER_CURRENT
         CURRENT ecx
-        push    %gs:(%ecx)
+        mov     %gs:(%ecx), %ebx
+        mov     %ebx, PREVIOUS(%edi)
         mov     %edi, %gs:(%ecx)
 .endm
 
 .macro LEAVE_CURRENT
         CURRENT ecx
-        pop     %gs:(%ecx)
+        mov     PREVIOUS(%edi), %ebx
+        mov     %ebx, %gs:(%ecx)
+.endm
+
+# In the frame of SAVE esp is 12 more than a multiple of 16, so calls are made three words below. The
+# arguments are still behind the frame, so what ENTER_EXCEPTIONS keeps is edi only.
+#define FINISHED        1
+
+.macro ENTER_EXCEPTIONS
+        cmpl    $0, EXCEPTIONS(%edi)
+        jne     4f
+5:
+.endm
+
+.macro LEAVE_EXCEPTIONS
+        cmpl    $0, EXCEPTIONS(%edi)
+        jne     6f
+7:
+.endm
+
+.macro EXCHANGE_EXCEPTIONS
+4:      cmpl    $FINISHED, EXCEPTIONS(%edi)
+        je      8f
+        sub     $8, %esp
+        push    %edi
+        call    fringe_exchange
+        add     $12, %esp
+        jmp     5b
+8:      xor     %eax, %eax
+        jmp     7b
+6:      push    %eax
+        sub     $4, %esp
+        push    %edi
+        call    fringe_exchange
+        add     $8, %esp
+        pop     %eax
+        jmp     7b
 .endm
 
 .macro RETURN_BY_JUMP
@@ -150,6 +201,15 @@
 .Lhere\@:
         pop     %\register
         lea     \symbol - .Lhere\@(%\register), %\register
+.endm
+
+# FUNCTION_ADDRESS: of a function that may be elsewhere, or nowhere: then it is 0.
+.macro FUNCTION_ADDRESS symbol, register
+        call    .Lhere\@
+.Lhere\@:
+        pop     %\register
+        add     $_GLOBAL_OFFSET_TABLE_ + (. - .Lhere\@), %\register
+        mov     \symbol@got(%\register), %\register
 .endm
 
 # CURRENT: the offset of fringe_current from gs. The register passes through the address of the
@@ -180,14 +240,33 @@
         .text
 
 # void *fringe_init(uintptr_t base, void (*body)(void *yielder, ...), void *mailbox)
+        .weak   __cxa_get_globals
 BEGIN fringe_init
         SAVE
+        FUNCTION_ADDRESS __cxa_get_globals, ebx
+        xor     %edx, %edx
+        jmp     .Linit
+END fringe_init
+
+# void *fringe_init_caught(uintptr_t base, void (*body)(void *yielder, ...), void *mailbox,
+#                          void *(*get_globals)(void))
+BEGIN fringe_init_caught
+        SAVE
+        mov     FOURTH, %ebx
+        mov     $1, %edx
+.Linit:
         mov     FIRST, %eax
         lea     -CONTEXT_SIZE(%eax), %eax
         mov     SECOND, %ecx
         mov     %ecx, BODY(%eax)
         mov     THIRD, %ecx
         mov     %ecx, MAILBOX(%eax)
+        mov     %ebx, EXCEPTIONS(%eax)
+        mov     %edx, CATCHES(%eax)
+        xor     %ecx, %ecx
+        mov     %ecx, CAUGHT(%eax)
+        mov     %ecx, UNCAUGHT(%eax)
+        mov     %ecx, REPORT(%eax)
         ADDRESS fringe_root_return, ecx
         mov     %ecx, RETURN(%eax)
         lea     -SUSPENDED(%eax), %edx
@@ -197,43 +276,92 @@ BEGIN fringe_init
         mov     %ecx, 4(%edx)
         RESTORE
         ret
-END fringe_init
+END fringe_init_caught
+
+# void fringe_exchange(void *yielder)
+        .hidden fringe_exchange
+BEGIN fringe_exchange
+        SAVE
+        mov     FIRST, %edi
+        sub     $12, %esp
+        call    *EXCEPTIONS(%edi)
+        add     $12, %esp
+        mov     (%eax), %ecx
+        mov     CAUGHT(%edi), %edx
+        mov     %edx, (%eax)
+        mov     %ecx, CAUGHT(%edi)
+        mov     4(%eax), %ecx
+        mov     UNCAUGHT(%edi), %edx
+        mov     %edx, 4(%eax)
+        mov     %ecx, UNCAUGHT(%edi)
+        RESTORE
+        ret
+END fringe_exchange
+
+# void fringe_leave_current(void *yielder)
+        .hidden fringe_leave_current
+BEGIN fringe_leave_current
+        SAVE
+        mov     FIRST, %edi
+        CURRENT ecx
+        cmp     %edi, %gs:(%ecx)
+        jne     1f
+        mov     PREVIOUS(%edi), %edx
+        mov     %edx, %gs:(%ecx)
+1:      RESTORE
+        ret
+END fringe_leave_current
 
 # intptr_t fringe_resume(void *yielder, intptr_t word)
 BEGIN fringe_resume
         SAVE
         mov     FIRST, %edi
+        ENTER_EXCEPTIONS
         mov     SECOND, %esi
         xor     %eax, %eax
         SWITCH
+        LEAVE_EXCEPTIONS
+        .cfi_remember_state
         RESTORE
         ret
+        .cfi_restore_state
+        EXCHANGE_EXCEPTIONS
 END fringe_resume
 
 # intptr_t fringe_signal(void *yielder, void (*signal)(void *yielder, intptr_t word), intptr_t word)
 BEGIN fringe_signal
         SAVE
         mov     FIRST, %edi
+        ENTER_EXCEPTIONS
         ENTER_CURRENT
         mov     SECOND, %eax
         mov     THIRD, %esi
         SWITCH
         LEAVE_CURRENT
+        LEAVE_EXCEPTIONS
+        .cfi_remember_state
         RESTORE
         ret
+        .cfi_restore_state
+        EXCHANGE_EXCEPTIONS
 END fringe_signal
 
 # intptr_t fringe_resume_call(void *yielder, intptr_t word)
 BEGIN fringe_resume_call
         SAVE
         mov     FIRST, %edi
+        ENTER_EXCEPTIONS
         mov     SECOND, %esi
         ENTER_CURRENT
         xor     %eax, %eax
         SWITCH
         LEAVE_CURRENT
+        LEAVE_EXCEPTIONS
+        .cfi_remember_state
         RESTORE
         RETURN_BY_JUMP
+        .cfi_restore_state
+        EXCHANGE_EXCEPTIONS
 END fringe_resume_call
 
 # uintptr_t fringe_suspend(void *yielder, uintptr_t word)
@@ -386,6 +514,8 @@ BEGIN fringe_trampoline
         .cfi_def_cfa %ebp, 8
         .cfi_offset %ebp, -8
         nop
+        .globl  fringe_trampoline_begin
+        .hidden fringe_trampoline_begin
 fringe_trampoline_begin:
         test    %eax, %eax
         jnz     .Lnever_begun
@@ -395,7 +525,8 @@ fringe_trampoline_begin:
         push    INPUT+4(%eax)
         push    INPUT(%eax)
         push    %ebp
-        call    *BODY(%ebp)
+        mov     BODY(%ebp), %eax
+.Lcall: call    *%eax
         .globl  fringe_trampoline_return
         .hidden fringe_trampoline_return
 fringe_trampoline_return:
@@ -411,6 +542,20 @@ fringe_trampoline_return:
         xor     %eax, %eax
         SWITCH
         jmp     .Lparked
+
+        .globl  fringe_trampoline_caught
+        .hidden fringe_trampoline_caught
+        .weak   fringe_caught
+        .hidden fringe_caught
+fringe_trampoline_caught:
+        .cfi_def_cfa %esp, 0
+        lea     -8(%esp), %ebp
+        .cfi_def_cfa %ebp, 8
+        lea     -8(%ebp), %esp
+        push    %eax
+        push    %ebp
+        FUNCTION_ADDRESS fringe_caught, eax
+        jmp     .Lcall
 END fringe_trampoline
 
 # void fringe_finish(void *yielder, int32_t status), which does not return
@@ -422,16 +567,51 @@ BEGIN fringe_finish
         jmp     .Lfinished
 END fringe_finish
 
+# int fringe_trace(struct record *link, int (*backtrace)(visit, void *), int (*visit)(...),
+#                  void *argument)
+#   CFA = ebx + SUSPENDED, the body's esp; its ebp at CFA - SUSPENDED, its address above that
+BEGIN fringe_trace
+        .cfi_signal_frame
+        SAVE
+        sub     $4, %esp
+        mov     FIRST, %ebx
+        push    FOURTH
+        push    THIRD
+        mov     SECOND, %eax
+        .cfi_remember_state
+        .cfi_def_cfa %ebx, SUSPENDED
+        .cfi_same_value %ebx
+        .cfi_same_value %esi
+        .cfi_same_value %edi
+        .cfi_offset %ebp, -SUSPENDED
+        .cfi_offset %eip, -SUSPENDED + 4
+        call    *%eax
+        .cfi_restore_state
+        add     $12, %esp
+        RESTORE
+        ret
+END fringe_trace
+
 #   CFA = ebp + SUSPENDED, the resumer's esp; its ebp at CFA - SUSPENDED, its address above that
 BEGIN fringe_root
         .cfi_signal_frame
+        .cfi_personality 0x9b, .Lpersonality
         .cfi_def_cfa %ebp, SUSPENDED
         .cfi_offset %ebp, -SUSPENDED
         .cfi_offset %eip, -SUSPENDED + 4
         nop
+        .globl  fringe_root_return
+        .hidden fringe_root_return
 fringe_root_return:
         ud2
 END fringe_root
+
+        .weak   fringe_personality
+        .hidden fringe_personality
+        .section .data.rel.ro.fringe, "aw", @progbits
+        .balign 4
+.Lpersonality:
+        .long   fringe_personality
 
         .section .tbss.fringe, "awT", @nobits
         .balign 4

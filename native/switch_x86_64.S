@@ -11,6 +11,7 @@
 #   fringe_call_body        the body that calls any C function with the mailbox's arguments
 #   fringe_thunk_write      makes a thunk: one of the C function pointers that suspend
 #   fringe_finish           ends a context whose frames have been unwound
+#   fringe_trace            walks the frames of a suspended body
 #   fringe_trampoline       under every body; hands over when the body returns
 #   fringe_root             never executed: it is where unwinders cross to the resumer
 #
@@ -40,6 +41,8 @@
 #    .cfi_register REG, REG2   the caller's REG is now in REG2
 #    .cfi_same_value REG       the caller's REG has not been touched
 #    .cfi_signal_frame         the caller was not suspended by a `call`: its address is exact
+#    .cfi_personality E, F     an exception that comes by asks F what to do; E says how F's address
+#                              is written down
 #  Column 16, `rip` here, is the return address. Unless told otherwise it lies at CFA - 8.
 #
 # A suspended side
@@ -60,6 +63,12 @@
 # A context, at the top of a fringe stack. Its address, R below, is the handle and the yielder
 # ------------------------------------------------------------------------------------------
 #
+#      | report                 |  R + 72    what exception.zig writes down about an exception
+#      | catches                |  R + 64    whether exceptions that leave the body end here
+#      | previous               |  R + 56    fringe_current, before it became R
+#      | uncaught               |  R + 48    C++'s exception state, of the side that is not running
+#      | caught                 |  R + 40
+#      | exceptions             |  R + 32    the function that knows the state of the other side
 #      | mailbox                |  R + 24    what both sides share; layout in mailbox.zig
 #      | body                   |  R + 16
 #      | address in fringe_root |  R + 8
@@ -86,7 +95,13 @@
 #define RETURN          8
 #define BODY            16
 #define MAILBOX         24
-#define CONTEXT_SIZE    32
+#define EXCEPTIONS      32
+#define CAUGHT          40
+#define UNCAUGHT        48
+#define PREVIOUS        56
+#define CATCHES         64
+#define REPORT          72
+#define CONTEXT_SIZE    80
 
 #define RED_ZONE        128
 #define RECORD_SIZE     16
@@ -200,19 +215,64 @@
 .endm
 
 # ENTER_CURRENT and LEAVE_CURRENT: R is the thread's current context in between, which is how a
-# thunk, that C gives us nothing for, finds its way. Calls may nest, so the one before waits on the
-# stack. Destroys rcx and rbx.
+# thunk, that C gives us nothing for, finds its way. Calls may nest, so the one before waits in the
+# context, where exception.zig finds it, too. Destroys rcx and rbx.
 .macro ENTER_CURRENT
         mov     fringe_current@gottpoff(%rip), %rcx
         mov     %fs:(%rcx), %rbx
-        push    %rbx
+        mov     %rbx, PREVIOUS(%rdi)
         mov     %rdi, %fs:(%rcx)
 .endm
 
 .macro LEAVE_CURRENT
         mov     fringe_current@gottpoff(%rip), %rcx
-        pop     %rbx
+        mov     PREVIOUS(%rdi), %rbx
         mov     %rbx, %fs:(%rcx)
+.endm
+
+# ENTER_EXCEPTIONS and LEAVE_EXCEPTIONS: C++ keeps, for each thread, the exceptions that are being
+# handled and the number of those that are in flight (Itanium C++ ABI: Exception Handling, section
+# 2.2.2: __cxa_eh_globals, a pointer and an int). They belong to the frames of one side, so a switch
+# exchanges them, where there is a C++ runtime that could have any. EXCEPTIONS is
+#
+#   0                   no runtime that anyone knows of: nothing to exchange
+#   FINISHED            an exception has left the body, for the resumer: it cannot be entered again
+#   __cxa_get_globals   the function of the runtime that says where they are
+#
+# Each goes with a part that stands behind the function's end, because it is seldom needed; that of
+# ENTER_EXCEPTIONS keeps rdi, rsi and rdx, that of LEAVE_EXCEPTIONS rax. The frame is that of SAVE,
+# with rsp at its end.
+#define FINISHED        1
+
+.macro ENTER_EXCEPTIONS
+        cmpq    $0, EXCEPTIONS(%rdi)
+        jne     4f
+5:
+.endm
+
+.macro LEAVE_EXCEPTIONS
+        cmpq    $0, EXCEPTIONS(%rdi)
+        jne     6f
+7:
+.endm
+
+.macro EXCHANGE_EXCEPTIONS
+4:      cmpq    $FINISHED, EXCEPTIONS(%rdi)
+        je      8f
+        push    %rdi
+        push    %rsi
+        push    %rdx
+        call    fringe_exchange
+        pop     %rdx
+        pop     %rsi
+        pop     %rdi
+        jmp     5b
+8:      xor     %eax, %eax
+        jmp     7b
+6:      push    %rax
+        call    fringe_exchange
+        pop     %rax
+        jmp     7b
 .endm
 
 # RETURN_BY_JUMP: what `ret` does, without asking the return predictor, which is wrong after a
@@ -240,14 +300,13 @@
         pmovmskb %xmm0, %ecx
         cmp     $0xffff, %ecx
         jne     2f
-3:      .cfi_remember_state
+3:
 .endm
 
-# MEND_ROUNDING: the other half, behind the function's end because it is seldom needed. Back to the
+# MEND_ROUNDING: the other part, behind the function's end because it is seldom needed. Back to the
 # control bits that a process starts with (psABI 3.4.1), the status flags (bits 0 to 5) left as they
 # are. fesetround sets both units, so both are mended.
 .macro MEND_ROUNDING
-        .cfi_restore_state
 2:      stmxcsr -8(%rsp)
         mov     -8(%rsp), %ecx
         and     $0x3f, %ecx
@@ -278,11 +337,33 @@
 # void *fringe_init(uintptr_t base, void (*body)(void *yielder, ...), void *mailbox)
 #   entry: rdi = base, a multiple of 16; rsi = body; rdx = mailbox
 #   exit:  rax = R, a multiple of 16
-#   Writes the context and its first record, CONTEXT_SIZE + SUSPENDED bytes below base.
+#   Writes the context and its first record, CONTEXT_SIZE + SUSPENDED bytes below base. Exceptions
+#   that leave the body go on in the resumer.
+        .weak   __cxa_get_globals
 BEGIN fringe_init
+        mov     __cxa_get_globals@gotpcrel(%rip), %rcx
+        xor     %r8d, %r8d
+        jmp     .Linit
+END fringe_init
+
+# void *fringe_init_caught(uintptr_t base, void (*body)(void *yielder, ...), void *mailbox,
+#                          void *(*get_globals)(void))
+#   entry: as fringe_init; rcx = __cxa_get_globals of the body's C++ runtime, or 0
+#   exit:  as fringe_init
+#   For resumers that no unwinder can enter, such as JavaScript: exceptions that leave the body are
+#   caught, and reported by the mailbox.
+BEGIN fringe_init_caught
+        mov     $1, %r8d
+.Linit:
         lea     -CONTEXT_SIZE(%rdi), %rax
         mov     %rsi, BODY(%rax)
         mov     %rdx, MAILBOX(%rax)
+        mov     %rcx, EXCEPTIONS(%rax)
+        mov     %r8, CATCHES(%rax)
+        xor     %ecx, %ecx
+        mov     %rcx, CAUGHT(%rax)
+        mov     %rcx, UNCAUGHT(%rax)
+        mov     %rcx, REPORT(%rax)
         lea     fringe_root_return(%rip), %rcx
         mov     %rcx, RETURN(%rax)
         lea     -SUSPENDED(%rax), %rcx
@@ -291,7 +372,41 @@ BEGIN fringe_init
         lea     fringe_trampoline_begin(%rip), %rdx
         mov     %rdx, 8(%rcx)
         ret
-END fringe_init
+END fringe_init_caught
+
+# void fringe_exchange(void *yielder)
+#   entry: rdi = R; EXCEPTIONS is a function
+#   exit:  the exception state of the thread is the one that waited in R, and the other way round
+        .hidden fringe_exchange
+BEGIN fringe_exchange
+        push    %rdi
+        .cfi_def_cfa_offset 16
+        call    *EXCEPTIONS(%rdi)
+        pop     %rdi
+        .cfi_def_cfa_offset 8
+        mov     (%rax), %rcx
+        mov     CAUGHT(%rdi), %rdx
+        mov     %rdx, (%rax)
+        mov     %rcx, CAUGHT(%rdi)
+        mov     8(%rax), %ecx
+        mov     UNCAUGHT(%rdi), %edx
+        mov     %edx, 8(%rax)
+        mov     %ecx, UNCAUGHT(%rdi)
+        ret
+END fringe_exchange
+
+# void fringe_leave_current(void *yielder)
+#   entry: rdi = R, which an exception has left; if it was entered as the current context, it no
+#          longer is that
+        .hidden fringe_leave_current
+BEGIN fringe_leave_current
+        mov     fringe_current@gottpoff(%rip), %rcx
+        cmp     %rdi, %fs:(%rcx)
+        jne     1f
+        mov     PREVIOUS(%rdi), %rdx
+        mov     %rdx, %fs:(%rcx)
+1:      ret
+END fringe_leave_current
 
 # intptr_t fringe_resume(void *yielder, intptr_t word)
 #   entry: rdi = R, suspended; rsi = word for the body
@@ -300,12 +415,17 @@ END fringe_init
 #   one that the processor saw is the one that called this function.
 BEGIN fringe_resume
         SAVE
+        ENTER_EXCEPTIONS
         xor     %eax, %eax
         SWITCH
         GUARD_ROUNDING
+        LEAVE_EXCEPTIONS
+        .cfi_remember_state
         RESTORE
         ret
+        .cfi_restore_state
         MEND_ROUNDING
+        EXCHANGE_EXCEPTIONS
 END fringe_resume
 
 # intptr_t fringe_signal(void *yielder, void (*signal)(void *yielder, intptr_t word), intptr_t word)
@@ -314,15 +434,20 @@ END fringe_resume
 #   R is the current context meanwhile: a cleanup may call a callback.
 BEGIN fringe_signal
         SAVE
+        ENTER_EXCEPTIONS
         ENTER_CURRENT
         mov     %rsi, %rax
         mov     %rdx, %rsi
         SWITCH
         GUARD_ROUNDING
         LEAVE_CURRENT
+        LEAVE_EXCEPTIONS
+        .cfi_remember_state
         RESTORE
         ret
+        .cfi_restore_state
         MEND_ROUNDING
+        EXCHANGE_EXCEPTIONS
 END fringe_signal
 
 # intptr_t fringe_resume_call(void *yielder, intptr_t word)
@@ -334,14 +459,19 @@ END fringe_signal
 #   suspends it, and that `call` is open.
 BEGIN fringe_resume_call
         SAVE
+        ENTER_EXCEPTIONS
         ENTER_CURRENT
         xor     %eax, %eax
         SWITCH
         GUARD_ROUNDING
         LEAVE_CURRENT
+        LEAVE_EXCEPTIONS
+        .cfi_remember_state
         RESTORE
         RETURN_BY_JUMP
+        .cfi_restore_state
         MEND_ROUNDING
+        EXCHANGE_EXCEPTIONS
 END fringe_resume_call
 
 # uintptr_t fringe_suspend(void *yielder, uintptr_t word)
@@ -526,6 +656,8 @@ BEGIN fringe_trampoline
         .cfi_def_cfa %rbp, 16
         .cfi_offset %rbp, -16
         nop                             # Unwinders look an address up one byte below it.
+        .globl  fringe_trampoline_begin
+        .hidden fringe_trampoline_begin
 fringe_trampoline_begin:
         # Arrived from the first resume: rsp = rbp = R, rax = 0 or a signal. A body that has not
         # begun has nothing to unwind.
@@ -536,7 +668,8 @@ fringe_trampoline_begin:
         mov     MAILBOX(%rbp), %rax
         mov     INPUT(%rax), %rsi
         movsd   INPUT(%rax), %xmm0
-        call    *BODY(%rbp)
+        mov     BODY(%rbp), %rax
+.Lcall: call    *%rax
         .globl  fringe_trampoline_return
         .hidden fringe_trampoline_return
 fringe_trampoline_return:
@@ -554,6 +687,23 @@ fringe_trampoline_return:
         xor     %eax, %eax
         SWITCH
         jmp     .Lparked
+
+# An exception has been caught in fringe_root, so the frames of the body are gone: rsp = R + 16, as
+# after a return of the trampoline; rax = the exception. The trampoline calls once more, in place of
+# the body what tells the resumer, fringe_caught (exception.zig), which does not return.
+        .globl  fringe_trampoline_caught
+        .hidden fringe_trampoline_caught
+        .weak   fringe_caught
+        .hidden fringe_caught
+fringe_trampoline_caught:
+        .cfi_def_cfa %rsp, 0
+        lea     -16(%rsp), %rbp
+        .cfi_def_cfa %rbp, 16
+        mov     %rbp, %rsp
+        mov     %rbp, %rdi
+        mov     %rax, %rsi
+        mov     fringe_caught@gotpcrel(%rip), %rax
+        jmp     .Lcall
 END fringe_trampoline
 
 # void fringe_finish(void *yielder, int32_t status), which does not return
@@ -567,23 +717,66 @@ BEGIN fringe_finish
         jmp     .Lfinished
 END fringe_finish
 
+# int fringe_trace(struct record *link, int (*backtrace)(visit, void *), int (*visit)(...),
+#                  void *argument)
+#   entry: rdi = link of a suspended body; rsi = _Unwind_Backtrace; rdx, rcx = its arguments
+#   exit:  eax = its result
+#   It visits this function, and then the frames of the body: the table says that the body was what
+#   has called. Nothing runs on the body's stack.
+#
+#   CFA = rbx + SUSPENDED, the body's rsp; its rbp at CFA - SUSPENDED, its address above that
+BEGIN fringe_trace
+        .cfi_signal_frame
+        push    %rbx
+        .cfi_def_cfa_offset 16
+        .cfi_offset %rbx, -16
+        mov     %rdi, %rbx
+        mov     %rsi, %rax
+        mov     %rdx, %rdi
+        mov     %rcx, %rsi
+        .cfi_remember_state
+        .cfi_def_cfa %rbx, SUSPENDED
+        .cfi_same_value %rbx
+        .cfi_offset %rbp, -SUSPENDED
+        .cfi_offset %rip, -SUSPENDED + 8
+        call    *%rax
+        .cfi_restore_state
+        pop     %rbx
+        .cfi_same_value %rbx
+        .cfi_def_cfa_offset 8
+        ret
+END fringe_trace
+
 # The frame between two stacks. In it rbp is a record, because the trampoline's saved rbp is link:
 #
 #   CFA = rbp + SUSPENDED, the resumer's rsp; its rbp at CFA - SUSPENDED, its address above that
 #
+#  - An exception that comes by asks fringe_personality (exception.zig). Where it is to be caught, it
+#    goes on at fringe_trampoline_caught. 0x9b is DW_EH_PE_indirect (0x80), DW_EH_PE_pcrel (0x10) and
+#    DW_EH_PE_sdata4 (0x0b): the address lies in .Lpersonality, and is 0 where nobody has one.
 #  - It is a signal frame: the resumer was left by a `jmp`, its address is where it goes on and not
 #    behind a `call`. gdb also refuses a caller whose frame lies below its callee's ("previous frame
 #    inner to this frame"), as it may with two stacks, except across a signal frame.
 #  - Unwinders look a return address up one byte below it, hence the `nop`.
 BEGIN fringe_root
         .cfi_signal_frame
+        .cfi_personality 0x9b, .Lpersonality
         .cfi_def_cfa %rbp, SUSPENDED
         .cfi_offset %rbp, -SUSPENDED
         .cfi_offset %rip, -SUSPENDED + 8
         nop
+        .globl  fringe_root_return
+        .hidden fringe_root_return
 fringe_root_return:
         ud2
 END fringe_root
+
+        .weak   fringe_personality
+        .hidden fringe_personality
+        .section .data.rel.ro.fringe, "aw", @progbits
+        .balign 8
+.Lpersonality:
+        .quad   fringe_personality
 
         .section .rodata.fringe, "a", @progbits
         .balign 16

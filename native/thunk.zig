@@ -5,7 +5,7 @@
 //! a thunk looks like, and what it does when C calls it.
 //!
 //! C may keep the address of a thunk for good, and call it at any time, on any thread. So a page of
-//! thunks is never unmapped, the library that they go on in is pinned (pin.zig), and their numbers
+//! thunks is never unmapped, the library that they go on in is pinned (loader.zig), and their numbers
 //! are unique in this copy of the library, so that a Worker knows another's when it sees one (where
 //! each Worker loads its own copy, none of the other's calls is running here, either). Whoever no
 //! longer needs a thunk keeps it for the next callback.

@@ -10,37 +10,8 @@ const context_module = @import("context.zig");
 const Context = context_module.Context;
 const Status = @import("status.zig").Status;
 const Mailbox = @import("mailbox.zig").Mailbox;
-
-/// `_Unwind_Exception`, with room for what either implementation appends to class and cleanup.
-const Exception = extern struct {
-    class: u64 align(16) = 0x66726e67_7a696700, // "frngzig\0": nobody's exception but ours
-    /// Called when a `catch (...)` has ended without rethrowing.
-    cleanup: ?*const fn (reason: c_int, exception: *Exception) callconv(.c) void = null,
-    private: [6]usize = @splat(0),
-};
-
-const Stop = *const fn (
-    version: c_int,
-    actions: c_int,
-    class: u64,
-    exception: *Exception,
-    unwind_context: *anyopaque,
-    parameter: *anyopaque,
-) callconv(.c) c_int;
-
-/// Weak, since a program without an unwinder can still run and end generators that are written in
-/// Zig. A process such as Deno's has one: libgcc_s.
-const forcedUnwind = @extern(
-    ?*const fn (exception: *Exception, stop: Stop, parameter: *anyopaque) callconv(.c) c_int,
-    .{ .name = "_Unwind_ForcedUnwind", .linkage = .weak },
-);
-const getIP = @extern(
-    ?*const fn (unwind_context: *anyopaque) callconv(.c) usize,
-    .{ .name = "_Unwind_GetIP", .linkage = .weak },
-);
-
-/// _UA_END_OF_STACK
-const action_end_of_stack = 16;
+const unwinder = @import("unwinder.zig");
+const Exception = unwinder.Exception;
 
 /// A body may catch the unwinding (`catch (...)` without `throw;`) and suspend once more. It is
 /// told again, so many times; then it is abandoned.
@@ -52,7 +23,10 @@ pub const headroom_min = 8 * 1024;
 
 /// What is passed to a body that is ended.
 const Ending = struct {
-    exception: Exception = .{ .cleanup = &swallowed },
+    exception: Exception = .{
+        .class = 0x66726e67_7a696700, // "frngzig\0": nobody's exception but ours
+        .cleanup = &swallowed,
+    },
     /// Whether the frames are being unwound: from the first one on until somebody swallows it.
     unwinding: bool = false,
     /// The lowest usable byte of the body's stack.
@@ -82,10 +56,10 @@ fn unwindBody(context: *Context, word: usize) callconv(.c) noreturn {
     const ending: *Ending = @ptrFromInt(word);
     // An unwinder that ran off the stack would be worse than frames that are forgotten.
     const has_room = @frameAddress() > ending.limit +| headroom_min;
-    if (has_room and forcedUnwind != null and getIP != null) {
+    if (has_room and unwinder.forcedUnwind != null and unwinder.getIP != null) {
         ending.unwinding = true;
         // Returns only when the frames cannot be walked, for want of tables.
-        _ = forcedUnwind.?(&ending.exception, &stop, context);
+        _ = unwinder.forcedUnwind.?(&ending.exception, &stop, context);
     }
     context_module.fringe_finish(context, .abandoned);
 }
@@ -101,16 +75,16 @@ fn stop(
     actions: c_int,
     class: u64,
     exception: *Exception,
-    unwind_context: *anyopaque,
+    frame: *unwinder.Frame,
     parameter: *anyopaque,
 ) callconv(.c) c_int {
     _ = .{ version, class, exception };
     const context: *Context = @ptrCast(@alignCast(parameter));
-    if (getIP.?(unwind_context) == @intFromPtr(&context_module.fringe_trampoline_return)) {
+    if (unwinder.getIP.?(frame) == @intFromPtr(&context_module.fringe_trampoline_return)) {
         context_module.fringe_finish(context, .unwound);
     }
-    if (actions & action_end_of_stack != 0) context_module.fringe_finish(context, .abandoned);
-    return 0; // _URC_NO_REASON: on to the frame's cleanups and the next frame
+    if (actions & unwinder.end_of_stack != 0) context_module.fringe_finish(context, .abandoned);
+    return unwinder.no_reason; // On to the frame's cleanups and the next frame.
 }
 
 // C ABI

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// Credit: after libfringe, by edef and the libfringe contributors
+
+//! Where a body stands: the addresses to which the functions on its stack return, the innermost
+//! first, as far as the trampoline.
+
+const context_module = @import("context.zig");
+const Context = context_module.Context;
+const unwinder = @import("unwinder.zig");
+
+/// What a walk fills.
+pub const Trace = struct {
+    addresses: []u64,
+    length: usize = 0,
+    /// How many frames are passed over first.
+    skipped: usize,
+
+    fn visit(frame: *unwinder.Frame, argument: *anyopaque) callconv(.c) c_int {
+        const self: *Trace = @ptrCast(@alignCast(argument));
+        const address = unwinder.getIP.?(frame);
+        // The trampoline, below a body or before it has begun.
+        if (address == @intFromPtr(&context_module.fringe_trampoline_return) or
+            address == @intFromPtr(&context_module.fringe_trampoline_begin) or
+            self.length == self.addresses.len) return unwinder.end_of_trace;
+        if (self.skipped > 0) {
+            self.skipped -= 1;
+        } else {
+            self.addresses[self.length] = address;
+            self.length += 1;
+        }
+        return unwinder.no_reason;
+    }
+};
+
+/// Of the body that is suspended in `context`. Runs on the stack of the caller.
+pub fn ofSuspended(context: *Context, addresses: []u64) usize {
+    // The first frame is that of fringe_trace.
+    var trace: Trace = .{ .addresses = addresses, .skipped = 1 };
+    if (unwinder.backtrace == null or unwinder.getIP == null) return 0;
+    _ = context_module.fringe_trace(context.link, unwinder.backtrace.?, &Trace.visit, &trace);
+    return trace.length;
+}
+
+/// Of the body that is running, from the caller of this function on.
+pub noinline fn ofRunning(addresses: []u64) usize {
+    var trace: Trace = .{ .addresses = addresses, .skipped = 1 };
+    if (unwinder.backtrace == null or unwinder.getIP == null) return 0;
+    _ = unwinder.backtrace.?(&Trace.visit, &trace);
+    return trace.length;
+}
+
+// C ABI
+
+/// Writes at most `count` addresses, and returns how many it has written.
+pub fn suspended(context: *Context, addresses: [*]u64, count: u32) callconv(.c) u32 {
+    return @intCast(ofSuspended(context, addresses[0..count]));
+}

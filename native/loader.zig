@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// Credit: after libfringe, by edef and the libfringe contributors
+
+//! What the process's loader knows of addresses and libraries. Everything is weak: a program
+//! without a loader has none, and then nothing is known.
+
+/// `Dl_info` of <dlfcn.h>.
+const DlInfo = extern struct {
+    file_name: ?[*:0]const u8,
+    file_base: ?*anyopaque,
+    symbol_name: ?[*:0]const u8,
+    symbol_address: ?*anyopaque,
+};
+const dladdr = @extern(
+    ?*const fn (address: *const anyopaque, info: *DlInfo) callconv(.c) c_int,
+    .{ .name = "dladdr", .linkage = .weak },
+);
+const dlopen = @extern(
+    ?*const fn (file_name: [*:0]const u8, flags: c_int) callconv(.c) ?*anyopaque,
+    .{ .name = "dlopen", .linkage = .weak },
+);
+const dlclose = @extern(
+    ?*const fn (handle: *anyopaque) callconv(.c) c_int,
+    .{ .name = "dlclose", .linkage = .weak },
+);
+const dlsym = @extern(
+    ?*const fn (handle: *anyopaque, name: [*:0]const u8) callconv(.c) ?*anyopaque,
+    .{ .name = "dlsym", .linkage = .weak },
+);
+
+const RTLD_LAZY = 0x0001;
+const RTLD_NOLOAD = 0x0004;
+const RTLD_NODELETE = 0x1000;
+
+/// What lies at an address; 0 where it is not known.
+pub const Symbol = extern struct {
+    /// The name of the function, and its address.
+    name: usize = 0,
+    address: usize = 0,
+    /// The file that it is in, and where that begins in memory.
+    module: usize = 0,
+    module_address: usize = 0,
+};
+
+/// The function that an address lies in, of those that a module shows to others.
+pub fn symbolAt(address: usize) Symbol {
+    var info: DlInfo = undefined;
+    const look_up = dladdr orelse return .{};
+    if (look_up(@ptrFromInt(address), &info) == 0) return .{};
+    return .{
+        .name = @intFromPtr(info.symbol_name),
+        .address = @intFromPtr(info.symbol_address),
+        .module = @intFromPtr(info.file_name),
+        .module_address = @intFromPtr(info.file_base),
+    };
+}
+
+/// Looks a name up in the module that an address lies in, and in those that it depends on.
+pub fn find(address: usize, name: [*:0]const u8) ?*anyopaque {
+    const handle = open(address, RTLD_LAZY | RTLD_NOLOAD) orelse return null;
+    // It stays loaded: whoever has the address uses it.
+    defer if (dlclose) |close| {
+        _ = close(handle);
+    };
+    return (dlsym orelse return null)(handle, name);
+}
+
+fn open(address: usize, flags: c_int) ?*anyopaque {
+    const module = symbolAt(address).module;
+    if (module == 0) return null;
+    return (dlopen orelse return null)(@ptrFromInt(module), flags);
+}
+
+/// Keeps a library loaded until the process ends, whoever closes it: one that something outside may
+/// still be in, or come back to. Deno closes the libraries of a Worker that is terminated, and does
+/// not wait for either.
+pub fn keep(address: usize) void {
+    _ = open(address, RTLD_LAZY | RTLD_NOLOAD | RTLD_NODELETE);
+}
+
+// C ABI
+
+/// Keeps the library that `address` is in loaded.
+pub fn pin(address: *const anyopaque) callconv(.c) void {
+    keep(@intFromPtr(address));
+}
+
+/// Writes what lies at an address.
+pub fn symbol(address: usize, into: *[4]u64) callconv(.c) void {
+    const found = symbolAt(address);
+    into.* = .{ found.name, found.address, found.module, found.module_address };
+}
+
+/// `__cxa_get_globals` of the C++ runtime that the library at `address` uses; null: none is known.
+pub fn exceptionState(address: *const anyopaque) callconv(.c) ?*anyopaque {
+    return find(@intFromPtr(address), "__cxa_get_globals");
+}

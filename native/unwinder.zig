@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// Credit: after libfringe, by edef and the libfringe contributors
+
+//! The process's unwinder, as far as it is used here. Itanium C++ ABI: Exception Handling, chapter
+//! 1; `_Unwind_Backtrace` and `_Unwind_GetCFA` are libgcc's and LLVM's.
+//!
+//! Everything is weak, since a program without an unwinder can still run generators, and end those
+//! that are written in Zig. A process such as Deno's has one: libgcc_s.
+
+/// `_Unwind_Exception`, with room for what either implementation appends to class and cleanup.
+pub const Exception = extern struct {
+    class: u64 align(16),
+    /// Called when a `catch (...)` has ended without rethrowing.
+    cleanup: ?*const fn (reason: c_int, exception: *Exception) callconv(.c) void,
+    private: [6]usize = @splat(0),
+};
+
+/// `_Unwind_Context`: a frame.
+pub const Frame = opaque {};
+
+// _Unwind_Action
+pub const search_phase = 1;
+pub const handler_frame = 4;
+pub const end_of_stack = 16;
+
+// _Unwind_Reason_Code
+pub const no_reason = 0;
+pub const foreign_exception_caught = 1;
+pub const end_of_trace = 5;
+pub const handler_found = 6;
+pub const install_context = 7;
+pub const continue_unwind = 8;
+
+pub const Stop = *const fn (
+    version: c_int,
+    actions: c_int,
+    class: u64,
+    exception: *Exception,
+    frame: *Frame,
+    parameter: *anyopaque,
+) callconv(.c) c_int;
+
+pub const Visit = *const fn (frame: *Frame, argument: *anyopaque) callconv(.c) c_int;
+
+pub const Backtrace = *const fn (visit: Visit, argument: *anyopaque) callconv(.c) c_int;
+
+pub const forcedUnwind = weak(
+    fn (exception: *Exception, stop: Stop, parameter: *anyopaque) callconv(.c) c_int,
+    "_Unwind_ForcedUnwind",
+);
+pub const backtrace = weak(fn (visit: Visit, argument: *anyopaque) callconv(.c) c_int, "_Unwind_Backtrace");
+pub const getIP = weak(fn (frame: *Frame) callconv(.c) usize, "_Unwind_GetIP");
+pub const getCFA = weak(fn (frame: *Frame) callconv(.c) usize, "_Unwind_GetCFA");
+pub const setGR = weak(fn (frame: *Frame, register: c_int, value: usize) callconv(.c) void, "_Unwind_SetGR");
+pub const setIP = weak(fn (frame: *Frame, address: usize) callconv(.c) void, "_Unwind_SetIP");
+
+fn weak(comptime Function: type, comptime name: []const u8) ?*const Function {
+    return @extern(?*const Function, .{ .name = name, .linkage = .weak });
+}
