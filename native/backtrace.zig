@@ -12,8 +12,9 @@ const unwinder = @import("unwinder.zig");
 pub const Trace = struct {
     addresses: []u64,
     length: usize = 0,
-    /// How many frames are passed over first.
-    skipped: usize,
+    /// The frame behind which it begins goes on there; 0 is the first, that of fringe_trace.
+    behind: usize,
+    begun: bool = false,
 
     fn visit(frame: *unwinder.Frame, argument: *anyopaque) callconv(.c) c_int {
         const self: *Trace = @ptrCast(@alignCast(argument));
@@ -22,28 +23,26 @@ pub const Trace = struct {
         if (address == @intFromPtr(&context_module.fringe_trampoline_return) or
             address == @intFromPtr(&context_module.fringe_trampoline_begin) or
             self.length == self.addresses.len) return unwinder.end_of_trace;
-        if (self.skipped > 0) {
-            self.skipped -= 1;
-        } else {
+        if (self.begun) {
             self.addresses[self.length] = address;
             self.length += 1;
         }
+        self.begun = self.begun or self.behind == 0 or address == self.behind;
         return unwinder.no_reason;
     }
 };
 
 /// Of the body that is suspended in `context`. Runs on the stack of the caller.
 pub fn ofSuspended(context: *Context, addresses: []u64) usize {
-    // The first frame is that of fringe_trace.
-    var trace: Trace = .{ .addresses = addresses, .skipped = 1 };
+    var trace: Trace = .{ .addresses = addresses, .behind = 0 };
     if (unwinder.backtrace == null or unwinder.getIP == null) return 0;
     _ = context_module.fringe_trace(context.link, unwinder.backtrace.?, &Trace.visit, &trace);
     return trace.length;
 }
 
-/// Of the body that is running, from the caller of this function on.
-pub noinline fn ofRunning(addresses: []u64) usize {
-    var trace: Trace = .{ .addresses = addresses, .skipped = 1 };
+/// Of the body that is running, behind the frame that goes on at the address `behind`.
+pub fn ofRunning(addresses: []u64, behind: usize) usize {
+    var trace: Trace = .{ .addresses = addresses, .behind = behind };
     if (unwinder.backtrace == null or unwinder.getIP == null) return 0;
     _ = unwinder.backtrace.?(&Trace.visit, &trace);
     return trace.length;

@@ -79,7 +79,8 @@ fn personality(
 ) callconv(.c) c_int {
     _ = .{ version, class };
     // Another unwinder has frames of another kind. Nothing is caught then, nor finished.
-    if (!isOurUnwinder(@returnAddress())) return unwinder.continue_unwind;
+    const caller = @returnAddress();
+    if (!isOurUnwinder(caller)) return unwinder.continue_unwind;
     // The stack pointer in this frame is what it was before the trampoline was called.
     const context: *Context = @ptrFromInt(unwinder.getCFA.?(frame) - 2 * @sizeOf(usize));
     if (actions & unwinder.search_phase != 0) {
@@ -87,7 +88,7 @@ fn personality(
         // Before any frame is gone.
         if (context.report == null) {
             if (Report.make()) |report| {
-                report.count = backtrace.ofRunning(&report.addresses);
+                report.count = backtrace.ofRunning(&report.addresses, caller);
                 context.report = report;
             }
         }
