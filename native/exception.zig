@@ -6,7 +6,7 @@
 //! A resumer that has unwind tables gets them as they are: the frames of the body and those of its
 //! resumer are one call stack, so the search for a handler goes on there by itself, and all that is
 //! to be done on the way is to finish the context. For a resumer that has none, such as JavaScript,
-//! the search ends in fringe_root. Then a report says what the exception was, and it is deleted.
+//! the search ends in the trampoline. Then a report says what the exception was, and it is deleted.
 
 const std = @import("std");
 const arch = @import("builtin").cpu.arch;
@@ -28,6 +28,11 @@ comptime {
 
 /// Who has thrown.
 const Language = enum(u64) { unknown = 0, cpp = 1, rust = 2 };
+
+/// Registers by DWARF's numbers: the one that is the context in the trampoline, and the one in which
+/// that finds an exception.
+const frame_pointer = if (arch == .x86_64) 6 else 5;
+const result = 0;
 
 const page_size = std.heap.page_size_min;
 
@@ -68,8 +73,8 @@ pub const Report = extern struct {
 /// C++'s exception state of a thread: `__cxa_eh_globals`.
 const State = extern struct { caught: ?*anyopaque, uncaught: c_uint };
 
-/// An exception, or what else unwinds, has come to the frame between body and resumer. Itanium C++
-/// ABI: Exception Handling, section 2.5.2.
+/// An exception, or what else unwinds, has come to the trampoline. Itanium C++ ABI: Exception
+/// Handling, section 2.5.2.
 fn personality(
     version: c_int,
     actions: c_int,
@@ -81,8 +86,7 @@ fn personality(
     // Another unwinder has frames of another kind. Nothing is caught then, nor finished.
     const caller = @returnAddress();
     if (!isOurUnwinder(caller)) return unwinder.continue_unwind;
-    // The stack pointer in this frame is what it was before the trampoline was called.
-    const context: *Context = @ptrFromInt(unwinder.getCFA.?(frame) - 2 * @sizeOf(usize));
+    const context: *Context = @ptrFromInt(unwinder.getGR.?(frame, frame_pointer));
     if (actions & unwinder.search_phase != 0) {
         if (context.catches == 0) return unwinder.continue_unwind;
         // Before any frame is gone.
@@ -95,8 +99,7 @@ fn personality(
         return unwinder.handler_found;
     }
     if (actions & unwinder.handler_frame != 0) {
-        // The first register of DWARF's on both architectures: eax, rax.
-        unwinder.setGR.?(frame, 0, @intFromPtr(exception));
+        unwinder.setGR.?(frame, result, @intFromPtr(exception));
         unwinder.setIP.?(frame, @intFromPtr(&context_module.fringe_trampoline_caught));
         return unwinder.install_context;
     }
@@ -105,9 +108,9 @@ fn personality(
 }
 
 fn isOurUnwinder(caller: usize) bool {
-    const accessors = unwinder.getCFA orelse return false;
+    const accessor = unwinder.getGR orelse return false;
     if (unwinder.setGR == null or unwinder.setIP == null) return false;
-    const ours = loader.symbolAt(@intFromPtr(accessors)).module_address;
+    const ours = loader.symbolAt(@intFromPtr(accessor)).module_address;
     return loader.symbolAt(caller).module_address == ours;
 }
 
@@ -120,7 +123,7 @@ fn leave(context: *Context) void {
     context.exceptions = .finished;
     if (exceptions == .none) return;
     // What is in flight, is in flight in the resumer from now on; what it handles, it still handles.
-    const globals: *const fn () callconv(.c) *State = @ptrFromInt(@intFromEnum(exceptions));
+    const globals: *const fn () callconv(.c) *State = @ptrFromInt(@backingInt(exceptions));
     const state = globals();
     state.caught = context.caught;
     state.uncaught += @truncate(context.uncaught);
@@ -238,8 +241,8 @@ fn asException(runtime: usize, type_info: usize, object: usize) ?usize {
     ) callconv(.c) bool;
     const std_exception = @intFromPtr(loader.find(runtime, "_ZTISt9exception") orelse return null);
     const catches: Catches = @ptrFromInt(load(load(std_exception) + 4 * 8));
-    var result = object;
-    return if (catches(std_exception, type_info, &result, 1)) result else null;
+    var base = object;
+    return if (catches(std_exception, type_info, &base, 1)) base else null;
 }
 
 /// A panic carries a `Box<dyn Any + Send>` behind its `_Unwind_Exception` and one more word: a

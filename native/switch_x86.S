@@ -511,6 +511,7 @@ END fringe_call_body
 
 #   CFA = R + 8; caller's ebp at CFA - 8 = R + LINK; return address at CFA - 4 = R + RETURN
 BEGIN fringe_trampoline
+        .cfi_personality 0x9b, .Lpersonality
         .cfi_def_cfa %ebp, 8
         .cfi_offset %ebp, -8
         nop
@@ -548,10 +549,7 @@ fringe_trampoline_return:
         .weak   fringe_caught
         .hidden fringe_caught
 fringe_trampoline_caught:
-        .cfi_def_cfa %esp, 0
-        lea     -8(%esp), %ebp
-        .cfi_def_cfa %ebp, 8
-        lea     -8(%ebp), %esp
+        sub     $8, %esp
         push    %eax
         push    %ebp
         FUNCTION_ADDRESS fringe_caught, eax
@@ -595,7 +593,6 @@ END fringe_trace
 #   CFA = ebp + SUSPENDED, the resumer's esp; its ebp at CFA - SUSPENDED, its address above that
 BEGIN fringe_root
         .cfi_signal_frame
-        .cfi_personality 0x9b, .Lpersonality
         .cfi_def_cfa %ebp, SUSPENDED
         .cfi_offset %ebp, -SUSPENDED
         .cfi_offset %eip, -SUSPENDED + 4

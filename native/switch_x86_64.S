@@ -652,7 +652,12 @@ END fringe_call_body
 # Its name and fringe_root's are exported for the eyes of debuggers and profilers only.
 #
 #   CFA = R + 16; caller's rbp at CFA - 16 = R + LINK; return address at CFA - 8 = R + RETURN
+#
+# An exception that comes by asks fringe_personality (exception.zig). Where it is to be caught, it
+# goes on at fringe_trampoline_caught. 0x9b is DW_EH_PE_indirect (0x80), DW_EH_PE_pcrel (0x10) and
+# DW_EH_PE_sdata4 (0x0b): the address lies in .Lpersonality, and is 0 where nobody has one.
 BEGIN fringe_trampoline
+        .cfi_personality 0x9b, .Lpersonality
         .cfi_def_cfa %rbp, 16
         .cfi_offset %rbp, -16
         nop                             # Unwinders look an address up one byte below it.
@@ -688,18 +693,14 @@ fringe_trampoline_return:
         SWITCH
         jmp     .Lparked
 
-# An exception has been caught in fringe_root, so the frames of the body are gone: rsp = R + 16, as
-# after a return of the trampoline; rax = the exception. The trampoline calls once more, in place of
-# the body what tells the resumer, fringe_caught (exception.zig), which does not return.
+# An exception has been caught here, and the frames of the body are gone: rsp = rbp = R, as after
+# the return of the body; rax = the exception. Now fringe_caught (exception.zig) is called, in place
+# of the body, which tells the resumer and does not return.
         .globl  fringe_trampoline_caught
         .hidden fringe_trampoline_caught
         .weak   fringe_caught
         .hidden fringe_caught
 fringe_trampoline_caught:
-        .cfi_def_cfa %rsp, 0
-        lea     -16(%rsp), %rbp
-        .cfi_def_cfa %rbp, 16
-        mov     %rbp, %rsp
         mov     %rbp, %rdi
         mov     %rax, %rsi
         mov     fringe_caught@gotpcrel(%rip), %rax
@@ -751,16 +752,12 @@ END fringe_trace
 #
 #   CFA = rbp + SUSPENDED, the resumer's rsp; its rbp at CFA - SUSPENDED, its address above that
 #
-#  - An exception that comes by asks fringe_personality (exception.zig). Where it is to be caught, it
-#    goes on at fringe_trampoline_caught. 0x9b is DW_EH_PE_indirect (0x80), DW_EH_PE_pcrel (0x10) and
-#    DW_EH_PE_sdata4 (0x0b): the address lies in .Lpersonality, and is 0 where nobody has one.
 #  - It is a signal frame: the resumer was left by a `jmp`, its address is where it goes on and not
 #    behind a `call`. gdb also refuses a caller whose frame lies below its callee's ("previous frame
 #    inner to this frame"), as it may with two stacks, except across a signal frame.
 #  - Unwinders look a return address up one byte below it, hence the `nop`.
 BEGIN fringe_root
         .cfi_signal_frame
-        .cfi_personality 0x9b, .Lpersonality
         .cfi_def_cfa %rbp, SUSPENDED
         .cfi_offset %rbp, -SUSPENDED
         .cfi_offset %rip, -SUSPENDED + 8

@@ -6,6 +6,7 @@
 test {
     _ = @import("call_test.zig");
     _ = @import("context_test.zig");
+    _ = @import("exception_test.zig");
     _ = @import("fringe.zig");
     _ = @import("generator_test.zig");
     _ = @import("mailbox.zig");

@@ -25,3 +25,14 @@ void fringe_test_body(void *yielder) {
     const char name __attribute__((cleanup(leave))) = 'o';
     inner(yielder);
 }
+
+/* For exception_test.zig: C functions that an exception passes through. */
+
+uint32_t fringe_test_pass(uint32_t (*function)(uint32_t), uint32_t argument) {
+    return function(argument) + 1;
+}
+
+uint32_t fringe_test_pass_with_cleanup(uint32_t (*function)(uint32_t), uint32_t argument) {
+    const char name __attribute__((cleanup(leave))) = 'c';
+    return function(argument) + 1;
+}

@@ -2,7 +2,7 @@
 // Credit: after libfringe, by edef and the libfringe contributors
 
 //! The process's unwinder, as far as it is used here. Itanium C++ ABI: Exception Handling, chapter
-//! 1; `_Unwind_Backtrace` and `_Unwind_GetCFA` are libgcc's and LLVM's.
+//! 1; `_Unwind_Backtrace` is libgcc's and LLVM's.
 //!
 //! Everything is weak, since a program without an unwinder can still run generators, and end those
 //! that are written in Zig. A process such as Deno's has one: libgcc_s.
@@ -48,11 +48,20 @@ pub const forcedUnwind = weak(
     fn (exception: *Exception, stop: Stop, parameter: *anyopaque) callconv(.c) c_int,
     "_Unwind_ForcedUnwind",
 );
-pub const backtrace = weak(fn (visit: Visit, argument: *anyopaque) callconv(.c) c_int, "_Unwind_Backtrace");
+pub const backtrace = weak(
+    fn (visit: Visit, argument: *anyopaque) callconv(.c) c_int,
+    "_Unwind_Backtrace",
+);
 pub const getIP = weak(fn (frame: *Frame) callconv(.c) usize, "_Unwind_GetIP");
-pub const getCFA = weak(fn (frame: *Frame) callconv(.c) usize, "_Unwind_GetCFA");
-pub const setGR = weak(fn (frame: *Frame, register: c_int, value: usize) callconv(.c) void, "_Unwind_SetGR");
-pub const setIP = weak(fn (frame: *Frame, address: usize) callconv(.c) void, "_Unwind_SetIP");
+pub const getGR = weak(fn (frame: *Frame, register: c_int) callconv(.c) usize, "_Unwind_GetGR");
+pub const setGR = weak(
+    fn (frame: *Frame, register: c_int, value: usize) callconv(.c) void,
+    "_Unwind_SetGR",
+);
+pub const setIP = weak(
+    fn (frame: *Frame, address: usize) callconv(.c) void,
+    "_Unwind_SetIP",
+);
 
 fn weak(comptime Function: type, comptime name: []const u8) ?*const Function {
     return @extern(?*const Function, .{ .name = name, .linkage = .weak });
