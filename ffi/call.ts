@@ -391,7 +391,7 @@ export class Call implements Occupant {
     if (reason !== undefined) {
       this.#interrupt?.deref()?.(new Error(`Cannot go on with ${this.#callee.name}: ${reason}`));
     }
-    // What native code throws must be heard. Any other error says that C cannot be told to stop, and
+    // What native code throws must be heard. Any other error says that C cannot be told to stop:
     // then whatever ended the call is what the caller must hear of, not this.
     if (error instanceof NativeError) throw error;
   }

@@ -131,8 +131,8 @@ export class Context {
   }
 
   /**
-   * What has left the body as an exception, if one has. Whoever takes it has to throw it: it is gone
-   * from native code then.
+   * What has left the body as an exception, if one has. Whoever takes it has to throw it: then it
+   * is gone from native code.
    */
   takeError(handle: Deno.PointerObject = this.handle!): NativeError | undefined {
     if (this.status[0] !== Status.throwing) return undefined;

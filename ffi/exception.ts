@@ -8,8 +8,8 @@ import { readCString } from "./cstring.ts";
 import { native } from "./library.ts";
 
 /**
- * An exception that a native body, or a function of `dlopen`, has let out: one of C++, or a panic of
- * Rust. Its frames have been unwound before, their destructors have run.
+ * An exception that a native body, or a function of `dlopen`, has let out: one of C++, or a panic
+ * of Rust. The frames have been unwound before, their destructors have run.
  *
  * `message` is what the exception says: `what()` of a `std::exception`, the text of a panic.
  *

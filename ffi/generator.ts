@@ -19,6 +19,7 @@ import { Mailbox } from "./mailbox.ts";
 import { isGeneratorFunction, isScriptGenerator, type ScriptGenerator } from "./script.ts";
 import {
   describe,
+  endGarbage,
   type GuardedStack,
   memoryOf,
   type Occupant,
@@ -51,12 +52,7 @@ interface Remains {
 
 // A task of its own, after the collection: nothing is unwound inside the garbage collector.
 const net = new FinalizationRegistry<Remains>(({ occupant, memory }) => {
-  try {
-    occupant.end();
-  } catch (error) {
-    // Of an exception that native code throws when it is ended. There is nobody else to tell.
-    console.error(error);
-  }
+  endGarbage(occupant);
   memory?.vacate(occupant);
 });
 

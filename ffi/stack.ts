@@ -64,6 +64,15 @@ export interface Occupant {
   frames(): NativeFrame[];
 }
 
+/** Ends what nobody holds any more. What native code throws at that is told to whoever looks. */
+export function endGarbage(occupant: Occupant): void {
+  try {
+    occupant.end();
+  } catch (error) {
+    console.error(error);
+  }
+}
+
 /** Ends all of them, and throws then what the first that threw has thrown. */
 export function endAll(occupants: Iterable<Pick<Occupant, "end">>): void {
   const errors: unknown[] = [];
@@ -148,12 +157,9 @@ export class StackMemory {
 
   /** For the net under it all: ends whoever is on it, then gives the memory back. */
   reclaim(): void {
-    try {
-      this.occupant?.end();
-    } finally {
-      this.occupant = undefined;
-      this.dispose();
-    }
+    if (this.occupant !== undefined) endGarbage(this.occupant);
+    this.occupant = undefined;
+    this.dispose();
   }
 }
 

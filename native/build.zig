@@ -52,7 +52,10 @@ pub fn build(b: *std.Build) void {
     test_module.addCSourceFile(.{ .file = b.path("unwind_test.c"), .flags = &.{"-fexceptions"} });
     test_module.link_libcpp = true;
     test_module.addIncludePath(b.path("include"));
-    test_module.addCSourceFile(.{ .file = b.path("exception_test.cc"), .flags = &.{ "-Wall", "-Wextra", "-Werror" } });
+    test_module.addCSourceFile(.{
+        .file = b.path("exception_test.cc"),
+        .flags = &.{ "-Wall", "-Wextra", "-Werror" },
+    });
     const filters = b.option([]const []const u8, "filter", "Tests to run: a part of the name");
     const tests = b.addTest(.{
         .root_module = test_module,

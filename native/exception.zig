@@ -29,8 +29,8 @@ comptime {
 /// Who has thrown.
 const Language = enum(u64) { unknown = 0, cpp = 1, rust = 2 };
 
-/// Registers by DWARF's numbers: the one that is the context in the trampoline, and the one in which
-/// that finds an exception.
+/// Registers by DWARF's numbers: the one that is the context in the trampoline, and the one in
+/// which that finds an exception.
 const frame_pointer = if (arch == .x86_64) 6 else 5;
 const result = 0;
 
@@ -122,7 +122,7 @@ fn leave(context: *Context) void {
     const exceptions = context.exceptions;
     context.exceptions = .finished;
     if (exceptions == .none) return;
-    // What is in flight, is in flight in the resumer from now on; what it handles, it still handles.
+    // What is in flight is the resumer's from now on; what that handles, it still handles.
     const globals: *const fn () callconv(.c) *State = @ptrFromInt(@backingInt(exceptions));
     const state = globals();
     state.caught = context.caught;
@@ -175,7 +175,7 @@ fn describe(report: *Report, exception: *Exception) void {
 
 /// Itanium C++ ABI: Exception Handling, section 2.2.1: `__cxa_exception` lies before the
 /// `_Unwind_Exception`, which it ends with, and the object that was thrown behind it. Where
-/// `std::rethrow_exception` has thrown it, it has a header of its own (`__cxa_dependent_exception`),
+/// `std::rethrow_exception` has thrown it, it has a header of its own, `__cxa_dependent_exception`,
 /// that points at the object; the two runtimes have put that pointer into different places.
 const header_size = 80;
 
@@ -229,7 +229,7 @@ fn demangle(report: *Report, runtime: usize, name: [*:0]const u8) ?[*:0]const u8
     return @ptrCast(&report.text);
 }
 
-/// The std::exception that an object is, or has as a base. Asks the std::type_info of std::exception
+/// The std::exception that an object is, or has as a base. Asks the std::type_info of that class
 /// what a `catch (const std::exception &)` asks it: whether it catches that type. The function has
 /// the fifth place among its virtual ones in both runtimes.
 fn asException(runtime: usize, type_info: usize, object: usize) ?usize {
@@ -273,8 +273,9 @@ fn sayBytes(report: *Report, address: usize, length: usize) bool {
     while (at < length) : (at += chunk.len) {
         if (!tryReadBytes(address + at, chunk[0..@min(chunk.len, length - at)])) return false;
     }
-    if (length > 0 and !std.unicode.utf8ValidateSlice(@as([*]u8, @ptrFromInt(address))[0..length])) {
-        return false;
+    if (length > 0) {
+        const bytes = @as([*]const u8, @ptrFromInt(address))[0..length];
+        if (!std.unicode.utf8ValidateSlice(bytes)) return false;
     }
     report.message = address;
     report.message_length = length;

@@ -92,8 +92,8 @@ void fringe_test_rethrows(Yielder *, uint32_t depth)
     std::rethrow_exception(pointer);
 }
 
-/// Resumes until the body throws, at most `times`; null if the very exception comes that was thrown,
-/// with nothing left of it afterwards, and of the body.
+/// Resumes until the body throws, which it must at the last of `times`. Null if the very exception
+/// comes that was thrown, with nothing left of it afterwards, and of the body.
 const char *fringe_test_catch(fringe_yielder *yielder, Resume *resume, uint32_t times, int depth)
 {
     const int before = objects;

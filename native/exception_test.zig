@@ -145,8 +145,9 @@ fn catchGenerator(argument: *anyopaque) callconv(.c) Problem {
 test "an exception passes through a resumer in Zig, whose generator has then finished" {
     var os_stack = try OsStack.init(1 << 16);
     defer os_stack.deinit();
+    const stack = os_stack.stack().stack;
     for ([_]bool{ false, true }) |in_catch| {
-        var generator: fringe.Generator(u32, u32) = .initBody(os_stack.stack().stack, throws_at_once);
+        var generator: fringe.Generator(u32, u32) = .initBody(stack, throws_at_once);
         if (in_catch) {
             try expectNoProblem(fringe_test_in_catch(&catchGenerator, &generator));
         } else {
@@ -241,7 +242,8 @@ test "what is in flight in a body that is suspended is not in flight in the resu
 
 test "an exception is caught below the body where the resumer has no tables, and reported" {
     const get_globals = @extern(*const anyopaque, .{ .name = "__cxa_get_globals" });
-    for ([_]*const anyopaque{ throws_at_once, rethrows }) |function| for (resumes) |resume_function| {
+    const functions = [_]*const anyopaque{ throws_at_once, rethrows };
+    for (functions) |function| for (resumes) |resume_function| {
         var fixture = try Fixture.init(function, 2);
         defer fixture.deinit();
         const base = fixture.os_stack.stack().stack.base;

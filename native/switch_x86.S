@@ -152,8 +152,8 @@
         mov     %ebx, %gs:(%ecx)
 .endm
 
-# In the frame of SAVE esp is 12 more than a multiple of 16, so calls are made three words below. The
-# arguments are still behind the frame, so what ENTER_EXCEPTIONS keeps is edi only.
+# In the frame of SAVE esp is 12 more than a multiple of 16, so calls are made three words below.
+# The arguments are still behind the frame, so what ENTER_EXCEPTIONS keeps is edi only.
 #define FINISHED        1
 
 .macro ENTER_EXCEPTIONS
@@ -248,8 +248,7 @@ BEGIN fringe_init
         jmp     .Linit
 END fringe_init
 
-# void *fringe_init_caught(uintptr_t base, void (*body)(void *yielder, ...), void *mailbox,
-#                          void *(*get_globals)(void))
+# void *fringe_init_caught(uintptr_t base, void (*body)(), void *mailbox, void *(*get_globals)())
 BEGIN fringe_init_caught
         SAVE
         mov     FOURTH, %ebx
@@ -565,8 +564,7 @@ BEGIN fringe_finish
         jmp     .Lfinished
 END fringe_finish
 
-# int fringe_trace(struct record *link, int (*backtrace)(visit, void *), int (*visit)(...),
-#                  void *argument)
+# int fringe_trace(void *link, int (*backtrace)(), int (*visit)(), void *argument)
 #   CFA = ebx + SUSPENDED, the body's esp; its ebp at CFA - SUSPENDED, its address above that
 BEGIN fringe_trace
         .cfi_signal_frame

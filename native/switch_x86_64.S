@@ -346,8 +346,7 @@ BEGIN fringe_init
         jmp     .Linit
 END fringe_init
 
-# void *fringe_init_caught(uintptr_t base, void (*body)(void *yielder, ...), void *mailbox,
-#                          void *(*get_globals)(void))
+# void *fringe_init_caught(uintptr_t base, void (*body)(), void *mailbox, void *(*get_globals)())
 #   entry: as fringe_init; rcx = __cxa_get_globals of the body's C++ runtime, or 0
 #   exit:  as fringe_init
 #   For resumers that no unwinder can enter, such as JavaScript: exceptions that leave the body are
@@ -718,8 +717,7 @@ BEGIN fringe_finish
         jmp     .Lfinished
 END fringe_finish
 
-# int fringe_trace(struct record *link, int (*backtrace)(visit, void *), int (*visit)(...),
-#                  void *argument)
+# int fringe_trace(void *link, int (*backtrace)(), int (*visit)(), void *argument)
 #   entry: rdi = link of a suspended body; rsi = _Unwind_Backtrace; rdx, rcx = its arguments
 #   exit:  eax = its result
 #   It visits this function, and then the frames of the body: the table says that the body was what

@@ -5,10 +5,10 @@
 //! a thunk looks like, and what it does when C calls it.
 //!
 //! C may keep the address of a thunk for good, and call it at any time, on any thread. So a page of
-//! thunks is never unmapped, the library that they go on in is pinned (loader.zig), and their numbers
-//! are unique in this copy of the library, so that a Worker knows another's when it sees one (where
-//! each Worker loads its own copy, none of the other's calls is running here, either). Whoever no
-//! longer needs a thunk keeps it for the next callback.
+//! thunks is never unmapped, the library that they go on in is pinned (loader.zig), and their
+//! numbers are unique in this copy of the library, so that a Worker knows another's when it sees
+//! one (where each Worker loads its own copy, none of the other's calls is running here, either).
+//! Whoever no longer needs a thunk keeps it for the next callback.
 //!
 //! The pages are executable and written at run time, each before it becomes executable. V8 does the
 //! same in every process that this is loaded into, so a system that forbids it has no Deno either.

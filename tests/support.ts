@@ -10,7 +10,7 @@
  */
 
 import { dlopen, type NativeLibrary, type SymbolDefinitions } from "../mod.ts";
-import { howToInstall, isInstalled, type SystemLibrary } from "../tools/packages.ts";
+import { howToInstall, type Installable, isInstalled } from "../tools/packages.ts";
 import { assert } from "@std/assert";
 
 const platform = `${Deno.build.arch}-${Deno.build.os}`;
@@ -147,14 +147,14 @@ export function openBodies(): NativeLibrary<typeof definitions> {
   return dlopen(testBodies, definitions);
 }
 
-/** Makes a test that needs a library of the system; it is ignored without, and says why. */
+/** Makes a test that needs something of the system; it is ignored without, and says why. */
 export function testWith(
-  library: SystemLibrary,
+  needed: Installable,
   name: string,
   fn: (t: Deno.TestContext) => void | Promise<void>,
 ): void {
-  if (isInstalled(library)) Deno.test(name, fn);
-  else Deno.test({ name: `${name} (${howToInstall(library)})`, ignore: true, fn });
+  if (isInstalled(needed)) Deno.test(name, fn);
+  else Deno.test({ name: `${name} (${howToInstall(needed)})`, ignore: true, fn });
 }
 
 /** Forces a collection, of what is young if not of all; for `--v8-flags=--expose-gc`. */

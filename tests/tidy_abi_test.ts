@@ -12,11 +12,15 @@ import { between, type Problems, testRules, text, withoutComments } from "./repo
 
 /** Exported by the library, and not called by TypeScript. */
 const EXPORTED_FOR_OTHERS: Readonly<Record<string, string>> = {
+  fringe_exchange: "generator.zig calls it where a switch is inlined",
   fringe_finish: "unwind.zig ends contexts with it",
+  fringe_init: "native programs make contexts with it",
+  fringe_leave_current: "exception.zig calls it",
   fringe_root: "a name for debuggers and profilers",
   fringe_signal: "unwind.zig ends contexts with it",
   fringe_suspend: "languages that cannot inline a suspension call it",
   fringe_thunk_write: "thunk.zig fills pages with it",
+  fringe_trace: "backtrace.zig walks with it",
   fringe_trampoline: "a name for debuggers and profilers",
 };
 

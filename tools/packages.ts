@@ -2,27 +2,34 @@
 // Credit: after libfringe, by edef and the libfringe contributors
 
 /**
- * The system libraries that the examples, their tests and the benches use, and the Debian packages
- * that have them. `deno run -A tools/packages.ts` installs what is missing, where there is an
- * apt-get and the right to call it; CI does so.
+ * What the examples, the tests and the benches use of the system, and the Debian packages that have
+ * it. `deno run -A tools/packages.ts` installs what is missing, where there is an apt-get and the
+ * right to call it; CI does so.
  *
  * @module
  */
 
-/** By the name that the loader knows. */
+/** Libraries by the name that the loader knows, and programs by theirs. */
 export const packages = {
+  "g++": "g++",
+  "gdb": "gdb",
   "libexpat.so.1": "libexpat1",
   "libsqlite3.so.0": "libsqlite3-0",
+  "libunwind.so.8": "libunwind8",
   "libz.so.1": "zlib1g",
+  "readelf": "binutils",
+  "rustc": "rustc",
+  "valgrind": "valgrind",
 } as const;
 
-/** A library that one of the packages has. */
-export type SystemLibrary = keyof typeof packages;
+/** A library or program that one of the packages has. */
+export type Installable = keyof typeof packages;
 
-/** Whether the loader finds a library. */
-export function isInstalled(library: SystemLibrary): boolean {
+/** Whether the loader finds a library, or a shell a program. */
+export function isInstalled(name: Installable): boolean {
   try {
-    Deno.dlopen(library, {}).close();
+    if (name.includes(".so")) Deno.dlopen(name, {}).close();
+    else new Deno.Command(name, { args: ["--version"] }).outputSync();
     return true;
   } catch (error) {
     if (error instanceof Deno.errors.NotCapable) throw error;
@@ -30,13 +37,13 @@ export function isInstalled(library: SystemLibrary): boolean {
   }
 }
 
-/** What to say where a library is missing. */
-export function howToInstall(library: SystemLibrary): string {
-  return `install ${packages[library]} (Debian's name) for ${library}`;
+/** What to say where something is missing. */
+export function howToInstall(name: Installable): string {
+  return `install ${packages[name]} (Debian's name) for ${name}`;
 }
 
 async function install(): Promise<boolean> {
-  const missing = (Object.keys(packages) as SystemLibrary[]).filter((name) => !isInstalled(name));
+  const missing = (Object.keys(packages) as Installable[]).filter((name) => !isInstalled(name));
   if (missing.length === 0) return true;
   const names = missing.map((name) => packages[name]);
   console.log(`Installing ${names.join(", ")}`);

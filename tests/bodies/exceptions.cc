@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// Credit: after libfringe, by edef and the libfringe contributors
+//
+// C++ that throws, for exception_test.ts, which compiles it with the C++ compiler of the machine:
+// its runtime is the one that users' libraries have.
+
+#include "fringe.h"
+
+#include <cstdlib>
+#include <exception>
+#include <stdexcept>
+#include <string>
+
+namespace test {
+
+int32_t objects = 0;
+
+struct Object {
+    Object() { objects++; }
+    Object(const Object &) { objects++; }
+    ~Object() { objects--; }
+};
+
+struct Other {
+    virtual ~Other() = default;
+    int64_t word = 1;
+};
+
+// The std::exception in it is not where the object begins.
+template <typename T> struct Error : Other, std::runtime_error {
+    Object object;
+    T value;
+    Error(T value) : std::runtime_error("the value is " + std::to_string(value)), value(value) {}
+};
+
+struct Plain {
+    Object object;
+};
+
+} // namespace test
+
+using namespace test;
+using Yielder = fringe::Yielder<int32_t, int32_t>;
+using Callback = int32_t(int32_t);
+
+// Objects and exceptions that are alive; whether an exception is being handled, or in flight.
+FRINGE_EXPORT int32_t alive() { return objects; }
+FRINGE_EXPORT int32_t handled() { return std::current_exception() != nullptr; }
+FRINGE_EXPORT int32_t in_flight() { return std::uncaught_exceptions(); }
+
+__attribute__((noinline)) static int32_t descend(Yielder *yielder, int32_t value, int32_t depth)
+{
+    Object object;
+    if (depth > 0) return descend(yielder, value, depth - 1) + 1;
+    value = yielder->suspend(value);
+    throw Error<int>(value);
+}
+
+// Suspends, and throws the next input from a depth of 3.
+FRINGE_EXPORT void throws(Yielder *yielder, int32_t value)
+{
+    descend(yielder, value, 3);
+    // So that the call is no jump.
+    yielder->suspend(0);
+}
+
+FRINGE_EXPORT void throws_at_once(Yielder *, int32_t value) { throw Error<int>(value); }
+FRINGE_EXPORT void throws_int(Yielder *, int32_t value) { throw value; }
+FRINGE_EXPORT void throws_string(Yielder *, int32_t) { throw "a string"; }
+FRINGE_EXPORT void throws_plain(Yielder *, int32_t) { throw Plain(); }
+
+FRINGE_EXPORT void rethrows(Yielder *, int32_t value)
+{
+    std::exception_ptr pointer;
+    try {
+        throw Error<int>(value);
+    } catch (...) {
+        pointer = std::current_exception();
+    }
+    std::rethrow_exception(pointer);
+}
+
+static int compare(const void *, const void *) { throw Error<int>(5); }
+
+// Through frames of C: the qsort of libc.
+FRINGE_EXPORT void throws_in_qsort(Yielder *, int32_t)
+{
+    int numbers[] = {3, 1, 2};
+    qsort(numbers, 3, sizeof(int), compare);
+}
+
+// Suspends in a handler, with whether that handles what it should; the input must come back to it.
+FRINGE_EXPORT void suspends_in_catch(Yielder *yielder, int32_t number)
+{
+    try {
+        throw Error<int>(number);
+    } catch (Error<int> &error) {
+        yielder->suspend(std::uncaught_exceptions() == 0 && error.value == number);
+        try {
+            throw;
+        } catch (Error<int> &again) {
+            yielder->suspend(&again == &error && again.value == number);
+        }
+    }
+    yielder->suspend(std::current_exception() == nullptr);
+}
+
+struct Suspending {
+    Yielder *yielder;
+    ~Suspending() { yielder->suspend(100 + std::uncaught_exceptions()); }
+};
+
+// Suspends in a destructor while an exception is on its way out of the body.
+FRINGE_EXPORT void suspends_in_flight(Yielder *yielder, int32_t value)
+{
+    Suspending suspending{yielder};
+    throw Error<int>(value);
+}
+
+// Catches whatever ends it, and throws something else.
+FRINGE_EXPORT void throws_when_ended(Yielder *yielder, int32_t value)
+{
+    try {
+        yielder->suspend(value);
+    } catch (...) {
+        throw Error<int>(value);
+    }
+}
+
+// Throws what the callback answers, unless that is 0.
+FRINGE_EXPORT int32_t throws_answer(Callback *callback)
+{
+    Object object;
+    const int32_t answer = callback(1);
+    if (answer != 0) throw Error<int>(answer);
+    return answer;
+}
+
+// The same, when it is ended in the callback.
+FRINGE_EXPORT int32_t throws_when_call_ends(Callback *callback)
+{
+    try {
+        return callback(1);
+    } catch (...) {
+        throw Error<int>(9);
+    }
+}
+
+// The callback is called in a handler.
+FRINGE_EXPORT int32_t calls_in_catch(Callback *callback, int32_t number)
+{
+    try {
+        throw Error<int>(number);
+    } catch (Error<int> &error) {
+        const int32_t answer = callback(error.value);
+        try {
+            throw;
+        } catch (Error<int> &again) {
+            return &again == &error && again.value == number ? answer : -1;
+        }
+    }
+}

@@ -1,0 +1,367 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// Credit: after libfringe, by edef and the libfringe contributors
+
+/** Exceptions of C++ and panics of Rust that leave native code, or are handled in it. */
+
+import { assert, assertEquals, assertStrictEquals, assertThrows } from "@std/assert";
+import { dlopen, Generator, NativeError, type NativeLibrary, OsStack } from "../mod.ts";
+import type { Installable } from "../tools/packages.ts";
+import { collectUntil, gc, testWith } from "./support.ts";
+
+const body = { input: "i32", output: "i32" } as const;
+const number = { parameters: [], result: "i32" } as const;
+const callback = { callback: { parameters: ["i32"], result: "i32" } } as const;
+
+const inCpp = {
+  throws: body,
+  throws_at_once: body,
+  throws_int: body,
+  throws_string: body,
+  throws_plain: body,
+  rethrows: body,
+  throws_in_qsort: body,
+  suspends_in_catch: body,
+  suspends_in_flight: body,
+  throws_when_ended: body,
+  throws_answer: { parameters: [callback], result: "i32" },
+  throws_answer_elsewhere: {
+    name: "throws_answer",
+    parameters: [callback],
+    result: "i32",
+    nonblocking: true,
+  },
+  throws_when_call_ends: { parameters: [callback], result: "i32" },
+  throws_when_told: {
+    name: "throws_answer",
+    parameters: [{ callback: { ...callback.callback, stop: 4 } }],
+    result: "i32",
+  },
+  calls_in_catch: { parameters: [callback, "i32"], result: "i32" },
+  alive: number,
+  handled: number,
+  in_flight: number,
+} as const;
+
+const inRust = {
+  panics: body,
+  panics_answer: { parameters: [callback], result: "i32" },
+  alive: number,
+} as const;
+
+/** Compiles one of `tests/bodies/` to a library, once a run; returns its path. */
+function compile(source: string, compiler: Installable, ...options: string[]): string {
+  const known = compiled.get(source);
+  if (known !== undefined) return known;
+  const path = `${folder ??= Deno.makeTempDirSync({ prefix: "fringe-test-" })}/lib${source}.so`;
+  const { success, stderr } = new Deno.Command(compiler, {
+    args: [...options, new URL(`bodies/${source}`, import.meta.url).pathname, "-o", path],
+  }).outputSync();
+  assert(success, new TextDecoder().decode(stderr));
+  compiled.set(source, path);
+  return path;
+}
+
+let folder: string | undefined;
+const compiled = new Map<string, string>();
+globalThis.addEventListener("unload", () => {
+  if (folder !== undefined) Deno.removeSync(folder, { recursive: true });
+});
+
+function openCpp(): NativeLibrary<typeof inCpp> {
+  const include = new URL("../native/include", import.meta.url).pathname;
+  const options = ["-O2", "-Wall", "-Wextra", "-Werror", "-fPIC", "-shared", `-I${include}`];
+  return dlopen(compile("exceptions.cc", "g++", ...options), inCpp);
+}
+
+function openRust(): NativeLibrary<typeof inRust> {
+  return dlopen(
+    compile("panics.rs", "rustc", "-O", "--edition=2021", "--crate-type=cdylib"),
+    inRust,
+  );
+}
+
+/** Runs `act`, out of which a NativeError comes. */
+function errorOf(act: () => unknown): NativeError {
+  return assertThrows(act, NativeError);
+}
+
+function names(error: NativeError): (string | undefined)[] {
+  return error.backtrace.map(({ name }) => name);
+}
+
+/** Nothing of C++'s is left behind, and the thread handles nothing. */
+function assertClean({ alive, handled, in_flight }: NativeLibrary<typeof inCpp>["symbols"]): void {
+  assertEquals([alive(), handled(), in_flight()], [0, 0, 0]);
+}
+
+testWith("g++", "Generator.resume() throws what a body in C++ throws, which has ended then", () => {
+  using library = openCpp();
+  const { symbols } = library;
+  const generator = new Generator(new OsStack(), symbols.throws);
+  assertEquals(generator.resume(1), 1);
+  assertEquals(symbols.alive(), 4);
+  const error = errorOf(() => generator.resume(7));
+  assertEquals(error.type, "test::Error<int>");
+  assertEquals(error.message, "the value is 7");
+  assertEquals(error.name, "NativeError");
+  // descend() is static: it has no name, and its four frames are there.
+  assertEquals(names(error), ["__cxa_throw", ...Array(4).fill(undefined), "throws"]);
+  assert(error.backtrace[1]!.module!.endsWith("/libexceptions.cc.so"));
+  assert(error.stack!.startsWith("NativeError (test::Error<int>): the value is 7\n    at __cxa_"));
+  assert(error.stack!.includes("\n    at throws+0x"));
+  assert(error.stack!.includes(import.meta.filename!));
+  assertClean(symbols);
+
+  assertEquals(generator.state, "unavailable");
+  const refused = assertThrows(() => generator.resume(1), Error, "its body has failed");
+  assertStrictEquals(refused.cause, error);
+  // The stack is as good as before.
+  using again = new Generator(generator.unwrap() as OsStack, symbols.throws);
+  assertEquals(again.resume(2), 2);
+  assertEquals(errorOf(() => again.next(8)).message, "the value is 8");
+  assertClean(symbols);
+});
+
+testWith("g++", "NativeError says what it can of exceptions of any type", () => {
+  using library = openCpp();
+  const { symbols } = library;
+  for (
+    const [body, type, message] of [
+      [symbols.throws_at_once, "test::Error<int>", "the value is 3"],
+      [symbols.rethrows, "test::Error<int>", "the value is 3"],
+      [symbols.throws_in_qsort, "test::Error<int>", "the value is 5"],
+      [symbols.throws_int, "int", "Native code has thrown int"],
+      [symbols.throws_string, "char const*", "a string"],
+      [symbols.throws_plain, "test::Plain", "Native code has thrown test::Plain"],
+    ] as const
+  ) {
+    using generator = new Generator(new OsStack(), body);
+    const error = errorOf(() => generator.resume(3));
+    assertEquals([error.type, error.message], [type, message]);
+    assert(names(error).length > 1);
+    assertClean(symbols);
+  }
+});
+
+testWith("g++", "an exception comes out of a call in each of its forms", async () => {
+  using library = openCpp();
+  const { symbols } = library;
+  const error = errorOf(() => symbols.throws_answer(() => 4));
+  assertEquals(error.message, "the value is 4");
+  assertEquals(names(error).at(-1), "fringe_call_body");
+  assertEquals(symbols.throws_answer(() => 0), 0);
+
+  for (const f of [symbols.throws_answer, symbols.throws_answer_elsewhere]) {
+    const error = await f.async((i) => Promise.resolve(i + 4)).catch((error) => error);
+    assert(error instanceof NativeError);
+    assertEquals(error.message, "the value is 5");
+    assertEquals(await f.async(() => 0), 0);
+    assertClean(symbols);
+  }
+
+  errorOf(() => {
+    for (const { reply } of symbols.throws_answer.calls()) reply(6);
+  });
+
+  // A TypeScript body may catch it, and go on.
+  using generator = new Generator<number>(new OsStack(), function* (yielder) {
+    for (let i = 1; i < 4; i++) {
+      try {
+        yield* yielder.call(symbols.throws_answer, function* () {
+          return yield i;
+        });
+      } catch (error) {
+        yield (error as Error).message;
+      }
+    }
+  });
+  const said: unknown[] = [];
+  for (let answer = 0; generator.state === "runnable"; answer++) {
+    said.push(generator.resume(answer));
+  }
+  assertEquals(said, [1, "the value is 1", 2, "the value is 3", 3, "the value is 5", undefined]);
+  assertClean(symbols);
+});
+
+testWith("g++", "bodies that are suspended in handlers keep their exceptions, in any order", () => {
+  using library = openCpp();
+  const { symbols } = library;
+  const generators = Array.from({ length: 100 }, (_, i) => {
+    const generator = new Generator(new OsStack(32 * 1024), symbols.suspends_in_catch);
+    assertEquals(generator.resume(i), 1);
+    assertEquals([symbols.handled(), symbols.in_flight()], [0, 0]);
+    return generator;
+  });
+  gc();
+  for (let step = 0; step < 2; step++) {
+    for (let i = 0; i < 100; i++) assertEquals(generators[i * 37 % 100]!.resume(0), 1);
+  }
+  for (const generator of generators) assertEquals(generator.resume(0), undefined);
+  assertClean(symbols);
+  for (const generator of generators) generator[Symbol.dispose]();
+});
+
+testWith("g++", "calls that are suspended in handlers may end in any order", async () => {
+  using library = openCpp();
+  const { symbols } = library;
+  const first = Promise.withResolvers<number>();
+  const second = Promise.withResolvers<number>();
+  const results = [
+    symbols.calls_in_catch.async(() => first.promise, 1),
+    symbols.calls_in_catch.async(() => second.promise, 2),
+  ];
+  first.resolve(10);
+  assertEquals(await results[0], 10);
+  second.resolve(20);
+  assertEquals(await results[1], 20);
+  // One inside the other's.
+  assertEquals(
+    symbols.calls_in_catch((i) => i + symbols.calls_in_catch((j) => j * 10, 3), 4),
+    34,
+  );
+  assertClean(symbols);
+});
+
+testWith("g++", "a body that is ended in a handler leaves it, and its exception goes", () => {
+  using library = openCpp();
+  const { symbols } = library;
+  using generator = new Generator(new OsStack(), symbols.suspends_in_catch);
+  assertEquals(generator.resume(1), 1);
+  assertEquals(symbols.alive(), 1);
+  generator.return();
+  assertClean(symbols);
+});
+
+testWith("g++", "a destructor may suspend while an exception leaves the body", () => {
+  using library = openCpp();
+  const { symbols } = library;
+  using generator = new Generator(new OsStack(), symbols.suspends_in_flight);
+  assertEquals(generator.resume(6), 101);
+  assertEquals([symbols.handled(), symbols.in_flight()], [0, 0]);
+  // Others throw meanwhile.
+  errorOf(() => symbols.throws_answer(() => 4));
+  assertEquals(errorOf(() => generator.resume(0)).message, "the value is 6");
+  assertClean(symbols);
+});
+
+testWith("g++", "an exception in place of being ended comes out of what has ended it", () => {
+  using library = openCpp();
+  const { symbols } = library;
+  for (
+    const end of [
+      (generator: Generator<number, number>) => generator.return(),
+      (generator: Generator<number, number>) => generator.throw(new Error("mine")),
+      (generator: Generator<number, number>) => generator[Symbol.dispose](),
+    ]
+  ) {
+    const stack = new OsStack();
+    const generator = new Generator(stack, symbols.throws_when_ended);
+    assertEquals(generator.resume(3), 3);
+    const error = errorOf(() => end(generator));
+    assertEquals(error.message, "the value is 3");
+    assertEquals(generator.state, "unavailable");
+    assertStrictEquals(assertThrows(() => generator.resume(1), Error).cause, error);
+    generator[Symbol.dispose]();
+    stack[Symbol.dispose]();
+    assertClean(symbols);
+  }
+  const mine = new Error("mine");
+  for (const f of [symbols.throws_when_call_ends, symbols.throws_when_told]) {
+    const both = assertThrows(
+      () =>
+        f(() => {
+          throw mine;
+        }),
+      SuppressedError,
+    );
+    assertStrictEquals(both.suppressed, mine);
+    assert(both.error instanceof NativeError);
+    assertClean(symbols);
+  }
+  errorOf(() => {
+    for (const _ of symbols.throws_when_call_ends.calls()) break;
+  });
+  assertClean(symbols);
+});
+
+testWith("g++", "a library closes whose bodies throw at that", () => {
+  const library = openCpp();
+  const generators = [1, 2].map((i) => {
+    const generator = new Generator(new OsStack(), library.symbols.throws_when_ended);
+    generator.resume(i);
+    return generator;
+  });
+  assertEquals(errorOf(() => library.close()).message, "the value is 1");
+  library.close();
+  for (const generator of generators) {
+    assertEquals(generator.state, "unavailable");
+    assertThrows(() => generator.resume(1), Error, "closed");
+    generator[Symbol.dispose]();
+  }
+});
+
+testWith("g++", "what a dropped generator throws when it is ended is printed", async () => {
+  using library = openCpp();
+  const { error } = console;
+  const printed: unknown[] = [];
+  console.error = (value) => printed.push(value);
+  try {
+    (() => new Generator(new OsStack(), library.symbols.throws_when_ended).resume(5))();
+    await collectUntil(() => printed.length > 0);
+  } finally {
+    console.error = error;
+  }
+  assertEquals(printed.map((value) => (value as Error).message), ["the value is 5"]);
+  assertClean(library.symbols);
+});
+
+testWith("g++", "10,000 exceptions leave no mapping behind", () => {
+  using library = openCpp();
+  const mappings = () => Deno.readTextFileSync("/proc/self/maps").split("\n").length;
+  const stack = new OsStack();
+  const throwOnce = () => {
+    const generator = new Generator(stack, library.symbols.throws_at_once);
+    errorOf(() => generator.resume(1));
+  };
+  throwOnce();
+  const before = mappings();
+  for (let i = 0; i < 10_000; i++) throwOnce();
+  // V8's own come and go.
+  assert(mappings() < before + 100);
+  stack[Symbol.dispose]();
+  assertClean(library.symbols);
+});
+
+testWith("rustc", "a panic of Rust's comes out as an error, its frames dropped before", () => {
+  using library = openRust();
+  const { symbols } = library;
+  for (
+    const message of [
+      "a literal",
+      "formatted: 1",
+      "Native code has thrown panic",
+      "index out of bounds: the len is 0 but the index is 3",
+    ].entries()
+  ) {
+    using generator = new Generator(new OsStack(), symbols.panics);
+    const error = errorOf(() => generator.resume(message[0]));
+    assertEquals([error.type, error.message], ["panic", message[1]]);
+    assertEquals(names(error).at(-1), "panics");
+    assertEquals(symbols.alive(), 0);
+    assertEquals(generator.state, "unavailable");
+  }
+  const error = errorOf(() => symbols.panics_answer(() => 2));
+  assertEquals(error.message, "the answer is 2");
+  assertEquals(symbols.panics_answer(() => 0), 0);
+  // A handler's error is no panic: the frames are dropped, and it comes out itself.
+  const mine = new Error("mine");
+  assertStrictEquals(
+    assertThrows(() =>
+      symbols.panics_answer(() => {
+        throw mine;
+      })
+    ),
+    mine,
+  );
+  assertEquals(symbols.alive(), 0);
+});
