@@ -3,7 +3,7 @@
 
 /** Native bodies, as `dlopen` gives them. */
 
-import { type Lifetime, Mode } from "./context.ts";
+import { type Lifetime, Mode, type Subject } from "./context.ts";
 import { describe } from "./stack.ts";
 import { isWord } from "./values.ts";
 
@@ -24,9 +24,8 @@ export interface NativeBody<in Input, out Output> {
 }
 
 /** What is behind a native body. */
-export interface BodySymbol {
+export interface BodySymbol extends Subject {
   readonly pointer: Deno.PointerObject;
-  readonly exceptionState: ExceptionState;
   readonly library: Library;
   readonly input: string;
   readonly output: string;
@@ -36,9 +35,6 @@ export interface BodySymbol {
   /** How it is entered once it has begun. */
   readonly mode: number;
 }
-
-/** Where the C++ runtime of a symbol keeps its exceptions; looked up when it is first needed. */
-export type ExceptionState = () => Deno.PointerValue;
 
 /** A user's library, as far as what it contains needs it. */
 export interface Library extends Lifetime {
@@ -53,13 +49,13 @@ export function makeBody(
   input: string,
   output: string,
   pointer: Deno.PointerObject,
-  exceptionState: ExceptionState,
+  subject: Subject,
   library: Library,
 ): NativeBody<unknown, unknown> {
   const body = Object.freeze({ input, output });
   symbols.set(body, {
+    ...subject,
     pointer,
-    exceptionState,
     library,
     input,
     output,

@@ -7,8 +7,8 @@
  */
 
 import type { NativeFrame } from "./backtrace.ts";
-import { checkOpen, type ExceptionState, type Library } from "./body.ts";
-import { type Context, ELSEWHERE } from "./context.ts";
+import { checkOpen, type Library } from "./body.ts";
+import { type Context, ELSEWHERE, type Subject } from "./context.ts";
 import { NativeError } from "./exception.ts";
 import type { Kept, Lent } from "./kept.ts";
 import { native } from "./library.ts";
@@ -29,11 +29,9 @@ export interface CallbackParameter {
 }
 
 /** A C function, as `dlopen` has checked it. */
-export interface Callee extends Signature {
-  readonly name: string;
+export interface Callee extends Signature, Subject {
   /** Its address; computed when it is first needed. */
   readonly address: () => bigint;
-  readonly exceptionState: ExceptionState;
   readonly callbacks: readonly CallbackParameter[];
   /** Whether it runs on another thread. */
   readonly nonblocking: boolean;
@@ -112,7 +110,7 @@ export class Call implements Occupant {
     view.setUint32(Mailbox.stack_count, callee.stackCount, true);
     // Once more: to look at the handlers may have run code of the caller's.
     checkOpen(callee.library, what);
-    context.begin(native().callBody!, callee.exceptionState());
+    context.begin(native().callBody!, callee);
     this.#callee = callee;
     this.#context = context;
     this.#keeper = keeper;

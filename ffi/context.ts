@@ -39,6 +39,13 @@ export interface Lifetime {
   readonly contexts: Set<Context>;
 }
 
+/** What runs on a context, as far as it is of interest here. */
+export interface Subject {
+  readonly name: string;
+  /** Where its C++ runtime, if any, keeps its exceptions; looked up when it is first needed. */
+  readonly exceptionState: () => Deno.PointerValue;
+}
+
 /** What is wrong with touching a context meanwhile. */
 export const ELSEWHERE = "it is running on another thread; await its Promise first";
 
@@ -64,6 +71,7 @@ export class Context {
   #base: Deno.PointerValue = null;
   #box: Deno.PointerValue = null;
   #lifetime: Lifetime | undefined;
+  #subject: Subject | undefined;
 
   constructor(memory: StackMemory) {
     this.memory = memory;
@@ -93,11 +101,10 @@ export class Context {
     return this.#kept;
   }
 
-  /**
-   * Lays the first frame: `body` will begin at the first resume. `exceptionState` is where its C++
-   * runtime, if any, keeps its exceptions.
-   */
-  begin(body: Deno.PointerObject, exceptionState: Deno.PointerValue): void {
+  /** Lays the first frame: `body` will begin at the first resume. It runs `subject`. */
+  begin(body: Deno.PointerObject, subject: Subject): void {
+    const exceptionState = subject.exceptionState();
+    this.#subject = subject;
     const { addressOfBuffer, init, pointerTo } = native();
     const { base } = this.memory;
     this.reason = undefined;
@@ -174,7 +181,8 @@ export class Context {
     // Frames whose memory is gone are gone too.
     let error: NativeError | undefined;
     if (this.memory.fault() === undefined) {
-      native().cancel(handle, this.memory.limit);
+      const status = native().cancel(handle, this.memory.limit);
+      if (status === Status.abandoned) warnOf(this.#subject!.name, this.memory.size);
       this.takeBack();
       error = this.takeError(handle);
     }
@@ -193,4 +201,18 @@ export class Context {
     if (this.elsewhere) throw new Error(`Cannot take a backtrace: ${ELSEWHERE}`);
     return this.handle === null ? [] : framesOf(this.handle);
   }
+}
+
+const warned = new Set<string>();
+
+/** Says that frames have been abandoned: no error, for the stack has come back, but no secret. */
+function warnOf(name: string, size: number): void {
+  if (warned.has(name)) return;
+  warned.add(name);
+  console.warn(
+    `fringe: ${name} was ended early, and its frames could not be unwound. Fewer than 8 KiB of ` +
+      `its stack of ${size} bytes were free, or its code has no unwind tables, or a cleanup ` +
+      "suspended meanwhile. The stack comes back; what the frames held (memory, locks, files) " +
+      "does not. This is said once for each function",
+  );
 }

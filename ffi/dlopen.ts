@@ -129,15 +129,15 @@ function symbol(
   library: Library,
   thunks: Thunk[],
 ): unknown {
-  const exceptionState = once(() => native().exceptionState(pointer));
+  const subject = { name, exceptionState: once(() => native().exceptionState(pointer)) };
   if ("input" in definition) {
-    return makeBody(definition.input, definition.output, pointer, exceptionState, library);
+    return makeBody(definition.input, definition.output, pointer, subject, library);
   }
   const callbacks: CallbackParameter[] = [];
   const types = definition.parameters.map((type) => typeof type === "string" ? type : "callback");
   const callee: Callee = {
     ...signatureOf(types, definition.result, FUNCTION),
-    name,
+    ...subject,
     address: once(() => {
       if (definition.nonblocking) {
         // It may still run when this Worker is terminated, and its libraries are closed.
@@ -146,7 +146,6 @@ function symbol(
       }
       return native().addressOfPointer(pointer);
     }),
-    exceptionState,
     callbacks,
     nonblocking: definition.nonblocking === true,
     library,

@@ -153,7 +153,7 @@ export class Generator<Input = void, Output = unknown, Return = void>
     this.#stack = own;
     if (symbol === undefined) this.#context.mode = Mode.script;
     else {
-      this.#context.begin(symbol.pointer, symbol.exceptionState());
+      this.#context.begin(symbol.pointer, symbol);
       this.#context.bind(symbol.library);
     }
     net.register(this, { occupant: this.#occupant, memory }, this);

@@ -782,13 +782,44 @@ Deno.test("Generator.next() tells a value of undefined from the end", () => {
   }
 });
 
-Deno.test("Generator whose cleanup suspends while it is ended is abandoned", () => {
-  using library = openBodies();
-  const { suspends_in_cleanup } = library.symbols;
-  for (let i = 0; i < 3; i++) {
-    using generator = new Generator(new OsStack(), suspends_in_cleanup);
-    assertEquals(generator.resume(), 1);
-    assertEquals(generator.return(), { value: undefined, done: true });
-    assertEquals(generator.resume(), undefined);
+/** What is printed by console.warn() meanwhile. */
+function warningsOf(act: () => void): unknown[] {
+  const { warn } = console;
+  const printed: unknown[] = [];
+  console.warn = (...values) => printed.push(...values);
+  try {
+    act();
+  } finally {
+    console.warn = warn;
   }
+  return printed;
+}
+
+Deno.test("Generator that cannot be unwound is abandoned, which is said once", () => {
+  using library = openBodies();
+  const { suspends_in_cleanup, plain_echo, has_cleanup, cleanup_count } = library.symbols;
+  const before = cleanup_count();
+  const warnings = warningsOf(() => {
+    for (let i = 0; i < 2; i++) {
+      const stack = new OsStack(16 * 1024);
+      // A cleanup that suspends.
+      using generator = new Generator(stack, suspends_in_cleanup);
+      assertEquals(generator.resume(), 1);
+      generator.return();
+      assertEquals(generator.state, "unavailable");
+      // The stack is as good as before.
+      using again = new Generator(generator.unwrap() as OsStack, has_cleanup);
+      assertEquals(again.resume(), 1);
+    }
+    // No room.
+    using small = new Generator(new OsStack(0), plain_echo);
+    assertEquals(small.resume(1), 1);
+  });
+  assertEquals(cleanup_count(), before + 2);
+  assertEquals(
+    warnings.map((warning) =>
+      String(warning).match(/^fringe: (\w+) was .* of (\d+) bytes/)?.slice(1)
+    ),
+    [["suspends_in_cleanup", "16384"], ["plain_echo", "4096"]],
+  );
 });
