@@ -34,6 +34,7 @@ pub fn build(b: *std.Build) void {
         "../examples/bodies/add_one.c",
     });
     const test_bodies = bodies(b, "test_bodies", target, "../tests/bodies/test_bodies.zig", &.{
+        "../tests/bodies/faults.c",
         "../tests/bodies/test_bodies.c",
         "../tests/bodies/test_bodies.cc",
     });

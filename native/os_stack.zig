@@ -11,6 +11,7 @@ const Stack = stack_module.Stack;
 const GuardedStack = stack_module.GuardedStack;
 const status = @import("status.zig");
 const Status = status.Status;
+const system = @import("system.zig");
 
 // For the tests.
 const child_process = @import("child_process.zig");
@@ -37,14 +38,14 @@ pub const OsStack = struct {
         const length = usable + page_size;
         // NORESERVE: what is never touched shall not count. STACK: no transparent huge page, which
         // would commit 2 MiB at the first touch (mmap(2): since Linux 6.7).
-        const address = linux.mmap(
+        const address = system.call(linux.mmap, .{
             null,
             length,
             .{ .READ = true, .WRITE = true },
             .{ .TYPE = .PRIVATE, .ANONYMOUS = true, .NORESERVE = true, .STACK = true },
             -1,
             0,
-        );
+        });
         try status.check(address);
         const mapping = @as([*]align(page_size) u8, @ptrFromInt(address))[0..length];
         errdefer unmap(mapping) catch {};
@@ -52,6 +53,7 @@ pub const OsStack = struct {
         return .{ .mapping = mapping };
     }
 
+    /// Unmaps it. Where the system refuses that, the memory goes back, and addresses are lost.
     pub fn deinit(self: *OsStack) void {
         unmap(self.mapping) catch {};
         self.* = undefined;
@@ -68,14 +70,20 @@ pub const OsStack = struct {
 const MADV_GUARD_INSTALL = 102;
 
 fn guard(mapping: []align(page_size) u8) status.Refusal!void {
-    const advised = linux.madvise(mapping.ptr, page_size, MADV_GUARD_INSTALL);
+    const advised = system.call(linux.madvise, .{ mapping.ptr, page_size, MADV_GUARD_INSTALL });
     if (linux.errno(advised) == .SUCCESS) return;
     // An older kernel, or memory that is locked: a page without access, at the price of a mapping.
-    try status.check(linux.mprotect(mapping.ptr, page_size, .{}));
+    try status.check(system.call(linux.mprotect, .{ mapping.ptr, page_size, .{} }));
 }
 
+/// Where it is refused, the mapping is as it was, but for what was written to it.
 fn unmap(mapping: []align(page_size) u8) status.Refusal!void {
-    try status.check(linux.munmap(mapping.ptr, mapping.len));
+    status.check(system.call(linux.munmap, .{ mapping.ptr, mapping.len })) catch |err| {
+        // A hole in a mapping makes two of it, and the process may have no more. Then at least the
+        // memory goes back, unless that is refused, too.
+        _ = system.call(linux.madvise, .{ mapping.ptr, mapping.len, linux.MADV.DONTNEED });
+        return err;
+    };
 }
 
 // C ABI
@@ -88,17 +96,10 @@ pub fn map(size: usize, bounds: *[2]u64) callconv(.c) Status {
     return .suspended;
 }
 
-/// Unmaps a stack that `map` made.
+/// Unmaps a stack that `map` made. Where that is refused, it may be asked for again.
 pub fn unmapBounds(base: usize, limit: usize) callconv(.c) Status {
     const start: [*]align(page_size) u8 = @ptrFromInt(limit - page_size);
-    const mapping = start[0 .. base - limit + page_size];
-    unmap(mapping) catch |err| {
-        // A hole in a mapping makes two of it, and the process may have no more. Then at least the
-        // memory goes back; what is lost is addresses.
-        if (linux.errno(linux.madvise(mapping.ptr, mapping.len, linux.MADV.DONTNEED)) != .SUCCESS) {
-            return status.fromRefusal(err);
-        }
-    };
+    unmap(start[0 .. base - limit + page_size]) catch |err| return status.fromRefusal(err);
     return .suspended;
 }
 

@@ -15,6 +15,7 @@ test {
     _ = @import("owned_stack.zig");
     _ = @import("slice_stack.zig");
     _ = @import("stack.zig");
+    _ = @import("system_test.zig");
     _ = @import("thunk.zig");
     _ = @import("unwind_test.zig");
 }

@@ -17,6 +17,7 @@ const std = @import("std");
 const linux = std.os.linux;
 const status = @import("status.zig");
 const Status = status.Status;
+const system = @import("system.zig");
 
 extern fn fringe_thunk_write(slot: [*]u8, number: u32) [*]u8;
 
@@ -39,17 +40,17 @@ var next_number: std.atomic.Value(u32) = .init(1);
 
 /// Makes a page of thunks.
 pub fn make() status.Refusal!Block {
-    const address = linux.mmap(
+    const address = system.call(linux.mmap, .{
         null,
         page_size,
         .{ .READ = true, .WRITE = true },
         .{ .TYPE = .PRIVATE, .ANONYMOUS = true },
         -1,
         0,
-    );
+    });
     try status.check(address);
     const page = @as([*]align(page_size) u8, @ptrFromInt(address))[0..page_size];
-    errdefer _ = linux.munmap(page.ptr, page.len);
+    errdefer _ = system.call(linux.munmap, .{ page.ptr, page.len });
 
     const stride = @intFromPtr(fringe_thunk_write(page.ptr, 0)) - address;
     const count = page_size / stride;
@@ -57,7 +58,9 @@ pub fn make() status.Refusal!Block {
     for (0..count) |i| {
         _ = fringe_thunk_write(page.ptr + i * stride, number + @as(u32, @intCast(i)));
     }
-    try status.check(linux.mprotect(page.ptr, page.len, .{ .READ = true, .EXEC = true }));
+    try status.check(
+        system.call(linux.mprotect, .{ page.ptr, page.len, .{ .READ = true, .EXEC = true } }),
+    );
     return .{ .address = address, .number = number, .stride = stride, .count = count };
 }
 
