@@ -93,8 +93,6 @@ export class Context {
   prepare(stackCount: number, nonblocking: boolean): Kept | Lent {
     const size = Mailbox.stack + stackCount * SLOT_SIZE;
     if (size > this.view.byteLength) this.#makeMailbox(size);
-    // What a call that was refused while it was made ready has left.
-    this.release();
     if (nonblocking) return this.#lent = new Lent(this.memory.base, this.view);
     this.#kept ??= new Kept();
     this.#kept.clear();

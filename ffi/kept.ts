@@ -9,7 +9,7 @@
 import { isDetached } from "./buffer.ts";
 import { encodeCString, Strings } from "./cstring.ts";
 import { native } from "./library.ts";
-import { OsStack } from "./os_stack.ts";
+import { type Bounds, map, unmap } from "./os_stack.ts";
 import { STACK_ALIGNMENT } from "./stack.ts";
 import type { Keeper } from "./values.ts";
 
@@ -70,7 +70,7 @@ export class Lent implements Keeper {
   /** Each whole buffer is copied once, so that views of it that overlap still do. */
   readonly #buffers: Map<ArrayBuffer, { bytes: Uint8Array<ArrayBuffer>; address: bigint }> =
     new Map();
-  readonly #mappings: OsStack[] = [];
+  readonly #mappings: Bounds[] = [];
   #next: bigint;
 
   /** `view` is JavaScript's mailbox, of which native code gets a copy. */
@@ -87,26 +87,26 @@ export class Lent implements Keeper {
 
   keepString(value: unknown, what: string): bigint {
     const bytes = encodeCString(value, what);
-    return bytes === null ? 0n : this.#place(bytes);
+    return bytes === null ? 0n : this.#place(bytes, what);
   }
 
-  keepBytes(bytes: Uint8Array<ArrayBuffer>): bigint {
+  keepBytes(bytes: Uint8Array<ArrayBuffer>, what: string): bigint {
     const { buffer } = bytes;
     let copy = this.#buffers.get(buffer);
     if (copy === undefined) {
       const all = new Uint8Array(buffer);
-      copy = { bytes: all, address: this.#place(all) };
+      copy = { bytes: all, address: this.#place(all, what) };
       this.#buffers.set(buffer, copy);
     }
     return copy.address + BigInt(bytes.byteOffset);
   }
 
-  #place(bytes: Uint8Array<ArrayBuffer>): bigint {
+  #place(bytes: Uint8Array<ArrayBuffer>, what: string): bigint {
     let address = this.#next;
     if (address + BigInt(bytes.length) > this.mailbox) {
-      const mapping = new OsStack(bytes.length);
+      const mapping = map(bytes.length, `${what} cannot be copied (${bytes.length} bytes)`);
       this.#mappings.push(mapping);
-      address = mapping.limit;
+      address = mapping[1];
     } else {
       this.#next += BigInt(roundUp(bytes.length));
     }
@@ -134,7 +134,7 @@ export class Lent implements Keeper {
 
   /** Gives the memory back: C no longer uses it. */
   release(): void {
-    for (const mapping of this.#mappings.splice(0)) mapping[Symbol.dispose]();
+    for (const mapping of this.#mappings.splice(0)) unmap(mapping);
   }
 }
 

@@ -5,10 +5,46 @@
 
 import { native } from "./library.ts";
 import { checkSize, type GuardedStack, register, StackMemory } from "./stack.ts";
-import { check } from "./status.ts";
+import { check, Status } from "./status.ts";
 
 /** The default size, in bytes; `size_default` in `native/os_stack.zig`. */
 const SIZE_DEFAULT = 1024 * 1024;
+
+/** Where a stack lies. */
+export type Bounds = readonly [base: bigint, limit: bigint];
+
+/** What nobody uses any more, and the system did not take back; the longest waiting first. */
+const left: Bounds[] = [];
+
+/** Maps a stack. `what` begins with "Cannot". */
+export function map(size: number, what: string): Bounds {
+  unmapLeft();
+  const bounds = new BigUint64Array(new ArrayBuffer(16));
+  check(native().mapStack(BigInt(size), bounds), what);
+  return [bounds[0]!, bounds[1]!];
+}
+
+/**
+ * Unmaps a stack. A hole makes two mappings of one, and a process that has no more of them is
+ * refused. Nobody could do anything about that, so it is no error: the system is asked again later.
+ */
+export function unmap(bounds: Bounds): void {
+  if (isUnmapped(bounds)) unmapLeft();
+  else left.push(bounds);
+}
+
+/** Unmaps what is left, up to what is refused again. */
+function unmapLeft(): void {
+  for (let bounds; (bounds = left.shift()) !== undefined;) {
+    if (isUnmapped(bounds)) continue;
+    left.push(bounds);
+    return;
+  }
+}
+
+function isUnmapped([base, limit]: Bounds): boolean {
+  return native().unmapStack(base, limit) === Status.suspended;
+}
 
 const net = new FinalizationRegistry<StackMemory>((memory) => memory.reclaim());
 
@@ -42,13 +78,8 @@ export class OsStack implements GuardedStack {
    */
   constructor(size: number = SIZE_DEFAULT) {
     checkSize(size, 0, "Cannot map stack");
-    const bounds = new BigUint64Array(new ArrayBuffer(16));
-    check(native().mapStack(BigInt(size), bounds), `Cannot map stack of ${size} bytes`);
-    const [base, limit] = [bounds[0]!, bounds[1]!];
-    this.#memory = new StackMemory(base, limit, {
-      guarded: true,
-      release: () => check(native().unmapStack(base, limit), "Cannot unmap stack"),
-    });
+    const bounds = map(size, `Cannot map stack of ${size} bytes`);
+    this.#memory = new StackMemory(...bounds, { guarded: true, release: () => unmap(bounds) });
     register(this, this.#memory);
     net.register(this, this.#memory, this);
   }
@@ -74,7 +105,8 @@ export class OsStack implements GuardedStack {
   }
 
   /**
-   * Unmaps the stack; once is enough, more does nothing.
+   * Unmaps the stack; once is enough, more does nothing. Where the system refuses, that is no error:
+   * it is asked again when another stack is made or disposed of.
    *
    * @throws {Error} If a generator on it has not finished.
    */

@@ -30,6 +30,8 @@ export function takeFiber(): Fiber {
 
 /** Takes a stack back whose context has ended. */
 export function putFiber(fiber: Fiber): void {
+  // What a call that was refused while it was made ready has left.
+  fiber.context.release();
   fiber.context.memory.occupant = undefined;
   if (kept.length < KEPT_MAX) kept.push(fiber);
   else fiber.stack[Symbol.dispose]();

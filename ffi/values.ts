@@ -107,7 +107,7 @@ export interface Keeper {
   /** Puts a string where C finds it; returns its address, 0 for null. */
   keepString(value: unknown, what: string): bigint;
   /** Keeps a buffer where it is, or a copy; returns the address. */
-  keepBytes(bytes: Uint8Array<ArrayBuffer>): bigint;
+  keepBytes(bytes: Uint8Array<ArrayBuffer>, what: string): bigint;
 }
 
 /**
@@ -193,7 +193,7 @@ function writeOther(
       return;
     case "buffer": {
       const bytes = bytesOf(value, what);
-      view.setBigUint64(offset, bytes === null ? 0n : keeper!.keepBytes(bytes), true);
+      view.setBigUint64(offset, bytes === null ? 0n : keeper!.keepBytes(bytes, what), true);
       return;
     }
     case "cstring":
