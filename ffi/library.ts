@@ -167,7 +167,7 @@ export function native(): Native {
 
 function open(): Native {
   const chosen = override();
-  if (chosen !== undefined) return dlopen(chosen, SYMBOLS, `FRINGE_LIBRARY=${chosen}`);
+  if (chosen !== undefined) return dlopen(chosen, SYMBOLS, `FRINGE_LIBRARY=${chosen}`).symbols;
 
   const platform = `${Deno.build.arch}-${Deno.build.os}`;
   const build = prebuilt[platform];
@@ -184,14 +184,14 @@ function open(): Native {
     const path = decodeURIComponent(url.pathname);
     if (verify(path, build.digest) !== "missing") {
       try {
-        return dlopen(path, SYMBOLS, path);
+        return dlopen(path, SYMBOLS, path).symbols;
       } catch (error) {
         // Bundled or compiled, this file has moved away from it; that may not be known before.
         if (!isMissing(error)) throw error;
       }
     }
   }
-  return dlopen(inMemory(build), SYMBOLS, "the library that came with the module", IN_MEMORY);
+  return openInMemory(build);
 }
 
 /** Whether a library did not load because there is no such file; only the loader's words say so. */
@@ -240,28 +240,53 @@ function sha256(bytes: Uint8Array): string {
   return createHash("sha256").update(bytes).digest("hex");
 }
 
-/** Puts a library into a file that exists in memory only, and returns its path. */
-function inMemory(build: { readonly digest: string; readonly base64: string }): string {
+/** What libc does for a library that has no file. */
+const LIBC = {
+  memfd_create: { parameters: ["buffer", /* name */ "u32" /* flags */], result: "i32" },
+  write: { parameters: ["i32", /* fd */ "buffer", "usize" /* count */], result: "isize" },
+  close: { parameters: ["i32" /* fd */], result: "i32" },
+  __errno_location: { parameters: [], result: "pointer" },
+  memcpy: {
+    parameters: ["buffer", /* destination */ "pointer", /* source */ "usize" /* count */],
+    result: "pointer",
+  },
+} as const satisfies Deno.ForeignLibraryInterface;
+
+/** Puts a library into a file that exists in memory only, and opens that. */
+function openInMemory(build: { readonly digest: string; readonly base64: string }): Native {
+  const what = "the library that came with the module";
   const bytes = decode(build.base64);
-  const remedy = "Fetch it anew with `deno cache --reload`";
-  checkDigest(bytes, build.digest, "the library that came with the module", remedy);
-  const table = {
-    memfd_create: { parameters: ["buffer", /* name */ "u32" /* flags */], result: "i32" },
-    write: { parameters: ["i32", /* fd */ "buffer", "usize" /* count */], result: "isize" },
-  } as const;
-  const libc = dlopen("libc.so.6", table, "libc.so.6", IN_MEMORY);
-  const MFD_CLOEXEC = 1;
-  const fd = libc.memfd_create(new TextEncoder().encode("fringe\0"), MFD_CLOEXEC);
-  if (fd < 0 || libc.write(fd, bytes, BigInt(bytes.length)) !== BigInt(bytes.length)) {
+  checkDigest(bytes, build.digest, what, "Fetch it anew with `deno cache --reload`");
+  const libc = dlopen("libc.so.6", LIBC, "libc.so.6", IN_MEMORY);
+  const { memfd_create, write, close, __errno_location, memcpy } = libc.symbols;
+  const refuse = (call: string): never => {
+    const errno = new Int32Array(1);
+    memcpy(errno, __errno_location(), 4n);
+    const [EAGAIN, ENOMEM, ENOSPC] = [11, 12, 28];
     throw new FringeError(
-      "refused",
-      "Cannot open fringe's native library: the system gives no file in memory (memfd_create). " +
-        "Download the file and set FRINGE_LIBRARY to its path",
+      [EAGAIN, ENOMEM, ENOSPC].includes(errno[0]!) ? "out_of_memory" : "refused",
+      `Cannot open fringe's native library: the system gives no file in memory (${call}: errno ` +
+        `${errno[0]}). Download the file and set FRINGE_LIBRARY to its path`,
     );
+  };
+  const MFD_CLOEXEC = 1;
+  const fd = memfd_create(new TextEncoder().encode("fringe\0"), MFD_CLOEXEC);
+  try {
+    if (fd < 0) refuse("memfd_create");
+    for (let rest = bytes; rest.length > 0;) {
+      const written = Number(write(fd, rest, BigInt(rest.length)));
+      if (written < 0) refuse("write");
+      rest = rest.subarray(written);
+    }
+    // Not closed while the library is open: glibc knows it by its name, and another file under the
+    // same number would give this library back.
+    return dlopen(`/proc/self/fd/${fd}`, SYMBOLS, what, IN_MEMORY).symbols;
+  } catch (error) {
+    close(fd);
+    throw error;
+  } finally {
+    libc.close();
   }
-  // Never closed: glibc knows a library by its name, and a second file under the same number would
-  // give the first library back.
-  return `/proc/self/fd/${fd}`;
 }
 
 /** What is no base64 has no digest that anything goes with. */
@@ -282,9 +307,9 @@ function dlopen<const S extends Deno.ForeignLibraryInterface>(
   symbols: S,
   what: string,
   grant: string = `fringe needs --allow-ffi, or --allow-ffi=${path} for this library alone`,
-): Deno.DynamicLibrary<S>["symbols"] {
+): Deno.DynamicLibrary<S> {
   try {
-    return Deno.dlopen(path, symbols).symbols;
+    return Deno.dlopen(path, symbols);
   } catch (error) {
     if (error instanceof Deno.errors.NotCapable) {
       throw new Deno.errors.NotCapable(`${error.message}. ${grant}`, { cause: error });

@@ -105,8 +105,8 @@ export class OsStack implements GuardedStack {
   }
 
   /**
-   * Unmaps the stack; once is enough, more does nothing. Where the system refuses, that is no error:
-   * it is asked again when another stack is made or disposed of.
+   * Unmaps the stack; once is enough, more does nothing. Where the system refuses, that is no
+   * error: it is asked again when another stack is made or disposed of.
    *
    * @throws {Error} If a generator on it has not finished.
    */

@@ -22,7 +22,9 @@ const REASONS: Readonly<Record<number, string>> = {
   [Status.out_of_memory]:
     "the system has no more memory or no more mappings for this process (ulimit -v, " +
     "/proc/sys/vm/max_map_count); dispose of generators and stacks that are not needed",
-  [Status.refused]: "the system refused (a seccomp filter or another policy of this machine)",
+  [Status.refused]:
+    "the system refused (a seccomp filter or another policy of this machine); have it allow " +
+    "mmap, mprotect, madvise and munmap",
 };
 
 /**

@@ -37,7 +37,7 @@ export const ERRORS = {
 /** What a message says there is to do. */
 const REMEDIES = {
   out_of_memory: "dispose of generators and stacks that are not needed",
-  refused: "a seccomp filter or another policy of this machine",
+  refused: "have it allow mmap, mprotect, madvise and munmap",
 } as const;
 
 const { faults_probe, faults_watch, faults_watch_file, faults_refuse, faults_seen, faults_mapped } =
@@ -50,16 +50,22 @@ const { faults_probe, faults_watch, faults_watch_file, faults_refuse, faults_see
     faults_mapped: { parameters: [], result: "i64" },
   }).symbols;
 
+// One opening that nobody closes, as Deno does with others when it ends: calls are watched until
+// then, and what watches them must stay.
+const RTLD_NOW = 2;
+Deno.dlopen("libc.so.6", { dlopen: { parameters: ["buffer", "i32"], result: "pointer" } })
+  .symbols.dlopen(new TextEncoder().encode(`${testBodies.pathname}\0`), RTLD_NOW);
+
 /** Whether calls can be watched on this machine. */
 export function canWatch(): boolean {
   return faults_probe() === 0;
 }
 
-/** Watches the calls for memory of a library: its file's name ends so. It must be loaded. */
-export function watch(name: string): void {
+/** Watches the calls for memory of a loaded library, whose file has this name. */
+export function watch(name: RegExp): void {
   const maps = Deno.readTextFileSync("/proc/self/maps").split("\n");
-  const code = maps.filter((line) => line.includes(" r-xp ") && line.endsWith(name));
-  assertEquals(code.length, 1, `Mappings of ${name}`);
+  const code = maps.filter((line) => line.includes(" r-xp ") && name.test(line));
+  assertEquals(code.length, 1, `How many mappings have code of ${name}`);
   const [start, end] = code[0]!.split(" ")[0]!.split("-").map((address) => BigInt(`0x${address}`));
   assertEquals(faults_watch(start!, end! - start!), 0);
 }
@@ -69,9 +75,14 @@ export function watchFile(): void {
   assertEquals(faults_watch_file(), 0);
 }
 
-/** Of the next such calls, those from `first` on, counted from 0, and `count` of them, fail. */
+/** Of the next such calls, `count` give this error, from `first` on, counted from 0. */
 export function refuse(call: SystemCall, first: number, count: number, errno: number): void {
   faults_refuse(NUMBERS[call], first, count, BigInt(-errno));
+}
+
+/** The next `count` calls that write the library to a file write so many bytes of it. */
+export function writeLess(count: number, bytes: number): void {
+  faults_refuse(NUMBERS.write, 0, count, BigInt(bytes));
 }
 
 /** Nothing is refused from now on. */

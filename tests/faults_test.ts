@@ -6,9 +6,9 @@
  * is shipped. `faults.ts` says how. Each case is a process of its own.
  */
 
-import { assertEquals } from "@std/assert";
-import { canWatch, type Outcome, type SystemCall } from "./faults.ts";
-import { moduleUrl, runChild, testBodies } from "./support.ts";
+import { assertEquals, assertGreater } from "@std/assert";
+import { canWatch, ERRORS, type Outcome, type SystemCall } from "./faults.ts";
+import { moduleUrl, runChild, withCopy } from "./support.ts";
 
 const config = new URL("../deno.json", import.meta.url).pathname;
 const flags = ["-A", "--v8-flags=--expose-gc", `--config=${config}`];
@@ -23,13 +23,15 @@ function testFaults(name: string, fn: () => Promise<void>): void {
 /** What every program begins with; `library` is open, and watched. */
 const prelude = `
   import { Callback, dlopen, FringeError, Generator, OsStack } from ${JSON.stringify(moduleUrl)};
-  import { grant, mapped, outcomes, refuse, seen, watch } from
+  import { ERRORS, grant, mapped, outcomes, refuse, seen, watch } from
     ${JSON.stringify(new URL("faults.ts", import.meta.url).href)};
-  import { openBodies } from ${JSON.stringify(new URL("support.ts", import.meta.url).href)};
+  import { collectUntil, openBodies } from ${
+  JSON.stringify(new URL("support.ts", import.meta.url).href)
+};
   const library = openBodies();
   const { symbols } = library;
   symbols.call_n(1, () => 1);
-  watch("libfringe.so");
+  watch(/libfringe\\.so$/);
   function check(condition, what) {
     if (!condition) throw new Error("Not so: " + what);
   }
@@ -239,3 +241,114 @@ testAttempt(
   onePage,
   onePageBefore,
 );
+
+// What nobody disposes of
+
+testFaults("finalizers that are refused end nothing, and what is left goes later", async () => {
+  const source = `
+    // Takes the stack that is in the pool.
+    const held = symbols.call_n.calls(1);
+    held.next();
+    const before = mapped();
+    const destroyed = symbols.destructor_count();
+    (() => {
+      for (let i = 0; i < 10; i++) {
+        new OsStack();
+        new Generator(new OsStack(), symbols.has_destructor).resume();
+        symbols.with_destructor.calls().next();
+      }
+    })();
+    const dropped = mapped() - before;
+    for (const call of ["munmap", "madvise"]) refuse(call, 0, 1e9, ERRORS.EPERM.number);
+    await collectUntil(() => seen("munmap") >= 30);
+    const refused = mapped() - before;
+    grant();
+    new OsStack()[Symbol.dispose]();
+    const left = mapped() - before;
+    held[Symbol.dispose]();
+    console.log(JSON.stringify({
+      dropped, refused, left, destroyed: symbols.destructor_count() - destroyed,
+    }));
+  `;
+  // A mapping has a page more than its stack.
+  const all = 30 * (2 ** 20 + 4096);
+  assertEquals(await runFaults(source), { dropped: all, refused: all, left: 0, destroyed: 20 });
+});
+
+// The library itself
+
+/** Runs a program that opens the library of a copy of the checkout, at `attempt()`. */
+async function openFaulty(source: string, inMemory: boolean): Promise<unknown> {
+  return await withCopy(async (directory, library) => {
+    if (inMemory) await Deno.remove(library);
+    return await runFaults(`
+      import { watchFile, writeLess } from
+        ${JSON.stringify(new URL("faults.ts", import.meta.url).href)};
+      import * as copy from ${JSON.stringify(`file://${directory}/mod.ts`)};
+      /** What opening gives: a generator that works, or an error, and as many files as before. */
+      function attempt() {
+        const count = () => [...Deno.readDirSync("/proc/self/fd")].length;
+        const before = count();
+        try {
+          using stack = new copy.OsStack();
+          return [...new copy.Generator(stack, function* () { yield "opened"; })][0];
+        } catch (error) {
+          check(error instanceof copy.FringeError, "the class of " + error.stack);
+          check(count() === before, "files as before");
+          return error;
+        }
+      }
+      ${source}
+    `);
+  });
+}
+
+testFaults("a library that is refused a file in memory says so, and opens later", async () => {
+  const source = `
+    watchFile();
+    const messages = [];
+    for (const call of ["memfd_create", "write"]) {
+      for (const { number, status } of Object.values(ERRORS)) {
+        refuse(call, 0, 1, number);
+        const error = attempt();
+        check(seen(call) === 1 && error.status === status, "the status of " + error.stack);
+        messages.push(error.message);
+      }
+    }
+    grant();
+    writeLess(2, 5);
+    console.log(JSON.stringify([...messages, attempt(), seen("memfd_create"), seen("write")]));
+  `;
+  const message = (call: string, { number }: { readonly number: number }): string =>
+    `Cannot open fringe's native library: the system gives no file in memory (${call}: errno ` +
+    `${number}). Download the file and set FRINGE_LIBRARY to its path`;
+  assertEquals(await openFaulty(source, true), [
+    ...Object.values(ERRORS).map((error) => message("memfd_create", error)),
+    ...Object.values(ERRORS).map((error) => message("write", error)),
+    "opened",
+    1,
+    3,
+  ]);
+});
+
+for (const inMemory of [false, true]) {
+  const name = inMemory ? "a library in memory" : "a library";
+  testFaults(`${name} that the loader has no memory for opens later`, async () => {
+    for (const call of ["mmap", "mprotect"]) {
+      const source = `
+        watch(/\\/ld-[^/]+$/);
+        let refused = 0;
+        for (;; refused++) {
+          refuse("${call}", refused, 1, ERRORS.ENOMEM.number);
+          const opened = attempt();
+          if (opened === "opened") break;
+          check(opened.status === "unavailable", opened.status);
+          check(opened.message.endsWith(" does not load"), opened.message);
+          check(opened.cause instanceof Error, "the cause of " + opened.message);
+        }
+        console.log(refused);
+      `;
+      assertGreater(await openFaulty(source, inMemory) as number, 0);
+    }
+  });
+}

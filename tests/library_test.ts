@@ -4,9 +4,8 @@
 /** How the native library is found, verified and opened: each case in a process of its own. */
 
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import { join } from "node:path";
 import { prebuilt } from "../ffi/prebuilt.ts";
-import { type Ended, exampleBodies, fringeLibrary, runChild } from "./support.ts";
+import { type Ended, exampleBodies, fringeLibrary, runChild, withCopy } from "./support.ts";
 
 const root = new URL("../", import.meta.url);
 const platform = `${Deno.build.arch}-${Deno.build.os}`;
@@ -129,26 +128,15 @@ Deno.test("FRINGE_LIBRARY that is no library of fringe's is named in the error",
 
 // The file beside mod.ts
 
-/** Copies what a checkout needs to run, lets `change` change it, and runs `small` in it. */
+/** Lets `change` change a copy of the checkout, and runs `small` in it. */
 async function runCopy(
   change: (directory: string, library: string) => Promise<void>,
   flags: readonly string[] = ["--allow-ffi", "--allow-read"],
 ): Promise<Ended> {
-  const directory = await Deno.makeTempDir({ prefix: "fringe-copy-" });
-  try {
-    await Deno.mkdir(join(directory, "ffi"));
-    await Deno.mkdir(join(directory, "native/prebuilt", platform), { recursive: true });
-    await Deno.copyFile(new URL("mod.ts", root), join(directory, "mod.ts"));
-    for await (const { name } of Deno.readDir(new URL("ffi/", root))) {
-      await Deno.copyFile(new URL(`ffi/${name}`, root), join(directory, "ffi", name));
-    }
-    const library = join(directory, "native/prebuilt", platform, "libfringe.so");
-    await Deno.copyFile(fringeLibrary, library);
+  return await withCopy(async (directory, library) => {
     await change(directory, library);
     return await runChild(small(`file://${directory}/mod.ts`), flags);
-  } finally {
-    await Deno.remove(directory, { recursive: true });
-  }
+  });
 }
 
 Deno.test("native() finds the library in a checkout anywhere", async () => {

@@ -16,6 +16,7 @@ Deno.test("check() says what was refused, why, and what to do", () => {
   const refused = assertThrows(() => check(Status.refused, "Cannot do it"), FringeError);
   assertEquals(refused.status, "refused");
   assert(refused.message.startsWith("Cannot do it: the system refused"));
+  assert(refused.message.endsWith("; have it allow mmap, mprotect, madvise and munmap"));
 });
 
 Deno.test("check() names a status that it does not know", () => {

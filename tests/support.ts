@@ -12,6 +12,7 @@
 import { dlopen, type NativeLibrary, type SymbolDefinitions } from "../mod.ts";
 import { howToInstall, type Installable, isInstalled } from "../tools/packages.ts";
 import { assert } from "@std/assert";
+import { join } from "node:path";
 
 const platform = `${Deno.build.arch}-${Deno.build.os}`;
 
@@ -198,6 +199,27 @@ export async function runChild(
     return await run(["run", "--no-prompt", "--no-check", ...flags, file], env);
   } finally {
     await Deno.remove(file);
+  }
+}
+
+/** Copies what a checkout needs to run, and uses the copy: its folder, and its native library. */
+export async function withCopy<T>(
+  use: (directory: string, library: string) => Promise<T>,
+): Promise<T> {
+  const root = new URL("../", import.meta.url);
+  const directory = await Deno.makeTempDir({ prefix: "fringe-copy-" });
+  try {
+    await Deno.mkdir(join(directory, "ffi"));
+    await Deno.mkdir(join(directory, "native/prebuilt", platform), { recursive: true });
+    await Deno.copyFile(new URL("mod.ts", root), join(directory, "mod.ts"));
+    for await (const { name } of Deno.readDir(new URL("ffi/", root))) {
+      await Deno.copyFile(new URL(`ffi/${name}`, root), join(directory, "ffi", name));
+    }
+    const library = join(directory, "native/prebuilt", platform, "libfringe.so");
+    await Deno.copyFile(fringeLibrary, library);
+    return await use(directory, library);
+  } finally {
+    await Deno.remove(directory, { recursive: true });
   }
 }
 

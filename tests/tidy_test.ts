@@ -96,6 +96,19 @@ function* zigPackage(): Problems {
   }
 }
 
+/** System calls of what is shipped; tests may make theirs as they like. */
+function* systemCalls(): Problems {
+  const forTests = /_test\.zig$|^native\/(system|child_process)\.zig$/;
+  for (const file of files.filter((file) => /^native\/\w+\.zig$/.test(file))) {
+    if (forTests.test(file)) continue;
+    const shipped = text(file).split(/^test\b/m)[0]!.replace(/\/\/.*/g, "");
+    for (const [call, name] of shipped.matchAll(/\blinux\.([a-z]\w*)\(/g)) {
+      if (/^(errno|sigemptyset)$/.test(name!)) continue;
+      yield `${file}: make it system.call(linux.${name}, …), so that tests can refuse ${call}…)`;
+    }
+  }
+}
+
 function* ffiFiles(): Problems {
   const used = reachable(["mod.ts"], /from "\.\/(?:ffi\/)?(\w+\.ts)"/g, "ffi/");
   for (const file of files.filter((file) => /^ffi\/\w+\.ts$/.test(file))) {
@@ -164,6 +177,7 @@ testRules(
   leftovers,
   zigFiles,
   zigPackage,
+  systemCalls,
   ffiFiles,
   deno,
   assembly,

@@ -6,16 +6,17 @@
  * the address that they come from; the handler of SIGSYS then refuses a call, or makes it itself.
  * faults.ts is how tests use it. For x86_64, and without libc.
  *
- *   i32  faults_probe()                           0: it works here; else the system's error, negative
- *   i32  faults_watch(u64 start, u64 size)        from now on, on this thread, watches the calls for
- *                                                 memory that come from this range of addresses
- *   i32  faults_watch_file()                      the same for the calls, wherever they come from,
- *                                                 that make a file in memory for fringe, and write it
+ *   i32  faults_probe()                      0: it works here; else the system's error, negative
+ *   i32  faults_watch(u64 start, u64 size)   from now on, on this thread, watches the calls for
+ *                                            memory that come from this range of addresses
+ *   i32  faults_watch_file()                 the same for the calls, wherever they come from, that
+ *                                            make a file in memory for fringe, and write it
  *   void faults_refuse(i32 number, i32 first, i32 count, i64 result)
- *                                                 of the calls with this number, counted from 0 from
- *                                                 now on, those from the first on give the result
- *   i32  faults_seen(i32 number)                  how many of those there have been
- *   i64  faults_mapped()                          bytes mapped minus bytes unmapped, so far
+ *                                            of the calls with this number, counted from 0 from now
+ *                                            on, those from the first on give the result; a write
+ *                                            writes so many bytes, where it is positive
+ *   i32  faults_seen(i32 number)             how many of those there have been
+ *   i64  faults_mapped()                     bytes mapped minus bytes unmapped, so far
  */
 #include "fringe.h"
 
@@ -133,7 +134,8 @@ static void on_trap(int32_t signal, const struct trap *trap, struct context *con
         const int32_t first = plans[number].first;
         if (seen >= first && seen - first < plans[number].count) {
             context->rax = plans[number].result;
-            return;
+            if (number != CALL_WRITE || context->rax < 0) return;
+            context->rdx = context->rax;
         }
     }
     context->rax = call(number, context->rdi, context->rsi, context->rdx, context->r10,
