@@ -48,6 +48,7 @@ pub const OsStack = struct {
         });
         try status.check(address);
         const mapping = @as([*]align(page_size) u8, @ptrFromInt(address))[0..length];
+        // Where that is refused, too, what is lost is addresses that nobody has touched.
         errdefer unmap(mapping) catch {};
         try guard(mapping);
         return .{ .mapping = mapping };
