@@ -17,8 +17,12 @@ function getter<T>(prototype: object, name: PropertyKey): (object: unknown) => T
 
 const typedArray: object = Object.getPrototypeOf(Uint8Array.prototype);
 /** The name of its class; undefined for what is no typed array. */
-const nameOf = getter<string | undefined>(typedArray, Symbol.toStringTag);
-const OF_ARRAY = {
+export const nameOf: (value: unknown) => string | undefined = getter(
+  typedArray,
+  Symbol.toStringTag,
+);
+/** The parts of a typed array. */
+export const OF_ARRAY = {
   buffer: getter<ArrayBufferLike>(typedArray, "buffer"),
   byteOffset: getter<number>(typedArray, "byteOffset"),
   byteLength: getter<number>(typedArray, "byteLength"),
@@ -28,7 +32,12 @@ const OF_VIEW = {
   byteOffset: getter<number>(DataView.prototype, "byteOffset"),
   byteLength: getter<number>(DataView.prototype, "byteLength"),
 };
-const isResizable = getter<boolean>(ArrayBuffer.prototype, "resizable");
+
+/** Whether a buffer can be resized. */
+export const isResizable: (buffer: ArrayBuffer) => boolean = getter(
+  ArrayBuffer.prototype,
+  "resizable",
+);
 
 /** Whether the memory of a buffer is gone. */
 export const isDetached: (buffer: ArrayBuffer) => boolean = getter(
@@ -36,10 +45,17 @@ export const isDetached: (buffer: ArrayBuffer) => boolean = getter(
   "detached",
 );
 
+const sizeOfShared = getter<number>(SharedArrayBuffer.prototype, "byteLength");
+
 /** Whether this is an ArrayBuffer: not a view, not shared. */
-function isBuffer(value: unknown): value is ArrayBuffer {
+export function isBuffer(value: unknown): value is ArrayBuffer {
+  return answers(isDetached, value);
+}
+
+/** Whether a getter, which knows the objects that it is for, takes this for one. */
+function answers<T>(get: (object: T) => unknown, value: unknown): boolean {
   try {
-    isDetached(value as ArrayBuffer);
+    get(value as T);
     return true;
   } catch {
     return false;
@@ -55,7 +71,7 @@ export function bytesOf(value: unknown, what: string): Uint8Array<ArrayBuffer> |
   const isView = ArrayBuffer.isView(value);
   const of = isView && nameOf(value) === undefined ? OF_VIEW : OF_ARRAY;
   const buffer = isView ? of.buffer(value) : value;
-  if (buffer instanceof SharedArrayBuffer) {
+  if (answers(sizeOfShared, buffer)) {
     throw new TypeError(`${what} must not be over shared memory; copy it with slice()`);
   }
   if (!isBuffer(buffer)) {

@@ -3,6 +3,7 @@
 
 /** Stacks in memory of the caller. */
 
+import { isBuffer, isDetached, isResizable, nameOf, OF_ARRAY } from "./buffer.ts";
 import { native } from "./library.ts";
 import {
   describe,
@@ -41,42 +42,44 @@ export class SliceStack implements Stack {
    * @throws {RangeError} If fewer than 512 bytes are left once both ends are aligned.
    */
   constructor(memory: Uint8Array) {
-    if (!(memory instanceof Uint8Array)) {
+    if (nameOf(memory) !== "Uint8Array") {
       throw new TypeError(
         `Cannot make stack: memory must be a Uint8Array: got ${describe(memory)}`,
       );
     }
-    const { buffer } = memory;
-    if (!(buffer instanceof ArrayBuffer)) {
+    const buffer = OF_ARRAY.buffer(memory);
+    if (!isBuffer(buffer)) {
       throw new TypeError(
         "Cannot make stack: memory is shared, so another thread could write over its frames; use " +
           "a Uint8Array over an ArrayBuffer",
       );
     }
-    if (buffer.resizable) {
+    if (isResizable(buffer)) {
       throw new TypeError(
         "Cannot make stack: memory is resizable, so it could vanish under its frames; use a " +
           "Uint8Array over a buffer of fixed length",
       );
     }
     // A view of our own: its length is what the engine says, whatever the caller's object says.
-    if (!buffer.detached) memory = new Uint8Array(buffer, memory.byteOffset, memory.length);
+    const bytes = isDetached(buffer)
+      ? new Uint8Array(0)
+      : new Uint8Array(buffer, OF_ARRAY.byteOffset(memory), OF_ARRAY.byteLength(memory));
     const alignment = BigInt(STACK_ALIGNMENT);
-    const start = buffer.detached || memory.length === 0 ? 0n : native().addressOfBuffer(memory);
+    const start = bytes.length === 0 ? 0n : native().addressOfBuffer(bytes);
     const limit = (start + alignment - 1n) / alignment * alignment;
-    const base = (start + BigInt(memory.length)) / alignment * alignment;
+    const base = (start + BigInt(bytes.length)) / alignment * alignment;
     if (base - limit < STACK_SIZE_MIN) {
       throw new RangeError(
-        `Cannot make stack: memory of ${memory.length} bytes is too small; at least ` +
+        `Cannot make stack: memory of ${bytes.length} bytes is too small; at least ` +
           `${STACK_SIZE_MIN} must be left once both ends are aligned to ${STACK_ALIGNMENT}`,
       );
     }
     this.#memory = new StackMemory(base, limit, {
       guarded: false,
       shareable: true,
-      // Keeps `memory` alive, too, as long as anything runs on it.
+      // Keeps the memory alive, too, as long as anything runs on it.
       fault: () =>
-        memory.length === 0
+        bytes.length === 0
           ? "the memory of its SliceStack has been detached (transferred, or grown away), and " +
             "its frames with it; keep the buffer in place while a generator is on it"
           : undefined,

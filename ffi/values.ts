@@ -6,7 +6,7 @@
  * one.
  */
 
-import { bytesOf } from "./buffer.ts";
+import { bytesOf, isBuffer } from "./buffer.ts";
 import type { Callback } from "./callback.ts";
 import { readCString } from "./cstring.ts";
 import { native } from "./library.ts";
@@ -274,7 +274,7 @@ function hintFor(type: string, value: unknown): string {
   if (typeof value === "function" && type === "function") {
     return "; pass a Callback, or declare the parameter as { callback } if C keeps nothing of it";
   }
-  if (ArrayBuffer.isView(value) || value instanceof ArrayBuffer) {
+  if (ArrayBuffer.isView(value) || isBuffer(value)) {
     return '; declare it as "buffer", or pass PointerView.of(bytes).pointer';
   }
   return "";

@@ -164,6 +164,22 @@ Deno.test("SliceStack of memory that overlaps that of a live generator is refuse
 
 Deno.test("new SliceStack() does not believe a length that an object claims for itself", () => {
   const memory = new Uint8Array(1024);
-  Object.defineProperty(memory, "length", { value: 1024 * 1024 });
-  assertThrows(() => new SliceStack(memory), RangeError);
+  const { size } = new SliceStack(memory);
+  const lie = { value: 1024 * 1024 };
+  Object.defineProperties(memory, { length: lie, byteLength: lie, byteOffset: lie, buffer: lie });
+  assertEquals(new SliceStack(memory).size, size);
+});
+
+Deno.test("new SliceStack() does not believe what a buffer says of itself", () => {
+  const lies = { detached: { value: true }, resizable: { value: false } };
+  const attached = Object.defineProperties(new ArrayBuffer(4096), lies);
+  assert(new SliceStack(new Uint8Array(attached)).limit > 4096n);
+  const resizable = new ArrayBuffer(4096, { maxByteLength: 8192 });
+  Object.defineProperties(resizable, lies);
+  assertThrows(() => new SliceStack(new Uint8Array(resizable)), TypeError, "memory is resizable");
+  const shared = Object.defineProperties(new SharedArrayBuffer(4096), lies);
+  Object.setPrototypeOf(shared, ArrayBuffer.prototype);
+  assertThrows(() => new SliceStack(new Uint8Array(shared)), TypeError, "memory is shared");
+  const proxy = new Proxy(new Uint8Array(4096), {});
+  assertThrows(() => new SliceStack(proxy), TypeError, "memory must be a Uint8Array");
 });
