@@ -94,8 +94,14 @@ function signalOf(callee: Callee, options: unknown, given: number): AbortSignal 
   }
   checkKeys(options, ["signal"], what);
   const { signal } = options as { readonly signal?: unknown };
-  if (signal === undefined || signal instanceof AbortSignal) return signal;
-  throw new TypeError(`${what}, with an AbortSignal: got ${describe(signal)}`);
+  if (signal === undefined) return undefined;
+  try {
+    // One of our own: the caller's can be made to say `abort` when it has not been aborted, and its
+    // methods can be replaced by some that end the call, or close the library, under it.
+    return AbortSignal.any([signal as AbortSignal]);
+  } catch (cause) {
+    throw new TypeError(`${what}, with an AbortSignal: got ${describe(signal)}`, { cause });
+  }
 }
 
 /** Handlers may be generator functions; what they yield leaves the generator of `scope`. */

@@ -243,18 +243,52 @@ Deno.test("f.async() awaits whatever has a `then`", async () => {
 Deno.test("f.async() leaves nothing on its signal", async () => {
   using library = openBodies();
   const { signal } = new AbortController();
-  let [added, removed] = [0, 0];
-  const { addEventListener, removeEventListener } = signal;
-  signal.addEventListener = (...args: Parameters<typeof addEventListener>) => {
-    added++;
-    addEventListener.apply(signal, args);
+  let isCollected = false;
+  const registry = new FinalizationRegistry(() => isCollected = true);
+  const call = async () => {
+    const handler = (i: number) => later(i);
+    registry.register(handler, undefined);
+    assertEquals(await library.symbols.call_n.async(3, handler, { signal }), 3);
   };
-  signal.removeEventListener = (...args: Parameters<typeof removeEventListener>) => {
-    removed++;
-    removeEventListener.apply(signal, args);
-  };
-  assertEquals(await library.symbols.call_n.async(3, later, { signal }), 3);
-  assertEquals([added, removed], [1, 1]);
+  await call();
+  await collectUntil(() => isCollected);
+  assertEquals([isCollected, signal.aborted], [true, false]);
+});
+
+Deno.test("f.async() asks its signal by Deno's own ways, which no property replaces", async () => {
+  const library = openBodies();
+  const { each_string } = library.symbols;
+  const close = () => library.close();
+  const { signal } = new AbortController();
+  Object.assign(signal, { addEventListener: close, throwIfAborted: close });
+  const called: unknown[] = [];
+  await each_string.async((text) => called.push(text), { signal });
+  assertEquals(called, ["", "one", "grün", null]);
+  const forged = Object.create(AbortSignal.prototype, { throwIfAborted: { value: close } });
+  await assertRejects(
+    () => each_string.async(() => 1, { signal: forged }),
+    TypeError,
+    "{ signal }, with an AbortSignal: got an object of class AbortSignal",
+  );
+  library.close();
+});
+
+Deno.test("f.async() goes on when its signal says `abort` without having been aborted", async () => {
+  using library = openBodies();
+  for (const name of ["ask_three", "ask_three_elsewhere"] as const) {
+    const { signal } = new AbortController();
+    const gate = Promise.withResolvers<number>();
+    const asked = Promise.withResolvers<void>();
+    const call = library.symbols[name].async((i) => {
+      if (i !== 1) return i;
+      asked.resolve();
+      return gate.promise;
+    }, { signal });
+    await asked.promise;
+    signal.dispatchEvent(new Event("abort"));
+    gate.resolve(5);
+    assertEquals(await call, 52);
+  }
 });
 
 Deno.test("f.async() takes options that say nothing, and refuses others", async () => {
