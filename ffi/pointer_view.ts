@@ -150,7 +150,14 @@ export class PointerView {
 
   /** The string up to the next zero byte, decoded as UTF-8. */
   getCString(offset: number = 0): string {
-    return readCString(this.#address(offset, 1))!;
+    const address = this.#address(offset, 1);
+    if (this.#bytes !== undefined && !this.#bytes.includes(0, offset)) {
+      throw new RangeError(
+        `Cannot reach memory: no string is there, since the buffer has no zero byte from offset ` +
+          `${offset} on`,
+      );
+    }
+    return readCString(address)!;
   }
 
   /** Fills `destination` with what lies there. */
@@ -243,7 +250,7 @@ export class PointerView {
         "Cannot reach memory: the buffer that the view is of has been transferred elsewhere",
       );
     }
-    if (offset >= 0 && offset + size <= bytes.length) return this.#pointer;
+    if (by(offset) >= 0 && offset + size <= bytes.length) return this.#pointer;
     throw new RangeError(
       `Cannot reach memory: ${size} bytes at offset ${offset} are not all in the buffer, which ` +
         `has ${bytes.length}`,

@@ -90,6 +90,12 @@ Deno.test("PointerView refuses offsets that are none, and destinations that are 
     for (const value of ["1", 1n, null, {}] as any) {
       assertThrows(() => view.getCString(value), Error, "offset must be an integer");
     }
+    const of = PointerView.of(new Uint8Array(8));
+    // deno-lint-ignore no-explicit-any -- what a program without types can pass
+    for (const value of [0.5, "1", 1n, null, {}, Symbol.iterator, Object.create(null)] as any) {
+      assertThrows(() => of.getInt8(value), RangeError, "offset must be an integer");
+      assertThrows(() => of.setInt8(value, 1), RangeError, "offset must be an integer");
+    }
     // deno-lint-ignore no-explicit-any -- what a program without types can pass
     for (const value of [null, [], new ArrayBuffer(8), new Uint16Array(4)] as any) {
       const error = assertThrows(() => view.copyInto(value), TypeError, "Cannot copy memory");
@@ -247,6 +253,14 @@ Deno.test("PointerView.of() keeps to its buffer, whichever way it is reached", (
     ]
   ) assertThrows(use, RangeError, "are not all in the buffer, which has 8");
   assertEquals(new Set([...all.subarray(0, 8), ...all.subarray(16)]), new Set([0xee]));
+});
+
+Deno.test("PointerView.of() reads no string beyond its buffer", () => {
+  const bytes = new TextEncoder().encode("one\0two");
+  const view = PointerView.of(bytes);
+  assertEquals([view.getCString(), view.getCString(2)], ["one", "e"]);
+  assertThrows(() => view.getCString(4), RangeError, "has no zero byte from offset 4 on");
+  assertThrows(() => PointerView.of(bytes.subarray(0, 3)).getCString(), RangeError, "no zero byte");
 });
 
 Deno.test("PointerView takes -0 for an offset, and nobody can change where it points", () => {
