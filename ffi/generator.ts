@@ -194,14 +194,15 @@ export class Generator<Input = void, Output = unknown, Return = void>
    * @throws {Error} If the body has failed before, or its stack or its library is gone.
    */
   resume(input: Input): Output | undefined {
-    // The two types that V8 passes in a register come first: this is the whole of a resume.
+    // The two types that V8 passes in a register come first: this is the whole of a resume. What is
+    // equal to `input` is passed in its place, since V8 takes no -0 for an integer.
     const context = this.#context;
     if (context.mode === U32 && typeof input === "number" && (input >>> 0) === input) {
-      const output = resumeU32(context.handle, input);
+      const output = resumeU32(context.handle, input >>> 0);
       return context.status[0] === SUSPENDED ? output as Output : this.#conclude();
     }
     if (context.mode === I32 && typeof input === "number" && (input | 0) === input) {
-      const output = resumeI32(context.handle, input);
+      const output = resumeI32(context.handle, input | 0);
       return context.status[0] === SUSPENDED ? output as Output : this.#conclude();
     }
     return context.mode === MAILBOX ? this.#enter(input) : this.#resume(input);

@@ -370,6 +370,14 @@ Deno.test("Generator passes every scalar type through a native body, at its extr
   check(new Generator(make(), symbols.echo_void), [undefined, undefined]);
 });
 
+Deno.test("Generator takes -0 for 0, however it is resumed", () => {
+  using library = openBodies();
+  for (const name of ["echo_i32", "echo_u32", "echo_i8", "echo_i64"] as const) {
+    using generator = new Generator<number, number | bigint>(new OsStack(), library.symbols[name]);
+    for (let i = 0; i < 3; i++) assertEquals(Number(generator.resume(-0)), 0);
+  }
+});
+
 Deno.test("Generator takes 64-bit integers as numbers, too, and always gives bigints", () => {
   using library = openBodies();
   using signed = new Generator(new OsStack(), library.symbols.echo_i64);
