@@ -78,6 +78,7 @@ export function dlopen<const Definitions extends SymbolDefinitions>(
   filename: string | URL,
   definitions: Definitions,
 ): NativeLibrary<Definitions> {
+  checkFilename(filename);
   // Looked at once, since the caller may change his, and a getter may say something else each time.
   const known = copy(definitions);
   const names = Object.keys(known);
@@ -180,6 +181,22 @@ function symbol(
     }),
     callee,
   );
+}
+
+function checkFilename(filename: unknown): void {
+  if (typeof filename !== "string" && !(filename instanceof URL)) {
+    throw new TypeError(
+      `Cannot open library: filename must be a string or a file URL: got ${describe(filename)}`,
+    );
+  }
+  // The system would take what stands before it, and so another file than was asked for.
+  if (typeof filename === "string" && filename.includes("\0")) {
+    throw new TypeError(
+      `Cannot open library: filename must not contain the character U+0000: got ${
+        describe(filename)
+      }`,
+    );
+  }
 }
 
 /** What `make` gives the first time, when it is first needed: not before native code is. */

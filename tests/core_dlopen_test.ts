@@ -33,6 +33,16 @@ Deno.test("dlopen() takes a path and a file URL, and another name for a symbol",
   }
 });
 
+Deno.test("dlopen() refuses what is no name of a file", () => {
+  // deno-lint-ignore no-explicit-any -- what a program without types can pass
+  const others = [undefined, null, 5, {}, [], Symbol("x"), { toString: () => "libc.so.6" }] as any;
+  for (const other of others) {
+    assertThrows(() => dlopen(other, {}), TypeError, "Cannot open library: filename must be a ");
+  }
+  // The system would take no more of it than what stands before.
+  assertThrows(() => dlopen("libc.so.6\0x", {}), TypeError, "the character U+0000");
+});
+
 Deno.test("dlopen() takes no symbols at all", () => {
   using library = dlopen(testBodies, {});
   assertEquals(Object.keys(library.symbols), []);
