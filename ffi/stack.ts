@@ -194,14 +194,28 @@ export function checkSize(size: number, minimum: number, what: string): number {
   return size;
 }
 
-/** A value as it can stand in a message. */
+/** A value as it can stand in a message; no getter and no proxy can prevent it. */
 export function describe(value: unknown): string {
-  if (typeof value === "string") return JSON.stringify(value);
-  if (typeof value === "bigint") return `${value}n`;
-  if (typeof value === "function") return value.name ? `function ${value.name}` : "a function";
+  if (typeof value === "string") return JSON.stringify(cut(value));
+  if (typeof value === "bigint") {
+    return BigInt.asIntN(128, value) === value ? `${value}n` : "a bigint of more than 128 bits";
+  }
+  if (typeof value === "function") return named("a function", "function", () => value.name);
   if (typeof value === "object" && value !== null) {
-    const name: unknown = value.constructor?.name;
-    return typeof name === "string" && name !== "" ? `an object of class ${name}` : "an object";
+    return named("an object", "an object of class", () => value.constructor?.name);
   }
   return String(value);
+}
+
+function named(otherwise: string, what: string, nameOf: () => unknown): string {
+  try {
+    const name = nameOf();
+    return typeof name === "string" && name !== "" ? `${what} ${cut(name)}` : otherwise;
+  } catch {
+    return otherwise;
+  }
+}
+
+function cut(text: string): string {
+  return text.length > 100 ? `${text.slice(0, 100)}…` : text;
 }

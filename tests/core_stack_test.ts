@@ -142,6 +142,32 @@ Deno.test("Generator refuses a stack that is not fringe's", () => {
   }
 });
 
+Deno.test("a value of any kind can stand in a message, and cannot prevent it", () => {
+  using library = openBodies();
+  const same_pointer = library.symbols.same_pointer as (value: unknown) => unknown;
+  const no = () => {
+    throw new Error("no");
+  };
+  const revoked = Proxy.revocable({}, {});
+  revoked.revoke();
+  const named = (name: unknown) => Object.defineProperty(() => {}, "name", { value: name });
+  const values: readonly (readonly [unknown, string])[] = [
+    [Object.defineProperty({}, "constructor", { get: no }), "an object"],
+    [new Proxy({}, { get: no, has: no, getPrototypeOf: no }), "an object"],
+    [revoked.proxy, "an object"],
+    [named(Symbol("x")), "a function"],
+    [{ constructor: named("x".repeat(1000)) }, `an object of class ${"x".repeat(100)}…`],
+    ["x".repeat(1000), `"${"x".repeat(100)}…"`],
+    [10n ** 1000n, "a bigint of more than 128 bits"],
+    [-(10n ** 1000n), "a bigint of more than 128 bits"],
+    [-5n, "-5n"],
+  ];
+  for (const [value, text] of values) {
+    const error = assertThrows(() => same_pointer(value), TypeError, "Cannot call same_pointer");
+    assert(error.message.endsWith(`: got ${text}`), error.message);
+  }
+});
+
 Deno.test("Generator refuses a stack without a guard, and says who takes it", () => {
   using owned = new OwnedStack(4096);
   using slice = new SliceStack(new Uint8Array(4096));
