@@ -273,7 +273,7 @@ Deno.test("f.async() asks its signal by Deno's own ways, which no property repla
   library.close();
 });
 
-Deno.test("f.async() goes on when its signal says `abort` without having been aborted", async () => {
+Deno.test("f.async() goes on when its signal says `abort` and has not been aborted", async () => {
   using library = openBodies();
   for (const name of ["ask_three", "ask_three_elsewhere"] as const) {
     const { signal } = new AbortController();
