@@ -67,6 +67,20 @@ pub fn build(b: *std.Build) void {
 
     const bench = benchProgram(b, target);
 
+    // What debuggers are shown: as fast as a release, with debug information.
+    const backtrace_module = module(b, "backtrace_program.zig", target, .fast);
+    backtrace_module.strip = false;
+    backtrace_module.valgrind = true;
+    backtrace_module.unwind_tables = .async;
+    backtrace_module.omit_frame_pointer = false;
+    backtrace_module.link_libc = true;
+    const backtrace = b.addExecutable(.{
+        .name = "fringe-backtrace",
+        .root_module = backtrace_module,
+        .use_llvm = true,
+        .use_lld = true,
+    });
+
     const platform = b.fmt("{s}-{s}", .{
         @tagName(target.result.cpu.arch),
         @tagName(target.result.os.tag),
@@ -81,6 +95,8 @@ pub fn build(b: *std.Build) void {
     b.step("library", "Build the shared library").dependOn(&library.step);
     b.step("bench", "Install the program that measures round trips")
         .dependOn(&b.addInstallArtifact(bench, .{}).step);
+    b.step("backtrace", "Install the program that debuggers are shown")
+        .dependOn(&b.addInstallArtifact(backtrace, .{}).step);
     b.step("test", "Run the Zig tests").dependOn(&b.addRunArtifact(tests).step);
 }
 

@@ -11,7 +11,7 @@ import {
 import { join } from "node:path";
 import { generate } from "../tools/build.ts";
 import { denoCounts, one, total, zigCounts } from "../tools/counts.ts";
-import { howToInstall, isInstalled, packages, type SystemLibrary } from "../tools/packages.ts";
+import { howToInstall, type Installable, isInstalled, packages } from "../tools/packages.ts";
 import { indexLinks, isFileOf, unpack, type Wheel } from "../tools/wheel.ts";
 import { pinnedVersion } from "../tools/zig.ts";
 
@@ -215,11 +215,13 @@ Deno.test("generate() refuses a folder without a library", async () => {
   });
 });
 
-Deno.test("isInstalled() and howToInstall() tell of a library that is missing", () => {
-  const missing = "libno-such-library.so.1" as SystemLibrary;
-  assertEquals(isInstalled(missing), false);
-  assertEquals(isInstalled("libc.so.6" as SystemLibrary), true);
-  for (const [library, name] of Object.entries(packages)) {
-    assertStringIncludes(howToInstall(library as SystemLibrary), `install ${name} (Debian's name)`);
+Deno.test("isInstalled() and howToInstall() tell of what is missing", () => {
+  const installed = (name: string): boolean => isInstalled(name as Installable);
+  assertEquals(installed("libno-such-library.so.1"), false);
+  assertEquals(installed("libc.so.6"), true);
+  assertEquals(installed("no-such-program"), false);
+  assertEquals(installed(Deno.execPath()), true);
+  for (const [needed, name] of Object.entries(packages)) {
+    assertStringIncludes(howToInstall(needed as Installable), `install ${name} (Debian's name)`);
   }
 });

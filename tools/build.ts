@@ -12,7 +12,7 @@
 
 import { createHash } from "node:crypto";
 import { dirname, join } from "node:path";
-import { root, zig, zigEnvironment } from "./zig.ts";
+import { root, zigBuild } from "./zig.ts";
 
 const prebuilt = join(root, "native", "prebuilt");
 const generated = join(root, "ffi", "prebuilt.ts");
@@ -99,15 +99,7 @@ async function withFreshPrebuilt<T>(use: (fresh: string) => T | Promise<T>): Pro
   // In the checkout and not in /tmp, because a rename cannot leave a file system.
   const prefix = await Deno.makeTempDir({ dir: cache, prefix: "prebuilt-" });
   try {
-    const status = await new Deno.Command(await zig(), {
-      args: ["build", "prebuilt", "--prefix", prefix, "--color", "off"],
-      cwd: join(root, "native"),
-      env: zigEnvironment,
-      stdin: "null",
-      stdout: "inherit",
-      stderr: "inherit",
-    }).spawn().status;
-    if (!status.success) throw new Error("Cannot build: `zig build prebuilt` failed");
+    await zigBuild("prebuilt", "--prefix", prefix);
     return await use(join(prefix, "prebuilt"));
   } finally {
     await Deno.remove(prefix, { recursive: true });

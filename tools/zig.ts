@@ -38,6 +38,19 @@ export function zig(): Promise<string> {
   return found ??= find();
 }
 
+/** Runs `zig build` in `native/`. */
+export async function zigBuild(...args: string[]): Promise<void> {
+  const status = await new Deno.Command(await zig(), {
+    args: ["build", ...args, "--color", "off"],
+    cwd: join(root, "native"),
+    env: zigEnvironment,
+    stdin: "null",
+    stdout: "inherit",
+    stderr: "inherit",
+  }).spawn().status;
+  if (!status.success) throw new Error(`Cannot build: \`zig build ${args.join(" ")}\` failed`);
+}
+
 /** The version that a `build.zig.zon` asks for. */
 export function pinnedVersion(zon: string): string {
   const version = /^\s*\.minimum_zig_version\s*=\s*"([^"]+)"/m.exec(zon)?.[1];
