@@ -16,7 +16,7 @@ const context_module = @import("context.zig");
 const Context = context_module.Context;
 const loader = @import("loader.zig");
 const Mailbox = @import("mailbox.zig").Mailbox;
-const Status = @import("status.zig").Status;
+const system = @import("system.zig");
 const unwinder = @import("unwinder.zig");
 const Exception = unwinder.Exception;
 
@@ -53,20 +53,20 @@ pub const Report = extern struct {
     text: [page_size - (5 + 64) * 8]u8,
 
     fn make() ?*Report {
-        const address = linux.mmap(
+        const address = system.call(linux.mmap, .{
             null,
             @sizeOf(Report),
             .{ .READ = true, .WRITE = true },
             .{ .TYPE = .PRIVATE, .ANONYMOUS = true },
             -1,
             0,
-        );
+        });
         if (linux.errno(address) != .SUCCESS) return null;
         return @ptrFromInt(address);
     }
 
     fn free(self: *Report) void {
-        _ = linux.munmap(@ptrCast(self), @sizeOf(Report));
+        _ = system.call(linux.munmap, .{ @as([*]const u8, @ptrCast(self)), @sizeOf(Report) });
     }
 };
 
@@ -291,7 +291,8 @@ fn tryReadBytes(address: usize, bytes: []u8) bool {
     const local: [1]std.posix.iovec = .{.{ .base = bytes.ptr, .len = bytes.len }};
     const remote: [1]std.posix.iovec_const = .{.{ .base = @ptrFromInt(address), .len = bytes.len }};
     if (address == 0) return false;
-    const read = linux.process_vm_readv(linux.getpid(), &local, &remote, 0);
+    const pid = linux.getpid();
+    const read = system.call(linux.process_vm_readv, .{ pid, &local, &remote, 0 });
     return read == bytes.len;
 }
 

@@ -16,6 +16,7 @@ const fringe = @import("fringe.zig");
 const Mailbox = @import("mailbox.zig").Mailbox;
 const OsStack = fringe.OsStack;
 const Status = fringe.Status;
+const system = @import("system.zig");
 const unwind = @import("unwind.zig");
 
 const Resume = *const fn (context: *Context, word: usize) callconv(.c) usize;
@@ -103,6 +104,23 @@ test "an exception that leaves a body reaches the resumer as it is" {
         // As of one that has returned, nothing is left to be ended, or to be seen.
         try expectEqual(0, resume_function(fixture.context, 1));
     };
+}
+
+test "an exception is caught though there is no memory to report it" {
+    const get_globals = @extern(*const anyopaque, .{ .name = "__cxa_get_globals" });
+    var fixture = try Fixture.init(throws_at_once, 2);
+    defer fixture.deinit();
+    const base = fixture.os_stack.stack().stack.base;
+    fixture.context = fringe_init_caught(base, throws_at_once, fixture.box, get_globals);
+    system.refusals = .{ .count = 1 };
+    defer system.refusals = .{};
+    _ = context_module.fringe_resume(fixture.context, 0);
+    try expectEqual(1, system.refusals.calls);
+    try expectEqual(.throwing, fixture.box.status);
+    try expectEqual(0, fixture.box.output.load());
+    _ = context_module.fringe_resume(fixture.context, 0);
+    try expectEqual(.thrown, fixture.box.status);
+    try expectEqual(0, fringe_test_objects());
 }
 
 /// What is passed through a body that resumes.

@@ -151,7 +151,7 @@ function traces(text: string, situation: RegExp, frame: RegExp): Trace[] {
 }
 
 /** What `info symbol` says of a frame. */
-const symbol = /^(?:backtrace\[)?(\w+)\]? (?:\+ \d+ )?in section /;
+const symbol = /^(?:backtrace_program\[)?(\w+)\]? (?:\+ \d+ )?in section /;
 
 for (const arch of architectures) {
   testWith("gdb", `gdb sees every frame, on ${arch}`, async () => {
@@ -223,7 +223,7 @@ interface Step extends Trace {
 /** Goes through the resumes in those situations whose names begin as a pattern says. */
 async function steps(arch: Arch, pattern: string): Promise<Step[]> {
   const ways = Object.keys(called).map((way) =>
-    `break *'backtrace.${way}' if $_regex((char *)&situation, "${pattern}")`
+    `break *'backtrace_program.${way}' if $_regex((char *)&situation, "${pattern}")`
   );
   const text = await gdb(
     arch,
