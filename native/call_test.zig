@@ -31,11 +31,11 @@ const on_x86_64 = builtin.cpu.arch == .x86_64;
 var thunks: ?thunk_module.Block = null;
 
 /// A thunk by its place in a page, as a function pointer.
-fn thunk(comptime Function: type, index: usize) *const Function {
+pub fn thunk(comptime Function: type, index: usize) *const Function {
     return @ptrFromInt(@as(usize, @intCast(block().address + index * block().stride)));
 }
 
-fn block() thunk_module.Block {
+pub fn block() thunk_module.Block {
     if (thunks == null) thunks = thunk_module.make() catch @panic("no memory for thunks");
     return thunks.?;
 }
@@ -72,13 +72,13 @@ const Places = struct {
 };
 
 /// One call in progress.
-const Call = struct {
+pub const Call = struct {
     os_stack: OsStack,
     box: *Box,
     context: *Context,
 
     /// Calls `function` with a tuple of arguments.
-    fn init(function: anytype, arguments: anytype) !Call {
+    pub fn init(function: anytype, arguments: anytype) !Call {
         var os_stack = try OsStack.init(1 << 16);
         errdefer os_stack.deinit();
         const box = try std.testing.allocator.create(Box);
@@ -112,13 +112,13 @@ const Call = struct {
         return if (@typeInfo(T) == .float) @sizeOf(T) else 0;
     }
 
-    fn deinit(self: *Call) void {
+    pub fn deinit(self: *Call) void {
         std.testing.allocator.destroy(self.box);
         self.os_stack.deinit();
     }
 
     /// The place of the thunk that C has called; null when the function has returned.
-    fn next(self: *Call) ?usize {
+    pub fn next(self: *Call) ?usize {
         // An answer that was in its register on this side has not thereby reached the other one.
         if (on_x86_64) asm volatile ("xorps %%xmm0, %%xmm0" ::: .{ .xmm0 = true });
         const number = fringe_resume_call(self.context, 0);
@@ -126,7 +126,7 @@ const Call = struct {
     }
 
     /// The arguments of the callback that waits, as a tuple of type `Values`.
-    fn passed(self: *Call, comptime Values: type) Values {
+    pub fn passed(self: *Call, comptime Values: type) Values {
         var values: Values = undefined;
         var places: Places = .{};
         const address: usize = @intCast(self.box.call.callback_stack);
@@ -144,7 +144,7 @@ const Call = struct {
     }
 
     /// Answers the callback that waits.
-    fn answer(self: *Call, value: anytype) void {
+    pub fn answer(self: *Call, value: anytype) void {
         const T = @TypeOf(value);
         @as(*T, @ptrCast(&self.box.call.generator.input.bytes)).* = value;
         self.box.call.callback_float = floatSize(T);

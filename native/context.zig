@@ -203,8 +203,8 @@ pub const switch_text = switch (arch) {
     \\mov     (%%rdi), %%rdx
     \\mov     8(%%rdx), %%rcx
     \\mov     (%%rdx), %%rbp
-    \\lea     144(%%rdx), %%rsp
     \\mov     %%r8, (%%rdi)
+    \\lea     144(%%rdx), %%rsp
     \\jmp     *%%rcx
     \\int3
     \\1:
@@ -220,8 +220,8 @@ pub const switch_text = switch (arch) {
     \\mov     (%%edi), %%edx
     \\mov     4(%%edx), %%ecx
     \\mov     (%%edx), %%ebp
-    \\lea     8(%%edx), %%esp
     \\mov     %%ebx, (%%edi)
+    \\lea     8(%%edx), %%esp
     \\jmp     *%%ecx
     \\int3
     \\1:

@@ -18,12 +18,12 @@ const OsStack = @import("os_stack.zig").OsStack;
 const on_x86_64 = builtin.cpu.arch == .x86_64;
 
 /// A context on a stack of its own, without a generator around it.
-const Fixture = struct {
+pub const Fixture = struct {
     os_stack: OsStack,
     box: *Mailbox(u64, u64),
     context: *Context,
 
-    fn init(body: *const anyopaque) !Fixture {
+    pub fn init(body: *const anyopaque) !Fixture {
         var os_stack = try OsStack.init(1 << 16);
         errdefer os_stack.deinit();
         const box = try std.testing.allocator.create(Mailbox(u64, u64));
@@ -36,13 +36,13 @@ const Fixture = struct {
         };
     }
 
-    fn deinit(self: *Fixture) void {
+    pub fn deinit(self: *Fixture) void {
         std.testing.allocator.destroy(self.box);
         self.os_stack.deinit();
     }
 };
 
-fn adder(context: *Context, first: usize) callconv(.c) void {
+pub fn adder(context: *Context, first: usize) callconv(.c) void {
     var word = first;
     while (word != 0) word = fringe_suspend(context, word + 1);
 }
@@ -72,7 +72,7 @@ test "fringe_signal ends a body that has not begun, and none of it runs" {
     try expectEqual(.unwound, fixture.box.status);
 }
 
-fn inlineAdder(context: *Context, first: usize) callconv(.c) void {
+pub fn inlineAdder(context: *Context, first: usize) callconv(.c) void {
     var word = first;
     var signal: usize = 0;
     while (signal == 0) word = context_module.switchToResumer(context, word + 1, &signal);
@@ -142,10 +142,10 @@ test "the first input is the body's second argument, whatever scalar type it has
 
 /// Calls function(first, second) with a value of its own in every register that a function must
 /// leave as it is, and returns 0 when all are unchanged and the direction flag is clear.
-extern fn fringe_test_kept(function: *const anyopaque, first: usize, second: usize) usize;
+pub extern fn fringe_test_kept(function: *const anyopaque, first: usize, second: usize) usize;
 
 /// A body that does the same around each fringe_suspend, and suspends with the result.
-extern fn fringe_test_kept_body(context: *Context) void;
+pub extern fn fringe_test_kept_body(context: *Context) void;
 
 comptime {
     asm (if (on_x86_64)
@@ -271,7 +271,7 @@ test "fringe_resume and fringe_suspend keep the registers of their callers" {
     }
 }
 
-extern fn fringe_resume_call(context: *Context, word: usize) usize;
+pub extern fn fringe_resume_call(context: *Context, word: usize) usize;
 
 test "fringe_signal keeps the registers of its caller" {
     const signal = struct {
@@ -292,7 +292,7 @@ test "fringe_signal keeps the registers of its caller" {
 }
 
 /// Destroys every register that the compiler can hold a value in.
-inline fn destroyRegisters() void {
+pub inline fn destroyRegisters() void {
     if (on_x86_64) asm volatile (
         \\pcmpeqd %%xmm0, %%xmm0
         \\pcmpeqd %%xmm1, %%xmm1
@@ -373,7 +373,7 @@ inline fn opaqueValue(value: anytype) @TypeOf(value) {
 
 /// Holds more values than there are registers over a switch, of each kind; true if all come
 /// through. The other side runs the same at the same time, with other values.
-inline fn holdValues(seed: u32, context: *Context, comptime body: bool) bool {
+pub inline fn holdValues(seed: u32, context: *Context, comptime body: bool) bool {
     var integers: [20]u32 = undefined;
     var floats: [20]f64 = undefined;
     for (&integers, &floats, 0..) |*integer, *float, i| {
@@ -572,7 +572,7 @@ const Registers = std.debug.cpu_context.Native;
 
 /// What is done at each instruction while `stepThrough` runs.
 var visit: *const fn (registers: *const Registers) void = undefined;
-var instructions: usize = 0;
+pub var instructions: usize = 0;
 
 /// Runs on a stack of its own, so that all that a handler may write over really can be.
 fn onTrap(_: linux.SIG, _: *const linux.siginfo_t, ucontext: ?*anyopaque) callconv(.c) void {
@@ -581,7 +581,7 @@ fn onTrap(_: linux.SIG, _: *const linux.siginfo_t, ucontext: ?*anyopaque) callco
     visit(&registers);
 }
 
-fn stepThrough(
+pub fn stepThrough(
     function: *const fn (context: *Context) callconv(.c) usize,
     context: *Context,
     at_each: *const fn (registers: *const Registers) void,
@@ -610,16 +610,16 @@ fn stepThrough(
 }
 
 /// Writes over what a signal handler on this stack might have.
-fn scribble(registers: *const Registers) void {
+pub fn scribble(registers: *const Registers) void {
     const used = if (on_x86_64) registers.gprs.get(.rsp) - 128 else registers.gprs.get(.esp);
     @memset(@as([*]u8, @ptrFromInt(used - 512))[0..512], 0xaa);
 }
 
-noinline fn resumeTwice(context: *Context) callconv(.c) usize {
+pub noinline fn resumeTwice(context: *Context) callconv(.c) usize {
     return fringe_resume(context, 1) + 1000 * fringe_resume(context, 2);
 }
 
-noinline fn resumeTwiceInline(context: *Context) callconv(.c) usize {
+pub noinline fn resumeTwiceInline(context: *Context) callconv(.c) usize {
     const first = context_module.switchToBody(context, 1, 0);
     return first + 1000 * context_module.switchToBody(context, 2, 0);
 }
@@ -639,6 +639,10 @@ test "a signal may come at any instruction of a switch" {
 var astray: usize = 0;
 
 fn traceToResumer(registers: *const Registers) void {
+    // At the last instruction of a function, LLVM's tables for x86 have ebp below esp.
+    const ip = registers.gprs.get(if (on_x86_64) .rip else .eip);
+    const is_ours = @intFromPtr(&fringe_resume) <= ip and ip < @intFromPtr(&fringe_root);
+    if (is_ours) scribble(registers);
     var addresses: [32]usize = undefined;
     const trace = std.debug.captureCurrentStackTrace(.{ .context = registers }, &addresses);
     for (trace.return_addresses) |address| {
@@ -648,6 +652,9 @@ fn traceToResumer(registers: *const Registers) void {
 }
 
 extern "c" fn _Unwind_FindEnclosingFunction(address: usize) usize;
+
+/// The last function of `switch_<arch>.S`.
+extern fn fringe_root() void;
 
 noinline fn resumeCallTwice(context: *Context) callconv(.c) usize {
     return fringe_resume_call(context, 1) + 1000 * fringe_resume_call(context, 2);

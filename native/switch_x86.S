@@ -92,14 +92,14 @@
         .cfi_remember_state
         .cfi_escape 0x0f, 5, 0x73, 0x00, 0x06, 0x23, 0x08
         mov     (%edx), %ebp
-        lea     SUSPENDED(%edx), %esp
         mov     %ebx, LINK(%edi)
         .cfi_def_cfa %edx, SUSPENDED
+        .cfi_same_value %ebp
         .cfi_same_value %ebx
         .cfi_same_value %esi
         .cfi_same_value %edi
         .cfi_register %eip, %ecx
-        .cfi_offset %ebp, -SUSPENDED
+        lea     SUSPENDED(%edx), %esp
         jmp     *%ecx
         .cfi_restore_state
         int3

@@ -139,10 +139,12 @@
 #    misprediction.
 #  - The `int3` is never executed. LLVM's unwinder looks every address up one byte below it, and
 #    what it finds there must be the rules of this frame, not those of the jump.
+#  - Nor is the other side's record read once rsp is above it, where the frame of a signal would
+#    lie: rsp comes last, and link no longer points there by then.
 #  - Until link is written an unwinder goes by the frames of this side, then by those of the other,
 #    so at no instruction do the tables lead from a stack back into the same stack. Frame pointers
-#    do, for the two instructions before link is written on the way into a body: a sampler that hits
-#    them stops at the limit of its depth.
+#    do, for the instruction that writes link on the way into a body: a sampler that hits it stops
+#    at the limit of its depth.
 .macro SWITCH
         lea     -SUSPENDED(%rsp), %rsp
         lea     1f(%rip), %rcx
@@ -157,17 +159,17 @@
         .cfi_remember_state
         .cfi_escape 0x0f, 5, 0x78, 0x00, 0x06, 0x23, 0x10
         mov     (%rdx), %rbp
-        lea     SUSPENDED(%rdx), %rsp
         mov     %r8, LINK(%rdi)
         # This side is suspended. The caller of what is left of this frame is where the jump goes.
         .cfi_def_cfa %rdx, SUSPENDED
+        .cfi_same_value %rbp
         .cfi_same_value %rbx
         .cfi_same_value %r12
         .cfi_same_value %r13
         .cfi_same_value %r14
         .cfi_same_value %r15
         .cfi_register %rip, %rcx
-        .cfi_offset %rbp, -SUSPENDED
+        lea     SUSPENDED(%rdx), %rsp
         jmp     *%rcx
         .cfi_restore_state
         int3

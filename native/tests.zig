@@ -13,6 +13,7 @@ test {
     _ = @import("memory.zig");
     _ = @import("os_stack.zig");
     _ = @import("owned_stack.zig");
+    _ = @import("signals_test.zig");
     _ = @import("slice_stack.zig");
     _ = @import("stack.zig");
     _ = @import("system_test.zig");

@@ -140,8 +140,8 @@ typedef void (*fringe_signal_function)(fringe_yielder *, uintptr_t);
     "mov     (%%rdi), %%rdx\n\t" \
     "mov     8(%%rdx), %%rcx\n\t" \
     "mov     (%%rdx), %%rbp\n\t" \
-    "lea     144(%%rdx), %%rsp\n\t" \
     "mov     %%r8, (%%rdi)\n\t" \
+    "lea     144(%%rdx), %%rsp\n\t" \
     "jmp     *%%rcx\n\t" \
     "int3\n" \
     "1:"
@@ -163,8 +163,8 @@ typedef void (*fringe_signal_function)(fringe_yielder *, uintptr_t);
     "mov     (%%edi), %%edx\n\t" \
     "mov     4(%%edx), %%ecx\n\t" \
     "mov     (%%edx), %%ebp\n\t" \
-    "lea     8(%%edx), %%esp\n\t" \
     "mov     %%ebx, (%%edi)\n\t" \
+    "lea     8(%%edx), %%esp\n\t" \
     "jmp     *%%ecx\n\t" \
     "int3\n" \
     "1:"
