@@ -9,7 +9,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { join } from "node:path";
 import { root, zigBuild } from "../tools/zig.ts";
-import { testWith } from "./support.ts";
+import { moduleUrl, testBodies, testWith } from "./support.ts";
 
 /** What is seen in a situation: the functions, the innermost first. */
 interface Trace {
@@ -43,12 +43,12 @@ async function output(command: string, ...args: string[]): Promise<string> {
   return decoder.decode(stdout);
 }
 
-/** Has gdb run a script on the program. */
-async function gdb(arch: Arch, script: string): Promise<string> {
+/** Has gdb run a script. */
+async function gdb(script: string, ...args: string[]): Promise<string> {
   const file = await Deno.makeTempFile({ prefix: "fringe-test-", suffix: ".gdb" });
   try {
     await Deno.writeTextFile(file, `set width 0\nset print frame-arguments none\n${script}`);
-    return await output("gdb", "-nx", "-batch", "-x", file, await program(arch));
+    return await output("gdb", "-nx", "-batch", "-x", file, ...args);
   } finally {
     await Deno.remove(file);
   }
@@ -150,13 +150,18 @@ function traces(text: string, situation: RegExp, frame: RegExp): Trace[] {
   return found;
 }
 
+/** What gdb calls a frame that is marked as a signal frame, as fringe_root is. */
+const signalFrame = "<signal handler called>";
+
+/** What `backtrace` says of a frame. */
+const frame = /^#\d+ +(?:0x[0-9a-f]+ in )?(<signal handler called>|\S+)/;
+
 /** What `info symbol` says of a frame. */
 const symbol = /^(?:backtrace_program\[)?(\w+)\]? (?:\+ \d+ )?in section /;
 
 for (const arch of architectures) {
   testWith("gdb", `gdb sees every frame, on ${arch}`, async () => {
     const text = await gdb(
-      arch,
       `
 break *here
 commands
@@ -169,11 +174,10 @@ continue
 end
 run
 `,
+      await program(arch),
     );
     assertEquals(traces(text, /^symbols of (.*)/, symbol), [...expected()]);
-    // It calls whatever is marked as a signal frame by this name, as fringe_root is.
-    const frame = /^#\d+ +(?:0x[0-9a-f]+ in )?(<signal handler called>|\S+)/;
-    const renamed = (name: string) => name === "fringe_root" ? "<signal handler called>" : name;
+    const renamed = (name: string) => name === "fringe_root" ? signalFrame : name;
     assertEquals(
       traces(text, /^backtrace of (.*)/, frame),
       [...expected()].map((trace) => ({ ...trace, functions: trace.functions.map(renamed) })),
@@ -226,7 +230,6 @@ async function steps(arch: Arch, pattern: string): Promise<Step[]> {
     `break *'backtrace_program.${way}' if $_regex((char *)&situation, "${pattern}")`
   );
   const text = await gdb(
-    arch,
     `
 ${ways.join("\n")}
 run
@@ -243,6 +246,7 @@ while $_isvoid($_exitcode)
   continue
 end
 `,
+    await program(arch),
   );
   const begin = /^step of (.*)/;
   // A thunk lies in memory that was mapped for it.
@@ -355,3 +359,145 @@ for (const arch of architectures) {
     assert(compared > 500, `${compared} comparisons`);
   });
 }
+
+// In Deno
+
+/** Resumes a body and calls C functions, at first and later; or stops in one, when told so. */
+const source = `
+  import { dlopen, Generator, OsStack } from ${JSON.stringify(moduleUrl)};
+  const libc = Deno.dlopen("libc.so.6", { ffs: { type: "pointer" }, raise: { type: "pointer" } });
+  const callback = { callback: { parameters: ["i32"], result: "i32" } };
+  const { symbols } = dlopen(new URL(${JSON.stringify(testBodies.href)}), {
+    plain_echo: { input: "i32", output: "i32" },
+    call_n: { parameters: ["i32", callback], result: "i32" },
+    keep: { parameters: ["function"], result: "void" },
+    call_kept: { parameters: ["i32"], result: "i32" },
+    pass_and_call_kept: { parameters: [callback], result: "i32" },
+  });
+  if (Deno.args[0] === "stop") {
+    symbols.keep(libc.symbols.raise);
+    symbols.call_kept(19); // SIGSTOP
+  }
+  const generator = new Generator(new OsStack(), symbols.plain_echo);
+  generator.resume(1);
+  generator.resume(2);
+  symbols.call_n(1, (i) => i);
+  symbols.keep(libc.symbols.ffs);
+  symbols.pass_and_call_kept((i) => i);
+`;
+
+async function withSource(use: (args: string[]) => Promise<void>): Promise<void> {
+  const file = await Deno.makeTempFile({ prefix: "fringe-test-", suffix: ".ts" });
+  try {
+    await Deno.writeTextFile(file, source);
+    await use(["run", "--no-prompt", "--no-check", "-A", file]);
+  } finally {
+    await Deno.remove(file);
+  }
+}
+
+/** The frames between a body and V8's. */
+const inDeno = (resume: string): string[] => [...trampoline, resume];
+
+const stops: Trace[] = [
+  {
+    situation: "fringe_suspend",
+    functions: ["fringe_suspend", "plain_echo", ...inDeno("fringe_resume")],
+  },
+  {
+    situation: "fringe_suspend",
+    functions: ["fringe_suspend", "plain_echo", ...inDeno("fringe_resume")],
+  },
+  {
+    situation: "call_n",
+    functions: ["call_n", "fringe_call_body", ...inDeno("fringe_resume_call")],
+  },
+  {
+    situation: "ffs",
+    functions: ["ffs", "pass_and_call_kept", "fringe_call_body", ...inDeno("fringe_resume_call")],
+  },
+];
+
+testWith("gdb", "gdb sees every frame of a body in Deno, and what it was resumed by", async () => {
+  const breakpoints = stops.slice(1).map(({ situation, functions }) => `
+break ${situation}
+commands
+silent
+echo stopped in ${situation}\\n
+frame apply ${functions.length} -q info symbol $pc
+frame function ${functions.at(-1)}
+up
+printf "resumed: %d %d\\n", $pc == $address, $sp == $stack
+continue
+end
+`);
+  await withSource(async (args) => {
+    // Where there is no debug information, gdb stops behind the two instructions for rbp.
+    const text = await gdb(
+      `
+set breakpoint pending on
+break fringe_resume
+break fringe_resume_call
+commands 1-2
+silent
+set $address = *(void **)($rbp + 8)
+set $stack = (void *)($rbp + 16)
+continue
+end
+${breakpoints.join("")}
+run
+`,
+      "--args",
+      Deno.execPath(),
+      ...args,
+    );
+    assertEquals(traces(text, /^stopped in (.*)/, symbol), stops);
+    assertEquals(text.match(/^resumed: 1 1$/gm)?.length, stops.length, text);
+  });
+});
+
+/** Whether a process may look into one that it has not started: ptrace(2). */
+function mayAttach(): boolean {
+  try {
+    const scope = Deno.readTextFileSync("/proc/sys/kernel/yama/ptrace_scope");
+    return Deno.uid() === 0 || scope.trim() === "0";
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return true;
+    throw error;
+  }
+}
+
+/** The letter that the kernel has for what a process does. */
+function state(pid: number): string {
+  return Deno.readTextFileSync(`/proc/${pid}/stat`).replace(/^.*\) /s, "")[0]!;
+}
+
+async function attach(): Promise<void> {
+  await withSource(async (args) => {
+    const child = new Deno.Command(Deno.execPath(), { args: [...args, "stop"] }).spawn();
+    try {
+      while (state(child.pid) !== "T") {
+        assert(state(child.pid) !== "Z", "Deno has ended instead");
+        await new Promise((resolve) => setTimeout(resolve, 10));
+      }
+      const text = await gdb("echo stopped in raise\\n\nbacktrace\n", "-p", `${child.pid}`);
+      const [{ functions }] = traces(text, /^stopped in (.*)/, frame) as [Trace];
+      const from = functions.indexOf("call_kept");
+      assertEquals(functions.slice(from, from + 5), [
+        "call_kept",
+        "fringe_call_body",
+        "fringe_trampoline",
+        signalFrame,
+        "fringe_resume_call",
+      ]);
+      assert(functions.length > from + 5, text);
+    } finally {
+      child.kill("SIGKILL");
+      await child.status;
+    }
+  });
+}
+
+const attaching = "gdb attaches to a Deno that is stopped in a C function";
+if (mayAttach()) testWith("gdb", attaching, attach);
+else Deno.test({ name: `${attaching} (be root, or set ptrace_scope)`, ignore: true, fn: attach });
