@@ -21,6 +21,7 @@ pub fn build(b: *std.Build) void {
         .abi = .gnu,
     } });
     const optimize = b.standardOptimizeOption(.{});
+    const valgrind = b.option(bool, "valgrind", "Tell Valgrind about stacks (default: tests do)");
 
     // What Zig programs import.
     const fringe = module(b, "fringe.zig", target, optimize);
@@ -28,6 +29,7 @@ pub fn build(b: *std.Build) void {
 
     // What Deno opens. It needs no libc; _Unwind_* it takes from the process, when there.
     const library = sharedLibrary(b, "fringe", module(b, "library.zig", target, .fast));
+    library.root_module.valgrind = valgrind orelse false;
 
     // Bodies, prebuilt because the examples and the tests in TypeScript may assume no compiler.
     const example_bodies = bodies(b, "bodies", target, "../examples/bodies/bodies.zig", &.{
@@ -48,6 +50,7 @@ pub fn build(b: *std.Build) void {
     const test_module = module(b, "tests.zig", b.resolveTargetQuery(test_query), optimize);
     test_module.unwind_tables = .async;
     test_module.omit_frame_pointer = false;
+    test_module.valgrind = valgrind orelse true;
     test_module.link_libc = true;
     test_module.linkSystemLibrary("unwind", .{});
     test_module.addCSourceFile(.{ .file = b.path("unwind_test.c"), .flags = &.{"-fexceptions"} });
@@ -98,6 +101,8 @@ pub fn build(b: *std.Build) void {
     b.step("backtrace", "Install the program that debuggers are shown")
         .dependOn(&b.addInstallArtifact(backtrace, .{}).step);
     b.step("test", "Run the Zig tests").dependOn(&b.addRunArtifact(tests).step);
+    b.step("test-program", "Install the program that runs the Zig tests")
+        .dependOn(&b.addInstallArtifact(tests, .{}).step);
 }
 
 fn module(

@@ -14,6 +14,7 @@ const fringe_resume = context_module.fringe_resume;
 const fringe_suspend = context_module.fringe_suspend;
 const Mailbox = @import("mailbox.zig").Mailbox;
 const OsStack = @import("os_stack.zig").OsStack;
+const valgrind = @import("valgrind.zig");
 
 const on_x86_64 = builtin.cpu.arch == .x86_64;
 
@@ -625,6 +626,7 @@ pub noinline fn resumeTwiceInline(context: *Context) callconv(.c) usize {
 }
 
 test "a signal may come at any instruction of a switch" {
+    if (valgrind.isRunning()) return error.SkipZigTest; // It knows nothing of the trap flag.
     inline for (.{ &adder, &inlineAdder }) |body| {
         inline for (.{ &resumeTwice, &resumeTwiceInline }) |function| {
             var fixture = try Fixture.init(body);
@@ -661,6 +663,7 @@ noinline fn resumeCallTwice(context: *Context) callconv(.c) usize {
 }
 
 test "at every instruction of a called switch a trace leads to the resumer" {
+    if (valgrind.isRunning()) return error.SkipZigTest; // It knows nothing of the trap flag.
     inline for (.{ &resumeTwice, &resumeCallTwice }) |function| {
         var fixture = try Fixture.init(&wordsBody);
         defer fixture.deinit();
@@ -716,6 +719,7 @@ const switch_text = text: {
 
 test "a suspension leaves the red zone as it is, whatever signals come" {
     if (!on_x86_64) return error.SkipZigTest; // i386 has no red zone.
+    if (valgrind.isRunning()) return error.SkipZigTest; // It knows nothing of the trap flag.
     var fixture = try Fixture.init(&fringe_test_red_zone);
     defer fixture.deinit();
     try expectEqual(0, try stepThrough(&resumeTwice, fixture.context, scribble));
@@ -761,6 +765,8 @@ fn roundingBody(context: *Context, _: usize) callconv(.c) void {
 
 test "a rounding mode that a body leaves behind does not reach the resumer, its status flags do" {
     if (!on_x86_64) return error.SkipZigTest; // See the head of switch_x86.S.
+    // It rounds vectors to the nearest, whatever the mode.
+    if (valgrind.isRunning()) return error.SkipZigTest;
     inline for (.{ fringe_resume, fringe_resume_call }) |resume_function| {
         var fixture = try Fixture.init(&roundingBody);
         defer fixture.deinit();
@@ -780,6 +786,7 @@ test "a rounding mode that a body leaves behind does not reach the resumer, its 
 
 test "every rounding mode but the nearest is mended" {
     if (!on_x86_64) return error.SkipZigTest;
+    if (valgrind.isRunning()) return error.SkipZigTest;
     var fixture = try Fixture.init(&inlineAdder);
     defer fixture.deinit();
     defer setModes(mxcsr_default, control_default);

@@ -16,6 +16,7 @@ const Stack = stack_module.Stack;
 const GuardedStack = stack_module.GuardedStack;
 const Status = @import("status.zig").Status;
 const unwind = @import("unwind.zig");
+const valgrind = @import("valgrind.zig");
 
 /// Whether a generator can be resumed.
 pub const State = enum { runnable, unavailable };
@@ -50,6 +51,7 @@ pub fn Generator(comptime Input: type, comptime Output: type) type {
         /// The same with a body that is a C function `void body(fringe_yielder *, Input)`.
         pub fn initBody(stack: Stack, body: *const anyopaque) Self {
             stack.check();
+            valgrind.register(stack);
             const top = std.mem.alignBackward(
                 usize,
                 stack.base - @sizeOf(Box),

@@ -5,6 +5,8 @@
 //! `ffi/library.ts` has the same table for Deno, and a tidy test compares the two. What
 //! `switch_<arch>.S` defines is exported from there.
 
+const builtin = @import("builtin");
+
 comptime {
     _ = @import("exception.zig");
     @export(&@import("os_stack.zig").map, .{ .name = "fringe_os_stack_map" });
@@ -29,4 +31,10 @@ comptime {
     @export(&@import("memory.zig").load(f64), .{ .name = "fringe_load_f64" });
     @export(&@import("memory.zig").store, .{ .name = "fringe_store" });
     @export(&@import("memory.zig").copyString, .{ .name = "fringe_copy_string" });
+    // A library that is built for Valgrind has these as well.
+    if (builtin.valgrind_support) {
+        const valgrind = @import("valgrind.zig");
+        @export(&valgrind.registerBounds, .{ .name = "fringe_valgrind_register" });
+        @export(&valgrind.deregisterBounds, .{ .name = "fringe_valgrind_deregister" });
+    }
 }

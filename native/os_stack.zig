@@ -12,6 +12,7 @@ const GuardedStack = stack_module.GuardedStack;
 const status = @import("status.zig");
 const Status = status.Status;
 const system = @import("system.zig");
+const valgrind = @import("valgrind.zig");
 
 // For the tests.
 const child_process = @import("child_process.zig");
@@ -51,11 +52,14 @@ pub const OsStack = struct {
         // Where that is refused, too, what is lost is addresses that nobody has touched.
         errdefer unmap(mapping) catch {};
         try guard(mapping);
-        return .{ .mapping = mapping };
+        const os_stack: OsStack = .{ .mapping = mapping };
+        valgrind.register(os_stack.stack().stack);
+        return os_stack;
     }
 
     /// Unmaps it. Where the system refuses that, the memory goes back, and addresses are lost.
     pub fn deinit(self: *OsStack) void {
+        valgrind.deregister(self.stack().stack);
         unmap(self.mapping) catch {};
         self.* = undefined;
     }
@@ -100,6 +104,7 @@ pub fn map(size: usize, bounds: *[2]u64) callconv(.c) Status {
 /// Unmaps a stack that `map` made. Where that is refused, it may be asked for again.
 pub fn unmapBounds(base: usize, limit: usize) callconv(.c) Status {
     const start: [*]align(page_size) u8 = @ptrFromInt(limit - page_size);
+    valgrind.deregister(.{ .base = base, .limit = limit });
     unmap(start[0 .. base - limit + page_size]) catch |err| return status.fromRefusal(err);
     return .suspended;
 }
@@ -119,6 +124,8 @@ test "OsStack rounds up to whole pages, and 0 gives one" {
 }
 
 test "OsStack.init reports what cannot be had, and nothing is left behind" {
+    // It says of such sizes that they are none (EINVAL).
+    if (valgrind.isRunning()) return error.SkipZigTest;
     try std.testing.expectError(error.OutOfMemory, OsStack.init(std.math.maxInt(usize)));
     // Less than all, but more than a process of 32 bits has in one piece.
     const most = std.math.maxInt(usize) - (1 << 26);

@@ -6,6 +6,7 @@
 const std = @import("std");
 const stack_module = @import("stack.zig");
 const Stack = stack_module.Stack;
+const valgrind = @import("valgrind.zig");
 
 pub const OwnedStack = struct {
     memory: []align(stack_module.alignment) u8,
@@ -17,10 +18,13 @@ pub const OwnedStack = struct {
     ) error{ OutOfMemory, TooSmall }!OwnedStack {
         if (size < stack_module.size_min) return error.TooSmall;
         const rounded = std.mem.alignForward(usize, size, stack_module.alignment);
-        return .{ .memory = try allocator.alignedAlloc(u8, .@"16", rounded) };
+        const owned: OwnedStack = .{ .memory = try allocator.alignedAlloc(u8, .@"16", rounded) };
+        valgrind.register(owned.stack());
+        return owned;
     }
 
     pub fn deinit(self: *OwnedStack, allocator: std.mem.Allocator) void {
+        valgrind.deregister(self.stack());
         allocator.free(self.memory);
         self.* = undefined;
     }

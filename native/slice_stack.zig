@@ -6,14 +6,21 @@
 
 const stack_module = @import("stack.zig");
 const Stack = stack_module.Stack;
+const valgrind = @import("valgrind.zig");
 
 pub const SliceStack = struct {
     memory: []u8,
 
     /// Both ends are aligned inward; what is left must be large enough to be of use.
     pub fn init(memory: []u8) error{TooSmall}!SliceStack {
-        _ = try Stack.init(memory);
+        valgrind.register(try Stack.init(memory));
         return .{ .memory = memory };
+    }
+
+    /// The memory is no longer a stack. It stays its owner's.
+    pub fn deinit(self: *SliceStack) void {
+        valgrind.deregister(self.stack());
+        self.* = undefined;
     }
 
     pub fn stack(self: SliceStack) Stack {
@@ -24,7 +31,8 @@ pub const SliceStack = struct {
 test "SliceStack keeps within the slice" {
     const std = @import("std");
     var memory: [2048]u8 = undefined;
-    const slice_stack = try SliceStack.init(&memory);
+    var slice_stack = try SliceStack.init(&memory);
+    defer slice_stack.deinit();
     slice_stack.stack().check();
     try std.testing.expect(slice_stack.stack().limit >= @intFromPtr(&memory));
     try std.testing.expect(slice_stack.stack().base <= @intFromPtr(&memory) + memory.len);
