@@ -93,7 +93,11 @@ export class Context {
   prepare(stackCount: number, nonblocking: boolean): Kept | Lent {
     const size = Mailbox.stack + stackCount * SLOT_SIZE;
     if (size > this.view.byteLength) this.#makeMailbox(size);
-    if (nonblocking) return this.#lent = new Lent(this.memory.base, this.view);
+    if (nonblocking) {
+      // Its mailbox lies where frames were.
+      native().registerStack?.(this.memory.base, this.memory.limit);
+      return this.#lent = new Lent(this.memory.base, this.view);
+    }
     this.#kept ??= new Kept();
     this.#kept.clear();
     return this.#kept;
@@ -148,6 +152,11 @@ export class Context {
 
   /** Notes that no native frame is left: the stack is free for another. */
   finish(): void {
+    this.#forget();
+    this.memory.vacate(this);
+  }
+
+  #forget(): void {
     this.mode = Mode.ended;
     this.handle = null;
     this.call = undefined;
@@ -155,7 +164,6 @@ export class Context {
       this.#lifetime.contexts.delete(this);
       this.#lifetime = undefined;
     }
-    this.memory.vacate(this);
   }
 
   /** Gives back what was lent, once no frame is left that could use it. */
@@ -175,7 +183,7 @@ export class Context {
     if (handle === null) return;
     if (this.elsewhere) throw new Error(`Cannot end a call: ${ELSEWHERE}`);
     // First, so that a cleanup that gets back here finds it ended.
-    this.finish();
+    this.#forget();
     // Frames whose memory is gone are gone too.
     let error: NativeError | undefined;
     if (this.memory.fault() === undefined) {
@@ -185,6 +193,7 @@ export class Context {
       error = this.takeError(handle);
     }
     this.release();
+    this.memory.vacate(this);
     if (error !== undefined) throw error;
   }
 

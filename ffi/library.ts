@@ -83,6 +83,19 @@ const SYMBOLS = {
     parameters: ["usize", /* base */ "usize" /* limit */],
     result: "i32",
   },
+  // Where the library is built for Valgrind, which has to know of stacks that are memory of V8's.
+  registerStack: {
+    name: "fringe_valgrind_register",
+    parameters: ["usize", /* base */ "usize" /* limit */],
+    result: "void",
+    optional: true,
+  },
+  deregisterStack: {
+    name: "fringe_valgrind_deregister",
+    parameters: ["usize", /* base */ "usize" /* limit */],
+    result: "void",
+    optional: true,
+  },
   // One function too: the types convert between what JavaScript has and an address.
   addressOfPointer: { name: "fringe_identity", parameters: ["pointer"], result: "usize" },
   addressOfBuffer: { name: "fringe_identity", parameters: ["buffer"], result: "usize" },

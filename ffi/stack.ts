@@ -7,6 +7,7 @@
  */
 
 import type { NativeFrame } from "./backtrace.ts";
+import { native } from "./library.ts";
 
 /**
  * Both ends of a stack are multiples of this many bytes (System V psABI for AMD64, section 3.2.2).
@@ -133,12 +134,14 @@ export class StackMemory {
       occupiedSlices.add(this);
     }
     this.occupant = occupant;
+    if (!this.origin.guarded) native().registerStack?.(this.base, this.limit);
   }
 
   /** Takes `occupant` off again, if it is the one that is on it. */
   vacate(occupant: Occupant): void {
     if (this.occupant !== occupant) return;
     this.occupant = undefined;
+    if (!this.origin.guarded) native().deregisterStack?.(this.base, this.limit);
     occupiedSlices.delete(this);
   }
 
