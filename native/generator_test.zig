@@ -255,6 +255,11 @@ test "unwrap gives the stack of a finished generator, and another runs on it" {
     _ = third.cancel();
     var fourth: Generator(i32, i32) = .initUnguarded(third.unwrap(), addOne);
     try expectAddsOne(&fourth);
+    // And one whose values lie where the frames of the others were.
+    const Wide = [64]u64;
+    var fifth: Generator(Wide, Wide) = .initUnguarded(fourth.unwrap(), Delay(Wide).body);
+    try expectEqual(@as(Wide, @splat(7)), fifth.@"resume"(@splat(7)));
+    try expectEqual(.returned, fifth.cancel());
 }
 
 // Stacks

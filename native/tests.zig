@@ -19,4 +19,5 @@ test {
     _ = @import("system_test.zig");
     _ = @import("thunk.zig");
     _ = @import("unwind_test.zig");
+    _ = @import("valgrind.zig");
 }

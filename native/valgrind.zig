@@ -6,18 +6,25 @@
 //!
 //! Valgrind knows a stack by a number. They are kept here, by the stack's base, so that nobody else
 //! has to carry one. Zig's `-fvalgrind` switches it on, which a Debug build has by itself; in any
-//! other there is nothing of this, and under no Valgrind it does nothing.
+//! other there is nothing of this.
+//!
+//! A part of another stack cannot be told from it.
 
 const std = @import("std");
 const builtin = @import("builtin");
 const Stack = @import("stack.zig").Stack;
+
+// For the tests.
+const os_stack = @import("os_stack.zig");
+const OwnedStack = @import("owned_stack.zig").OwnedStack;
+const SliceStack = @import("slice_stack.zig").SliceStack;
 
 var mutex: std.atomic.Mutex = .unlocked;
 var numbers: std.AutoHashMapUnmanaged(usize, usize) = .empty;
 
 /// A stack begins to be one, or a generator begins on it: nothing that lies there counts.
 pub fn register(stack: Stack) void {
-    if (!isRunning()) return;
+    if (!builtin.valgrind_support) return;
     std.valgrind.memcheck.makeMemUndefined(bytes(stack));
     lock();
     defer mutex.unlock();
@@ -27,7 +34,7 @@ pub fn register(stack: Stack) void {
 
 /// It is plain memory again, all of which can be used; called before it goes away.
 pub fn deregister(stack: Stack) void {
-    if (!isRunning()) return;
+    if (!builtin.valgrind_support) return;
     lock();
     defer mutex.unlock();
     const entry = numbers.fetchRemove(stack.base) orelse return;
@@ -58,4 +65,31 @@ pub fn registerBounds(base: usize, limit: usize) callconv(.c) void {
 /// The other end of `registerBounds`.
 pub fn deregisterBounds(base: usize, limit: usize) callconv(.c) void {
     deregister(.{ .base = base, .limit = limit });
+}
+
+test "each kind of stack is registered, and deregistered when it goes" {
+    if (!builtin.valgrind_support) return error.SkipZigTest;
+    const expectEqual = std.testing.expectEqual;
+    const before = numbers.count();
+    {
+        var mapped = try os_stack.OsStack.init(0);
+        defer mapped.deinit();
+        var owned = try OwnedStack.init(std.testing.allocator, 1024);
+        defer owned.deinit(std.testing.allocator);
+        var memory: [1024]u8 = undefined;
+        var slice = try SliceStack.init(&memory);
+        defer slice.deinit();
+        try expectEqual(before + 3, numbers.count());
+    }
+    try expectEqual(before, numbers.count());
+
+    var bounds: [2]u64 = undefined;
+    try expectEqual(.suspended, os_stack.map(0, &bounds));
+    try expectEqual(before + 1, numbers.count());
+    const base: usize, const limit: usize = .{ @intCast(bounds[0]), @intCast(bounds[1]) };
+    // Once more is no other stack.
+    registerBounds(base, limit);
+    try expectEqual(before + 1, numbers.count());
+    try expectEqual(.suspended, os_stack.unmapBounds(base, limit));
+    try expectEqual(before, numbers.count());
 }
