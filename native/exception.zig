@@ -110,8 +110,8 @@ fn personality(
 fn isOurUnwinder(caller: usize) bool {
     const accessor = unwinder.getGR orelse return false;
     if (unwinder.setGR == null or unwinder.setIP == null) return false;
-    const ours = loader.symbolAt(@intFromPtr(accessor)).module_address;
-    return loader.symbolAt(caller).module_address == ours;
+    const ours = loader.symbolAt(@intFromPtr(accessor)).file_base;
+    return loader.symbolAt(caller).file_base == ours;
 }
 
 /// The body has been left for its resumer, by something that goes on there.

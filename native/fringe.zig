@@ -33,4 +33,5 @@ pub const stack_alignment = @import("stack.zig").alignment;
 pub const OsStack = @import("os_stack.zig").OsStack;
 pub const OwnedStack = @import("owned_stack.zig").OwnedStack;
 pub const SliceStack = @import("slice_stack.zig").SliceStack;
+pub const installOverflowHandler = @import("overflow.zig").install;
 pub const Status = @import("status.zig").Status;

@@ -15,6 +15,7 @@ comptime {
     @export(&@import("loader.zig").symbol, .{ .name = "fringe_symbol" });
     @export(&@import("loader.zig").exceptionState, .{ .name = "fringe_exception_state" });
     @export(&@import("backtrace.zig").suspended, .{ .name = "fringe_backtrace" });
+    @export(&@import("overflow.zig").install, .{ .name = "fringe_overflow_install" });
     @export(&@import("thunk.zig").map, .{ .name = "fringe_thunk_map" });
     @export(&@import("unwind.zig").cancelContext, .{ .name = "fringe_cancel" });
     @export(&@import("call.zig").strayCallback, .{

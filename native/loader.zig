@@ -4,15 +4,17 @@
 //! What the process's loader knows of addresses and libraries. Everything is weak: a program
 //! without a loader has none, and then nothing is known.
 
-/// `Dl_info` of <dlfcn.h>.
-const DlInfo = extern struct {
-    file_name: ?[*:0]const u8,
-    file_base: ?*anyopaque,
-    symbol_name: ?[*:0]const u8,
-    symbol_address: ?*anyopaque,
+/// What lies at an address: `Dl_info` of <dlfcn.h>.
+pub const Symbol = extern struct {
+    /// The file of the module that it is in, and where that begins in memory.
+    file_name: ?[*:0]const u8 = null,
+    file_base: ?*anyopaque = null,
+    /// The function.
+    symbol_name: ?[*:0]const u8 = null,
+    symbol_address: ?*anyopaque = null,
 };
 const dladdr = @extern(
-    ?*const fn (address: *const anyopaque, info: *DlInfo) callconv(.c) c_int,
+    ?*const fn (address: *const anyopaque, info: *Symbol) callconv(.c) c_int,
     .{ .name = "dladdr", .linkage = .weak },
 );
 const dlopen = @extern(
@@ -32,27 +34,12 @@ const RTLD_LAZY = 0x0001;
 const RTLD_NOLOAD = 0x0004;
 const RTLD_NODELETE = 0x1000;
 
-/// What lies at an address; 0 where it is not known.
-pub const Symbol = extern struct {
-    /// The name of the function, and its address.
-    name: usize = 0,
-    address: usize = 0,
-    /// The file that it is in, and where that begins in memory.
-    module: usize = 0,
-    module_address: usize = 0,
-};
-
-/// The function that an address lies in, of those that a module shows to others.
+/// The function that an address lies in, of those that a module shows to others; nothing where
+/// there is no loader.
 pub fn symbolAt(address: usize) Symbol {
-    var info: DlInfo = undefined;
-    const look_up = dladdr orelse return .{};
-    if (look_up(@ptrFromInt(address), &info) == 0) return .{};
-    return .{
-        .name = @intFromPtr(info.symbol_name),
-        .address = @intFromPtr(info.symbol_address),
-        .module = @intFromPtr(info.file_name),
-        .module_address = @intFromPtr(info.file_base),
-    };
+    var found: Symbol = .{};
+    if (dladdr) |look_up| _ = look_up(@ptrFromInt(address), &found);
+    return found;
 }
 
 /// Looks a name up in the module that an address lies in, and in those that it depends on.
@@ -66,9 +53,8 @@ pub fn find(address: usize, name: [*:0]const u8) ?*anyopaque {
 }
 
 fn open(address: usize, flags: c_int) ?*anyopaque {
-    const module = symbolAt(address).module;
-    if (module == 0) return null;
-    return (dlopen orelse return null)(@ptrFromInt(module), flags);
+    const file_name = symbolAt(address).file_name orelse return null;
+    return (dlopen orelse return null)(file_name, flags);
 }
 
 /// Keeps a library loaded until the process ends, whoever closes it: one that something outside may
@@ -85,10 +71,16 @@ pub fn pin(address: *const anyopaque) callconv(.c) void {
     keep(@intFromPtr(address));
 }
 
-/// Writes what lies at an address.
+/// Writes what lies at an address: the name of the function and its address, that of the module and
+/// its address; 0 for what is not known.
 pub fn symbol(address: usize, into: *[4]u64) callconv(.c) void {
     const found = symbolAt(address);
-    into.* = .{ found.name, found.address, found.module, found.module_address };
+    into.* = .{
+        @intFromPtr(found.symbol_name),
+        @intFromPtr(found.symbol_address),
+        @intFromPtr(found.file_name),
+        @intFromPtr(found.file_base),
+    };
 }
 
 /// `__cxa_get_globals` of the C++ runtime that the library at `address` uses; null: none is known.

@@ -9,6 +9,7 @@ const linux = std.os.linux;
 const stack_module = @import("stack.zig");
 const Stack = stack_module.Stack;
 const GuardedStack = stack_module.GuardedStack;
+const guards = &@import("guard_table.zig").guards;
 const status = @import("status.zig");
 const Status = status.Status;
 const system = @import("system.zig");
@@ -29,8 +30,21 @@ pub const OsStack = struct {
     /// The whole mapping, the guard page first.
     mapping: []align(page_size) u8,
 
+    /// What happens when the body has used it up.
+    pub const Options = struct {
+        /// Once overflow.zig has been installed: `report` writes to stderr what has overflowed, and
+        /// the process ends as it does without; `recover` ends the generator, whose `resume`
+        /// returns null, and whose status is `overflowed`. Its frames are forgotten: no `defer`, no
+        /// destructor runs, and what they held stays held.
+        overflow: enum { report, recover } = .report,
+    };
+
     /// Maps `size` bytes, rounded up to whole pages; 0 gives one page.
     pub fn init(size: usize) status.Refusal!OsStack {
+        return initOptions(size, .{});
+    }
+
+    pub fn initOptions(size: usize, options: Options) status.Refusal!OsStack {
         const usable = std.mem.alignForward(
             usize,
             @max(1, @min(size, std.math.maxInt(usize) - 2 * page_size)),
@@ -52,6 +66,10 @@ pub const OsStack = struct {
         // Where that is refused, too, what is lost is addresses that nobody has touched.
         errdefer unmap(mapping) catch {};
         try guard(mapping);
+        try guards.add(address, .{
+            .base = address + length,
+            .recover = options.overflow == .recover,
+        });
         const os_stack: OsStack = .{ .mapping = mapping };
         valgrind.register(os_stack.stack().stack);
         return os_stack;
@@ -59,7 +77,7 @@ pub const OsStack = struct {
 
     /// Unmaps it. Where the system refuses that, the memory goes back, and addresses are lost.
     pub fn deinit(self: *OsStack) void {
-        valgrind.deregister(self.stack().stack);
+        forget(self.stack().stack);
         unmap(self.mapping) catch {};
         self.* = undefined;
     }
@@ -81,6 +99,12 @@ fn guard(mapping: []align(page_size) u8) status.Refusal!void {
     try status.check(system.call(linux.mprotect, .{ mapping.ptr, page_size, .{} }));
 }
 
+/// Before the memory goes, since another thread may be given the same at once.
+fn forget(stack: Stack) void {
+    valgrind.deregister(stack);
+    guards.remove(stack.limit - page_size);
+}
+
 /// Where it is refused, the mapping is as it was, but for what was written to it.
 fn unmap(mapping: []align(page_size) u8) status.Refusal!void {
     status.check(system.call(linux.munmap, .{ mapping.ptr, mapping.len })) catch |err| {
@@ -94,8 +118,10 @@ fn unmap(mapping: []align(page_size) u8) status.Refusal!void {
 // C ABI
 
 /// Maps a stack and writes where it lies: base, limit.
-pub fn map(size: usize, bounds: *[2]u64) callconv(.c) Status {
-    const os_stack = OsStack.init(size) catch |err| return status.fromRefusal(err);
+pub fn map(size: usize, recover: bool, bounds: *[2]u64) callconv(.c) Status {
+    const os_stack = OsStack.initOptions(size, .{
+        .overflow = if (recover) .recover else .report,
+    }) catch |err| return status.fromRefusal(err);
     const stack = os_stack.stack().stack;
     bounds.* = .{ stack.base, stack.limit };
     return .suspended;
@@ -104,7 +130,7 @@ pub fn map(size: usize, bounds: *[2]u64) callconv(.c) Status {
 /// Unmaps a stack that `map` made. Where that is refused, it may be asked for again.
 pub fn unmapBounds(base: usize, limit: usize) callconv(.c) Status {
     const start: [*]align(page_size) u8 = @ptrFromInt(limit - page_size);
-    valgrind.deregister(.{ .base = base, .limit = limit });
+    forget(.{ .base = base, .limit = limit });
     unmap(start[0 .. base - limit + page_size]) catch |err| return status.fromRefusal(err);
     return .suspended;
 }

@@ -25,6 +25,8 @@ pub const Status = enum(i32) {
     throwing = 6,
     /// An exception has left the body.
     thrown = 7,
+    /// The body has used up its stack: its frames are forgotten, like those of an abandoned one.
+    overflowed = 8,
 };
 
 /// Why the system does not give what was asked of it in good order.

@@ -9,9 +9,11 @@ test {
     _ = @import("exception_test.zig");
     _ = @import("fringe.zig");
     _ = @import("generator_test.zig");
+    _ = @import("guard_table.zig");
     _ = @import("mailbox.zig");
     _ = @import("memory.zig");
     _ = @import("os_stack.zig");
+    _ = @import("overflow_test.zig");
     _ = @import("owned_stack.zig");
     _ = @import("signals_test.zig");
     _ = @import("slice_stack.zig");

@@ -1,0 +1,327 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// Credit: after libfringe, by edef and the libfringe contributors
+
+//! Tests of stack overflow: a body that may be recovered from is, and every other fault takes its
+//! way. What is reported on stderr, tests/overflow_test.ts looks at.
+
+const std = @import("std");
+const linux = std.os.linux;
+const expect = std.testing.expect;
+const expectEqual = std.testing.expectEqual;
+const child_process = @import("child_process.zig");
+const fringe = @import("fringe.zig");
+const Generator = fringe.Generator;
+const guards = &@import("guard_table.zig").guards;
+const OsStack = fringe.OsStack;
+const overflow = @import("overflow.zig");
+const Yielder = fringe.Yielder;
+
+const Ints = Generator(usize, usize);
+
+/// Uses up whatever stack there is.
+noinline fn recurse(depth: usize) void {
+    var frame: [64]u8 = @splat(@truncate(depth));
+    std.mem.doNotOptimizeAway(&frame);
+    recurse(depth + 1);
+    std.mem.doNotOptimizeAway(&frame);
+}
+
+/// Gives back what it is passed; 0 is too much.
+fn body(yielder: *Yielder(usize, usize), first: usize) void {
+    var input = first;
+    while (true) {
+        if (input == 0) recurse(0);
+        input = yielder.@"suspend"(input) catch return;
+    }
+}
+
+fn recoverable(size: usize) !OsStack {
+    overflow.install();
+    return OsStack.initOptions(size, .{ .overflow = .recover });
+}
+
+fn expectOverflow(stack: OsStack) !void {
+    var generator: Ints = .init(stack.stack(), body);
+    try expectEqual(7, generator.@"resume"(7));
+    try expectEqual(null, generator.@"resume"(0));
+    try expectEqual(.unavailable, generator.state());
+    try expectEqual(.overflowed, generator.cancel());
+    try expectEqual(null, generator.@"resume"(7));
+    try expectEqual(stack.stack().stack, generator.unwrap());
+}
+
+test "a body that overflows ends its generator, twice in a row on the same stack" {
+    for ([_]usize{ 0, 64 * 1024, 1024 * 1024 }) |size| {
+        var stack = try recoverable(size);
+        defer stack.deinit();
+        try expectOverflow(stack);
+        try expectOverflow(stack);
+        // And nothing is the matter with it.
+        var generator: Ints = .init(stack.stack(), body);
+        try expectEqual(5, generator.@"resume"(5));
+        try expectEqual(.returned, generator.cancel());
+    }
+}
+
+test "the first frames are left at the lower end of the stack" {
+    var stack = try recoverable(64 * 1024);
+    defer stack.deinit();
+    try expectOverflow(stack);
+    const left: *const [2]usize = @ptrFromInt(stack.stack().stack.limit);
+    try expect(left[0] >= 1);
+    try expect(left[0] <= 64);
+    const distance = left[1] -% @intFromPtr(&recurse);
+    try expect(distance < 256);
+}
+
+test "a body that overflows inside another one's body ends there" {
+    var outer_stack = try recoverable(64 * 1024);
+    defer outer_stack.deinit();
+    const outer_body = struct {
+        fn outer(yielder: *Yielder(usize, usize), first: usize) void {
+            var stack = recoverable(16 * 1024) catch return;
+            defer stack.deinit();
+            var input = first;
+            while (true) {
+                var inner: Ints = .init(stack.stack(), body);
+                // Its resumer is on a stack of fringe's, too.
+                const gone = inner.@"resume"(0) == null and inner.cancel() == .overflowed;
+                input = yielder.@"suspend"(input + @intFromBool(gone)) catch return;
+            }
+        }
+    }.outer;
+    var outer: Ints = .init(outer_stack.stack(), outer_body);
+    try expectEqual(11, outer.@"resume"(10));
+    try expectEqual(21, outer.@"resume"(20));
+    try expectEqual(.returned, outer.cancel());
+}
+
+test "the registers that the ABI has a say in are in order after an overflow" {
+    const messy = struct {
+        fn messy(_: *Yielder(usize, usize), _: usize) void {
+            asm volatile (
+                \\fld1
+                \\fld1
+                \\fld1
+                \\std
+            );
+            recurse(0);
+        }
+    }.messy;
+    var stack = try recoverable(64 * 1024);
+    defer stack.deinit();
+    var generator: Ints = .init(stack.stack(), messy);
+    try expectEqual(null, generator.@"resume"(0));
+    const flags = asm volatile (
+        \\pushf
+        \\pop %[flags]
+        : [flags] "=r" (-> usize),
+    );
+    var environment: [7]u32 = undefined;
+    asm volatile ("fnstenv (%[environment])"
+        :
+        : [environment] "r" (&environment),
+        : .{ .memory = true });
+    asm volatile ("cld");
+    try expectEqual(0, flags & (1 << 10));
+    // The tags of all eight registers say that they are empty.
+    try expectEqual(0xffff, environment[2] & 0xffff);
+}
+
+test "threads overflow at the same time" {
+    const Thread = struct {
+        fn run(failed: *std.atomic.Value(bool)) void {
+            for (0..50) |_| {
+                var stack = recoverable(16 * 1024) catch return failed.store(true, .monotonic);
+                defer stack.deinit();
+                expectOverflow(stack) catch failed.store(true, .monotonic);
+            }
+        }
+    };
+    var failed: std.atomic.Value(bool) = .init(false);
+    var threads: [4]std.Thread = undefined;
+    for (&threads) |*thread| thread.* = try .spawn(.{}, Thread.run, .{&failed});
+    for (threads) |thread| thread.join();
+    try expect(!failed.load(.monotonic));
+}
+
+/// In a child process, whose actions are the default ones.
+fn installAgain() void {
+    overflow.installed.store(false, .monotonic);
+    overflow.install();
+}
+
+fn act(handler: ?linux.Sigaction.handler_fn) void {
+    const action: linux.Sigaction = .{
+        .handler = .{ .handler = handler },
+        .mask = linux.sigemptyset(),
+        .flags = 0,
+    };
+    _ = linux.sigaction(.SEGV, &action, null);
+}
+
+fn fault() void {
+    @as(*allowzero volatile u8, @ptrFromInt(0)).* = 1;
+}
+
+fn send() void {
+    _ = linux.kill(linux.getpid(), .SEGV);
+}
+
+fn exited(code: u8) child_process.End {
+    return .{ .exited = code };
+}
+
+const killed: child_process.End = .{ .killed = .SEGV };
+
+test "other faults go to the default action, and nobody can ignore them" {
+    const Child = struct {
+        fn faults() void {
+            installAgain();
+            fault();
+        }
+        fn isSent() void {
+            installAgain();
+            send();
+        }
+        fn ignoresFault() void {
+            act(linux.SIG.IGN);
+            installAgain();
+            fault();
+        }
+        fn ignoresSent() void {
+            act(linux.SIG.IGN);
+            installAgain();
+            send();
+            send();
+        }
+    };
+    try expectEqual(killed, try child_process.run(Child.faults));
+    try expectEqual(killed, try child_process.run(Child.isSent));
+    try expectEqual(killed, try child_process.run(Child.ignoresFault));
+    try expectEqual(exited(0), try child_process.run(Child.ignoresSent));
+}
+
+test "other faults go to the handler that was there, with what it asked for" {
+    const Child = struct {
+        fn handle(signal: linux.SIG) callconv(.c) void {
+            linux.exit_group(if (signal == .SEGV) 3 else 1);
+        }
+        fn simple() void {
+            act(&handle);
+            installAgain();
+            fault();
+        }
+        fn handleInfo(
+            signal: linux.SIG,
+            info: *const linux.siginfo_t,
+            ucontext: ?*anyopaque,
+        ) callconv(.c) void {
+            const address = @intFromPtr(info.fields.sigfault.addr);
+            const right = signal == .SEGV and address == 0 and ucontext != null;
+            linux.exit_group(if (right) 4 else 1);
+        }
+        fn informed() void {
+            const action: linux.Sigaction = .{
+                .handler = .{ .sigaction = &handleInfo },
+                .mask = linux.sigemptyset(),
+                .flags = linux.SA.SIGINFO,
+            };
+            _ = linux.sigaction(.SEGV, &action, null);
+            installAgain();
+            fault();
+        }
+    };
+    try expectEqual(exited(3), try child_process.run(Child.simple));
+    try expectEqual(exited(4), try child_process.run(Child.informed));
+}
+
+test "a stack that is not to be recovered ends the process as before" {
+    const Child = struct {
+        fn overflows() void {
+            installAgain();
+            const stack = OsStack.init(0) catch return;
+            var generator: Ints = .init(stack.stack(), body);
+            _ = generator.@"resume"(0);
+        }
+    };
+    try expectEqual(killed, try child_process.run(Child.overflows));
+}
+
+test "a stray pointer into a guard page is no overflow" {
+    const Child = struct {
+        var stray: *volatile u8 = undefined;
+
+        fn ofSuspended() void {
+            installAgain();
+            const stack = recoverable(0) catch return;
+            var generator: Ints = .init(stack.stack(), body);
+            _ = generator.@"resume"(1);
+            stray = @ptrFromInt(stack.stack().stack.limit - 1);
+            stray.* = 1;
+        }
+
+        fn outer(_: *Yielder(usize, usize), _: usize) void {
+            const stack = OsStack.init(64 * 1024) catch return;
+            var inner: Ints = .init(stack.stack(), strayBody);
+            _ = inner.@"resume"(1);
+        }
+        fn strayBody(_: *Yielder(usize, usize), _: usize) void {
+            stray.* = 1;
+        }
+        fn ofRunning() void {
+            installAgain();
+            // The stack of `inner` lies elsewhere, and not right below it, where mmap goes on.
+            const stack = recoverable(64 * 1024) catch return;
+            _ = OsStack.init(1 << 20) catch return;
+            stray = @ptrFromInt(stack.stack().stack.limit - 1);
+            var generator: Ints = .init(stack.stack(), outer);
+            _ = generator.@"resume"(1);
+        }
+    };
+    try expectEqual(killed, try child_process.run(Child.ofSuspended));
+    try expectEqual(killed, try child_process.run(Child.ofRunning));
+}
+
+/// Lets the process map `more` bytes than it has, and no more.
+fn limitMemory(more: usize) void {
+    const limit = mapped() + more;
+    _ = linux.setrlimit(.AS, &.{ .cur = limit, .max = limit });
+}
+
+/// How many bytes the process has mapped.
+fn mapped() usize {
+    var text: [64]u8 = undefined;
+    const fd = linux.open("/proc/self/statm", .{}, 0);
+    const length = linux.read(@intCast(fd), &text, text.len);
+    _ = linux.close(@intCast(fd));
+    const pages = std.mem.sliceTo(text[0..length], ' ');
+    return (std.fmt.parseInt(usize, pages, 10) catch 0) * std.heap.page_size_min;
+}
+
+test "an overflow is recovered from though no memory is left to look at it" {
+    const Child = struct {
+        fn overflows() void {
+            installAgain();
+            const stack = recoverable(0) catch return;
+            limitMemory(0);
+            expectOverflow(stack) catch linux.exit_group(1);
+        }
+    };
+    try expectEqual(exited(0), try child_process.run(Child.overflows));
+}
+
+test "OsStack.init fails, and leaves nothing, where its guard cannot be noted" {
+    const Child = struct {
+        fn refused() void {
+            guards.* = .{};
+            limitMemory(1 << 20);
+            const before = mapped();
+            for (0..1000) |_| {
+                const result = OsStack.init(64 * 1024);
+                if (result != error.OutOfMemory or mapped() != before) linux.exit_group(1);
+            }
+        }
+    };
+    try expectEqual(exited(0), try child_process.run(Child.refused));
+}
