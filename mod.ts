@@ -40,7 +40,7 @@ export { Callback } from "./ffi/callback.ts";
 export { dlopen, type NativeLibrary } from "./ffi/dlopen.ts";
 export { NativeError } from "./ffi/exception.ts";
 export { Generator, type ScriptBody, type State } from "./ffi/generator.ts";
-export { OsStack } from "./ffi/os_stack.ts";
+export { OsStack, type OsStackOptions } from "./ffi/os_stack.ts";
 export { OwnedStack } from "./ffi/owned_stack.ts";
 export { PointerView } from "./ffi/pointer_view.ts";
 export type { ScriptGenerator } from "./ffi/script.ts";

@@ -9,10 +9,10 @@
 import type { NativeFrame } from "./backtrace.ts";
 import { checkOpen, type Library } from "./body.ts";
 import { type Context, ELSEWHERE, type Subject } from "./context.ts";
-import { NativeError } from "./exception.ts";
 import type { Kept, Lent } from "./kept.ts";
 import { native } from "./library.ts";
 import { Mailbox, SLOT_SIZE } from "./mailbox.ts";
+import type { Overflow } from "./overflow.ts";
 import { callbackSignature, type Signature } from "./signature.ts";
 import { describe, type Occupant, STACK_SIZE_MIN } from "./stack.ts";
 import { type Handler, type Target, targetOf, type Thunk } from "./thunk.ts";
@@ -35,6 +35,8 @@ export interface Callee extends Signature, Subject {
   readonly callbacks: readonly CallbackParameter[];
   /** Whether it runs on another thread. */
   readonly nonblocking: boolean;
+  /** What happens when it uses up a stack of the pool's. */
+  readonly overflow: Overflow;
   readonly library: Library;
 }
 
@@ -68,6 +70,8 @@ export class Call implements Occupant {
   #waiting: Target | undefined;
   /** What C has returned. */
   #result: unknown;
+  /** What it has ended by instead. */
+  #error: Error | undefined;
   /** Rejects the Promise of a call that waits for a handler, so that it need not wait any more. */
   #interrupt: WeakRef<(reason: unknown) => void> | undefined;
 
@@ -244,14 +248,14 @@ export class Call implements Occupant {
 
   /** Makes of a thunk's number the callback that C has called; 0: C has returned. */
   #arrive(number: number): Target | undefined {
-    if (number === 0) {
+    const error = this.#context.takeError(`Cannot go on with ${this.#callee.name}`);
+    if (number === 0 || error !== undefined) {
       this.#waiting = undefined;
-      const error = this.#context.takeError();
       // Now: what C has returned may point at what is gone with the next call, or the library.
       if (error === undefined) this.#result = this.#read();
       this.#context.finish();
       this.#context.release();
-      if (error !== undefined) throw error;
+      if (error !== undefined) throw this.#error = error;
       return undefined;
     }
     const target = targetOf(number);
@@ -351,24 +355,24 @@ export class Call implements Occupant {
    * @throws {NativeError} If an exception leaves the function at that.
    */
   end(): void {
-    let error: unknown;
+    let thrown: unknown;
     try {
       while (this.#tellToStop()) this.step();
-    } catch (thrown) {
-      error = thrown;
+    } catch (error) {
+      thrown = error;
     }
-    this.#endContext(error);
+    this.#endContext(thrown);
   }
 
   /** The same for C that runs on another thread. */
   async endElsewhere(): Promise<void> {
-    let error: unknown;
+    let thrown: unknown;
     try {
       while (this.#tellToStop()) this.comeBack(await this.goElsewhere());
-    } catch (thrown) {
-      error = thrown;
+    } catch (error) {
+      thrown = error;
     }
-    this.#endContext(error);
+    this.#endContext(thrown);
   }
 
   /** Where C stands while it waits. */
@@ -383,7 +387,7 @@ export class Call implements Occupant {
     return true;
   }
 
-  #endContext(error: unknown): void {
+  #endContext(thrown: unknown): void {
     if (this.#context.call === this) this.#context.end();
     const reason = this.#context.reason;
     if (reason !== undefined) {
@@ -391,7 +395,7 @@ export class Call implements Occupant {
     }
     // What native code throws must be heard. Any other error says that C cannot be told to stop:
     // then whatever ended the call is what the caller must hear of, not this.
-    if (error instanceof NativeError) throw error;
+    if (thrown !== undefined && thrown === this.#error) throw thrown;
   }
 
   #checkMemory(): void {

@@ -12,6 +12,7 @@ import { type NativeError, readReport } from "./exception.ts";
 import { Kept, Lent } from "./kept.ts";
 import { native } from "./library.ts";
 import { Mailbox, SLOT_SIZE } from "./mailbox.ts";
+import { isOverrun, layCanary, overflowError } from "./overflow.ts";
 import type { Occupant, StackMemory } from "./stack.ts";
 import { Status } from "./status.ts";
 
@@ -27,7 +28,8 @@ export const Mode = {
   /** By way of the mailbox. */
   mailbox: 4,
   /**
-   * The same, after a look at the memory: the first time, and always when the memory can vanish.
+   * The same, with a look at the memory: the first time, and always when it has no guard page or
+   * can vanish.
    */
   checked: 5,
   /** It stands for a TypeScript body, which V8 resumes. */
@@ -111,6 +113,7 @@ export class Context {
     const { base } = this.memory;
     this.reason = undefined;
     this.status[0] = Status.suspended;
+    layCanary(this.memory);
     if (this.#lent !== undefined) {
       const { base, mailbox } = this.#lent;
       this.handle = init(pointerTo(base), body, pointerTo(mailbox), exceptionState);
@@ -140,11 +143,18 @@ export class Context {
   }
 
   /**
-   * What has left the body as an exception, if one has. Whoever takes it has to throw it: then it
-   * is gone from native code.
+   * Asked whenever native code is back: what it has ended by, if it has neither suspended nor
+   * returned. Whoever takes it has to throw it; no frame is left then. `what` begins with "Cannot".
    */
-  takeError(handle: Deno.PointerObject = this.handle!): NativeError | undefined {
-    if (this.status[0] !== Status.throwing) return undefined;
+  takeError(
+    what: string,
+    handle: Deno.PointerObject = this.handle!,
+  ): NativeError | RangeError | undefined {
+    const status = this.status[0];
+    if (status === Status.overflowed || isOverrun(this.memory)) {
+      return overflowError(what, this.memory);
+    }
+    if (status !== Status.throwing) return undefined;
     const error = readReport(this.view.getBigUint64(Mailbox.output, true));
     native().resumeI32(handle, 0);
     return error;
@@ -185,12 +195,12 @@ export class Context {
     // First, so that a cleanup that gets back here finds it ended.
     this.#forget();
     // Frames whose memory is gone are gone too.
-    let error: NativeError | undefined;
+    let error: Error | undefined;
     if (this.memory.fault() === undefined) {
       const status = native().cancel(handle, this.memory.limit);
       if (status === Status.abandoned) warnOf(this.#subject!.name, this.memory.size);
       this.takeBack();
-      error = this.takeError(handle);
+      error = this.takeError("Cannot end it", handle);
     }
     this.release();
     this.memory.vacate(this);

@@ -9,6 +9,7 @@ import type { Context } from "./context.ts";
 import { callAsync, callPulled, callSync } from "./drive.ts";
 import { pulledGenerator } from "./generator.ts";
 import { native } from "./library.ts";
+import { overflowOf } from "./overflow.ts";
 import {
   callbackSignature,
   checkKeys,
@@ -149,6 +150,7 @@ function symbol(
     }),
     callbacks,
     nonblocking: definition.nonblocking === true,
+    overflow: definition.overflow ?? "report",
     library,
   };
   for (const [i, parameter] of definition.parameters.entries()) {
@@ -236,8 +238,14 @@ function checkDefinition(name: string, definition: unknown): void {
     checkType(output, SCALAR_TYPES, `${what}: output`);
     return;
   }
-  checkKeys(definition, ["parameters", "result", "name", "nonblocking", "variadic"], what);
-  const { parameters, result, nonblocking, variadic } = definition as Partial<FunctionDefinition>;
+  checkKeys(
+    definition,
+    ["parameters", "result", "name", "nonblocking", "variadic", "overflow"],
+    what,
+  );
+  const { parameters, result, nonblocking, variadic, overflow } = definition as Partial<
+    FunctionDefinition
+  >;
   checkParameters(parameters, what);
   checkType(result, VALUE_TYPES, `${what}: result`);
   for (const [i, parameter] of parameters.entries()) {
@@ -252,6 +260,7 @@ function checkDefinition(name: string, definition: unknown): void {
     throw new TypeError(`${what}: nonblocking must be a boolean: got ${describe(nonblocking)}`);
   }
   if (variadic !== undefined) checkVariadic(parameters, variadic, what);
+  overflowOf(overflow, what);
 }
 
 /** What a C compiler makes of an argument behind the dots (C17, section 6.5.2.2). */

@@ -21,7 +21,7 @@ import type { CallbackCall } from "./types.ts";
 export function callSync(callee: Callee, args: readonly unknown[]): unknown {
   checkCount(callee, args, callee.parameters.length);
   const { plain, answerers } = split(callee, args, "no generator functions");
-  const fiber = takeFiber();
+  const fiber = takeFiber(callee.overflow);
   let call: Call | undefined;
   try {
     call = new Call(callee, fiber.context, plain, answerers);
@@ -41,7 +41,7 @@ export async function callAsync(callee: Callee, args: readonly unknown[]): Promi
   const signal = signalOf(callee, args[callee.parameters.length], args.length);
   const { plain, answerers } = split(callee, args, "no generator functions");
   signal?.throwIfAborted();
-  const fiber = takeFiber();
+  const fiber = takeFiber(callee.overflow);
   let call: Call | undefined;
   try {
     call = new Call(callee, fiber.context, plain, answerers);
@@ -193,7 +193,7 @@ export class Scope implements Occupant {
     }
     // A handler that calls again finds the generator's stack taken, and gets another.
     const own = this.#own;
-    const fiber = own === undefined ? takeFiber() : undefined;
+    const fiber = own === undefined ? takeFiber(callee.overflow) : undefined;
     this.#own = undefined;
     let call: Call | undefined;
     try {

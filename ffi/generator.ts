@@ -16,6 +16,7 @@ import { Context, Mode } from "./context.ts";
 import { Scope } from "./drive.ts";
 import { type Native, native } from "./library.ts";
 import { Mailbox } from "./mailbox.ts";
+import { isOverrun } from "./overflow.ts";
 import { isGeneratorFunction, isScriptGenerator, type ScriptGenerator } from "./script.ts";
 import {
   describe,
@@ -191,6 +192,8 @@ export class Generator<Input = void, Output = unknown, Return = void>
    * @throws Whatever a TypeScript body throws; the generator is unavailable from then on.
    * @throws {TypeError} If the input has the wrong type, or the generator is running.
    * @throws {RangeError} If the input is out of the range of its type.
+   * @throws {RangeError} If the body has used up its stack, and that one is not to end the process
+   * (`OsStackOptions`).
    * @throws {Error} If the body has failed before, or its stack or its library is gone.
    */
   resume(input: Input): Output | undefined {
@@ -199,11 +202,11 @@ export class Generator<Input = void, Output = unknown, Return = void>
     const context = this.#context;
     if (context.mode === U32 && typeof input === "number" && (input >>> 0) === input) {
       const output = resumeU32(context.handle, input >>> 0);
-      return context.status[0] === SUSPENDED ? output as Output : this.#conclude();
+      return context.status[0] === SUSPENDED ? output as Output : this.#leave();
     }
     if (context.mode === I32 && typeof input === "number" && (input | 0) === input) {
       const output = resumeI32(context.handle, input | 0);
-      return context.status[0] === SUSPENDED ? output as Output : this.#conclude();
+      return context.status[0] === SUSPENDED ? output as Output : this.#leave();
     }
     return context.mode === MAILBOX ? this.#enter(input) : this.#resume(input);
   }
@@ -337,9 +340,9 @@ export class Generator<Input = void, Output = unknown, Return = void>
       return done ? undefined : value;
     }
     const output = this.#enter(input);
-    if (context.mode !== Mode.ended && context.memory.origin.fault === undefined) {
-      context.mode = (this.#body as BodySymbol).mode;
-    }
+    if (context.mode === Mode.ended) return output;
+    if (context.memory.origin.guarded) context.mode = (this.#body as BodySymbol).mode;
+    else if (isOverrun(context.memory)) return this.#leave();
     return output;
   }
 
@@ -351,7 +354,7 @@ export class Generator<Input = void, Output = unknown, Return = void>
     write(view, INPUT, body.input, input, "Cannot resume generator: input");
     const word = body.inputIsWord ? view.getInt32(INPUT, true) : 0;
     const result = resumeI32(context.handle, word);
-    if (context.status[0] !== SUSPENDED) return this.#conclude();
+    if (context.status[0] !== SUSPENDED) return this.#leave();
     const output = body.outputIsWord
       ? fromWord(body.output, result)
       : read(view, OUTPUT, body.output);
@@ -412,9 +415,9 @@ export class Generator<Input = void, Output = unknown, Return = void>
     }
   }
 
-  /** A native body has ended by itself: it has returned, or an exception has left it. */
-  #conclude(): undefined {
-    const error = this.#context.takeError();
+  /** A native body will not go on: it has returned, or an error has come of it. */
+  #leave(): undefined {
+    const error = this.#context.takeError("Cannot resume generator");
     this.#finish();
     if (error === undefined) return;
     this.#failure = { error };

@@ -104,7 +104,7 @@ export class Lent implements Keeper {
   #place(bytes: Uint8Array<ArrayBuffer>, what: string): bigint {
     let address = this.#next;
     if (address + BigInt(bytes.length) > this.mailbox) {
-      const mapping = map(bytes.length, `${what} cannot be copied (${bytes.length} bytes)`);
+      const mapping = map(bytes.length, false, `${what} cannot be copied (${bytes.length} bytes)`);
       this.#mappings.push(mapping);
       address = mapping[1];
     } else {

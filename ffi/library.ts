@@ -72,10 +72,11 @@ const SYMBOLS = {
   },
   callBody: { name: "fringe_call_body", type: "pointer" },
   pin: { name: "fringe_pin", parameters: ["pointer" /* address */], result: "void" },
+  installOverflow: { name: "fringe_overflow_install", parameters: [], result: "void" },
   mapThunks: { name: "fringe_thunk_map", parameters: ["buffer" /* block */], result: "i32" },
   mapStack: {
     name: "fringe_os_stack_map",
-    parameters: ["usize", /* size */ "buffer" /* bounds */],
+    parameters: ["usize", /* size */ "bool", /* recover */ "buffer" /* bounds */],
     result: "i32",
   },
   unmapStack: {
@@ -175,7 +176,13 @@ let opened: Native | undefined;
 
 /** The native library, opened when this is first called and kept open from then on. */
 export function native(): Native {
-  return opened ??= open();
+  return opened ??= install(open());
+}
+
+/** Has native code notice overflows from now on. */
+function install(opened: Native): Native {
+  opened.installOverflow();
+  return opened;
 }
 
 function open(): Native {

@@ -4,7 +4,9 @@
 /** Stacks from the operating system. */
 
 import { native } from "./library.ts";
-import { checkSize, type GuardedStack, register, StackMemory } from "./stack.ts";
+import { overflowOf } from "./overflow.ts";
+import { checkKeys } from "./signature.ts";
+import { checkSize, describe, type GuardedStack, register, StackMemory } from "./stack.ts";
 import { check, Status } from "./status.ts";
 
 /** The default size, in bytes; `size_default` in `native/os_stack.zig`. */
@@ -16,11 +18,11 @@ export type Bounds = readonly [base: bigint, limit: bigint];
 /** What nobody uses any more, and the system did not take back; the longest waiting first. */
 const left: Bounds[] = [];
 
-/** Maps a stack. `what` begins with "Cannot". */
-export function map(size: number, what: string): Bounds {
+/** Maps a stack; `recover`: an overflow is to be thrown. `what` begins with "Cannot". */
+export function map(size: number, recover: boolean, what: string): Bounds {
   unmapLeft();
   const bounds = new BigUint64Array(new ArrayBuffer(16));
-  check(native().mapStack(BigInt(size), bounds), what);
+  check(native().mapStack(BigInt(size), recover, bounds), what);
   return [bounds[0]!, bounds[1]!];
 }
 
@@ -48,6 +50,21 @@ function isUnmapped([base, limit]: Bounds): boolean {
 
 const net = new FinalizationRegistry<StackMemory>((memory) => memory.reclaim());
 
+/** What `new OsStack()` takes after the size. */
+export interface OsStackOptions {
+  /**
+   * What happens when a native body, or a C function that is called on it, uses up the stack:
+   *
+   * - "report", the default: it is written to stderr, with the native frames; then the process ends
+   *   by SIGSEGV.
+   * - "throw": `resume()`, or the call, throws a `RangeError`, and the stack can be used again. The
+   *   native frames are abandoned, not unwound: no destructor runs, memory stays allocated, a lock
+   *   stays locked, and a structure that was being changed stays half-changed. Use it where C is
+   *   known to stand that, such as a parser with a state of its own, which you then give up.
+   */
+  readonly overflow?: "report" | "throw" | undefined;
+}
+
 /**
  * An anonymous memory mapping with a guard page below it.
  *
@@ -73,12 +90,22 @@ export class OsStack implements GuardedStack {
    * Maps a stack.
    *
    * @param size In bytes, 0 to 2^47, rounded up to whole pages of 4,096; 0 gives one page.
+   * @param options What happens when it is used up.
    * @throws {RangeError} If the size is negative, not whole, or too large.
+   * @throws {TypeError} If the options are not understood.
    * @throws {FringeError} If the system has no memory, or no mapping, left.
    */
-  constructor(size: number = SIZE_DEFAULT) {
-    checkSize(size, 0, "Cannot map stack");
-    const bounds = map(size, `Cannot map stack of ${size} bytes`);
+  constructor(size: number = SIZE_DEFAULT, options: OsStackOptions = {}) {
+    const what = "Cannot map stack";
+    checkSize(size, 0, what);
+    if (typeof options !== "object" || options === null) {
+      throw new TypeError(
+        `${what}: options must be an object such as { overflow }: got ${describe(options)}`,
+      );
+    }
+    checkKeys(options, ["overflow"], `${what}: options`);
+    const recover = overflowOf(options.overflow, what) === "throw";
+    const bounds = map(size, recover, `${what} of ${size} bytes`);
     this.#memory = new StackMemory(...bounds, { guarded: true, release: () => unmap(bounds) });
     register(this, this.#memory);
     net.register(this, this.#memory, this);

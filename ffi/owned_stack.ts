@@ -4,6 +4,7 @@
 /** Stacks in memory of the garbage collector. */
 
 import { native } from "./library.ts";
+import { CANARY_SIZE } from "./overflow.ts";
 import {
   checkSize,
   register,
@@ -17,6 +18,10 @@ import {
  * A stack in memory that the object owns, without a guard: a body that needs more than there is
  * writes over the memory of the process. It needs no system call and can be small, so many of them
  * are cheap; know how deep your body calls. Pass it to `Generator.unguarded`.
+ *
+ * A body must leave the lowest 16 bytes alone, too: as a rule a body that has gone too far is
+ * noticed by them when it suspends or returns, and its generator fails with a `RangeError`. Memory
+ * may have been written over by then.
  *
  * A body in C or C++ that is ended early is unwound, with its destructors, only if 8 KiB are free
  * below its suspended frame; with less it is abandoned.
@@ -43,7 +48,7 @@ export class OwnedStack implements Stack {
     checkSize(size, STACK_SIZE_MIN, "Cannot allocate stack");
     const alignment = BigInt(STACK_ALIGNMENT);
     const rounded = Math.ceil(size / STACK_ALIGNMENT) * STACK_ALIGNMENT;
-    let bytes: Uint8Array<ArrayBuffer> | undefined;
+    let bytes;
     try {
       bytes = new Uint8Array(new ArrayBuffer(rounded + STACK_ALIGNMENT));
     } catch (error) {
@@ -54,10 +59,14 @@ export class OwnedStack implements Stack {
     const start = native().addressOfBuffer(bytes);
     const limit = (start + alignment - 1n) / alignment * alignment;
     // Nobody else has the buffer, so it can be neither transferred nor resized.
-    this.#memory = new StackMemory(limit + BigInt(rounded), limit, {
-      guarded: false,
-      release: () => bytes = undefined,
-    });
+    const bottom = Number(limit - start);
+    // It keeps all of the buffer alive, until it is released.
+    this.#memory = new StackMemory(
+      limit + BigInt(rounded),
+      limit,
+      { guarded: false, release() {} },
+      bytes.subarray(bottom, bottom + CANARY_SIZE),
+    );
     register(this, this.#memory);
   }
 

@@ -5,8 +5,10 @@
 
 import { isBuffer, isDetached, isResizable, nameOf, OF_ARRAY } from "./buffer.ts";
 import { native } from "./library.ts";
+import { CANARY_SIZE } from "./overflow.ts";
 import {
   describe,
+  type Origin,
   register,
   type Stack,
   STACK_ALIGNMENT,
@@ -18,6 +20,10 @@ import {
  * A stack in memory that the caller owns, without a guard. Both ends are aligned inward to
  * multiples of 16. While a generator is on it nothing else may write there; pass it to
  * `Generator.unguarded`.
+ *
+ * A body must leave the lowest 16 bytes alone, too: as a rule a body that has gone too far is
+ * noticed by them when it suspends or returns, and its generator fails with a `RangeError`. Memory
+ * may have been written over by then.
  *
  * A body in C or C++ that is ended early is unwound, with its destructors, only if 8 KiB are free
  * below its suspended frame; with less it is abandoned.
@@ -74,7 +80,7 @@ export class SliceStack implements Stack {
           `${STACK_SIZE_MIN} must be left once both ends are aligned to ${STACK_ALIGNMENT}`,
       );
     }
-    this.#memory = new StackMemory(base, limit, {
+    const origin: Origin = {
       guarded: false,
       shareable: true,
       // Keeps the memory alive, too, as long as anything runs on it.
@@ -84,7 +90,10 @@ export class SliceStack implements Stack {
             "its frames with it; keep the buffer in place while a generator is on it"
           : undefined,
       release() {},
-    });
+    };
+    const bottom = Number(limit - start);
+    const lowest = bytes.subarray(bottom, bottom + CANARY_SIZE);
+    this.#memory = new StackMemory(base, limit, origin, lowest);
     register(this, this.#memory);
   }
 

@@ -95,13 +95,16 @@ export class StackMemory {
   readonly base: bigint;
   readonly limit: bigint;
   readonly origin: Origin;
+  /** Where there is no guard page: the lower end, where the canary goes. */
+  bottom: Uint8Array<ArrayBuffer> | undefined;
   occupant: Occupant | undefined;
   released = false;
 
-  constructor(base: bigint, limit: bigint, origin: Origin) {
+  constructor(base: bigint, limit: bigint, origin: Origin, bottom?: Uint8Array<ArrayBuffer>) {
     this.base = base;
     this.limit = limit;
     this.origin = origin;
+    this.bottom = bottom;
   }
 
   get size(): number {
@@ -155,6 +158,7 @@ export class StackMemory {
       );
     }
     this.released = true;
+    this.bottom = undefined;
     this.origin.release();
   }
 

@@ -5,6 +5,7 @@
 
 import { Context } from "./context.ts";
 import { OsStack } from "./os_stack.ts";
+import type { Overflow } from "./overflow.ts";
 import { memoryOf } from "./stack.ts";
 
 /** How many stacks are kept: more than are in use at once by anything but a storm of calls. */
@@ -16,16 +17,17 @@ const KEPT_MAX = 64;
 export interface Fiber {
   readonly stack: OsStack;
   readonly context: Context;
+  readonly overflow: Overflow;
 }
 
-const kept: Fiber[] = [];
+const kept: Readonly<Record<Overflow, Fiber[]>> = { report: [], throw: [] };
 
 /** A stack that nobody is on; give it back with `putFiber`. */
-export function takeFiber(): Fiber {
-  const fiber = kept.pop();
+export function takeFiber(overflow: Overflow = "report"): Fiber {
+  const fiber = kept[overflow].pop();
   if (fiber !== undefined) return fiber;
-  const stack = new OsStack();
-  return { stack, context: new Context(memoryOf(stack)) };
+  const stack = new OsStack(undefined, { overflow });
+  return { stack, context: new Context(memoryOf(stack)), overflow };
 }
 
 /** Takes a stack back whose context has ended. */
@@ -33,6 +35,7 @@ export function putFiber(fiber: Fiber): void {
   // What a call that was refused while it was made ready has left.
   fiber.context.release();
   fiber.context.memory.occupant = undefined;
-  if (kept.length < KEPT_MAX) kept.push(fiber);
+  const others = kept[fiber.overflow];
+  if (others.length < KEPT_MAX) others.push(fiber);
   else fiber.stack[Symbol.dispose]();
 }

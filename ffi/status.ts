@@ -16,6 +16,7 @@ export const Status = {
   refused: 5,
   throwing: 6,
   thrown: 7,
+  overflowed: 8,
 } as const;
 
 const REASONS: Readonly<Record<number, string>> = {

@@ -57,6 +57,12 @@ export interface FunctionDefinition {
    * `f64` and not `f32`, `i32` and nothing smaller.
    */
   readonly variadic?: number;
+  /**
+   * What happens when the function uses up the stack that fringe has for it; as for
+   * `new OsStack()`, where it says what "throw" costs. For a `yielder.call()` on the generator's
+   * own stack, that stack's option counts.
+   */
+  readonly overflow?: "report" | "throw";
 }
 
 /** The table that `dlopen` takes: a definition for each symbol. */

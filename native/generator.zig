@@ -21,6 +21,9 @@ const valgrind = @import("valgrind.zig");
 /// Whether a generator can be resumed.
 pub const State = enum { runnable, unavailable };
 
+/// What lies at the lower end of a stack without a guard. No body writes it by chance.
+const canary = "fringe's canary!".*;
+
 /// A generator that is resumed with an `Input` and suspends with an `Output`.
 pub fn Generator(comptime Input: type, comptime Output: type) type {
     return struct {
@@ -30,25 +33,36 @@ pub fn Generator(comptime Input: type, comptime Output: type) type {
 
         bounds: Stack,
         context: *Context,
-        phase: enum { fresh, suspended, unavailable },
+        /// Runnable is what is `suspended`, and what is `checked`: that one is not resumed without
+        /// ado, since it has not begun, or has a canary.
+        phase: enum { checked, suspended, unavailable },
+        has_canary: bool = false,
 
         /// Makes a generator; `body` begins with the first resume. The object may be moved.
         pub fn init(stack: GuardedStack, comptime body: Body) Self {
-            return initUnguarded(stack.stack, body);
+            return initBody(stack.stack, entryOf(body));
         }
 
         /// The same on a stack without a guard (libfringe's `unsafe_new`): a body that needs more
-        /// stack than there is will write over whatever lies below.
+        /// stack than there is will write over whatever lies below. As a rule it writes over the
+        /// lowest 16 bytes of the stack, too; then the program panics when it suspends or returns.
         pub fn initUnguarded(stack: Stack, comptime body: Body) Self {
-            const entry = struct {
+            var self = initBody(stack, entryOf(body));
+            stack.bottom().* = canary;
+            self.has_canary = true;
+            return self;
+        }
+
+        fn entryOf(comptime body: Body) *const anyopaque {
+            return &struct {
                 fn entry(yielder: *Yielder(Input, Output)) callconv(.c) void {
                     body(yielder, yielder.mailbox().input.load());
                 }
             }.entry;
-            return initBody(stack, &entry);
         }
 
-        /// The same with a body that is a C function `void body(fringe_yielder *, Input)`.
+        /// The same with a body that is a C function `void body(fringe_yielder *, Input)`, on a
+        /// stack of whose end somebody else takes care.
         pub fn initBody(stack: Stack, body: *const anyopaque) Self {
             stack.check();
             valgrind.register(stack);
@@ -63,7 +77,7 @@ pub fn Generator(comptime Input: type, comptime Output: type) type {
             return .{
                 .bounds = stack,
                 .context = context_module.init(rest, body, box),
-                .phase = .fresh,
+                .phase = .checked,
             };
         }
 
@@ -75,7 +89,25 @@ pub fn Generator(comptime Input: type, comptime Output: type) type {
                 if (self.phase == .unavailable) return null;
                 // The trampoline takes the first input from here, whatever its type.
                 self.mailbox().input.store(input);
+                if (self.has_canary) return self.enterChecked(input);
             }
+            return self.enter(input);
+        }
+
+        noinline fn enterChecked(self: *Self, input: Input) ?Output {
+            const output = self.enter(input);
+            self.checkCanary();
+            if (self.phase == .suspended) self.phase = .checked;
+            return output;
+        }
+
+        fn checkCanary(self: *const Self) void {
+            if (std.mem.eql(u8, self.bounds.bottom(), &canary)) return;
+            @panic("fringe: a body has used up its stack, which has no guard page, so memory " ++
+                "below it may have been written over. It needs a larger stack, or an OsStack");
+        }
+
+        inline fn enter(self: *Self, input: Input) ?Output {
             // Before the switch: a body that gets hold of its own generator cannot resume it.
             self.phase = .unavailable;
             const word = if (comptime mailbox_module.isWord(Input))
@@ -109,7 +141,9 @@ pub fn Generator(comptime Input: type, comptime Output: type) type {
         pub fn cancel(self: *Self) Status {
             if (self.phase != .unavailable) {
                 self.phase = .unavailable;
-                return unwind.cancel(self.context, self.bounds.limit);
+                const status = unwind.cancel(self.context, self.bounds.limit);
+                if (self.has_canary) self.checkCanary();
+                return status;
             }
             return self.mailbox().status;
         }

@@ -180,20 +180,16 @@ const Overflow = struct {
     /// The instruction that needed more.
     ip: usize,
 
-    /// How far the stack pointer may lie below the guard page: a function may need more than a page
-    /// for itself, and touch the guard first.
-    const reach = 64 * 1024;
-
     fn find(address: usize, ucontext: *const Ucontext) ?Overflow {
         const entry = guards.find(address) orelse return null;
-        const stack: Stack = .{
-            .base = entry.base,
-            .limit = std.mem.alignBackward(usize, address, page_size) + page_size,
-        };
+        const guard = std.mem.alignBackward(usize, address, page_size);
+        const stack: Stack = .{ .base = entry.base, .limit = guard + page_size };
         const context = runningOn(stack) orelse return null;
-        // A stray pointer is no overflow: the thread must run on that very stack.
+        // A stray pointer is no overflow: the thread must run on that very stack. A function that
+        // needs more than a page for itself may have stepped over the guard, and down to where
+        // other memory is; to go on after that would be rash.
         const sp = ucontext.registers.sp;
-        if (sp >= @intFromPtr(context) or sp +| reach < stack.limit) return null;
+        if (sp < guard or sp >= @intFromPtr(context)) return null;
         return .{
             .context = context,
             .stack = stack,
@@ -384,8 +380,15 @@ const Text = struct {
 
     fn addNumber(self: *Text, number: usize, base: u8) void {
         var digits: [20]u8 = undefined;
-        const length = std.fmt.printInt(&digits, number, base, .lower, .{});
-        self.add(digits[0..length]);
+        var at = digits.len;
+        var rest = number;
+        while (true) {
+            at -= 1;
+            digits[at] = "0123456789abcdef"[rest % base];
+            rest /= base;
+            if (rest == 0) break;
+        }
+        self.add(digits[at..]);
     }
 
     fn addAddress(self: *Text, address: usize) void {

@@ -271,9 +271,7 @@ test "a stray pointer into a guard page is no overflow" {
         }
         fn ofRunning() void {
             installAgain();
-            // The stack of `inner` lies elsewhere, and not right below it, where mmap goes on.
             const stack = recoverable(64 * 1024) catch return;
-            _ = OsStack.init(1 << 20) catch return;
             stray = @ptrFromInt(stack.stack().stack.limit - 1);
             var generator: Ints = .init(stack.stack(), outer);
             _ = generator.@"resume"(1);
@@ -324,4 +322,62 @@ test "OsStack.init fails, and leaves nothing, where its guard cannot be noted" {
         }
     };
     try expectEqual(exited(0), try child_process.run(Child.refused));
+}
+
+/// In the middle of a larger piece of memory, so that what is written below does no harm.
+const Slice = struct {
+    var memory: [64 * 1024]u8 align(16) = undefined;
+
+    fn generator() Generator(usize, usize) {
+        const slice = fringe.SliceStack.init(memory[32 * 1024 ..]) catch unreachable;
+        return .initUnguarded(slice.stack(), strays);
+    }
+
+    /// Writes a byte so far above the stack's limit.
+    fn strays(yielder: *Yielder(usize, usize), first: usize) void {
+        var offset = first;
+        defer memory[32 * 1024 + offset] = 1;
+        while (true) {
+            memory[32 * 1024 + offset] = 1;
+            offset = yielder.@"suspend"(offset) catch return;
+            if (offset == 0) return;
+        }
+    }
+};
+
+test "a body that writes over the end of an unguarded stack ends the process" {
+    const Child = struct {
+        fn staysAbove() void {
+            var generator = Slice.generator();
+            const fine = generator.@"resume"(16) == 16 and generator.@"resume"(17) == 17;
+            if (!fine or generator.state() != .runnable) linux.exit_group(1);
+            if (generator.cancel() != .returned) linux.exit_group(1);
+        }
+        fn atFirst() void {
+            var generator = Slice.generator();
+            _ = generator.@"resume"(15);
+        }
+        fn later() void {
+            var generator = Slice.generator();
+            if (generator.@"resume"(16) != 16) linux.exit_group(1);
+            _ = generator.@"resume"(1);
+        }
+        fn atTheEnd() void {
+            var generator = Slice.generator();
+            if (generator.@"resume"(16) != 16) linux.exit_group(1);
+            _ = generator.@"resume"(0);
+        }
+        fn whenCanceled() void {
+            var generator = Slice.generator();
+            _ = generator.@"resume"(16);
+            Slice.memory[32 * 1024] = 1;
+            _ = generator.cancel();
+        }
+    };
+    const aborted: child_process.End = .{ .killed = .ABRT };
+    try expectEqual(exited(0), try child_process.run(Child.staysAbove));
+    try expectEqual(aborted, try child_process.run(Child.atFirst));
+    try expectEqual(aborted, try child_process.run(Child.later));
+    try expectEqual(aborted, try child_process.run(Child.atTheEnd));
+    try expectEqual(aborted, try child_process.run(Child.whenCanceled));
 }

@@ -32,6 +32,11 @@ pub const Stack = struct {
         return self.base - self.limit;
     }
 
+    /// The lowest bytes.
+    pub fn bottom(self: Stack) *[16]u8 {
+        return @ptrFromInt(self.limit);
+    }
+
     pub fn check(self: Stack) void {
         assert(self.base % alignment == 0);
         assert(self.limit % alignment == 0);

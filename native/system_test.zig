@@ -80,7 +80,7 @@ const Mappings = struct {
 /// Maps a stack and unmaps it, which is tried until it is granted, as TypeScript does.
 fn mapStack() !Status {
     var bounds: [2]u64 = undefined;
-    const status = os_stack.map(4096, &bounds);
+    const status = os_stack.map(4096, false, &bounds);
     if (status != .suspended) return status;
     const base, const limit = .{ @as(usize, @intCast(bounds[0])), @as(usize, @intCast(bounds[1])) };
     @as(*volatile u8, @ptrFromInt(base - 1)).* = 1;

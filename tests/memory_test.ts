@@ -6,7 +6,7 @@
  * large numbers in a process of its own.
  */
 
-import { assert, assertEquals, assertLess } from "@std/assert";
+import { assert, assertEquals, assertLess, assertStringIncludes } from "@std/assert";
 import { Generator, OsStack } from "../mod.ts";
 import {
   collectUntil,
@@ -274,6 +274,7 @@ Deno.test("a body that overflows its stack hits the guard page, and nothing else
   `;
   const ended = await runChild(source, ["--allow-ffi"]);
   assertEquals([ended.code, ended.signal, ended.stdout], [139, "SIGSEGV", "1\n"], ended.stderr);
+  assertStringIncludes(ended.stderr, "fringe: stack overflow in generator `overflows`");
 });
 
 Deno.test("a process ends as it should while generators and calls are suspended", async () => {

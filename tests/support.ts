@@ -69,6 +69,7 @@ export const definitions = {
   recurses: { input: "i32", output: "i32" },
   never_suspends: { input: "i32", output: "i32" },
   overflows: { input: "void", output: "i32" },
+  pokes: { input: "pointer", output: "i32" },
   call_n: { parameters: ["i32", i32Callback], result: "i32" },
   call_six: {
     parameters: [{
@@ -104,6 +105,17 @@ export const definitions = {
   with_destructor: { parameters: [i32Callback], result: "i32" },
   calls_in_cleanup: { parameters: [i32Callback], result: "i32" },
   with_cleanup: { parameters: [i32Callback], result: "i32" },
+  use_up: { parameters: ["i32"], result: "i32" },
+  use_up_or_throw: { name: "use_up", parameters: ["i32"], result: "i32", overflow: "throw" },
+  use_up_after: { parameters: [i32Callback], result: "i32", overflow: "throw" },
+  use_up_elsewhere: {
+    name: "use_up_after",
+    parameters: [i32Callback],
+    result: "i32",
+    nonblocking: true,
+    overflow: "throw",
+  },
+  poke: { parameters: ["pointer"], result: "void" },
   add_six: { parameters: ["i8", "u16", "i32", "u32", "i64", "u64"], result: "i64" },
   sum_buffer: { parameters: ["buffer", "usize"], result: "u64" },
   string_length: { parameters: ["cstring"], result: "usize" },

@@ -20,7 +20,8 @@
  *   recurses            { i32, i32 }      calls itself `input` deep, gives the depth there; again
  *   never_suspends      { i32, i32 }      returns at once
  *   calls_kept          { void, i32 }     suspends with what call_kept(1) gives
- *   overflows           { void, i32 }     calls itself until the stack is used up
+ *   overflows           { void, i32 }     1; then calls itself until the stack is used up
+ *   pokes               { ptr, i32 }      writes a byte where each input points, gives 1, 2, 3, ...
  *
  * Functions
  *   i32   call_n(i32 n, i32 f(i32))                f(0) + ... + f(n - 1)
@@ -48,6 +49,9 @@
  *   u64   sum_buffer(buffer bytes, usize size)     the sum of the bytes
  *   usize string_length(cstring)
  *   ptr   same_pointer(ptr)
+ *   i32   use_up(i32 depth)                        calls itself `depth` deep, gives that
+ *   i32   use_up_after(i32 f(i32))                 use_up(f(1)) + f(2)
+ *   void  poke(ptr)                                writes a byte there
  *   i32   asked()                                  see ask_three
  *   i32   destructor_count() cleanup_count() zig_defer_count()   how many have run so far
  */
@@ -176,6 +180,35 @@ void overflows(fringe_yielder *yielder)
 {
     overflows_suspend(yielder, 1);
     overflows_suspend(yielder, recurse(yielder, INT32_MAX, 0));
+}
+
+EXPORT void poke(volatile uint8_t *pointer);
+void poke(volatile uint8_t *pointer) { *pointer = 1; }
+
+FRINGE_GENERATOR(pokes, volatile uint8_t *, int32_t);
+void pokes(fringe_yielder *yielder, volatile uint8_t *input)
+{
+    for (int32_t i = 1;; i++) {
+        poke(input);
+        input = pokes_suspend(yielder, i);
+    }
+}
+
+/* Exported, so that it has a name in reports. */
+EXPORT int32_t use_up(int32_t depth);
+__attribute__((noinline)) int32_t use_up(int32_t depth)
+{
+    volatile int32_t frame[32] = {depth};
+    if (depth == 0) return 0;
+    const int32_t next = use_up(depth - 1);
+    return frame[0] == depth ? next + 1 : -1;
+}
+
+EXPORT int32_t use_up_after(int32_t (*f)(int32_t));
+int32_t use_up_after(int32_t (*f)(int32_t))
+{
+    const int32_t depth = use_up(f(1));
+    return depth + f(2);
 }
 
 EXPORT int32_t call_n(int32_t n, int32_t (*f)(int32_t));

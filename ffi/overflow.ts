@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// Credit: after libfringe, by edef and the libfringe contributors
+
+/**
+ * Bodies that use up their stack. Below an `OsStack` lies a guard page, and `native/overflow.zig`
+ * notices who runs into it. Below the other kinds lies other memory: at their lower end is a
+ * canary, and what has become of that is looked at whenever native code is back.
+ */
+
+import { frameAt, type NativeFrame } from "./backtrace.ts";
+import { NativeError } from "./exception.ts";
+import { native } from "./library.ts";
+import { describe, type StackMemory } from "./stack.ts";
+
+/** What happens when a body has run into the guard page of its stack. */
+export type Overflow = "report" | "throw";
+
+/** Checks the option; not given, it is "report". `what` begins with "Cannot". */
+export function overflowOf(option: unknown, what: string): Overflow {
+  if (option === undefined) return "report";
+  if (option === "report" || option === "throw") return option;
+  throw new TypeError(`${what}: overflow must be "report" or "throw": got ${describe(option)}`);
+}
+
+/** Sixteen bytes that no body writes by chance. */
+const CANARY = new TextEncoder().encode("fringe's canary!");
+
+/** How many bytes lie at the lower end of a stack without a guard page. */
+export const CANARY_SIZE: number = CANARY.length;
+
+/** Before a body begins. */
+export function layCanary({ bottom }: StackMemory): void {
+  bottom?.set(CANARY);
+}
+
+/** Whether a body has written over it. */
+export function isOverrun({ bottom }: StackMemory): boolean {
+  return bottom !== undefined && !CANARY.every((byte, i) => bottom[i] === byte);
+}
+
+const REMEDY = "no destructor has run, and what they held stays held. It needs a larger OsStack " +
+  "(a function runs on one by yielder.call() in a Generator)";
+
+/** The error for a body that has used up its stack. `what` begins with "Cannot". */
+export function overflowError(what: string, memory: StackMemory): RangeError {
+  const used = `${what}: it has used up its stack of ${memory.size} bytes`;
+  if (memory.bottom === undefined) {
+    return new RangeError(`${used}; its frames are abandoned: ${REMEDY}`, {
+      cause: new NativeError("stack overflow", "the innermost frames then", framesAt(memory.limit)),
+    });
+  }
+  return new RangeError(
+    `${used}, which has no guard page, so memory below it may have been written over; its frames ` +
+      `are abandoned: ${REMEDY}`,
+  );
+}
+
+/** Where the innermost frames were: what native code has left at the lower end of the stack. */
+function framesAt(limit: bigint): NativeFrame[] {
+  const words = (address: bigint, count: number): BigUint64Array<ArrayBuffer> => {
+    const view = new BigUint64Array(new ArrayBuffer(8 * count));
+    native().copyIn(view, address, BigInt(view.byteLength));
+    return view;
+  };
+  return Array.from(words(limit + 8n, Number(words(limit, 1)[0])), frameAt);
+}
