@@ -34,8 +34,9 @@ comptime {
     @export(&@import("memory.zig").copyString, .{ .name = "fringe_copy_string" });
     // A library that is built for Valgrind has these as well.
     if (builtin.valgrind_support) {
-        const valgrind = @import("valgrind.zig");
-        @export(&valgrind.registerBounds, .{ .name = "fringe_valgrind_register" });
-        @export(&valgrind.deregisterBounds, .{ .name = "fringe_valgrind_deregister" });
+        @export(&@import("valgrind.zig").registerBounds, .{ .name = "fringe_valgrind_register" });
+        @export(&@import("valgrind.zig").deregisterBounds, .{
+            .name = "fringe_valgrind_deregister",
+        });
     }
 }

@@ -16,10 +16,10 @@ Deno.test("StackMemory.reclaim() ends a body first, then unmaps its stack", () =
   const { has_destructor, destructor_count } = library.symbols;
   const before = destructor_count();
   const { context, stack } = takeFiber();
-  const { pointer, library: owner } = symbolOf(has_destructor)!;
+  const symbol = symbolOf(has_destructor)!;
   context.memory.occupy(context, "Cannot test");
-  context.begin(pointer);
-  context.bind(owner);
+  context.begin(symbol.pointer, symbol);
+  context.bind(symbol.library);
   context.end();
   assertEquals([context.handle, context.mode, destructor_count()], [null, Mode.ended, before]);
   assertEquals(context.memory.occupant, undefined);

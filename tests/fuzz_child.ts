@@ -169,7 +169,7 @@ const GOOD: Record<string, (world: World) => unknown[]> = {
   copyFrom: (world) => [world.buffer().subarray(0, 8), 0],
 };
 
-/** Functions of C with which a good program has to take care, and helpers that never come to an end. */
+/** Functions of C with which a good program takes care, and helpers that never come to an end. */
 const SKIPPED = new Set<PropertyKey>(["call_kept", "constructor"]);
 
 interface Member {

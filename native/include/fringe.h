@@ -77,7 +77,8 @@ enum {
     FRINGE_RETURNED = 1,  /* the body has returned */
     FRINGE_UNWOUND = 2,   /* the body was ended early, its cleanups have run */
     FRINGE_ABANDONED = 3, /* the body was ended early and could not be unwound */
-    FRINGE_OVERFLOWED = 6 /* the body has used up its stack, and could not go on */
+    FRINGE_THROWN = 7,    /* an exception has left the body, and gone on in the resumer */
+    FRINGE_OVERFLOWED = 8 /* the body has used up its stack, and could not go on */
 };
 
 /* The functions of the shared library, and of the Zig package's switch_<arch>.S, for programs and
