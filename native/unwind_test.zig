@@ -13,6 +13,8 @@ const context_module = @import("context.zig");
 const Context = context_module.Context;
 const fringe = @import("fringe.zig");
 const Generator = fringe.Generator;
+const mailbox_module = @import("mailbox.zig");
+const thunk_module = @import("thunk.zig");
 const GuardedStack = fringe.GuardedStack;
 const OsStack = fringe.OsStack;
 const Yielder = fringe.Yielder;
@@ -80,11 +82,11 @@ const Trace = struct {
     }
 
     fn expectInOrder(self: *const Trace, functions: []const *const anyopaque) !void {
-        var last: usize = 0;
+        var rest: []const usize = self.functions[0..self.length];
         for (functions) |function| {
-            const position = self.find(function) orelse return error.FunctionNotInTrace;
-            try expect(position >= last);
-            last = position;
+            const position = std.mem.findScalar(usize, rest, @intFromPtr(function)) orelse
+                return error.FunctionNotInTrace;
+            rest = rest[position + 1 ..];
         }
     }
 };
@@ -135,6 +137,13 @@ noinline fn resumeByCall(generator: *Seeing) callconv(.c) u32 {
     return 3;
 }
 
+extern fn fringe_resume_call(context: *Context, word: usize) usize;
+
+noinline fn resumeByJump(generator: *Seeing) callconv(.c) u32 {
+    _ = fringe_resume_call(generator.context, 0);
+    return 4;
+}
+
 noinline fn outermost(
     generator: *Seeing,
     function: *const fn (*Seeing) callconv(.c) u32,
@@ -161,6 +170,9 @@ noinline fn expectResumers(generator: *Seeing) !void {
     const fringe_resume = &context_module.fringe_resume;
     try seen.expectInOrder(&.{ fringe_resume, &resumeByCall, &outermost });
     try seen.expectWithout(&resumeThere);
+    try expectEqual(14, outermost(generator, &resumeByJump));
+    try seen.expectInOrder(&.{ &fringe_resume_call, &resumeByJump, &outermost });
+    try seen.expectWithout(fringe_resume);
     // Directly, from the function that calls this one, so not by way of `outermost`.
     try expectEqual(1, resumeHere(generator));
     try seen.expectInOrder(&.{&resumeHere});
@@ -181,6 +193,42 @@ test "a trace leads through a body that suspends by a function call" {
     var generator: Seeing = .initBody(os_stack.stack().stack, &seeByCall);
     try expectResumers(&generator);
     try seen.expectInOrder(&.{ &seeByCall, &resumeHere });
+}
+
+/// A C function with a callback.
+fn seeAndCallBack(callback: *const fn () callconv(.c) void) callconv(.c) void {
+    while (true) {
+        seen = .take();
+        callback();
+    }
+}
+
+extern fn fringe_call_body(context: *Context) void;
+
+test "a trace leads through a call, before its first callback and after it" {
+    var os_stack = try OsStack.init(1 << 16);
+    defer os_stack.deinit();
+    Trace.endHere();
+    const thunks = try thunk_module.make();
+    var box = std.mem.zeroes(extern struct { call: mailbox_module.Call, stack: [1]usize });
+    box.call.function = @intFromPtr(&seeAndCallBack);
+    box.call.integers[0] = thunks.address;
+    box.stack[0] = @intCast(thunks.address);
+    box.call.stack_count = 1; // For x86; on x86_64 the function does not look.
+    const stack = os_stack.stack().stack;
+    var generator: Seeing = .{
+        .bounds = stack,
+        .context = context_module.init(stack, &fringe_call_body, &box),
+        .phase = .fresh,
+    };
+    for (0..2) |_| {
+        seen = undefined;
+        try expectEqual(14, outermost(&generator, &resumeByJump));
+        try seen.expectInOrder(&.{
+            &seeAndCallBack,     &fringe_call_body, root,
+            &fringe_resume_call, &resumeByJump,     &outermost,
+        });
+    }
 }
 
 const root = @extern(*const anyopaque, .{ .name = "fringe_root" });
@@ -205,44 +253,51 @@ test "a trace finds the resumer's stack pointer" {
     try expectEqual(resumer_stack_pointer, seen.by_tables.stack_pointers[position + 1]);
 }
 
+/// The stacks of three generators, each resumed by the one before.
+var nest_stacks: [3]fringe.Stack = undefined;
+
 fn nestOuter(yielder: *Yielder(void, void), _: void) void {
-    nest(yielder, nestMiddle);
+    nest(yielder, 1, nestMiddle);
 }
 
 fn nestMiddle(yielder: *Yielder(void, void), _: void) void {
-    nest(yielder, see);
+    nest(yielder, 2, see);
 }
 
-inline fn nest(yielder: *Yielder(void, void), comptime body: Seeing.Body) void {
-    var os_stack = OsStack.init(1 << 16) catch return;
-    defer os_stack.deinit();
-    var inner: Seeing = .init(os_stack.stack(), body);
+inline fn nest(yielder: *Yielder(void, void), index: usize, comptime body: Seeing.Body) void {
+    var inner: Seeing = .initUnguarded(nest_stacks[index], body);
     defer _ = inner.cancel();
-    // The first time from one function, then from the other.
-    var resume_function = &resumeThere;
-    while (true) {
-        _ = outermost(&inner, resume_function);
-        resume_function = &resumeByCall;
+    // Each time from another function.
+    for ([_]*const fn (*Seeing) callconv(.c) u32{ &resumeThere, &resumeByCall }) |function| {
+        _ = outermost(&inner, function);
         yielder.@"suspend"({}) catch return;
     }
 }
 
-test "a trace leads through generators nested three deep" {
-    var os_stack = try OsStack.init(1 << 16);
-    defer os_stack.deinit();
+noinline fn expectNested() !void {
     Trace.endHere();
-    var generator: Seeing = .init(os_stack.stack(), nestOuter);
+    var generator: Seeing = .initUnguarded(nest_stacks[0], nestOuter);
     defer _ = generator.cancel();
-    _ = resumeHere(&generator);
-    try expectEqual(3, std.mem.count(
-        usize,
-        seen.by_tables.functions[0..seen.by_tables.length],
-        &.{@intFromPtr(root)},
-    ));
-    try seen.expectInOrder(&.{ &resumeThere, &outermost, &resumeHere });
-    _ = resumeHere(&generator);
-    try seen.expectInOrder(&.{ &resumeByCall, &outermost, &resumeHere });
+    for ([_]*const anyopaque{ &resumeThere, &resumeByCall }) |function| {
+        _ = resumeHere(&generator);
+        try seen.expectInOrder(&.{ function, &outermost, function, &outermost, &resumeHere });
+        for ([_]*const Trace{ &seen.by_tables, &seen.by_frame_pointers }) |trace| {
+            const functions = trace.functions[0..trace.length];
+            try expectEqual(3, std.mem.count(usize, functions, &.{@intFromPtr(root)}));
+            try expectEqual(2, std.mem.count(usize, functions, &.{@intFromPtr(function)}));
+        }
+    }
     try seen.expectWithout(&resumeThere);
+}
+
+test "a trace leads through generators nested three deep" {
+    var stacks: [3]OsStack = undefined;
+    for (&stacks, &nest_stacks) |*stack, *nest_stack| {
+        stack.* = try OsStack.init(1 << 16);
+        nest_stack.* = stack.stack().stack;
+    }
+    defer for (&stacks) |*stack| stack.deinit();
+    try expectNested();
 }
 
 // Stacks in the order of their addresses
@@ -270,6 +325,12 @@ const Parts = struct {
         defer above.deinit();
         try expect(here < above.stack().limit);
         try expectEnds(above.stack());
+        // Up, down, and up again.
+        const half = part_size / 2;
+        const highest = try fringe.SliceStack.init(self.memory[2 * part_size + half ..]);
+        const middle = try fringe.SliceStack.init(self.memory[2 * part_size ..][0..half]);
+        nest_stacks = .{ middle.stack(), below.stack(), highest.stack() };
+        try expectNested();
     }
 
     fn expectEnds(stack: fringe.Stack) !void {
