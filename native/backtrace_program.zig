@@ -85,6 +85,25 @@ fn print(text: []const u8) void {
 
 // Bodies
 
+/// Before a switch: so that what an unwinder finds in a register, and not where it was saved, is
+/// wrong.
+inline fn fillRegisters() void {
+    switch (builtin.cpu.arch) {
+        .x86_64 => asm volatile (
+            \\mov $1, %%rbx
+            \\mov $2, %%r12
+            \\mov $3, %%r13
+            \\mov $4, %%r14
+            \\mov $5, %%r15
+            ::: .{ .rbx = true, .r12 = true, .r13 = true, .r14 = true, .r15 = true }),
+        else => asm volatile (
+            \\mov $1, %%ebx
+            \\mov $2, %%esi
+            \\mov $3, %%edi
+            ::: .{ .ebx = true, .esi = true, .edi = true }),
+    }
+}
+
 fn suspendInline(context: *Context) callconv(.c) void {
     var signal: usize = 0;
     while (signal == 0) {
@@ -96,12 +115,14 @@ fn suspendInline(context: *Context) callconv(.c) void {
 fn suspendByCall(context: *Context) callconv(.c) void {
     while (true) {
         here();
+        fillRegisters();
         _ = context_module.fringe_suspend(context, 0);
     }
 }
 
 fn suspendOnce(context: *Context) callconv(.c) void {
     here();
+    fillRegisters();
     std.mem.doNotOptimizeAway(context_module.fringe_suspend(context, 0));
 }
 
@@ -109,6 +130,7 @@ fn suspendOnce(context: *Context) callconv(.c) void {
 fn callBack(callback: *const fn () callconv(.c) void) callconv(.c) void {
     while (true) {
         here();
+        fillRegisters();
         callback();
     }
 }

@@ -252,7 +252,9 @@ end
   // A thunk lies in memory that was mapped for it.
   const functions = traces(text.replaceAll("No symbol matches", "thunk in section"), begin, symbol);
   const registers = traces(text, begin, /^registers (.*)/);
-  return functions.map((trace, i) => ({ ...trace, registers: registers[i]!.functions }));
+  return functions.map((trace, i) => ({ ...trace, registers: registers[i]!.functions }))
+    // A function that is inlined has a frame in gdb's eyes, but no symbol.
+    .filter(({ functions: [first, second] }) => first !== second);
 }
 
 /** A resume, instruction by instruction. */
