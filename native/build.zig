@@ -84,6 +84,18 @@ pub fn build(b: *std.Build) void {
         .use_lld = true,
     });
 
+    // What the README shows in a debugger, as a user would build it.
+    const crash = b.addExecutable(.{
+        .name = "crash",
+        .root_module = b.createModule(.{
+            .root_source_file = b.path("../examples/crash.zig"),
+            .target = target,
+            .optimize = .debug,
+            .imports = &.{.{ .name = "fringe", .module = fringe }},
+        }),
+        .use_llvm = true,
+    });
+
     const platform = b.fmt("{s}-{s}", .{
         @tagName(target.result.cpu.arch),
         @tagName(target.result.os.tag),
@@ -100,6 +112,8 @@ pub fn build(b: *std.Build) void {
         .dependOn(&b.addInstallArtifact(bench, .{}).step);
     b.step("backtrace", "Install the program that debuggers are shown")
         .dependOn(&b.addInstallArtifact(backtrace, .{}).step);
+    b.step("crash", "Install the example that crashes")
+        .dependOn(&b.addInstallArtifact(crash, .{}).step);
     b.step("test", "Run the Zig tests").dependOn(&b.addRunArtifact(tests).step);
     b.step("test-program", "Install the program that runs the Zig tests")
         .dependOn(&b.addInstallArtifact(tests, .{}).step);

@@ -429,7 +429,7 @@ echo stopped in ${situation}\\n
 frame apply ${functions.length} -q info symbol $pc
 frame function ${functions.at(-1)}
 up
-printf "resumed: %d %d\\n", $pc == $address, $sp == $stack
+printf "resumer: %d %d %d\\n", $pc == $address, $sp == $stack, $rbp == $frame
 continue
 end
 `);
@@ -444,6 +444,7 @@ commands 1-2
 silent
 set $address = *(void **)($rbp + 8)
 set $stack = (void *)($rbp + 16)
+set $frame = *(void **)$rbp
 continue
 end
 ${breakpoints.join("")}
@@ -454,7 +455,7 @@ run
       ...args,
     );
     assertEquals(traces(text, /^stopped in (.*)/, symbol), stops);
-    assertEquals(text.match(/^resumed: 1 1$/gm)?.length, stops.length, text);
+    assertEquals(text.match(/^resumer: 1 1 1$/gm)?.length, stops.length, text);
   });
 });
 
