@@ -56,12 +56,15 @@ const NOBODY: Target = {
   closed: true,
 };
 
-/** A call that has begun. */
+/**
+ * A call that has begun. It knows none of its handlers: its library knows it for as long as C has
+ * not returned, and would keep what they refer to, such as their own generator, from the collector.
+ */
 export class Call implements Occupant {
   readonly #callee: Callee;
   readonly #context: Context;
-  /** By callback; without them the calls of C are pulled. */
-  readonly #answerers: readonly Answerer[] | undefined;
+  /** The callbacks of its own for which C has got what it may keep. */
+  #replaced: Target[] | undefined;
   /** The strings and buffers that C may use until it returns. */
   readonly #keeper: Kept | Lent;
   /** Whether the stack's memory can vanish. */
@@ -77,7 +80,8 @@ export class Call implements Occupant {
 
   /**
    * Writes the arguments and lays the first frame; `step` runs it. `args` are those of the
-   * parameters that are no callbacks, `answerers` those that are.
+   * parameters that are no callbacks, `answerers` those that are; without them the calls of C are
+   * pulled.
    */
   constructor(
     callee: Callee,
@@ -106,8 +110,13 @@ export class Call implements Occupant {
         continue;
       }
       const answerer = answerers?.[callback];
-      const thunk = typeof answerer === "object" ? answerer : callbacks[callback]!.thunk();
-      callback++;
+      const own = callbacks[callback++]!;
+      let thunk;
+      if (typeof answerer !== "object") thunk = own.thunk();
+      else {
+        thunk = answerer;
+        (this.#replaced ??= []).push(own.target);
+      }
       view.setBigUint64(offsets[i]!, thunk.address, true);
     }
     view.setBigUint64(Mailbox.function, callee.address(), true);
@@ -118,7 +127,6 @@ export class Call implements Occupant {
     this.#callee = callee;
     this.#context = context;
     this.#keeper = keeper;
-    this.#answerers = answerers;
     this.#watched = memory.origin.fault !== undefined;
     context.call = this;
     // On a stack of the pool there is nobody else who could end the call.
@@ -163,7 +171,7 @@ export class Call implements Occupant {
    * done seldom is in functions of its own: V8 throws the machine code of a loop away when that
    * gets to a place which it had not seen used.
    */
-  run(): unknown {
+  run(answerers: readonly Answerer[]): unknown {
     const { resumeCall } = native();
     const context = this.#context;
     const { view } = context;
@@ -178,7 +186,7 @@ export class Call implements Occupant {
         const arrived = this.#arrive(number);
         if (arrived === undefined) return this.#result;
         target = arrived;
-        handler = this.#handlerOf(arrived);
+        handler = handlerOf(arrived, answerers)!;
         known = number;
       }
       const { result, what, fast } = target;
@@ -186,7 +194,7 @@ export class Call implements Occupant {
         ? handler(read(view, fast.firstAt, fast.first))
         : fast.count === 2
         ? handler(read(view, fast.firstAt, fast.first), read(view, fast.secondAt, fast.second))
-        : this.ask(target);
+        : this.ask(target, handler);
       if (typeof answer === "object" && answer !== null) refuseDeferred(answer, what);
       write(view, INPUT, result, answer, what, keeper);
     }
@@ -196,7 +204,10 @@ export class Call implements Occupant {
    * The same with handlers that may be awaited. The Promise is rejected as soon as `signal` aborts
    * or the library closes, though a handler is pending; the call is to be ended then.
    */
-  async runAsync(signal: AbortSignal | undefined): Promise<unknown> {
+  async runAsync(
+    answerers: readonly Answerer[],
+    signal: AbortSignal | undefined,
+  ): Promise<unknown> {
     const { promise, resolve, reject } = Promise.withResolvers<unknown>();
     // Weak, for the library knows this call, and would keep one that nobody waits for any more.
     this.#interrupt = new WeakRef(reject);
@@ -206,14 +217,17 @@ export class Call implements Occupant {
     };
     signal?.addEventListener("abort", abort, { once: true });
     try {
-      this.#answerAll(signal).then(resolve, reject);
+      this.#answerAll(answerers, signal).then(resolve, reject);
       return await promise;
     } finally {
       signal?.removeEventListener("abort", abort);
     }
   }
 
-  async #answerAll(signal: AbortSignal | undefined): Promise<unknown> {
+  async #answerAll(
+    answerers: readonly Answerer[],
+    signal: AbortSignal | undefined,
+  ): Promise<unknown> {
     const { resumeCall } = native();
     const { nonblocking } = this.#callee;
     for (;;) {
@@ -222,7 +236,7 @@ export class Call implements Occupant {
         : this.#arrive(resumeCall(this.#leave(), 0));
       if (target === undefined) return this.#result;
       signal?.throwIfAborted();
-      let answer = this.ask(target);
+      let answer = this.ask(target, handlerOf(target, answerers)!);
       if (isThenable(answer)) answer = await answer;
       signal?.throwIfAborted();
       this.reply(target, answer);
@@ -269,8 +283,7 @@ export class Call implements Occupant {
 
   /** Whether C was given this callback by this call. */
   #isOwn(target: Target): boolean {
-    if (target.callee !== this.#callee) return false;
-    return this.#answerers === undefined || typeof this.#answerers[target.index] === "function";
+    return target.callee === this.#callee && !this.#replaced?.includes(target);
   }
 
   #refuseCallback(target: Target | undefined): never {
@@ -290,11 +303,6 @@ export class Call implements Occupant {
     );
   }
 
-  /** Whether whoever pulls the calls is to answer this one. */
-  isPulled(target: Target): boolean {
-    return this.#answerers === undefined && target.handler === undefined;
-  }
-
   /** The arguments of the callback that waits. */
   args({ parameters, offsets, stackCount }: Target): unknown[] {
     const { view } = this.#context;
@@ -308,15 +316,10 @@ export class Call implements Occupant {
     });
   }
 
-  #handlerOf(target: Target): Handler {
-    return target.handler ?? this.#answerers![target.index] as Handler;
-  }
-
-  /** What its handler says to the callback that waits. */
-  ask(target: Target): unknown {
+  /** What `handler` says to the callback that waits. */
+  ask(target: Target, handler: Handler): unknown {
     const { view } = this.#context;
     const { parameters: types, offsets: at } = target;
-    const handler = this.#handlerOf(target);
     if (target.stackCount > 0 || types.length > 4) return handler(...this.args(target));
     // No array is made for the few arguments that most callbacks have.
     if (types.length === 0) return handler();
@@ -410,6 +413,14 @@ export class Call implements Occupant {
         "C was using it; transfer it after the call",
     );
   }
+}
+
+/** What answers a callback: its own handler if it may be kept, else the call's, if there is one. */
+export function handlerOf(
+  target: Target,
+  answerers: readonly Answerer[] | undefined,
+): Handler | undefined {
+  return target.handler ?? answerers?.[target.index] as Handler | undefined;
 }
 
 /** Whether `value` has to be awaited. */

@@ -8,12 +8,12 @@
 
 import type { NativeFrame } from "./backtrace.ts";
 import { checkOpen } from "./body.ts";
-import { type Answerer, Call, type Callee } from "./call.ts";
+import { type Answerer, Call, type Callee, handlerOf } from "./call.ts";
 import { Context } from "./context.ts";
 import { checkKeys } from "./signature.ts";
 import { isGeneratorFunction, isScriptGenerator, type ScriptGenerator } from "./script.ts";
 import { describe, endAll, type Occupant, type StackMemory } from "./stack.ts";
-import { putFiber, takeFiber } from "./stack_pool.ts";
+import { type Fiber, putFiber, takeFiber } from "./stack_pool.ts";
 import { registrationOf, type Target } from "./thunk.ts";
 import type { CallbackCall } from "./types.ts";
 
@@ -25,7 +25,7 @@ export function callSync(callee: Callee, args: readonly unknown[]): unknown {
   let call: Call | undefined;
   try {
     call = new Call(callee, fiber.context, plain, answerers);
-    return call.run();
+    return call.run(answerers);
   } catch (error) {
     throw ended(call, error);
   } finally {
@@ -45,7 +45,7 @@ export async function callAsync(callee: Callee, args: readonly unknown[]): Promi
   let call: Call | undefined;
   try {
     call = new Call(callee, fiber.context, plain, answerers);
-    return await call.runAsync(signal);
+    return await call.runAsync(answerers, signal);
   } catch (error) {
     try {
       if (callee.nonblocking) await call?.endElsewhere();
@@ -171,7 +171,11 @@ type Pull = (call: Call, target: Target) => ScriptGenerator<unknown, void, unkno
 export class Scope implements Occupant {
   /** Whether the body is running, which is when it may call. */
   running = false;
-  readonly #calls: Set<Call> = new Set();
+  /**
+   * With the pool's stacks that they are on: these must not become garbage before the calls end, or
+   * each would end the call on it when the collector finds it, be that an inner one or not.
+   */
+  readonly #calls: Map<Call, Fiber | undefined> = new Map();
   /** What runs on the generator's own stack; undefined: there is none, or something is on it. */
   #own: Context | undefined;
 
@@ -198,12 +202,13 @@ export class Scope implements Occupant {
     let call: Call | undefined;
     try {
       call = new Call(callee, own ?? fiber!.context, plain, answerers);
-      this.#calls.add(call);
+      this.#calls.set(call, fiber);
       for (let target; (target = call.step()) !== undefined;) {
-        if (pull !== undefined && call.isPulled(target)) yield* pull(call, target);
+        const handler = handlerOf(target, answerers);
+        if (handler === undefined) yield* pull!(call, target);
         else {
           // Here, and not in a generator of its own that all that is yielded would pass through.
-          const answer = call.ask(target);
+          const answer = call.ask(target, handler);
           call.reply(target, isScriptGenerator(answer) ? yield* answer : answer);
         }
       }
@@ -223,14 +228,14 @@ export class Scope implements Occupant {
 
   /** Ends every open call, the innermost first. */
   end(): void {
-    const calls = [...this.#calls].reverse();
+    const calls = [...this.#calls.keys()].reverse();
     this.#calls.clear();
     endAll(calls);
   }
 
   /** Where every open call waits, the innermost first. */
   frames(): NativeFrame[] {
-    return [...this.#calls].reverse().flatMap((call) => call.frames());
+    return [...this.#calls.keys()].reverse().flatMap((call) => call.frames());
   }
 }
 

@@ -349,6 +349,18 @@ Deno.test("f.async() whose handler is never settled is unwound once it is garbag
   assertEquals(destructor_count(), before + 1);
 });
 
+Deno.test("f.async() whose handler knows what it waits for is unwound, too", async () => {
+  using library = openBodies();
+  const { with_destructor, destructor_count } = library.symbols;
+  const before = destructor_count();
+  (() => {
+    const never = new Promise<number>(() => {});
+    with_destructor.async(() => never).catch(() => {});
+  })();
+  await collectUntil(() => destructor_count() > before);
+  assertEquals(destructor_count(), before + 1);
+});
+
 // f.calls()
 
 Deno.test("f.calls() yields each call, and returns the result", () => {

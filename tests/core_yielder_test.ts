@@ -9,7 +9,7 @@ import {
   assertThrows,
 } from "@std/assert";
 import { Generator, OsStack, type Yielder } from "../mod.ts";
-import { gc, openBodies } from "./support.ts";
+import { collectUntil, gc, openBodies } from "./support.ts";
 
 Deno.test("Yielder.call() suspends C and the whole generator when a handler yields", () => {
   using library = openBodies();
@@ -228,6 +228,23 @@ Deno.test("Yielder.call() unwinds C when the generator is ended from outside", (
     assertEquals(destructor_count(), before + 1);
     generator[Symbol.dispose]();
   }
+});
+
+Deno.test("Yielder.call() whose handlers know their generator ends when both are garbage", async () => {
+  using library = openBodies();
+  const { with_destructor, destructor_count } = library.symbols;
+  const before = destructor_count();
+  (() => {
+    const generator: Generator<void, string> = new Generator(new OsStack(), function* (yielder) {
+      yield* yielder.call(with_destructor, function* () {
+        yield generator.state;
+        return 1;
+      });
+    });
+    assertEquals(generator.resume(), "unavailable");
+  })();
+  await collectUntil(() => destructor_count() > before);
+  assertEquals(destructor_count(), before + 1);
 });
 
 Deno.test("Yielder.call() refuses answers of the wrong type, Promises, and async handlers", () => {
