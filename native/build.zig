@@ -39,6 +39,7 @@ pub fn build(b: *std.Build) void {
         "../tests/bodies/faults.c",
         "../tests/bodies/test_bodies.c",
         "../tests/bodies/test_bodies.cc",
+        "../tests/bodies/model.cc",
     });
     // For fringe_suspend as a plain function.
     addSwitch(b, test_bodies.root_module);

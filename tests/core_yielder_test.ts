@@ -230,7 +230,7 @@ Deno.test("Yielder.call() unwinds C when the generator is ended from outside", (
   }
 });
 
-Deno.test("Yielder.call() whose handlers know their generator ends when both are garbage", async () => {
+Deno.test("Yielder.call() whose handlers know their generator is unwound with it", async () => {
   using library = openBodies();
   const { with_destructor, destructor_count } = library.symbols;
   const before = destructor_count();

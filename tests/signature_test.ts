@@ -32,19 +32,7 @@ import {
   signatures,
   type Values,
 } from "./signature.ts";
-
-const chosenSeed = positive("FRINGE_SEED");
-const firstSeed = chosenSeed ?? 1 + Math.trunc(Math.random() * 2 ** 30);
-const rounds = positive("FRINGE_ROUNDS") ?? 1;
-
-/** The positive integer in an environment variable, if that is set. */
-function positive(variable: string): number | undefined {
-  const text = Deno.env.get(variable);
-  if (!text) return undefined;
-  const number = Number(text);
-  if (Number.isSafeInteger(number) && number > 0) return number;
-  throw new RangeError(`${variable} must be a positive integer: got ${text}`);
-}
+import { chosenSeed, seeds } from "./seeds.ts";
 
 /** How many random signatures a library has, and how many random values each is called with. */
 const SIGNATURES = 50;
@@ -244,7 +232,7 @@ async function tryAll(
 Deno.test("dlopen() has C see what is passed, and gives what C does, in every form", async (t) => {
   const directory = await Deno.makeTempDir({ prefix: "fringe-signature-" });
   try {
-    for (let seed = firstSeed; seed < firstSeed + rounds; seed++) {
+    for (const seed of seeds()) {
       const libraries = await Promise.all(["-O1", "-O2"].map(async (optimization, i) => {
         const list = signatures(2 * seed + i, SIGNATURES);
         return {
