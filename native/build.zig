@@ -61,13 +61,16 @@ pub fn build(b: *std.Build) void {
         .file = b.path("exception_test.cc"),
         .flags = &.{ "-Wall", "-Wextra", "-Werror" },
     });
-    const filters = b.option([]const []const u8, "filter", "Tests to run: a part of the name");
+    const filters: []const []const u8 =
+        b.option([]const []const u8, "filter", "Tests to run: a part of the name") orelse &.{};
     const tests = b.addTest(.{
         .root_module = test_module,
-        .filters = filters orelse &.{},
+        .filters = filters,
         .use_llvm = true,
         .use_lld = true,
     });
+
+    const sanitized_tests = sanitizedTests(b, target, optimize, filters);
 
     const bench = benchProgram(b, target);
 
@@ -118,6 +121,69 @@ pub fn build(b: *std.Build) void {
     b.step("test", "Run the Zig tests").dependOn(&b.addRunArtifact(tests).step);
     b.step("test-program", "Install the program that runs the Zig tests")
         .dependOn(&b.addInstallArtifact(tests, .{}).step);
+    b.step("sanitized-test", "Run the Zig tests under AddressSanitizer, which needs g++")
+        .dependOn(&sanitized_tests.step);
+}
+
+/// The same tests where AddressSanitizer watches their parts in C and C++. Zig has none, so gcc
+/// compiles those, and links.
+fn sanitizedTests(
+    b: *std.Build,
+    target: std.Build.ResolvedTarget,
+    optimize: std.builtin.OptimizeMode,
+    filters: []const []const u8,
+) *std.Build.Step.Run {
+    const root = b.createModule(.{
+        .root_source_file = b.path("tests.zig"),
+        .target = target,
+        .optimize = optimize,
+        .link_libc = true,
+        .unwind_tables = .async,
+        .omit_frame_pointer = false,
+        .pic = true,
+        .stack_check = false,
+    });
+    root.addCSourceFile(.{
+        .file = b.path("switch_x86_64.S"),
+        .flags = &.{"-DFRINGE_SANITIZE_ADDRESS"},
+    });
+    const object = b.addTest(.{
+        .name = "sanitized-test",
+        .root_module = root,
+        .filters = filters,
+        .test_runner = .{ .path = b.path("sanitizer_runner.zig"), .mode = .simple },
+        .emit_object = true,
+        .use_llvm = true,
+        .use_lld = true,
+    });
+
+    const link = b.addSystemCommand(&.{
+        "g++",
+        "-fsanitize=address",
+        "-fno-omit-frame-pointer",
+        "-fexceptions",
+        "-O1",
+        "-g",
+        "-Wall",
+        "-Wextra",
+        "-Werror",
+    });
+    link.addPrefixedDirectoryArg("-I", b.path("include"));
+    link.addFileInput(b.path("include/fringe.h"));
+    link.addArgs(&.{ "-x", "c" });
+    link.addFileArg(b.path("unwind_test.c"));
+    link.addArgs(&.{ "-x", "c++" });
+    link.addFileArg(b.path("exception_test.cc"));
+    link.addFileArg(b.path("sanitizer_test.cc"));
+    link.addArgs(&.{ "-x", "none" });
+    link.addArtifactArg(object);
+    link.addArg("-o");
+    const program = link.addOutputFileArg("sanitized-test");
+
+    const run = std.Build.Step.Run.create(b, "run sanitized-test");
+    run.addFileArg(program);
+    run.stdio = .inherit;
+    return run;
 }
 
 fn module(

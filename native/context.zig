@@ -12,6 +12,7 @@ const std = @import("std");
 const assert = std.debug.assert;
 const builtin = @import("builtin");
 const arch = builtin.cpu.arch;
+const sanitizer = @import("sanitizer.zig");
 const Stack = @import("stack.zig").Stack;
 const unwinder = @import("unwinder.zig");
 
@@ -34,6 +35,8 @@ pub const Context = extern struct {
     catches: usize,
     /// What has been written down about one that comes.
     report: ?*anyopaque,
+    /// Nothing, but for AddressSanitizer.
+    fiber: sanitizer.Fiber,
 };
 
 /// Where the exception state of a thread is: a function, unless it is one of these.
@@ -76,6 +79,7 @@ pub fn init(stack: Stack, body: *const anyopaque, mailbox: *anyopaque) *Context 
     assert(@intFromPtr(context) > stack.limit);
     assert(@intFromPtr(context.link) > stack.limit);
     assert(context.mailbox == mailbox);
+    sanitizer.begin(context, stack);
     return context;
 }
 
@@ -84,6 +88,8 @@ pub fn init(stack: Stack, body: *const anyopaque, mailbox: *anyopaque) *Context 
 pub inline fn switchToBody(context: *Context, word: usize, signal: usize) usize {
     var rdi: usize = undefined;
     var rsi: usize = undefined;
+    sanitizer.leave(context);
+    defer sanitizer.arrive(context);
     keepFramePointer();
     return switch (registers) {
         .x86_64 => asm volatile (switch_text
@@ -128,6 +134,8 @@ pub inline fn switchToBody(context: *Context, word: usize, signal: usize) usize 
 pub inline fn switchToResumer(context: *Context, word: usize, signal: *usize) usize {
     var rdi: usize = undefined;
     var rax: usize = undefined;
+    sanitizer.leave(context);
+    defer sanitizer.arrive(context);
     keepFramePointer();
     const result = switch (registers) {
         .x86_64 => asm volatile (switch_text

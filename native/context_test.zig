@@ -14,6 +14,7 @@ const fringe_resume = context_module.fringe_resume;
 const fringe_suspend = context_module.fringe_suspend;
 const Mailbox = @import("mailbox.zig").Mailbox;
 const OsStack = @import("os_stack.zig").OsStack;
+const sanitizer = @import("sanitizer.zig");
 const valgrind = @import("valgrind.zig");
 
 const on_x86_64 = builtin.cpu.arch == .x86_64;
@@ -719,6 +720,7 @@ const switch_text = text: {
 
 test "a suspension leaves the red zone as it is, whatever signals come" {
     if (!on_x86_64) return error.SkipZigTest; // i386 has no red zone.
+    if (sanitizer.enabled) return error.SkipZigTest; // Nobody tells it of this body's switch.
     if (valgrind.isRunning()) return error.SkipZigTest; // It knows nothing of the trap flag.
     var fixture = try Fixture.init(&fringe_test_red_zone);
     defer fixture.deinit();

@@ -16,6 +16,7 @@ const context_module = @import("context.zig");
 const Context = context_module.Context;
 const loader = @import("loader.zig");
 const Mailbox = @import("mailbox.zig").Mailbox;
+const sanitizer = @import("sanitizer.zig");
 const system = @import("system.zig");
 const unwinder = @import("unwinder.zig");
 const Exception = unwinder.Exception;
@@ -119,6 +120,7 @@ fn leave(context: *Context) void {
     const box: *Mailbox(u64, u64) = @ptrCast(@alignCast(context.mailbox));
     box.status = .thrown;
     context_module.fringe_leave_current(context);
+    sanitizer.leaveByException(context);
     const exceptions = context.exceptions;
     context.exceptions = .finished;
     if (exceptions == .none) return;
@@ -213,15 +215,21 @@ fn say(report: *Report, message: ?[*:0]const u8) void {
     report.message_length = text.len;
 }
 
+/// The process's own, which the runtime uses, too; libc's would be another where a program brings
+/// an allocator.
+const free = @extern(
+    ?*const fn (memory: *anyopaque) callconv(.c) void,
+    .{ .name = "free", .linkage = .weak },
+);
+
 /// The name as it stands in a source, if the runtime can tell.
 fn demangle(report: *Report, runtime: usize, name: [*:0]const u8) ?[*:0]const u8 {
+    if (free == null) return null;
     const Demangle = *const fn ([*:0]const u8, ?[*]u8, ?*usize, *c_int) callconv(.c) ?[*:0]u8;
-    const Free = *const fn ([*:0]u8) callconv(.c) void;
     const function: Demangle = @ptrCast(loader.find(runtime, "__cxa_demangle") orelse return null);
-    const free: Free = @ptrCast(loader.find(runtime, "free") orelse return null);
     var status: c_int = 0;
     const made = function(name, null, null, &status) orelse return null;
-    defer free(made);
+    defer free.?(made);
     const text = std.mem.span(made);
     const length = @min(text.len, report.text.len - 1);
     @memcpy(report.text[0..length], text[0..length]);

@@ -15,6 +15,7 @@ const exception = @import("exception.zig");
 const fringe = @import("fringe.zig");
 const Mailbox = @import("mailbox.zig").Mailbox;
 const OsStack = fringe.OsStack;
+const sanitizer = @import("sanitizer.zig");
 const Status = fringe.Status;
 const system = @import("system.zig");
 const unwind = @import("unwind.zig");
@@ -266,6 +267,7 @@ test "an exception is caught below the body where the resumer has no tables, and
         defer fixture.deinit();
         const base = fixture.os_stack.stack().stack.base;
         fixture.context = fringe_init_caught(base, function, fixture.box, get_globals);
+        sanitizer.begin(fixture.context, fixture.os_stack.stack().stack);
         _ = resume_function(fixture.context, 0);
         try expectEqual(.throwing, fixture.box.status);
         try expect(fringe_test_is_clean());
@@ -276,7 +278,8 @@ test "an exception is caught below the body where the resumer has no tables, and
         try expect(report.count > 0);
         if (arch == .x86_64) {
             const name = std.mem.span(@as([*:0]const u8, @ptrFromInt(report.type)));
-            try expect(std.mem.endsWith(u8, name, "5ErrorE"));
+            // Mangled, or not if the runtime can tell.
+            try expect(std.mem.find(u8, name, "Error") != null);
         }
         try expectEqual(0, resume_function(fixture.context, 0));
         try expectEqual(.thrown, fixture.box.status);

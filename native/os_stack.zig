@@ -6,6 +6,7 @@
 
 const std = @import("std");
 const linux = std.os.linux;
+const sanitizer = @import("sanitizer.zig");
 const stack_module = @import("stack.zig");
 const Stack = stack_module.Stack;
 const GuardedStack = stack_module.GuardedStack;
@@ -101,6 +102,7 @@ fn guard(mapping: []align(page_size) u8) status.Refusal!void {
 
 /// Before the memory goes, since another thread may be given the same at once.
 fn forget(stack: Stack) void {
+    sanitizer.forget(stack);
     valgrind.deregister(stack);
     guards.remove(stack.limit - page_size);
 }

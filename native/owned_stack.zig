@@ -4,6 +4,7 @@
 //! A stack in memory from an allocator, which the object owns. It has no guard.
 
 const std = @import("std");
+const sanitizer = @import("sanitizer.zig");
 const stack_module = @import("stack.zig");
 const Stack = stack_module.Stack;
 const valgrind = @import("valgrind.zig");
@@ -24,6 +25,7 @@ pub const OwnedStack = struct {
     }
 
     pub fn deinit(self: *OwnedStack, allocator: std.mem.Allocator) void {
+        sanitizer.forget(self.stack());
         valgrind.deregister(self.stack());
         allocator.free(self.memory);
         self.* = undefined;

@@ -4,6 +4,7 @@
 //! A stack in memory that somebody else owns: a static buffer, a part of another stack, memory of a
 //! program without an operating system. It has no guard.
 
+const sanitizer = @import("sanitizer.zig");
 const stack_module = @import("stack.zig");
 const Stack = stack_module.Stack;
 const valgrind = @import("valgrind.zig");
@@ -19,6 +20,7 @@ pub const SliceStack = struct {
 
     /// The memory is no longer a stack. It stays its owner's.
     pub fn deinit(self: *SliceStack) void {
+        sanitizer.forget(self.stack());
         valgrind.deregister(self.stack());
         self.* = undefined;
     }

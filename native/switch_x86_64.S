@@ -101,7 +101,12 @@
 #define PREVIOUS        56
 #define CATCHES         64
 #define REPORT          72
+#ifdef FRINGE_SANITIZE_ADDRESS
+#define FIBER           80
+#define CONTEXT_SIZE    128
+#else
 #define CONTEXT_SIZE    80
+#endif
 
 #define RED_ZONE        128
 #define RECORD_SIZE     16
@@ -175,6 +180,38 @@
         int3
 1:
 .endm
+
+# ARRIVE and SWITCH_FOR_GOOD: what the first arrival in a body, and the last switch of one, are in
+# addition to those in between. Nothing, but where AddressSanitizer is told of each (sanitizer.zig).
+# The frame has a frame pointer then; rbx is destroyed, and what a switch passes is kept.
+#ifdef FRINGE_SANITIZE_ADDRESS
+.macro TELL function
+        push    %rdi
+        push    %rsi
+        push    %rax
+        mov     %rsp, %rbx
+        and     $-16, %rsp
+        call    \function
+        mov     %rbx, %rsp
+        pop     %rax
+        pop     %rsi
+        pop     %rdi
+.endm
+.macro TOLD_SWITCH leave
+        TELL    \leave
+        SWITCH
+        ARRIVE
+.endm
+.macro ARRIVE
+        TELL    fringe_sanitizer_arrive
+.endm
+#define SWITCH          TOLD_SWITCH fringe_sanitizer_leave
+#define SWITCH_FOR_GOOD TOLD_SWITCH fringe_sanitizer_finish
+#else
+.macro ARRIVE
+.endm
+#define SWITCH_FOR_GOOD SWITCH
+#endif
 
 # SAVE and RESTORE: what a caller may rely on (psABI 3.2.1), in a frame with a frame pointer:
 #
@@ -365,6 +402,11 @@ BEGIN fringe_init_caught
         mov     %rcx, CAUGHT(%rax)
         mov     %rcx, UNCAUGHT(%rax)
         mov     %rcx, REPORT(%rax)
+#ifdef FRINGE_SANITIZE_ADDRESS
+        .irp    offset, 0, 8, 16, 24, 32
+        mov     %rcx, FIBER+\offset(%rax)
+        .endr
+#endif
         lea     fringe_root_return(%rip), %rcx
         mov     %rcx, RETURN(%rax)
         lea     -SUSPENDED(%rax), %rcx
@@ -667,6 +709,7 @@ BEGIN fringe_trampoline
 fringe_trampoline_begin:
         # Arrived from the first resume: rsp = rbp = R, rax = 0 or a signal. A body that has not
         # begun has nothing to unwind.
+        ARRIVE
         test    %rax, %rax
         jnz     .Lnever_begun
         # The first input as the second argument, in the register of either class: the mailbox has
@@ -691,7 +734,7 @@ fringe_trampoline_return:
 .Lparked:
         mov     %rbp, %rdi
         xor     %eax, %eax
-        SWITCH
+        SWITCH_FOR_GOOD
         jmp     .Lparked
 
 # An exception has been caught here, and the frames of the body are gone: rsp = rbp = R, as after

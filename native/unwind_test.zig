@@ -18,6 +18,7 @@ const thunk_module = @import("thunk.zig");
 const GuardedStack = fringe.GuardedStack;
 const OsStack = fringe.OsStack;
 const Yielder = fringe.Yielder;
+const sanitizer = @import("sanitizer.zig");
 const valgrind = @import("valgrind.zig");
 
 // Not weak, unlike in unwind.zig: so the linker takes the unwinder into the tests.
@@ -38,8 +39,9 @@ const Trace = struct {
     length: usize = 0,
 
     fn add(self: *Trace, address: usize) void {
-        // A return address may lie behind the function's last instruction.
-        self.functions[self.length] = _Unwind_FindEnclosingFunction(address - 1);
+        // A return address may lie behind the function's last instruction. libgcc knows.
+        const inside = if (sanitizer.enabled) address else address - 1;
+        self.functions[self.length] = _Unwind_FindEnclosingFunction(inside);
         self.length += 1;
     }
 
@@ -50,8 +52,11 @@ const Trace = struct {
     }
 
     fn visit(unwind_context: *anyopaque, trace: *Trace) callconv(.c) c_int {
-        if (trace.length == trace.functions.len) return 5; // _URC_END_OF_STACK
-        trace.add(_Unwind_GetIP(unwind_context));
+        const address = _Unwind_GetIP(unwind_context);
+        // That of libgcc comes to the end of the stack as to a frame.
+        const is_end = address == 0 or trace.length == trace.functions.len;
+        if (is_end) return 5; // _URC_END_OF_STACK
+        trace.add(address);
         trace.stack_pointers[trace.length - 1] = _Unwind_GetCFA(unwind_context);
         return 0;
     }
@@ -302,7 +307,7 @@ test "a trace leads through generators nested three deep" {
 
 // Stacks in the order of their addresses
 
-const part_size = 1 << 17;
+const part_size = 1 << 20;
 
 /// One mapping: a stack, the stack of a thread, and another one.
 const Parts = struct {

@@ -225,11 +225,38 @@ typedef void (*fringe_signal_function)(fringe_yielder *, uintptr_t);
 
 #define FRINGE_INLINE static __inline__ __attribute__((always_inline, unused))
 
+/* AddressSanitizer has to be told of each switch (native/sanitizer.zig); a library that does not do
+ * so has not these. */
+#ifdef __SANITIZE_ADDRESS__
+#define FRINGE_SANITIZED
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define FRINGE_SANITIZED
+#endif
+#endif
+#ifdef FRINGE_SANITIZED
+#define FRINGE_TELL(what, yielder) \
+    do { \
+        if (fringe_sanitizer_##what) fringe_sanitizer_##what(yielder); \
+    } while (0)
+#ifdef __cplusplus
+extern "C" {
+#endif
+extern __attribute__((weak)) void fringe_sanitizer_leave(fringe_yielder *);
+extern __attribute__((weak)) void fringe_sanitizer_arrive(fringe_yielder *);
+#ifdef __cplusplus
+}
+#endif
+#else
+#define FRINGE_TELL(what, yielder) (void)0
+#endif
+
 /* Hands a word to the resumer and waits for its word. Every suspension in C and C++ is this one. */
 FRINGE_INLINE uintptr_t fringe_switch(fringe_yielder *yielder, uintptr_t word)
 {
     uintptr_t signal = word;
     uintptr_t input;
+    FRINGE_TELL(leave, yielder);
     /* Naming the frame address makes the compiler keep a frame pointer, so that the call frame
      * information of the function holds while the stack pointer moves. As a memory operand it costs
      * no instruction. */
@@ -237,6 +264,7 @@ FRINGE_INLINE uintptr_t fringe_switch(fringe_yielder *yielder, uintptr_t word)
                      : "+a"(signal), "+D"(yielder), "=S"(input)
                      : "m"(*(const char *)__builtin_frame_address(0))
                      : FRINGE_CLOBBERS);
+    FRINGE_TELL(arrive, yielder);
     if (__builtin_expect(signal != 0, 0)) {
         ((fringe_signal_function)signal)(yielder, input);
         __builtin_unreachable();
