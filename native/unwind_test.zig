@@ -224,7 +224,7 @@ test "a trace leads through a call, before its first callback and after it" {
     var generator: Seeing = .{
         .bounds = stack,
         .context = context_module.init(stack, &fringe_call_body, &box),
-        .phase = .fresh,
+        .phase = .checked,
     };
     for (0..2) |_| {
         seen = undefined;
