@@ -34,14 +34,18 @@
  *
  * When a generator is ended early, its suspended function is left as by a C++ exception, and so are
  * all that called it: destructors run, and so do `__attribute__((cleanup))` functions; in C these
- * run only if it is compiled with -fexceptions. A `catch (...)` on the way must rethrow. Nothing
- * else notices. The unwinder runs below the suspended function, on the same stack: keep 8 KiB free
- * there. With less the body is abandoned: nothing runs.
+ * run only if it is compiled with -fexceptions. A `catch (...)` on the way should rethrow: where it
+ * does not, the next suspension is left in the same way. Nothing else notices. The unwinder runs
+ * below the suspended function, on the same stack: keep 8 KiB free there. With less the body is
+ * abandoned: nothing runs.
+ *
+ * A C++ exception that leaves a body goes on in its resumer: one in C++ catches it as any other, in
+ * JavaScript it is a NativeError. A body may suspend in a `catch` block, or in a destructor that an
+ * exception of its own runs: what is handled and what is in flight belongs to each side.
  *
  * What a body must not do: use a yielder that is not its own, suspend in a destructor or cleanup
- * function while it is being ended, suspend inside a `catch` block (C++ keeps the exceptions being
- * handled per thread, and the resumer is on the same thread), leave another rounding mode behind,
- * or keep pointers to thread-local variables across a suspension if it moves between threads.
+ * function while it is being ended, leave another rounding mode behind, or keep pointers to
+ * thread-local variables across a suspension if it moves between threads.
  *
  * For gcc and clang, C99 or C++11 and later, x86_64 and i386.
  */
