@@ -117,6 +117,20 @@ FRINGE_EXPORT void suspends_in_flight(Yielder *yielder, int32_t value)
     throw Error<int>(value);
 }
 
+// Swallows what ends it, so many times, and suspends once more.
+FRINGE_EXPORT void swallows(Yielder *yielder, int32_t times)
+{
+    Object object;
+    for (int32_t i = 0; i < times; i++) {
+        try {
+            Object inside;
+            yielder->suspend(i);
+        } catch (...) {
+        }
+    }
+    yielder->suspend(-1);
+}
+
 // Catches whatever ends it, and throws something else.
 FRINGE_EXPORT void throws_when_ended(Yielder *yielder, int32_t value)
 {
