@@ -109,6 +109,18 @@ function* systemCalls(): Problems {
   }
 }
 
+/** Each line of docs/safety.md that names tests: `file`: "test", "test". */
+function* safety(): Problems {
+  for (const item of text("docs/safety.md").split(/\n(?=- |\n)/)) {
+    const [, file, list] = item.match(/^- `((?:tests|native)\/[\w.]+)`: (.*)/s) ?? [];
+    if (file === undefined) continue;
+    if (!files.includes(file)) yield `docs/safety.md: there is no ${file}`;
+    else {for (const [, name] of list!.replace(/\n\s*/g, " ").matchAll(/"([^"]+)"/g)) {
+        if (!text(file).includes(`"${name}"`)) yield `${file} has no test ${JSON.stringify(name)}`;
+      }}
+  }
+}
+
 function* ffiFiles(): Problems {
   const used = reachable(["mod.ts"], /from "\.\/(?:ffi\/)?(\w+\.ts)"/g, "ffi/");
   for (const file of files.filter((file) => /^ffi\/\w+\.ts$/.test(file))) {
@@ -178,6 +190,7 @@ testRules(
   zigFiles,
   zigPackage,
   systemCalls,
+  safety,
   ffiFiles,
   deno,
   assembly,
