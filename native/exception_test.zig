@@ -13,11 +13,13 @@ const context_module = @import("context.zig");
 const Context = context_module.Context;
 const exception = @import("exception.zig");
 const fringe = @import("fringe.zig");
-const Mailbox = @import("mailbox.zig").Mailbox;
+const mailbox_module = @import("mailbox.zig");
+const Mailbox = mailbox_module.Mailbox;
 const OsStack = fringe.OsStack;
 const sanitizer = @import("sanitizer.zig");
 const Status = fringe.Status;
 const system = @import("system.zig");
+const thunk_module = @import("thunk.zig");
 const unwind = @import("unwind.zig");
 
 const Resume = *const fn (context: *Context, word: usize) callconv(.c) usize;
@@ -37,6 +39,7 @@ extern fn fringe_test_expect_thrown(
     argument: *anyopaque,
     depth: c_int,
 ) Problem;
+extern "c" fn _Unwind_Backtrace() void;
 extern fn fringe_test_is_clean() bool;
 extern fn fringe_test_objects() c_int;
 extern var fringe_test_left: [8]u8;
@@ -150,6 +153,43 @@ test "an exception passes through bodies that resume each other" {
         try expectEqual(0, fringe_test_objects());
     };
     try expectEqual(4, Nested.entered);
+}
+
+/// A body that goes on behind an exception of another's, and calls back then.
+const Catching = struct {
+    var callback: *const fn () callconv(.c) void = undefined;
+    var inner: *Context = undefined;
+    var problem: Problem = null;
+
+    fn outer(_: *Context, _: u32) callconv(.c) void {
+        var nothing: u8 = 0;
+        problem = fringe_test_expect_thrown(&resumeInner, &nothing, 6);
+        callback();
+    }
+
+    fn resumeInner(_: *anyopaque) callconv(.c) void {
+        _ = fringe_resume_call(inner, 0);
+        // So that the call is no jump.
+        problem = "the body goes on";
+    }
+};
+
+test "a callback behind an exception suspends who calls it, not whom the exception has left" {
+    const thunks = try thunk_module.make();
+    Catching.callback = @ptrFromInt(@as(usize, @intCast(thunks.address)));
+    var inner = try Fixture.init(throws_at_once, 6);
+    defer inner.deinit();
+    Catching.inner = inner.context;
+    // A thunk keeps its arguments in the mailbox of a call.
+    var call = std.mem.zeroes(mailbox_module.Call);
+    var os_stack = try OsStack.init(1 << 16);
+    defer os_stack.deinit();
+    const outer = context_module.init(os_stack.stack().stack, &Catching.outer, &call);
+    try expectEqual(thunks.number, fringe_resume_call(outer, 0));
+    try expectNoProblem(Catching.problem);
+    try expectEqual(0, fringe_resume_call(outer, 0));
+    try expectEqual(.returned, call.generator.status);
+    try expectEqual(0, fringe_test_objects());
 }
 
 fn resumeGenerator(argument: *anyopaque) callconv(.c) void {
@@ -275,6 +315,8 @@ test "an exception is caught below the body where the resumer has no tables, and
         try expectEqual(1, fringe_test_objects());
         const box: *Mailbox(u64, u64) = @ptrCast(fixture.box);
         const report: *exception.Report = @ptrFromInt(@as(usize, @intCast(box.output.load())));
+        // Not weak, as in unwinder.zig: so the linker takes it into the tests.
+        _ = &_Unwind_Backtrace;
         try expect(report.count > 0);
         if (arch == .x86_64) {
             const name = std.mem.span(@as([*:0]const u8, @ptrFromInt(report.type)));
