@@ -156,8 +156,8 @@ const signalFrame = "<signal handler called>";
 /** What `backtrace` says of a frame. */
 const frame = /^#\d+ +(?:0x[0-9a-f]+ in )?(<signal handler called>|\S+)/;
 
-/** What `info symbol` says of a frame. */
-const symbol = /^(?:backtrace_program\[)?(\w+)\]? (?:\+ \d+ )?in section /;
+/** What `info symbol` says of a frame; gdb may take a name of Zig's for one of Ada's. */
+const symbol = /^(?:backtrace_program[.[])?(\w+)\]? (?:\+ \d+ )?in section /;
 
 for (const arch of architectures) {
   testWith("gdb", `gdb sees every frame, on ${arch}`, async () => {
