@@ -175,14 +175,40 @@ const char *fringe_test_in_catch(const char *(*function)(void *), void *argument
     return is_clean() ? nullptr : "something is left behind the handler";
 }
 
+/// Calls `function` in a destructor that an exception runs, and sees whether that is in flight still.
+const char *fringe_test_in_flight(const char *(*function)(void *), void *argument)
+{
+    const char *problem = nullptr;
+    struct Calling {
+        const char *(*function)(void *);
+        void *argument;
+        const char **problem;
+        ~Calling()
+        {
+            *problem = function(argument);
+            if (*problem == nullptr && std::uncaught_exceptions() != 1) {
+                *problem = "another number is in flight";
+            }
+        }
+    };
+    try {
+        Calling calling{function, argument, &problem};
+        throw Error(-1);
+    } catch (Error &) {
+    }
+    if (problem != nullptr) return problem;
+    return is_clean() ? nullptr : "something is left behind the handler";
+}
+
 /// Calls `function`, out of which an exception is to come.
 const char *fringe_test_expect_thrown(void (*function)(void *), void *argument, int depth)
 {
+    const int before = std::uncaught_exceptions();
     try {
         function(argument);
     } catch (const Error &error) {
         if (error.depth != depth) return "it says something else";
-        return std::uncaught_exceptions() == 0 ? nullptr : "one is still in flight";
+        return std::uncaught_exceptions() == before ? nullptr : "another number is in flight";
     }
     return "nothing came";
 }
