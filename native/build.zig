@@ -37,6 +37,7 @@ pub fn build(b: *std.Build) void {
     });
     const test_bodies = bodies(b, "test_bodies", target, "../tests/bodies/test_bodies.zig", &.{
         "../tests/bodies/faults.c",
+        "../tests/bodies/signals.c",
         "../tests/bodies/test_bodies.c",
         "../tests/bodies/test_bodies.cc",
         "../tests/bodies/model.cc",

@@ -27,6 +27,9 @@ const on_x86_64 = builtin.cpu.arch == .x86_64;
 const switches_min = 1_000_000;
 /// What each of the two handlers has to see before the test may end.
 const signals_min = 100;
+/// After so many no more sense is to be expected. A handler that has panicked hangs, since the
+/// other goes on.
+const signals_max = 1_000_000;
 
 // Timers
 
@@ -125,6 +128,7 @@ fn onSignal(signal: linux.SIG, _: *const linux.siginfo_t, ucontext: ?*anyopaque)
     const registers = std.debug.cpu_context.fromPosixSignalContext(ucontext).?;
     const findings = if (signal == .PROF) &profiled else &alarmed;
     findings.signals += 1;
+    if (findings.signals > signals_max) std.process.abort();
     writeBelow(registers.gprs.get(if (on_x86_64) .rsp else .esp));
     if (walks != .none and anchor != 0 and !is_tracing) {
         walkFramePointers(findings, registers.gprs.get(if (on_x86_64) .rbp else .ebp));

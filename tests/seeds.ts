@@ -11,10 +11,12 @@
 /** The seed that was asked for, if any was. */
 export const chosenSeed: number | undefined = positive("FRINGE_SEED");
 
+/** How many rounds of them. */
+export const rounds: number = positive("FRINGE_ROUNDS") ?? 1;
+
 /** The seeds to try. */
 export function* seeds(): Generator<number, void> {
   const first = chosenSeed ?? 1 + Math.trunc(Math.random() * 2 ** 30);
-  const rounds = positive("FRINGE_ROUNDS") ?? 1;
   for (let i = 0; i < rounds; i++) yield first + i;
 }
 
