@@ -13,9 +13,13 @@ import {
   fringeLibrary,
   moduleUrl,
   openBodies,
+  positive,
   runChild,
   testBodies,
 } from "./support.ts";
+
+/** `FRINGE_ROUNDS=100` repeats what depends on when collections come a hundred times. */
+const rounds = positive("FRINGE_ROUNDS") ?? 1;
 
 /** Whether an address lies in a mapping of this process. */
 function isMapped(address: bigint): boolean {
@@ -264,6 +268,126 @@ Deno.test("1,000 suspensions stand a full collection between any two switches", 
   const ended = await runChild(source, ["--allow-ffi", "--v8-flags=--expose-gc"]);
   assertEquals([ended.code, ended.signal, ended.stdout], [0, null, "1000 1000\n"], ended.stderr);
 });
+
+/** Every form of a call, each with a collection wherever something is suspended. */
+const everyForm = `
+  import { Callback, dlopen, Generator, OsStack, PointerView } from ${JSON.stringify(moduleUrl)};
+  const f = { callback: { parameters: ["i32"], result: "i32" } };
+  const { symbols } = dlopen(new URL(${JSON.stringify(testBodies.href)}), {
+    echo_f64: { input: "f64", output: "f64" },
+    echo_i64: { input: "i64", output: "i64" },
+    call_n: { parameters: ["i32", f], result: "i32" },
+    call_n_elsewhere: { name: "call_n", parameters: ["i32", f], result: "i32", nonblocking: true },
+    each_string: {
+      parameters: [{ callback: { parameters: ["cstring"], result: "i32" } }],
+      result: "i32",
+    },
+    view: {
+      name: "call_pointer",
+      parameters: [{ callback: { parameters: ["pointer"], result: "pointer" } }, "buffer"],
+      result: "pointer",
+    },
+    keep: { parameters: ["function"], result: "void" },
+    call_kept: { parameters: ["i32"], result: "i32" },
+  });
+
+  let collections = 0;
+  let garbage;
+  function collect() {
+    garbage = Array.from({ length: 100 }, (_, i) => ({ i }));
+    globalThis.gc?.({ type: collections++ % 7 === 0 ? "major" : "minor" });
+  }
+  function check(got, expected) {
+    if (got !== expected) throw new Error(got + " is not " + expected);
+  }
+  function answer(i) {
+    collect();
+    check(new Error().stack.includes("everyForm"), true);
+    return i;
+  }
+
+  const float = new Generator(new OsStack(), symbols.echo_f64);
+  const long = new Generator(new OsStack(), symbols.echo_i64);
+  const kept = new Callback(f.callback, answer);
+  symbols.keep(kept);
+
+  async function everyForm(round) {
+    const [half, big] = [round + 0.5, 2n ** 60n + BigInt(round)];
+    check(float.resume(half), half);
+    collect();
+    check(long.resume(big), big);
+    collect();
+    const nested = (i) => answer(i) + symbols.call_n(3, answer);
+    check(symbols.call_n(4, nested), 6 + 4 * 3);
+    check(symbols.call_kept(round), round);
+    const strings = [];
+    symbols.each_string((string) => {
+      collect();
+      return strings.push(string);
+    });
+    collect();
+    check(strings.join(), ",one,grün,");
+    const byte = round % 200;
+    const bytes = new Uint8Array(32).fill(byte);
+    symbols.view((pointer) => {
+      collect();
+      check(new PointerView(pointer).getUint8(31), byte);
+      new PointerView(pointer).setUint8(0, 255);
+      return pointer;
+    }, bytes);
+    collect();
+    check(bytes[0], 255);
+    let sum = 0;
+    for (const call of symbols.call_n.calls(4)) {
+      collect();
+      sum += call.args[0];
+      call.reply(sum);
+      collect();
+    }
+    check(sum, 6);
+    const script = new Generator(new OsStack(), function* (yielder) {
+      return yield* yielder.call(symbols.call_n, 4, function* (i) {
+        yield { i };
+        collect();
+        return i;
+      });
+    });
+    for (let i = 0; i < 4; i++) {
+      check(script.resume().i, i);
+      collect();
+    }
+    check(script.next().value, 6);
+    const pending = async (i) => {
+      collect();
+      await new Promise((resolve) => setTimeout(resolve));
+      collect();
+      return i;
+    };
+    const answers = [
+      symbols.call_n.async(4, pending),
+      symbols.call_n.async(4, pending),
+      symbols.call_n_elsewhere(4, pending),
+      symbols.call_n_elsewhere(4, pending),
+    ];
+    collect();
+    check(String(await Promise.all(answers)), "6,6,6,6");
+  }
+  for (let round = 0; round < ${10 * rounds}; round++) await everyForm(round);
+`;
+
+for (
+  const [name, ...flags] of [
+    ["forced between any two switches", "--expose-gc"],
+    ["that move all they can", "--stress-compaction"],
+    ["that move what is young, at any time", "--stress-scavenge=20", "--scavenger-chaos-mode"],
+    ["that go on all the time", "--stress-incremental-marking", "--gc-global"],
+  ]
+) {
+  Deno.test(`every form of a call stands collections ${name}`, async () => {
+    const ended = await runChild(everyForm, ["-A", `--v8-flags=${flags.join()}`]);
+    assertEquals([ended.code, ended.signal, ended.stderr], [0, null, ""]);
+  });
+}
 
 Deno.test("a body that overflows its stack hits the guard page, and nothing else", async () => {
   const source = `${prelude}
