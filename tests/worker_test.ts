@@ -5,7 +5,8 @@
 
 import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { Generator, OsStack, SliceStack } from "../mod.ts";
-import { moduleUrl, openBodies, testBodies } from "./support.ts";
+import { join } from "node:path";
+import { moduleUrl, openBodies, positive, runChild, testBodies } from "./support.ts";
 
 /** A Worker that posts what `source` posts, with the library of test bodies at hand. */
 function work(source: string): Worker & Disposable {
@@ -141,4 +142,149 @@ Deno.test("a Worker that is terminated with generators suspended harms nobody", 
   await new Promise((resolve) => setTimeout(resolve, 50));
   assertEquals(generator.resume(2), 2);
   assertEquals(library.symbols.call_n(3, (i) => i), 3);
+});
+
+/**
+ * A program whose Workers each do another thing when they are terminated, at any moment; what is
+ * suspended in the main thread goes on meanwhile. Deno does not terminate a Worker that never comes
+ * back to its event loop, so those who do something without end are running when the process ends.
+ */
+const terminating = (module: string, rounds: number) => `
+  import { dlopen, Generator, OsStack } from ${JSON.stringify(module)};
+  const f = { callback: { parameters: ["i32"], result: "i32" } };
+  const { symbols } = dlopen(new URL(${JSON.stringify(testBodies.href)}), {
+    echo_i32: { input: "i32", output: "i32" },
+    has_destructor: { input: "void", output: "i32" },
+    call_n: { parameters: ["i32", f], result: "i32" },
+    call_n_elsewhere: { name: "call_n", parameters: ["i32", f], result: "i32", nonblocking: true },
+    sum_buffer: { parameters: ["buffer", "usize"], result: "u64", nonblocking: true },
+  });
+  const many = 2 ** 31 - 1;
+  const make = (body = symbols.echo_i32) => new Generator(new OsStack(65536), body);
+  const calling = () => new Generator(new OsStack(65536), function* (yielder) {
+    yield* yielder.call(symbols.call_n, many, function* (i) {
+      yield i;
+      return 0;
+    });
+  });
+  const forever = new Promise(() => {});
+  const scenes = {
+    isSuspended() {
+      globalThis.kept = [make(), make(symbols.has_destructor), calling(), symbols.call_n.calls(3)];
+      for (const generator of globalThis.kept) generator.next(1);
+    },
+    awaits() {
+      for (let i = 0; i < 5; i++) symbols.call_n.async(3, () => forever);
+    },
+    async awaitsAgain() {
+      await symbols.call_n.async(many, () => new Promise((resolve) => setTimeout(resolve)));
+    },
+    answersElsewhere() {
+      for (let i = 0; i < 3; i++) symbols.call_n_elsewhere(many, (i) => i & 1);
+    },
+    waitsElsewhere() {
+      for (let i = 0; i < 3; i++) symbols.call_n_elsewhere(3, () => forever);
+    },
+    runsElsewhere() {
+      symbols.sum_buffer(new Uint8Array(2 ** 26), 2n ** 26n);
+    },
+  };
+  const endless = {
+    resumes(generator = make()) {
+      for (let i = 0;; i = (i + 1) % 256) if (generator.resume(i) !== i) postMessage("wrong");
+    },
+    answers() {
+      symbols.call_n(many, () => symbols.call_n(3, (i) => i & 1));
+    },
+    pulls() {
+      for (const call of symbols.call_n.calls(many)) call.reply(0);
+    },
+    yields() {
+      for (const _ of calling());
+    },
+    makesAndEnds() {
+      for (;;) {
+        using generator = make(symbols.has_destructor);
+        generator.resume();
+      }
+    },
+  };
+
+  if (typeof WorkerGlobalScope !== "undefined") {
+    self.onmessage = ({ data }) => {
+      postMessage("begun");
+      (scenes[data] ?? endless[data])();
+    };
+  } else {
+    let [asked, done, resumed] = [0, undefined, 0];
+    const generators = [make(), calling(), calling()];
+    const pending = symbols.call_n.async(many, async (i) => {
+      if (i !== asked++) throw new Error("C has passed a wrong argument");
+      await new Promise((resolve) => setTimeout(resolve, 1));
+      if (done) throw done;
+      return 0;
+    });
+    function goOn() {
+      for (let i = 0; i < 100; i++, resumed++) {
+        if (generators.some((generator) => generator.resume(resumed) !== resumed)) {
+          throw new Error("a generator of the main thread has lost count");
+        }
+      }
+    }
+    const begin = async (name) => {
+      const worker = new Worker(import.meta.url, { type: "module" });
+      const { promise, resolve, reject } = Promise.withResolvers();
+      worker.onmessage = ({ data }) => data === "begun" ? resolve() : reject(new Error(data));
+      worker.onerror = (event) => reject(new Error(event.message));
+      worker.postMessage(name);
+      await promise;
+      goOn();
+      return worker;
+    };
+    for (let round = 0; round < ${rounds}; round++) {
+      for (const name of Object.keys(scenes)) {
+        const worker = await begin(name);
+        await new Promise((resolve) => setTimeout(resolve, Math.random() * 8));
+        worker.terminate();
+        goOn();
+      }
+    }
+    await Promise.all(Object.keys(endless).map(begin));
+    goOn();
+    done = new Error("done");
+    const inMemory = Deno.readTextFileSync("/proc/self/maps").includes("/memfd:fringe");
+    console.log({ asked: asked > 0, ended: await pending.catch((e) => e === done), inMemory });
+    Deno.exit();
+  }
+`;
+
+const rounds = positive("FRINGE_ROUNDS") ?? 1;
+
+async function assertTerminates(module: string, rounds: number, inMemory: boolean): Promise<void> {
+  const ended = await runChild(terminating(module, rounds), ["-A"]);
+  const stdout = `{ asked: true, ended: true, inMemory: ${inMemory} }\n`;
+  assertEquals(ended, { code: 0, signal: null, stdout, stderr: "" });
+}
+
+Deno.test("Workers can be terminated whatever they do, and harm nobody", async () => {
+  await assertTerminates(moduleUrl, 3 * rounds, false);
+});
+
+Deno.test("Workers that have each opened the library from memory can, too", async () => {
+  const directory = await Deno.makeTempDir({ prefix: "fringe-copy-" });
+  try {
+    // Without the folder of libraries beside it.
+    await Deno.mkdir(join(directory, "ffi"));
+    await Deno.copyFile(new URL("../mod.ts", import.meta.url), join(directory, "mod.ts"));
+    for await (const { name } of Deno.readDir(new URL("../ffi/", import.meta.url))) {
+      const file = new URL(`../ffi/${name}`, import.meta.url);
+      await Deno.copyFile(file, join(directory, "ffi", name));
+    }
+    // A process has no room for many more (README.md, "Limits").
+    for (let round = 0; round < rounds; round++) {
+      await assertTerminates(`file://${directory}/mod.ts`, 3, true);
+    }
+  } finally {
+    await Deno.remove(directory, { recursive: true });
+  }
 });
