@@ -51,7 +51,7 @@ export type Statement =
 /** A call of a C function. */
 interface Call {
   readonly do: "call";
-  readonly how: "f" | "own yielder" | "latest yielder";
+  readonly how: "f" | "own yielder" | "caller's yielder";
   readonly f: number;
   readonly first: Value;
   readonly handlers: readonly [Handler, Handler];
@@ -169,6 +169,8 @@ interface Completion {
 /** What a block knows about whose it is. */
 interface Frame {
   readonly yielder: unknown;
+  /** The yielder of the body that has resumed it first. */
+  readonly caller: unknown;
   last: unknown;
 }
 
@@ -240,8 +242,8 @@ class Run {
   #thrown = 0;
   #replied = 0;
   #pulled: Pulled | undefined;
-  /** The yielder of the body that has begun last. */
-  #latest: unknown;
+  /** Whose statement was the last to begin. */
+  #current: unknown;
 
   constructor(program: Program, world: World) {
     this.#program = program;
@@ -250,7 +252,8 @@ class Run {
 
   run(): void {
     for (const i of this.#program.bodies.keys()) this.#make(i, "new");
-    const main = () => this.#block(this.#program.main, { yielder: undefined, last: 0 });
+    const main = () =>
+      this.#block(this.#program.main, { yielder: undefined, caller: undefined, last: 0 });
     this.#try("main", true, () => atOnce(main()));
     if (this.#program.ending === "forget") return;
     for (const { machine } of this.#machines) {
@@ -329,9 +332,9 @@ class Run {
     // deno-lint-ignore no-this-alias -- a generator function has a `this` of its own
     const run = this;
     return function* (yielder, input) {
-      run.#latest = yielder;
+      const caller = run.#current;
       run.#say(`begins with ${run.#see(input)}`);
-      const completion = yield* run.#block(block, { yielder, last: input });
+      const completion = yield* run.#block(block, { yielder, caller, last: input });
       return completion?.returned;
     };
   }
@@ -339,6 +342,7 @@ class Run {
   *#block(block: Block, frame: Frame): globalThis.Generator<unknown, Completion | undefined> {
     for (const statement of block) {
       if (this.#fuel-- <= 0) return undefined;
+      this.#current = frame.yielder;
       const completion = yield* this.#statement(statement, frame);
       if (completion !== undefined) return completion;
     }
@@ -446,7 +450,7 @@ class Run {
     frame: Frame,
   ): globalThis.Generator<unknown, void, unknown> {
     const first = evaluate(given, frame.last);
-    const yielder = how === "own yielder" ? frame.yielder : this.#latest;
+    const yielder = how === "own yielder" ? frame.yielder : frame.caller;
     const what = `${how} ${f}`;
     const answering = handlers.map((handler, i) => {
       const generator = handler.generator && (how === "f" || yielder !== undefined);
@@ -466,14 +470,14 @@ class Run {
     }
   }
 
-  #handler({ generator, block, answer }: Handler, which: number, { yielder }: Frame): AnyHandler {
+  #handler({ generator, block, answer }: Handler, which: number, frame: Frame): AnyHandler {
     // deno-lint-ignore no-this-alias -- a generator function has a `this` of its own
     const run = this;
     function* body(value: number): Script {
       run.#say(`asked ${which}, ${value}`);
-      const frame = { yielder, last: value };
-      const completion = yield* run.#block(block, frame);
-      return completion === undefined ? evaluate(answer, frame.last) : completion.returned;
+      const own = { ...frame, last: value };
+      const completion = yield* run.#block(block, own);
+      return completion === undefined ? evaluate(answer, own.last) : completion.returned;
     }
     return generator ? body : (value) => atOnce(body(value));
   }
@@ -611,7 +615,7 @@ const { statement } = fc.letrec<{ statement: Statement; block: Block }>((tie) =>
       arbitrary: fc.oneof(
         { weight: 1, arbitrary: call("f", handler(mostly(false), tie("block"))) },
         { weight: 3, arbitrary: call("own yielder", handler(mostly(true), tie("block"))) },
-        { weight: 1, arbitrary: call("latest yielder", handler(mostly(true), tie("block"))) },
+        { weight: 2, arbitrary: call("caller's yielder", handler(mostly(true), tie("block"))) },
       ),
     },
   ),

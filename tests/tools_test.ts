@@ -12,8 +12,10 @@ import { join } from "node:path";
 import { generate } from "../tools/build.ts";
 import { denoCounts, one, total, zigCounts } from "../tools/counts.ts";
 import { howToInstall, type Installable, isInstalled, packages } from "../tools/packages.ts";
+import { grown } from "../tools/soak.ts";
 import { indexLinks, isFileOf, unpack, type Wheel } from "../tools/wheel.ts";
 import { pinnedVersion } from "../tools/zig.ts";
+import { type Ended, run } from "./support.ts";
 
 interface Prebuilt {
   readonly digest: string;
@@ -213,6 +215,40 @@ Deno.test("generate() refuses a folder without a library", async () => {
   await withFolder((folder) => {
     assertThrows(() => generate(folder), Error, "no library in");
   });
+});
+
+/** Runs the soak, as its task does. */
+async function soak(...args: string[]): Promise<Ended> {
+  const script = new URL("../tools/soak.ts", import.meta.url).pathname;
+  return await run(["run", "--no-prompt", "--v8-flags=--expose-gc", "-A", script, ...args]);
+}
+
+Deno.test("soak switches a million times in a process that does not grow", async () => {
+  const { code, stdout, stderr } = await soak("1000000");
+  assertEquals([code, stderr], [0, ""], stdout);
+  assertMatch(stdout, /\n1,[0-9]{3},[0-9]{3} switches, .*\nThe process has not grown\n$/);
+});
+
+Deno.test("soak refuses a number of switches that is none", async () => {
+  for (const number of ["0", "-1", "many", "0.5"]) {
+    const { code, stderr } = await soak(number);
+    assertEquals(code, 1);
+    assertStringIncludes(stderr, `How many switches must be a positive integer: got ${number}`);
+  }
+});
+
+Deno.test("grown() says what has grown beyond its bound", () => {
+  const before = { rss: 100 * 1024 * 1024, mappings: 200 };
+  assertEquals(grown(before, before), undefined);
+  assertEquals(grown(before, { rss: before.rss + 16 * 1024 * 1024, mappings: 264 }), undefined);
+  assertEquals(
+    grown(before, { ...before, rss: before.rss + 17 * 1024 * 1024 }),
+    "resident memory has grown from 100.0 MiB to 117.0 MiB, and may by 16.0 MiB",
+  );
+  assertEquals(
+    grown(before, { ...before, mappings: 265 }),
+    "the mappings have grown from 200 to 265, and may by 64",
+  );
 });
 
 Deno.test("isInstalled() and howToInstall() tell of what is missing", () => {
