@@ -12,7 +12,7 @@
 import fc from "fast-check";
 
 /** What a program passes around: itself, or what came last plus a number. */
-type Value = number | string | undefined | { readonly last: number };
+export type Value = number | string | undefined | { readonly last: number };
 
 /** What a TypeScript body, a handler and the program itself consist of. */
 export type Statement =
@@ -98,11 +98,15 @@ type Body =
   | { readonly kind: "native"; readonly type: NativeType }
   | { readonly kind: "calls"; readonly f: number; readonly first: Value };
 
-export interface Program {
-  /** One generator of each is made at the beginning. */
-  readonly bodies: readonly Body[];
+/** What C does in a program. */
+export interface Scripts {
   readonly natives: Readonly<Record<NativeType, NativeScript>>;
   readonly functions: readonly NativeFunction[];
+}
+
+export interface Program extends Scripts {
+  /** One generator of each is made at the beginning. */
+  readonly bodies: readonly Body[];
   /** What the calls that are pulled are answered, in turn; `none` is no answer. */
   readonly replies: readonly (Value | "none")[];
   readonly main: Block;
@@ -149,13 +153,19 @@ export interface World {
     first: unknown,
     handlers: readonly AnyHandler[],
   ): Script;
+  callAsync(
+    f: number,
+    first: unknown,
+    handlers: readonly AnyHandler[],
+    signal: AbortSignal | undefined,
+  ): Promise<unknown>;
   collect(): void;
 }
 
 // What runs a program.
 
 /** What a program throws, and nobody else. */
-class Thrown extends Error {
+export class Thrown extends Error {
   constructor(readonly value: number, readonly serial: number) {
     super();
   }
@@ -496,13 +506,14 @@ function atOnce(script: globalThis.Generator<unknown, unknown, unknown>): unknow
   }
 }
 
-function evaluate(value: Value, last: unknown): unknown {
+/** What a value of a program is, after `last`. */
+export function evaluate(value: Value, last: unknown): unknown {
   if (typeof value !== "object") return value;
   return typeof last === "number" ? last + value.last | 0 : value.last;
 }
 
 /** A value as the log has it: nothing of it is kept. */
-function show(value: unknown): string {
+export function show(value: unknown): string {
   if (value instanceof Thrown) return `Thrown ${value.serial} of ${value.value}`;
   if (value instanceof Error) return `${value.constructor.name}: ${essence(value.message)}`;
   if (isPulled(value)) return `call of ${value.parameter} with ${value.args}`;
@@ -535,14 +546,17 @@ export function run(program: Program, world: World): string[] {
 
 // Which programs there are.
 
-const value: fc.Arbitrary<Value> = fc.oneof(
+export const value: fc.Arbitrary<Value> = fc.oneof(
   { weight: 14, arbitrary: fc.integer({ min: -2, max: 9 }) },
   { weight: 7, arbitrary: fc.record({ last: fc.integer({ min: 0, max: 3 }) }) },
   { weight: 1, arbitrary: fc.constantFrom<Value>(undefined, "text", 0.5, 2 ** 31, 2 ** 32) },
 );
 const target = fc.nat(5);
-const mostly = (usual: boolean): fc.Arbitrary<boolean> =>
-  fc.nat(6).map((n) => n < 6 ? usual : !usual);
+
+/** `usual`, and now and then not. */
+export function mostly(usual: boolean): fc.Arbitrary<boolean> {
+  return fc.nat(6).map((n) => n < 6 ? usual : !usual);
+}
 
 const leaf: fc.Arbitrary<Statement> = fc.oneof(
   { weight: 8, arbitrary: fc.record({ do: fc.constant("yield" as const), value }) },
@@ -679,6 +693,15 @@ const { nativeStep } = fc.letrec<{ nativeStep: NativeStep; inside: NativeScript 
 }));
 const nativeScript = fc.array(nativeStep, { maxLength: 4, size: "max" });
 
+/** The functions that a program has, at least one. */
+export const nativeFunctions: fc.Arbitrary<NativeFunction[]> = fc.array(
+  fc.record({
+    stop: fc.constantFrom(...Object.keys(stops) as (keyof typeof stops)[]),
+    script: nativeScript,
+  }),
+  { minLength: 1, maxLength: 3 },
+);
+
 /** Any program. */
 export const programs: fc.Arbitrary<Program> = fc.record({
   bodies: fc.array(
@@ -712,13 +735,7 @@ export const programs: fc.Arbitrary<Program> = fc.record({
     f64: nativeScript,
     void: nativeScript,
   }),
-  functions: fc.array(
-    fc.record({
-      stop: fc.constantFrom(...Object.keys(stops) as (keyof typeof stops)[]),
-      script: nativeScript,
-    }),
-    { minLength: 1, maxLength: 3 },
-  ),
+  functions: nativeFunctions,
   replies: fc.array(
     fc.oneof({ weight: 6, arbitrary: value }, {
       weight: 1,

@@ -15,9 +15,9 @@ import {
   type NativeScript,
   type NativeType,
   nativeTypes,
-  type Program,
   type Script,
   type ScriptBody,
+  type Scripts,
   STOP,
   traceLine,
   type World,
@@ -85,6 +85,7 @@ function encode(script: NativeScript): number[] {
 /** A function of `dlopen`, of whose handlers TypeScript knows nothing. */
 interface AnyFunction {
   (first: unknown, script: Int32Array, size: number, ...handlers: readonly AnyHandler[]): unknown;
+  async(first: unknown, script: Int32Array, size: number, ...rest: unknown[]): Promise<unknown>;
   calls(first: unknown, script: Int32Array, size: number): Machine;
 }
 
@@ -98,7 +99,7 @@ export class Fringe implements World {
   /** The scripts of C that had begun before. */
   readonly #before = shared[BEGUN]!;
 
-  constructor({ natives, functions }: Program) {
+  constructor({ natives, functions }: Scripts) {
     this.#functions = functions.map(({ stop, script }) => ({
       f: symbols[stop] as unknown as AnyFunction,
       script: Int32Array.from(encode(script)),
@@ -148,6 +149,16 @@ export class Fringe implements World {
   call(number: number, first: unknown, handlers: readonly AnyHandler[]): unknown {
     const { f, script } = this.#function(number);
     return f(first, script, script.length, ...handlers);
+  }
+
+  async callAsync(
+    number: number,
+    first: unknown,
+    handlers: readonly AnyHandler[],
+    signal: AbortSignal | undefined,
+  ): Promise<unknown> {
+    const { f, script } = this.#function(number);
+    return await f.async(first, script, script.length, ...handlers, { signal });
   }
 
   callBy(

@@ -19,9 +19,9 @@ import {
   type Machine,
   type NativeScript,
   type NativeType,
-  type Program,
   type Script,
   type ScriptBody,
+  type Scripts,
   STOP,
   stops,
   traceLine,
@@ -366,11 +366,11 @@ const GeneratorFunction = (function* () {}).constructor;
 
 /** V8's `function*` in place of fringe. */
 export class Oracle implements World {
-  readonly #program: Program;
+  readonly #program: Scripts;
   readonly #machines: OracleMachine[] = [];
   readonly #trace = new Trace();
 
-  constructor(program: Program) {
+  constructor(program: Scripts) {
     this.#program = program;
   }
 
@@ -411,19 +411,42 @@ export class Oracle implements World {
 
   call(f: number, first: unknown, handlers: readonly AnyHandler[]): unknown {
     const { name, begin } = this.#function(f, first);
-    const refused = handlers.findIndex((handler) => handler instanceof GeneratorFunction);
-    if (refused >= 0) {
-      throw new TypeError(
-        `Cannot call ${name}: argument ${3 + refused} is a generator function, which can yield ` +
-          "only out of a generator",
-      );
-    }
+    refuseGenerators(name, handlers);
     const call = begin();
     try {
       for (let asked = call.step(); asked !== undefined;) {
         asked = call.step(call.answer(asked, handlers[asked.callback]!(asked.value)));
       }
       return call.result;
+    } finally {
+      call.end();
+    }
+  }
+
+  async callAsync(
+    f: number,
+    first: unknown,
+    handlers: readonly AnyHandler[],
+    signal: AbortSignal | undefined,
+  ): Promise<unknown> {
+    const { name, begin } = this.#function(f, first);
+    refuseGenerators(name, handlers);
+    signal?.throwIfAborted();
+    const call = begin();
+    const answerAll = async (): Promise<unknown> => {
+      for (let asked = call.step(); asked !== undefined;) {
+        const answer = await handlers[asked.callback]!(asked.value);
+        signal?.throwIfAborted();
+        asked = call.step(call.answer(asked, answer));
+      }
+      return call.result;
+    };
+    // The reason of an abort comes before whatever else a handler has said.
+    const aborted = new Promise<never>((_, reject) =>
+      signal?.addEventListener("abort", () => reject(signal.reason))
+    );
+    try {
+      return await Promise.race([aborted, answerAll()]);
     } finally {
       call.end();
     }
@@ -460,6 +483,15 @@ export class Oracle implements World {
       },
     };
   }
+}
+
+function refuseGenerators(name: string, handlers: readonly AnyHandler[]): void {
+  const refused = handlers.findIndex((handler) => handler instanceof GeneratorFunction);
+  if (refused < 0) return;
+  throw new TypeError(
+    `Cannot call ${name}: argument ${3 + refused} is a generator function, which can yield only ` +
+      "out of a generator",
+  );
 }
 
 /** A call that nobody but the caller answers. */

@@ -22,6 +22,7 @@ import {
   run,
   type Statement,
 } from "./model.ts";
+import { type AsyncProgram, asyncPrograms, runAsync } from "./model_async.ts";
 import { Fringe } from "./model_fringe.ts";
 import { Oracle } from "./model_oracle.ts";
 import { chosenSeed, seeds } from "./seeds.ts";
@@ -72,13 +73,31 @@ Deno.test("calls in each other end from the inside, dropped or disposed of", asy
   }
 });
 
+/** Runs a program that awaits in both worlds, and compares what it sees. */
+async function compareAsync(program: AsyncProgram): Promise<void> {
+  const expected = await runAsync(program, new Oracle(program));
+  assertEquals(await runAsync(program, new Fringe(program)), expected);
+}
+
+async function assertAll<T>(
+  programs: fc.Arbitrary<T>,
+  compare: (program: T) => Promise<void>,
+  seed: number,
+): Promise<void> {
+  const property = fc.asyncProperty(programs, async (program) => {
+    if (chosenSeed !== undefined) console.log(fc.stringify(program));
+    await compare(program);
+  });
+  await fc.assert(property, { seed, numRuns: PROGRAMS });
+}
+
 for (const seed of seeds()) {
   // The name tells the seed before anything can crash.
   Deno.test(`programs see the same as with V8's generators, FRINGE_SEED=${seed}`, async () => {
-    const property = fc.asyncProperty(programs, async (program) => {
-      if (chosenSeed !== undefined) console.log(fc.stringify(program));
-      await compare(program);
-    });
-    await fc.assert(property, { seed, numRuns: PROGRAMS });
+    await assertAll(programs, compare, seed);
+  });
+
+  Deno.test(`programs that await see the same, FRINGE_SEED=${seed}`, async () => {
+    await assertAll(asyncPrograms, compareAsync, seed);
   });
 }
