@@ -182,7 +182,7 @@ const { call } = fc.letrec<{ call: Call; handler: Handler; step: Step }>((tie) =
   handler: fc.record({
     kind: fc.oneof(
       {
-        weight: 12,
+        weight: 30,
         arbitrary: fc.constantFrom("async" as const, "async" as const, "plain" as const),
       },
       { weight: 1, arbitrary: fc.constant("generator" as const) },
