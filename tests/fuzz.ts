@@ -118,7 +118,10 @@ function argument(type: unknown, world: World): unknown {
   return type === "function" ? world.callback() : 2;
 }
 
-/** Where the library is that nothing pins, so that it is unmapped whenever it is closed. */
+/**
+ * Where the library is that nothing pins, so that it is unmapped whenever it is closed. Who has
+ * started this process removes it, who knows better when that has ended.
+ */
 export const unpinned = await Deno.makeTempFile({ prefix: "fringe-fuzz-", suffix: ".so" });
 await Deno.copyFile(testBodies, unpinned);
 
@@ -247,7 +250,7 @@ export class World {
         world.yielders.push(yielder);
         world.raw.push(yielder.call(f(), 2, world.handler(world.turns, value)));
         yield 1;
-        world.raw.at(-1).next();
+        world.raw.at(-1)?.next();
         yield 2;
         throw new Hostile("body");
       },
@@ -324,7 +327,8 @@ export class World {
 
   /** Does what is done behind fringe's back. */
   mischief(): void {
-    if (this.#depth > 2) return;
+    // A handler that nobody has awaited may come here late.
+    if (this.#depth > 2 || this.#isEnding) return;
     this.#depth++;
     const pick = (list: Any[]): Any => list[this.turns % (list.length || 1)];
     const acts: (() => unknown)[] = [
@@ -358,15 +362,15 @@ export class World {
       this.watch(result);
       return result;
     } catch (error) {
-      const isLanguages = error instanceof TypeError || error instanceof RangeError;
-      if (!mayBeLanguages || !isLanguages) this.blame(error);
+      this.blame(error, mayBeLanguages);
       return undefined;
     }
   }
 
-  blame(error: unknown): void {
+  blame(error: unknown, mayBeLanguages: boolean = false): void {
     // What was passed may come out again.
     if (this.#values?.some((value) => Object.is(value, error))) return;
+    if (mayBeLanguages && (error instanceof TypeError || error instanceof RangeError)) return;
     const wrong = fault(error);
     if (wrong !== undefined) this.problems.push(wrong);
   }
@@ -440,7 +444,7 @@ function functions(world: World): Record<string, unknown> {
     proxyOfGenerator: new Proxy(function* () {}, { apply: () => ({ next: throws }) }),
     named: Object.defineProperty(() => 1, "name", { get: throws }),
     forged: Object.setPrototypeOf(() => 1, Object.getPrototypeOf(function* () {})),
-    native: Math.max,
+    native: Date.now,
     f: world.library().symbols.call_n,
   };
 }
@@ -504,6 +508,12 @@ function objects(world: World): Record<string, unknown> {
     forgedScript: Object.create((function* () {}).prototype),
     forgedSignal: Object.create(AbortSignal.prototype),
     options: { signal: new AbortController().signal },
+    hostileOptions: {
+      signal: Object.assign(new AbortController().signal, {
+        addEventListener: () => world.library().close(),
+        throwIfAborted: mischief,
+      }),
+    },
     aborted: { signal: AbortSignal.abort(new Hostile("aborted")) },
     definition: { parameters: ["i32"], result: "i32" },
     definitions: { call_n: { parameters: ["i32", "buffer"], result: "i32" } },

@@ -8,7 +8,7 @@
  */
 
 import fc from "fast-check";
-import { PointerView } from "../mod.ts";
+import { PointerView, SliceStack } from "../mod.ts";
 import { type Any, bodyNames, elsewhereNames, functionNames, World } from "./fuzz.ts";
 import { gc } from "./support.ts";
 
@@ -35,6 +35,7 @@ function call(world: World, how: number, value: unknown): [string, unknown[]] {
 
 const OPERATIONS: Readonly<Record<string, Perform>> = {
   stack: (world, which) => world.stack(which),
+  stackOf: (world, _which, _how, value) => void world.stacks.push(new SliceStack(value as Any)),
   disposeOfStack: (world, which) => pick(world.stacks, which)?.[Symbol.dispose](),
   generator: (world, which, how, value) =>
     world.generator(pick(world.stacks, which) ?? world.stack(how), body(world, how, value)),

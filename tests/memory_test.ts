@@ -8,18 +8,15 @@
 
 import { assert, assertEquals, assertLess, assertStringIncludes } from "@std/assert";
 import { Generator, OsStack } from "../mod.ts";
+import { rounds } from "./seeds.ts";
 import {
   collectUntil,
   fringeLibrary,
   moduleUrl,
   openBodies,
-  positive,
   runChild,
   testBodies,
 } from "./support.ts";
-
-/** `FRINGE_ROUNDS=100` repeats what depends on when collections come a hundred times. */
-const rounds = positive("FRINGE_ROUNDS") ?? 1;
 
 /** Whether an address lies in a mapping of this process. */
 function isMapped(address: bigint): boolean {

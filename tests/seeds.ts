@@ -11,7 +11,7 @@
 /** The seed that was asked for, if any was. */
 export const chosenSeed: number | undefined = positive("FRINGE_SEED");
 
-/** How many rounds of them. */
+/** How many rounds of them; also of what depends on when something happens to come. */
 export const rounds: number = positive("FRINGE_ROUNDS") ?? 1;
 
 /** The seeds to try. */

@@ -185,6 +185,30 @@ export async function collectUntil(done: () => boolean): Promise<void> {
   }
 }
 
+/** Forces a collection, of what is young if not of all; for `--v8-flags=--expose-gc`. */
+export function gc(type: "major" | "minor" = "major"): void {
+  const { gc } = globalThis as { gc?: (options: { type: string }) => void };
+  assert(gc, "Run this with --v8-flags=--expose-gc");
+  gc({ type });
+}
+
+/** Forces collections until `done`, with tasks between them in which finalizers run. */
+export async function collectUntil(done: () => boolean): Promise<void> {
+  for (let i = 0; i < 50 && !done(); i++) {
+    gc();
+    await new Promise((resolve) => setTimeout(resolve, 2));
+  }
+}
+
+/** The positive integer in an environment variable, if that is set. */
+export function positive(variable: string): number | undefined {
+  const text = Deno.env.get(variable);
+  if (!text) return undefined;
+  const number = Number(text);
+  if (Number.isSafeInteger(number) && number > 0) return number;
+  throw new RangeError(`${variable} must be a positive integer: got ${text}`);
+}
+
 /** The two lines every file begins with, of which child programs are made, too. */
 export const moduleUrl = new URL("../mod.ts", import.meta.url).href;
 
@@ -235,12 +259,14 @@ export async function withCopy<T>(
   }
 }
 
-/** Runs this Deno. */
+/** Runs this Deno, until `signal` says that it is enough. */
 export async function run(
   args: readonly string[],
   env: Readonly<Record<string, string>> = {},
+  signal?: AbortSignal,
 ): Promise<Ended> {
-  const { code, signal, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+  const ended = await new Deno.Command(Deno.execPath(), {
+    ...(signal === undefined ? {} : { signal }),
     args: [...args],
     env: { NO_COLOR: "1", FRINGE_LIBRARY: "", ...env },
     stdin: "null",
@@ -248,5 +274,10 @@ export async function run(
     stderr: "piped",
   }).output();
   const decoder = new TextDecoder();
-  return { code, signal, stdout: decoder.decode(stdout), stderr: decoder.decode(stderr) };
+  return {
+    code: ended.code,
+    signal: ended.signal,
+    stdout: decoder.decode(ended.stdout),
+    stderr: decoder.decode(ended.stderr),
+  };
 }

@@ -6,7 +6,8 @@
 import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { Generator, OsStack, SliceStack } from "../mod.ts";
 import { join } from "node:path";
-import { moduleUrl, openBodies, positive, runChild, testBodies } from "./support.ts";
+import { rounds } from "./seeds.ts";
+import { moduleUrl, openBodies, runChild, testBodies } from "./support.ts";
 
 /** A Worker that posts what `source` posts, with the library of test bodies at hand. */
 function work(source: string): Worker & Disposable {
@@ -257,8 +258,6 @@ const terminating = (module: string, rounds: number) => `
     Deno.exit();
   }
 `;
-
-const rounds = positive("FRINGE_ROUNDS") ?? 1;
 
 async function assertTerminates(module: string, rounds: number, inMemory: boolean): Promise<void> {
   const ended = await runChild(terminating(module, rounds), ["-A"]);
