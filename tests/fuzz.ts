@@ -37,8 +37,7 @@ const OURS = new RegExp(
 const OTHERS = [
   /^Cannot read private member #\w+ from an object whose class did not declare it$/,
   /^Class constructor \w+ cannot be invoked without 'new'$/,
-  /is not a (constructor|function)$/,
-  /is not a function or its return value is not iterable$/,
+  /is not a constructor$/,
   /^Cannot (get|perform) '?\w+'? on a proxy that has been revoked$/,
   /^Generator is already running$/,
   /^The iterator does not provide a 'throw' method/,
@@ -158,7 +157,7 @@ export class World {
       ...primitives,
       ...functions(this),
       ...objects(this),
-      ...buffers(),
+      ...buffers(this),
       ...ours(this),
     };
     this.#values = Object.values(values);
@@ -207,8 +206,15 @@ export class World {
 
   /** Takes the memory of a buffer away. */
   detach(which: number): void {
-    const bytes = this.buffers[which % (this.buffers.length || 1)];
-    if (bytes !== undefined && !bytes.buffer.detached) bytes.buffer.transfer();
+    const buffer = this.buffers[which % (this.buffers.length || 1)]?.buffer;
+    if (buffer?.maxByteLength > buffer?.byteLength) {
+      // It is there again at once, but what was in it is not.
+      buffer.resize(0);
+      buffer.resize(4096);
+    } else if (buffer !== undefined && !buffer.detached) {
+      // Frames that were there are no more.
+      new Uint8Array(buffer.transfer()).fill(0xcc);
+    }
   }
 
   callback(handler: Any = (x: unknown) => x): Any {
@@ -524,7 +530,7 @@ function objects(world: World): Record<string, unknown> {
 /** One for all: each takes 10 GB of addresses. */
 const wasm = new WebAssembly.Memory({ initial: 1 });
 
-function buffers(): Record<string, unknown> {
+function buffers(world: World): Record<string, unknown> {
   const detached = new Uint8Array(64);
   detached.buffer.transfer();
   const resizable = new ArrayBuffer(4096, { maxByteLength: 8192 });
@@ -532,8 +538,10 @@ function buffers(): Record<string, unknown> {
   const lying = Object.defineProperties(new ArrayBuffer(4096, { maxByteLength: 8192 }), {
     resizable: { value: false },
     detached: { value: true },
-    byteLength: { value: 2 ** 40 },
+    byteLength: { value: 512 },
   });
+  const lyingBytes = new Uint8Array(lying);
+  world.buffers.push(lyingBytes);
   return {
     bytes: new Uint8Array(4096),
     none: new Uint8Array(0),
@@ -547,7 +555,7 @@ function buffers(): Record<string, unknown> {
     dataView: new DataView(new ArrayBuffer(4096), 3),
     arrayBuffer: new ArrayBuffer(4096),
     sharedArrayBuffer: new SharedArrayBuffer(4096),
-    lying: new Uint8Array(lying),
+    lying: lyingBytes,
     lyingBuffer: lying,
     forged: Object.create(Uint8Array.prototype),
     wasm: new Uint8Array(wasm.buffer),

@@ -79,6 +79,16 @@ const targets: Record<string, Target> = {
   "a fresh generator, native": generator(native("never_suspends")),
   "a fresh generator, script": generator((world) => world.body(0, 0)),
   "a suspended generator, native": generator(counting, resume),
+  "a suspended generator that never ends": (world, use) => {
+    const generator = world.generator(world.stack(), native("echo_i32")(world));
+    generator.resume(1);
+    generator.resume(2);
+    // Without what would take all of it.
+    use({
+      resume: (input: unknown) => generator.resume(input),
+      next: (input: unknown) => generator.next(input),
+    });
+  },
   "a suspended generator, script": generator((world) => world.body(1, 0), resume),
   "an ended generator, native": generator(native("has_destructor"), resume, end),
   "an ended generator, script": generator((world) => world.body(0, 0), resume, end),
