@@ -151,7 +151,7 @@ pub const Call = struct {
     }
 
     /// What the function has returned.
-    fn result(self: *Call, comptime T: type) T {
+    pub fn result(self: *Call, comptime T: type) T {
         const bytes = if (floatSize(T) != 0)
             std.mem.asBytes(&self.box.call.output_float)
         else

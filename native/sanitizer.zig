@@ -24,9 +24,6 @@ pub const Fiber = if (enabled) extern struct {
     /// Where its stack is.
     bottom: usize,
     size: usize,
-    /// The lowest usable byte of the context's own stack; 0 where nobody knows.
-    limit: usize,
-    padding: usize = 0,
 } else extern struct {};
 
 // <sanitizer/common_interface_defs.h> and <sanitizer/asan_interface.h>
@@ -43,7 +40,7 @@ comptime {
     }
 }
 
-/// A context begins on a stack. Nothing that lies there counts.
+/// A context begins on a stack. What frames that were unwound have left there does not count.
 pub fn begin(context: *Context, stack: Stack) void {
     if (!enabled) return;
     context.fiber = .{
@@ -51,12 +48,11 @@ pub fn begin(context: *Context, stack: Stack) void {
         .fake_stack_left = null,
         .bottom = stack.limit,
         .size = stack.size(),
-        .limit = stack.limit,
     };
     forget(stack);
 }
 
-/// A stack is about to be plain memory again: the frames of a body that was not ended are gone.
+/// A stack is about to be plain memory again, all of which can be used.
 pub fn forget(stack: Stack) void {
     if (enabled) __asan_unpoison_memory_region(stack.limit, stack.size());
 }
@@ -89,10 +85,9 @@ fn arriveBySwitch(context: *Context) callconv(.c) void {
     fiber.fake_stack = fiber.fake_stack_left;
 }
 
-/// Before the last switch of a body. Frames that were unwound have left their marks.
+/// Before the last switch of a body.
 fn leaveForGood(context: *Context) callconv(.c) void {
     const fiber = &context.fiber;
-    if (fiber.limit != 0) forget(.{ .base = @intFromPtr(context), .limit = fiber.limit });
     // Without a place to save it, the fake stack is freed.
     __sanitizer_start_switch_fiber(null, fiber.bottom, fiber.size);
     fiber.fake_stack_left = null;

@@ -103,7 +103,7 @@
 #define REPORT          72
 #ifdef FRINGE_SANITIZE_ADDRESS
 #define FIBER           80
-#define CONTEXT_SIZE    128
+#define CONTEXT_SIZE    112
 #else
 #define CONTEXT_SIZE    80
 #endif
@@ -403,7 +403,7 @@ BEGIN fringe_init_caught
         mov     %rcx, UNCAUGHT(%rax)
         mov     %rcx, REPORT(%rax)
 #ifdef FRINGE_SANITIZE_ADDRESS
-        .irp    offset, 0, 8, 16, 24, 32
+        .irp    offset, 0, 8, 16, 24
         mov     %rcx, FIBER+\offset(%rax)
         .endr
 #endif

@@ -15,6 +15,7 @@ test {
     _ = @import("os_stack.zig");
     _ = @import("overflow_test.zig");
     _ = @import("owned_stack.zig");
+    if (@import("sanitizer.zig").enabled) _ = @import("sanitizer_test.zig");
     _ = @import("signals_test.zig");
     _ = @import("slice_stack.zig");
     _ = @import("stack.zig");
