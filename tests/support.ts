@@ -185,21 +185,6 @@ export async function collectUntil(done: () => boolean): Promise<void> {
   }
 }
 
-/** Forces a collection, of what is young if not of all; for `--v8-flags=--expose-gc`. */
-export function gc(type: "major" | "minor" = "major"): void {
-  const { gc } = globalThis as { gc?: (options: { type: string }) => void };
-  assert(gc, "Run this with --v8-flags=--expose-gc");
-  gc({ type });
-}
-
-/** Forces collections until `done`, with tasks between them in which finalizers run. */
-export async function collectUntil(done: () => boolean): Promise<void> {
-  for (let i = 0; i < 50 && !done(); i++) {
-    gc();
-    await new Promise((resolve) => setTimeout(resolve, 2));
-  }
-}
-
 /** The positive integer in an environment variable, if that is set. */
 export function positive(variable: string): number | undefined {
   const text = Deno.env.get(variable);
