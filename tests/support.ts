@@ -185,15 +185,6 @@ export async function collectUntil(done: () => boolean): Promise<void> {
   }
 }
 
-/** The positive integer in an environment variable, if that is set. */
-export function positive(variable: string): number | undefined {
-  const text = Deno.env.get(variable);
-  if (!text) return undefined;
-  const number = Number(text);
-  if (Number.isSafeInteger(number) && number > 0) return number;
-  throw new RangeError(`${variable} must be a positive integer: got ${text}`);
-}
-
 /** The two lines every file begins with, of which child programs are made, too. */
 export const moduleUrl = new URL("../mod.ts", import.meta.url).href;
 
