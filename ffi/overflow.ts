@@ -22,20 +22,25 @@ export function overflowOf(option: unknown, what: string): Overflow {
   throw new TypeError(`${what}: overflow must be "report" or "throw": got ${describe(option)}`);
 }
 
-/** Sixteen bytes that no body writes by chance. */
-const CANARY = new TextEncoder().encode("fringe's canary!");
+/** What no body writes by chance. */
+const CANARY = new Int32Array(new TextEncoder().encode("fringe's canary!").buffer);
 
 /** How many bytes lie at the lower end of a stack without a guard page. */
-export const CANARY_SIZE: number = CANARY.length;
+export const CANARY_SIZE = 16;
 
 /** Before a body begins. */
 export function layCanary({ bottom }: StackMemory): void {
-  bottom?.set(CANARY);
+  if (bottom === undefined) return;
+  for (let i = 0; i < CANARY.length; i++) bottom.setInt32(4 * i, CANARY[i]!, true);
 }
 
 /** Whether a body has written over it. */
 export function isOverrun({ bottom }: StackMemory): boolean {
-  return bottom !== undefined && !CANARY.every((byte, i) => bottom[i] === byte);
+  if (bottom === undefined) return false;
+  for (let i = 0; i < CANARY.length; i++) {
+    if (bottom.getInt32(4 * i, true) !== CANARY[i]) return true;
+  }
+  return false;
 }
 
 const REMEDY = "no destructor has run, and what they held stays held. It needs a larger OsStack " +

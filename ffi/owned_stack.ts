@@ -59,13 +59,12 @@ export class OwnedStack implements Stack {
     const start = native().addressOfBuffer(bytes);
     const limit = (start + alignment - 1n) / alignment * alignment;
     // Nobody else has the buffer, so it can be neither transferred nor resized.
-    const bottom = Number(limit - start);
-    // It keeps all of the buffer alive, until it is released.
     this.#memory = new StackMemory(
       limit + BigInt(rounded),
       limit,
       { guarded: false, release() {} },
-      bytes.subarray(bottom, bottom + CANARY_SIZE),
+      // It keeps all of the buffer alive, until the stack is disposed of.
+      new DataView(bytes.buffer, Number(limit - start), CANARY_SIZE),
     );
     register(this, this.#memory);
   }

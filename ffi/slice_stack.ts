@@ -91,9 +91,8 @@ export class SliceStack implements Stack {
           : undefined,
       release() {},
     };
-    const bottom = Number(limit - start);
-    const lowest = bytes.subarray(bottom, bottom + CANARY_SIZE);
-    this.#memory = new StackMemory(base, limit, origin, lowest);
+    const bottom = new DataView(buffer, bytes.byteOffset + Number(limit - start), CANARY_SIZE);
+    this.#memory = new StackMemory(base, limit, origin, bottom);
     register(this, this.#memory);
   }
 

@@ -96,11 +96,11 @@ export class StackMemory {
   readonly limit: bigint;
   readonly origin: Origin;
   /** Where there is no guard page: the lower end, where the canary goes. */
-  bottom: Uint8Array<ArrayBuffer> | undefined;
+  bottom: DataView<ArrayBuffer> | undefined;
   occupant: Occupant | undefined;
   released = false;
 
-  constructor(base: bigint, limit: bigint, origin: Origin, bottom?: Uint8Array<ArrayBuffer>) {
+  constructor(base: bigint, limit: bigint, origin: Origin, bottom?: DataView<ArrayBuffer>) {
     this.base = base;
     this.limit = limit;
     this.origin = origin;

@@ -67,7 +67,8 @@ pub const OsStack = struct {
         // Where that is refused, too, what is lost is addresses that nobody has touched.
         errdefer unmap(mapping) catch {};
         try guard(mapping);
-        try guards.add(address, .{
+        try guards.add(.{
+            .guard = address,
             .base = address + length,
             .recover = options.overflow == .recover,
         });
@@ -104,7 +105,7 @@ fn guard(mapping: []align(page_size) u8) status.Refusal!void {
 fn forget(stack: Stack) void {
     sanitizer.forget(stack);
     valgrind.deregister(stack);
-    guards.remove(stack.limit - page_size);
+    guards.remove(stack.limit - page_size, stack.base);
 }
 
 /// Where it is refused, the mapping is as it was, but for what was written to it.
@@ -149,6 +150,21 @@ test "OsStack rounds up to whole pages, and 0 gives one" {
         @as(*volatile u8, @ptrFromInt(stack.base - 1)).* = 1;
         @as(*volatile u8, @ptrFromInt(stack.limit)).* = 1;
     }
+}
+
+test "OsStack is in the table of guards, and no longer than it is there" {
+    var os_stack = try OsStack.init(0);
+    const stack = os_stack.stack().stack;
+    const guarded = guards.find(stack.limit - 1).?;
+    try std.testing.expectEqual(stack.base, guarded.base);
+    os_stack.deinit();
+    try std.testing.expectEqual(null, guards.find(stack.limit - 1));
+    var bounds: [2]u64 = undefined;
+    try std.testing.expectEqual(.suspended, map(0, true, &bounds));
+    const limit: usize = @intCast(bounds[1]);
+    try std.testing.expect(guards.find(limit - 1).?.recover);
+    try std.testing.expectEqual(.suspended, unmapBounds(@intCast(bounds[0]), limit));
+    try std.testing.expectEqual(null, guards.find(limit - 1));
 }
 
 test "OsStack.init reports what cannot be had, and nothing is left behind" {

@@ -181,19 +181,18 @@ const Overflow = struct {
     ip: usize,
 
     fn find(address: usize, ucontext: *const Ucontext) ?Overflow {
-        const entry = guards.find(address) orelse return null;
-        const guard = std.mem.alignBackward(usize, address, page_size);
-        const stack: Stack = .{ .base = entry.base, .limit = guard + page_size };
+        const guarded = guards.find(address) orelse return null;
+        const stack: Stack = .{ .base = guarded.base, .limit = guarded.guard + page_size };
         const context = runningOn(stack) orelse return null;
         // A stray pointer is no overflow: the thread must run on that very stack. A function that
         // needs more than a page for itself may have stepped over the guard, and down to where
         // other memory is; to go on after that would be rash.
         const sp = ucontext.registers.sp;
-        if (sp < guard or sp >= @intFromPtr(context)) return null;
+        if (sp < guarded.guard or sp >= @intFromPtr(context)) return null;
         return .{
             .context = context,
             .stack = stack,
-            .recover = entry.recover,
+            .recover = guarded.recover,
             .ip = ucontext.registers.ip,
         };
     }

@@ -63,6 +63,19 @@ test "a body that overflows ends its generator, twice in a row on the same stack
     }
 }
 
+test "a context that ended higher up on the same stack is not taken for the one that overflows" {
+    var stack = try recoverable(64 * 1024);
+    defer stack.deinit();
+    var whole: Ints = .init(stack.stack(), body);
+    try expectEqual(1, whole.@"resume"(1));
+    try expectEqual(.returned, whole.cancel());
+    const bounds = whole.unwrap();
+    const lower: fringe.Stack = .{ .base = bounds.base - 4096, .limit = bounds.limit };
+    var generator: Ints = .init(.{ .stack = lower }, body);
+    try expectEqual(null, generator.@"resume"(0));
+    try expectEqual(.overflowed, generator.cancel());
+}
+
 test "the first frames are left at the lower end of the stack" {
     var stack = try recoverable(64 * 1024);
     defer stack.deinit();
@@ -193,7 +206,9 @@ test "other faults go to the default action, and nobody can ignore them" {
             act(linux.SIG.IGN);
             installAgain();
             send();
-            send();
+            // Its own are still noticed.
+            const stack = recoverable(0) catch return;
+            expectOverflow(stack) catch linux.exit_group(1);
         }
     };
     try expectEqual(killed, try child_process.run(Child.faults));
@@ -210,6 +225,8 @@ test "other faults go to the handler that was there, with what it asked for" {
         fn simple() void {
             act(&handle);
             installAgain();
+            // Once more changes nothing.
+            overflow.install();
             fault();
         }
         fn handleInfo(

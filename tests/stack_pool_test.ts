@@ -22,6 +22,16 @@ Deno.test("takeFiber() gives a stack back that putFiber() got, the last one firs
   putFiber(first);
 });
 
+Deno.test("takeFiber() does not mix stacks that report an overflow with those that throw", () => {
+  const [reports, throws] = [takeFiber("report"), takeFiber("throw")];
+  putFiber(reports);
+  putFiber(throws);
+  assertStrictEquals(takeFiber("report"), reports);
+  assertStrictEquals(takeFiber("throw"), throws);
+  putFiber(throws);
+  putFiber(reports);
+});
+
 Deno.test("putFiber() keeps no more than 64 stacks, and unmaps the others", () => {
   const fibers = Array.from({ length: 100 }, takeFiber);
   for (const fiber of fibers) putFiber(fiber);

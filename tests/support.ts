@@ -69,6 +69,7 @@ export const definitions = {
   recurses: { input: "i32", output: "i32" },
   never_suspends: { input: "i32", output: "i32" },
   overflows: { input: "void", output: "i32" },
+  overflows_in_cleanup: { input: "i32", output: "i32" },
   pokes: { input: "pointer", output: "i32" },
   call_n: { parameters: ["i32", i32Callback], result: "i32" },
   call_six: {

@@ -21,6 +21,7 @@
  *   never_suspends      { i32, i32 }      returns at once
  *   calls_kept          { void, i32 }     suspends with what call_kept(1) gives
  *   overflows           { void, i32 }     1; then calls itself until the stack is used up
+ *   overflows_in_cleanup { i32, i32 }     its inputs; its cleanup calls itself the first one deep
  *   pokes               { ptr, i32 }      writes a byte where each input points, gives 1, 2, 3, ...
  *
  * Functions
@@ -202,6 +203,16 @@ __attribute__((noinline)) int32_t use_up(int32_t depth)
     if (depth == 0) return 0;
     const int32_t next = use_up(depth - 1);
     return frame[0] == depth ? next + 1 : -1;
+}
+
+FRINGE_GENERATOR(overflows_in_cleanup, int32_t, int32_t);
+
+static void use_up_in_cleanup(const int32_t *depth) { use_up(*depth); }
+
+void overflows_in_cleanup(fringe_yielder *yielder, int32_t input)
+{
+    __attribute__((cleanup(use_up_in_cleanup))) const int32_t depth = input;
+    for (;;) input = overflows_in_cleanup_suspend(yielder, input);
 }
 
 EXPORT int32_t use_up_after(int32_t (*f)(int32_t));
