@@ -7,6 +7,9 @@ import { frameAt, frameLine, FRAMES_MAX, type NativeFrame } from "./backtrace.ts
 import { readCString } from "./cstring.ts";
 import { native } from "./library.ts";
 
+/** What the constructor asks for, which nobody else has. */
+const KEY = Symbol("NativeError");
+
 /**
  * An exception that a native body, or a function of `dlopen`, has let out: one of C++, or a panic
  * of Rust. The frames have been unwound before, their destructors have run.
@@ -41,12 +44,16 @@ export class NativeError extends Error {
   /** Where it was thrown: the native frames that there were then, the innermost first. */
   readonly backtrace: readonly NativeFrame[];
 
-  /** Makes an error. `message` is undefined for an exception that has none. */
+  /** Not for programs: only native code makes one. */
   constructor(
+    key: symbol,
     type: string | undefined,
     message: string | undefined,
     backtrace: readonly NativeFrame[],
   ) {
+    if (key !== KEY) {
+      throw new TypeError("Cannot make NativeError: only native code does; make an Error instead");
+    }
     super(message ?? `Native code has thrown ${type ?? "an exception of another language"}`);
     this.type = type;
     this.backtrace = Object.freeze([...backtrace]);
@@ -55,6 +62,15 @@ export class NativeError extends Error {
     const frames = backtrace.map((frame) => `    at ${frameLine(frame)}\n`);
     this.stack = [`${this.name}${what}: ${this.message}\n`, ...frames, ...rest].join("");
   }
+}
+
+/** Makes an error. `message` is undefined for an exception that has none. */
+export function makeNativeError(
+  type: string | undefined,
+  message: string | undefined,
+  backtrace: readonly NativeFrame[],
+): NativeError {
+  return new NativeError(KEY, type, message, backtrace);
 }
 
 /** Where the fields of a report lie; `Report` in `native/exception.zig`. */
@@ -69,7 +85,7 @@ export const Report = {
 
 /** Makes an error of what native code reports. The address is 0 where there was no memory left. */
 export function readReport(address: bigint): NativeError {
-  if (address === 0n) return new NativeError(undefined, undefined, []);
+  if (address === 0n) return makeNativeError(undefined, undefined, []);
   const report = new DataView(new ArrayBuffer(Report.addresses + FRAMES_MAX * 8));
   native().copyIn(report, address, BigInt(report.byteLength));
   const word = (offset: number): bigint => report.getBigUint64(offset, true);
@@ -77,7 +93,7 @@ export function readReport(address: bigint): NativeError {
     { length: Number(word(Report.count)) },
     (_, i) => frameAt(word(Report.addresses + i * 8)),
   );
-  return new NativeError(
+  return makeNativeError(
     readCString(word(Report.type)) ?? undefined,
     readText(word(Report.message), word(Report.message_length)),
     frames,

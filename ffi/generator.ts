@@ -247,7 +247,7 @@ export class Generator<Input = void, Output = unknown, Return = void>
    * @throws {Error} If it is running on another thread.
    */
   backtrace(): NativeFrame[] {
-    return this.#occupant.frames();
+    return (this.#scope ?? this.#context).frames();
   }
 
   /** As `resume`, in the form of a JavaScript generator. */

@@ -8,7 +8,7 @@
  */
 
 import { frameAt, type NativeFrame } from "./backtrace.ts";
-import { NativeError } from "./exception.ts";
+import { makeNativeError } from "./exception.ts";
 import { native } from "./library.ts";
 import { describe, type StackMemory } from "./stack.ts";
 
@@ -51,7 +51,7 @@ export function overflowError(what: string, memory: StackMemory): RangeError {
   const used = `${what}: it has used up its stack of ${memory.size} bytes`;
   if (memory.bottom === undefined) {
     return new RangeError(`${used}; its frames are abandoned: ${REMEDY}`, {
-      cause: new NativeError("stack overflow", "the innermost frames then", framesAt(memory.limit)),
+      cause: makeNativeError("stack overflow", "the innermost frames then", framesAt(memory.limit)),
     });
   }
   return new RangeError(

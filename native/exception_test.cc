@@ -175,7 +175,7 @@ const char *fringe_test_in_catch(const char *(*function)(void *), void *argument
     return is_clean() ? nullptr : "something is left behind the handler";
 }
 
-/// Calls `function` in a destructor that an exception runs, and sees whether that is in flight still.
+/// Calls `function` in a destructor that an exception runs; sees whether that is in flight still.
 const char *fringe_test_in_flight(const char *(*function)(void *), void *argument)
 {
     const char *problem = nullptr;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // Credit: after libfringe, by edef and the libfringe contributors
 
-//! Runs the tests in a program that AddressSanitizer watches: Zig's own runner, being the root file,
-//! does not say so to sanitizer.zig.
+//! Runs the tests in a program that AddressSanitizer watches. Zig's own runner, being the root file
+//! there, does not say so to sanitizer.zig.
 
 const std = @import("std");
 const builtin = @import("builtin");

@@ -3,9 +3,11 @@
 
 /** Exceptions of C++ and panics of Rust that leave native code, or are handled in it. */
 
+import { join } from "node:path";
 import { assert, assertEquals, assertStrictEquals, assertThrows } from "@std/assert";
 import { dlopen, Generator, NativeError, type NativeLibrary, OsStack } from "../mod.ts";
 import type { Installable } from "../tools/packages.ts";
+import { root } from "../tools/zig.ts";
 import { collectUntil, gc, testWith } from "./support.ts";
 
 const body = { input: "i32", output: "i32" } as const;
@@ -53,7 +55,10 @@ const inRust = {
 function compile(source: string, compiler: Installable, ...options: string[]): string {
   const known = compiled.get(source);
   if (known !== undefined) return known;
-  const path = `${folder ??= Deno.makeTempDirSync({ prefix: "fringe-test-" })}/lib${source}.so`;
+  // It stays: a C++ runtime keeps libraries mapped that have been closed.
+  const folder = join(root, ".zig-cache", "exceptions");
+  Deno.mkdirSync(folder, { recursive: true });
+  const path = join(folder, `lib${source}.so`);
   const { success, stderr } = new Deno.Command(compiler, {
     args: [...options, new URL(`bodies/${source}`, import.meta.url).pathname, "-o", path],
   }).outputSync();
@@ -62,11 +67,7 @@ function compile(source: string, compiler: Installable, ...options: string[]): s
   return path;
 }
 
-let folder: string | undefined;
 const compiled = new Map<string, string>();
-globalThis.addEventListener("unload", () => {
-  if (folder !== undefined) Deno.removeSync(folder, { recursive: true });
-});
 
 function openCpp(): NativeLibrary<typeof inCpp> {
   const include = new URL("../native/include", import.meta.url).pathname;
@@ -142,6 +143,11 @@ testWith("g++", "NativeError says what it can of exceptions of any type", () => 
     assert(names(error).length > 1);
     assertClean(symbols);
   }
+});
+
+Deno.test("new NativeError() is refused: only native code makes one", () => {
+  const construct = () => Reflect.construct(NativeError, ["type", "message", []]);
+  assertThrows(construct, TypeError, "Cannot make NativeError: only native code does");
 });
 
 testWith("g++", "an exception comes out of a call in each of its forms", async () => {

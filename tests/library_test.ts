@@ -64,8 +64,8 @@ Deno.test("importing mod.ts does nothing but define, and needs no permission", a
   `;
   assertSucceeds(
     await runChild(source, ["--deny-ffi", "--deny-write", "--deny-net", "--deny-run"]),
-    "true Callback,FringeError,Generator,OsStack,OwnedStack,PointerView,STACK_ALIGNMENT," +
-      "SliceStack,dlopen\n",
+    "true Callback,FringeError,Generator,NativeError,OsStack,OwnedStack,PointerView," +
+      "STACK_ALIGNMENT,SliceStack,dlopen\n",
   );
 });
 
