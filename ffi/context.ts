@@ -228,8 +228,9 @@ function warnOf(name: string, size: number): void {
   warned.add(name);
   console.warn(
     `fringe: ${name} was ended early, and its frames could not be unwound. Fewer than 8 KiB of ` +
-      `its stack of ${size} bytes were free, or its code has no unwind tables, or a cleanup ` +
-      "suspended meanwhile. The stack comes back; what the frames held (memory, locks, files) " +
-      "does not. This is said once for each function",
+      `its stack of ${size} bytes were free, or its code has no unwind tables, or its library ` +
+      "has an unwinder of its own (link it with the shared libgcc_s), or a cleanup suspended " +
+      "meanwhile. The stack comes back; what the frames held (memory, locks, files) does not. " +
+      "This is said once for each function",
   );
 }

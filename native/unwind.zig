@@ -10,6 +10,7 @@ const context_module = @import("context.zig");
 const Context = context_module.Context;
 const Status = @import("status.zig").Status;
 const Mailbox = @import("mailbox.zig").Mailbox;
+const personality = @import("personality.zig");
 const unwinder = @import("unwinder.zig");
 const Exception = unwinder.Exception;
 
@@ -40,6 +41,7 @@ pub fn cancel(context: *Context, limit: usize) Status {
     // On the resumer's stack: the body's frames, with all that lies on them, are about to go.
     var ending: Ending = undefined;
     for (0..attempts_max) |_| {
+        if (!personality.areOurs(context)) break;
         ending = .{ .limit = limit };
         _ = context_module.fringe_signal(context, &unwindBody, @intFromPtr(&ending));
         if (box.status != .suspended) return box.status;
@@ -48,6 +50,7 @@ pub fn cancel(context: *Context, limit: usize) Status {
         if (ending.unwinding) break;
     }
     box.status = .abandoned;
+    context.exceptions = .finished; // Nor is it resumed.
     return box.status;
 }
 

@@ -52,6 +52,15 @@ pub const backtrace = weak(
     fn (visit: Visit, argument: *anyopaque) callconv(.c) c_int,
     "_Unwind_Backtrace",
 );
+pub const getLanguageSpecificData = weak(
+    fn (frame: *Frame) callconv(.c) usize,
+    "_Unwind_GetLanguageSpecificData",
+);
+/// What the table of calls has for an address: an FDE (DWARF 5, section 6.4.1).
+pub const findFDE = weak(
+    fn (address: usize, bases: *[3]usize) callconv(.c) ?[*]const u8,
+    "_Unwind_Find_FDE",
+);
 pub const getIP = weak(fn (frame: *Frame) callconv(.c) usize, "_Unwind_GetIP");
 pub const getGR = weak(fn (frame: *Frame, register: c_int) callconv(.c) usize, "_Unwind_GetGR");
 pub const setGR = weak(

@@ -4,11 +4,17 @@
 /** Exceptions of C++ and panics of Rust that leave native code, or are handled in it. */
 
 import { join } from "node:path";
-import { assert, assertEquals, assertStrictEquals, assertThrows } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertStrictEquals,
+  assertStringIncludes,
+  assertThrows,
+} from "@std/assert";
 import { dlopen, Generator, NativeError, type NativeLibrary, OsStack } from "../mod.ts";
 import type { Installable } from "../tools/packages.ts";
 import { root } from "../tools/zig.ts";
-import { collectUntil, gc, testWith } from "./support.ts";
+import { collectUntil, gc, moduleUrl, runChild, testWith } from "./support.ts";
 
 const body = { input: "i32", output: "i32" } as const;
 const number = { parameters: [], result: "i32" } as const;
@@ -52,32 +58,44 @@ const inRust = {
 } as const;
 
 /** Compiles one of `tests/bodies/` to a library, once a run; returns its path. */
-function compile(source: string, compiler: Installable, ...options: string[]): string {
-  const known = compiled.get(source);
+function compile(
+  source: string,
+  name: string,
+  compiler: Installable,
+  ...options: string[]
+): string {
+  const known = compiled.get(name);
   if (known !== undefined) return known;
   // It stays: a C++ runtime keeps libraries mapped that have been closed.
   const folder = join(root, ".zig-cache", "exceptions");
   Deno.mkdirSync(folder, { recursive: true });
-  const path = join(folder, `lib${source}.so`);
+  const path = join(folder, `lib${name}.so`);
   const { success, stderr } = new Deno.Command(compiler, {
     args: [...options, new URL(`bodies/${source}`, import.meta.url).pathname, "-o", path],
   }).outputSync();
   assert(success, new TextDecoder().decode(stderr));
-  compiled.set(source, path);
+  compiled.set(name, path);
   return path;
 }
 
 const compiled = new Map<string, string>();
 
-function openCpp(): NativeLibrary<typeof inCpp> {
+function compileCpp(name: string, ...more: string[]): string {
   const include = new URL("../native/include", import.meta.url).pathname;
   const options = ["-O2", "-Wall", "-Wextra", "-Werror", "-fPIC", "-shared", `-I${include}`];
-  return dlopen(compile("exceptions.cc", "g++", ...options), inCpp);
+  return compile("exceptions.cc", name, "g++", ...options, ...more);
 }
+
+function openCpp(): NativeLibrary<typeof inCpp> {
+  return dlopen(compileCpp("exceptions"), inCpp);
+}
+
+/** The same with a runtime and an unwinder of its own, which nobody else sees. */
+const ALONE = ["-static-libgcc", "-static-libstdc++", "-Wl,--exclude-libs,ALL"];
 
 function openRust(): NativeLibrary<typeof inRust> {
   return dlopen(
-    compile("panics.rs", "rustc", "-O", "--edition=2021", "--crate-type=cdylib"),
+    compile("panics.rs", "panics", "rustc", "-O", "--edition=2021", "--crate-type=cdylib"),
     inRust,
   );
 }
@@ -108,7 +126,7 @@ testWith("g++", "Generator.resume() throws what a body in C++ throws, which has 
   assertEquals(error.name, "NativeError");
   // descend() is static: it has no name, and its four frames are there.
   assertEquals(names(error), ["__cxa_throw", ...Array(4).fill(undefined), "throws"]);
-  assert(error.backtrace[1]!.module!.endsWith("/libexceptions.cc.so"));
+  assert(error.backtrace[1]!.module!.endsWith("/libexceptions.so"));
   assert(error.stack!.startsWith("NativeError (test::Error<int>): the value is 7\n    at __cxa_"));
   assert(error.stack!.includes("\n    at throws+0x"));
   assert(error.stack!.includes(import.meta.filename!));
@@ -335,6 +353,48 @@ testWith("g++", "what a dropped generator throws when it is ended is printed", a
   assertEquals(printed.map((value) => (value as Error).message), ["the value is 5"]);
   assertClean(library.symbols);
 });
+
+testWith("g++", "a library with an unwinder of its own: frames are abandoned, not read", () => {
+  using library = dlopen(compileCpp("alone", ...ALONE), inCpp);
+  const { symbols } = library;
+  const { warn } = console;
+  const printed: string[] = [];
+  console.warn = (text: string) => printed.push(text);
+  try {
+    const stack = new OsStack();
+    const generator = new Generator(stack, symbols.throws);
+    assertEquals(generator.resume(1), 1);
+    assertEquals(generator.return(), { value: undefined, done: true });
+    assertEquals(generator.state, "unavailable");
+    // Its destructors have not run; its stack is as good as before.
+    assertEquals(symbols.alive(), 4);
+    using again = new Generator(stack, symbols.throws_int);
+    assertEquals(again.backtrace(), []);
+  } finally {
+    console.warn = warn;
+  }
+  assertEquals(printed.length, 1);
+  assertStringIncludes(printed[0]!, "fringe: throws was ended early");
+  assertStringIncludes(printed[0]!, "an unwinder of its own");
+});
+
+testWith(
+  "g++",
+  "a library with an unwinder of its own: what leaves a body ends the process",
+  async () => {
+    const path = compileCpp("alone", ...ALONE);
+    const source = `
+    import { dlopen, Generator, OsStack } from ${JSON.stringify(moduleUrl)};
+    const { throws_int } = dlopen(${JSON.stringify(path)}, {
+      throws_int: { input: "i32", output: "i32" },
+    }).symbols;
+    new Generator(new OsStack(), throws_int).resume(1);
+  `;
+    const { signal, stderr } = await runChild(source, ["-A"]);
+    assertEquals(signal, "SIGABRT");
+    assertStringIncludes(stderr, "terminate called after throwing an instance of 'int'");
+  },
+);
 
 testWith("g++", "20,000 exceptions leave no memory mapped", () => {
   using library = openCpp();

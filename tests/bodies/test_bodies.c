@@ -371,3 +371,13 @@ size_t string_length(const char *string)
 
 EXPORT void *same_pointer(void *pointer);
 void *same_pointer(void *pointer) { return pointer; }
+
+/* C++ without its runtime: where only destructors are to run, the personality routine of C, in
+ * libgcc_s, does what that of C++ does. The compiler reaches it by this word, of which those of the
+ * files in C++ are weak definitions. */
+__asm__(".pushsection .data.rel.ro.personality, \"aw\"\n"
+        ".globl DW.ref.__gxx_personality_v0\n"
+        ".hidden DW.ref.__gxx_personality_v0\n"
+        ".balign 8\n"
+        "DW.ref.__gxx_personality_v0: .quad __gcc_personality_v0\n"
+        ".popsection\n");

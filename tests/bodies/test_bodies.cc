@@ -30,9 +30,3 @@ FRINGE_EXPORT int32_t with_destructor(int32_t (*f)(int32_t))
     Counted counted;
     return f(1);
 }
-
-// Where only destructors are to run, the personality routine of C in libgcc_s does what that of C++
-// does.
-__asm__(".hidden __gxx_personality_v0\n"
-        ".globl __gxx_personality_v0\n"
-        "__gxx_personality_v0: jmp __gcc_personality_v0@plt\n");
