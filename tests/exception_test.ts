@@ -396,7 +396,7 @@ testWith(
   },
 );
 
-testWith("g++", "20,000 exceptions leave no memory mapped", () => {
+testWith("g++", "6,000 exceptions leave no memory mapped", () => {
   using library = openCpp();
   const mapped = () => {
     gc();
@@ -411,14 +411,14 @@ testWith("g++", "20,000 exceptions leave no memory mapped", () => {
   const throwOften = (times: number) => {
     for (let i = 0; i < times; i++) {
       throwOnce();
-      if (i % 1000 === 0) gc();
+      if (i % 500 === 0) gc();
     }
   };
-  throwOften(2_000);
+  throwOften(1_000);
   const before = mapped();
-  throwOften(20_000);
+  throwOften(6_000);
   // A page for each would be twice that.
-  assert(mapped() < before + 10_000);
+  assert(mapped() < before + 3_000);
   stack[Symbol.dispose]();
   assertClean(library.symbols);
 });
