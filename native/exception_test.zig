@@ -117,6 +117,7 @@ test "an exception is caught though there is no memory to report it" {
     defer fixture.deinit();
     const base = fixture.os_stack.stack().stack.base;
     fixture.context = fringe_init_caught(base, throws_at_once, fixture.box, get_globals);
+    sanitizer.begin(fixture.context, fixture.os_stack.stack().stack);
     system.refusals = .{ .count = 1 };
     defer system.refusals = .{};
     _ = context_module.fringe_resume(fixture.context, 0);

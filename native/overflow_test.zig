@@ -14,6 +14,8 @@ const Generator = fringe.Generator;
 const guards = &@import("guard_table.zig").guards;
 const OsStack = fringe.OsStack;
 const overflow = @import("overflow.zig");
+const sanitizer = @import("sanitizer.zig");
+const valgrind = @import("valgrind.zig");
 const Yielder = fringe.Yielder;
 
 const Ints = Generator(usize, usize);
@@ -36,6 +38,8 @@ fn body(yielder: *Yielder(usize, usize), first: usize) void {
 }
 
 fn recoverable(size: usize) !OsStack {
+    // It knows nothing of alternate signal stacks, nor of what a handler writes to flags.
+    if (valgrind.isRunning()) return error.SkipZigTest;
     overflow.install();
     return OsStack.initOptions(size, .{ .overflow = .recover });
 }
@@ -77,6 +81,7 @@ test "a context that ended higher up on the same stack is not taken for the one 
 }
 
 test "the first frames are left at the lower end of the stack" {
+    if (sanitizer.enabled) return error.SkipZigTest; // The first is that of its memset.
     var stack = try recoverable(64 * 1024);
     defer stack.deinit();
     try expectOverflow(stack);
@@ -142,6 +147,7 @@ test "the registers that the ABI has a say in are in order after an overflow" {
 }
 
 test "threads overflow at the same time" {
+    if (valgrind.isRunning()) return error.SkipZigTest;
     const Thread = struct {
         fn run(failed: *std.atomic.Value(bool)) void {
             for (0..50) |_| {
@@ -218,6 +224,7 @@ test "other faults go to the default action, and nobody can ignore them" {
 }
 
 test "other faults go to the handler that was there, with what it asked for" {
+    if (valgrind.isRunning()) return error.SkipZigTest; // To it, each of them is an error.
     const Child = struct {
         fn handle(signal: linux.SIG) callconv(.c) void {
             linux.exit_group(if (signal == .SEGV) 3 else 1);
@@ -266,6 +273,7 @@ test "a stack that is not to be recovered ends the process as before" {
 }
 
 test "a stray pointer into a guard page is no overflow" {
+    if (valgrind.isRunning()) return error.SkipZigTest;
     const Child = struct {
         var stray: *volatile u8 = undefined;
 
@@ -315,6 +323,7 @@ fn mapped() usize {
 }
 
 test "an overflow is recovered from though no memory is left to look at it" {
+    if (valgrind.isRunning()) return error.SkipZigTest;
     const Child = struct {
         fn overflows() void {
             installAgain();

@@ -39,7 +39,7 @@ pub fn deregister(stack: Stack) void {
     defer mutex.unlock();
     const entry = numbers.fetchRemove(stack.base) orelse return;
     std.valgrind.stackDeregister(entry.value);
-    std.valgrind.memcheck.makeMemUndefined(bytes(stack));
+    std.valgrind.memcheck.makeMemDefined(bytes(stack));
 }
 
 /// Whether this process is watched: a constant, where the build has nothing for Valgrind.
