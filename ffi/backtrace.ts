@@ -12,14 +12,18 @@ export interface NativeFrame {
   readonly address: bigint;
   /**
    * The name of the function, as it stands in the module's table of symbols that others may use:
-   * that of C++ and Rust is mangled, and one that is `static` or hidden has none.
+   * that of C++ and Rust is mangled. One that is `static` or hidden has none, nor has what the
+   * compiler has moved out of a function, as gcc does with a `throw`.
    */
   readonly name: string | undefined;
   /** How many bytes behind the beginning of the function, where that is known. */
   readonly offset: number | undefined;
   /** The file of the library or program that it is in. */
   readonly module: string | undefined;
-  /** How many bytes behind the beginning of the module: what `addr2line -e module` takes. */
+  /**
+   * How many bytes behind the beginning of the module: what `addr2line -e module` takes; less 1 for
+   * the line of the call.
+   */
   readonly moduleOffset: number | undefined;
 }
 

@@ -41,7 +41,7 @@ export class NativeError extends Error {
    */
   readonly type: string | undefined;
 
-  /** Where it was thrown: the native frames that there were then, the innermost first. */
+  /** Where it was thrown: the native frames then, the innermost first, at most 64. */
   readonly backtrace: readonly NativeFrame[];
 
   /** Not for programs: only native code makes one. */

@@ -190,6 +190,7 @@ export class Generator<Input = void, Output = unknown, Return = void>
    * body has returned, and ever after.
    *
    * @throws Whatever a TypeScript body throws; the generator is unavailable from then on.
+   * @throws {NativeError} If an exception has left a native body.
    * @throws {TypeError} If the input has the wrong type, or the generator is running.
    * @throws {RangeError} If the input is out of the range of its type.
    * @throws {RangeError} If the body has used up its stack, and that one is not to end the process
@@ -240,9 +241,9 @@ export class Generator<Input = void, Output = unknown, Return = void>
   }
 
   /**
-   * Where the body is suspended in native code: the frames on its stack, the innermost first. A
-   * TypeScript body has those of the C functions that it is in. Empty before it begins and after it
-   * has ended.
+   * Where the body is suspended in native code: the frames on its stack, the innermost first, at
+   * most 64. A TypeScript body has those of the C functions that it is in. Empty before it begins
+   * and after it has ended.
    *
    * @throws {Error} If it is running on another thread.
    */

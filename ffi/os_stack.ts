@@ -57,10 +57,11 @@ export interface OsStackOptions {
    *
    * - "report", the default: it is written to stderr, with the native frames; then the process ends
    *   by SIGSEGV.
-   * - "throw": `resume()`, or the call, throws a `RangeError`, and the stack can be used again. The
-   *   native frames are abandoned, not unwound: no destructor runs, memory stays allocated, a lock
-   *   stays locked, and a structure that was being changed stays half-changed. Use it where C is
-   *   known to stand that, such as a parser with a state of its own, which you then give up.
+   * - "throw": `resume()`, or the call, throws a `RangeError`, and the stack can be used again. Its
+   *   `cause` is a `NativeError` with the innermost native frames. They are abandoned, not unwound:
+   *   no destructor runs, memory stays allocated, a lock stays locked, and a structure that was
+   *   being changed stays half-changed. Use it where C is known to stand that, such as a parser
+   *   with a state of its own, which you then give up.
    */
   readonly overflow?: "report" | "throw" | undefined;
 }

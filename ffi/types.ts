@@ -58,7 +58,7 @@ export interface FunctionDefinition {
    */
   readonly variadic?: number;
   /**
-   * What happens when the function uses up the stack that fringe has for it; as for
+   * What happens when the function uses up the stack that fringe has for it, of 1 MiB; as for
    * `new OsStack()`, where it says what "throw" costs. For a `yielder.call()` on the generator's
    * own stack, that stack's option counts.
    */

@@ -45,9 +45,9 @@ import type {
  */
 export interface Yielder {
   /**
-   * Calls a C function on the generator's stack. Handlers are plain functions or generator
-   * functions; what these `yield` leaves the whole generator, and the next input comes back to
-   * them. Use it as `yield*`.
+   * Calls a C function on the generator's stack or, while another such call is on that, on one of
+   * 1 MiB. Handlers are plain functions or generator functions; what these `yield` leaves the whole
+   * generator, and the next input comes back to them. Use it as `yield*`.
    *
    * @param f A function of `dlopen`.
    * @param args Its arguments, a handler for each callback parameter.
