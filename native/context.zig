@@ -24,7 +24,7 @@ pub const Context = extern struct {
     return_address: usize,
     body: *const anyopaque,
     mailbox: *anyopaque,
-    /// What has to be exchanged with each switch; see ENTER_EXCEPTIONS.
+    /// What has to be exchanged with each switch; see EXCHANGING.
     exceptions: Exceptions,
     /// C++'s exception state of the side that is not running.
     caught: ?*anyopaque,

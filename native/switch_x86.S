@@ -153,38 +153,31 @@
 .endm
 
 # In the frame of SAVE esp is 12 more than a multiple of 16, so calls are made three words below.
-# The arguments are still behind the frame, so what ENTER_EXCEPTIONS keeps is edi only.
+# The arguments are still behind the frame, so what EXCHANGE_BEFORE keeps is edi only.
 #define FINISHED        1
 
-.macro ENTER_EXCEPTIONS
+.macro UNLESS_EXCHANGING
         cmpl    $0, EXCEPTIONS(%edi)
         jne     4f
-5:
 .endm
 
-.macro LEAVE_EXCEPTIONS
-        cmpl    $0, EXCEPTIONS(%edi)
-        jne     6f
-7:
-.endm
-
-.macro EXCHANGE_EXCEPTIONS
-4:      cmpl    $FINISHED, EXCEPTIONS(%edi)
-        je      8f
+.macro EXCHANGE_BEFORE
+        xor     %eax, %eax
+        cmpl    $FINISHED, EXCEPTIONS(%edi)
+        je      6b
         sub     $8, %esp
         push    %edi
         call    fringe_exchange
         add     $12, %esp
-        jmp     5b
-8:      xor     %eax, %eax
-        jmp     7b
-6:      push    %eax
+.endm
+
+.macro EXCHANGE_AFTER
+        push    %eax
         sub     $4, %esp
         push    %edi
         call    fringe_exchange
         add     $8, %esp
         pop     %eax
-        jmp     7b
 .endm
 
 .macro RETURN_BY_JUMP
@@ -315,52 +308,64 @@ END fringe_leave_current
 BEGIN fringe_resume
         SAVE
         mov     FIRST, %edi
-        ENTER_EXCEPTIONS
+        UNLESS_EXCHANGING
         mov     SECOND, %esi
         xor     %eax, %eax
         SWITCH
-        LEAVE_EXCEPTIONS
-        .cfi_remember_state
+6:      .cfi_remember_state
         RESTORE
         ret
         .cfi_restore_state
-        EXCHANGE_EXCEPTIONS
+4:      EXCHANGE_BEFORE
+        mov     SECOND, %esi
+        xor     %eax, %eax
+        SWITCH
+        EXCHANGE_AFTER
+        jmp     6b
 END fringe_resume
 
 # intptr_t fringe_signal(void *yielder, void (*signal)(void *yielder, intptr_t word), intptr_t word)
 BEGIN fringe_signal
         SAVE
         mov     FIRST, %edi
-        ENTER_EXCEPTIONS
         ENTER_CURRENT
+        UNLESS_EXCHANGING
         mov     SECOND, %eax
         mov     THIRD, %esi
         SWITCH
-        LEAVE_CURRENT
-        LEAVE_EXCEPTIONS
+6:      LEAVE_CURRENT
         .cfi_remember_state
         RESTORE
         ret
         .cfi_restore_state
-        EXCHANGE_EXCEPTIONS
+4:      EXCHANGE_BEFORE
+        mov     SECOND, %eax
+        mov     THIRD, %esi
+        SWITCH
+        EXCHANGE_AFTER
+        jmp     6b
 END fringe_signal
 
 # intptr_t fringe_resume_call(void *yielder, intptr_t word)
 BEGIN fringe_resume_call
         SAVE
         mov     FIRST, %edi
-        ENTER_EXCEPTIONS
-        mov     SECOND, %esi
         ENTER_CURRENT
+        UNLESS_EXCHANGING
+        mov     SECOND, %esi
         xor     %eax, %eax
         SWITCH
-        LEAVE_CURRENT
-        LEAVE_EXCEPTIONS
+6:      LEAVE_CURRENT
         .cfi_remember_state
         RESTORE
         RETURN_BY_JUMP
         .cfi_restore_state
-        EXCHANGE_EXCEPTIONS
+4:      EXCHANGE_BEFORE
+        mov     SECOND, %esi
+        xor     %eax, %eax
+        SWITCH
+        EXCHANGE_AFTER
+        jmp     6b
 END fringe_resume_call
 
 # uintptr_t fringe_suspend(void *yielder, uintptr_t word)
@@ -422,10 +427,7 @@ END fringe_thunk_write
 #   exit:  the mailbox's input: in eax and edx, or in st(0) where the resumer has written to
 #          CALLBACK_FLOAT that it is a floating-point value, of 4 or 8 bytes. Nothing may be left in
 #          st(0) for a caller that expects nothing there.
-        .balign 16
-        .type   fringe_thunk_common, @function
-fringe_thunk_common:
-        .cfi_startproc
+BEGIN fringe_thunk_common
         SAVE
         CURRENT ecx
         mov     %gs:(%ecx), %edi

@@ -269,35 +269,30 @@
         mov     %rbx, %fs:(%rcx)
 .endm
 
-# ENTER_EXCEPTIONS and LEAVE_EXCEPTIONS: C++ keeps, for each thread, the exceptions that are being
-# handled and the number of those that are in flight (Itanium C++ ABI: Exception Handling, section
-# 2.2.2: __cxa_eh_globals, a pointer and an int). They belong to the frames of one side, so a switch
-# exchanges them, where there is a C++ runtime that could have any. EXCEPTIONS is
+# EXCHANGING: C++ keeps, for each thread, the exceptions that are being handled and the number of
+# those in flight (Itanium C++ ABI: Exception Handling, section 2.2.2: __cxa_eh_globals, a pointer
+# and an int). They belong to the frames of one side, so a switch exchanges them, where there is a
+# C++ runtime that could have any. EXCEPTIONS is
 #
 #   0                   no runtime that anyone knows of: nothing to exchange
 #   FINISHED            an exception has left the body, for the resumer: it cannot be entered again
 #   __cxa_get_globals   the function of the runtime that says where they are
 #
-# Each goes with a part that stands behind the function's end, because it is seldom needed; that of
-# ENTER_EXCEPTIONS keeps rdi, rsi and rdx, that of LEAVE_EXCEPTIONS rax. The frame is that of SAVE,
-# with rsp at its end.
+# UNLESS_EXCHANGING asks. What is done then stands behind the function's end, with a switch of its
+# own, so that others pay for one comparison only: EXCHANGE_BEFORE, which keeps rdi, rsi and rdx and
+# goes on at label 6 with no word if nothing can be entered, and EXCHANGE_AFTER, which keeps rax and
+# rdi. The frame is that of SAVE, with rsp at its end.
 #define FINISHED        1
 
-.macro ENTER_EXCEPTIONS
+.macro UNLESS_EXCHANGING
         cmpq    $0, EXCEPTIONS(%rdi)
         jne     4f
-5:
 .endm
 
-.macro LEAVE_EXCEPTIONS
-        cmpq    $0, EXCEPTIONS(%rdi)
-        jne     6f
-7:
-.endm
-
-.macro EXCHANGE_EXCEPTIONS
-4:      cmpq    $FINISHED, EXCEPTIONS(%rdi)
-        je      8f
+.macro EXCHANGE_BEFORE
+        xor     %eax, %eax
+        cmpq    $FINISHED, EXCEPTIONS(%rdi)
+        je      6b
         push    %rdi
         push    %rsi
         push    %rdx
@@ -305,13 +300,16 @@
         pop     %rdx
         pop     %rsi
         pop     %rdi
-        jmp     5b
-8:      xor     %eax, %eax
-        jmp     7b
-6:      push    %rax
+.endm
+
+.macro EXCHANGE_AFTER
+        push    %rax
+        push    %rdi
+        sub     $8, %rsp
         call    fringe_exchange
+        add     $8, %rsp
+        pop     %rdi
         pop     %rax
-        jmp     7b
 .endm
 
 # RETURN_BY_JUMP: what `ret` does, without asking the return predictor, which is wrong after a
@@ -458,17 +456,20 @@ END fringe_leave_current
 #   one that the processor saw is the one that called this function.
 BEGIN fringe_resume
         SAVE
-        ENTER_EXCEPTIONS
+        UNLESS_EXCHANGING
         xor     %eax, %eax
         SWITCH
-        GUARD_ROUNDING
-        LEAVE_EXCEPTIONS
-        .cfi_remember_state
+5:      GUARD_ROUNDING
+6:      .cfi_remember_state
         RESTORE
         ret
         .cfi_restore_state
         MEND_ROUNDING
-        EXCHANGE_EXCEPTIONS
+4:      EXCHANGE_BEFORE
+        xor     %eax, %eax
+        SWITCH
+        EXCHANGE_AFTER
+        jmp     5b
 END fringe_resume
 
 # intptr_t fringe_signal(void *yielder, void (*signal)(void *yielder, intptr_t word), intptr_t word)
@@ -477,20 +478,24 @@ END fringe_resume
 #   R is the current context meanwhile: a cleanup may call a callback.
 BEGIN fringe_signal
         SAVE
-        ENTER_EXCEPTIONS
         ENTER_CURRENT
+        UNLESS_EXCHANGING
         mov     %rsi, %rax
         mov     %rdx, %rsi
         SWITCH
-        GUARD_ROUNDING
-        LEAVE_CURRENT
-        LEAVE_EXCEPTIONS
+5:      GUARD_ROUNDING
+6:      LEAVE_CURRENT
         .cfi_remember_state
         RESTORE
         ret
         .cfi_restore_state
         MEND_ROUNDING
-        EXCHANGE_EXCEPTIONS
+4:      EXCHANGE_BEFORE
+        mov     %rsi, %rax
+        mov     %rdx, %rsi
+        SWITCH
+        EXCHANGE_AFTER
+        jmp     5b
 END fringe_signal
 
 # intptr_t fringe_resume_call(void *yielder, intptr_t word)
@@ -502,19 +507,22 @@ END fringe_signal
 #   suspends it, and that `call` is open.
 BEGIN fringe_resume_call
         SAVE
-        ENTER_EXCEPTIONS
         ENTER_CURRENT
+        UNLESS_EXCHANGING
         xor     %eax, %eax
         SWITCH
-        GUARD_ROUNDING
-        LEAVE_CURRENT
-        LEAVE_EXCEPTIONS
+5:      GUARD_ROUNDING
+6:      LEAVE_CURRENT
         .cfi_remember_state
         RESTORE
         RETURN_BY_JUMP
         .cfi_restore_state
         MEND_ROUNDING
-        EXCHANGE_EXCEPTIONS
+4:      EXCHANGE_BEFORE
+        xor     %eax, %eax
+        SWITCH
+        EXCHANGE_AFTER
+        jmp     5b
 END fringe_resume_call
 
 # uintptr_t fringe_suspend(void *yielder, uintptr_t word)
@@ -588,10 +596,8 @@ END fringe_thunk_write
 #          belongs
 #   Which arguments there are is not known here, so every register is kept. The bits beyond the type
 #   of an argument are whatever C left there; who reads it knows the type.
-        .balign 16
-        .type   fringe_thunk_common, @function
-fringe_thunk_common:
-        .cfi_startproc
+#   It has a name that others see so that a backtrace has one.
+BEGIN fringe_thunk_common
         SAVE
         mov     fringe_current@gottpoff(%rip), %r11
         mov     %fs:(%r11), %r10

@@ -75,9 +75,8 @@ Deno.test("Generator.backtrace() has the C functions that a TypeScript body is i
   });
   const seen: (string | undefined)[][] = [];
   for (const _ of generator) seen.push(names(generator.backtrace()));
-  // fringe_thunk_common has no name that others could use.
-  const outer = [undefined, "call_n", "fringe_call_body"];
-  const both = [undefined, "two_callbacks", "fringe_call_body", ...outer];
+  const outer = ["fringe_thunk_common", "call_n", "fringe_call_body"];
+  const both = ["fringe_thunk_common", "two_callbacks", "fringe_call_body", ...outer];
   assertEquals(seen, [[], both, []]);
   // A handler that is running may look, too.
   assertEquals(names(inside), both);
@@ -87,7 +86,7 @@ Deno.test("Generator.backtrace() of pulled calls is where C waits", () => {
   using library = openBodies();
   const calls = library.symbols.call_n.calls(2);
   for (const { reply } of calls) {
-    assertEquals(names(calls.backtrace()), [undefined, "call_n", "fringe_call_body"]);
+    assertEquals(names(calls.backtrace()), ["fringe_thunk_common", "call_n", "fringe_call_body"]);
     reply(1);
   }
   assertEquals(calls.backtrace(), []);
