@@ -12,7 +12,7 @@ import { type NativeError, readReport } from "./exception.ts";
 import { Kept, Lent } from "./kept.ts";
 import { native } from "./library.ts";
 import { Mailbox, SLOT_SIZE } from "./mailbox.ts";
-import { isOverrun, layCanary, overflowError } from "./overflow.ts";
+import { isOverrun, layCanary, overflowError, overrunError } from "./overflow.ts";
 import type { Occupant, StackMemory } from "./stack.ts";
 import { Status } from "./status.ts";
 
@@ -151,13 +151,14 @@ export class Context {
     handle: Deno.PointerObject = this.handle!,
   ): NativeError | RangeError | undefined {
     const status = this.status[0];
-    if (status === Status.overflowed || isOverrun(this.memory)) {
-      return overflowError(what, this.memory);
+    if (status === Status.overflowed) return overflowError(what, this.memory);
+    let thrown: NativeError | undefined;
+    if (status === Status.throwing) {
+      thrown = readReport(this.view.getBigUint64(Mailbox.output, true));
+      native().resumeI32(handle, 0);
     }
-    if (status !== Status.throwing) return undefined;
-    const error = readReport(this.view.getBigUint64(Mailbox.output, true));
-    native().resumeI32(handle, 0);
-    return error;
+    if (!isOverrun(this.memory)) return thrown;
+    return overrunError(what, this.memory, status === Status.suspended, thrown);
   }
 
   /** Notes that no native frame is left: the stack is free for another. */

@@ -90,6 +90,8 @@ export function dlopen<const Definitions extends SymbolDefinitions>(
   for (const name of names) {
     table[name] = { name: known[name]!.name ?? name, type: "pointer" };
   }
+  // First, so that a library that is linked with fringe's finds it.
+  native();
   const opened = Deno.dlopen(filename, table);
   const library = { filename: String(filename), closed: false, contexts: new Set<Context>() };
 
@@ -108,8 +110,7 @@ export function dlopen<const Definitions extends SymbolDefinitions>(
       );
     }
     library.closed = true;
-    const reason = `${describe(library.filename)} has been closed, which ended it; await a call ` +
-      "first";
+    const reason = `${describe(library.filename)} has been closed, which ended it; close it later`;
     try {
       endAll([...library.contexts].map((context) => ({ end: () => context.close(reason) })));
     } finally {

@@ -71,11 +71,14 @@ function ended(call: Call | undefined, error: unknown): unknown {
 
 /** What to throw when native code has thrown while it was ended because of another error. */
 function both(thrown: unknown, error: unknown): SuppressedError {
-  return new SuppressedError(
-    thrown,
-    error,
-    "Native code has thrown an exception while it was ended because of an error",
-  );
+  const message = "Native code has thrown while it was ended because of an error: " +
+    `${textOf(thrown)}; the error: ${textOf(error)}`;
+  return new SuppressedError(thrown, error, message);
+}
+
+/** For a message, because Deno shows no more of a SuppressedError than that. */
+function textOf(error: unknown): string {
+  return error instanceof Error ? `${error.name}: ${error.message}` : describe(error);
 }
 
 /** The signal among the options of a call; `given` arguments include them, if they are there. */
@@ -179,7 +182,11 @@ export class Scope implements Occupant {
   /** What runs on the generator's own stack; undefined: there is none, or something is on it. */
   #own: Context | undefined;
 
+  /** Whether the overflow of a stack is thrown, as the generator's own stack has it. */
+  readonly #throws: boolean;
+
   constructor(memory: StackMemory) {
+    this.#throws = memory.origin.overflow === "throw";
     if (memory.size > 0) this.#own = new Context(memory);
   }
 
@@ -197,7 +204,8 @@ export class Scope implements Occupant {
     }
     // A handler that calls again finds the generator's stack taken, and gets another.
     const own = this.#own;
-    const fiber = own === undefined ? takeFiber(callee.overflow) : undefined;
+    const overflow = this.#throws ? "throw" : callee.overflow;
+    const fiber = own === undefined ? takeFiber(overflow) : undefined;
     this.#own = undefined;
     let call: Call | undefined;
     try {

@@ -42,7 +42,7 @@ export class NativeError extends Error {
   readonly type: string | undefined;
 
   /** Where it was thrown: the native frames then, the innermost first, at most 64. */
-  readonly backtrace: readonly NativeFrame[];
+  declare readonly backtrace: readonly NativeFrame[];
 
   /** Not for programs: only native code makes one. */
   constructor(
@@ -56,7 +56,8 @@ export class NativeError extends Error {
     }
     super(message ?? `Native code has thrown ${type ?? "an exception of another language"}`);
     this.type = type;
-    this.backtrace = Object.freeze([...backtrace]);
+    // Not enumerable: `stack` has it, and whoever prints the error shows that.
+    Object.defineProperty(this, "backtrace", { value: Object.freeze([...backtrace]) });
     const [, ...rest] = this.stack?.split(/^(?= {4}at )/m) ?? [];
     const what = type === undefined ? "" : ` (${type})`;
     const frames = backtrace.map((frame) => `    at ${frameLine(frame)}\n`);

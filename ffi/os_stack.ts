@@ -105,9 +105,10 @@ export class OsStack implements GuardedStack {
       );
     }
     checkKeys(options, ["overflow"], `${what}: options`);
-    const recover = overflowOf(options.overflow, what) === "throw";
-    const bounds = map(size, recover, `${what} of ${size} bytes`);
-    this.#memory = new StackMemory(...bounds, { guarded: true, release: () => unmap(bounds) });
+    const overflow = overflowOf(options.overflow, what);
+    const bounds = map(size, overflow === "throw", `${what} of ${size} bytes`);
+    const release = () => unmap(bounds);
+    this.#memory = new StackMemory(...bounds, { guarded: true, overflow, release });
     register(this, this.#memory);
     net.register(this, this.#memory, this);
   }

@@ -7,7 +7,7 @@
  * canary, and what has become of that is looked at whenever native code is back.
  */
 
-import { frameAt, type NativeFrame } from "./backtrace.ts";
+import { frameAt, frameLine, type NativeFrame } from "./backtrace.ts";
 import { makeNativeError } from "./exception.ts";
 import { native } from "./library.ts";
 import { describe, type StackMemory } from "./stack.ts";
@@ -43,20 +43,36 @@ export function isOverrun({ bottom }: StackMemory): boolean {
   return false;
 }
 
-const REMEDY = "no destructor has run, and what they held stays held. It needs a larger OsStack " +
-  "(a function runs on one by yielder.call() in a Generator)";
+const ABANDONED =
+  "; its frames are abandoned: no destructor has run, and what they held stays held";
 
-/** The error for a body that has used up its stack. `what` begins with "Cannot". */
+const REMEDY =
+  "It needs a larger OsStack (a function runs on one by yielder.call() in a Generator)";
+
+/** The error for a body that has run into the guard page. `what` begins with "Cannot". */
 export function overflowError(what: string, memory: StackMemory): RangeError {
-  const used = `${what}: it has used up its stack of ${memory.size} bytes`;
-  if (memory.bottom === undefined) {
-    return new RangeError(`${used}; its frames are abandoned: ${REMEDY}`, {
-      cause: makeNativeError("stack overflow", "the innermost frames then", framesAt(memory.limit)),
-    });
-  }
+  const frames = framesAt(memory.limit);
+  const place = frames[0] === undefined ? "" : ` in ${frameLine(frames[0])}`;
   return new RangeError(
-    `${used}, which has no guard page, so memory below it may have been written over; its frames ` +
-      `are abandoned: ${REMEDY}`,
+    `${what}: it has used up its stack of ${memory.size} bytes${ABANDONED}. ${REMEDY}`,
+    { cause: makeNativeError("stack overflow", `stack overflow${place}`, frames) },
+  );
+}
+
+/**
+ * The error for a body that has gone beyond a stack without a guard page: noticed when it had
+ * suspended (`isSuspended`), or had ended, by `thrown` or by itself.
+ */
+export function overrunError(
+  what: string,
+  memory: StackMemory,
+  isSuspended: boolean,
+  thrown: unknown,
+): RangeError {
+  return new RangeError(
+    `${what}: it has used up its stack of ${memory.size} bytes, which has no guard page, so memory ` +
+      `below it may have been written over${isSuspended ? ABANDONED : ""}. ${REMEDY}`,
+    thrown === undefined ? undefined : { cause: thrown },
   );
 }
 

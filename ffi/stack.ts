@@ -7,6 +7,7 @@
  */
 
 import type { NativeFrame } from "./backtrace.ts";
+import type { Overflow } from "./overflow.ts";
 import { native } from "./library.ts";
 
 /**
@@ -49,6 +50,8 @@ export interface GuardedStack extends Stack {
 /** What the kinds of stacks differ in. */
 export interface Origin {
   readonly guarded: boolean;
+  /** What happens when it is used up, where that is noticed at once. */
+  readonly overflow?: Overflow;
   /** Whether other stacks can be made of the same memory. */
   readonly shareable?: true;
   /** Gives the memory back; called once. */

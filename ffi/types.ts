@@ -59,8 +59,8 @@ export interface FunctionDefinition {
   readonly variadic?: number;
   /**
    * What happens when the function uses up the stack that fringe has for it, of 1 MiB; as for
-   * `new OsStack()`, where it says what "throw" costs. For a `yielder.call()` on the generator's
-   * own stack, that stack's option counts.
+   * `new OsStack()`, where it says what "throw" costs. In a `yielder.call()` the option of the
+   * generator's own stack counts; where that is taken, so that the call gets another, both do.
    */
   readonly overflow?: "report" | "throw";
 }

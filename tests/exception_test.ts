@@ -7,11 +7,12 @@ import { join } from "node:path";
 import {
   assert,
   assertEquals,
+  assertMatch,
   assertStrictEquals,
   assertStringIncludes,
   assertThrows,
 } from "@std/assert";
-import { dlopen, Generator, NativeError, type NativeLibrary, OsStack } from "../mod.ts";
+import { dlopen, Generator, NativeError, type NativeLibrary, OsStack, OwnedStack } from "../mod.ts";
 import type { Installable } from "../tools/packages.ts";
 import { root } from "../tools/zig.ts";
 import { collectUntil, gc, moduleUrl, runChild, testWith } from "./support.ts";
@@ -31,6 +32,7 @@ const inCpp = {
   suspends_in_catch: body,
   suspends_in_flight: body,
   swallows: body,
+  pokes_and_throws: { input: "pointer", output: "i32" },
   throws_when_ended: body,
   throws_answer: { parameters: [callback], result: "i32" },
   throws_answer_elsewhere: {
@@ -129,6 +131,8 @@ testWith("g++", "Generator.resume() throws what a body in C++ throws, which has 
   assert(error.backtrace[1]!.module!.endsWith("/libexceptions.so"));
   assert(error.stack!.startsWith("NativeError (test::Error<int>): the value is 7\n    at __cxa_"));
   assert(error.stack!.includes("\n    at throws+0x"));
+  // Or they would be printed twice.
+  assertEquals(Object.keys(error).includes("backtrace"), false);
   assert(error.stack!.includes(import.meta.filename!));
   assertClean(symbols);
 
@@ -283,6 +287,21 @@ testWith("g++", "a destructor may suspend while an exception leaves the body", (
   assertClean(symbols);
 });
 
+testWith("g++", "an exception behind an overflow without a guard page is its cause", () => {
+  using library = openCpp();
+  const { symbols } = library;
+  const stack = new OwnedStack(64 * 1024);
+  const generator = Generator.unguarded(stack, symbols.pokes_and_throws);
+  const place = Deno.UnsafePointer.create(stack.limit);
+  const error = assertThrows(() => generator.resume(place), RangeError, "which has no guard page");
+  assert(error.cause instanceof NativeError);
+  assertEquals(error.cause.message, "the value is 2");
+  // Its frames have been unwound.
+  assert(!error.message.includes("abandoned"));
+  assertClean(symbols);
+  generator[Symbol.dispose]();
+});
+
 testWith("g++", "an exception in place of being ended comes out of what has ended it", () => {
   using library = openCpp();
   const { symbols } = library;
@@ -314,6 +333,7 @@ testWith("g++", "an exception in place of being ended comes out of what has ende
       SuppressedError,
     );
     assertStrictEquals(both.suppressed, mine);
+    assertMatch(both.message, /: NativeError: the value is \d; the error: Error: mine$/);
     assert(both.error instanceof NativeError);
     assertClean(symbols);
   }

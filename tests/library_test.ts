@@ -3,9 +3,17 @@
 
 /** How the native library is found, verified and opened: each case in a process of its own. */
 
-import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { join } from "node:path";
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { prebuilt } from "../ffi/prebuilt.ts";
-import { type Ended, exampleBodies, fringeLibrary, runChild, withCopy } from "./support.ts";
+import {
+  type Ended,
+  exampleBodies,
+  fringeLibrary,
+  runChild,
+  testWith,
+  withCopy,
+} from "./support.ts";
 
 const root = new URL("../", import.meta.url);
 const platform = `${Deno.build.arch}-${Deno.build.os}`;
@@ -250,4 +258,36 @@ Deno.test("a Worker opens the library for itself", async () => {
     worker.onmessage = ({ data }) => { console.log(data); worker.terminate(); };
   `;
   assertSucceeds(await runChild(source, ["--allow-ffi", "--allow-read"]), "worker\n");
+});
+
+testWith("g++", "dlopen() finds fringe's library for one that is linked with it", async () => {
+  const folder = await Deno.makeTempDir({ prefix: "fringe-test-" });
+  try {
+    const [source, library] = [join(folder, "linked.c"), join(folder, "liblinked.so")];
+    await Deno.writeTextFile(
+      source,
+      `#include <stdint.h>
+       uintptr_t fringe_suspend(void *yielder, uintptr_t word);
+       void twice(void *yielder, int32_t input)
+       {
+           for (;;) input = fringe_suspend(yielder, 2 * input);
+       }`,
+    );
+    // Without its folder as an rpath.
+    const options = ["-shared", "-fPIC", "-fexceptions", path(fringeLibrary)];
+    const compiled = await new Deno.Command("gcc", { args: [source, ...options, "-o", library] })
+      .output();
+    assert(compiled.success, new TextDecoder().decode(compiled.stderr));
+    const linked = `
+      import { dlopen, Generator, OsStack } from ${JSON.stringify(local)};
+      const { twice } = dlopen(${JSON.stringify(library)}, {
+        twice: { input: "i32", output: "i32" },
+      }).symbols;
+      const generator = new Generator(new OsStack(), twice);
+      console.log(generator.resume(2), generator.resume(3));
+    `;
+    assertSucceeds(await runChild(linked, ["--allow-ffi"]), "4 6\n");
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
 });

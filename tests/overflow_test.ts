@@ -107,6 +107,7 @@ Deno.test("the error of an overflow knows the innermost frames", () => {
   const { cause } = assertThrows(() => generator.resume(TOO_DEEP), RangeError);
   assert(cause instanceof NativeError);
   assertEquals(cause.type, "stack overflow");
+  assertMatch(cause.message, /^stack overflow in \S+libtest_bodies\.so\+0x\w+$/);
   assertEquals(cause.backtrace.length, 64);
   for (const { module } of cause.backtrace) assert(module!.endsWith("/libtest_bodies.so"));
   // The caller of each is the function itself.
@@ -133,6 +134,25 @@ Deno.test("a TypeScript body can catch the overflow of a call, and call again", 
   for (const message of messages) {
     assertStringIncludes(message, `Cannot go on with use_up: ${used(64 * 1024)}`);
   }
+});
+
+Deno.test("the overflow of a call in a call throws where the generator's own stack has it", () => {
+  using library = openBodies();
+  const { use_up, call_n } = library.symbols;
+  const stack = new OsStack(64 * 1024, { overflow: "throw" });
+  using generator = new Generator(stack, function* (y): globalThis.Generator<never, string> {
+    let message = "";
+    yield* y.call(call_n, 1, function* () {
+      try {
+        yield* y.call(use_up, TOO_DEEP);
+      } catch (error) {
+        message = (error as Error).message;
+      }
+      return 1;
+    });
+    return message;
+  });
+  assertStringIncludes(generator.next().value as string, used(1024 * 1024));
 });
 
 Deno.test("a function throws when it overflows its stack, and can be called again", () => {

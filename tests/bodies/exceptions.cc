@@ -131,6 +131,13 @@ FRINGE_EXPORT void swallows(Yielder *yielder, int32_t times)
     yielder->suspend(-1);
 }
 
+// Writes where it is told to, and throws.
+FRINGE_EXPORT void pokes_and_throws(fringe::Yielder<char *, int32_t> *, char *place)
+{
+    *place ^= 1;
+    throw Error<int>(2);
+}
+
 // Catches whatever ends it, and throws something else.
 FRINGE_EXPORT void throws_when_ended(Yielder *yielder, int32_t value)
 {
