@@ -19,10 +19,7 @@ pub const Trace = struct {
     fn visit(frame: *unwinder.Frame, argument: *anyopaque) callconv(.c) c_int {
         const self: *Trace = @ptrCast(@alignCast(argument));
         const address = unwinder.getIP.?(frame);
-        // The trampoline, below a body or before it has begun.
-        if (address == @intFromPtr(&context_module.fringe_trampoline_return) or
-            address == @intFromPtr(&context_module.fringe_trampoline_begin) or
-            self.length == self.addresses.len) return unwinder.end_of_trace;
+        if (isBelowBody(address) or self.length == self.addresses.len) return unwinder.end_of_trace;
         if (self.begun) {
             self.addresses[self.length] = address;
             self.length += 1;
@@ -31,6 +28,14 @@ pub const Trace = struct {
         return unwinder.no_reason;
     }
 };
+
+/// Whether a frame is the trampoline below a body, before that has begun or while it runs, or
+/// fringe_root, from which a link may lead back into the stack.
+pub fn isBelowBody(address: usize) bool {
+    return address == @intFromPtr(&context_module.fringe_trampoline_return) or
+        address == @intFromPtr(&context_module.fringe_trampoline_begin) or
+        address == @intFromPtr(&context_module.fringe_root_return);
+}
 
 /// Of the body that is suspended in `context`. Runs on the stack of the caller.
 pub fn ofSuspended(context: *Context, addresses: []u64) usize {

@@ -65,6 +65,7 @@ pub extern fn fringe_trace(
     visit: unwinder.Visit,
     argument: *anyopaque,
 ) c_int;
+pub extern const fringe_root_return: u8;
 pub extern const fringe_trampoline_begin: u8;
 pub extern const fringe_trampoline_return: u8;
 pub extern const fringe_trampoline_caught: u8;

@@ -7,6 +7,7 @@
 //! own. So such frames are never shown to it.
 
 const std = @import("std");
+const backtrace = @import("backtrace.zig");
 const context_module = @import("context.zig");
 const Context = context_module.Context;
 const loader = @import("loader.zig");
@@ -31,11 +32,7 @@ const Walk = struct {
     fn visit(frame: *unwinder.Frame, argument: *anyopaque) callconv(.c) c_int {
         const self: *Walk = @ptrCast(@alignCast(argument));
         const address = unwinder.getIP.?(frame);
-        if (address == @intFromPtr(&context_module.fringe_trampoline_return) or
-            address == @intFromPtr(&context_module.fringe_trampoline_begin))
-        {
-            return unwinder.end_of_trace;
-        }
+        if (backtrace.isBelowBody(address)) return unwinder.end_of_trace;
         // Without data a routine has nothing to do.
         if (unwinder.getLanguageSpecificData.?(frame) == 0) return unwinder.no_reason;
         const routine = of(address - 1) orelse return unwinder.no_reason;

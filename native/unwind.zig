@@ -38,6 +38,7 @@ const Ending = struct {
 /// usable byte of its stack, 0 where nobody knows.
 pub fn cancel(context: *Context, limit: usize) Status {
     const box: *Mailbox(u64, u64) = @ptrCast(@alignCast(context.mailbox));
+    if (box.status != .suspended) return box.status;
     // On the resumer's stack: the body's frames, with all that lies on them, are about to go.
     var ending: Ending = undefined;
     for (0..attempts_max) |_| {

@@ -9,6 +9,7 @@ const std = @import("std");
 const expect = std.testing.expect;
 const expectEqual = std.testing.expectEqual;
 const expectEqualSlices = std.testing.expectEqualSlices;
+const backtrace = @import("backtrace.zig");
 const context_module = @import("context.zig");
 const Context = context_module.Context;
 const fringe = @import("fringe.zig");
@@ -17,6 +18,7 @@ const mailbox_module = @import("mailbox.zig");
 const thunk_module = @import("thunk.zig");
 const GuardedStack = fringe.GuardedStack;
 const OsStack = fringe.OsStack;
+const unwind = @import("unwind.zig");
 const Yielder = fringe.Yielder;
 const sanitizer = @import("sanitizer.zig");
 const valgrind = @import("valgrind.zig");
@@ -441,6 +443,20 @@ test "cancel: of a body that never began, nothing runs" {
 
 fn stubborn(yielder: *Yielder(void, void), _: void) void {
     while (true) yielder.@"suspend"({}) catch {};
+}
+
+test "cancel of a body that has returned says so, and walks nothing" {
+    var os_stack = try OsStack.init(1 << 16);
+    defer os_stack.deinit();
+    const Returning = struct {
+        fn body(_: *Yielder(u32, u32), _: u32) void {}
+    };
+    var generator: Generator(u32, u32) = .init(os_stack.stack(), Returning.body);
+    try expectEqual(null, generator.@"resume"(1));
+    try expectEqual(.returned, unwind.cancel(generator.context, 0));
+    // Its link leads back into its stack.
+    var addresses: [8]u64 = undefined;
+    try expect(backtrace.ofSuspended(generator.context, &addresses) < addresses.len);
 }
 
 test "cancel abandons a body that never ends" {
