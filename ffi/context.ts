@@ -154,8 +154,12 @@ export class Context {
     if (status === Status.overflowed) return overflowError(what, this.memory);
     let thrown: NativeError | undefined;
     if (status === Status.throwing) {
-      thrown = readReport(this.view.getBigUint64(Mailbox.output, true));
-      native().resumeI32(handle, 0);
+      try {
+        thrown = readReport(this.view.getBigUint64(Mailbox.output, true));
+      } finally {
+        // Also if a program's own Error.prepareStackTrace throws.
+        native().resumeI32(handle, 0);
+      }
     }
     if (!isOverrun(this.memory)) return thrown;
     return overrunError(what, this.memory, status === Status.suspended, thrown);
@@ -216,8 +220,10 @@ export class Context {
 
   /** Where the body is suspended. */
   frames(): NativeFrame[] {
-    if (this.elsewhere) throw new Error(`Cannot take a backtrace: ${ELSEWHERE}`);
-    return this.handle === null ? [] : framesOf(this.handle);
+    if (this.handle === null) return [];
+    const fault = this.elsewhere ? ELSEWHERE : this.memory.fault();
+    if (fault !== undefined) throw new Error(`Cannot take a backtrace: ${fault}`);
+    return framesOf(this.handle);
   }
 }
 
@@ -230,8 +236,8 @@ function warnOf(name: string, size: number): void {
   console.warn(
     `fringe: ${name} was ended early, and its frames could not be unwound. Fewer than 8 KiB of ` +
       `its stack of ${size} bytes were free, or its code has no unwind tables, or its library ` +
-      "has an unwinder of its own (link it with the shared libgcc_s), or a cleanup suspended " +
-      "meanwhile. The stack comes back; what the frames held (memory, locks, files) does not. " +
-      "This is said once for each function",
+      "has an unwinder of its own (link it with the shared libgcc_s), or a cleanup had suspended. " +
+      "The stack comes back; what the frames held (memory, locks, files) does not. This is said " +
+      "once for each function",
   );
 }

@@ -58,7 +58,9 @@ export class NativeError extends Error {
     this.type = type;
     // Not enumerable: `stack` has it, and whoever prints the error shows that.
     Object.defineProperty(this, "backtrace", { value: Object.freeze([...backtrace]) });
-    const [, ...rest] = this.stack?.split(/^(?= {4}at )/m) ?? [];
+    // A program's own Error.prepareStackTrace makes of it what it likes.
+    if (typeof this.stack !== "string") return;
+    const [, ...rest] = this.stack.split(/^(?= {4}at )/m);
     const what = type === undefined ? "" : ` (${type})`;
     const frames = backtrace.map((frame) => `    at ${frameLine(frame)}\n`);
     this.stack = [`${this.name}${what}: ${this.message}\n`, ...frames, ...rest].join("");

@@ -245,7 +245,7 @@ export class Generator<Input = void, Output = unknown, Return = void>
    * most 64. A TypeScript body has those of the C functions that it is in. Empty before it begins
    * and after it has ended.
    *
-   * @throws {Error} If it is running on another thread.
+   * @throws {Error} If it is running on another thread, or its stack's memory has been detached.
    */
   backtrace(): NativeFrame[] {
     return (this.#scope ?? this.#context).frames();

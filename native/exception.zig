@@ -17,6 +17,7 @@ const Context = context_module.Context;
 const loader = @import("loader.zig");
 const Mailbox = @import("mailbox.zig").Mailbox;
 const sanitizer = @import("sanitizer.zig");
+const spare_stack = @import("spare_stack.zig");
 const system = @import("system.zig");
 const unwinder = @import("unwinder.zig");
 const Exception = unwinder.Exception;
@@ -44,7 +45,8 @@ pub const Report = extern struct {
     language: Language,
     /// The name of the type, a C string; 0 where it is not known.
     type: u64,
-    /// What the exception says, and its length; 0 where it does not say anything.
+    /// What the exception says, and its length; 0 where it does not say anything. A copy, with
+    /// pages of its own.
     message: u64,
     message_length: u64,
     /// Where it was thrown.
@@ -54,22 +56,45 @@ pub const Report = extern struct {
     text: [page_size - (5 + 64) * 8]u8,
 
     fn make() ?*Report {
-        const address = system.call(linux.mmap, .{
-            null,
-            @sizeOf(Report),
-            .{ .READ = true, .WRITE = true },
-            .{ .TYPE = .PRIVATE, .ANONYMOUS = true },
-            -1,
-            0,
-        });
-        if (linux.errno(address) != .SUCCESS) return null;
-        return @ptrFromInt(address);
+        return @ptrCast(map(@sizeOf(Report)));
     }
 
     fn free(self: *Report) void {
-        _ = system.call(linux.munmap, .{ @as([*]const u8, @ptrCast(self)), @sizeOf(Report) });
+        if (self.message != 0) {
+            const message: [*]const u8 = @ptrFromInt(@as(usize, @intCast(self.message)));
+            unmap(message, sizeOf(@intCast(self.message_length)));
+        }
+        unmap(@ptrCast(self), @sizeOf(Report));
+    }
+
+    fn say(self: *Report, text: []const u8) void {
+        const copy = map(sizeOf(text.len)) orelse return;
+        @memcpy(copy, text);
+        self.message = @intFromPtr(copy);
+        self.message_length = text.len;
+    }
+
+    fn sizeOf(length: usize) usize {
+        return @max(length, 1);
     }
 };
+
+fn map(size: usize) ?[*]align(page_size) u8 {
+    const address = system.call(linux.mmap, .{
+        null,
+        size,
+        .{ .READ = true, .WRITE = true },
+        .{ .TYPE = .PRIVATE, .ANONYMOUS = true },
+        -1,
+        0,
+    });
+    if (linux.errno(address) != .SUCCESS) return null;
+    return @ptrFromInt(address);
+}
+
+fn unmap(address: [*]const u8, size: usize) void {
+    _ = system.call(linux.munmap, .{ address, size });
+}
 
 /// C++'s exception state of a thread: `__cxa_eh_globals`.
 const State = extern struct { caught: ?*anyopaque, uncaught: c_uint };
@@ -135,20 +160,28 @@ fn leave(context: *Context) void {
 /// resumer, waits until it has read the report, and finishes.
 fn caught(context: *Context, exception: *Exception) callconv(.c) noreturn {
     const box: *Mailbox(u64, u64) = @ptrCast(@alignCast(context.mailbox));
-    if (context.report) |pointer| describe(@ptrCast(@alignCast(pointer)), exception);
-    box.status = .throwing;
-    box.output.store(@intFromPtr(context.report));
-    _ = context_module.fringe_suspend(context, 0);
-    if (context.report) |pointer| {
-        context.report = null;
-        const report: *Report = @ptrCast(@alignCast(pointer));
-        report.free();
-    }
-    // Rust ends the process if anybody else deletes a panic, so that one stays.
-    if (languageOf(exception) != .rust) {
+    const report: ?*Report = @ptrCast(@alignCast(context.report));
+    if (report) |known| describe(known, exception);
+    const language = languageOf(exception);
+    const runtime = @intFromPtr(exception.cleanup);
+    // Now, while a destructor of it may suspend, as others may. Rust ends the process if anybody
+    // else deletes a panic, so that one stays.
+    if (language != .rust) {
         if (exception.cleanup) |cleanup| cleanup(unwinder.foreign_exception_caught, exception);
     }
+    if (language == .cpp and context.exceptions == .none) land(runtime);
+    box.status = .throwing;
+    box.output.store(@intFromPtr(report));
+    _ = context_module.fringe_suspend(context, 0);
+    if (report) |known| known.free();
     context_module.fringe_finish(context, .thrown);
+}
+
+/// The body is not known to use C++, so its state, with one still in flight, is the thread's.
+fn land(runtime: usize) void {
+    const found = loader.find(runtime, "__cxa_get_globals") orelse return;
+    const globals: *const fn () callconv(.c) *State = @ptrCast(found);
+    globals().uncaught -|= 1;
 }
 
 fn languageOf(exception: *const Exception) Language {
@@ -197,7 +230,9 @@ fn describeCpp(report: *Report, exception: *Exception) void {
     var name: [*:0]const u8 = @ptrFromInt(load(type_info + 8));
     if (name[0] == '*') name += 1;
     const runtime = @intFromPtr(exception.cleanup);
-    report.type = @intFromPtr(demangle(report, runtime, name) orelse name);
+    report.type = @intFromPtr(name);
+    const naming: Naming = .{ .report = report, .runtime = runtime, .name = name };
+    if (free != null) spare_stack.run(&naming, Naming.demangle);
 
     if (std.mem.orderZ(u8, name, "PKc") == .eq or std.mem.orderZ(u8, name, "Pc") == .eq) {
         say(report, @ptrFromInt(load(object)));
@@ -210,9 +245,7 @@ fn describeCpp(report: *Report, exception: *Exception) void {
 }
 
 fn say(report: *Report, message: ?[*:0]const u8) void {
-    const text = std.mem.span(message orelse return);
-    report.message = @intFromPtr(text.ptr);
-    report.message_length = text.len;
+    report.say(std.mem.span(message orelse return));
 }
 
 /// The process's own, which the runtime uses, too; libc's would be another where a program brings
@@ -222,20 +255,29 @@ const free = @extern(
     .{ .name = "free", .linkage = .weak },
 );
 
-/// The name as it stands in a source, if the runtime can tell.
-fn demangle(report: *Report, runtime: usize, name: [*:0]const u8) ?[*:0]const u8 {
-    if (free == null) return null;
-    const Demangle = *const fn ([*:0]const u8, ?[*]u8, ?*usize, *c_int) callconv(.c) ?[*:0]u8;
-    const function: Demangle = @ptrCast(loader.find(runtime, "__cxa_demangle") orelse return null);
-    var status: c_int = 0;
-    const made = function(name, null, null, &status) orelse return null;
-    defer free.?(made);
-    const text = std.mem.span(made);
-    const length = @min(text.len, report.text.len - 1);
-    @memcpy(report.text[0..length], text[0..length]);
-    report.text[length] = 0;
-    return @ptrCast(&report.text);
-}
+/// The name of a type as it stands in a source, if the runtime can tell. It needs much stack for a
+/// long name (some 70 bytes for each letter), and puts it beyond a guard page at once.
+const Naming = struct {
+    report: *Report,
+    runtime: usize,
+    name: [*:0]const u8,
+
+    const Demangle = fn ([*:0]const u8, ?[*]u8, ?*usize, *c_int) callconv(.c) ?[*:0]u8;
+
+    fn demangle(self: *const Naming) void {
+        const found = loader.find(self.runtime, "__cxa_demangle") orelse return;
+        const function: *const Demangle = @ptrCast(found);
+        var status: c_int = 0;
+        const made = function(self.name, null, null, &status) orelse return;
+        defer free.?(made);
+        const text = std.mem.span(made);
+        const report = self.report;
+        const length = @min(text.len, report.text.len - 1);
+        @memcpy(report.text[0..length], text[0..length]);
+        report.text[length] = 0;
+        report.type = @intFromPtr(&report.text);
+    }
+};
 
 /// The std::exception that an object is, or has as a base. Asks the std::type_info of that class
 /// what a `catch (const std::exception &)` asks it: whether it catches that type. The function has
@@ -281,12 +323,11 @@ fn sayBytes(report: *Report, address: usize, length: usize) bool {
     while (at < length) : (at += chunk.len) {
         if (!tryReadBytes(address + at, chunk[0..@min(chunk.len, length - at)])) return false;
     }
-    if (length > 0) {
-        const bytes = @as([*]const u8, @ptrFromInt(address))[0..length];
-        if (!std.unicode.utf8ValidateSlice(bytes)) return false;
-    }
-    report.message = address;
-    report.message_length = length;
+    // Rust's pointer to nothing is no address either.
+    const start = if (length > 0) address else @intFromPtr(&chunk);
+    const bytes = @as([*]const u8, @ptrFromInt(start))[0..length];
+    if (!std.unicode.utf8ValidateSlice(bytes)) return false;
+    report.say(bytes);
     return true;
 }
 

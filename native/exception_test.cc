@@ -55,6 +55,7 @@ uint32_t fringe_test_pass(uint32_t (*function)(uint32_t), uint32_t argument);
 uint32_t fringe_test_pass_with_cleanup(uint32_t (*function)(uint32_t), uint32_t argument);
 
 int fringe_test_objects() { return objects; }
+void fringe_test_forget_objects() { objects = 0; }
 
 /// Suspends `times` and throws; the first input is how deep.
 void fringe_test_throws_at_once(Yielder *, uint32_t depth) { throw_at(depth, depth); }

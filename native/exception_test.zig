@@ -43,6 +43,7 @@ extern fn fringe_test_expect_thrown(
 extern "c" fn _Unwind_Backtrace() void;
 extern fn fringe_test_is_clean() bool;
 extern fn fringe_test_objects() c_int;
+extern fn fringe_test_forget_objects() void;
 extern var fringe_test_left: [8]u8;
 const throws_at_once = body("fringe_test_throws_at_once");
 const throws = body("fringe_test_throws");
@@ -289,6 +290,18 @@ test "a body that is ended in a handler is unwound out of it, and its exception 
     try expect(fringe_test_is_clean());
 }
 
+test "a body that is ended in a destructor which an exception runs is abandoned" {
+    var fixture = try Fixture.init(suspends_in_flight, 0);
+    defer fixture.deinit();
+    try expectEqual(1, resumes[0](fixture.context, 0));
+    const limit = fixture.os_stack.stack().stack.limit;
+    try expectEqual(.abandoned, unwind.cancel(fixture.context, limit));
+    try expect(fringe_test_is_clean());
+    // The exception stays, like all that the body held.
+    try expectEqual(1, fringe_test_objects());
+    fringe_test_forget_objects();
+}
+
 test "what is in flight in a body that is suspended is not in flight in the resumer" {
     var fixture = try Fixture.init(suspends_in_flight, 0);
     defer fixture.deinit();
@@ -313,8 +326,8 @@ test "an exception is caught below the body where the resumer has no tables, and
         _ = resume_function(fixture.context, 0);
         try expectEqual(.throwing, fixture.box.status);
         try expect(fringe_test_is_clean());
-        // The body's frames are gone, the exception is not.
-        try expectEqual(1, fringe_test_objects());
+        // The body's frames are gone, and the exception.
+        try expectEqual(0, fringe_test_objects());
         const box: *Mailbox(u64, u64) = @ptrCast(fixture.box);
         const report: *exception.Report = @ptrFromInt(@as(usize, @intCast(box.output.load())));
         // Not weak, as in unwinder.zig: so the linker takes it into the tests.

@@ -21,9 +21,8 @@ const context_module = @import("context.zig");
 const Context = context_module.Context;
 const guards = &@import("guard_table.zig").guards;
 const loader = @import("loader.zig");
-const Mailbox = @import("mailbox.zig").Mailbox;
 const Call = @import("mailbox.zig").Call;
-const OsStack = @import("os_stack.zig").OsStack;
+const spare_stack = @import("spare_stack.zig");
 const Stack = @import("stack.zig").Stack;
 const Status = @import("status.zig").Status;
 const system = @import("system.zig");
@@ -212,9 +211,13 @@ const Overflow = struct {
         return null;
     }
 
-    /// Makes `ucontext` go on as if the body had ended, instead of in the body.
+    /// Makes `ucontext` go on as if the body had ended, instead of in the body. Here and below a
+    /// spare stack is taken for what needs more than little: that of a signal has 8 KiB as a rule,
+    /// and the kernel alone may have put more than 3 there.
     fn end(self: *const Overflow, ucontext: *Ucontext) void {
-        self.onEmergencyStack(leaveFrames);
+        // None, should there be no memory to look for them.
+        @as(*Left, @ptrFromInt(self.stack.limit)).count = 0;
+        spare_stack.run(self, leaveFrames);
         const registers = &ucontext.registers;
         registers.ip = @intFromPtr(&context_module.fringe_finish);
         registers.sp = @intFromPtr(self.context);
@@ -240,15 +243,16 @@ const Overflow = struct {
 
     /// For whoever resumed the body: how many frames there are, and where each one is, at the lower
     /// end of the stack, where nobody is any more.
+    const Left = extern struct { count: usize, addresses: [Walk.first_max]usize };
+
     fn leaveFrames(self: *const Overflow) void {
         const walk: Walk = .from(self.ip, Walk.first_max);
-        const left: *extern struct { count: usize, addresses: [Walk.first_max]usize } =
-            @ptrFromInt(self.stack.limit);
+        const left: *Left = @ptrFromInt(self.stack.limit);
         left.* = .{ .count = walk.count, .addresses = walk.first };
     }
 
     fn report(self: *const Overflow) void {
-        self.onEmergencyStack(writeReport);
+        spare_stack.run(self, writeReport);
     }
 
     fn writeReport(self: *const Overflow) void {
@@ -288,32 +292,6 @@ const Overflow = struct {
         }
         text.write();
     }
-
-    /// The stack that a signal comes in on has 8 KiB as a rule, and the kernel alone may have put
-    /// more than 3 there. So what needs more runs on a stack that is mapped for it; it is resumed
-    /// like any other body, so an unwinder finds the way back.
-    fn onEmergencyStack(
-        self: *const Overflow,
-        comptime function: fn (*const Overflow) void,
-    ) void {
-        const body = struct {
-            fn body(_: *Context, overflow: *const Overflow) callconv(.c) void {
-                function(overflow);
-            }
-        }.body;
-        var stack = OsStack.init(emergency_size) catch return;
-        defer stack.deinit();
-        var box: Mailbox(*const Overflow, void) = .{
-            .status = .suspended,
-            .input = undefined,
-            .output = undefined,
-        };
-        box.input.store(self);
-        const context = context_module.init(stack.stack().stack, &body, &box);
-        _ = context_module.fringe_resume(context, 0);
-    }
-
-    const emergency_size = 128 * 1024;
 };
 
 /// The frames of a body, from the one that needed more to the outermost: where each goes on.

@@ -330,6 +330,9 @@ test "an overflow is recovered from though no memory is left to look at it" {
             const stack = recoverable(0) catch return;
             limitMemory(0);
             expectOverflow(stack) catch linux.exit_group(1);
+            // No frames are said to be there.
+            const left: *const usize = @ptrFromInt(stack.stack().stack.limit);
+            if (left.* != 0) linux.exit_group(2);
         }
     };
     try expectEqual(exited(0), try child_process.run(Child.overflows));

@@ -43,6 +43,8 @@ pub fn cancel(context: *Context, limit: usize) Status {
     var ending: Ending = undefined;
     for (0..attempts_max) |_| {
         if (!personality.areOurs(context)) break;
+        // It is suspended in a cleanup that an exception of its own runs: as below.
+        if (context.uncaught > 0) break;
         ending = .{ .limit = limit };
         _ = context_module.fringe_signal(context, &unwindBody, @intFromPtr(&ending));
         if (box.status != .suspended) return box.status;

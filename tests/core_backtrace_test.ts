@@ -5,7 +5,7 @@
 
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { frameAt, frameLine, FRAMES_MAX } from "../ffi/backtrace.ts";
-import { Generator, type NativeFrame, OsStack, OwnedStack } from "../mod.ts";
+import { Generator, type NativeFrame, OsStack, OwnedStack, SliceStack } from "../mod.ts";
 import { gc, openBodies } from "./support.ts";
 
 function names(frames: readonly NativeFrame[]): (string | undefined)[] {
@@ -97,6 +97,29 @@ Deno.test("Generator.backtrace() has the innermost frames of a deep stack", () =
   using generator = new Generator(new OsStack(), library.symbols.recurses);
   generator.resume(1000);
   assertEquals(names(generator.backtrace()), Array(FRAMES_MAX).fill(undefined));
+});
+
+Deno.test("Generator.backtrace() refuses a stack whose memory has been detached", () => {
+  using library = openBodies();
+  const { echo_i32, call_n } = library.symbols;
+  for (const isNative of [true, false]) {
+    // So large that it has pages of its own, which go with it.
+    const memory = new Uint8Array(4 << 20);
+    const stack = new SliceStack(memory);
+    const generator = isNative
+      ? Generator.unguarded(stack, echo_i32)
+      : Generator.unguarded<number, number>(stack, function* (yielder) {
+        yield* yielder.call(call_n, 1, function* (i) {
+          return yield i;
+        });
+      });
+    assertEquals(generator.resume(0), 0);
+    assert(generator.backtrace().length > 0);
+    memory.buffer.transfer(0);
+    assertThrows(() => generator.backtrace(), Error, "has been detached");
+    generator.return();
+    assertEquals(generator.backtrace(), []);
+  }
 });
 
 Deno.test("Generator.backtrace() refuses other receivers", () => {

@@ -31,6 +31,16 @@ const inCpp = {
   throws_in_qsort: body,
   suspends_in_catch: body,
   suspends_in_flight: body,
+  calls_in_flight: { parameters: [callback], result: "i32" },
+  throws_suspending: body,
+  throws_calling: { parameters: [callback], result: "i32" },
+  throws_calling_elsewhere: {
+    name: "throws_calling",
+    parameters: [callback],
+    result: "i32",
+    nonblocking: true,
+  },
+  throws_long: body,
   swallows: body,
   pokes_and_throws: { input: "pointer", output: "i32" },
   throws_when_ended: body,
@@ -49,6 +59,7 @@ const inCpp = {
   },
   calls_in_catch: { parameters: [callback, "i32"], result: "i32" },
   alive: number,
+  forget: number,
   handled: number,
   in_flight: number,
 } as const;
@@ -300,6 +311,129 @@ testWith("g++", "an exception behind an overflow without a guard page is its cau
   assert(!error.message.includes("abandoned"));
   assertClean(symbols);
   generator[Symbol.dispose]();
+});
+
+testWith(
+  "g++",
+  "what is ended in such a destructor is abandoned",
+  async () => {
+    using library = openCpp();
+    const { symbols } = library;
+    const { warn } = console;
+    const warned: unknown[] = [];
+    console.warn = (text) => warned.push(text);
+    try {
+      const stack = new OsStack();
+      using generator = new Generator(stack, symbols.suspends_in_flight);
+      assertEquals(generator.resume(6), 101);
+      generator.return();
+      assertEquals([symbols.handled(), symbols.in_flight()], [0, 0]);
+      // The stack comes back.
+      using again = new Generator(generator.unwrap() as OsStack, symbols.throws_at_once);
+      errorOf(() => again.resume(1));
+
+      const mine = new Error("mine");
+      const end = (inFlight: number) => {
+        assertEquals(inFlight, 1);
+        throw mine;
+      };
+      assertStrictEquals(assertThrows(() => symbols.calls_in_flight(end)), mine);
+      (() => new Generator(new OsStack(), symbols.suspends_in_flight).resume(6))();
+      let collected = false;
+      new FinalizationRegistry(() => collected = true).register({}, undefined);
+      await collectUntil(() => collected);
+    } finally {
+      console.warn = warn;
+    }
+    assertEquals(warned.map((text) => String(text).split(" ")[1]), [
+      "suspends_in_flight",
+      "calls_in_flight",
+    ]);
+    // Each exception stays.
+    assertEquals(symbols.forget(), 3);
+    assertClean(symbols);
+  },
+);
+
+testWith("g++", "the destructor of what is thrown may suspend, and call back", async () => {
+  using library = openCpp();
+  const { symbols } = library;
+  using generator = new Generator(new OsStack(), symbols.throws_suspending);
+  generator.resume(1);
+  assertEquals(generator.backtrace().length > 0, true);
+  assertEquals(errorOf(() => generator.resume(1)).type, "Suspending");
+
+  const seen: number[] = [];
+  const error = errorOf(() => symbols.throws_calling((i) => seen.push(i)));
+  assertEquals(error.message, "the value is 2");
+  for (const f of [symbols.throws_calling, symbols.throws_calling_elsewhere]) {
+    const error = await f.async((i) => Promise.resolve(seen.push(i))).catch((error) => error);
+    assert(error instanceof NativeError);
+    assertEquals(error.message, "the value is 2");
+  }
+  assertEquals(seen, [1, 1, 1]);
+  assertClean(symbols);
+  // Each exception stays.
+  assertEquals(symbols.forget(), 3);
+  assertClean(symbols);
+});
+
+testWith("g++", "the name of a type may need more stack than the body has", () => {
+  using library = openCpp();
+  using generator = new Generator(new OsStack(16 * 1024), library.symbols.throws_long);
+  const { type } = errorOf(() => generator.resume(0));
+  assert(type!.startsWith("Numbers<0ul, 1ul, 2ul, "));
+  assert(type!.endsWith(" 168ul, 169ul>"));
+});
+
+testWith("g++", "an exception of a C++ function that C calls is not in flight afterwards", () => {
+  using library = openCpp();
+  using libc = dlopen("libc.so.6", {
+    qsort: { parameters: ["buffer", "usize", "usize", "function"], result: "void" },
+  });
+  // As Deno calls it, which exchanges nothing.
+  const { symbols: { throws_compare, in_flight }, close } = Deno.dlopen(compileCpp("exceptions"), {
+    throws_compare: { type: "pointer" },
+    in_flight: { parameters: [], result: "i32" },
+  });
+  const bytes = Uint8Array.of(3, 1, 2);
+  assertEquals(
+    errorOf(() => libc.symbols.qsort(bytes, 3, 1, throws_compare)).type,
+    "test::Error<int>",
+  );
+  assertEquals(in_flight(), 0);
+  close();
+  assertClean(library.symbols);
+});
+
+testWith("g++", "NativeError stands what a program makes of traces", () => {
+  using library = openCpp();
+  const before = Object.getOwnPropertyDescriptor(Error, "prepareStackTrace");
+  const throwOnce = () => {
+    using generator = new Generator(new OsStack(), library.symbols.throws_at_once);
+    try {
+      generator.resume(3);
+    } catch (error) {
+      return error as NativeError;
+    }
+  };
+  try {
+    const prepared = [{}];
+    Object.assign(Error, { prepareStackTrace: () => prepared });
+    const error = throwOnce()!;
+    assertEquals(error.message, "the value is 3");
+    assertStrictEquals(error.stack as unknown, prepared);
+    Object.assign(Error, {
+      prepareStackTrace() {
+        throw prepared;
+      },
+    });
+    throwOnce();
+  } finally {
+    if (before !== undefined) Object.defineProperty(Error, "prepareStackTrace", before);
+    else delete (Error as { prepareStackTrace?: unknown }).prepareStackTrace;
+  }
+  assertClean(library.symbols);
 });
 
 testWith("g++", "an exception in place of being ended comes out of what has ended it", () => {

@@ -10,6 +10,7 @@
 #include <exception>
 #include <stdexcept>
 #include <string>
+#include <utility>
 
 namespace test {
 
@@ -43,8 +44,10 @@ using namespace test;
 using Yielder = fringe::Yielder<int32_t, int32_t>;
 using Callback = int32_t(int32_t);
 
-// Objects and exceptions that are alive; whether an exception is being handled, or in flight.
+// Objects and exceptions that are alive, and the same for the last time; whether an exception is
+// being handled, or in flight.
 FRINGE_EXPORT int32_t alive() { return objects; }
+FRINGE_EXPORT int32_t forget() { return std::exchange(objects, 0); }
 FRINGE_EXPORT int32_t handled() { return std::current_exception() != nullptr; }
 FRINGE_EXPORT int32_t in_flight() { return std::uncaught_exceptions(); }
 
@@ -116,6 +119,43 @@ FRINGE_EXPORT void suspends_in_flight(Yielder *yielder, int32_t value)
     Suspending suspending{yielder};
     throw Error<int>(value);
 }
+
+// Calls back there.
+FRINGE_EXPORT int32_t calls_in_flight(Callback *callback)
+{
+    struct Calling {
+        Callback *callback;
+        ~Calling() { callback(std::uncaught_exceptions()); }
+    } calling{callback};
+    throw Error<int>(1);
+}
+
+// The exception itself has a destructor that suspends, or calls the callback.
+FRINGE_EXPORT void throws_suspending(Yielder *yielder, int32_t) { throw Suspending{yielder}; }
+
+FRINGE_EXPORT int32_t throws_calling(Callback *callback)
+{
+    struct Calling : Error<int> {
+        Callback *callback;
+        Calling(Callback *callback) : Error(2), callback(callback) {}
+        ~Calling() override { callback(1); }
+    };
+    throw Calling(callback);
+}
+
+// A type whose name has some 900 letters: Numbers<0ul, 1ul, ...>.
+template <size_t... numbers> struct Numbers {};
+template <size_t... numbers> static void throw_numbers(std::index_sequence<numbers...>)
+{
+    throw Numbers<numbers...>();
+}
+FRINGE_EXPORT void throws_long(Yielder *, int32_t)
+{
+    throw_numbers(std::make_index_sequence<170>());
+}
+
+// For C, which knows nothing of C++: compares by throwing.
+FRINGE_EXPORT int32_t throws_compare(const void *, const void *) { throw Error<int>(6); }
 
 // Swallows what ends it, so many times, and suspends once more.
 FRINGE_EXPORT void swallows(Yielder *yielder, int32_t times)
