@@ -391,10 +391,13 @@ export class Call implements Occupant {
   }
 
   #endContext(thrown: unknown): void {
-    if (this.#context.call === this) this.#context.end();
-    const reason = this.#context.reason;
-    if (reason !== undefined) {
-      this.#interrupt?.deref()?.(new Error(`Cannot go on with ${this.#callee.name}: ${reason}`));
+    try {
+      if (this.#context.call === this) this.#context.end();
+    } finally {
+      const reason = this.#context.reason;
+      if (reason !== undefined) {
+        this.#interrupt?.deref()?.(new Error(`Cannot go on with ${this.#callee.name}: ${reason}`));
+      }
     }
     // What native code throws must be heard. Any other error says that C cannot be told to stop:
     // then whatever ended the call is what the caller must hear of, not this.

@@ -407,13 +407,14 @@ testWith("g++", "an exception of a C++ function that C calls is not in flight af
 testWith("g++", "NativeError stands what a program makes of traces", () => {
   using library = openCpp();
   const before = Object.getOwnPropertyDescriptor(Error, "prepareStackTrace");
-  const throwOnce = () => {
+  const throwOnce = (): NativeError | undefined => {
     using generator = new Generator(new OsStack(), library.symbols.throws_at_once);
     try {
       generator.resume(3);
     } catch (error) {
       return error as NativeError;
     }
+    return undefined;
   };
   try {
     const prepared = [{}];
@@ -490,6 +491,18 @@ testWith("g++", "a library closes whose bodies throw at that", () => {
     generator[Symbol.dispose]();
   }
 });
+
+testWith(
+  "g++",
+  "a call that throws as its library closes is told of that nevertheless",
+  async () => {
+    const library = openCpp();
+    const call = library.symbols.throws_when_call_ends.async(() => new Promise(() => {}));
+    const error = call.catch((error) => error);
+    errorOf(() => library.close());
+    assert((await error).message.includes("has been closed"));
+  },
+);
 
 testWith("g++", "what a dropped generator throws when it is ended is printed", async () => {
   using library = openCpp();
