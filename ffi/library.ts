@@ -263,6 +263,11 @@ function sha256(bytes: Uint8Array): string {
 /** What libc does for a library that has no file. */
 const LIBC = {
   memfd_create: { parameters: ["buffer", /* name */ "u32" /* flags */], result: "i32" },
+  readlink: {
+    parameters: ["buffer", /* path */ "buffer", /* into */ "usize" /* size */],
+    result: "isize",
+  },
+  fcntl: { parameters: ["i32", /* fd */ "i32", /* command */ "i32" /* argument */], result: "i32" },
   write: { parameters: ["i32", /* fd */ "buffer", "usize" /* count */], result: "isize" },
   close: { parameters: ["i32" /* fd */], result: "i32" },
   __errno_location: { parameters: [], result: "pointer" },
@@ -275,10 +280,56 @@ const LIBC = {
 /** Puts a library into a file that exists in memory only, and opens that. */
 function openInMemory(build: { readonly digest: string; readonly base64: string }): Native {
   const what = "the library that came with the module";
+  const libc = dlopen("libc.so.6", LIBC, "libc.so.6", IN_MEMORY);
+  let made: number | undefined;
+  try {
+    const fd = fileOf(build.digest, libc.symbols) ??
+      (made = makeFile(build, what, libc.symbols));
+    // Not closed while the library is open: glibc knows it by its name, and another file under the
+    // same number would give this library back.
+    return dlopen(`/proc/self/fd/${fd}`, SYMBOLS, what, IN_MEMORY).symbols;
+  } catch (error) {
+    if (made !== undefined) libc.symbols.close(made);
+    throw error;
+  } finally {
+    libc.close();
+  }
+}
+
+type Libc = Deno.DynamicLibrary<typeof LIBC>["symbols"];
+
+const encoder = new TextEncoder();
+const NAME = "fringe-";
+const [F_ADD_SEALS, F_GET_SEALS] = [1033, 1034];
+/** Nobody can write to it any more, resize it, or take this back: memfd_create(2), fcntl(2). */
+const SEALED = 1 | 2 | 4 | 8;
+
+/**
+ * The file that another Worker has made of the same library: it has the digest in its name, and is
+ * sealed once it is whole. glibc then gives the same copy of the library. One for each Worker would
+ * be too many, for none is ever unloaded: the process has room for variables of threads for some
+ * 200 of them.
+ */
+function fileOf(digest: string, { readlink, fcntl }: Libc): number | undefined {
+  const link = `/memfd:${NAME}${digest} (deleted)`;
+  const found = new Uint8Array(link.length + 1);
+  // A new file has the lowest number that is free.
+  for (let fd = 3; fd < 1024; fd++) {
+    const path = encoder.encode(`/proc/self/fd/${fd}\0`);
+    if (Number(readlink(path, found, BigInt(found.length))) !== link.length) continue;
+    if (new TextDecoder().decode(found.subarray(0, -1)) !== link) continue;
+    if (fcntl(fd, F_GET_SEALS, 0) === SEALED) return fd;
+  }
+  return undefined;
+}
+
+function makeFile(
+  build: { readonly digest: string; readonly base64: string },
+  what: string,
+  { memfd_create, write, close, fcntl, __errno_location, memcpy }: Libc,
+): number {
   const bytes = decode(build.base64);
   checkDigest(bytes, build.digest, what, "Fetch it anew with `deno cache --reload`");
-  const libc = dlopen("libc.so.6", LIBC, "libc.so.6", IN_MEMORY);
-  const { memfd_create, write, close, __errno_location, memcpy } = libc.symbols;
   const refuse = (call: string): never => {
     const errno = new Int32Array(1);
     memcpy(errno, __errno_location(), 4n);
@@ -289,8 +340,9 @@ function openInMemory(build: { readonly digest: string; readonly base64: string 
         `${errno[0]}). Download the file and set FRINGE_LIBRARY to its path`,
     );
   };
-  const MFD_CLOEXEC = 1;
-  const fd = memfd_create(new TextEncoder().encode("fringe\0"), MFD_CLOEXEC);
+  const [MFD_CLOEXEC, MFD_ALLOW_SEALING] = [1, 2];
+  const name = encoder.encode(`${NAME}${build.digest}\0`);
+  const fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
   try {
     if (fd < 0) refuse("memfd_create");
     for (let rest = bytes; rest.length > 0;) {
@@ -298,14 +350,11 @@ function openInMemory(build: { readonly digest: string; readonly base64: string 
       if (written < 0) refuse("write");
       rest = rest.subarray(written);
     }
-    // Not closed while the library is open: glibc knows it by its name, and another file under the
-    // same number would give this library back.
-    return dlopen(`/proc/self/fd/${fd}`, SYMBOLS, what, IN_MEMORY).symbols;
+    if (fcntl(fd, F_ADD_SEALS, SEALED) < 0) refuse("fcntl");
+    return fd;
   } catch (error) {
     close(fd);
     throw error;
-  } finally {
-    libc.close();
   }
 }
 

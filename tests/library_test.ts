@@ -209,6 +209,41 @@ Deno.test("native() works over HTTP with --allow-ffi alone, and writes nothing",
   assertSucceeds(await runServed(program, undefined, flags), "generator\ntrue 3\n");
 });
 
+Deno.test("Workers share the library that came with the module, so it is loaded once", async () => {
+  const source = (mod: string): string => {
+    const worker = `
+      import { Generator, OsStack } from ${JSON.stringify(mod)};
+      postMessage(new Generator(new OsStack(), function* () { yield "worker"; }).resume());
+    `;
+    return `
+      const url = URL.createObjectURL(new Blob([${JSON.stringify(worker)}], {
+        type: "application/typescript",
+      }));
+      for (let i = 0; i < 3; i++) {
+        const worker = new Worker(url, { type: "module" });
+        console.log(await new Promise((resolve) => worker.onmessage = ({ data }) => resolve(data)));
+        worker.terminate();
+      }
+      const links = Array.from(Deno.readDirSync("/proc/self/fd"), ({ name }) => {
+        try {
+          return Deno.readLinkSync("/proc/self/fd/" + name);
+        } catch {
+          return "";
+        }
+      });
+      console.log(links.filter((link) => link.startsWith("/memfd:fringe-")).length);
+      const text = Deno.readTextFileSync("/proc/self/maps");
+      console.log(text.matchAll(/r-xp.*memfd:fringe-/g).toArray().length);
+    `;
+  };
+  // As over HTTP; but what is below is Deno's to read with every permission only.
+  const ended = await withCopy(async (directory, library) => {
+    await Deno.remove(library);
+    return await runChild(source(`file://${directory}/mod.ts`), ["--allow-all"]);
+  });
+  assertSucceeds(ended, "worker\nworker\nworker\n1\n1\n");
+});
+
 Deno.test("native() over HTTP says what to grant", async () => {
   for (const flags of [[], ["--allow-ffi=/none.so"]]) {
     assertFails(await runServed(small, undefined, flags), "NotCapable", "fringe needs --allow-ffi");

@@ -104,11 +104,11 @@ struct context {
     int64_t r8, r9, r10, r11, r12, r13, r14, r15, rdi, rsi, rbp, rbx, rdx, rax, rcx, rsp, rip;
 };
 
-/* Whether it is the name that fringe gives its file. */
+/* Whether it is a name that fringe gives its file. */
 static int is_fringe(const char *name)
 {
-    static const char fringe[] = "fringe";
-    for (size_t i = 0; i < sizeof fringe; i++) {
+    static const char fringe[] = "fringe-";
+    for (size_t i = 0; i < sizeof fringe - 1; i++) {
         if (name[i] != fringe[i]) return 0;
     }
     return 1;
