@@ -119,7 +119,8 @@ uintptr_t fringe_suspend(fringe_yielder *yielder, uintptr_t word);
 
 /* Ends a suspended body by unwinding its frames, and returns the status it ends with:
  * FRINGE_UNWOUND; FRINGE_RETURNED, if it returned instead (one written in Zig does);
- * FRINGE_ABANDONED if there are no unwind tables, or fewer than 8 KiB of the stack are free.
+ * FRINGE_ABANDONED if there are no unwind tables, if fewer than 8 KiB of the stack are free, or if
+ * it is suspended in a cleanup that an exception of its own runs.
  *  yielder  from fringe_init, and the body has not finished;
  *  limit    the lowest usable byte of the body's stack; 0 if unknown: then nobody checks that the
  *           unwinder has room. */
