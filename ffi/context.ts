@@ -236,8 +236,8 @@ function warnOf(name: string, size: number): void {
   console.warn(
     `fringe: ${name} was ended early, and its frames could not be unwound. Fewer than 8 KiB of ` +
       `its stack of ${size} bytes were free, or its code has no unwind tables, or its library ` +
-      "has an unwinder of its own (link it with the shared libgcc_s), or a cleanup had suspended. " +
-      "The stack comes back; what the frames held (memory, locks, files) does not. This is said " +
-      "once for each function",
+      "has an unwinder of its own (link it with the shared libgcc_s), or a cleanup had suspended." +
+      " The stack comes back; what the frames held (memory, locks, files) does not. This is said" +
+      " once for each function",
   );
 }

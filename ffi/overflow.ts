@@ -70,8 +70,8 @@ export function overrunError(
   thrown: unknown,
 ): RangeError {
   return new RangeError(
-    `${what}: it has used up its stack of ${memory.size} bytes, which has no guard page, so memory ` +
-      `below it may have been written over${isSuspended ? ABANDONED : ""}. ${REMEDY}`,
+    `${what}: it has used up its stack of ${memory.size} bytes, which has no guard page, so ` +
+      `memory below it may have been written over${isSuspended ? ABANDONED : ""}. ${REMEDY}`,
     thrown === undefined ? undefined : { cause: thrown },
   );
 }

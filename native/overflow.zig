@@ -51,20 +51,33 @@ const Action = struct {
     const default = @intFromPtr(linux.SIG.DFL);
     const ignore = @intFromPtr(linux.SIG.IGN);
 
-    /// Has SIGSEGV do it; returns what it did before.
-    fn set(self: Action) Action {
-        if (libcSigaction) |sigaction| return self.setBy(std.c.Sigaction, sigaction);
-        return self.setBy(linux.Sigaction, linux.sigaction);
+    /// What SIGSEGV does now.
+    fn now() Action {
+        return exchange(null);
     }
 
-    fn setBy(self: Action, comptime Sigaction: type, sigaction: anytype) Action {
-        const new: Sigaction = .{
-            .handler = .{ .handler = @ptrFromInt(self.handler) },
-            .mask = @splat(0),
-            .flags = @intCast(self.flags),
-        };
+    /// Has SIGSEGV do it.
+    fn set(self: Action) void {
+        _ = exchange(self);
+    }
+
+    fn exchange(new: ?Action) Action {
+        if (libcSigaction) |sigaction| return exchangeBy(std.c.Sigaction, sigaction, new);
+        return exchangeBy(linux.Sigaction, linux.sigaction, new);
+    }
+
+    fn exchangeBy(comptime Sigaction: type, sigaction: anytype, new: ?Action) Action {
         var old: Sigaction = undefined;
-        _ = sigaction(.SEGV, &new, &old);
+        if (new) |action| {
+            const wanted: Sigaction = .{
+                .handler = .{ .handler = @ptrFromInt(action.handler) },
+                .mask = @splat(0),
+                .flags = @intCast(action.flags),
+            };
+            _ = sigaction(.SEGV, &wanted, &old);
+        } else {
+            _ = sigaction(.SEGV, null, &old);
+        }
         return .{ .handler = @intFromPtr(old.handler.handler), .flags = @intCast(old.flags) };
     }
 };
@@ -79,8 +92,10 @@ pub fn install() callconv(.c) void {
     if (installed.swap(true, .acq_rel)) return;
     // The handler outlives whoever has loaded this library.
     loader.keep(@intFromPtr(&handle));
+    // Before the handler is there: another thread may have a fault at any time.
+    previous = Action.now();
     const flags = linux.SA.SIGINFO | linux.SA.ONSTACK;
-    previous = (Action{ .handler = @intFromPtr(&handle), .flags = flags }).set();
+    (Action{ .handler = @intFromPtr(&handle), .flags = flags }).set();
 }
 
 /// ucontext_t, as far as it is of interest (the kernel's arch/x86/include/uapi/asm/sigcontext.h).
@@ -157,7 +172,7 @@ fn pass(signal: linux.SIG, info: *const linux.siginfo_t, ucontext: *Ucontext) vo
         Action.default, Action.ignore => {
             if (!isFault(info) and previous.handler == Action.ignore) return;
             // A fault is repeated when this returns; it cannot be ignored, whatever the action.
-            _ = previous.set();
+            previous.set();
             if (isFault(info)) return;
             _ = system.call(linux.tgkill, .{ linux.getpid(), linux.gettid(), signal });
         },
@@ -205,6 +220,8 @@ const Overflow = struct {
         while (at >= stack.limit) : (at -= alignment) {
             const context: *Context = @ptrFromInt(at);
             if (context.return_address != @intFromPtr(&fringe_root_return)) continue;
+            // Nor one that an exception has left.
+            if (context.exceptions == .finished) continue;
             const link = @intFromPtr(context.link);
             if (link < stack.limit or link >= stack.base) return context;
         }
