@@ -305,9 +305,11 @@ Deno.test("PointerView refuses values of the wrong type, and buffers that it can
 });
 
 Deno.test("PointerView of what only looks like a pointer is refused, optimised or not", () => {
-  const { pointer } = PointerView.of(new Uint8Array(8));
+  const view = PointerView.of(new Uint8Array(8));
   const read = (pointer: Deno.PointerObject) => new PointerView(pointer).getFloat64();
-  for (let i = 0; i < 50_000; i++) read(pointer);
+  for (let i = 0; i < 50_000; i++) read(view.pointer);
+  // So the view, and with it the buffer, was held all the time.
+  assertEquals(view.getFloat64(), 0);
   const forged = Object.create(null);
   assertThrows(() => read(forged), TypeError, "pointer");
   assertThrows(() => new PointerView(forged).getCString(), TypeError, "pointer");
