@@ -10,9 +10,10 @@ import {
 } from "@std/assert";
 import { join } from "node:path";
 import { generate } from "../tools/build.ts";
-import { denoCounts, one, total, zigCounts } from "../tools/counts.ts";
+import { denoCounts, one, runnerCounts, total, zigCounts } from "../tools/counts.ts";
 import { howToInstall, type Installable, isInstalled, packages } from "../tools/packages.ts";
 import { grown } from "../tools/soak.ts";
+import { errorsIn } from "../tools/valgrind.ts";
 import { indexLinks, isFileOf, unpack, type Wheel } from "../tools/wheel.ts";
 import { pinnedVersion } from "../tools/zig.ts";
 import { type Ended, run } from "./support.ts";
@@ -81,6 +82,30 @@ Deno.test("zigCounts() fails a run without tests", () => {
     failed,
   );
   assertEquals(zigCounts({ output: "error: no step named 'test'\n", success: false }), failed);
+});
+
+Deno.test("runnerCounts() reads the last line of either runner, and fails one without", () => {
+  const counts = (output: string) => runnerCounts({ output, success: true });
+  assertEquals(counts("1/2 a...OK\nAll 2 tests passed.\n"), { passed: 2, failed: 0, skipped: 0 });
+  const some = { passed: 11, failed: 1, skipped: 2 };
+  assertEquals(counts("OK\n11 passed; 2 skipped; 1 failed.\n"), some);
+  const none = { passed: 0, failed: 1, skipped: 0 };
+  assertEquals(counts("Segmentation fault\n"), none);
+  assertEquals(runnerCounts({ output: "All 2 tests passed.\n", success: false }).failed, 1);
+});
+
+Deno.test("errorsIn() finds what names our code, stacks nobody told of, and a log cut off", () => {
+  const end = "==7== \n==7== ERROR SUMMARY: 2 errors from 2 contexts (suppressed: 0 from 0)\n";
+  const theirs = "==7== Invalid read of size 8\n==7==    at 0x1: ??? (in /usr/bin/deno)\n==7== \n";
+  const ours = theirs.replace("??? (in /usr/bin/deno)", "fringe_load_f64 (in /x/libfringe.so)");
+  const warning = "==7== Warning: client switching stacks?  SP change: 0x1 --> 0x2\n";
+  const code = /\(in \S*\/libfringe\.so\)/;
+  assertEquals(errorsIn("==7== Memcheck\n==7== \n" + theirs + end, code), []);
+  const [error, ...more] = errorsIn(theirs + ours + theirs + end, code);
+  assertStringIncludes(error!, "fringe_load_f64");
+  assertEquals(more, []);
+  assertEquals(errorsIn(theirs + warning + end, code).length, 1);
+  assertEquals(errorsIn(theirs, code).length, 1);
 });
 
 Deno.test("total() adds up", () => {

@@ -61,6 +61,17 @@ export function zigCounts(ended: Ended): Counts {
   return checked(ended, { passed, skipped, failed: Number(match?.[2] ?? 0) - passed - skipped });
 }
 
+/** Counts of a program of Zig tests: `11 passed; 1 skipped; 1 failed.`, `All 13 tests passed.` */
+export function runnerCounts(ended: Ended): Counts {
+  const summary = /^(\d+) passed; (\d+) skipped; (\d+) failed\.$|^All (\d+) tests passed\.$/gm;
+  const match = [...ended.output.matchAll(summary)].at(-1);
+  return checked(ended, {
+    passed: Number(match?.[1] ?? match?.[4] ?? 0),
+    skipped: Number(match?.[2] ?? 0),
+    failed: Number(match?.[3] ?? 0),
+  });
+}
+
 function numberBefore(text: string | undefined, word: string): number {
   return Number(new RegExp(`(\\d+) ${word}`).exec(text ?? "")?.[1] ?? 0);
 }

@@ -12,8 +12,18 @@
 
 import { join } from "node:path";
 import { differences } from "./build.ts";
-import { type Counts, denoCounts, type Ended, one, total, zigCounts } from "./counts.ts";
-import { root, zig, zigEnvironment } from "./zig.ts";
+import {
+  type Counts,
+  denoCounts,
+  type Ended,
+  one,
+  runnerCounts,
+  total,
+  zigCounts,
+} from "./counts.ts";
+import { howToInstall, type Installable, isInstalled } from "./packages.ts";
+import { watch } from "./valgrind.ts";
+import { root, zig, zigBuild, zigEnvironment } from "./zig.ts";
 
 /** The core suite: these run once more with the grants below and nothing else. */
 const coreTests = /^core_.*_test\.ts$/;
@@ -50,6 +60,16 @@ const stages: Stage[] = [
   { name: "prebuilt", about: "committed binaries are what the sources give", run: prebuilt },
   { name: "deno-test", about: "Deno tests and the examples in the documentation", run: denoTest },
   { name: "core", about: "core suite with path-scoped grants only", run: core },
+  {
+    name: "sanitizer",
+    about: "Zig tests under AddressSanitizer",
+    run: ifInstalled("g++", sanitizer),
+  },
+  {
+    name: "valgrind",
+    about: "Zig tests and the core suite under Valgrind",
+    run: ifInstalled("valgrind", valgrind),
+  },
   { name: "bench", about: "a small run of each bench", run: bench },
 ];
 
@@ -95,6 +115,67 @@ async function core(): Promise<Counts> {
   }
   const grants = [`--allow-ffi=${coreLibraries.join(",")}`];
   return denoCounts(await run(Deno.execPath(), ["test", ...testFlags, ...grants, ...files]));
+}
+
+/** A stage that needs a program is skipped where that is missing. */
+function ifInstalled(program: Installable, run: () => Promise<Counts>): () => Promise<Counts> {
+  return async () => {
+    if (isInstalled(program)) return await run();
+    console.log(`To run this stage, ${howToInstall(program)}`);
+    return { passed: 0, failed: 0, skipped: 1 };
+  };
+}
+
+async function sanitizer(): Promise<Counts> {
+  const args = ["build", "sanitized-test", "--color", "off"];
+  return runnerCounts(await run(await zig(), args, { cwd: join(root, "native") }));
+}
+
+async function valgrind(): Promise<Counts> {
+  const prefix = await Deno.makeTempDir({ dir: join(root, ".zig-cache"), prefix: "valgrind-" });
+  try {
+    await zigBuild("install", "test-program", "-Dvalgrind", "--prefix", prefix);
+    const x86 = join(prefix, "x86");
+    await zigBuild("test-program", "-Dvalgrind", "-Dtarget=x86-linux-musl", "--prefix", x86);
+    const natively = async (program: string): Promise<Counts> =>
+      await underValgrind([program], runnerCounts, /./);
+    // The first on one processor, the others on another.
+    const counts = await Promise.all([
+      underValgrind(
+        [
+          ...[Deno.execPath(), "test", "--no-prompt", "--no-check", "-A"],
+          // Valgrind translates all machine code, and what V8 makes better again and again.
+          "--v8-flags=--expose-gc,--no-opt,--no-maglev,--no-sparkplug",
+          "tests/core_under_valgrind.ts",
+        ],
+        denoCounts,
+        /\(in \S*\/lib(?:fringe|bodies|test_bodies)\.so\)/,
+        { FRINGE_LIBRARY: join(prefix, "lib", "libfringe.so") },
+      ),
+      (async () =>
+        total([
+          await natively(join(prefix, "bin", "test")),
+          await natively(join(x86, "bin", "test")),
+        ]))(),
+    ]);
+    return total(counts);
+  } finally {
+    await Deno.remove(prefix, { recursive: true });
+  }
+}
+
+/** Counts tests, and what Valgrind has seen in `ours` meanwhile as failed ones. */
+async function underValgrind(
+  command: string[],
+  count: (ended: Ended) => Counts,
+  ours: RegExp,
+  env: Record<string, string> = {},
+): Promise<Counts> {
+  const watched = await watch(command, ours, { NO_COLOR: "1", DENO_NO_UPDATE_CHECK: "1", ...env });
+  const counts = count(watched);
+  if (counts.failed > 0) console.log(watched.output);
+  for (const error of watched.errors) console.log(`Valgrind, of ${command[0]}:\n${error}\n`);
+  return { ...counts, failed: counts.failed + watched.errors.length };
 }
 
 async function bench(): Promise<Counts> {

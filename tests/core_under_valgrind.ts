@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// Credit: after libfringe, by edef and the libfringe contributors
+
+/**
+ * The core suite as it is run under Valgrind, where everything takes fifty times as long: all in one
+ * file, since each file of tests begins with seconds of V8's, and without the tests that go on for
+ * minutes there, because they repeat something or collect all garbage again and again.
+ */
+
+const long = new RegExp([
+  ...[",000", "thousand", "many", "every length", "any bytes", "wherever it stands", "without end"],
+  ...["collect", "garbage", "held", "holds", "keeps its", "for as long as", "of every kind"],
+  ...[
+    "optimised",
+    "all strings",
+    "no room",
+    "unwound, too",
+    "frames of a native body",
+    "never reaches",
+    "dropped",
+  ],
+].join("|"));
+
+/** It says of a size that no address space has that it is none (EINVAL). */
+const otherwise = "new OsStack() says what to do when the system has no room for it";
+
+const { test } = Deno;
+Object.defineProperty(Deno, "test", {
+  value: (name: string, fn: (context: Deno.TestContext) => void | Promise<void>): void => {
+    if (!long.test(name) && name !== otherwise) test(name, fn);
+  },
+});
+for (const { name } of Deno.readDirSync(new URL(".", import.meta.url))) {
+  if (/^core_.*_test\.ts$/.test(name)) await import(`./${name}`);
+}
