@@ -95,11 +95,8 @@ pub const OsStack = struct {
 const MADV_GUARD_INSTALL = 102;
 
 fn guard(mapping: []align(page_size) u8) status.Refusal!void {
-    // Valgrind would take a thread's stack and all that is mapped beside it for one.
-    if (!valgrind.isRunning()) {
-        const advised = system.call(linux.madvise, .{ mapping.ptr, page_size, MADV_GUARD_INSTALL });
-        if (linux.errno(advised) == .SUCCESS) return;
-    }
+    const advised = system.call(linux.madvise, .{ mapping.ptr, page_size, MADV_GUARD_INSTALL });
+    if (linux.errno(advised) == .SUCCESS) return;
     // An older kernel, or memory that is locked: a page without access, at the price of a mapping.
     try status.check(system.call(linux.mprotect, .{ mapping.ptr, page_size, .{} }));
 }

@@ -13,7 +13,6 @@ const os_stack = @import("os_stack.zig");
 const Status = @import("status.zig").Status;
 const system = @import("system.zig");
 const thunk = @import("thunk.zig");
-const valgrind = @import("valgrind.zig");
 
 /// What a refusal is reported as.
 const reported = [_]struct { linux.E, Status }{
@@ -91,7 +90,6 @@ fn mapStack() !Status {
 }
 
 test "a stack: a refusal is reported, or made good, and nothing is left behind" {
-    if (valgrind.isRunning()) return error.SkipZigTest; // There are other calls for it.
     // mmap, madvise, munmap.
     try expectOutcomes(&mapStack, 1, &.{ .fails, .succeeds, .succeeds });
     // The same; with mprotect in place of madvise, when that is the first to be refused.

@@ -93,3 +93,21 @@ test "each kind of stack is registered, and deregistered when it goes" {
     try expectEqual(.suspended, os_stack.unmapBounds(base, limit));
     try expectEqual(before, numbers.count());
 }
+
+noinline fn beStack() !void {
+    var memory: [100_000]u8 = undefined;
+    var slice = try SliceStack.init(&memory);
+    slice.deinit();
+}
+
+noinline fn fill() void {
+    var memory: [50_000]u8 = undefined;
+    for (&memory) |*byte| byte.* = 1;
+    std.mem.doNotOptimizeAway(&memory);
+}
+
+test "what was a stack for a while is again part of another one" {
+    // Valgrind complains if it believes something else.
+    try beStack();
+    fill();
+}
