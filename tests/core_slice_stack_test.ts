@@ -2,7 +2,7 @@
 // Credit: after libfringe, by edef and the libfringe contributors
 
 import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
-import { Generator, SliceStack, STACK_ALIGNMENT } from "../mod.ts";
+import { Generator, PointerView, SliceStack, STACK_ALIGNMENT } from "../mod.ts";
 import { openBodies } from "./support.ts";
 
 Deno.test("new SliceStack() aligns both ends inward", () => {
@@ -182,4 +182,19 @@ Deno.test("new SliceStack() does not believe what a buffer says of itself", () =
   assertThrows(() => new SliceStack(new Uint8Array(shared)), TypeError, "memory is shared");
   const proxy = new Proxy(new Uint8Array(4096), {});
   assertThrows(() => new SliceStack(proxy), TypeError, "memory must be a Uint8Array");
+});
+
+Deno.test("SliceStack is plain memory again when its generator has ended", () => {
+  using library = openBodies();
+  const memory = new Uint8Array(32 * 1024);
+  // One returns, the other one is unwound.
+  for (const name of ["never_suspends", "echo_i32"] as const) {
+    const generator = Generator.unguarded(new SliceStack(memory), library.symbols[name]);
+    generator.resume(7);
+    generator.return();
+    // By native code, which Valgrind watches.
+    const copy = new Uint8Array(memory.length);
+    PointerView.of(memory).copyInto(copy);
+    assertEquals(copy, memory);
+  }
 });

@@ -2,26 +2,18 @@
 // Credit: after libfringe, by edef and the libfringe contributors
 
 /**
- * The core suite as it is run under Valgrind, where everything takes fifty times as long: all in one
- * file, since each file of tests begins with seconds of V8's, and without the tests that go on for
- * minutes there, because they repeat something or collect all garbage again and again.
+ * The core suite, and calls on other threads, as they run under Valgrind, where everything takes
+ * fifty times as long: all in one file, since V8 begins each with seconds of work, and without what
+ * goes on for minutes there because it repeats something, or collects all garbage again and again.
  */
 
-const long = new RegExp([
-  ...[",000", "thousand", "many", "every length", "any bytes", "wherever it stands", "without end"],
-  ...["collect", "garbage", "held", "holds", "keeps its", "for as long as", "of every kind"],
-  ...[
-    "optimised",
-    "all strings",
-    "no room",
-    "unwound, too",
-    "frames of a native body",
-    "never reaches",
-    "dropped",
-  ],
-].join("|"));
+const long = new RegExp(
+  ",000|thousand|many|every length|any bytes|wherever it stands|without end|collect|garbage|held|" +
+    "holds|keeps its|for as long as|of every kind|optimised|all strings|no room|unwound, too|" +
+    "frames of a native body|never reaches|dropped",
+);
 
-/** It says of a size that no address space has that it is none (EINVAL). */
+/** Valgrind says of a size that no address space has that it is none (EINVAL). */
 const otherwise = "new OsStack() says what to do when the system has no room for it";
 
 const { test } = Deno;
@@ -31,5 +23,5 @@ Object.defineProperty(Deno, "test", {
   },
 });
 for (const { name } of Deno.readDirSync(new URL(".", import.meta.url))) {
-  if (/^core_.*_test\.ts$/.test(name)) await import(`./${name}`);
+  if (/^(core_.*|nonblocking)_test\.ts$/.test(name)) await import(`./${name}`);
 }

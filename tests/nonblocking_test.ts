@@ -196,6 +196,21 @@ Deno.test("a nonblocking function works on copies: buffers can go elsewhere", as
   }
 });
 
+Deno.test("a nonblocking function can follow one that has used much of the same stack", async () => {
+  using library = dlopen(testBodies, {
+    sum_buffer: { parameters: ["buffer", "usize"], result: "u64", nonblocking: true },
+    use_up_after: {
+      parameters: [{ callback: { parameters: ["i32"], result: "i32" } }],
+      result: "i32",
+    },
+  });
+  const { sum_buffer, use_up_after } = library.symbols;
+  assertEquals(use_up_after((i) => i === 1 ? 300 : 7), 307);
+  // Its copy lies where the frames were.
+  const bytes = new Uint8Array(1000).fill(1);
+  assertEquals(await sum_buffer(bytes, bytes.length), 1000n);
+});
+
 Deno.test("a nonblocking function gives back what it has written, at each callback", async () => {
   using libc = dlopen("libc.so.6", {
     qsort: {
