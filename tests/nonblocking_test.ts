@@ -196,7 +196,7 @@ Deno.test("a nonblocking function works on copies: buffers can go elsewhere", as
   }
 });
 
-Deno.test("a nonblocking function can follow one that has used much of the same stack", async () => {
+Deno.test("a nonblocking function can follow one that has used much of the stack", async () => {
   using library = dlopen(testBodies, {
     sum_buffer: { parameters: ["buffer", "usize"], result: "u64", nonblocking: true },
     use_up_after: {

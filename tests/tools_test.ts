@@ -282,6 +282,8 @@ Deno.test("isInstalled() and howToInstall() tell of what is missing", () => {
   assertEquals(installed("libc.so.6"), true);
   assertEquals(installed("no-such-program"), false);
   assertEquals(installed(Deno.execPath()), true);
+  assertEquals(installed("false"), false);
+  assertStringIncludes(howToInstall("rustc"), "install Rust 1.71 or later");
   for (const [needed, name] of Object.entries(packages)) {
     assertStringIncludes(howToInstall(needed as Installable), `install ${name} (Debian's name)`);
   }

@@ -178,7 +178,7 @@ const terminating = (module: string, rounds: number) => `
       for (let i = 0; i < 5; i++) symbols.call_n.async(3, () => forever);
     },
     async awaitsAgain() {
-      await symbols.call_n.async(many, () => new Promise((resolve) => setTimeout(resolve)));
+      await symbols.call_n.async(many, () => new Promise((resolve) => setTimeout(resolve, 0, 1)));
     },
     answersElsewhere() {
       for (let i = 0; i < 3; i++) symbols.call_n_elsewhere(many, (i) => i & 1);

@@ -18,18 +18,22 @@ export const packages = {
   "libunwind.so.8": "libunwind8",
   "libz.so.1": "zlib1g",
   "readelf": "binutils",
-  "rustc": "rustc",
   "valgrind": "valgrind",
 } as const;
 
-/** A library or program that one of the packages has. */
-export type Installable = keyof typeof packages;
+/** What Debian has in a version that is too old, and how to get it. */
+const elsewhere = { rustc: "Rust 1.71 or later (https://rustup.rs)" } as const;
 
-/** Whether the loader finds a library, or a shell a program. */
+/** A library or program that one of the packages has, or that comes from elsewhere. */
+export type Installable = keyof typeof packages | keyof typeof elsewhere;
+
+/** Whether the loader finds a library, or a shell a program that runs. */
 export function isInstalled(name: Installable): boolean {
   try {
-    if (name.includes(".so")) Deno.dlopen(name, {}).close();
-    else new Deno.Command(name, { args: ["--version"] }).outputSync();
+    if (!name.includes(".so")) {
+      return new Deno.Command(name, { args: ["--version"] }).outputSync().success;
+    }
+    Deno.dlopen(name, {}).close();
     return true;
   } catch (error) {
     if (error instanceof Deno.errors.NotCapable) throw error;
@@ -39,11 +43,14 @@ export function isInstalled(name: Installable): boolean {
 
 /** What to say where something is missing. */
 export function howToInstall(name: Installable): string {
-  return `install ${packages[name]} (Debian's name) for ${name}`;
+  return name in elsewhere
+    ? `install ${elsewhere[name as keyof typeof elsewhere]} for ${name}`
+    : `install ${packages[name as keyof typeof packages]} (Debian's name) for ${name}`;
 }
 
 async function install(): Promise<boolean> {
-  const missing = (Object.keys(packages) as Installable[]).filter((name) => !isInstalled(name));
+  const missing = (Object.keys(packages) as (keyof typeof packages)[])
+    .filter((name) => !isInstalled(name));
   if (missing.length === 0) return true;
   const names = missing.map((name) => packages[name]);
   console.log(`Installing ${names.join(", ")}`);
