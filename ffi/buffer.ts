@@ -71,10 +71,11 @@ export function bytesOf(value: unknown, what: string): Uint8Array<ArrayBuffer> |
   const isView = ArrayBuffer.isView(value);
   const of = isView && nameOf(value) === undefined ? OF_VIEW : OF_ARRAY;
   const buffer = isView ? of.buffer(value) : value;
-  if (answers(sizeOfShared, buffer)) {
-    throw new TypeError(`${what} must not be over shared memory; copy it with slice()`);
-  }
+  // In this order: what a getter does not know costs an exception.
   if (!isBuffer(buffer)) {
+    if (answers(sizeOfShared, buffer)) {
+      throw new TypeError(`${what} must not be over shared memory; copy it with slice()`);
+    }
     throw new TypeError(
       `${what} must be an ArrayBuffer, a view over one, or null (buffer): got ${describe(value)}`,
     );
