@@ -378,6 +378,11 @@ export class Call implements Occupant {
     this.#endContext(thrown);
   }
 
+  /** Whether no frame of it is left. */
+  get hasEnded(): boolean {
+    return this.#context.call !== this;
+  }
+
   /** Where C stands while it waits. */
   frames(): NativeFrame[] {
     return this.#context.call === this ? this.#context.frames() : [];

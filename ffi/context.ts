@@ -197,18 +197,19 @@ export class Context {
     const { handle } = this;
     if (handle === null) return;
     if (this.elsewhere) throw new Error(`Cannot end a call: ${ELSEWHERE}`);
-    // First, so that a cleanup that gets back here finds it ended.
-    this.#forget();
-    // Frames whose memory is gone are gone too.
+    // What fails on the way, for want of V8's stack, can be done again: it counts as ended last.
     let error: Error | undefined;
+    let isAbandoned = false;
+    // Frames whose memory is gone are gone too.
     if (this.memory.fault() === undefined) {
-      const status = native().cancel(handle, this.memory.limit);
-      if (status === Status.abandoned) warnOf(this.#subject!.name, this.memory.size);
+      isAbandoned = native().cancel(handle, this.memory.limit) === Status.abandoned;
       this.takeBack();
       error = this.takeError("Cannot end it", handle);
     }
+    this.#forget();
     this.release();
     this.memory.vacate(this);
+    if (isAbandoned) warnOf(this.#subject!.name, this.memory.size);
     if (error !== undefined) throw error;
   }
 

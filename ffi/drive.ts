@@ -29,7 +29,7 @@ export function callSync(callee: Callee, args: readonly unknown[]): unknown {
   } catch (error) {
     throw ended(call, error);
   } finally {
-    putFiber(fiber);
+    if (call === undefined || call.hasEnded) putFiber(fiber);
   }
 }
 
@@ -55,7 +55,7 @@ export async function callAsync(callee: Callee, args: readonly unknown[]): Promi
     }
     throw error;
   } finally {
-    putFiber(fiber);
+    if (call === undefined || call.hasEnded) putFiber(fiber);
   }
 }
 
@@ -64,7 +64,7 @@ function ended(call: Call | undefined, error: unknown): unknown {
   try {
     call?.end();
   } catch (other) {
-    return both(other, error);
+    if (call!.hasEnded) return both(other, error);
   }
   return error;
 }
@@ -224,12 +224,15 @@ export class Scope implements Occupant {
     } catch (error) {
       throw ended(call, error);
     } finally {
-      if (call !== undefined) this.#calls.delete(call);
       try {
         call?.end();
       } finally {
-        if (fiber !== undefined) putFiber(fiber);
-        else this.#own = own;
+        // Where V8's stack was used up, it has not: then it ends with the generator.
+        if (call === undefined || call.hasEnded) {
+          if (call !== undefined) this.#calls.delete(call);
+          if (fiber !== undefined) putFiber(fiber);
+          else this.#own = own;
+        }
       }
     }
   }
