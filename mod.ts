@@ -34,19 +34,19 @@
  * @module
  */
 
-export type { NativeFrame } from "./ffi/backtrace.ts";
-export type { NativeBody } from "./ffi/body.ts";
-export { Callback } from "./ffi/callback.ts";
+export type { NativeFrame } from "./ffi/context/backtrace.ts";
+export type { NativeBody } from "./ffi/context/body.ts";
+export { Callback } from "./ffi/call/callback.ts";
 export { dlopen, type NativeLibrary } from "./ffi/dlopen.ts";
-export { NativeError } from "./ffi/exception.ts";
+export { NativeError } from "./ffi/context/exception.ts";
 export { Generator, type ScriptBody, type State } from "./ffi/generator.ts";
-export { OsStack, type OsStackOptions } from "./ffi/os_stack.ts";
-export { OwnedStack } from "./ffi/owned_stack.ts";
+export { OsStack, type OsStackOptions } from "./ffi/stack/os_stack.ts";
+export { OwnedStack } from "./ffi/stack/owned_stack.ts";
 export { PointerView } from "./ffi/pointer_view.ts";
-export type { ScriptGenerator } from "./ffi/script.ts";
-export { SliceStack } from "./ffi/slice_stack.ts";
-export { type GuardedStack, type Stack, STACK_ALIGNMENT } from "./ffi/stack.ts";
-export { FringeError } from "./ffi/status.ts";
+export type { ScriptGenerator } from "./ffi/call/script.ts";
+export { SliceStack } from "./ffi/stack/slice_stack.ts";
+export { type GuardedStack, type Stack, STACK_ALIGNMENT } from "./ffi/stack/stack.ts";
+export { FringeError } from "./ffi/library/status.ts";
 export type {
   AsyncArguments,
   AsyncCall,
@@ -73,5 +73,5 @@ export type {
   SyncArguments,
   SyncHandler,
 } from "./ffi/types.ts";
-export type { FromNative, ScalarType, ToNative, ValueType } from "./ffi/values.ts";
+export type { FromNative, ScalarType, ToNative, ValueType } from "./ffi/value/value.ts";
 export type { Yielder } from "./ffi/yielder.ts";

@@ -3,13 +3,13 @@
 
 /** Users' libraries: generator bodies, and C functions whose callbacks suspend. */
 
-import { type Library, makeBody } from "./body.ts";
-import { type CallbackParameter, type Callee, makeFunction } from "./call.ts";
-import type { Context } from "./context.ts";
-import { callAsync, callPulled, callSync } from "./drive.ts";
+import { type Library, makeBody } from "./context/body.ts";
+import { type CallbackParameter, type Callee, makeFunction } from "./call/call.ts";
+import type { Context } from "./context/context.ts";
+import { callAsync, callPulled, callSync } from "./call/drive.ts";
 import { pulledGenerator } from "./generator.ts";
-import { native } from "./library.ts";
-import { overflowOf } from "./overflow.ts";
+import { native } from "./library/find.ts";
+import { overflowOf } from "./context/overflow.ts";
 import {
   callbackSignature,
   checkKeys,
@@ -18,11 +18,11 @@ import {
   copyOf,
   FUNCTION,
   signatureOf,
-} from "./signature.ts";
-import { describe, endAll } from "./stack.ts";
-import { putThunk, takeThunk, type Target, type Thunk } from "./thunk.ts";
+} from "./call/signature.ts";
+import { describe, endAll } from "./stack/stack.ts";
+import { putThunk, takeThunk, type Target, type Thunk } from "./call/thunk.ts";
 import type { BodyDefinition, FunctionDefinition, SymbolDefinitions, SymbolOf } from "./types.ts";
-import { SCALAR_TYPES, VALUE_TYPES } from "./values.ts";
+import { SCALAR_TYPES, VALUE_TYPES } from "./value/value.ts";
 
 /** A library that `dlopen` has opened. */
 export interface NativeLibrary<Definitions extends SymbolDefinitions> extends Disposable {

@@ -9,15 +9,15 @@
  * stack").
  */
 
-import type { NativeFrame } from "./backtrace.ts";
-import { type BodySymbol, checkOpen, type NativeBody, symbolOf } from "./body.ts";
-import { isFunction } from "./call.ts";
-import { Context, Mode } from "./context.ts";
-import { Scope } from "./drive.ts";
-import { type Native, native } from "./library.ts";
-import { Mailbox } from "./mailbox.ts";
-import { isOverrun } from "./overflow.ts";
-import { isGeneratorFunction, isScriptGenerator, type ScriptGenerator } from "./script.ts";
+import type { NativeFrame } from "./context/backtrace.ts";
+import { type BodySymbol, checkOpen, type NativeBody, symbolOf } from "./context/body.ts";
+import { isFunction } from "./call/call.ts";
+import { Context, Mode } from "./context/context.ts";
+import { Scope } from "./call/drive.ts";
+import { type Native, native } from "./library/find.ts";
+import { Mailbox } from "./context/mailbox.ts";
+import { isOverrun } from "./context/overflow.ts";
+import { isGeneratorFunction, isScriptGenerator, type ScriptGenerator } from "./call/script.ts";
 import {
   describe,
   endGarbage,
@@ -26,9 +26,9 @@ import {
   type Occupant,
   type Stack,
   StackMemory,
-} from "./stack.ts";
-import { Status } from "./status.ts";
-import { fromWord, read, write } from "./values.ts";
+} from "./stack/stack.ts";
+import { Status } from "./library/status.ts";
+import { fromWord, read, write } from "./value/value.ts";
 import { makeYielder, type Yielder } from "./yielder.ts";
 
 /** Whether a generator can be resumed. */

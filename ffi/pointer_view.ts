@@ -3,11 +3,11 @@
 
 /** Memory that C owns, read and written under a path-scoped permission too. */
 
-import { bytesOf, isDetached } from "./buffer.ts";
-import { readCString } from "./cstring.ts";
-import { native } from "./library.ts";
-import { describe } from "./stack.ts";
-import { type ToNative, write } from "./values.ts";
+import { bytesOf, isDetached } from "./value/buffer.ts";
+import { readCString } from "./value/cstring.ts";
+import { native } from "./library/find.ts";
+import { describe } from "./stack/stack.ts";
+import { type ToNative, write } from "./value/value.ts";
 
 /** Where a value is put together before it is copied to where it belongs. */
 const slot = new DataView(new ArrayBuffer(8));

@@ -3,11 +3,11 @@
 
 /** The tables that `dlopen` takes, and what TypeScript infers from them. */
 
-import type { NativeBody } from "./body.ts";
-import type { Callback } from "./callback.ts";
+import type { NativeBody } from "./context/body.ts";
+import type { Callback } from "./call/callback.ts";
 import type { Generator } from "./generator.ts";
-import type { ScriptGenerator } from "./script.ts";
-import type { FromNative, ScalarType, ToNative, ValueType } from "./values.ts";
+import type { ScriptGenerator } from "./call/script.ts";
+import type { FromNative, ScalarType, ToNative, ValueType } from "./value/value.ts";
 
 /** A generator body: a native function that suspends. */
 export interface BodyDefinition {

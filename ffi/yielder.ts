@@ -3,9 +3,9 @@
 
 /** What a TypeScript body calls C functions with. */
 
-import { calleeOf } from "./call.ts";
-import { callScript, type Scope } from "./drive.ts";
-import type { ScriptGenerator } from "./script.ts";
+import { calleeOf } from "./call/call.ts";
+import { callScript, type Scope } from "./call/drive.ts";
+import type { ScriptGenerator } from "./call/script.ts";
 import type {
   FunctionDefinition,
   HandlerYield,

@@ -2,7 +2,7 @@
 // Credit: after libfringe, by edef and the libfringe contributors
 
 //! A program for those who look at call stacks from the outside. It goes through situations, and
-//! stops in a body in each. `tests/backtrace_test.ts` has it run by gdb and by valgrind, has it ask
+//! stops in a body in each. `tests/behaviour/backtrace_test.ts` has it run by gdb and by valgrind, has it ask
 //! libunwind, and knows what they are to see.
 //!
 //!     fringe-backtrace [LOOK]
@@ -15,12 +15,12 @@
 const std = @import("std");
 const builtin = @import("builtin");
 const linux = std.os.linux;
-const call_module = @import("call.zig");
-const context_module = @import("context.zig");
+const call_module = @import("call/stray_callback.zig");
+const context_module = @import("context/context.zig");
 const Context = context_module.Context;
-const mailbox_module = @import("mailbox.zig");
-const Stack = @import("stack.zig").Stack;
-const thunk_module = @import("thunk.zig");
+const mailbox_module = @import("context/mailbox.zig");
+const Stack = @import("stack/stack.zig").Stack;
+const thunk_module = @import("call/thunk.zig");
 
 /// Others look here. And it is built sooner.
 pub const panic = std.debug.simple_panic;

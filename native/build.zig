@@ -55,11 +55,11 @@ pub fn build(b: *std.Build) void {
     test_module.valgrind = valgrind orelse true;
     test_module.link_libc = true;
     test_module.linkSystemLibrary("unwind", .{});
-    test_module.addCSourceFile(.{ .file = b.path("unwind_test.c"), .flags = &.{"-fexceptions"} });
+    test_module.addCSourceFile(.{ .file = b.path("test/unwind_test.c"), .flags = &.{"-fexceptions"} });
     test_module.link_libcpp = true;
     test_module.addIncludePath(b.path("include"));
     test_module.addCSourceFile(.{
-        .file = b.path("exception_test.cc"),
+        .file = b.path("test/exception_test.cc"),
         .flags = &.{ "-Wall", "-Wextra", "-Werror" },
     });
     const filters: []const []const u8 =
@@ -155,7 +155,7 @@ fn sanitizedTests(
         .name = "sanitized-test",
         .root_module = root,
         .filters = filters,
-        .test_runner = .{ .path = b.path("sanitizer_runner.zig"), .mode = .simple },
+        .test_runner = .{ .path = b.path("test/sanitizer_runner.zig"), .mode = .simple },
         .emit_object = true,
         .use_llvm = true,
         .use_lld = true,
@@ -175,10 +175,10 @@ fn sanitizedTests(
     link.addPrefixedDirectoryArg("-I", b.path("include"));
     link.addFileInput(b.path("include/fringe.h"));
     link.addArgs(&.{ "-x", "c" });
-    link.addFileArg(b.path("unwind_test.c"));
+    link.addFileArg(b.path("test/unwind_test.c"));
     link.addArgs(&.{ "-x", "c++" });
-    link.addFileArg(b.path("exception_test.cc"));
-    link.addFileArg(b.path("sanitizer_test.cc"));
+    link.addFileArg(b.path("test/exception_test.cc"));
+    link.addFileArg(b.path("test/sanitizer_test.cc"));
     link.addArgs(&.{ "-x", "none" });
     link.addArtifactArg(object);
     link.addArg("-o");

@@ -24,14 +24,14 @@ comptime {
     );
 }
 
-pub const Generator = @import("generator.zig").Generator;
-pub const Yielder = @import("generator.zig").Yielder;
-pub const State = @import("generator.zig").State;
-pub const Stack = @import("stack.zig").Stack;
-pub const GuardedStack = @import("stack.zig").GuardedStack;
-pub const stack_alignment = @import("stack.zig").alignment;
-pub const OsStack = @import("os_stack.zig").OsStack;
-pub const OwnedStack = @import("owned_stack.zig").OwnedStack;
-pub const SliceStack = @import("slice_stack.zig").SliceStack;
-pub const installOverflowHandler = @import("overflow.zig").install;
-pub const Status = @import("status.zig").Status;
+pub const Generator = @import("context/generator.zig").Generator;
+pub const Yielder = @import("context/generator.zig").Yielder;
+pub const State = @import("context/generator.zig").State;
+pub const Stack = @import("stack/stack.zig").Stack;
+pub const GuardedStack = @import("stack/stack.zig").GuardedStack;
+pub const stack_alignment = @import("stack/stack.zig").alignment;
+pub const OsStack = @import("stack/os_stack.zig").OsStack;
+pub const OwnedStack = @import("stack/owned_stack.zig").OwnedStack;
+pub const SliceStack = @import("stack/slice_stack.zig").SliceStack;
+pub const installOverflowHandler = @import("unwind/overflow.zig").install;
+pub const Status = @import("context/status.zig").Status;

@@ -2,40 +2,40 @@
 // Credit: after libfringe, by edef and the libfringe contributors
 
 //! The root of the shared library: every function that it exports, under its C name.
-//! `ffi/library.ts` has the same table for Deno, and a tidy test compares the two. What
+//! `ffi/library/find.ts` has the same table for Deno, and a tidy test compares the two. What
 //! `switch_<arch>.S` defines is exported from there.
 
 const builtin = @import("builtin");
 
 comptime {
-    _ = @import("exception.zig");
-    @export(&@import("os_stack.zig").map, .{ .name = "fringe_os_stack_map" });
-    @export(&@import("os_stack.zig").unmapBounds, .{ .name = "fringe_os_stack_unmap" });
-    @export(&@import("loader.zig").pin, .{ .name = "fringe_pin" });
-    @export(&@import("loader.zig").symbol, .{ .name = "fringe_symbol" });
-    @export(&@import("loader.zig").exceptionState, .{ .name = "fringe_exception_state" });
-    @export(&@import("backtrace.zig").suspended, .{ .name = "fringe_backtrace" });
-    @export(&@import("overflow.zig").install, .{ .name = "fringe_overflow_install" });
-    @export(&@import("thunk.zig").map, .{ .name = "fringe_thunk_map" });
-    @export(&@import("unwind.zig").cancelContext, .{ .name = "fringe_cancel" });
-    @export(&@import("call.zig").strayCallback, .{
+    _ = @import("unwind/exception.zig");
+    @export(&@import("stack/os_stack.zig").map, .{ .name = "fringe_os_stack_map" });
+    @export(&@import("stack/os_stack.zig").unmapBounds, .{ .name = "fringe_os_stack_unmap" });
+    @export(&@import("unwind/loader.zig").pin, .{ .name = "fringe_pin" });
+    @export(&@import("unwind/loader.zig").symbol, .{ .name = "fringe_symbol" });
+    @export(&@import("unwind/loader.zig").exceptionState, .{ .name = "fringe_exception_state" });
+    @export(&@import("unwind/backtrace.zig").suspended, .{ .name = "fringe_backtrace" });
+    @export(&@import("unwind/overflow.zig").install, .{ .name = "fringe_overflow_install" });
+    @export(&@import("call/thunk.zig").map, .{ .name = "fringe_thunk_map" });
+    @export(&@import("unwind/cancel.zig").cancelContext, .{ .name = "fringe_cancel" });
+    @export(&@import("call/stray_callback.zig").strayCallback, .{
         .name = "fringe_stray_callback",
         .visibility = .hidden,
     });
-    @export(&@import("memory.zig").identity, .{ .name = "fringe_identity" });
-    @export(&@import("memory.zig").copy, .{ .name = "fringe_copy" });
-    @export(&@import("memory.zig").load(u8), .{ .name = "fringe_load_8" });
-    @export(&@import("memory.zig").load(u16), .{ .name = "fringe_load_16" });
-    @export(&@import("memory.zig").load(u32), .{ .name = "fringe_load_32" });
-    @export(&@import("memory.zig").load(u64), .{ .name = "fringe_load_64" });
-    @export(&@import("memory.zig").load(f32), .{ .name = "fringe_load_f32" });
-    @export(&@import("memory.zig").load(f64), .{ .name = "fringe_load_f64" });
-    @export(&@import("memory.zig").store, .{ .name = "fringe_store" });
-    @export(&@import("memory.zig").copyString, .{ .name = "fringe_copy_string" });
+    @export(&@import("call/memory.zig").identity, .{ .name = "fringe_identity" });
+    @export(&@import("call/memory.zig").copy, .{ .name = "fringe_copy" });
+    @export(&@import("call/memory.zig").load(u8), .{ .name = "fringe_load_8" });
+    @export(&@import("call/memory.zig").load(u16), .{ .name = "fringe_load_16" });
+    @export(&@import("call/memory.zig").load(u32), .{ .name = "fringe_load_32" });
+    @export(&@import("call/memory.zig").load(u64), .{ .name = "fringe_load_64" });
+    @export(&@import("call/memory.zig").load(f32), .{ .name = "fringe_load_f32" });
+    @export(&@import("call/memory.zig").load(f64), .{ .name = "fringe_load_f64" });
+    @export(&@import("call/memory.zig").store, .{ .name = "fringe_store" });
+    @export(&@import("call/memory.zig").copyString, .{ .name = "fringe_copy_string" });
     // A library that is built for Valgrind has these as well.
     if (builtin.valgrind_support) {
-        @export(&@import("valgrind.zig").registerBounds, .{ .name = "fringe_valgrind_register" });
-        @export(&@import("valgrind.zig").deregisterBounds, .{
+        @export(&@import("watch/valgrind.zig").registerBounds, .{ .name = "fringe_valgrind_register" });
+        @export(&@import("watch/valgrind.zig").deregisterBounds, .{
             .name = "fringe_valgrind_deregister",
         });
     }

@@ -16,7 +16,7 @@
 #   fringe_root             never executed: it is where unwinders cross to the resumer
 #
 # It owns the layout of the frames. `context.zig` and `include/fringe.h` repeat one sequence of it,
-# SWITCH, so that the compiler can inline a suspension; `tests/tidy_test.ts` compares the three.
+# SWITCH, so that the compiler can inline a suspension; `tests/house/tidy_test.ts` compares the three.
 #
 # Facts of the ABI that this file relies on (System V psABI for AMD64, version 1.0)
 # ---------------------------------------------------------------------------------

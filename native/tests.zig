@@ -4,23 +4,23 @@
 //! The root of the tests: every file that has some. A tidy test finds what is missing here.
 
 test {
-    _ = @import("call_test.zig");
-    _ = @import("context_test.zig");
-    _ = @import("exception_test.zig");
+    _ = @import("test/call_test.zig");
+    _ = @import("test/context_test.zig");
+    _ = @import("test/exception_test.zig");
     _ = @import("fringe.zig");
-    _ = @import("generator_test.zig");
-    _ = @import("guard_table.zig");
-    _ = @import("mailbox.zig");
-    _ = @import("memory.zig");
-    _ = @import("os_stack.zig");
-    _ = @import("overflow_test.zig");
-    _ = @import("owned_stack.zig");
-    if (@import("sanitizer.zig").enabled) _ = @import("sanitizer_test.zig");
-    _ = @import("signals_test.zig");
-    _ = @import("slice_stack.zig");
-    _ = @import("stack.zig");
-    _ = @import("system_test.zig");
-    _ = @import("thunk.zig");
-    _ = @import("unwind_test.zig");
-    _ = @import("valgrind.zig");
+    _ = @import("test/generator_test.zig");
+    _ = @import("stack/guard_table.zig");
+    _ = @import("context/mailbox.zig");
+    _ = @import("call/memory.zig");
+    _ = @import("stack/os_stack.zig");
+    _ = @import("test/overflow_test.zig");
+    _ = @import("stack/owned_stack.zig");
+    if (@import("watch/sanitizer.zig").enabled) _ = @import("test/sanitizer_test.zig");
+    _ = @import("test/signals_test.zig");
+    _ = @import("stack/slice_stack.zig");
+    _ = @import("stack/stack.zig");
+    _ = @import("test/system_test.zig");
+    _ = @import("call/thunk.zig");
+    _ = @import("test/unwind_test.zig");
+    _ = @import("watch/valgrind.zig");
 }

@@ -4,7 +4,7 @@
 /**
  * Makes the committed binaries from the sources: `deno task build`.
  *
- * Zig fills `native/prebuilt/`; `ffi/prebuilt.ts` then holds the libraries once more as text, so
+ * Zig fills `native/prebuilt/`; `ffi/library/prebuilt.ts` then holds the libraries once more as text, so
  * that they come with the module graph when `mod.ts` is imported over HTTP, and their digests.
  *
  * @module
@@ -15,7 +15,7 @@ import { dirname, join } from "node:path";
 import { root, zigBuild } from "./zig.ts";
 
 const prebuilt = join(root, "native", "prebuilt");
-const generated = join(root, "ffi", "prebuilt.ts");
+const generated = join(root, "ffi", "library", "prebuilt.ts");
 
 /** Builds everything anew and puts it in its place. */
 export async function build(): Promise<void> {
@@ -43,13 +43,13 @@ export async function differences(): Promise<string[]> {
     const committed = read(generated);
     const made = new TextEncoder().encode(generate(fresh));
     if (committed === undefined || !equal(made, committed)) {
-      different.push("ffi/prebuilt.ts is not what the libraries give");
+      different.push("ffi/library/prebuilt.ts is not what the libraries give");
     }
     return different;
   });
 }
 
-/** The text of `ffi/prebuilt.ts` for the libraries in `directory`, one folder a platform. */
+/** The text of `ffi/library/prebuilt.ts` for the libraries in `directory`, one folder a platform. */
 export function generate(directory: string): string {
   const entries = filesIn(directory).sort().flatMap((name) => {
     const [platform, file, ...rest] = name.split("/");
@@ -57,7 +57,7 @@ export function generate(directory: string): string {
     return [entry(platform ?? "", Deno.readFileSync(join(directory, name)))];
   });
   if (entries.length === 0) {
-    throw new Error(`Cannot generate ffi/prebuilt.ts: no library in ${directory}`);
+    throw new Error(`Cannot generate ffi/library/prebuilt.ts: no library in ${directory}`);
   }
   return `// SPDX-License-Identifier: MIT OR Apache-2.0
 // Credit: after libfringe, by edef and the libfringe contributors

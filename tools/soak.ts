@@ -12,7 +12,7 @@
  */
 
 import { dlopen, Generator, OsStack } from "../mod.ts";
-import { collectUntil, testBodies } from "../tests/support.ts";
+import { collectUntil, testBodies } from "../tests/support/support.ts";
 
 const SWITCHES_DEFAULT = 1_000_000_000;
 const ROUND_MAX = 10_000_000;

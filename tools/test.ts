@@ -25,8 +25,8 @@ import { howToInstall, type Installable, isInstalled } from "./packages.ts";
 import { watch } from "./valgrind.ts";
 import { root, zig, zigBuild, zigEnvironment } from "./zig.ts";
 
-/** The core suite: these run once more with the grants below and nothing else. */
-const coreTests = /^core_.*_test\.ts$/;
+/** The core suite: it runs once more with the grants below and nothing else. */
+const unitTests = "tests/unit";
 
 /** What the core suite may open: our library, and what its own tests load. */
 const coreLibraries = ["libfringe", "libtest_bodies", "libbodies"].map((name) =>
@@ -106,15 +106,8 @@ async function denoTest(): Promise<Counts> {
 }
 
 async function core(): Promise<Counts> {
-  const files = [...Deno.readDirSync(join(root, "tests"))]
-    .filter(({ name }) => coreTests.test(name))
-    .map(({ name }) => `tests/${name}`).sort();
-  if (files.length === 0) {
-    console.log(`No file in tests/ is of the core suite: ${coreTests}`);
-    return one(false);
-  }
   const grants = [`--allow-ffi=${coreLibraries.join(",")}`];
-  return denoCounts(await run(Deno.execPath(), ["test", ...testFlags, ...grants, ...files]));
+  return denoCounts(await run(Deno.execPath(), ["test", ...testFlags, ...grants, unitTests]));
 }
 
 /** A stage that needs a program is skipped where that is missing. */
@@ -146,7 +139,7 @@ async function valgrind(): Promise<Counts> {
           ...[Deno.execPath(), "test", "--no-prompt", "--no-check", "-A"],
           // Valgrind translates all machine code, and what V8 makes better again and again.
           "--v8-flags=--expose-gc,--no-opt,--no-maglev,--no-sparkplug",
-          "tests/core_under_valgrind.ts",
+          "tests/support/unit_under_valgrind.ts",
         ],
         denoCounts,
         /\(in \S*\/lib(?:fringe|bodies|test_bodies)\.so\)/,

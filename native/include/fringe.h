@@ -59,7 +59,7 @@
 extern "C" {
 #endif
 
-/* What both sides share: a value each way. The layout is that of native/mailbox.zig. */
+/* What both sides share: a value each way. The layout is that of native/context/mailbox.zig. */
 typedef struct fringe_mailbox {
     int32_t status; /* a FRINGE_... number, below */
     uint64_t input __attribute__((aligned(8))); /* the first bytes of it, for a smaller type */
@@ -75,7 +75,7 @@ typedef struct fringe_yielder {
     fringe_mailbox *mailbox;
 } fringe_yielder;
 
-/* Values of fringe_mailbox.status; native/status.zig has the table. */
+/* Values of fringe_mailbox.status; native/context/status.zig has the table. */
 enum {
     FRINGE_SUSPENDED = 0, /* the body waits to be resumed */
     FRINGE_RETURNED = 1,  /* the body has returned */
@@ -230,7 +230,7 @@ typedef void (*fringe_signal_function)(fringe_yielder *, uintptr_t);
 
 #define FRINGE_INLINE static __inline__ __attribute__((always_inline, unused))
 
-/* AddressSanitizer has to be told of each switch (native/sanitizer.zig); a library that does not do
+/* AddressSanitizer has to be told of each switch (native/watch/sanitizer.zig); a library that does not do
  * so has not these. */
 #ifdef __SANITIZE_ADDRESS__
 #define FRINGE_SANITIZED

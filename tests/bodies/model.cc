@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // Credit: after libfringe, by edef and the libfringe contributors
 //
-// Bodies and a function with callbacks that do what a script says, for tests/model_test.ts. A
+// Bodies and a function with callbacks that do what a script says, for tests/model/model_test.ts. A
 // script is a list of steps, each of three words (what to do, an operand, how many words of steps
-// are inside it) and the steps inside. Everything is known to tests/model.ts, too.
+// are inside it) and the steps inside. Everything is known to tests/model/model.ts, too.
 //
 //   model_i32, model_u32, model_i64, model_f64   { T, T }       suspend where the script asks
 //   model_void                                   { void, i32 }

@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// Credit: after libfringe, by edef and the libfringe contributors
+
+/**
+ * Signatures of C functions and of callbacks: the check of what a caller has written down, and
+ * where the ABI has each argument.
+ */
+
+import { Kept } from "../value/kept.ts";
+import { FLOATS_MAX, INTEGERS_MAX, Mailbox, SLOT_SIZE } from "../context/mailbox.ts";
+import { describe } from "../stack/stack.ts";
+import { VALUE_TYPES, write } from "../value/value.ts";
+
+/** A signature that has been checked. */
+export interface Signature {
+  /** The type of each parameter; a callback's is "callback". */
+  readonly parameters: readonly string[];
+  readonly result: string;
+  /** Where in the mailbox each argument is; from `Mailbox.stack` on it is one of the stack's. */
+  readonly offsets: readonly number[];
+  /** How many words are passed on the stack. */
+  readonly stackCount: number;
+}
+
+/** What a callback is, as far as C goes. */
+export interface CallbackSignature extends Signature {
+  /** What C is told once nobody listens any more. */
+  readonly stop: unknown;
+  /** Whether it is told at all; else its frames are unwound. */
+  readonly hasStop: boolean;
+  /** The same as the lists say, where one or two arguments in registers are all. */
+  readonly fast: Fast;
+}
+
+/** The first two parameters, and how many there are; -1: some are on the stack. */
+interface Fast {
+  readonly count: number;
+  readonly first: string;
+  readonly firstAt: number;
+  readonly second: string;
+  readonly secondAt: number;
+}
+
+/** As many as a C compiler must take, at the least (C17, section 5.2.4.1). */
+export const PARAMETERS_MAX = 127;
+
+/** The fields of the mailbox that a function's arguments are put in, and that a callback's are. */
+export const FUNCTION = { integers: Mailbox.integers, floats: Mailbox.floats } as const;
+const CALLBACK = {
+  integers: Mailbox.callback_integers,
+  floats: Mailbox.callback_floats,
+} as const;
+
+/**
+ * Lays out parameters as the System V psABI for AMD64 does (section 3.2.3): integers and pointers
+ * in six registers, floating-point values in eight, in their order; whatever finds its registers
+ * taken goes on the stack.
+ */
+export function signatureOf(
+  parameters: readonly string[],
+  result: string,
+  registers: { readonly integers: number; readonly floats: number },
+): Signature {
+  let [integers, floats, stackCount] = [0, 0, 0];
+  const offsets = parameters.map((type) => {
+    const isFloat = type === "f32" || type === "f64";
+    if (isFloat && floats < FLOATS_MAX) return registers.floats + floats++ * SLOT_SIZE;
+    if (!isFloat && integers < INTEGERS_MAX) return registers.integers + integers++ * SLOT_SIZE;
+    return Mailbox.stack + stackCount++ * SLOT_SIZE;
+  });
+  return { parameters, result, offsets, stackCount };
+}
+
+/**
+ * A copy of a definition that nobody can change: C's arguments are read by it for as long as C has
+ * the callback. `what` begins with "Cannot".
+ */
+export function copyOf<T>(definition: T, what: string): T {
+  try {
+    return freeze(structuredClone(definition));
+  } catch (error) {
+    throw new TypeError(`${what}: its definition must be plain data`, { cause: error });
+  }
+}
+
+function freeze<T>(value: T): T {
+  if (typeof value !== "object" || value === null) return value;
+  for (const part of Object.values(value)) freeze(part);
+  return Object.freeze(value);
+}
+
+/** Checks the definition of a callback. `what` begins with "Cannot". */
+export function callbackSignature(callback: unknown, what: string): CallbackSignature {
+  if (typeof callback !== "object" || callback === null) {
+    throw new TypeError(`${what} must be an object: got ${describe(callback)}`);
+  }
+  checkKeys(callback, ["parameters", "result", "stop"], what);
+  const { parameters, result, stop } = callback as Readonly<Record<string, unknown>>;
+  checkParameters(parameters, what);
+  for (const [i, type] of parameters.entries()) {
+    checkType(type, VALUE_TYPES, `${what}: parameter ${i}`, false);
+  }
+  checkType(result, VALUE_TYPES, `${what}: result`);
+  const hasStop = Object.hasOwn(callback, "stop");
+  if (hasStop) {
+    // Tried now, so that it cannot fail when it is needed.
+    if (result === "void" && stop !== undefined) {
+      throw new TypeError(
+        `${what}: stop must be undefined, since the result is void: got ${describe(stop)}`,
+      );
+    }
+    const slot = new DataView(new ArrayBuffer(SLOT_SIZE));
+    write(slot, 0, result, stop, `${what}: stop`, new Kept());
+  }
+  const signature = signatureOf(parameters as string[], result, CALLBACK);
+  return { ...signature, stop, hasStop, fast: fastOf(signature) };
+}
+
+function fastOf({ parameters, offsets, stackCount }: Signature): Fast {
+  const [first = "void", second = "void"] = parameters;
+  const [firstAt = 0, secondAt = 0] = offsets;
+  return { count: stackCount === 0 ? parameters.length : -1, first, firstAt, second, secondAt };
+}
+
+/** What to do instead, for keys that are meant well. */
+const HINTS: Readonly<Record<string, string>> = {
+  optional: "; leave a symbol out if the library may lack it",
+  stop: "; it belongs to a callback, beside its parameters and result",
+};
+
+/** Checks that an object has no keys but those that are known. */
+export function checkKeys(definition: object, known: readonly string[], what: string): void {
+  for (const key of Object.keys(definition)) {
+    if (known.includes(key)) continue;
+    throw new TypeError(
+      `${what}: the key ${describe(key)} is not understood` +
+        `${Object.hasOwn(HINTS, key) ? HINTS[key] : `; keys here are ${known.join(", ")}`}`,
+    );
+  }
+}
+
+/** Checks that parameters are a list, and no longer than can be passed. */
+export function checkParameters(
+  parameters: unknown,
+  what: string,
+): asserts parameters is unknown[] {
+  if (!Array.isArray(parameters)) {
+    throw new TypeError(
+      `${what}: parameters must be an array of types: got ${describe(parameters)}`,
+    );
+  }
+  if (parameters.length > PARAMETERS_MAX) {
+    throw new TypeError(
+      `${what}: it has ${parameters.length} parameters, and C promises no more than ` +
+        `${PARAMETERS_MAX}`,
+    );
+  }
+}
+
+/** Checks a type. */
+export function checkType(
+  type: unknown,
+  known: ReadonlySet<string>,
+  what: string,
+  mayBeVoid: boolean = true,
+): asserts type is string {
+  if (typeof type === "string" && (known.has(type) || mayBeVoid && type === "void")) return;
+  if (typeof type === "object" && type !== null && "struct" in type) {
+    throw new TypeError(
+      `${what} is a struct by value, which is not supported: pass "buffer" or "pointer" where C ` +
+        "takes its address; where C takes or gives the struct itself, wrap the function in C",
+    );
+  }
+  if (typeof type === "object" && type !== null && ("function" in type || "result" in type)) {
+    throw new TypeError(
+      `${what} is an object: a function that C calls is written ` +
+        "{ callback: { parameters, result } }",
+    );
+  }
+  if (type === "...") {
+    throw new TypeError(
+      `${what} is "...": declare the parameters that this call passes, and by variadic how many ` +
+        "of them stand before the dots",
+    );
+  }
+  throw new TypeError(
+    `${what} has the type ${describe(type)}: it must be one of ` +
+      `${[...known].join(", ")}${mayBeVoid ? ", void" : ""}`,
+  );
+}

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// Credit: after libfringe, by edef and the libfringe contributors
+
+/** Where native code stands: return addresses, and what the process's own tables say of them. */
+
+import { readCString } from "../value/cstring.ts";
+import { native } from "../library/find.ts";
+
+/** A native function that has called another, or has suspended. */
+export interface NativeFrame {
+  /** Where it goes on. */
+  readonly address: bigint;
+  /**
+   * The name of the function, as it stands in the module's table of symbols that others may use:
+   * that of C++ and Rust is mangled. One that is `static` or hidden has none, nor has what the
+   * compiler has moved out of a function, as gcc does with a `throw`.
+   */
+  readonly name: string | undefined;
+  /** How many bytes behind the beginning of the function, where that is known. */
+  readonly offset: number | undefined;
+  /** The file of the library or program that it is in. */
+  readonly module: string | undefined;
+  /**
+   * How many bytes behind the beginning of the module: what `addr2line -e module` takes; less 1 for
+   * the line of the call.
+   */
+  readonly moduleOffset: number | undefined;
+}
+
+/** How many frames are looked at: as many as a report has room for (`native/unwind/exception.zig`). */
+export const FRAMES_MAX = 64;
+
+/** The frames of a suspended context, the innermost first. */
+export function framesOf(handle: Deno.PointerObject): NativeFrame[] {
+  const addresses = new BigUint64Array(new ArrayBuffer(FRAMES_MAX * 8));
+  const count = native().backtrace(handle, addresses, FRAMES_MAX);
+  return [...addresses.subarray(0, count)].map(frameAt);
+}
+
+/** What is known of a return address. */
+export function frameAt(address: bigint): NativeFrame {
+  const found = new BigUint64Array(new ArrayBuffer(4 * 8));
+  // One byte below it, for a call may be the last instruction of its function.
+  native().symbol(address - 1n, found);
+  const [name, start, module, moduleStart] = [found[0]!, found[1]!, found[2]!, found[3]!];
+  return Object.freeze({
+    address,
+    name: readCString(name) ?? undefined,
+    offset: name === 0n ? undefined : Number(address - start),
+    module: readCString(module) ?? undefined,
+    moduleOffset: module === 0n ? undefined : Number(address - moduleStart),
+  });
+}
+
+/** A frame as a line of a trace. */
+export function frameLine({ address, name, offset, module, moduleOffset }: NativeFrame): string {
+  const place = module === undefined
+    ? `0x${address.toString(16)}`
+    : `${module}+0x${moduleOffset!.toString(16)}`;
+  return name === undefined ? place : `${name}+0x${offset!.toString(16)} (${place})`;
+}

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// Credit: after libfringe, by edef and the libfringe contributors
+
+/** Exceptions that have left native code: C++'s, Rust's panics, and others. */
+
+import { frameAt, frameLine, FRAMES_MAX, type NativeFrame } from "./backtrace.ts";
+import { readCString } from "../value/cstring.ts";
+import { native } from "../library/find.ts";
+
+/** What the constructor asks for, which nobody else has. */
+const KEY = Symbol("NativeError");
+
+/**
+ * An exception that a native body, or a function of `dlopen`, has let out: one of C++, or a panic
+ * of Rust. The frames have been unwound before, their destructors have run.
+ *
+ * `message` is what the exception says: `what()` of a `std::exception`, the text of a panic.
+ *
+ * @example
+ * ```ts ignore
+ * import { dlopen, NativeError } from "@fringe/fringe";
+ *
+ * using library = dlopen("./libparser.so", { parse: { parameters: ["cstring"], result: "i32" } });
+ * try {
+ *   library.symbols.parse("]");
+ * } catch (error) {
+ *   if (!(error instanceof NativeError)) throw error;
+ *   console.log(error.type); // std::invalid_argument
+ *   console.log(error.message); // unexpected ]
+ *   console.log(error.backtrace[0]?.name); // __cxa_throw
+ * }
+ * ```
+ */
+export class NativeError extends Error {
+  /** The name of the class. */
+  override readonly name = "NativeError";
+
+  /**
+   * The type of the exception, as it is written in C++; "panic" for one of Rust's; `undefined` for
+   * what is not known.
+   */
+  readonly type: string | undefined;
+
+  /** Where it was thrown: the native frames then, the innermost first, at most 64. */
+  declare readonly backtrace: readonly NativeFrame[];
+
+  /** Not for programs: only native code makes one. */
+  constructor(
+    key: symbol,
+    type: string | undefined,
+    message: string | undefined,
+    backtrace: readonly NativeFrame[],
+  ) {
+    if (key !== KEY) {
+      throw new TypeError("Cannot make NativeError: only native code does; make an Error instead");
+    }
+    super(message ?? `Native code has thrown ${type ?? "an exception of another language"}`);
+    this.type = type;
+    // Not enumerable: `stack` has it, and whoever prints the error shows that.
+    Object.defineProperty(this, "backtrace", { value: Object.freeze([...backtrace]) });
+    // A program's own Error.prepareStackTrace makes of it what it likes.
+    if (typeof this.stack !== "string") return;
+    const [, ...rest] = this.stack.split(/^(?= {4}at )/m);
+    const what = type === undefined ? "" : ` (${type})`;
+    const frames = backtrace.map((frame) => `    at ${frameLine(frame)}\n`);
+    this.stack = [`${this.name}${what}: ${this.message}\n`, ...frames, ...rest].join("");
+  }
+}
+
+/** Makes an error. `message` is undefined for an exception that has none. */
+export function makeNativeError(
+  type: string | undefined,
+  message: string | undefined,
+  backtrace: readonly NativeFrame[],
+): NativeError {
+  return new NativeError(KEY, type, message, backtrace);
+}
+
+/** Where the fields of a report lie; `Report` in `native/unwind/exception.zig`. */
+export const Report = {
+  language: 0,
+  type: 8,
+  message: 16,
+  message_length: 24,
+  count: 32,
+  addresses: 40,
+} as const;
+
+/** Makes an error of what native code reports. The address is 0 where there was no memory left. */
+export function readReport(address: bigint): NativeError {
+  if (address === 0n) return makeNativeError(undefined, undefined, []);
+  const report = new DataView(new ArrayBuffer(Report.addresses + FRAMES_MAX * 8));
+  native().copyIn(report, address, BigInt(report.byteLength));
+  const word = (offset: number): bigint => report.getBigUint64(offset, true);
+  const frames = Array.from(
+    { length: Number(word(Report.count)) },
+    (_, i) => frameAt(word(Report.addresses + i * 8)),
+  );
+  return makeNativeError(
+    readCString(word(Report.type)) ?? undefined,
+    readText(word(Report.message), word(Report.message_length)),
+    frames,
+  );
+}
+
+function readText(address: bigint, length: bigint): string | undefined {
+  if (address === 0n) return undefined;
+  const bytes = new Uint8Array(new ArrayBuffer(Number(length)));
+  native().copyIn(bytes, address, length);
+  return new TextDecoder().decode(bytes);
+}

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// Credit: after libfringe, by edef and the libfringe contributors
+
+/**
+ * The outcomes that native code reports, as numbers, and the error that some of them become.
+ * `native/context/status.zig` has the same table, and a tidy test compares the two.
+ */
+
+/** What a native function or a context reports. */
+export const Status = {
+  suspended: 0,
+  returned: 1,
+  unwound: 2,
+  abandoned: 3,
+  out_of_memory: 4,
+  refused: 5,
+  throwing: 6,
+  thrown: 7,
+  overflowed: 8,
+} as const;
+
+const REASONS: Readonly<Record<number, string>> = {
+  [Status.out_of_memory]:
+    "the system has no more memory or no more mappings for this process (ulimit -v, " +
+    "/proc/sys/vm/max_map_count); dispose of generators and stacks that are not needed",
+  [Status.refused]:
+    "the system refused (a seccomp filter or another policy of this machine); have it allow " +
+    "mmap, mprotect, madvise and munmap",
+};
+
+/**
+ * The system refused something that was asked of it in good order: there is no memory left, or the
+ * native library cannot be had on this machine.
+ *
+ * Mistakes of the caller are `TypeError`, `RangeError` and `Error` instead.
+ *
+ * @example
+ * ```ts
+ * import { FringeError, OsStack } from "@fringe/fringe";
+ *
+ * try {
+ *   using stack = new OsStack(2 ** 46);
+ *   console.log(stack.size);
+ * } catch (error) {
+ *   if (!(error instanceof FringeError)) throw error;
+ *   console.log(error.status, error.message);
+ * }
+ * ```
+ */
+export class FringeError extends Error {
+  /** The name of the class. */
+  override readonly name = "FringeError";
+
+  /**
+   * What was refused, as a name that does not change: "out_of_memory", "refused", "unavailable".
+   */
+  readonly status: "out_of_memory" | "refused" | "unavailable";
+
+  /** Makes an error from a status and a sentence. */
+  constructor(
+    status: "out_of_memory" | "refused" | "unavailable",
+    message: string,
+    options?: ErrorOptions,
+  ) {
+    super(message, options);
+    this.status = status;
+  }
+}
+
+/**
+ * Throws a `FringeError` unless `status` says that all went well. `action` begins with "Cannot".
+ */
+export function check(status: number, action: string): void {
+  if (status === Status.suspended) return;
+  const name = status === Status.out_of_memory ? "out_of_memory" : "refused";
+  throw new FringeError(name, `${action}: ${REASONS[status] ?? `native status ${status}`}`);
+}

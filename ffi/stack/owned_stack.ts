@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// Credit: after libfringe, by edef and the libfringe contributors
+
+/** Stacks in memory of the garbage collector. */
+
+import { native } from "../library/find.ts";
+import { CANARY_SIZE } from "../context/overflow.ts";
+import {
+  checkSize,
+  register,
+  type Stack,
+  STACK_ALIGNMENT,
+  STACK_SIZE_MIN,
+  StackMemory,
+} from "./stack.ts";
+
+/**
+ * A stack in memory that the object owns, without a guard: a body that needs more than there is
+ * writes over the memory of the process. It needs no system call and can be small, so many of them
+ * are cheap; know how deep your body calls. Pass it to `Generator.unguarded`.
+ *
+ * A body must leave the lowest 16 bytes alone, too: as a rule a body that has gone too far is
+ * noticed by them when it suspends or returns, and its generator fails with a `RangeError`. Memory
+ * may have been written over by then.
+ *
+ * A body in C or C++ that is ended early is unwound, with its destructors, only if 8 KiB are free
+ * below its suspended frame; with less it is abandoned.
+ *
+ * @example
+ * ```ts
+ * import { OwnedStack } from "@fringe/fringe";
+ *
+ * using stack = new OwnedStack(16 * 1024);
+ * console.log(stack.size, stack.guarded); // 16384 false
+ * ```
+ */
+export class OwnedStack implements Stack {
+  readonly #memory: StackMemory;
+
+  /**
+   * Allocates a stack.
+   *
+   * @param size In bytes, 512 to 2^47, rounded up to a multiple of 16. 4 KiB is too small for most
+   * functions of libc, which bring buffers of their own.
+   * @throws {RangeError} If the size is too small, not whole, or more than V8 allocates.
+   */
+  constructor(size: number) {
+    checkSize(size, STACK_SIZE_MIN, "Cannot allocate stack");
+    const alignment = BigInt(STACK_ALIGNMENT);
+    const rounded = Math.ceil(size / STACK_ALIGNMENT) * STACK_ALIGNMENT;
+    let bytes;
+    try {
+      bytes = new Uint8Array(new ArrayBuffer(rounded + STACK_ALIGNMENT));
+    } catch (error) {
+      throw new RangeError(`Cannot allocate stack: V8 has no ${size} bytes in one piece`, {
+        cause: error,
+      });
+    }
+    const start = native().addressOfBuffer(bytes);
+    const limit = (start + alignment - 1n) / alignment * alignment;
+    // Nobody else has the buffer, so it can be neither transferred nor resized.
+    this.#memory = new StackMemory(
+      limit + BigInt(rounded),
+      limit,
+      { guarded: false, release() {} },
+      // It keeps all of the buffer alive, until the stack is disposed of.
+      new DataView(bytes.buffer, Number(limit - start), CANARY_SIZE),
+    );
+    register(this, this.#memory);
+  }
+
+  /** One past the highest usable byte. */
+  get base(): bigint {
+    return this.#memory.base;
+  }
+
+  /** The lowest usable byte. */
+  get limit(): bigint {
+    return this.#memory.limit;
+  }
+
+  /** How many bytes can be used. */
+  get size(): number {
+    return this.#memory.size;
+  }
+
+  /** Always false. */
+  get guarded(): false {
+    return false;
+  }
+
+  /**
+   * Lets go of the memory; once is enough, more does nothing.
+   *
+   * @throws {Error} If a generator on it has not finished.
+   */
+  [Symbol.dispose](): void {
+    this.#memory.dispose();
+  }
+}

@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// Credit: after libfringe, by edef and the libfringe contributors
+
+/** C's strings: bytes up to a zero, which are UTF-8 here. */
+
+import { native } from "../library/find.ts";
+import { describe } from "../stack/stack.ts";
+
+// A mark of the byte order is part of the string: C has no use for one, so it is text.
+const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
+const encoder = new TextEncoder();
+const scratch = new Uint8Array(new ArrayBuffer(16 * 1024));
+
+/** The string at `address`; null for the null pointer. */
+export function readCString(address: bigint): string | null {
+  if (address === 0n) return null;
+  let bytes = scratch;
+  let length = native().copyString(bytes, address, bytes.length);
+  if (length > bytes.length) {
+    // For once: so much memory is not kept for the next string.
+    bytes = new Uint8Array(new ArrayBuffer(length));
+    length = native().copyString(bytes, address, length);
+  }
+  if (length <= SHORT) return decodeShort(bytes, length);
+  return length <= MEDIUM ? decodeMedium(length) : decode(bytes, length);
+}
+
+/**
+ * Up to these lengths other ways than the decoder take less time: to put a string together here,
+ * and to have Node's Buffer make it.
+ */
+const [SHORT, MEDIUM] = [12, 160];
+
+/** Fetched when it is needed, so that importing fringe loads nothing of Node's. */
+let buffer: { toString(encoding: "utf8", start: number, end: number): string } | undefined;
+
+function decodeMedium(length: number): string {
+  buffer ??= process.getBuiltinModule("node:buffer").Buffer.from(scratch.buffer);
+  return buffer.toString("utf8", 0, length);
+}
+
+function decodeShort(bytes: Uint8Array<ArrayBuffer>, length: number): string {
+  let text = "";
+  let i = 0;
+  for (; i + 8 <= length; i += 8) {
+    const [a, b, c, d] = [bytes[i]!, bytes[i + 1]!, bytes[i + 2]!, bytes[i + 3]!];
+    const [e, f, g, h] = [bytes[i + 4]!, bytes[i + 5]!, bytes[i + 6]!, bytes[i + 7]!];
+    if ((a | b | c | d | e | f | g | h) > 0x7f) return decode(bytes, length);
+    text += String.fromCharCode(a, b, c, d, e, f, g, h);
+  }
+  for (; i < length; i++) {
+    const a = bytes[i]!;
+    if (a > 0x7f) return decode(bytes, length);
+    text += String.fromCharCode(a);
+  }
+  return text;
+}
+
+function decode(bytes: Uint8Array<ArrayBuffer>, length: number): string {
+  return decoder.decode(bytes.subarray(0, length));
+}
+
+/** Refuses what is no string, and what C would cut off. `what` begins with "Cannot". */
+function checkString(value: unknown, what: string): asserts value is string | null {
+  if (value === null) return;
+  if (typeof value !== "string") {
+    throw new TypeError(`${what} must be a string or null (cstring): got ${describe(value)}`);
+  }
+  if (!value.includes("\0")) return;
+  throw new TypeError(
+    `${what} must not contain the character U+0000, which ends a C string: got ${describe(value)}`,
+  );
+}
+
+/** The bytes of a string with the zero behind them; null for null. `what` begins with "Cannot". */
+export function encodeCString(value: unknown, what: string): Uint8Array<ArrayBuffer> | null {
+  checkString(value, what);
+  return value === null ? null : encoder.encode(value + "\0");
+}
+
+/**
+ * Memory for the strings that C gets during one call. Most fit into one buffer, which the next call
+ * uses again: a buffer for each string would take longer to make than the call.
+ */
+export class Strings {
+  #bytes: Uint8Array<ArrayBuffer> | undefined;
+  #address = 0n;
+  #used = 0;
+  /** Strings that did not fit. */
+  #others: Uint8Array<ArrayBuffer>[] | undefined;
+
+  /** Forgets all strings: C no longer uses them. */
+  clear(): void {
+    this.#used = 0;
+    this.#others = undefined;
+  }
+
+  /**
+   * Puts a string where C finds it, with a zero behind it, and returns its address; 0 for null.
+   * `what` begins with "Cannot".
+   */
+  put(value: unknown, what: string): bigint {
+    checkString(value, what);
+    if (value === null) return 0n;
+    if (this.#bytes === undefined) {
+      this.#bytes = new Uint8Array(new ArrayBuffer(CAPACITY));
+      this.#address = native().addressOfBuffer(this.#bytes);
+    }
+    // A character of one or two UTF-16 units is no more than three bytes for each in UTF-8.
+    if (value.length * 3 < CAPACITY - this.#used) return this.#append(this.#bytes, value);
+    const bytes = encodeCString(value, what)!;
+    (this.#others ??= []).push(bytes);
+    return native().addressOfBuffer(bytes);
+  }
+
+  #append(bytes: Uint8Array<ArrayBuffer>, value: string): bigint {
+    const start = this.#used;
+    const { length } = value;
+    let end = start + length;
+    if (length > SHORT || !putShort(bytes, start, value)) {
+      end = start + encoder.encodeInto(value, bytes.subarray(start)).written;
+    }
+    bytes[end] = 0;
+    this.#used = end + 1;
+    return this.#address + BigInt(start);
+  }
+}
+
+/** How many bytes of strings a call has room for before each gets memory of its own. */
+const CAPACITY = 1024;
+
+/** Whether the string was ASCII, and has been put there. */
+function putShort(bytes: Uint8Array<ArrayBuffer>, start: number, value: string): boolean {
+  for (let i = 0; i < value.length; i++) {
+    const code = value.charCodeAt(i);
+    if (code > 0x7f) return false;
+    bytes[start + i] = code;
+  }
+  return true;
+}

@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// Credit: after libfringe, by edef and the libfringe contributors
+
+//! Which pages are guards of fringe's stacks, and whose: a table by address, so that the handler of
+//! a fault (overflow.zig) finds out without a lock, whatever the program was doing.
+//!
+//! The address space is divided into pieces of two pages, of four, of eight, and so on. A stack is
+//! entered in the piece that its guard page lies in, of the largest that are no larger than the
+//! stack with its guard: no other one can have its guard there. So whatever their size, a million
+//! stacks take some 16 to 32 MB.
+//!
+//! All pieces are numbered as in a heap: the whole is 1, the halves of piece n are 2n and 2n + 1.
+//! They lie in one large array, of which the system commits what is written to. It is mapped by the
+//! leaf when the first stack needs that, and a leaf stays.
+
+const std = @import("std");
+const assert = std.debug.assert;
+const linux = std.os.linux;
+const arch = @import("builtin").cpu.arch;
+const status = @import("../context/status.zig");
+const system = @import("../os/system.zig");
+
+const page_size = std.heap.page_size_min;
+/// User space (psABI for AMD64, section 3.3.2); what lies beyond is never given unless asked for.
+const address_bits = if (arch == .x86_64) 47 else @bitSizeOf(usize);
+const page_bits = address_bits - @ctz(@as(usize, page_size));
+const leaf_entries = 1 << 19;
+const leaf_count = (2 << page_bits) / leaf_entries;
+
+/// A stack with a guard page.
+pub const Guarded = struct {
+    guard: usize,
+    base: usize,
+    /// Whether an overflow ends the generator, and not the process.
+    recover: bool,
+};
+
+pub const GuardTable = struct {
+    const Entry = struct {
+        /// The address of the guard page, plus whether to recover; 0: nothing.
+        guard: std.atomic.Value(usize),
+        base: std.atomic.Value(usize),
+    };
+    const Leaf = [leaf_entries]Entry;
+    const LeafPointer = std.atomic.Value(?*Leaf);
+
+    leaves: [leaf_count]LeafPointer = @splat(.init(null)),
+
+    pub fn add(self: *GuardTable, stack: Guarded) status.Refusal!void {
+        assert(stack.guard % page_size == 0);
+        const piece = pieceOf(stack.guard, stack.base - stack.guard);
+        const pointer = &self.leaves[piece / leaf_entries];
+        const leaf = pointer.load(.acquire) orelse try makeLeaf(pointer);
+        const entry = &leaf[piece % leaf_entries];
+        entry.base.store(stack.base, .monotonic);
+        entry.guard.store(stack.guard + @intFromBool(stack.recover), .release);
+    }
+
+    /// Before the stack is unmapped, since another thread may be given the same addresses at once.
+    pub fn remove(self: *GuardTable, guard: usize, base: usize) void {
+        const entry = self.entryOf(pieceOf(guard, base - guard)).?;
+        entry.guard.store(0, .release);
+    }
+
+    /// The stack whose guard page `address` lies in.
+    pub fn find(self: *GuardTable, address: usize) ?Guarded {
+        const guard = std.mem.alignBackward(usize, address, page_size);
+        if (guard == 0 or guard / page_size >> page_bits != 0) return null;
+        // From the pieces of two pages to the whole.
+        var piece = pieceOf(guard, 2 * page_size);
+        while (piece > 0) : (piece /= 2) {
+            const entry = self.entryOf(piece) orelse continue;
+            const found = entry.guard.load(.acquire);
+            if (found & ~@as(usize, 1) != guard) continue;
+            return .{
+                .guard = guard,
+                .base = entry.base.load(.monotonic),
+                .recover = found != guard,
+            };
+        }
+        return null;
+    }
+
+    fn pieceOf(guard: usize, size: usize) usize {
+        const level = std.math.log2_int(usize, size / page_size);
+        return ((1 << page_bits) + guard / page_size) >> level;
+    }
+
+    fn entryOf(self: *GuardTable, piece: usize) ?*Entry {
+        const leaf = self.leaves[piece / leaf_entries].load(.acquire) orelse return null;
+        return &leaf[piece % leaf_entries];
+    }
+
+    fn makeLeaf(pointer: *LeafPointer) status.Refusal!*Leaf {
+        const address = system.call(linux.mmap, .{
+            null,
+            @sizeOf(Leaf),
+            .{ .READ = true, .WRITE = true },
+            .{ .TYPE = .PRIVATE, .ANONYMOUS = true, .NORESERVE = true },
+            -1,
+            0,
+        });
+        try status.check(address);
+        const leaf: *Leaf = @ptrFromInt(address);
+        // Another thread may have been faster.
+        const other = pointer.cmpxchgStrong(null, leaf, .acq_rel, .acquire) orelse return leaf;
+        _ = system.call(linux.munmap, .{ @as([*]const u8, @ptrCast(leaf)), @sizeOf(Leaf) });
+        return other.?;
+    }
+};
+
+/// All stacks of this copy of fringe.
+pub var guards: GuardTable = .{};
+
+const expectEqual = std.testing.expectEqual;
+
+/// Large, and so no local variable.
+var test_table: GuardTable = .{};
+
+test "GuardTable finds the page that was added, no other one, and forgets it" {
+    const end = ((1 << page_bits) - 2) * page_size;
+    for ([_]usize{ 1, 2, 3, 4, 17, 256, 257, 10_000 }) |pages| {
+        const size = pages * page_size;
+        for ([_]usize{ page_size, 1 << 24, (1 << 24) - page_size, end - size }) |guard| {
+            const base = guard + page_size + size;
+            const stack: Guarded = .{ .guard = guard, .base = base, .recover = pages % 2 == 0 };
+            try expectEqual(null, test_table.find(guard));
+            try test_table.add(stack);
+            try expectEqual(stack, test_table.find(guard).?);
+            try expectEqual(stack, test_table.find(guard + page_size - 1).?);
+            try expectEqual(null, test_table.find(guard - 1));
+            try expectEqual(null, test_table.find(guard + page_size));
+            try expectEqual(null, test_table.find(base - 1));
+            test_table.remove(guard, base);
+            try expectEqual(null, test_table.find(guard));
+        }
+    }
+}
+
+test "GuardTable knows the guard of each of many stacks that lie side by side" {
+    var random = std.Random.DefaultPrng.init(1);
+    var stacks: [2000]Guarded = undefined;
+    var at: usize = 1 << 26;
+    for (&stacks) |*stack| {
+        // Of any size from two pages on, smaller ones more often.
+        const pages = @as(usize, 2) << random.random().uintLessThan(std.math.Log2Int(usize), 9);
+        const size = pages + random.random().uintLessThan(usize, pages);
+        stack.* = .{ .guard = at, .base = at + size * page_size, .recover = size % 3 == 0 };
+        at = stack.base;
+        try test_table.add(stack.*);
+    }
+    for (stacks) |stack| try expectEqual(stack, test_table.find(stack.guard).?);
+    for (stacks) |stack| test_table.remove(stack.guard, stack.base);
+    for (stacks) |stack| try expectEqual(null, test_table.find(stack.guard));
+}
+
+test "GuardTable has nothing where no stack can be" {
+    for ([_]usize{ 0, 1, std.math.maxInt(usize), std.math.maxInt(usize) / 2 }) |address| {
+        try expectEqual(null, test_table.find(address));
+    }
+}

@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// Credit: after libfringe, by edef and the libfringe contributors
+
+//! A stack from the operating system: an anonymous mapping with a guard page below it. The pages
+//! are committed when they are touched, so a generous size costs address space only.
+
+const std = @import("std");
+const linux = std.os.linux;
+const sanitizer = @import("../watch/sanitizer.zig");
+const stack_module = @import("stack.zig");
+const Stack = stack_module.Stack;
+const GuardedStack = stack_module.GuardedStack;
+const guards = &@import("guard_table.zig").guards;
+const status = @import("../context/status.zig");
+const Status = status.Status;
+const system = @import("../os/system.zig");
+const valgrind = @import("../watch/valgrind.zig");
+
+// For the tests.
+const child_process = @import("../test/child_process.zig");
+const Generator = @import("../context/generator.zig").Generator;
+const Yielder = @import("../context/generator.zig").Yielder;
+
+/// x86 and x86_64 have one size of page that mmap counts in.
+const page_size = std.heap.page_size_min;
+
+/// The size that is used where none is asked for.
+pub const size_default = 1024 * 1024;
+
+pub const OsStack = struct {
+    /// The whole mapping, the guard page first.
+    mapping: []align(page_size) u8,
+
+    /// What happens when the body has used it up.
+    pub const Options = struct {
+        /// Once overflow.zig has been installed: `report` writes to stderr what has overflowed, and
+        /// the process ends as it does without; `recover` ends the generator, whose `resume`
+        /// returns null, and whose status is `overflowed`. Its frames are forgotten: no `defer`, no
+        /// destructor runs, and what they held stays held.
+        overflow: enum { report, recover } = .report,
+    };
+
+    /// Maps `size` bytes, rounded up to whole pages; 0 gives one page.
+    pub fn init(size: usize) status.Refusal!OsStack {
+        return initOptions(size, .{});
+    }
+
+    pub fn initOptions(size: usize, options: Options) status.Refusal!OsStack {
+        const usable = std.mem.alignForward(
+            usize,
+            @max(1, @min(size, std.math.maxInt(usize) - 2 * page_size)),
+            page_size,
+        );
+        const length = usable + page_size;
+        // NORESERVE: what is never touched shall not count. STACK: no transparent huge page, which
+        // would commit 2 MiB at the first touch (mmap(2): since Linux 6.7).
+        const address = system.call(linux.mmap, .{
+            null,
+            length,
+            .{ .READ = true, .WRITE = true },
+            .{ .TYPE = .PRIVATE, .ANONYMOUS = true, .NORESERVE = true, .STACK = true },
+            -1,
+            0,
+        });
+        try status.check(address);
+        const mapping = @as([*]align(page_size) u8, @ptrFromInt(address))[0..length];
+        // Where that is refused, too, what is lost is addresses that nobody has touched.
+        errdefer unmap(mapping) catch {};
+        try guard(mapping);
+        try guards.add(.{
+            .guard = address,
+            .base = address + length,
+            .recover = options.overflow == .recover,
+        });
+        const os_stack: OsStack = .{ .mapping = mapping };
+        valgrind.register(os_stack.stack().stack);
+        return os_stack;
+    }
+
+    /// Unmaps it. Where the system refuses that, the memory goes back, and addresses are lost.
+    pub fn deinit(self: *OsStack) void {
+        forget(self.stack().stack);
+        unmap(self.mapping) catch {};
+        self.* = undefined;
+    }
+
+    pub fn stack(self: OsStack) GuardedStack {
+        const limit = @intFromPtr(self.mapping.ptr) + page_size;
+        return .{ .stack = .{ .base = limit + self.mapping.len - page_size, .limit = limit } };
+    }
+};
+
+/// madvise(2): turns pages into guards without splitting the mapping, so that neighbouring stacks
+/// stay one mapping and vm.max_map_count (65,530 as a rule) is no limit. Since Linux 6.13.
+const MADV_GUARD_INSTALL = 102;
+
+fn guard(mapping: []align(page_size) u8) status.Refusal!void {
+    const advised = system.call(linux.madvise, .{ mapping.ptr, page_size, MADV_GUARD_INSTALL });
+    if (linux.errno(advised) == .SUCCESS) return;
+    // An older kernel, or memory that is locked: a page without access, at the price of a mapping.
+    try status.check(system.call(linux.mprotect, .{ mapping.ptr, page_size, .{} }));
+}
+
+/// Before the memory goes, since another thread may be given the same at once.
+fn forget(stack: Stack) void {
+    sanitizer.forget(stack);
+    valgrind.deregister(stack);
+    guards.remove(stack.limit - page_size, stack.base);
+}
+
+/// Where it is refused, the mapping is as it was, but for what was written to it.
+fn unmap(mapping: []align(page_size) u8) status.Refusal!void {
+    status.check(system.call(linux.munmap, .{ mapping.ptr, mapping.len })) catch |err| {
+        // A hole in a mapping makes two of it, and the process may have no more. Then at least the
+        // memory goes back, unless that is refused, too.
+        _ = system.call(linux.madvise, .{ mapping.ptr, mapping.len, linux.MADV.DONTNEED });
+        return err;
+    };
+}
+
+// C ABI
+
+/// Maps a stack and writes where it lies: base, limit.
+pub fn map(size: usize, recover: bool, bounds: *[2]u64) callconv(.c) Status {
+    const os_stack = OsStack.initOptions(size, .{
+        .overflow = if (recover) .recover else .report,
+    }) catch |err| return status.fromRefusal(err);
+    const stack = os_stack.stack().stack;
+    bounds.* = .{ stack.base, stack.limit };
+    return .suspended;
+}
+
+/// Unmaps a stack that `map` made. Where that is refused, it may be asked for again.
+pub fn unmapBounds(base: usize, limit: usize) callconv(.c) Status {
+    const start: [*]align(page_size) u8 = @ptrFromInt(limit - page_size);
+    forget(.{ .base = base, .limit = limit });
+    unmap(start[0 .. base - limit + page_size]) catch |err| return status.fromRefusal(err);
+    return .suspended;
+}
+
+test "OsStack rounds up to whole pages, and 0 gives one" {
+    for ([_]usize{ 0, 1, 4096, 4097, size_default }) |size| {
+        var os_stack = try OsStack.init(size);
+        defer os_stack.deinit();
+        const stack = os_stack.stack().stack;
+        stack.check();
+        const pages = @max(1, std.math.divCeil(usize, size, page_size) catch unreachable);
+        try std.testing.expectEqual(pages * page_size, stack.size());
+        // Both ends are there to be used.
+        @as(*volatile u8, @ptrFromInt(stack.base - 1)).* = 1;
+        @as(*volatile u8, @ptrFromInt(stack.limit)).* = 1;
+    }
+}
+
+test "OsStack is in the table of guards, and no longer than it is there" {
+    var os_stack = try OsStack.init(0);
+    const stack = os_stack.stack().stack;
+    const guarded = guards.find(stack.limit - 1).?;
+    try std.testing.expectEqual(stack.base, guarded.base);
+    os_stack.deinit();
+    try std.testing.expectEqual(null, guards.find(stack.limit - 1));
+    var bounds: [2]u64 = undefined;
+    try std.testing.expectEqual(.suspended, map(0, true, &bounds));
+    const limit: usize = @intCast(bounds[1]);
+    try std.testing.expect(guards.find(limit - 1).?.recover);
+    try std.testing.expectEqual(.suspended, unmapBounds(@intCast(bounds[0]), limit));
+    try std.testing.expectEqual(null, guards.find(limit - 1));
+}
+
+test "OsStack.init reports what cannot be had, and nothing is left behind" {
+    // It says of such sizes that they are none (EINVAL).
+    if (valgrind.isRunning()) return error.SkipZigTest;
+    try std.testing.expectError(error.OutOfMemory, OsStack.init(std.math.maxInt(usize)));
+    // Less than all, but more than a process of 32 bits has in one piece.
+    const most = std.math.maxInt(usize) - (1 << 26);
+    try std.testing.expectError(error.OutOfMemory, OsStack.init(most));
+}
+
+fn writeBelow() void {
+    const os_stack = OsStack.init(0) catch return;
+    @as(*volatile u8, @ptrFromInt(os_stack.stack().stack.limit - 1)).* = 1;
+}
+
+fn runOffTheEnd() void {
+    const os_stack = OsStack.init(0) catch return;
+    const body = struct {
+        fn body(yielder: *Yielder(void, void), _: void) void {
+            recurse(0);
+            yielder.@"suspend"({}) catch return;
+        }
+        fn recurse(depth: usize) void {
+            var frame: [256]u8 = @splat(@truncate(depth));
+            std.mem.doNotOptimizeAway(&frame);
+            recurse(depth + 1);
+            std.mem.doNotOptimizeAway(&frame);
+        }
+    };
+    var generator: Generator(void, void) = .init(os_stack.stack(), body.body);
+    _ = generator.@"resume"({});
+}
+
+test "OsStack: to write below its limit, or to run off its end, ends the process" {
+    const faulted: child_process.End = .{ .killed = .SEGV };
+    try std.testing.expectEqual(faulted, try child_process.run(writeBelow));
+    try std.testing.expectEqual(faulted, try child_process.run(runOffTheEnd));
+}

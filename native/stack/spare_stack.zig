@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// Credit: after libfringe, by edef and the libfringe contributors
+
+//! Room for what may need more than there is where it is called: in a signal handler, or at the
+//! lower end of a body's stack. It is a stack that is mapped for it, and resumed like any other
+//! body's, so an unwinder finds the way back.
+
+const context_module = @import("../context/context.zig");
+const Context = context_module.Context;
+const Mailbox = @import("../context/mailbox.zig").Mailbox;
+const os_stack = @import("os_stack.zig");
+
+/// Calls a function with a pointer; does nothing where there is no memory.
+pub fn run(argument: anytype, comptime function: fn (@TypeOf(argument)) void) void {
+    const Argument = @TypeOf(argument);
+    const body = struct {
+        fn body(_: *Context, first: Argument) callconv(.c) void {
+            function(first);
+        }
+    }.body;
+    var stack = os_stack.OsStack.init(os_stack.size_default) catch return;
+    defer stack.deinit();
+    var box: Mailbox(Argument, void) = .{
+        .status = .suspended,
+        .input = undefined,
+        .output = undefined,
+    };
+    box.input.store(argument);
+    const context = context_module.init(stack.stack().stack, &body, &box);
+    _ = context_module.fringe_resume(context, 0);
+}

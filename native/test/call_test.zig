@@ -1,0 +1,521 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// Credit: after libfringe, by edef and the libfringe contributors
+
+//! Tests of calls of C functions whose callbacks suspend.
+
+const std = @import("std");
+const builtin = @import("builtin");
+const expect = std.testing.expect;
+const expectEqual = std.testing.expectEqual;
+const call_module = @import("../call/stray_callback.zig");
+const child_process = @import("child_process.zig");
+const context_module = @import("../context/context.zig");
+const Context = context_module.Context;
+const mailbox_module = @import("../context/mailbox.zig");
+const OsStack = @import("../stack/os_stack.zig").OsStack;
+
+const thunk_module = @import("../call/thunk.zig");
+
+extern fn fringe_resume_call(context: *Context, word: usize) usize;
+extern fn fringe_call_body(context: *Context) void;
+
+comptime {
+    @export(&call_module.strayCallback, .{
+        .name = "fringe_stray_callback",
+        .visibility = .hidden,
+    });
+}
+
+const on_x86_64 = builtin.cpu.arch == .x86_64;
+
+var thunks: ?thunk_module.Block = null;
+
+/// A thunk by its place in a page, as a function pointer.
+pub fn thunk(comptime Function: type, index: usize) *const Function {
+    return @ptrFromInt(@as(usize, @intCast(block().address + index * block().stride)));
+}
+
+pub fn block() thunk_module.Block {
+    if (thunks == null) thunks = thunk_module.make() catch @panic("no memory for thunks");
+    return thunks.?;
+}
+
+/// The mailbox of a call, and words for the arguments on its stack.
+const Box = extern struct {
+    call: mailbox_module.Call,
+    stack: [64]usize,
+};
+
+/// Where the ABI has the arguments of a function, one after the other: System V psABI for AMD64,
+/// section 3.2.3; for the Intel386, section 2.2.3.
+const Places = struct {
+    integers: usize = 0,
+    floats: usize = 0,
+    words: usize = 0,
+
+    const Place = union(enum) { integer: usize, float: usize, word: usize };
+
+    /// Where the next argument of type `T` is.
+    fn next(self: *Places, comptime T: type) Place {
+        const is_float = @typeInfo(T) == .float;
+        if (on_x86_64 and is_float and self.floats < mailbox_module.floats_max) {
+            defer self.floats += 1;
+            return .{ .float = self.floats };
+        }
+        if (on_x86_64 and !is_float and self.integers < mailbox_module.integers_max) {
+            defer self.integers += 1;
+            return .{ .integer = self.integers };
+        }
+        defer self.words += (@sizeOf(T) + @sizeOf(usize) - 1) / @sizeOf(usize);
+        return .{ .word = self.words };
+    }
+};
+
+/// One call in progress.
+pub const Call = struct {
+    os_stack: OsStack,
+    box: *Box,
+    context: *Context,
+
+    /// Calls `function` with a tuple of arguments.
+    pub fn init(function: anytype, arguments: anytype) !Call {
+        var os_stack = try OsStack.init(1 << 16);
+        errdefer os_stack.deinit();
+        const box = try std.testing.allocator.create(Box);
+        // What an argument does not fill may be anything.
+        @memset(std.mem.asBytes(box), 0xa5);
+        box.call.generator.status = .suspended;
+        box.call.function = @intFromPtr(function);
+        const Function = @typeInfo(@TypeOf(function)).pointer.child;
+        box.call.result_float = floatSize(@typeInfo(Function).@"fn".return_type.?);
+        box.call.callback_float = 0;
+        var places: Places = .{};
+        inline for (arguments) |argument| {
+            const T = @TypeOf(argument);
+            const place: *align(1) T = @ptrCast(switch (places.next(T)) {
+                .integer => |i| std.mem.asBytes(&box.call.integers[i]),
+                .float => |i| std.mem.asBytes(&box.call.floats[i]),
+                .word => |i| std.mem.asBytes(&box.stack[i]),
+            });
+            place.* = argument;
+        }
+        box.call.stack_count = places.words;
+        const stack = os_stack.stack().stack;
+        return .{
+            .os_stack = os_stack,
+            .box = box,
+            .context = context_module.init(stack, &fringe_call_body, box),
+        };
+    }
+
+    fn floatSize(comptime T: type) u32 {
+        return if (@typeInfo(T) == .float) @sizeOf(T) else 0;
+    }
+
+    pub fn deinit(self: *Call) void {
+        std.testing.allocator.destroy(self.box);
+        self.os_stack.deinit();
+    }
+
+    /// The place of the thunk that C has called; null when the function has returned.
+    pub fn next(self: *Call) ?usize {
+        // An answer that was in its register on this side has not thereby reached the other one.
+        if (on_x86_64) asm volatile ("xorps %%xmm0, %%xmm0" ::: .{ .xmm0 = true });
+        const number = fringe_resume_call(self.context, 0);
+        return if (number == 0) null else number - @as(usize, @intCast(block().number));
+    }
+
+    /// The arguments of the callback that waits, as a tuple of type `Values`.
+    pub fn passed(self: *Call, comptime Values: type) Values {
+        var values: Values = undefined;
+        var places: Places = .{};
+        const address: usize = @intCast(self.box.call.callback_stack);
+        const stack: [*]const usize = @ptrFromInt(address);
+        inline for (&values) |*value| {
+            const T = @TypeOf(value.*);
+            const place: *align(1) const T = @ptrCast(switch (places.next(T)) {
+                .integer => |i| std.mem.asBytes(&self.box.call.callback_integers[i]),
+                .float => |i| std.mem.asBytes(&self.box.call.callback_floats[i]),
+                .word => |i| std.mem.asBytes(&stack[i]),
+            });
+            value.* = place.*;
+        }
+        return values;
+    }
+
+    /// Answers the callback that waits.
+    pub fn answer(self: *Call, value: anytype) void {
+        const T = @TypeOf(value);
+        @as(*T, @ptrCast(&self.box.call.generator.input.bytes)).* = value;
+        self.box.call.callback_float = floatSize(T);
+    }
+
+    /// What the function has returned.
+    pub fn result(self: *Call, comptime T: type) T {
+        const bytes = if (floatSize(T) != 0)
+            std.mem.asBytes(&self.box.call.output_float)
+        else
+            &self.box.call.generator.output.bytes;
+        return @as(*const T, @ptrCast(@alignCast(bytes))).*;
+    }
+};
+
+const Compare = fn (*const anyopaque, *const anyopaque) callconv(.c) c_int;
+
+extern "c" fn qsort(base: *anyopaque, count: usize, size: usize, compare: *const Compare) void;
+
+fn order(call: *Call) c_int {
+    const a, const b = call.passed(struct { *const i32, *const i32 });
+    return @as(c_int, @intFromBool(a.* > b.*)) - @intFromBool(a.* < b.*);
+}
+
+fn shuffled(comptime count: usize, seed: u64) [count]i32 {
+    var numbers: [count]i32 = undefined;
+    for (&numbers, 0..) |*number, i| number.* = @intCast(i);
+    var random = std.Random.DefaultPrng.init(seed);
+    random.random().shuffle(i32, &numbers);
+    return numbers;
+}
+
+fn startSort(numbers: []i32) !Call {
+    return startSortBy(numbers, thunk(Compare, 0));
+}
+
+fn startSortBy(numbers: []i32, compare: *const Compare) !Call {
+    return Call.init(&qsort, .{ numbers.ptr, numbers.len, @as(usize, 4), compare });
+}
+
+fn answerSort(call: *Call) void {
+    call.answer(order(call));
+}
+
+test "qsort sorts with a comparator that suspends" {
+    var numbers = shuffled(500, 1);
+    var call = try startSort(&numbers);
+    defer call.deinit();
+    var comparisons: usize = 0;
+    while (call.next()) |number| : (comparisons += 1) {
+        try expectEqual(0, number);
+        answerSort(&call);
+    }
+    try expectEqual(.returned, call.box.call.generator.status);
+    for (numbers, 0..) |number, i| try expectEqual(i, @as(usize, @intCast(number)));
+    try expect(comparisons > 500);
+}
+
+test "calls go on in turns, and one inside the other's callback" {
+    var numbers_a = shuffled(100, 2);
+    var numbers_b = shuffled(100, 3);
+    var a = try startSort(&numbers_a);
+    defer a.deinit();
+    var b = try startSort(&numbers_b);
+    defer b.deinit();
+    while (true) {
+        const more_a = a.next() != null;
+        if (more_a) {
+            answerSort(&a);
+            // A whole sort while the other waits for its answer.
+            var numbers_c = shuffled(10, 4);
+            var c = try startSort(&numbers_c);
+            defer c.deinit();
+            while (c.next() != null) answerSort(&c);
+            for (numbers_c, 0..) |number, i| try expectEqual(i, @as(usize, @intCast(number)));
+        }
+        const more_b = b.next() != null;
+        if (more_b) answerSort(&b);
+        if (!more_a and !more_b) break;
+    }
+    for (numbers_a, numbers_b, 0..) |number_a, number_b, i| {
+        try expectEqual(i, @as(usize, @intCast(number_a)));
+        try expectEqual(i, @as(usize, @intCast(number_b)));
+    }
+}
+
+/// A comparator that starts a sort of its own: the current context is put back when that has ended.
+fn compareBySorting(a: *const anyopaque, b: *const anyopaque) callconv(.c) c_int {
+    var numbers = shuffled(5, 5);
+    var call = startSort(&numbers) catch return 0;
+    defer call.deinit();
+    while (call.next() != null) answerSort(&call);
+    return thunk(Compare, 0)(a, b);
+}
+
+test "a call may be made on the stack of a call" {
+    var numbers = shuffled(50, 6);
+    var call = try startSortBy(&numbers, &compareBySorting);
+    defer call.deinit();
+    while (call.next() != null) answerSort(&call);
+    for (numbers, 0..) |number, i| try expectEqual(i, @as(usize, @intCast(number)));
+}
+
+/// More of each class than there are registers for, in turns, and of every size.
+const Many = struct {
+    i8,
+    f32,
+    u16,
+    f64,
+    i32,
+    u64,
+    bool,
+    f32,
+    i64,
+    f64,
+    *const u8,
+    f64,
+    i16,
+    f32,
+    u8,
+    f32,
+    u32,
+    f64,
+    u64,
+    f64,
+    i8,
+    f32,
+    i64,
+};
+const many = @typeInfo(Many).@"struct".field_types;
+const ManyCallback = @Fn(many, &@splat(.{}), f64, .{ .@"callconv" = .c });
+
+var seen: Many = undefined;
+
+fn passesMany(
+    a: i8,
+    b: f32,
+    c: u16,
+    d: f64,
+    e: i32,
+    f: u64,
+    g: bool,
+    h: f32,
+    i: i64,
+    j: f64,
+    k: *const u8,
+    l: f64,
+    m: i16,
+    n: f32,
+    o: u8,
+    p: f32,
+    q: u32,
+    r: f64,
+    s: u64,
+    t: f64,
+    u: i8,
+    v: f32,
+    w: i64,
+    callback: *const ManyCallback,
+) callconv(.c) f64 {
+    seen = .{ a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t, u, v, w };
+    return @call(.auto, callback, seen) / 2;
+}
+
+/// The values at the edge of a type, or what stands for one.
+fn extremes(comptime T: type) [4]T {
+    return switch (@typeInfo(T)) {
+        .bool => .{ false, true, false, true },
+        .int => .{ std.math.minInt(T), std.math.maxInt(T), 0, 1 },
+        .float => .{ -0.0, std.math.floatTrueMin(T), -std.math.inf(T), std.math.floatMax(T) },
+        .pointer => .{ &targets[0], &targets[1], &targets[2], &targets[3] },
+        else => comptime unreachable,
+    };
+}
+
+const targets: [4]u8 = .{ 1, 2, 3, 4 };
+
+/// Whether two values have the same bits: -0 is not 0, and NaN is itself.
+fn expectSame(expected: anytype, actual: @TypeOf(expected)) !void {
+    if (@typeInfo(@TypeOf(expected)) != .float) return expectEqual(expected, actual);
+    const Bits = @Int(.unsigned, @bitSizeOf(@TypeOf(expected)));
+    try expectEqual(@as(Bits, @bitCast(expected)), @as(Bits, @bitCast(actual)));
+}
+
+test "arguments of every type reach the function and the callback, in registers and on the stack" {
+    for (0..4) |turn| {
+        var values: Many = undefined;
+        inline for (&values, 0..) |*value, i| value.* = extremes(@TypeOf(value.*))[(turn + i) % 4];
+        var call = try Call.init(&passesMany, values ++ .{thunk(ManyCallback, 100)});
+        defer call.deinit();
+        try expectEqual(100, call.next());
+        const actual = call.passed(Many);
+        inline for (values, seen, actual) |value, at_function, at_callback| {
+            try expectSame(value, at_function);
+            try expectSame(value, at_callback);
+        }
+        call.answer(@as(f64, -5));
+        try expectEqual(null, call.next());
+        try expectSame(@as(f64, -2.5), call.result(f64));
+    }
+}
+
+fn Echo(comptime T: type) type {
+    return struct {
+        const Callback = fn (T) callconv(.c) T;
+        fn echo(callback: *const Callback, value: T) callconv(.c) T {
+            return callback(value);
+        }
+    };
+}
+
+test "results of every type come back from the callback and from the function" {
+    inline for (.{ bool, i8, u8, i16, u16, i32, u32, i64, u64, f32, f64, *const u8 }) |T| {
+        const values = extremes(T);
+        for (values, 0..) |value, i| {
+            // Another than the argument, which might still be where the result belongs.
+            const answer = values[(i + 1) % values.len];
+            var call = try Call.init(&Echo(T).echo, .{ thunk(Echo(T).Callback, 1), value });
+            defer call.deinit();
+            try expectEqual(1, call.next());
+            const actual = call.passed(struct { T });
+            try expectSame(value, actual[0]);
+            call.answer(answer);
+            try expectEqual(null, call.next());
+            try expectSame(answer, call.result(T));
+        }
+    }
+}
+
+test "a NaN keeps what it says" {
+    inline for (.{ f32, f64 }) |T| {
+        const Bits = @Int(.unsigned, @bitSizeOf(T));
+        const payload: T = @bitCast(@as(Bits, @bitCast(std.math.nan(T))) | 0x1234);
+        var call = try Call.init(&Echo(T).echo, .{ thunk(Echo(T).Callback, 0), payload });
+        defer call.deinit();
+        _ = call.next();
+        call.answer(call.passed(struct { T })[0]);
+        try expectEqual(null, call.next());
+        try expectSame(payload, call.result(T));
+    }
+}
+
+fn returnsNothing(callback: *const fn () callconv(.c) void) callconv(.c) void {
+    callback();
+}
+
+/// The status of the x87 unit: where its stack begins, and whether that has ever been run off.
+fn x87Status() u16 {
+    return asm volatile ("fnstsw %[status]"
+        : [status] "={ax}" (-> u16),
+    );
+}
+
+test "a call without arguments, whose callback has no result, leaves the x87 stack alone" {
+    const Nothing = fn () callconv(.c) void;
+    asm volatile ("fnclex");
+    const before = x87Status();
+    // More often than that stack has places: what is left there would become NaN.
+    for (0..20) |_| {
+        var call = try Call.init(&returnsNothing, .{thunk(Nothing, 2)});
+        defer call.deinit();
+        try expectEqual(2, call.next());
+        try expectEqual(null, call.next());
+        try expectEqual(before, x87Status());
+    }
+    const half: f64 = 0.5;
+    var call = try Call.init(&Echo(f64).echo, .{ thunk(Echo(f64).Callback, 0), half });
+    defer call.deinit();
+    _ = call.next();
+    call.answer(half);
+    try expectEqual(null, call.next());
+    try expectSame(half, call.result(f64));
+}
+
+/// Where a function's frame is, which has to be so that what is called from there is aligned.
+fn frameAt(
+    _: usize,
+    _: usize,
+    _: usize,
+    _: usize,
+    _: usize,
+    _: usize,
+    _: usize,
+    _: usize,
+    _: usize,
+) callconv(.c) usize {
+    return @frameAddress();
+}
+
+fn frameOf(
+    _: usize,
+    _: usize,
+    _: usize,
+    _: usize,
+    _: usize,
+    _: usize,
+    _: usize,
+    _: usize,
+) callconv(.c) usize {
+    return @frameAddress();
+}
+
+test "a function finds its stack aligned, whether it is passed an odd number of words or not" {
+    // psABI for AMD64, 3.2.2, and for the Intel386, 2.2.2: a multiple of 16 below the return
+    // address, which the frame pointer lies under.
+    const offset: usize = 16 - 2 * @sizeOf(usize);
+    const one: usize = 1;
+    const eight = .{ one, one, one, one, one, one, one, one };
+    var even = try Call.init(&frameOf, eight);
+    defer even.deinit();
+    try expectEqual(null, even.next());
+    try expectEqual(offset, even.result(usize) % 16);
+    var odd = try Call.init(&frameAt, eight ++ .{one});
+    defer odd.deinit();
+    try expectEqual(null, odd.next());
+    try expectEqual(offset, odd.result(usize) % 16);
+}
+
+extern "c" fn snprintf(buffer: [*]u8, size: usize, format: [*:0]const u8, ...) c_int;
+
+test "a variadic function gets floating-point values" {
+    var text: [32]u8 = undefined;
+    var call = try Call.init(&snprintf, .{
+        @as([*]u8, &text),
+        text.len,
+        @as([*:0]const u8, "%g %d %g"),
+        @as(f64, 1.5),
+        @as(c_int, -7),
+        @as(f64, 0.25),
+    });
+    defer call.deinit();
+    try expectEqual(null, call.next());
+    try expectEqual(11, call.result(c_int));
+    try std.testing.expectEqualStrings("1.5 -7 0.25", text[0..11]);
+}
+
+/// In context_test.zig: 0 when the function that it calls has kept the caller's registers.
+extern fn fringe_test_kept(function: *const anyopaque, first: usize, second: usize) usize;
+
+test "a thunk keeps the registers of its caller, and is entered with whatever arguments" {
+    _ = @import("context_test.zig");
+    const Two = fn (usize, usize) callconv(.c) c_int;
+    const arguments = .{ thunk(Two, 3), @as(usize, 21), @as(usize, 22) };
+    var call = try Call.init(&fringe_test_kept, arguments);
+    defer call.deinit();
+    try expectEqual(block().number + 3, resumeKept(call.context));
+    const actual = call.passed(struct { usize, usize });
+    try expectEqual(21, actual[0]);
+    try expectEqual(22, actual[1]);
+    call.answer(@as(c_int, -1));
+    try expectEqual(null, call.next());
+    try expectEqual(0, call.result(usize));
+}
+
+/// fringe_resume_call with every register in use on this side.
+fn resumeKept(context: *Context) usize {
+    const resumed = struct {
+        var word: usize = 0;
+        fn resumed(inner: *Context, _: usize) callconv(.c) void {
+            word = fringe_resume_call(inner, 0);
+        }
+    };
+    const unkept = fringe_test_kept(&resumed.resumed, @intFromPtr(context), 0);
+    return if (unkept == 0) resumed.word else 0;
+}
+
+fn callThunkOutside() void {
+    thunk(fn () callconv(.c) void, 0)();
+}
+
+test "a callback that is called outside any call ends the process" {
+    const end = try child_process.run(callThunkOutside);
+    try expectEqual(child_process.End{ .killed = .ABRT }, end);
+}

@@ -1,0 +1,800 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// Credit: after libfringe, by edef and the libfringe contributors
+
+//! Tests of what `switch_<arch>.S` and `context.zig` promise: words, registers, alignment, frames.
+
+const std = @import("std");
+const builtin = @import("builtin");
+const linux = std.os.linux;
+const expect = std.testing.expect;
+const expectEqual = std.testing.expectEqual;
+const context_module = @import("../context/context.zig");
+const Context = context_module.Context;
+const fringe_resume = context_module.fringe_resume;
+const fringe_suspend = context_module.fringe_suspend;
+const Mailbox = @import("../context/mailbox.zig").Mailbox;
+const OsStack = @import("../stack/os_stack.zig").OsStack;
+const sanitizer = @import("../watch/sanitizer.zig");
+const valgrind = @import("../watch/valgrind.zig");
+
+const on_x86_64 = builtin.cpu.arch == .x86_64;
+
+/// A context on a stack of its own, without a generator around it.
+pub const Fixture = struct {
+    os_stack: OsStack,
+    box: *Mailbox(u64, u64),
+    context: *Context,
+
+    pub fn init(body: *const anyopaque) !Fixture {
+        var os_stack = try OsStack.init(1 << 16);
+        errdefer os_stack.deinit();
+        const box = try std.testing.allocator.create(Mailbox(u64, u64));
+        box.* = .{ .status = .suspended, .input = undefined, .output = undefined };
+        box.input.store(0);
+        return .{
+            .os_stack = os_stack,
+            .box = box,
+            .context = context_module.init(os_stack.stack().stack, body, box),
+        };
+    }
+
+    pub fn deinit(self: *Fixture) void {
+        std.testing.allocator.destroy(self.box);
+        self.os_stack.deinit();
+    }
+};
+
+pub fn adder(context: *Context, first: usize) callconv(.c) void {
+    var word = first;
+    while (word != 0) word = fringe_suspend(context, word + 1);
+}
+
+test "fringe_resume and fringe_suspend pass words, and a body that returns says so" {
+    var fixture = try Fixture.init(&adder);
+    defer fixture.deinit();
+    fixture.box.input.store(10);
+    try expectEqual(11, fringe_resume(fixture.context, 0));
+    try expectEqual(51, fringe_resume(fixture.context, 50));
+    try expectEqual(.suspended, fixture.box.status);
+    try expectEqual(0, fringe_resume(fixture.context, 0));
+    try expectEqual(.returned, fixture.box.status);
+    // It goes nowhere any more.
+    try expectEqual(0, fringe_resume(fixture.context, 7));
+    try expectEqual(.returned, fixture.box.status);
+}
+
+test "fringe_signal ends a body that has not begun, and none of it runs" {
+    var fixture = try Fixture.init(&adder);
+    defer fixture.deinit();
+    fixture.box.input.store(10);
+    const signal: context_module.Signal = @ptrFromInt(16); // Never called.
+    try expectEqual(0, context_module.fringe_signal(fixture.context, signal, 0));
+    try expectEqual(.unwound, fixture.box.status);
+    try expectEqual(0, fringe_resume(fixture.context, 7));
+    try expectEqual(.unwound, fixture.box.status);
+}
+
+pub fn inlineAdder(context: *Context, first: usize) callconv(.c) void {
+    var word = first;
+    var signal: usize = 0;
+    while (signal == 0) word = context_module.switchToResumer(context, word + 1, &signal);
+}
+
+test "inlined and called switches work with each other" {
+    inline for (.{ &adder, &inlineAdder }) |body| {
+        var fixture = try Fixture.init(body);
+        defer fixture.deinit();
+        fixture.box.input.store(1);
+        try expectEqual(2, fringe_resume(fixture.context, 0));
+        for (2..100) |i| {
+            try expectEqual(i + 1, context_module.switchToBody(fixture.context, i, 0));
+            try expectEqual(i + 2, fringe_resume(fixture.context, i + 1));
+            try expectEqual(i + 3, fringe_resume_call(fixture.context, i + 2));
+        }
+    }
+}
+
+fn wordsBody(context: *Context, first: u64) callconv(.c) void {
+    var sum: u64 = first;
+    // Whatever a word is, it comes through whole.
+    while (true) sum = fringe_suspend(context, @truncate(sum));
+}
+
+test "words are passed whole" {
+    var fixture = try Fixture.init(&wordsBody);
+    defer fixture.deinit();
+    const input: u64 = 0x0123_4567_89ab_cdef;
+    fixture.box.input.store(input);
+    try expectEqual(@as(usize, @truncate(input)), fringe_resume(fixture.context, 0));
+    for ([_]usize{ 0, 1, std.math.maxInt(usize), std.math.maxInt(usize) / 3 }) |word| {
+        try expectEqual(word, fringe_resume(fixture.context, word));
+    }
+}
+
+fn firstInputBody(comptime T: type) fn (*Context, T) callconv(.c) void {
+    return struct {
+        fn body(context: *Context, input: T) callconv(.c) void {
+            const box: *Mailbox(T, T) = @ptrCast(@alignCast(context.mailbox));
+            box.output.store(input);
+            _ = fringe_suspend(context, 0);
+        }
+    }.body;
+}
+
+test "the first input is the body's second argument, whatever scalar type it has" {
+    inline for (.{ u64, i64, f64, f32, u32, i16, u8, *const u8 }) |T| {
+        const body = firstInputBody(T);
+        var fixture = try Fixture.init(&body);
+        defer fixture.deinit();
+        const box: *Mailbox(T, T) = @ptrCast(fixture.box);
+        const input: T = switch (@typeInfo(T)) {
+            .float => -1.25,
+            .pointer => @ptrCast(&fixture),
+            else => std.math.maxInt(T) - 1,
+        };
+        box.input.store(input);
+        // Or it might still be in the register that it was stored from.
+        destroyRegisters();
+        _ = fringe_resume(fixture.context, 0);
+        try expectEqual(input, box.output.load());
+    }
+}
+
+// Registers
+
+/// Calls function(first, second) with a value of its own in every register that a function must
+/// leave as it is, and returns 0 when all are unchanged and the direction flag is clear.
+pub extern fn fringe_test_kept(function: *const anyopaque, first: usize, second: usize) usize;
+
+/// A body that does the same around each fringe_suspend, and suspends with the result.
+pub extern fn fringe_test_kept_body(context: *Context) void;
+
+comptime {
+    asm (if (on_x86_64)
+            \\.macro fringe_test_fill
+            \\  lea 1(%rsp), %rbx
+            \\  lea 2(%rsp), %rbp
+            \\  lea 3(%rsp), %r12
+            \\  lea 4(%rsp), %r13
+            \\  lea 5(%rsp), %r14
+            \\  lea 6(%rsp), %r15
+            \\.endm
+            \\.macro fringe_test_compare_one number, register
+            \\  sub %rsp, \register
+            \\  sub $\number, \register
+            \\  or \register, %rax
+            \\.endm
+            \\.macro fringe_test_compare
+            \\  pushf
+            \\  pop %rax
+            \\  and $0x400, %eax
+            \\  fringe_test_compare_one 1, %rbx
+            \\  fringe_test_compare_one 2, %rbp
+            \\  fringe_test_compare_one 3, %r12
+            \\  fringe_test_compare_one 4, %r13
+            \\  fringe_test_compare_one 5, %r14
+            \\  fringe_test_compare_one 6, %r15
+            \\.endm
+            \\fringe_test_kept:
+            \\  push %rbx
+            \\  push %rbp
+            \\  push %r12
+            \\  push %r13
+            \\  push %r14
+            \\  push %r15
+            \\  sub $8, %rsp
+            \\  mov %rdi, %rax
+            \\  mov %rsi, %rdi
+            \\  mov %rdx, %rsi
+            \\  fringe_test_fill
+            \\  call *%rax
+            \\  fringe_test_compare
+            \\  add $8, %rsp
+            \\  pop %r15
+            \\  pop %r14
+            \\  pop %r13
+            \\  pop %r12
+            \\  pop %rbp
+            \\  pop %rbx
+            \\  ret
+            \\fringe_test_kept_body:
+            \\  push %rdi
+            \\  xor %eax, %eax
+            \\9:
+            \\  fringe_test_fill
+            \\  mov (%rsp), %rdi
+            \\  mov %rax, %rsi
+            \\  call fringe_suspend
+            \\  fringe_test_compare
+            \\  jmp 9b
+        else
+            \\.macro fringe_test_fill
+            \\  lea 1(%esp), %ebx
+            \\  lea 2(%esp), %ebp
+            \\  lea 3(%esp), %esi
+            \\  lea 4(%esp), %edi
+            \\.endm
+            \\.macro fringe_test_compare_one number, register
+            \\  sub %esp, \register
+            \\  sub $\number, \register
+            \\  or \register, %eax
+            \\.endm
+            \\.macro fringe_test_compare
+            \\  pushf
+            \\  pop %eax
+            \\  and $0x400, %eax
+            \\  fringe_test_compare_one 1, %ebx
+            \\  fringe_test_compare_one 2, %ebp
+            \\  fringe_test_compare_one 3, %esi
+            \\  fringe_test_compare_one 4, %edi
+            \\.endm
+            \\fringe_test_kept:
+            \\  mov 4(%esp), %eax
+            \\  mov 8(%esp), %ecx
+            \\  mov 12(%esp), %edx
+            \\  push %ebx
+            \\  push %ebp
+            \\  push %esi
+            \\  push %edi
+            \\  sub $4, %esp
+            \\  push %edx
+            \\  push %ecx
+            \\  fringe_test_fill
+            \\  call *%eax
+            \\  fringe_test_compare
+            \\  add $12, %esp
+            \\  pop %edi
+            \\  pop %esi
+            \\  pop %ebp
+            \\  pop %ebx
+            \\  ret
+            \\fringe_test_kept_body:
+            \\  mov 4(%esp), %ecx
+            \\  sub $12, %esp
+            \\  mov %ecx, (%esp)
+            \\  xor %eax, %eax
+            \\9:
+            \\  fringe_test_fill
+            \\  mov %eax, 4(%esp)
+            \\  call fringe_suspend
+            \\  fringe_test_compare
+            \\  jmp 9b
+    );
+}
+
+test "fringe_resume and fringe_suspend keep the registers of their callers" {
+    inline for (.{ &fringe_resume, &fringe_resume_call }) |resume_function| {
+        var fixture = try Fixture.init(&fringe_test_kept_body);
+        defer fixture.deinit();
+        const context = @intFromPtr(fixture.context);
+        for (0..10) |_| try expectEqual(0, fringe_test_kept(resume_function, context, 0));
+        // What the body found.
+        for (0..10) |_| try expectEqual(0, fringe_resume(fixture.context, 0));
+    }
+}
+
+pub extern fn fringe_resume_call(context: *Context, word: usize) usize;
+
+test "fringe_signal keeps the registers of its caller" {
+    const signal = struct {
+        fn signal(context: *Context, _: usize) callconv(.c) noreturn {
+            context_module.fringe_finish(context, .abandoned);
+        }
+        /// fringe_signal with two arguments, as fringe_test_kept calls it.
+        fn send(context: *Context, word: usize) callconv(.c) usize {
+            return context_module.fringe_signal(context, &signal, word);
+        }
+    };
+    var fixture = try Fixture.init(&fringe_test_kept_body);
+    defer fixture.deinit();
+    try expectEqual(0, fringe_resume(fixture.context, 0));
+    const context = @intFromPtr(fixture.context);
+    try expectEqual(0, fringe_test_kept(&signal.send, context, 0));
+    try expectEqual(.abandoned, fixture.box.status);
+}
+
+/// Destroys every register that the compiler can hold a value in.
+pub inline fn destroyRegisters() void {
+    if (on_x86_64) asm volatile (
+        \\pcmpeqd %%xmm0, %%xmm0
+        \\pcmpeqd %%xmm1, %%xmm1
+        \\pcmpeqd %%xmm2, %%xmm2
+        \\pcmpeqd %%xmm3, %%xmm3
+        \\pcmpeqd %%xmm4, %%xmm4
+        \\pcmpeqd %%xmm5, %%xmm5
+        \\pcmpeqd %%xmm6, %%xmm6
+        \\pcmpeqd %%xmm7, %%xmm7
+        \\pcmpeqd %%xmm8, %%xmm8
+        \\pcmpeqd %%xmm9, %%xmm9
+        \\pcmpeqd %%xmm10, %%xmm10
+        \\pcmpeqd %%xmm11, %%xmm11
+        \\pcmpeqd %%xmm12, %%xmm12
+        \\pcmpeqd %%xmm13, %%xmm13
+        \\pcmpeqd %%xmm14, %%xmm14
+        \\pcmpeqd %%xmm15, %%xmm15
+        \\mov $-1, %%rbx
+        \\mov $-1, %%r12
+        \\mov $-1, %%r13
+        \\mov $-1, %%r14
+        \\mov $-1, %%r15
+        ::: .{
+            .rbx = true,
+            .r12 = true,
+            .r13 = true,
+            .r14 = true,
+            .r15 = true,
+            .xmm0 = true,
+            .xmm1 = true,
+            .xmm2 = true,
+            .xmm3 = true,
+            .xmm4 = true,
+            .xmm5 = true,
+            .xmm6 = true,
+            .xmm7 = true,
+            .xmm8 = true,
+            .xmm9 = true,
+            .xmm10 = true,
+            .xmm11 = true,
+            .xmm12 = true,
+            .xmm13 = true,
+            .xmm14 = true,
+            .xmm15 = true,
+        }) else asm volatile (
+        \\pcmpeqd %%xmm0, %%xmm0
+        \\pcmpeqd %%xmm1, %%xmm1
+        \\pcmpeqd %%xmm2, %%xmm2
+        \\pcmpeqd %%xmm3, %%xmm3
+        \\pcmpeqd %%xmm4, %%xmm4
+        \\pcmpeqd %%xmm5, %%xmm5
+        \\pcmpeqd %%xmm6, %%xmm6
+        \\pcmpeqd %%xmm7, %%xmm7
+        \\mov $-1, %%ebx
+        \\mov $-1, %%esi
+        \\mov $-1, %%edi
+        ::: .{
+            .ebx = true,
+            .esi = true,
+            .edi = true,
+            .xmm0 = true,
+            .xmm1 = true,
+            .xmm2 = true,
+            .xmm3 = true,
+            .xmm4 = true,
+            .xmm5 = true,
+            .xmm6 = true,
+            .xmm7 = true,
+        });
+}
+
+/// A value that the compiler cannot know.
+inline fn opaqueValue(value: anytype) @TypeOf(value) {
+    var copy = value;
+    std.mem.doNotOptimizeAway(&copy);
+    return copy;
+}
+
+/// Holds more values than there are registers over a switch, of each kind; true if all come
+/// through. The other side runs the same at the same time, with other values.
+pub inline fn holdValues(seed: u32, context: *Context, comptime body: bool) bool {
+    var integers: [20]u32 = undefined;
+    var floats: [20]f64 = undefined;
+    for (&integers, &floats, 0..) |*integer, *float, i| {
+        integer.* = opaqueValue(seed + @as(u32, @intCast(i)));
+        float.* = @floatFromInt(integer.*);
+    }
+    const vector: @Vector(4, i32) = @bitCast(integers[0..4].*);
+    const squares = vector * vector;
+    if (body) {
+        var signal: usize = undefined;
+        _ = context_module.switchToResumer(context, 0, &signal);
+    } else {
+        _ = context_module.switchToBody(context, 0, 0);
+    }
+    var right = @reduce(.And, squares == vector * vector);
+    for (integers, floats, 0..) |integer, float, i| {
+        right = right and integer == seed + i;
+        right = right and float == @as(f64, @floatFromInt(seed + i));
+    }
+    destroyRegisters();
+    return right;
+}
+
+fn holdingBody(context: *Context, _: usize) callconv(.c) void {
+    const box: *Mailbox(u64, u64) = @ptrCast(@alignCast(context.mailbox));
+    var right: u64 = 1;
+    for (0..100) |i| {
+        if (!holdValues(@intCast(1000 + i), context, true)) right = 0;
+        box.output.store(right);
+    }
+}
+
+test "inlined switches keep every value that the compiler holds, of every kind" {
+    var fixture = try Fixture.init(&holdingBody);
+    defer fixture.deinit();
+    for (0..50) |i| {
+        try expect(holdValues(@intCast(5000 + 7 * i), fixture.context, false));
+        if (i > 0) try expectEqual(1, fixture.box.output.load());
+    }
+}
+
+/// x87 arithmetic with values that are live over a call.
+noinline fn extendedSum(
+    context: *Context,
+    function: *const fn (*Context, usize) callconv(.c) usize,
+    start: f80,
+) f80 {
+    var sum = start;
+    var product: f80 = 1;
+    for (0..20) |i| {
+        sum += @floatFromInt(i);
+        product += sum;
+        _ = function(context, 0);
+    }
+    return sum + product;
+}
+
+fn extendedBody(context: *Context, _: usize) callconv(.c) void {
+    const box: *Mailbox(u64, u64) = @ptrCast(@alignCast(context.mailbox));
+    const sum = extendedSum(context, &fringe_suspend, opaqueValue(@as(f80, 1000)));
+    box.output.store(@trunc(@as(f64, @floatCast(sum))));
+}
+
+test "called switches keep values of 80 bits" {
+    var fixture = try Fixture.init(&extendedBody);
+    defer fixture.deinit();
+    const sum = extendedSum(fixture.context, &fringe_resume, opaqueValue(@as(f80, 1)));
+    _ = fringe_resume(fixture.context, 0);
+    // start * 21 + the sum of i + the sum of those sums + 1
+    try expectEqual(1 * 21 + 190 + 1330 + 1, sum);
+    try expectEqual(1000 * 21 + 190 + 1330 + 1, fixture.box.output.load());
+}
+
+// Alignment
+
+fn alignmentBody(context: *Context, _: usize) callconv(.c) void {
+    const box: *Mailbox(u64, u64) = @ptrCast(@alignCast(context.mailbox));
+    var capture: [128]u8 align(128) = opaqueValue(@as([128]u8, @splat(3)));
+    var integers: @Vector(4, i32) = opaqueValue(@as(@Vector(4, i32), .{ 1, 2, 3, 4 }));
+    var floats: @Vector(4, f64) = opaqueValue(@as(@Vector(4, f64), .{ 1, 2, 3, 4 }));
+    while (true) {
+        // The stack itself, then what the compiler makes of it.
+        std.mem.doNotOptimizeAway(&capture);
+        if (@intFromPtr(&capture) % 128 != 0) return;
+        integers *= integers;
+        floats *= @splat(1.5);
+        std.mem.doNotOptimizeAway(&integers);
+        std.mem.doNotOptimizeAway(&floats);
+        box.output.store(@intFromFloat(floats[3] * 2));
+        _ = fringe_suspend(context, @intCast(integers[1]));
+    }
+}
+
+test "vectors and what is aligned to 128 bytes work before and after a switch" {
+    var fixture = try Fixture.init(&alignmentBody);
+    defer fixture.deinit();
+    try expectEqual(4, fringe_resume(fixture.context, 0));
+    try expectEqual(12, fixture.box.output.load());
+    try expectEqual(16, fringe_resume(fixture.context, 0));
+    try expectEqual(18, fixture.box.output.load());
+    try expectEqual(.suspended, fixture.box.status);
+}
+
+/// Suspends with the stack pointer that it was entered with.
+extern fn fringe_test_entry(context: *Context) void;
+
+comptime {
+    asm (if (on_x86_64)
+            \\fringe_test_entry:
+            \\  mov %rsp, %rsi
+            \\  push %rdi
+            \\  call fringe_suspend
+            \\  pop %rdi
+            \\  ret
+        else
+            \\fringe_test_entry:
+            \\  mov %esp, %eax
+            \\  mov 4(%esp), %ecx
+            \\  sub $12, %esp
+            \\  mov %ecx, (%esp)
+            \\  mov %eax, 4(%esp)
+            \\  call fringe_suspend
+            \\  add $12, %esp
+            \\  ret
+    );
+}
+
+test "a body is entered with the stack aligned as for any function" {
+    var fixture = try Fixture.init(&fringe_test_entry);
+    defer fixture.deinit();
+    const stack_pointer = fringe_resume(fixture.context, 0);
+    try expectEqual(0, (stack_pointer + @sizeOf(usize)) % 16);
+    try expect(stack_pointer < @intFromPtr(fixture.context));
+    _ = fringe_resume(fixture.context, 0);
+    try expectEqual(.returned, fixture.box.status);
+}
+
+// Signals, and traces, at every instruction
+
+/// Calls function(context) with a trap, that is a signal, after each instruction.
+extern fn fringe_test_step(
+    function: *const fn (context: *Context) callconv(.c) usize,
+    context: *Context,
+) usize;
+
+comptime {
+    asm (if (on_x86_64)
+            \\fringe_test_step:
+            \\  .cfi_startproc
+            \\  push %rbp
+            \\  .cfi_def_cfa_offset 16
+            \\  .cfi_offset %rbp, -16
+            \\  mov %rsp, %rbp
+            \\  .cfi_def_cfa_register %rbp
+            \\  mov %rdi, %rax
+            \\  mov %rsi, %rdi
+            \\  pushf
+            \\  orl $0x100, (%rsp)
+            \\  popf
+            \\  call *%rax
+            \\  pushf
+            \\  andl $0xfffffeff, (%rsp)
+            \\  popf
+            \\  pop %rbp
+            \\  .cfi_def_cfa %rsp, 8
+            \\  ret
+            \\  .cfi_endproc
+        else
+            \\fringe_test_step:
+            \\  .cfi_startproc
+            \\  push %ebp
+            \\  .cfi_def_cfa_offset 8
+            \\  .cfi_offset %ebp, -8
+            \\  mov %esp, %ebp
+            \\  .cfi_def_cfa_register %ebp
+            \\  sub $8, %esp
+            \\  mov 8(%ebp), %eax
+            \\  mov 12(%ebp), %ecx
+            \\  mov %ecx, (%esp)
+            \\  pushf
+            \\  orl $0x100, (%esp)
+            \\  popf
+            \\  call *%eax
+            \\  pushf
+            \\  andl $0xfffffeff, (%esp)
+            \\  popf
+            \\  add $8, %esp
+            \\  pop %ebp
+            \\  .cfi_def_cfa %esp, 4
+            \\  ret
+            \\  .cfi_endproc
+    );
+}
+
+const Registers = std.debug.cpu_context.Native;
+
+/// What is done at each instruction while `stepThrough` runs.
+var visit: *const fn (registers: *const Registers) void = undefined;
+pub var instructions: usize = 0;
+
+/// Runs on a stack of its own, so that all that a handler may write over really can be.
+fn onTrap(_: linux.SIG, _: *const linux.siginfo_t, ucontext: ?*anyopaque) callconv(.c) void {
+    const registers = std.debug.cpu_context.fromPosixSignalContext(ucontext).?;
+    instructions += 1;
+    visit(&registers);
+}
+
+pub fn stepThrough(
+    function: *const fn (context: *Context) callconv(.c) usize,
+    context: *Context,
+    at_each: *const fn (registers: *const Registers) void,
+) !usize {
+    const memory = try std.testing.allocator.alloc(u8, 1 << 20);
+    defer std.testing.allocator.free(memory);
+    const signal_stack: linux.stack_t = .{ .sp = memory.ptr, .flags = 0, .size = memory.len };
+    var old_stack: linux.stack_t = undefined;
+    try expectEqual(0, linux.sigaltstack(&signal_stack, &old_stack));
+    defer _ = linux.sigaltstack(&old_stack, null);
+
+    const action: linux.Sigaction = .{
+        .handler = .{ .sigaction = &onTrap },
+        .mask = linux.sigemptyset(),
+        .flags = linux.SA.SIGINFO | linux.SA.ONSTACK,
+    };
+    var old_action: linux.Sigaction = undefined;
+    try expectEqual(0, linux.sigaction(.TRAP, &action, &old_action));
+    defer _ = linux.sigaction(.TRAP, &old_action, null);
+
+    visit = at_each;
+    instructions = 0;
+    const result = fringe_test_step(function, context);
+    try expect(instructions > 50);
+    return result;
+}
+
+/// Writes over what a signal handler on this stack might have.
+pub fn scribble(registers: *const Registers) void {
+    const used = if (on_x86_64) registers.gprs.get(.rsp) - 128 else registers.gprs.get(.esp);
+    @memset(@as([*]u8, @ptrFromInt(used - 512))[0..512], 0xaa);
+}
+
+pub noinline fn resumeTwice(context: *Context) callconv(.c) usize {
+    return fringe_resume(context, 1) + 1000 * fringe_resume(context, 2);
+}
+
+pub noinline fn resumeTwiceInline(context: *Context) callconv(.c) usize {
+    const first = context_module.switchToBody(context, 1, 0);
+    return first + 1000 * context_module.switchToBody(context, 2, 0);
+}
+
+test "a signal may come at any instruction of a switch" {
+    if (valgrind.isRunning()) return error.SkipZigTest; // It knows nothing of the trap flag.
+    inline for (.{ &adder, &inlineAdder }) |body| {
+        inline for (.{ &resumeTwice, &resumeTwiceInline }) |function| {
+            var fixture = try Fixture.init(body);
+            defer fixture.deinit();
+            fixture.box.input.store(1);
+            try expectEqual(2 + 1000 * 3, try stepThrough(function, fixture.context, scribble));
+        }
+    }
+}
+
+/// How many instructions there were from which no trace led to fringe_test_step.
+var astray: usize = 0;
+
+fn traceToResumer(registers: *const Registers) void {
+    // At the last instruction of a function, LLVM's tables for x86 have ebp below esp.
+    const ip = registers.gprs.get(if (on_x86_64) .rip else .eip);
+    const is_ours = @intFromPtr(&fringe_resume) <= ip and ip < @intFromPtr(&fringe_root);
+    if (is_ours) scribble(registers);
+    var addresses: [32]usize = undefined;
+    const trace = std.debug.captureCurrentStackTrace(.{ .context = registers }, &addresses);
+    for (trace.return_addresses) |address| {
+        if (_Unwind_FindEnclosingFunction(address - 1) == @intFromPtr(&fringe_test_step)) return;
+    }
+    astray += 1;
+}
+
+extern "c" fn _Unwind_FindEnclosingFunction(address: usize) usize;
+
+/// The last function of `switch_<arch>.S`.
+extern fn fringe_root() void;
+
+noinline fn resumeCallTwice(context: *Context) callconv(.c) usize {
+    return fringe_resume_call(context, 1) + 1000 * fringe_resume_call(context, 2);
+}
+
+test "at every instruction of a called switch a trace leads to the resumer" {
+    if (valgrind.isRunning()) return error.SkipZigTest; // It knows nothing of the trap flag.
+    inline for (.{ &resumeTwice, &resumeCallTwice }) |function| {
+        var fixture = try Fixture.init(&wordsBody);
+        defer fixture.deinit();
+        astray = 0;
+        _ = try stepThrough(function, fixture.context, traceToResumer);
+        try expectEqual(0, astray);
+    }
+}
+
+/// A body that fills its red zone, suspends by SWITCH as the compiler would inline it, and
+/// compares: the word is 0 when nothing has changed.
+extern fn fringe_test_red_zone(context: *Context) void;
+
+comptime {
+    if (on_x86_64) {
+        asm (
+            \\fringe_test_red_zone:
+            \\  push %rbp
+            \\  mov %rsp, %rbp
+            \\  xor %eax, %eax
+            \\7:
+            \\  mov $-16, %rcx
+            \\8:
+            \\  lea (%rsp, %rcx, 8), %rdx
+            \\  mov %rdx, (%rdx)
+            \\  inc %rcx
+            \\  jnz 8b
+            \\
+        ++ switch_text ++
+            \\
+            \\  xor %eax, %eax
+            \\  mov $-16, %rcx
+            \\9:
+            \\  lea (%rsp, %rcx, 8), %rdx
+            \\  xor (%rdx), %rdx
+            \\  or %rdx, %rax
+            \\  inc %rcx
+            \\  jnz 9b
+            \\  jmp 7b
+        );
+    }
+}
+
+/// The text that the compiler inlines, as assembly that stands alone.
+const switch_text = text: {
+    @setEvalBranchQuota(10_000);
+    const text = context_module.switch_text;
+    var buffer: [text.len]u8 = undefined;
+    const removed = std.mem.replace(u8, text, "%%", "%", &buffer);
+    const result = buffer[0 .. text.len - removed].*;
+    break :text &result;
+};
+
+test "a suspension leaves the red zone as it is, whatever signals come" {
+    if (!on_x86_64) return error.SkipZigTest; // i386 has no red zone.
+    if (sanitizer.enabled) return error.SkipZigTest; // Nobody tells it of this body's switch.
+    if (valgrind.isRunning()) return error.SkipZigTest; // It knows nothing of the trap flag.
+    var fixture = try Fixture.init(&fringe_test_red_zone);
+    defer fixture.deinit();
+    try expectEqual(0, try stepThrough(&resumeTwice, fixture.context, scribble));
+    for (0..100_000) |_| try expectEqual(0, fringe_resume(fixture.context, 0));
+}
+
+// Rounding
+
+const mxcsr_default = 0x1f80; // To nearest, every exception masked.
+const mxcsr_upward = mxcsr_default | 0x4000;
+const mxcsr_divided = 0x4; // The status flag of a division by zero.
+const control_default = 0x037f;
+const control_upward = control_default | 0x0800;
+
+inline fn setModes(mxcsr: u32, control: u16) void {
+    asm volatile (
+        \\ldmxcsr (%[mxcsr])
+        \\fldcw (%[control])
+        :
+        : [mxcsr] "r" (&mxcsr),
+          [control] "r" (&control),
+        : .{ .memory = true });
+}
+
+inline fn getModes() struct { mxcsr: u32, control: u16 } {
+    var mxcsr: u32 = undefined;
+    var control: u16 = undefined;
+    asm volatile (
+        \\stmxcsr %[mxcsr]
+        \\fnstcw %[control]
+        : [mxcsr] "=m" (mxcsr),
+          [control] "=m" (control),
+    );
+    return .{ .mxcsr = mxcsr, .control = control };
+}
+
+fn roundingBody(context: *Context, _: usize) callconv(.c) void {
+    while (true) {
+        setModes(mxcsr_upward | mxcsr_divided, control_upward);
+        _ = fringe_suspend(context, 0);
+    }
+}
+
+test "a rounding mode that a body leaves behind does not reach the resumer, its status flags do" {
+    if (!on_x86_64) return error.SkipZigTest; // See the head of switch_x86.S.
+    // It rounds vectors to the nearest, whatever the mode.
+    if (valgrind.isRunning()) return error.SkipZigTest;
+    inline for (.{ fringe_resume, fringe_resume_call }) |resume_function| {
+        var fixture = try Fixture.init(&roundingBody);
+        defer fixture.deinit();
+        for (0..2) |_| {
+            setModes(mxcsr_default, control_default);
+            _ = resume_function(fixture.context, 0);
+            const modes = getModes();
+            const sum = opaqueValue(@as(f64, 1)) + opaqueValue(@as(f64, 1e-30));
+            setModes(mxcsr_default, control_default);
+            try expectEqual(mxcsr_default, modes.mxcsr & ~@as(u32, 0x3f));
+            try expectEqual(mxcsr_divided, modes.mxcsr & mxcsr_divided);
+            try expectEqual(control_default, modes.control);
+            try expectEqual(1.0, sum);
+        }
+    }
+}
+
+test "every rounding mode but the nearest is mended" {
+    if (!on_x86_64) return error.SkipZigTest;
+    if (valgrind.isRunning()) return error.SkipZigTest;
+    var fixture = try Fixture.init(&inlineAdder);
+    defer fixture.deinit();
+    defer setModes(mxcsr_default, control_default);
+    for ([_]u32{ 0x0000, 0x2000, 0x4000, 0x6000 }) |mode| {
+        setModes(mxcsr_default | mode, control_default);
+        _ = fringe_resume(fixture.context, 1);
+        try expectEqual(mxcsr_default, getModes().mxcsr & ~@as(u32, 0x3f));
+    }
+}

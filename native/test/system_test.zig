@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// Credit: after libfringe, by edef and the libfringe contributors
+
+//! Tests of what happens when the system refuses: whatever asks it for something is attempted again
+//! and again, and each time other system calls of its are refused. What asks for more is one more
+//! test of a few lines here.
+
+const std = @import("std");
+const linux = std.os.linux;
+const expect = std.testing.expect;
+const expectEqual = std.testing.expectEqual;
+const os_stack = @import("../stack/os_stack.zig");
+const Status = @import("../context/status.zig").Status;
+const system = @import("../os/system.zig");
+const thunk = @import("../call/thunk.zig");
+
+/// What a refusal is reported as.
+const reported = [_]struct { linux.E, Status }{
+    .{ .NOMEM, .out_of_memory },
+    .{ .AGAIN, .out_of_memory },
+    .{ .PERM, .refused },
+    .{ .ACCES, .refused },
+};
+
+/// What one or more refusals, from a call on, make of an attempt.
+const Outcome = enum {
+    /// It fails, and says why.
+    fails,
+    /// It succeeds all the same.
+    succeeds,
+};
+
+/// Refuses `count` calls of `attempt`, from the first one on, then from the second one on, and so
+/// on: the outcomes must be these, and no more calls than these made. An attempt undoes what it
+/// does, so the mappings of the process must be the same before and after.
+fn expectOutcomes(
+    attempt: *const fn () anyerror!Status,
+    count: usize,
+    outcomes: []const Outcome,
+) !void {
+    try expectEqual(.suspended, try attempt());
+    const before = try Mappings.read(0);
+    for (reported) |report| {
+        const errno, const failure = report;
+        for (outcomes, 0..) |outcome, first| {
+            system.refusals = .{ .first = first, .count = count, .errno = errno };
+            defer system.refusals = .{};
+            const status = try attempt();
+            try expect(system.refusals.calls > first);
+            try expectEqual(if (outcome == .fails) failure else .suspended, status);
+            try std.testing.expectEqualStrings(before, try Mappings.read(1));
+        }
+        system.refusals = .{ .first = outcomes.len, .count = count };
+        defer system.refusals = .{};
+        try expectEqual(.suspended, try attempt());
+        try expectEqual(outcomes.len, system.refusals.calls);
+    }
+}
+
+/// Where the mappings of the process are, and what may be done there.
+const Mappings = struct {
+    /// Not on the stack, which must not grow meanwhile.
+    var texts: [2][64 * 1024]u8 = undefined;
+
+    fn read(index: usize) ![]const u8 {
+        const text = &texts[index];
+        const file = linux.open("/proc/self/maps", .{ .ACCMODE = .RDONLY }, 0);
+        try expectEqual(.SUCCESS, linux.errno(file));
+        defer _ = linux.close(@intCast(file));
+        var length: usize = 0;
+        while (true) {
+            const got = linux.read(@intCast(file), text[length..].ptr, text.len - length);
+            try expectEqual(.SUCCESS, linux.errno(got));
+            if (got == 0) return text[0..length];
+            length += got;
+        }
+    }
+};
+
+/// Maps a stack and unmaps it, which is tried until it is granted, as TypeScript does.
+fn mapStack() !Status {
+    var bounds: [2]u64 = undefined;
+    const status = os_stack.map(4096, false, &bounds);
+    if (status != .suspended) return status;
+    const base, const limit = .{ @as(usize, @intCast(bounds[0])), @as(usize, @intCast(bounds[1])) };
+    @as(*volatile u8, @ptrFromInt(base - 1)).* = 1;
+    @as(*volatile u8, @ptrFromInt(limit)).* = 1;
+    while (os_stack.unmapBounds(base, limit) != .suspended) {}
+    return status;
+}
+
+test "a stack: a refusal is reported, or made good, and nothing is left behind" {
+    // mmap, madvise, munmap.
+    try expectOutcomes(&mapStack, 1, &.{ .fails, .succeeds, .succeeds });
+    // The same; with mprotect in place of madvise, when that is the first to be refused.
+    try expectOutcomes(&mapStack, 2, &.{ .fails, .fails, .succeeds });
+}
+
+test "a stack that cannot be unmapped gives its memory back, and is there to be unmapped" {
+    var stack = try os_stack.OsStack.init(4096);
+    const bytes: [*]volatile u8 = @ptrFromInt(stack.stack().stack.limit);
+    bytes[0] = 1;
+    system.refusals = .{ .count = 1 };
+    stack.deinit();
+    system.refusals = .{};
+    try expectEqual(0, bytes[0]);
+}
+
+/// Makes a page of thunks, which is unmapped here only.
+fn makeThunks() !Status {
+    var block: thunk.Block = undefined;
+    const status = thunk.map(&block);
+    if (status != .suspended) return status;
+    const page: [*]const u8 = @ptrFromInt(@as(usize, @intCast(block.address)));
+    try expectEqual(0, linux.munmap(page, std.heap.page_size_min));
+    return status;
+}
+
+test "thunks: a refusal is reported, and nothing is left behind" {
+    // mmap, mprotect.
+    try expectOutcomes(&makeThunks, 1, &.{ .fails, .fails });
+}

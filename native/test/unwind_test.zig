@@ -1,0 +1,501 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// Credit: after libfringe, by edef and the libfringe contributors
+
+//! Tests of unwinding: a trace leads from a body into whoever resumed it last, for unwinders that
+//! read tables and for those that follow frame pointers; and a body that is ended early runs its
+//! cleanups.
+
+const std = @import("std");
+const expect = std.testing.expect;
+const expectEqual = std.testing.expectEqual;
+const expectEqualSlices = std.testing.expectEqualSlices;
+const backtrace = @import("../unwind/backtrace.zig");
+const context_module = @import("../context/context.zig");
+const Context = context_module.Context;
+const fringe = @import("../fringe.zig");
+const Generator = fringe.Generator;
+const mailbox_module = @import("../context/mailbox.zig");
+const thunk_module = @import("../call/thunk.zig");
+const GuardedStack = fringe.GuardedStack;
+const OsStack = fringe.OsStack;
+const unwind = @import("../unwind/cancel.zig");
+const Yielder = fringe.Yielder;
+const sanitizer = @import("../watch/sanitizer.zig");
+const valgrind = @import("../watch/valgrind.zig");
+
+// Not weak, unlike in unwind.zig: so the linker takes the unwinder into the tests.
+extern "c" fn _Unwind_Backtrace(
+    visit: *const fn (unwind_context: *anyopaque, trace: *Trace) callconv(.c) c_int,
+    trace: *Trace,
+) c_int;
+extern "c" fn _Unwind_GetIP(unwind_context: *anyopaque) usize;
+extern "c" fn _Unwind_GetCFA(unwind_context: *anyopaque) usize;
+extern "c" fn _Unwind_FindEnclosingFunction(address: usize) usize;
+extern "c" fn _Unwind_ForcedUnwind() void;
+
+/// The functions that a trace goes through, the innermost first.
+const Trace = struct {
+    functions: [64]usize = undefined,
+    /// By tables only.
+    stack_pointers: [64]usize = undefined,
+    length: usize = 0,
+
+    fn add(self: *Trace, address: usize) void {
+        // A return address may lie behind the function's last instruction. libgcc knows.
+        const inside = if (sanitizer.enabled) address else address - 1;
+        self.functions[self.length] = _Unwind_FindEnclosingFunction(inside);
+        self.length += 1;
+    }
+
+    fn byTables() Trace {
+        var trace: Trace = .{};
+        _ = _Unwind_Backtrace(&visit, &trace);
+        return trace;
+    }
+
+    fn visit(unwind_context: *anyopaque, trace: *Trace) callconv(.c) c_int {
+        const address = _Unwind_GetIP(unwind_context);
+        // That of libgcc comes to the end of the stack as to a frame.
+        const is_end = address == 0 or trace.length == trace.functions.len;
+        if (is_end) return 5; // _URC_END_OF_STACK
+        trace.add(address);
+        trace.stack_pointers[trace.length - 1] = _Unwind_GetCFA(unwind_context);
+        return 0;
+    }
+
+    /// Each frame pointer points at the caller's, and the return address lies above it. It ends at
+    /// the caller of the test, since what comes below that, libc's start, has no frame pointers.
+    noinline fn byFramePointers() Trace {
+        var trace: Trace = .{};
+        var record: *const context_module.Record = @ptrFromInt(@frameAddress());
+        while (trace.length < trace.functions.len) {
+            trace.add(record.resume_address);
+            if (trace.functions[trace.length - 1] == test_caller) break;
+            record = @ptrFromInt(record.frame_pointer);
+        }
+        return trace;
+    }
+
+    /// The function that has called the one that this is inlined into.
+    inline fn endHere() void {
+        test_caller = _Unwind_FindEnclosingFunction(@returnAddress() - 1);
+    }
+
+    var test_caller: usize = 0;
+
+    /// Where a function is in the trace, counted from the innermost.
+    fn find(self: *const Trace, function: *const anyopaque) ?usize {
+        return std.mem.findScalar(usize, self.functions[0..self.length], @intFromPtr(function));
+    }
+
+    fn expectInOrder(self: *const Trace, functions: []const *const anyopaque) !void {
+        var rest: []const usize = self.functions[0..self.length];
+        for (functions) |function| {
+            const position = std.mem.findScalar(usize, rest, @intFromPtr(function)) orelse
+                return error.FunctionNotInTrace;
+            rest = rest[position + 1 ..];
+        }
+    }
+};
+
+const Traces = struct {
+    by_tables: Trace,
+    by_frame_pointers: Trace,
+
+    inline fn take() Traces {
+        return .{ .by_tables = .byTables(), .by_frame_pointers = .byFramePointers() };
+    }
+
+    fn expectInOrder(self: *const Traces, functions: []const *const anyopaque) !void {
+        try self.by_tables.expectInOrder(functions);
+        try self.by_frame_pointers.expectInOrder(functions);
+    }
+
+    fn expectWithout(self: *const Traces, function: *const anyopaque) !void {
+        try expectEqual(null, self.by_tables.find(function));
+        try expectEqual(null, self.by_frame_pointers.find(function));
+    }
+};
+
+/// Where bodies leave what they have seen.
+var seen: Traces = undefined;
+
+fn see(yielder: *Yielder(void, void), _: void) void {
+    while (true) {
+        seen = .take();
+        yielder.@"suspend"({}) catch return;
+    }
+}
+
+const Seeing = Generator(void, void);
+
+// Two functions that resume, each with a name and a frame of its own. The result keeps the compiler
+// from making one function of both, and from ending either with a jump.
+noinline fn resumeHere(generator: *Seeing) callconv(.c) u32 {
+    return if (generator.@"resume"({}) == null) 0 else 1;
+}
+
+noinline fn resumeThere(generator: *Seeing) callconv(.c) u32 {
+    return if (generator.@"resume"({}) == null) 0 else 2;
+}
+
+noinline fn resumeByCall(generator: *Seeing) callconv(.c) u32 {
+    _ = context_module.fringe_resume(generator.context, 0);
+    return 3;
+}
+
+extern fn fringe_resume_call(context: *Context, word: usize) usize;
+
+noinline fn resumeByJump(generator: *Seeing) callconv(.c) u32 {
+    _ = fringe_resume_call(generator.context, 0);
+    return 4;
+}
+
+noinline fn outermost(
+    generator: *Seeing,
+    function: *const fn (*Seeing) callconv(.c) u32,
+) callconv(.c) u32 {
+    return function(generator) + 10;
+}
+
+test "a trace leads to whoever resumed last, before and after a second switch" {
+    var os_stack = try OsStack.init(1 << 16);
+    defer os_stack.deinit();
+    var generator: Seeing = .init(os_stack.stack(), see);
+    try expectResumers(&generator);
+}
+
+noinline fn expectResumers(generator: *Seeing) !void {
+    Trace.endHere();
+    try expectEqual(11, outermost(generator, &resumeHere));
+    try seen.expectInOrder(&.{ &resumeHere, &outermost });
+    try seen.expectWithout(&resumeThere);
+    try expectEqual(12, outermost(generator, &resumeThere));
+    try seen.expectInOrder(&.{ &resumeThere, &outermost });
+    try seen.expectWithout(&resumeHere);
+    try expectEqual(13, outermost(generator, &resumeByCall));
+    const fringe_resume = &context_module.fringe_resume;
+    try seen.expectInOrder(&.{ fringe_resume, &resumeByCall, &outermost });
+    try seen.expectWithout(&resumeThere);
+    try expectEqual(14, outermost(generator, &resumeByJump));
+    try seen.expectInOrder(&.{ &fringe_resume_call, &resumeByJump, &outermost });
+    try seen.expectWithout(fringe_resume);
+    // Directly, from the function that calls this one, so not by way of `outermost`.
+    try expectEqual(1, resumeHere(generator));
+    try seen.expectInOrder(&.{&resumeHere});
+    try seen.expectWithout(&outermost);
+}
+
+/// The same with a body that suspends by the function call.
+fn seeByCall(context: *Context) callconv(.c) void {
+    while (true) {
+        seen = .take();
+        _ = context_module.fringe_suspend(context, 0);
+    }
+}
+
+test "a trace leads through a body that suspends by a function call" {
+    var os_stack = try OsStack.init(1 << 16);
+    defer os_stack.deinit();
+    var generator: Seeing = .initBody(os_stack.stack().stack, &seeByCall);
+    try expectResumers(&generator);
+    try seen.expectInOrder(&.{ &seeByCall, &resumeHere });
+}
+
+/// A C function with a callback.
+fn seeAndCallBack(callback: *const fn () callconv(.c) void) callconv(.c) void {
+    while (true) {
+        seen = .take();
+        callback();
+    }
+}
+
+extern fn fringe_call_body(context: *Context) void;
+
+test "a trace leads through a call, before its first callback and after it" {
+    var os_stack = try OsStack.init(1 << 16);
+    defer os_stack.deinit();
+    Trace.endHere();
+    const thunks = try thunk_module.make();
+    var box = std.mem.zeroes(extern struct { call: mailbox_module.Call, stack: [1]usize });
+    box.call.function = @intFromPtr(&seeAndCallBack);
+    box.call.integers[0] = thunks.address;
+    box.stack[0] = @intCast(thunks.address);
+    box.call.stack_count = 1; // For x86; on x86_64 the function does not look.
+    const stack = os_stack.stack().stack;
+    var generator: Seeing = .{
+        .bounds = stack,
+        .context = context_module.init(stack, &fringe_call_body, &box),
+        .phase = .checked,
+    };
+    for (0..2) |_| {
+        seen = undefined;
+        try expectEqual(14, outermost(&generator, &resumeByJump));
+        try seen.expectInOrder(&.{
+            &seeAndCallBack,     &fringe_call_body, root,
+            &fringe_resume_call, &resumeByJump,     &outermost,
+        });
+    }
+}
+
+const root = @extern(*const anyopaque, .{ .name = "fringe_root" });
+
+/// A record and, on x86_64, the red zone above it.
+const suspended = if (@import("builtin").cpu.arch == .x86_64) 16 + 128 else 8;
+
+var resumer_stack_pointer: usize = 0;
+
+fn seeStackPointer(context: *Context) callconv(.c) void {
+    resumer_stack_pointer = @intFromPtr(context.link) + suspended;
+    seeByCall(context);
+}
+
+test "a trace finds the resumer's stack pointer" {
+    var os_stack = try OsStack.init(1 << 16);
+    defer os_stack.deinit();
+    Trace.endHere();
+    var generator: Seeing = .initBody(os_stack.stack().stack, &seeStackPointer);
+    try expectEqual(1, resumeHere(&generator));
+    const position = seen.by_tables.find(root).?;
+    try expectEqual(resumer_stack_pointer, seen.by_tables.stack_pointers[position + 1]);
+}
+
+/// The stacks of three generators, each resumed by the one before.
+var nest_stacks: [3]fringe.Stack = undefined;
+
+fn nestOuter(yielder: *Yielder(void, void), _: void) void {
+    nest(yielder, 1, nestMiddle);
+}
+
+fn nestMiddle(yielder: *Yielder(void, void), _: void) void {
+    nest(yielder, 2, see);
+}
+
+inline fn nest(yielder: *Yielder(void, void), index: usize, comptime body: Seeing.Body) void {
+    var inner: Seeing = .initUnguarded(nest_stacks[index], body);
+    defer _ = inner.cancel();
+    // Each time from another function.
+    for ([_]*const fn (*Seeing) callconv(.c) u32{ &resumeThere, &resumeByCall }) |function| {
+        _ = outermost(&inner, function);
+        yielder.@"suspend"({}) catch return;
+    }
+}
+
+noinline fn expectNested() !void {
+    Trace.endHere();
+    var generator: Seeing = .initUnguarded(nest_stacks[0], nestOuter);
+    defer _ = generator.cancel();
+    for ([_]*const anyopaque{ &resumeThere, &resumeByCall }) |function| {
+        _ = resumeHere(&generator);
+        try seen.expectInOrder(&.{ function, &outermost, function, &outermost, &resumeHere });
+        for ([_]*const Trace{ &seen.by_tables, &seen.by_frame_pointers }) |trace| {
+            const functions = trace.functions[0..trace.length];
+            try expectEqual(3, std.mem.count(usize, functions, &.{@intFromPtr(root)}));
+            try expectEqual(2, std.mem.count(usize, functions, &.{@intFromPtr(function)}));
+        }
+    }
+    try seen.expectWithout(&resumeThere);
+}
+
+test "a trace leads through generators nested three deep" {
+    var stacks: [3]OsStack = undefined;
+    for (&stacks, &nest_stacks) |*stack, *nest_stack| {
+        stack.* = try OsStack.init(1 << 16);
+        nest_stack.* = stack.stack().stack;
+    }
+    defer for (&stacks) |*stack| stack.deinit();
+    try expectNested();
+}
+
+// Stacks in the order of their addresses
+
+const part_size = 1 << 20;
+
+/// One mapping: a stack, the stack of a thread, and another one.
+const Parts = struct {
+    memory: []align(std.heap.page_size_min) u8,
+    result: anyerror!void = {},
+
+    fn run(argument: ?*anyopaque) callconv(.c) ?*anyopaque {
+        const self: *Parts = @ptrCast(@alignCast(argument));
+        self.result = self.check();
+        return null;
+    }
+
+    fn check(self: *Parts) !void {
+        const here = @frameAddress();
+        var below = try fringe.SliceStack.init(self.memory[0..part_size]);
+        defer below.deinit();
+        try expect(below.stack().base < here);
+        try expectEnds(below.stack());
+        var above = try fringe.SliceStack.init(self.memory[2 * part_size ..]);
+        defer above.deinit();
+        try expect(here < above.stack().limit);
+        try expectEnds(above.stack());
+        // Up, down, and up again.
+        const half = part_size / 2;
+        const highest = try fringe.SliceStack.init(self.memory[2 * part_size + half ..]);
+        const middle = try fringe.SliceStack.init(self.memory[2 * part_size ..][0..half]);
+        nest_stacks = .{ middle.stack(), below.stack(), highest.stack() };
+        try expectNested();
+    }
+
+    fn expectEnds(stack: fringe.Stack) !void {
+        var generator: Seeing = .initUnguarded(stack, see);
+        try expectResumers(&generator);
+        try expectCleanups(stack);
+    }
+};
+
+test "stacks may lie below and above the stack of the thread" {
+    if (valgrind.isRunning()) return error.SkipZigTest; // It takes a mapping for one stack.
+    var os_stack = try OsStack.init(3 * part_size);
+    defer os_stack.deinit();
+    const stack = os_stack.stack().stack;
+    const start: [*]align(std.heap.page_size_min) u8 = @ptrFromInt(stack.limit);
+    var parts: Parts = .{ .memory = start[0 .. 3 * part_size] };
+
+    var attributes: std.c.pthread_attr_t = undefined;
+    try expectEqual(.SUCCESS, std.c.pthread_attr_init(&attributes));
+    defer _ = std.c.pthread_attr_destroy(&attributes);
+    try expectEqual(0, pthread_attr_setstack(&attributes, start + part_size, part_size));
+    var thread: std.c.pthread_t = undefined;
+    try expectEqual(.SUCCESS, std.c.pthread_create(&thread, &attributes, &Parts.run, &parts));
+    try expectEqual(.SUCCESS, std.c.pthread_join(thread, null));
+    try parts.result;
+}
+
+extern "c" fn pthread_attr_setstack(*std.c.pthread_attr_t, stack: *anyopaque, size: usize) c_int;
+
+// Ending a body early
+
+extern fn fringe_test_body() void;
+extern var fringe_test_left: [8]u8;
+
+fn expectCleanups(stack: fringe.Stack) !void {
+    _ = &_Unwind_ForcedUnwind;
+    fringe_test_left = @splat(0);
+    var generator: Generator(void, u32) = .initBody(stack, &fringe_test_body);
+    try expectEqual(1, generator.@"resume"({}));
+    try expectEqual(2, generator.@"resume"({}));
+    try expectEqualSlices(u8, "\x00", fringe_test_left[0..1]);
+    try expectEqual(.unwound, generator.cancel());
+    try expectEqualSlices(u8, "io\x00", fringe_test_left[0..3]);
+    // Once is enough.
+    try expectEqual(.unwound, generator.cancel());
+    try expectEqual(null, generator.@"resume"({}));
+    try expectEqualSlices(u8, "io\x00", fringe_test_left[0..3]);
+}
+
+test "cancel unwinds a body in C: its cleanups run once, the innermost first" {
+    var os_stack = try OsStack.init(1 << 16);
+    defer os_stack.deinit();
+    try expectCleanups(os_stack.stack().stack);
+}
+
+var canceled: u32 = 0;
+var deferred: u32 = 0;
+
+fn deferring(yielder: *Yielder(u32, u32), first: u32) void {
+    defer deferred += 1;
+    deferringInner(yielder, first) catch {
+        canceled += 1;
+        // Each later suspension is told as well.
+        for (0..3) |_| _ = yielder.@"suspend"(0) catch {
+            canceled += 1;
+        };
+    };
+}
+
+fn deferringInner(yielder: *Yielder(u32, u32), first: u32) error{Canceled}!void {
+    defer deferred += 10;
+    var input = first;
+    while (true) input = try yielder.@"suspend"(input);
+}
+
+test "cancel: a body in Zig sees error.Canceled at each suspension, and its defers run" {
+    var os_stack = try OsStack.init(1 << 16);
+    defer os_stack.deinit();
+    canceled = 0;
+    deferred = 0;
+    var generator: Generator(u32, u32) = .init(os_stack.stack(), deferring);
+    try expectEqual(7, generator.@"resume"(7));
+    try expectEqual(.returned, generator.cancel());
+    try expectEqual(4, canceled);
+    try expectEqual(11, deferred);
+    try expectEqual(null, generator.@"resume"(7));
+    try expectEqual(.returned, generator.cancel());
+    try expectEqual(11, deferred);
+}
+
+test "cancel: of a body that never began, nothing runs" {
+    var os_stack = try OsStack.init(1 << 16);
+    defer os_stack.deinit();
+    canceled = 0;
+    deferred = 0;
+    var generator: Generator(u32, u32) = .init(os_stack.stack(), deferring);
+    try expectEqual(.unwound, generator.cancel());
+    try expectEqual(null, generator.@"resume"(7));
+    try expectEqual(fringe.State.unavailable, generator.state());
+    try expectEqual(0, canceled);
+    try expectEqual(0, deferred);
+}
+
+fn stubborn(yielder: *Yielder(void, void), _: void) void {
+    while (true) yielder.@"suspend"({}) catch {};
+}
+
+test "cancel of a body that has returned says so, and walks nothing" {
+    var os_stack = try OsStack.init(1 << 16);
+    defer os_stack.deinit();
+    const Returning = struct {
+        fn body(_: *Yielder(u32, u32), _: u32) void {}
+    };
+    var generator: Generator(u32, u32) = .init(os_stack.stack(), Returning.body);
+    try expectEqual(null, generator.@"resume"(1));
+    try expectEqual(.returned, unwind.cancel(generator.context, 0));
+    // Its link leads back into its stack.
+    var addresses: [8]u64 = undefined;
+    try expect(backtrace.ofSuspended(generator.context, &addresses) < addresses.len);
+}
+
+test "cancel abandons a body that never ends" {
+    var os_stack = try OsStack.init(1 << 16);
+    defer os_stack.deinit();
+    var generator: Generator(void, void) = .init(os_stack.stack(), stubborn);
+    try expectEqual({}, generator.@"resume"({}));
+    try expectEqual(.abandoned, generator.cancel());
+    try expectEqual(.abandoned, generator.cancel());
+    try expectEqual(null, generator.@"resume"({}));
+}
+
+/// A body in Zig whose suspended frame is that of a C function which it has called.
+fn mixed(yielder: *Yielder(void, u32), _: void) void {
+    const body: *const fn (*Context) callconv(.c) void = @ptrCast(&fringe_test_body);
+    body(&yielder.context);
+}
+
+test "cancel unwinds C frames that a body in Zig has called" {
+    var os_stack = try OsStack.init(1 << 16);
+    defer os_stack.deinit();
+    fringe_test_left = @splat(0);
+    var generator: Generator(void, u32) = .init(os_stack.stack(), mixed);
+    try expectEqual(1, generator.@"resume"({}));
+    try expectEqual(.unwound, generator.cancel());
+    try expectEqualSlices(u8, "io\x00", fringe_test_left[0..3]);
+}
+
+test "cancel abandons a body whose stack has no room for an unwinder" {
+    // The guard page of a stack of one page would be hit.
+    var os_stack = try OsStack.init(0);
+    defer os_stack.deinit();
+    var generator: Generator(u32, u32) = .initBody(os_stack.stack().stack, &suspendingBody);
+    try expectEqual(1, generator.@"resume"(1));
+    try expectEqual(.abandoned, generator.cancel());
+    try expectEqual(null, generator.@"resume"(1));
+}
+
+fn suspendingBody(yielder: *Yielder(u32, u32), first: u32) callconv(.c) void {
+    var input: usize = first;
+    while (true) input = context_module.fringe_suspend(&yielder.context, input);
+}

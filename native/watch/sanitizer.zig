@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// Credit: after libfringe, by edef and the libfringe contributors
+
+//! Tells AddressSanitizer of each switch. It has to know where the running stack is, and it keeps
+//! locals elsewhere (on a "fake stack") to notice who uses them later: each stack has its own.
+//!
+//! A program has this if its root file says `pub const fringe_sanitize_address = true;`, and if
+//! `switch_x86_64.S` is built with FRINGE_SANITIZE_ADDRESS defined. In any other there is nothing
+//! of it. Zig code is not watched, C and C++ bodies are.
+
+const std = @import("std");
+const root = @import("root");
+const Context = @import("../context/context.zig").Context;
+const Stack = @import("../stack/stack.zig").Stack;
+
+pub const enabled = @hasDecl(root, "fringe_sanitize_address") and root.fringe_sanitize_address;
+
+/// What lies at the end of a context: as its link, it belongs to the side that is not running.
+pub const Fiber = if (enabled) extern struct {
+    /// That side's fake stack; null if it has none.
+    fake_stack: ?*anyopaque,
+    /// That of the side that is being left, until the other one has arrived.
+    fake_stack_left: ?*anyopaque,
+    /// Where its stack is.
+    bottom: usize,
+    size: usize,
+} else extern struct {};
+
+// <sanitizer/common_interface_defs.h> and <sanitizer/asan_interface.h>
+extern fn __sanitizer_start_switch_fiber(save: ?*?*anyopaque, bottom: usize, size: usize) void;
+extern fn __sanitizer_finish_switch_fiber(saved: ?*anyopaque, bottom: *usize, size: *usize) void;
+extern fn __asan_unpoison_memory_region(address: usize, size: usize) void;
+
+comptime {
+    if (enabled) {
+        // For `switch_x86_64.S` and fringe.h.
+        @export(&leaveForSwitch, .{ .name = "fringe_sanitizer_leave" });
+        @export(&arriveBySwitch, .{ .name = "fringe_sanitizer_arrive" });
+        @export(&leaveForGood, .{ .name = "fringe_sanitizer_finish" });
+    }
+}
+
+/// A context begins on a stack. What frames that were unwound have left there does not count.
+pub fn begin(context: *Context, stack: Stack) void {
+    if (!enabled) return;
+    context.fiber = .{
+        .fake_stack = null,
+        .fake_stack_left = null,
+        .bottom = stack.limit,
+        .size = stack.size(),
+    };
+    forget(stack);
+}
+
+/// A stack is about to be plain memory again, all of which can be used.
+pub fn forget(stack: Stack) void {
+    if (enabled) __asan_unpoison_memory_region(stack.limit, stack.size());
+}
+
+/// Before a switch, whichever way.
+pub inline fn leave(context: *Context) void {
+    if (enabled) leaveForSwitch(context);
+}
+
+/// Behind it.
+pub inline fn arrive(context: *Context) void {
+    if (enabled) arriveBySwitch(context);
+}
+
+/// In place of a switch: an exception goes on in the resumer.
+pub fn leaveByException(context: *Context) void {
+    if (!enabled) return;
+    leaveForGood(context);
+    arriveBySwitch(context);
+}
+
+fn leaveForSwitch(context: *Context) callconv(.c) void {
+    const fiber = &context.fiber;
+    __sanitizer_start_switch_fiber(&fiber.fake_stack_left, fiber.bottom, fiber.size);
+}
+
+fn arriveBySwitch(context: *Context) callconv(.c) void {
+    const fiber = &context.fiber;
+    __sanitizer_finish_switch_fiber(fiber.fake_stack, &fiber.bottom, &fiber.size);
+    fiber.fake_stack = fiber.fake_stack_left;
+}
+
+/// Before the last switch of a body.
+fn leaveForGood(context: *Context) callconv(.c) void {
+    const fiber = &context.fiber;
+    // Without a place to save it, the fake stack is freed.
+    __sanitizer_start_switch_fiber(null, fiber.bottom, fiber.size);
+    fiber.fake_stack_left = null;
+}

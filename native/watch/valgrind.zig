@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// Credit: after libfringe, by edef and the libfringe contributors
+
+//! Tells Valgrind which memory is a stack. Without, it takes a switch for a large move of one stack
+//! pointer, and believes that all that lies between two stacks has just come or gone.
+//!
+//! Valgrind knows a stack by a number. They are kept here, by the stack's base, so that nobody else
+//! has to carry one. Zig's `-fvalgrind` switches it on, which a Debug build has by itself; in any
+//! other there is nothing of this.
+//!
+//! A part of another stack cannot be told from it.
+
+const std = @import("std");
+const builtin = @import("builtin");
+const Stack = @import("../stack/stack.zig").Stack;
+
+// For the tests.
+const os_stack = @import("../stack/os_stack.zig");
+const OwnedStack = @import("../stack/owned_stack.zig").OwnedStack;
+const SliceStack = @import("../stack/slice_stack.zig").SliceStack;
+
+var mutex: std.atomic.Mutex = .unlocked;
+var numbers: std.AutoHashMapUnmanaged(usize, usize) = .empty;
+
+/// A stack begins to be one, or a generator begins on it: nothing that lies there counts.
+pub fn register(stack: Stack) void {
+    if (!builtin.valgrind_support) return;
+    std.valgrind.memcheck.makeMemUndefined(bytes(stack));
+    lock();
+    defer mutex.unlock();
+    const entry = numbers.getOrPut(std.heap.page_allocator, stack.base) catch return;
+    if (!entry.found_existing) entry.value_ptr.* = std.valgrind.stackRegister(bytes(stack));
+}
+
+/// It is plain memory again, all of which can be used; called before it goes away.
+pub fn deregister(stack: Stack) void {
+    if (!builtin.valgrind_support) return;
+    lock();
+    defer mutex.unlock();
+    const entry = numbers.fetchRemove(stack.base) orelse return;
+    std.valgrind.stackDeregister(entry.value);
+    std.valgrind.memcheck.makeMemDefined(bytes(stack));
+}
+
+/// Whether this process is watched: a constant, where the build has nothing for Valgrind.
+pub inline fn isRunning() bool {
+    return builtin.valgrind_support and std.valgrind.runningOnValgrind() > 0;
+}
+
+fn lock() void {
+    while (!mutex.tryLock()) std.atomic.spinLoopHint();
+}
+
+fn bytes(stack: Stack) []u8 {
+    return @as([*]u8, @ptrFromInt(stack.limit))[0..stack.size()];
+}
+
+// C ABI
+
+/// For stacks that JavaScript makes of its own memory.
+pub fn registerBounds(base: usize, limit: usize) callconv(.c) void {
+    register(.{ .base = base, .limit = limit });
+}
+
+/// The other end of `registerBounds`.
+pub fn deregisterBounds(base: usize, limit: usize) callconv(.c) void {
+    deregister(.{ .base = base, .limit = limit });
+}
+
+test "each kind of stack is registered, and deregistered when it goes" {
+    if (!builtin.valgrind_support) return error.SkipZigTest;
+    const expectEqual = std.testing.expectEqual;
+    const before = numbers.count();
+    {
+        var mapped = try os_stack.OsStack.init(0);
+        defer mapped.deinit();
+        var owned = try OwnedStack.init(std.testing.allocator, 1024);
+        defer owned.deinit(std.testing.allocator);
+        var memory: [1024]u8 = undefined;
+        var slice = try SliceStack.init(&memory);
+        defer slice.deinit();
+        try expectEqual(before + 3, numbers.count());
+    }
+    try expectEqual(before, numbers.count());
+
+    var bounds: [2]u64 = undefined;
+    try expectEqual(.suspended, os_stack.map(0, false, &bounds));
+    try expectEqual(before + 1, numbers.count());
+    const base: usize, const limit: usize = .{ @intCast(bounds[0]), @intCast(bounds[1]) };
+    // Once more is no other stack.
+    registerBounds(base, limit);
+    try expectEqual(before + 1, numbers.count());
+    try expectEqual(.suspended, os_stack.unmapBounds(base, limit));
+    try expectEqual(before, numbers.count());
+}
+
+noinline fn beStack() !void {
+    var memory: [100_000]u8 = undefined;
+    var slice = try SliceStack.init(&memory);
+    slice.deinit();
+}
+
+noinline fn fill() void {
+    var memory: [50_000]u8 = undefined;
+    for (&memory) |*byte| byte.* = 1;
+    std.mem.doNotOptimizeAway(&memory);
+}
+
+test "what was a stack for a while is again part of another one" {
+    // Valgrind complains if it believes something else.
+    try beStack();
+    fill();
+}

@@ -1,0 +1,506 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// Credit: after libfringe, by edef and the libfringe contributors
+
+/**
+ * What gdb, valgrind and libunwind make of a call stack that goes over several stacks: they go
+ * through the program of native/backtrace_program.zig, and see each frame of it, in order.
+ */
+
+import { assert, assertEquals } from "@std/assert";
+import { join } from "node:path";
+import { root, zigBuild } from "../../tools/zig.ts";
+import { moduleUrl, testBodies, testWith } from "../support/support.ts";
+
+/** What is seen in a situation: the functions, the innermost first. */
+interface Trace {
+  readonly situation: string;
+  readonly functions: readonly string[];
+}
+
+/** glibc, which libunwind.so.8 is made for; and a static program, that runs on any kernel. */
+const targets = { x86_64: "x86_64-linux-gnu", x86: "x86-linux-musl" };
+
+type Arch = keyof typeof targets;
+
+const architectures = Object.keys(targets) as Arch[];
+
+const built = new Map<Arch, Promise<string>>();
+
+/** Builds the program, and gives its path. */
+async function program(arch: Arch): Promise<string> {
+  const prefix = join(root, ".zig-cache", "backtrace", arch);
+  if (!built.has(arch)) {
+    const done = zigBuild("backtrace", "--prefix", prefix, `-Dtarget=${targets[arch]}`);
+    built.set(arch, done.then(() => join(prefix, "bin", "fringe-backtrace")));
+  }
+  return await built.get(arch)!;
+}
+
+async function output(command: string, ...args: string[]): Promise<string> {
+  const { success, stdout, stderr } = await new Deno.Command(command, { args }).output();
+  const decoder = new TextDecoder();
+  assert(success, `${command} ${args.join(" ")}\n${decoder.decode(stderr)}`);
+  return decoder.decode(stdout);
+}
+
+/** Has gdb run a script. */
+async function gdb(script: string, ...args: string[]): Promise<string> {
+  const file = await Deno.makeTempFile({ prefix: "fringe-test-", suffix: ".gdb" });
+  try {
+    await Deno.writeTextFile(file, `set width 0\nset print frame-arguments none\n${script}`);
+    return await output("gdb", "-nx", "-batch", "-x", file, ...args);
+  } finally {
+    await Deno.remove(file);
+  }
+}
+
+// What there is to see
+
+const trampoline = ["fringe_trampoline", "fringe_root"];
+
+/** What a function that resumes has called. */
+const called: Readonly<Record<string, string[]>> = {
+  resumeInline: [],
+  resumeByCall: ["fringe_resume"],
+  resumeByJump: ["fringe_resume_call"],
+  signalByCall: ["fringe_signal"],
+};
+
+/** The frames from a body down to the one that has resumed it. */
+function resumed(body: string[], by: string): string[] {
+  return [...body, ...trampoline, ...called[by]!, by];
+}
+
+/** Everything that native/backtrace_program.zig does, in that order. */
+function* expected(): Generator<Trace> {
+  const ways = ["resumeInline", "resumeByCall", "resumeByJump"];
+  const trace = (situation: string, ...functions: string[]): Trace => ({
+    situation,
+    functions: ["here", ...functions, "onThread"],
+  });
+  for (const place of ["below", "above"]) {
+    for (const body of ["suspendInline", "suspendByCall"]) {
+      for (const first of ways.keys()) {
+        for (const turn of ways.keys()) {
+          const way = ways[(first + turn) % ways.length]!;
+          yield trace(
+            `${place} ${body} ${turn} ${way}`,
+            ...resumed([body], way),
+            "resumeInTurns",
+          );
+        }
+      }
+    }
+    for (const turn of [0, 1, 2]) {
+      yield trace(
+        `${place} callBack ${turn} resumeByJump`,
+        ...resumed(["callBack", "fringe_call_body"], "resumeByJump"),
+        "callInTurns",
+      );
+    }
+  }
+  for (const places of ["above lowest highest", "below lower lowest"]) {
+    const turns = [
+      ["resumeByJump", "resumeInline", "resumeByCall"],
+      ["resumeByCall", "resumeByJump", "resumeInline"],
+    ] as const;
+    for (const [turn, [inner, middle, outer]] of turns.entries()) {
+      yield trace(
+        `${places} ${turn}`,
+        ...resumed(["suspendByCall"], inner),
+        ...resumed(["carry", "middle"], middle),
+        ...resumed(["carry", "outer"], outer),
+        "nest",
+      );
+    }
+  }
+  yield trace(
+    "return 0 resumeByCall",
+    ...resumed(["suspendOnce"], "resumeByCall"),
+    "endByReturn",
+  );
+  yield trace(
+    "signal 0 resumeByCall",
+    ...resumed(["suspendByCall"], "resumeByCall"),
+    "endBySignal",
+  );
+  yield trace(
+    "signal 1 signalByCall",
+    ...resumed(["finish", "fringe_suspend", "suspendByCall"], "signalByCall"),
+    "endBySignal",
+  );
+}
+
+// What is seen
+
+/**
+ * Traces from a text that has what `situation` finds before each, and what `frame` finds for each
+ * frame, as the first groups. They end where the program's own functions do.
+ */
+function traces(text: string, situation: RegExp, frame: RegExp): Trace[] {
+  const found: { situation: string; functions: string[] }[] = [];
+  for (const line of text.split("\n")) {
+    const begin = situation.exec(line)?.[1];
+    if (begin !== undefined) found.push({ situation: begin, functions: [] });
+    const functions = found.at(-1)?.functions;
+    const name = frame.exec(line)?.[1];
+    if (name === undefined || functions?.at(-1) === "onThread") continue;
+    functions?.push(name.replace(/^.*\./, ""));
+  }
+  return found;
+}
+
+/** What gdb calls a frame that is marked as a signal frame, as fringe_root is. */
+const signalFrame = "<signal handler called>";
+
+/** What `backtrace` says of a frame. */
+const frame = /^#\d+ +(?:0x[0-9a-f]+ in )?(<signal handler called>|\S+)/;
+
+/** What `info symbol` says of a frame; gdb may take a name of Zig's for one of Ada's. */
+const symbol = /^(?:backtrace_program[.[])?(\w+)\]? (?:\+ \d+ )?in section /;
+
+for (const arch of architectures) {
+  testWith("gdb", `gdb sees every frame, on ${arch}`, async () => {
+    const text = await gdb(
+      `
+break *here
+commands
+silent
+printf "backtrace of %s\\n", (char *)&situation
+backtrace
+printf "symbols of %s\\n", (char *)&situation
+frame apply all -q info symbol $pc
+continue
+end
+run
+`,
+      await program(arch),
+    );
+    assertEquals(traces(text, /^symbols of (.*)/, symbol), [...expected()]);
+    const renamed = (name: string) => name === "fringe_root" ? signalFrame : name;
+    assertEquals(
+      traces(text, /^backtrace of (.*)/, frame),
+      [...expected()].map((trace) => ({ ...trace, functions: trace.functions.map(renamed) })),
+    );
+  });
+
+  testWith("valgrind", `valgrind sees every frame, on ${arch}`, async () => {
+    const options = [
+      "-q",
+      "--tool=none",
+      "--log-fd=1",
+      "--num-callers=40",
+      "--read-inline-info=no",
+    ];
+    const text = await output("valgrind", ...options, await program(arch), "valgrind");
+    // It reads no word that lies below the stack pointer it begins with, so it can only go up.
+    const upward = ({ situation }: Trace) => !situation.startsWith("above");
+    assertEquals(
+      traces(text, /^\*\*\d+\*\* (.*?) +at 0x/, /(?:at|by) 0x[0-9A-F]+: (\S+)/).filter(upward),
+      [...expected()].filter(upward),
+    );
+  });
+}
+
+testWith("libunwind.so.8", "libunwind sees every frame", async () => {
+  const text = await output(await program("x86_64"), "libunwind");
+  const seen = traces(text, /^== (.*)/, /^([\w.]+)$/);
+  assertEquals(
+    seen.map(({ situation, functions }) => ({ situation, functions: functions.slice(1) })),
+    [...expected()],
+  );
+});
+
+// At each instruction
+
+/** The registers that a function finds as they were when one that it has called returns. */
+const kept = {
+  x86_64: ["rsp", "rbp", "rbx", "r12", "r13", "r14", "r15"],
+  x86: ["esp", "ebp", "ebx", "esi", "edi"],
+};
+
+/** What gdb sees before an instruction: the functions, and the registers that each has. */
+interface Step extends Trace {
+  readonly registers: readonly string[];
+}
+
+/** Goes through the resumes in those situations whose names begin as a pattern says. */
+async function steps(arch: Arch, pattern: string): Promise<Step[]> {
+  const ways = Object.keys(called).map((way) =>
+    `break *'backtrace_program.${way}' if $_regex((char *)&situation, "${pattern}")`
+  );
+  const text = await gdb(
+    `
+${ways.join("\n")}
+run
+while $_isvoid($_exitcode)
+  set $back = *(void **)$sp
+  while $pc != $back
+    printf "step of %s\\n", (char *)&situation
+    frame apply all -q info symbol $pc
+    frame apply all -q printf "registers${" %#lx".repeat(kept[arch].length)}\\n", ${
+      kept[arch].map((name) => `$${name}`).join(", ")
+    }
+    stepi
+  end
+  continue
+end
+`,
+    await program(arch),
+  );
+  const begin = /^step of (.*)/;
+  // A thunk lies in memory that was mapped for it.
+  const functions = traces(text.replaceAll("No symbol matches", "thunk in section"), begin, symbol);
+  const registers = traces(text, begin, /^registers (.*)/);
+  return functions.map((trace, i) => ({ ...trace, registers: registers[i]!.functions }))
+    // A function that is inlined has a frame in gdb's eyes, but no symbol.
+    .filter(({ functions: [first, second] }) => first !== second);
+}
+
+/** A resume, instruction by instruction. */
+interface Course {
+  readonly situation: string;
+  /** Who calls the function that resumes. */
+  readonly caller: string;
+  /** The functions that lie above the trampoline, each time that they have changed. */
+  readonly places: readonly string[][];
+}
+
+const courses: Course[] = [
+  {
+    situation: "below callBack 0 resumeByJump",
+    caller: "callInTurns",
+    places: [
+      [],
+      ["fringe_call_body"],
+      ["callBack", "fringe_call_body"],
+      ["fringe_thunk_common", "callBack", "fringe_call_body"],
+    ],
+  },
+  {
+    situation: "below callBack 1 resumeByJump",
+    caller: "callInTurns",
+    places: [
+      ["fringe_thunk_common", "callBack", "fringe_call_body"],
+      ["callBack", "fringe_call_body"],
+      ["fringe_thunk_common", "callBack", "fringe_call_body"],
+    ],
+  },
+  {
+    situation: "return 0 resumeByCall",
+    caller: "endByReturn",
+    places: [[], ["suspendOnce"], ["fringe_suspend", "suspendOnce"]],
+  },
+  {
+    situation: "return 1 resumeByCall",
+    caller: "endByReturn",
+    places: [["fringe_suspend", "suspendOnce"], ["suspendOnce"], []],
+  },
+  { situation: "return 2 resumeByCall", caller: "endByReturn", places: [[]] },
+  {
+    situation: "signal 0 resumeByCall",
+    caller: "endBySignal",
+    places: [[], ["suspendByCall"], ["fringe_suspend", "suspendByCall"]],
+  },
+  {
+    situation: "signal 1 signalByCall",
+    caller: "endBySignal",
+    places: [
+      ["fringe_suspend", "suspendByCall"],
+      ["finish", "fringe_suspend", "suspendByCall"],
+      [],
+    ],
+  },
+];
+
+/** Each trace that is seen on the way, once. */
+function* tracesOf({ situation, caller, places }: Course): Generator<Trace> {
+  const way = situation.split(" ").at(-1)!;
+  const resumer = [way, caller, "onThread"];
+  const resume = [...called[way]!, ...resumer];
+  const bodies = places.map((functions) => [...functions, ...trampoline, ...resume]);
+  const trace = (functions: string[]): Trace => ({ situation, functions });
+  yield trace(resumer);
+  yield trace(resume);
+  // At the jump, the next instruction is the other side's already, and so is the stack.
+  yield trace([resume[0]!, ...bodies[0]!]);
+  yield* bodies.map(trace);
+  yield trace([bodies.at(-1)![0]!, ...resume]);
+  yield trace(resume);
+  yield trace(resumer);
+}
+
+/** Each once, and without what is no part of a switch. */
+function* changes(all: readonly Step[]): Generator<Trace> {
+  const passed = ["here", "thunk", "fringe_finish"];
+  let last = "";
+  for (const { situation, functions } of all) {
+    const now = [situation, ...functions].join();
+    if (now !== last && !passed.includes(functions[0]!)) yield { situation, functions };
+    if (!passed.includes(functions[0]!)) last = now;
+  }
+}
+
+for (const arch of architectures) {
+  testWith("gdb", `gdb sees every frame at each instruction of a switch, on ${arch}`, async () => {
+    const all = await steps(arch, courses.map(({ situation }) => situation).join("|"));
+    assertEquals([...changes(all)], courses.flatMap((course) => [...tracesOf(course)]));
+
+    // What a function of the program has in its registers, it has as long as one call lasts.
+    const before = new Map<string, string>();
+    let compared = 0;
+    for (const { situation, functions, registers } of all) {
+      for (const [i, name] of functions.entries()) {
+        if (i === 0 || /^fringe_(?!call_body)/.test(name)) continue;
+        const call = `${situation}: ${name} has called ${functions[i - 1]}`;
+        assertEquals(registers[i], before.get(call) ?? registers[i], call);
+        if (before.has(call)) compared++;
+        before.set(call, registers[i]!);
+      }
+    }
+    assert(compared > 500, `${compared} comparisons`);
+  });
+}
+
+// In Deno
+
+/** Resumes a body and calls C functions, at first and later; or stops in one, when told so. */
+const source = `
+  import { dlopen, Generator, OsStack } from ${JSON.stringify(moduleUrl)};
+  const libc = Deno.dlopen("libc.so.6", { ffs: { type: "pointer" }, raise: { type: "pointer" } });
+  const callback = { callback: { parameters: ["i32"], result: "i32" } };
+  const { symbols } = dlopen(new URL(${JSON.stringify(testBodies.href)}), {
+    plain_echo: { input: "i32", output: "i32" },
+    call_n: { parameters: ["i32", callback], result: "i32" },
+    keep: { parameters: ["function"], result: "void" },
+    call_kept: { parameters: ["i32"], result: "i32" },
+    pass_and_call_kept: { parameters: [callback], result: "i32" },
+  });
+  if (Deno.args[0] === "stop") {
+    symbols.keep(libc.symbols.raise);
+    symbols.call_kept(19); // SIGSTOP
+  }
+  const generator = new Generator(new OsStack(), symbols.plain_echo);
+  generator.resume(1);
+  generator.resume(2);
+  symbols.call_n(1, (i) => i);
+  symbols.keep(libc.symbols.ffs);
+  symbols.pass_and_call_kept((i) => i);
+`;
+
+async function withSource(use: (args: string[]) => Promise<void>): Promise<void> {
+  const file = await Deno.makeTempFile({ prefix: "fringe-test-", suffix: ".ts" });
+  try {
+    await Deno.writeTextFile(file, source);
+    await use(["run", "--no-prompt", "--no-check", "-A", file]);
+  } finally {
+    await Deno.remove(file);
+  }
+}
+
+/** The frames between a body and V8's. */
+const inDeno = (resume: string): string[] => [...trampoline, resume];
+
+const stops: Trace[] = [
+  {
+    situation: "fringe_suspend",
+    functions: ["fringe_suspend", "plain_echo", ...inDeno("fringe_resume")],
+  },
+  {
+    situation: "fringe_suspend",
+    functions: ["fringe_suspend", "plain_echo", ...inDeno("fringe_resume")],
+  },
+  {
+    situation: "call_n",
+    functions: ["call_n", "fringe_call_body", ...inDeno("fringe_resume_call")],
+  },
+  {
+    situation: "ffs",
+    functions: ["ffs", "pass_and_call_kept", "fringe_call_body", ...inDeno("fringe_resume_call")],
+  },
+];
+
+testWith("gdb", "gdb sees every frame of a body in Deno, and what it was resumed by", async () => {
+  const breakpoints = stops.slice(1).map(({ situation, functions }) => `
+break ${situation}
+commands
+silent
+echo stopped in ${situation}\\n
+frame apply ${functions.length} -q info symbol $pc
+frame function ${functions.at(-1)}
+up
+printf "resumer: %d %d %d\\n", $pc == $address, $sp == $stack, $rbp == $frame
+continue
+end
+`);
+  await withSource(async (args) => {
+    // Where there is no debug information, gdb stops behind the two instructions for rbp.
+    const text = await gdb(
+      `
+set breakpoint pending on
+break fringe_resume
+break fringe_resume_call
+commands 1-2
+silent
+set $address = *(void **)($rbp + 8)
+set $stack = (void *)($rbp + 16)
+set $frame = *(void **)$rbp
+continue
+end
+${breakpoints.join("")}
+run
+`,
+      "--args",
+      Deno.execPath(),
+      ...args,
+    );
+    assertEquals(traces(text, /^stopped in (.*)/, symbol), stops);
+    assertEquals(text.match(/^resumer: 1 1 1$/gm)?.length, stops.length, text);
+  });
+});
+
+/** Whether a process may look into one that it has not started: ptrace(2). */
+function mayAttach(): boolean {
+  try {
+    const scope = Deno.readTextFileSync("/proc/sys/kernel/yama/ptrace_scope");
+    return Deno.uid() === 0 || scope.trim() === "0";
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return true;
+    throw error;
+  }
+}
+
+/** The letter that the kernel has for what a process does. */
+function state(pid: number): string {
+  return Deno.readTextFileSync(`/proc/${pid}/stat`).replace(/^.*\) /s, "")[0]!;
+}
+
+async function attach(): Promise<void> {
+  await withSource(async (args) => {
+    const child = new Deno.Command(Deno.execPath(), { args: [...args, "stop"] }).spawn();
+    try {
+      while (state(child.pid) !== "T") {
+        assert(state(child.pid) !== "Z", "Deno has ended instead");
+        await new Promise((resolve) => setTimeout(resolve, 10));
+      }
+      const text = await gdb("echo stopped in raise\\n\nbacktrace\n", "-p", `${child.pid}`);
+      const [{ functions }] = traces(text, /^stopped in (.*)/, frame) as [Trace];
+      const from = functions.indexOf("call_kept");
+      assertEquals(functions.slice(from, from + 5), [
+        "call_kept",
+        "fringe_call_body",
+        "fringe_trampoline",
+        signalFrame,
+        "fringe_resume_call",
+      ]);
+      assert(functions.length > from + 5, text);
+    } finally {
+      child.kill("SIGKILL");
+      await child.status;
+    }
+  });
+}
+
+const attaching = "gdb attaches to a Deno that is stopped in a C function";
+if (mayAttach()) testWith("gdb", attaching, attach);
+else Deno.test({ name: `${attaching} (be root, or set ptrace_scope)`, ignore: true, fn: attach });

@@ -1,0 +1,396 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// Credit: after libfringe, by edef and the libfringe contributors
+
+/**
+ * The system refuses what fringe asks it for: each system call in turn, in the native library that
+ * is shipped. `faults.ts` says how. Each case is a process of its own.
+ */
+
+import { assertEquals, assertGreater } from "@std/assert";
+import { canWatch, ERRORS, type Outcome, type SystemCall } from "../support/faults.ts";
+import { moduleUrl, runChild, withCopy } from "../support/support.ts";
+
+const config = new URL("../../deno.json", import.meta.url).pathname;
+const flags = ["-A", "--v8-flags=--expose-gc", `--config=${config}`];
+
+/** Makes a test of a program that refuses calls. */
+function testFaults(name: string, fn: () => Promise<void>): void {
+  if (canWatch()) return Deno.test(name, fn);
+  const why = "it needs a kernel, and a container, that allow seccomp filters";
+  Deno.test({ name: `${name} (${why})`, ignore: true, fn });
+}
+
+/** What every program begins with; `library` is open, and watched. */
+const prelude = `
+  import { Callback, dlopen, FringeError, Generator, OsStack } from ${JSON.stringify(moduleUrl)};
+  import { ERRORS, grant, mapped, outcomes, refuse, seen, watch } from
+    ${JSON.stringify(new URL("faults.ts", import.meta.url).href)};
+  import { collectUntil, openBodies } from ${
+  JSON.stringify(new URL("support.ts", import.meta.url).href)
+};
+  const library = openBodies();
+  const { symbols } = library;
+  symbols.call_n(1, () => 1);
+  watch(/libfringe\\.so$/);
+  function check(condition, what) {
+    if (!condition) throw new Error("Not so: " + what);
+  }
+  // A type that is new cannot have the function pointer of another callback.
+  const scalars = ["i8", "u8", "i16", "u16", "i32", "u32", "i64", "u64", "f32", "f64"];
+  let types = 0;
+  function newType() {
+    const parameters = [...String(++types)].map((digit) => scalars[digit]);
+    return { parameters, result: "void" };
+  }
+  function useUp() {
+    const before = mapped();
+    while (mapped() === before) new Callback(newType(), () => {});
+    // One of the 128 of a page is in use.
+    for (let i = 1; i < 128; i++) new Callback(newType(), () => {});
+  }
+`;
+
+/** Runs a program to its end, and returns what it prints, which is JSON. */
+async function runFaults(source: string): Promise<unknown> {
+  const ended = await runChild(`${prelude}${source}`, flags);
+  assertEquals([ended.code, ended.signal, ended.stderr], [0, null, ""]);
+  return JSON.parse(ended.stdout);
+}
+
+/** What becomes of an attempt whose first call, second call, … of a kind is refused. */
+type Outcomes = Partial<Record<SystemCall, Outcome[]>>;
+
+/**
+ * Makes a test: what becomes of an attempt, also where the system knows no MADV_GUARD_INSTALL, so
+ * that all of its madvise are refused. `attempt` is an expression in JavaScript, of type `Attempt`.
+ */
+function testAttempt(name: string, attempt: string, now: Outcomes, before: Outcomes): void {
+  testFaults(`${name}: a refusal is reported or made good, and leaves nothing behind`, async () => {
+    const source = `
+      const attempt = ${attempt};
+      const now = {}, before = {};
+      for (const call of ["mmap", "madvise", "mprotect", "munmap"]) {
+        now[call] = await outcomes(attempt, call);
+        if (call !== "madvise") before[call] = await outcomes(attempt, call, "madvise");
+      }
+      console.log(JSON.stringify({ now, before }));
+    `;
+    assertEquals(await runFaults(source), { now, before });
+  });
+}
+
+testAttempt(
+  "OsStack",
+  `{
+    what: "Cannot map stack of 10000 bytes",
+    run() {
+      using stack = new OsStack(10_000);
+      check(stack.size === 12288, "its size");
+    },
+  }`,
+  { mmap: ["fails"], madvise: ["succeeds"], mprotect: [], munmap: ["succeeds"] },
+  { mmap: ["fails"], mprotect: ["fails"], munmap: ["succeeds"] },
+);
+
+testAttempt(
+  "a generator",
+  `{
+    what: "Cannot map stack of 1048576 bytes",
+    run() {
+      using generator = new Generator(new OsStack(), symbols.echo_i32);
+      for (let i = 0; i < 3; i++) check(generator.resume(i) === i, "what it echoes");
+    },
+  }`,
+  { mmap: ["fails"], madvise: ["succeeds"], mprotect: [], munmap: ["succeeds"] },
+  { mmap: ["fails"], mprotect: ["fails"], munmap: ["succeeds"] },
+);
+
+// The pool has 64 stacks: of 66 that are in use at once, two are mapped anew.
+
+const twoStacks: Outcomes = {
+  mmap: ["fails", "fails"],
+  madvise: ["succeeds", "succeeds"],
+  mprotect: [],
+  munmap: ["succeeds", "succeeds"],
+};
+const twoStacksBefore: Outcomes = {
+  mmap: ["fails", "fails"],
+  mprotect: ["fails", "fails"],
+  munmap: ["succeeds", "succeeds"],
+};
+
+testAttempt(
+  "a call in a handler",
+  `{
+    what: "Cannot map stack of 1048576 bytes",
+    run() {
+      const nested = (depth) => depth === 0 ? 1 : symbols.call_n(1, () => nested(depth - 1));
+      check(nested(66) === 1, "the result");
+    },
+  }`,
+  twoStacks,
+  twoStacksBefore,
+);
+
+testAttempt(
+  "f.async()",
+  `{
+    what: "Cannot map stack of 1048576 bytes",
+    async run() {
+      const calls = Array.from({ length: 66 }, (_, i) => symbols.call_n.async(1, async () => i));
+      const settled = await Promise.allSettled(calls);
+      for (const [i, { status, reason, value }] of settled.entries()) {
+        if (status === "rejected") throw reason;
+        check(value === i, "the result");
+      }
+    },
+  }`,
+  twoStacks,
+  twoStacksBefore,
+);
+
+testAttempt(
+  "f.calls()",
+  `{
+    what: "Cannot map stack of 1048576 bytes",
+    run() {
+      using calls = new DisposableStack();
+      for (let i = 0; i < 66; i++) {
+        const call = calls.use(symbols.call_n.calls(1)).next();
+        check(call.value.args[0] === 0, "the argument");
+      }
+    },
+  }`,
+  twoStacks,
+  twoStacksBefore,
+);
+
+testAttempt(
+  "a nonblocking call with large buffers",
+  `{
+    what: "Cannot call memcpy: argument [01] cannot be copied .[56]0000 bytes.",
+    libc: dlopen("libc.so.6", {
+      memcpy: { parameters: ["buffer", "buffer", "usize"], result: "pointer", nonblocking: true },
+    }),
+    async run() {
+      const [to, from] = [new Uint8Array(50_000), new Uint8Array(60_000).fill(7)];
+      await this.libc.symbols.memcpy(to, from, to.length);
+      check(to.every((byte) => byte === 7), "what was copied");
+    },
+  }`,
+  twoStacks,
+  twoStacksBefore,
+);
+
+// The function pointers of callbacks come in pages, which stay; each attempt finds them used up.
+
+const onePage: Outcomes = { mmap: ["fails"], madvise: [], mprotect: ["fails"], munmap: [] };
+const onePageBefore: Outcomes = { mmap: ["fails"], mprotect: ["fails"], munmap: [] };
+
+testAttempt(
+  "a Callback",
+  `{
+    what: "Cannot make function pointers for callbacks",
+    stays: 4096,
+    prepare: useUp,
+    run() {
+      using callback = new Callback(newType(), () => {});
+    },
+  }`,
+  onePage,
+  onePageBefore,
+);
+
+testAttempt(
+  "a call with a callback",
+  `{
+    what: "Cannot make function pointers for callbacks",
+    stays: 4096,
+    prepare: useUp,
+    run() {
+      using library = openBodies();
+      check(library.symbols.call_n(3, (i) => i) === 3, "the result");
+    },
+  }`,
+  onePage,
+  onePageBefore,
+);
+
+testAttempt(
+  "a call in a TypeScript body",
+  `{
+    what: "Cannot make function pointers for callbacks",
+    stays: 4096,
+    prepare: useUp,
+    stack: new OsStack(),
+    run() {
+      using library = openBodies();
+      const generator = new Generator(this.stack, function* (yielder) {
+        return yield* yielder.call(library.symbols.call_n, 3, function* (i) { return yield i; });
+      });
+      try {
+        generator.next();
+        generator.next(1);
+        generator.next(1);
+        check(generator.next(1).value === 3, "the result");
+      } finally {
+        check(generator.unwrap() === this.stack, "its stack");
+      }
+    },
+  }`,
+  onePage,
+  onePageBefore,
+);
+
+// What the system does not take back
+
+testFaults("stacks that are refused when they are disposed of go with the next one", async () => {
+  const source = `
+    // The table of guards gets a part for stacks of that size, and keeps it.
+    new OsStack(4096)[Symbol.dispose]();
+    const before = mapped();
+    const stacks = Array.from({ length: 4 }, () => new OsStack(4096));
+    const sizes = [mapped()];
+    // The third one goes at once, and then one of those that wait is refused once more.
+    refuse("munmap", 0, 2, ERRORS.ENOMEM.number);
+    for (const stack of stacks.slice(0, 2)) stack[Symbol.dispose]();
+    sizes.push(mapped());
+    refuse("munmap", 1, 1, ERRORS.ENOMEM.number);
+    stacks[2][Symbol.dispose]();
+    sizes.push(mapped());
+    stacks[3][Symbol.dispose]();
+    sizes.push(mapped());
+    // Twice is not once more.
+    for (const stack of stacks) stack[Symbol.dispose]();
+    sizes.push(mapped());
+    console.log(JSON.stringify(sizes.map((size) => size - before)));
+  `;
+  assertEquals(await runFaults(source), [4 * 8192, 4 * 8192, 3 * 8192, 0, 0]);
+});
+
+testFaults("finalizers that are refused end nothing, and what is left goes later", async () => {
+  const source = `
+    const compare = { callback: { parameters: ["pointer", "pointer"], result: "i32" } };
+    const { qsort } = dlopen("libc.so.6", {
+      qsort: {
+        parameters: ["buffer", "usize", "usize", compare],
+        result: "void",
+        nonblocking: true,
+      },
+    }).symbols;
+    const bytes = new Uint8Array(100_000);
+    await qsort(bytes, 2, 1, () => 0);
+    // Takes the stack that is in the pool.
+    const held = symbols.call_n.calls(1);
+    held.next();
+    // The table of guards gets a part for stacks of that size, and keeps it.
+    new OsStack(4096)[Symbol.dispose]();
+    const before = mapped();
+    const destroyed = symbols.destructor_count();
+    let asked = 0;
+    (() => {
+      for (let i = 0; i < 10; i++) {
+        new OsStack();
+        new Generator(new OsStack(), symbols.has_destructor).resume();
+        symbols.with_destructor.calls().next();
+        qsort(bytes, bytes.length, 1, () => {
+          asked++;
+          return new Promise(() => {});
+        });
+      }
+    })();
+    while (asked < 10) await new Promise((resolve) => setTimeout(resolve, 2));
+    const dropped = mapped() - before;
+    for (const call of ["munmap", "madvise"]) refuse(call, 0, 1e9, ERRORS.EPERM.number);
+    await collectUntil(() => seen("munmap") >= 50);
+    const refused = mapped() - before;
+    grant();
+    new OsStack(4096);
+    const left = mapped() - before;
+    held[Symbol.dispose]();
+    console.log(JSON.stringify({
+      dropped, refused, left, destroyed: symbols.destructor_count() - destroyed,
+    }));
+  `;
+  // A mapping has a page more than its stack, or than what is copied to it.
+  const all = 40 * (2 ** 20 + 4096) + 10 * (25 * 4096 + 4096);
+  assertEquals(await runFaults(source), { dropped: all, refused: all, left: 8192, destroyed: 20 });
+});
+
+// The library itself
+
+/** Runs a program that opens the library of a copy of the checkout, at `attempt()`. */
+async function openFaulty(source: string, inMemory: boolean): Promise<unknown> {
+  return await withCopy(async (directory, library) => {
+    if (inMemory) await Deno.remove(library);
+    return await runFaults(`
+      import { watchFile, writeLess } from
+        ${JSON.stringify(new URL("faults.ts", import.meta.url).href)};
+      import * as copy from ${JSON.stringify(`file://${directory}/mod.ts`)};
+      /** What opening gives: a generator that works, or an error, and as many files as before. */
+      function attempt() {
+        const count = () => [...Deno.readDirSync("/proc/self/fd")].length;
+        const before = count();
+        try {
+          using stack = new copy.OsStack();
+          return [...new copy.Generator(stack, function* () { yield "opened"; })][0];
+        } catch (error) {
+          check(error instanceof copy.FringeError, "the class of " + error.stack);
+          check(count() === before, "files as before");
+          return error;
+        }
+      }
+      ${source}
+    `);
+  });
+}
+
+testFaults("a library that is refused a file in memory says so, and opens later", async () => {
+  const source = `
+    watchFile();
+    const messages = [];
+    for (const call of ["memfd_create", "write"]) {
+      for (const { number, status } of Object.values(ERRORS)) {
+        refuse(call, 0, 1, number);
+        const error = attempt();
+        check(seen(call) === 1 && error.status === status, "the status of " + error.stack);
+        messages.push(error.message);
+      }
+    }
+    grant();
+    writeLess(2, 5);
+    console.log(JSON.stringify([...messages, attempt(), seen("memfd_create"), seen("write")]));
+  `;
+  const message = (call: string, { number }: { readonly number: number }): string =>
+    `Cannot open fringe's native library: the system gives no file in memory (${call}: errno ` +
+    `${number}). Download the file and set FRINGE_LIBRARY to its path`;
+  assertEquals(await openFaulty(source, true), [
+    ...Object.values(ERRORS).map((error) => message("memfd_create", error)),
+    ...Object.values(ERRORS).map((error) => message("write", error)),
+    "opened",
+    1,
+    3,
+  ]);
+});
+
+for (const inMemory of [false, true]) {
+  const name = inMemory ? "a library in memory" : "a library";
+  testFaults(`${name} that the loader has no memory for opens later`, async () => {
+    for (const call of ["mmap", "mprotect"]) {
+      const source = `
+        watch(/\\/ld-[^/]+$/);
+        let refused = 0;
+        for (;; refused++) {
+          refuse("${call}", refused, 1, ERRORS.ENOMEM.number);
+          const opened = attempt();
+          if (opened === "opened") break;
+          check(opened.status === "unavailable", opened.status);
+          check(opened.message.endsWith(" does not load"), opened.message);
+          check(opened.cause instanceof Error, "the cause of " + opened.message);
+        }
+        console.log(refused);
+      `;
+      assertGreater(await openFaulty(source, inMemory) as number, 0);
+    }
+  });
+}

@@ -1,0 +1,330 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// Credit: after libfringe, by edef and the libfringe contributors
+
+/** How the native library is found, verified and opened: each case in a process of its own. */
+
+import { join } from "node:path";
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { prebuilt } from "../../ffi/library/prebuilt.ts";
+import {
+  type Ended,
+  exampleBodies,
+  fringeLibrary,
+  runChild,
+  testWith,
+  withCopy,
+} from "../support/support.ts";
+
+const root = new URL("../../", import.meta.url);
+const platform = `${Deno.build.arch}-${Deno.build.os}`;
+const path = (url: URL): string => decodeURIComponent(url.pathname);
+
+/** Makes a generator and sorts with libc, which needs fringe's library and nothing else. */
+const program = (from: string) => `
+  import { dlopen, Generator, OsStack } from ${JSON.stringify(from)};
+  const generator = new Generator(new OsStack(), function* () { yield "generator"; });
+  console.log(generator.resume());
+  const libc = dlopen("libc.so.6", {
+    qsort: {
+      parameters: [
+        "buffer", "usize", "usize",
+        { callback: { parameters: ["pointer", "pointer"], result: "i32" } },
+      ],
+      result: "void",
+    },
+  });
+  const bytes = Uint8Array.of(3, 1, 2);
+  let comparisons = 0;
+  libc.symbols.qsort(bytes, 3, 1, () => { comparisons++; return 0; });
+  console.log(comparisons > 1, bytes.length);
+`;
+
+/** Needs fringe's library and no other. */
+const small = (from: string) => `
+  import { Generator, OsStack } from ${JSON.stringify(from)};
+  console.log(new Generator(new OsStack(), function* () { yield "generator"; }).resume());
+`;
+
+const local = new URL("mod.ts", root).href;
+
+function assertSucceeds(ended: Ended, stdout: string): void {
+  assertEquals(
+    { ...ended, stderr: "" },
+    { code: 0, signal: null, stdout, stderr: "" },
+    ended.stderr,
+  );
+}
+
+function assertFails(ended: Ended, ...texts: string[]): void {
+  assertEquals([ended.code, ended.signal], [1, null], ended.stderr);
+  for (const text of texts) assertStringIncludes(ended.stderr, text);
+}
+
+// Permissions
+
+Deno.test("importing mod.ts does nothing but define, and needs no permission", async () => {
+  const source = `
+    const before = Object.keys(globalThis).length;
+    const refused = () => { throw new Error("Importing has opened a library"); };
+    Deno.dlopen = refused;
+    const mod = await import(${JSON.stringify(local)});
+    console.log(Object.keys(globalThis).length === before, Object.keys(mod).sort().join());
+  `;
+  assertSucceeds(
+    await runChild(source, ["--deny-ffi", "--deny-write", "--deny-net", "--deny-run"]),
+    "true Callback,FringeError,Generator,NativeError,OsStack,OwnedStack,PointerView," +
+      "STACK_ALIGNMENT,SliceStack,dlopen\n",
+  );
+});
+
+Deno.test("native() opens the library of a checkout with that path granted only", async () => {
+  assertSucceeds(
+    await runChild(small(local), [`--allow-ffi=${path(fringeLibrary)}`]),
+    "generator\n",
+  );
+});
+
+Deno.test("native() says what to grant when --allow-ffi is missing", async () => {
+  const ended = await runChild(small(local), []);
+  assertFails(
+    ended,
+    "NotCapable",
+    "fringe needs --allow-ffi",
+    `or --allow-ffi=${path(fringeLibrary)} for this library alone`,
+  );
+  // Another library's grant does not help, and the message is the same.
+  assertFails(
+    await runChild(small(local), [`--allow-ffi=${path(exampleBodies)}`]),
+    `--allow-ffi=${path(fringeLibrary)}`,
+  );
+});
+
+// FRINGE_LIBRARY
+
+Deno.test("FRINGE_LIBRARY names another library", async () => {
+  const copy = await Deno.makeTempFile({ suffix: ".so" });
+  try {
+    await Deno.copyFile(fringeLibrary, copy);
+    const flags = [`--allow-ffi=${copy}`, "--allow-env=FRINGE_LIBRARY"];
+    // Only the copy may be opened, so it is what runs.
+    assertSucceeds(await runChild(small(local), flags, { FRINGE_LIBRARY: copy }), "generator\n");
+    assertFails(await runChild(small(local), flags), `--allow-ffi=${path(fringeLibrary)}`);
+  } finally {
+    await Deno.remove(copy);
+  }
+});
+
+Deno.test("FRINGE_LIBRARY that may not be read is as if there were none", async () => {
+  for (const flags of [[], ["--deny-env"], ["--allow-env=HOME"]]) {
+    assertSucceeds(
+      await runChild(small(local), ["--allow-ffi", ...flags], { FRINGE_LIBRARY: "/none.so" }),
+      "generator\n",
+    );
+  }
+});
+
+Deno.test("FRINGE_LIBRARY that is no library of fringe's is named in the error", async () => {
+  const flags = ["--allow-ffi", "--allow-env"];
+  for (const library of ["/none/libfringe.so", path(exampleBodies)]) {
+    assertFails(
+      await runChild(small(local), flags, { FRINGE_LIBRARY: library }),
+      "FringeError: Cannot open fringe's native library",
+      `FRINGE_LIBRARY=${library} does not load`,
+    );
+  }
+});
+
+// The file beside mod.ts
+
+/** Lets `change` change a copy of the checkout, and runs `small` in it. */
+async function runCopy(
+  change: (directory: string, library: string) => Promise<void>,
+  flags: readonly string[] = ["--allow-ffi", "--allow-read"],
+): Promise<Ended> {
+  return await withCopy(async (directory, library) => {
+    await change(directory, library);
+    return await runChild(small(`file://${directory}/mod.ts`), flags);
+  });
+}
+
+Deno.test("native() finds the library in a checkout anywhere", async () => {
+  assertSucceeds(await runCopy(async () => {}), "generator\n");
+});
+
+Deno.test("native() refuses a library that is truncated, and does not die of it", async () => {
+  const { digest } = prebuilt[platform]!;
+  const ended = await runCopy(async (_, library) => await Deno.truncate(library, 4096));
+  assertFails(ended, "FringeError: Cannot open fringe's native library", `goes with ${digest}`);
+  assertMatch(ended.stderr, /libfringe\.so has the digest [0-9a-f]{64}/);
+  assertStringIncludes(ended.stderr, "Restore the file, or rebuild it with `deno task build`");
+});
+
+Deno.test("native() refuses a library with a single bit changed", async () => {
+  const ended = await runCopy(async (_, library) => {
+    const bytes = await Deno.readFile(library);
+    bytes[bytes.length - 1]! ^= 1;
+    await Deno.writeFile(library, bytes);
+  });
+  assertFails(ended, "FringeError: Cannot open fringe's native library", "has the digest");
+});
+
+Deno.test("native() uses the library of the module where there is no file", async () => {
+  const remove = async (_: string, library: string): Promise<void> => await Deno.remove(library);
+  assertSucceeds(await runCopy(remove), "generator\n");
+  // Without the permission to look, the loader is asked.
+  assertSucceeds(await runCopy(remove, ["--allow-ffi"]), "generator\n");
+});
+
+// Over HTTP
+
+/** Serves what a module graph over HTTP has, and lets `change` change it on the way. */
+async function runServed(
+  source: (origin: string) => string,
+  change: (name: string, text: string) => string = (_, text) => text,
+  flags: readonly string[] = ["--allow-ffi"],
+): Promise<Ended> {
+  const served: string[] = [];
+  await using server = Deno.serve(
+    { hostname: "127.0.0.1", port: 0, onListen() {} },
+    async (request) => {
+      const name = new URL(request.url).pathname.slice(1);
+      if (!/^(mod\.ts|ffi\/\w+\.ts)$/.test(name)) return new Response(null, { status: 404 });
+      served.push(name);
+      const text = change(name, await Deno.readTextFile(new URL(name, root)));
+      return new Response(text, { headers: { "content-type": "application/typescript" } });
+    },
+  );
+  const host = `127.0.0.1:${server.addr.port}`;
+  const cache = await Deno.makeTempDir({ prefix: "fringe-cache-" });
+  try {
+    const all = [`--allow-import=${host}`, ...flags];
+    return await runChild(source(`http://${host}/mod.ts`), all, { DENO_DIR: cache });
+  } finally {
+    await Deno.remove(cache, { recursive: true });
+  }
+}
+
+Deno.test("native() works over HTTP with --allow-ffi alone, and writes nothing", async () => {
+  const flags = ["--allow-ffi", "--deny-read", "--deny-write", "--deny-env", "--deny-net"];
+  assertSucceeds(await runServed(program, undefined, flags), "generator\ntrue 3\n");
+});
+
+Deno.test("Workers share the library that came with the module, so it is loaded once", async () => {
+  const source = (mod: string): string => {
+    const worker = `
+      import { Generator, OsStack } from ${JSON.stringify(mod)};
+      postMessage(new Generator(new OsStack(), function* () { yield "worker"; }).resume());
+    `;
+    return `
+      const url = URL.createObjectURL(new Blob([${JSON.stringify(worker)}], {
+        type: "application/typescript",
+      }));
+      for (let i = 0; i < 3; i++) {
+        const worker = new Worker(url, { type: "module" });
+        console.log(await new Promise((resolve) => worker.onmessage = ({ data }) => resolve(data)));
+        worker.terminate();
+      }
+      const links = Array.from(Deno.readDirSync("/proc/self/fd"), ({ name }) => {
+        try {
+          return Deno.readLinkSync("/proc/self/fd/" + name);
+        } catch {
+          return "";
+        }
+      });
+      console.log(links.filter((link) => link.startsWith("/memfd:fringe-")).length);
+      const text = Deno.readTextFileSync("/proc/self/maps");
+      console.log(text.matchAll(/r-xp.*memfd:fringe-/g).toArray().length);
+    `;
+  };
+  // As over HTTP; but what is below is Deno's to read with every permission only.
+  const ended = await withCopy(async (directory, library) => {
+    await Deno.remove(library);
+    return await runChild(source(`file://${directory}/mod.ts`), ["--allow-all"]);
+  });
+  assertSucceeds(ended, "worker\nworker\nworker\n1\n1\n");
+});
+
+Deno.test("native() over HTTP says what to grant", async () => {
+  for (const flags of [[], ["--allow-ffi=/none.so"]]) {
+    assertFails(await runServed(small, undefined, flags), "NotCapable", "fringe needs --allow-ffi");
+  }
+});
+
+Deno.test("native() refuses a library that was changed on the way", async () => {
+  for (const other of ["A", "B", "!"]) {
+    const ended = await runServed(small, (name, text) => {
+      if (name !== "ffi/library/prebuilt.ts") return text;
+      const at = text.indexOf("base64: `") + 4000;
+      return text.slice(0, at) + (text[at] === other ? "C" : other) + text.slice(at + 1);
+    });
+    assertFails(
+      ended,
+      "FringeError: Cannot open fringe's native library",
+      "the library that came with the module has the digest",
+      "deno cache --reload",
+    );
+  }
+});
+
+Deno.test("native() says which platforms there are when this one has no library", async () => {
+  const ended = await runServed(
+    small,
+    (name, text) =>
+      name === "ffi/library/prebuilt.ts"
+        ? text.replace(`"${platform}": {`, '"pdp11-unix": {')
+        : text,
+  );
+  assertFails(
+    ended,
+    "FringeError: Cannot open fringe's native library",
+    `none is prebuilt for ${platform}, only for pdp11-unix`,
+    "Set FRINGE_LIBRARY to one that you have built",
+  );
+});
+
+Deno.test("a Worker opens the library for itself", async () => {
+  const worker = `
+    import { Generator, OsStack } from ${JSON.stringify(local)};
+    postMessage(new Generator(new OsStack(), function* () { yield "worker"; }).resume());
+  `;
+  const source = `
+    const url = URL.createObjectURL(new Blob([${JSON.stringify(worker)}], {
+      type: "application/typescript",
+    }));
+    const worker = new Worker(url, { type: "module" });
+    worker.onmessage = ({ data }) => { console.log(data); worker.terminate(); };
+  `;
+  assertSucceeds(await runChild(source, ["--allow-ffi", "--allow-read"]), "worker\n");
+});
+
+testWith("g++", "dlopen() finds fringe's library for one that is linked with it", async () => {
+  const folder = await Deno.makeTempDir({ prefix: "fringe-test-" });
+  try {
+    const [source, library] = [join(folder, "linked.c"), join(folder, "liblinked.so")];
+    await Deno.writeTextFile(
+      source,
+      `#include <stdint.h>
+       uintptr_t fringe_suspend(void *yielder, uintptr_t word);
+       void twice(void *yielder, int32_t input)
+       {
+           for (;;) input = fringe_suspend(yielder, 2 * input);
+       }`,
+    );
+    // Without its folder as an rpath.
+    const options = ["-shared", "-fPIC", "-fexceptions", path(fringeLibrary)];
+    const compiled = await new Deno.Command("gcc", { args: [source, ...options, "-o", library] })
+      .output();
+    assert(compiled.success, new TextDecoder().decode(compiled.stderr));
+    const linked = `
+      import { dlopen, Generator, OsStack } from ${JSON.stringify(local)};
+      const { twice } = dlopen(${JSON.stringify(library)}, {
+        twice: { input: "i32", output: "i32" },
+      }).symbols;
+      const generator = new Generator(new OsStack(), twice);
+      console.log(generator.resume(2), generator.resume(3));
+    `;
+    assertSucceeds(await runChild(linked, ["--allow-ffi"]), "4 6\n");
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});

@@ -1,0 +1,376 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// Credit: after libfringe, by edef and the libfringe contributors
+
+/**
+ * What TypeScript infers and refuses: `deno check` is the test. Nothing in the functions below
+ * runs; an `@ts-expect-error` with no error under it is one.
+ */
+
+import { assertEquals } from "@std/assert";
+import {
+  Callback,
+  dlopen,
+  Generator,
+  type GuardedStack,
+  type NativeBody,
+  OsStack,
+  type OwnedStack,
+  PointerView,
+  SliceStack,
+  type Stack,
+  type Yielder,
+} from "../../mod.ts";
+import { definitions, testBodies } from "../support/support.ts";
+
+/** Fails to check unless both types are the same. */
+type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true
+  : false;
+function same<A, B>(_: Same<A, B>): void {}
+
+const open = () => dlopen(testBodies, definitions);
+
+function stacks(os: OsStack, owned: OwnedStack, slice: SliceStack): void {
+  const guarded: GuardedStack = os;
+  const any: readonly Stack[] = [os, owned, slice];
+  // @ts-expect-error An OwnedStack has no guard.
+  const wrong: GuardedStack = owned;
+  // @ts-expect-error A SliceStack has no guard.
+  const alsoWrong: GuardedStack = slice;
+  // @ts-expect-error base cannot be assigned to.
+  os.base = 1n;
+  // @ts-expect-error A size is a number.
+  new OsStack(4096n);
+  // @ts-expect-error Memory is a Uint8Array.
+  new SliceStack(new ArrayBuffer(4096));
+  void [guarded, any, wrong, alsoWrong];
+}
+
+function nativeBodies(stack: OsStack, owned: OwnedStack): void {
+  const { symbols } = open();
+  const echo = new Generator(stack, symbols.echo_i32);
+  same<typeof echo, Generator<number, number, void>>(true);
+  const output: number | undefined = echo.resume(1);
+  // @ts-expect-error An input is needed.
+  echo.resume();
+  // @ts-expect-error It is a number.
+  echo.resume("1");
+  // @ts-expect-error It may be undefined.
+  const certain: number = echo.resume(1);
+
+  const big = new Generator(stack, symbols.echo_u64);
+  same<typeof big, Generator<number | bigint, bigint, void>>(true);
+  const counting = new Generator(stack, symbols.has_destructor);
+  same<typeof counting, Generator<void, number, void>>(true);
+  counting.resume();
+  for (const value of counting) same<typeof value, number>(true);
+  const truth = new Generator(stack, symbols.echo_bool);
+  same<ReturnType<typeof truth.resume>, boolean | undefined>(true);
+  const pointer = new Generator(stack, symbols.echo_pointer);
+  same<ReturnType<typeof pointer.resume>, Deno.PointerValue | undefined>(true);
+  // @ts-expect-error A stack without a guard needs Generator.unguarded.
+  new Generator(owned, symbols.echo_i32);
+  same<ReturnType<typeof Generator.unguarded<number, number, void>>, Generator<number, number>>(
+    true,
+  );
+  const unguarded = Generator.unguarded(owned, symbols.echo_i32);
+  same<typeof unguarded, Generator<number, number, void>>(true);
+  // @ts-expect-error A C function is no body.
+  new Generator(stack, symbols.call_n);
+  // @ts-expect-error A body is no function.
+  symbols.echo_i32(1);
+  const body: NativeBody<number, number> = symbols.echo_i32;
+  // @ts-expect-error Nor has it other types.
+  const other: NativeBody<string, number> = symbols.echo_i32;
+  void [output, certain, body, other];
+}
+
+function scriptBodies(stack: OsStack): void {
+  const plain = new Generator(stack, function* () {
+    yield 1;
+  });
+  same<typeof plain, Generator<void, number, void>>(true);
+  plain.resume();
+  // @ts-expect-error It takes no input.
+  plain.resume(5);
+
+  const full = new Generator(stack, function* (yielder, first: number) {
+    same<typeof yielder, Yielder>(true);
+    const second: number = yield "output";
+    return first + second > 3;
+  });
+  same<typeof full, Generator<number, string, boolean>>(true);
+  const { value, done } = full.next(1);
+  same<typeof value, string | boolean>(true);
+  same<typeof done, boolean | undefined>(true);
+
+  // @ts-expect-error The output is a string.
+  new Generator<number, string>(stack, function* () {
+    yield 1;
+  });
+  // @ts-expect-error A plain function is no body.
+  new Generator(stack, () => 1);
+  // @ts-expect-error Nor is an async one.
+  new Generator(stack, async () => await 1);
+  // @ts-expect-error Nor an async generator function.
+  new Generator(stack, async function* () {});
+}
+
+function javaScriptGenerators(stack: OsStack): void {
+  const generator = new Generator(stack, function* (_yielder, _input: number) {
+    yield "output";
+    return true;
+  });
+  const assigned: globalThis.Generator<string, boolean, number> = generator;
+  const iterator: Iterator<string, boolean, number> = generator;
+  const iterable: Iterable<string> = generator;
+  const object: IteratorObject<string, boolean, number> = generator;
+  const disposable: Disposable = generator;
+  // @ts-expect-error Its output is no number.
+  const wrong: globalThis.Generator<number, boolean, number> = generator;
+  // @ts-expect-error Its input is no string.
+  const alsoWrong: globalThis.Generator<string, boolean, string> = generator;
+  same<ReturnType<typeof generator.toArray>, string[]>(true);
+  const mapped = generator.map((output) => output.length);
+  same<ReturnType<typeof mapped.toArray>, number[]>(true);
+  function* delegating(): globalThis.Generator<string, void, number> {
+    const returned = yield* generator;
+    same<typeof returned, boolean>(true);
+  }
+  const [first] = generator;
+  same<typeof first, string | undefined>(true);
+  void [assigned, iterator, iterable, object, disposable, wrong, alsoWrong, delegating];
+}
+
+function calls(): void {
+  const { symbols } = open();
+  const sum = symbols.call_n(3, (i) => {
+    same<typeof i, number>(true);
+    return i;
+  });
+  same<typeof sum, number>(true);
+  // @ts-expect-error The handler is missing.
+  symbols.call_n(3);
+  // @ts-expect-error It answers a number.
+  symbols.call_n(3, () => "1");
+  // @ts-expect-error It cannot be awaited here.
+  symbols.call_n(3, async () => await 1);
+  // @ts-expect-error It cannot yield here.
+  symbols.call_n(3, function* () {
+    yield 1;
+    return 1;
+  });
+  symbols.call_six((a, b, c, d, e, f) => {
+    same<typeof a, number>(true);
+    same<typeof e, bigint>(true);
+    return BigInt(b + c + d) + f;
+  });
+  symbols.each_string((string) => {
+    same<typeof string, string | null>(true);
+    return 0;
+  });
+  symbols.call_void(() => {});
+  same<ReturnType<typeof symbols.sum_buffer>, bigint>(true);
+  same<ReturnType<typeof symbols.same_pointer>, Deno.PointerValue>(true);
+  symbols.sum_buffer(new Float64Array(1), 8n);
+  symbols.sum_buffer(new DataView(new ArrayBuffer(1)), 1);
+  // @ts-expect-error A string is no buffer.
+  symbols.sum_buffer("bytes", 5);
+
+  const promise = symbols.call_n.async(3, async (i) => await Promise.resolve(i));
+  same<typeof promise, Promise<number>>(true);
+  symbols.call_n.async(3, (i) => i);
+  // @ts-expect-error It answers a number.
+  symbols.call_n.async(3, async () => await "1");
+
+  for (const call of symbols.call_n.calls(3)) {
+    same<typeof call.parameter, 1>(true);
+    same<typeof call.args, [number]>(true);
+    call.reply(call.args[0]);
+    // @ts-expect-error It is a number.
+    call.reply("1");
+  }
+  // @ts-expect-error Handlers have no place here.
+  symbols.call_n.calls(3, () => 1);
+  for (const call of symbols.two_callbacks.calls()) {
+    same<typeof call.parameter, 0 | 1>(true);
+    if (call.parameter === 0) call.reply(call.args[0]);
+  }
+  const { value } = symbols.add_six.calls(1, 2, 3, 4, 5, 6).next();
+  same<typeof value, bigint>(true);
+}
+
+function yielderCalls(stack: OsStack): void {
+  const { symbols } = open();
+  const generator = new Generator(stack, function* (yielder) {
+    const sum = yield* yielder.call(symbols.call_n, 3, function* (i) {
+      same<typeof i, number>(true);
+      yield `call ${i}`;
+      return 1;
+    });
+    same<typeof sum, number>(true);
+    yield* yielder.call(symbols.call_n, 3, (i) => i);
+    // @ts-expect-error The handler answers a number.
+    yield* yielder.call(symbols.call_n, 3, () => "1");
+    // @ts-expect-error It cannot be awaited.
+    yield* yielder.call(symbols.call_n, 3, async () => await 1);
+    // @ts-expect-error The handler is missing.
+    yield* yielder.call(symbols.call_n, 3);
+    // @ts-expect-error Only functions of dlopen can be called.
+    yield* yielder.call(Math.max, 3);
+    return sum;
+  });
+  same<typeof generator, Generator<void, string, number>>(true);
+}
+
+function keptCallbacks(stack: OsStack): void {
+  const { symbols } = open();
+  const definition = { parameters: ["i32"], result: "i32" } as const;
+  const plain = new Callback(definition, (i) => {
+    same<typeof i, number>(true);
+    return i;
+  });
+  same<typeof plain.pointer, Deno.PointerObject>(true);
+  same<typeof plain.definition, typeof definition>(true);
+  const written = new Callback(
+    { parameters: ["f64", "cstring", "function"], result: "pointer", stop: null },
+    (number, string, pointer) => {
+      same<typeof number, number>(true);
+      same<typeof string, string | null>(true);
+      same<typeof pointer, Deno.PointerValue>(true);
+      return pointer;
+    },
+  );
+  new Callback(definition, async (i) => await Promise.resolve(i));
+  new Callback(definition, function* (i) {
+    yield "anything";
+    return i;
+  });
+  new Callback({ parameters: [], result: "void" }, () => {});
+  // @ts-expect-error It answers a number.
+  new Callback(definition, () => "1");
+  // @ts-expect-error It answers a number, sooner or later.
+  new Callback(definition, async () => await "1");
+  // @ts-expect-error It is passed a number.
+  new Callback(definition, (i: string) => i.length);
+  // @ts-expect-error There is no such type.
+  new Callback({ parameters: ["int"], result: "i32" }, () => 1);
+  // @ts-expect-error There must be something that answers.
+  new Callback(definition);
+
+  symbols.keep(plain);
+  symbols.keep(plain.pointer);
+  symbols.keep(null);
+  // @ts-expect-error A function is no function pointer.
+  symbols.keep((i: number) => i);
+  const sum = symbols.call_n(3, plain);
+  same<typeof sum, number>(true);
+  symbols.call_n.async(3, plain);
+  // @ts-expect-error It is of another type.
+  symbols.call_n(3, written);
+  // @ts-expect-error To pass NULL, the parameter must be a "function".
+  symbols.call_n(3, null);
+  new Generator(stack, function* (yielder) {
+    const sum = yield* yielder.call(symbols.call_n, 3, plain);
+    same<typeof sum, number>(true);
+  });
+  const any: Callback = written;
+  const disposable: Disposable = plain;
+  void [any, disposable];
+}
+
+function floatsAndManyArguments(): void {
+  const { symbols } = open();
+  const halved = symbols.half((x) => {
+    same<typeof x, number>(true);
+    return x;
+  }, 1.5);
+  same<typeof halved, number>(true);
+  // @ts-expect-error A bigint is no floating-point number.
+  symbols.half((x) => x, 1n);
+  for (const call of symbols.mixed.calls(1, 2, 3, 4, 5, 6, 7n, 8, true, 1, 2, 3, 4, 5, 6, 7n, 8)) {
+    same<typeof call.args[6], bigint>(true);
+    same<typeof call.args[8], boolean>(true);
+    same<typeof call.args.length, 17>(true);
+    call.reply(0.5);
+  }
+  // @ts-expect-error One is missing.
+  symbols.mixed.calls(1, 2, 3, 4, 5, 6, 7n, 8, true, 1, 2, 3, 4, 5, 6, 7n);
+}
+
+function optionsAndThreads(stack: OsStack, signal: AbortSignal): void {
+  const { symbols } = open();
+  symbols.call_n.async(3, (i) => i, { signal });
+  symbols.call_n.async(3, (i) => i, {});
+  symbols.call_n.async(3, (i) => i, { signal: undefined });
+  symbols.asked.async({ signal });
+  // @ts-expect-error It is no signal.
+  symbols.call_n.async(3, (i) => i, { signal: 5 });
+  // @ts-expect-error There is no such option.
+  symbols.call_n.async(3, (i) => i, { timeout: 5 });
+  // @ts-expect-error The plain form cannot be aborted.
+  symbols.call_n(3, (i) => i, { signal });
+
+  const promise = symbols.call_n_elsewhere(3, async (i) => await Promise.resolve(i));
+  same<typeof promise, Promise<number>>(true);
+  symbols.call_n_elsewhere(3, (i) => i, { signal });
+  const same_promise = symbols.call_n_elsewhere.async(3, (i) => i);
+  same<typeof same_promise, Promise<number>>(true);
+  // @ts-expect-error It cannot be pulled.
+  symbols.call_n_elsewhere.calls(3);
+  new Generator(stack, function* (yielder) {
+    // @ts-expect-error Nor called by a yielder.
+    yield* yielder.call(symbols.call_n_elsewhere, 3, (i: number) => i);
+  });
+}
+
+function views(view: PointerView, pointer: Deno.PointerObject): void {
+  same<ReturnType<typeof view.getFloat64>, number>(true);
+  same<ReturnType<typeof view.getBigUint64>, bigint>(true);
+  same<ReturnType<typeof view.getPointer>, Deno.PointerValue>(true);
+  same<typeof view.address, bigint>(true);
+  view.setPointer(8, pointer);
+  view.setPointer(0, null);
+  view.setBigInt64(0, 5);
+  view.setBigInt64(-8, 5n);
+  // @ts-expect-error A number is needed.
+  view.setInt32(0, 5n);
+  // @ts-expect-error An address is no pointer.
+  view.setPointer(0, 4096n);
+  PointerView.of(new Float64Array(2));
+  // @ts-expect-error There is nothing to view.
+  PointerView.of(null);
+}
+
+function definitionsThatAreWrong(): void {
+  // @ts-expect-error There is no such type.
+  dlopen("library.so", { body: { input: "int", output: "i32" } });
+  // @ts-expect-error A body takes scalars only.
+  dlopen("library.so", { body: { input: "cstring", output: "i32" } });
+  // @ts-expect-error A function needs a result.
+  dlopen("library.so", { f: { parameters: [] } });
+  // @ts-expect-error A parameter cannot be void.
+  dlopen("library.so", { f: { parameters: ["void"], result: "i32" } });
+  // @ts-expect-error A struct is passed by its address.
+  dlopen("library.so", { f: { parameters: [{ struct: ["i32"] }], result: "i32" } });
+  // @ts-expect-error It says how many, not whether.
+  dlopen("library.so", { f: { parameters: ["cstring"], result: "i32", variadic: true } });
+  // @ts-expect-error There is no such symbol.
+  dlopen("library.so", {}).symbols.f;
+}
+
+Deno.test("types are what they should be, says deno check", () => {
+  const checked = [
+    stacks,
+    nativeBodies,
+    scriptBodies,
+    javaScriptGenerators,
+    calls,
+    yielderCalls,
+    keptCallbacks,
+    floatsAndManyArguments,
+    optionsAndThreads,
+    views,
+    definitionsThatAreWrong,
+  ];
+  assertEquals(checked.every((f) => typeof f === "function"), true);
+});

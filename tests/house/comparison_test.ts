@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// Credit: after libfringe, by edef and the libfringe contributors
+
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import { type Comparison, withComparison } from "../../tools/comparison.ts";
+import { text } from "../support/repository.ts";
+
+const readme = `before
+<!-- comparison: begin, by tools/comparison.ts -->
+old
+<!-- comparison: end -->
+after
+`;
+
+const comparison: Comparison = {
+  cpu: "a processor",
+  versions: { Deno: "1.2.3", koffi: "4.5.6" },
+  peers: [{ id: "a", name: "Peer A" }, { id: "b", name: "b" }],
+  rows: [
+    {
+      id: "first",
+      text: "first",
+      cells: { b: { verdict: "no", note: "a|b", seen: "not for readers" }, a: { verdict: "yes" } },
+    },
+    {
+      id: "ns",
+      text: "the second",
+      cells: { a: { verdict: "yes", ns: 12.34 }, b: { verdict: "n/a" } },
+    },
+    {
+      id: "third",
+      text: "third",
+      cells: { a: { verdict: "partly", note: "or" }, b: { verdict: "n/a", note: "Linux" } },
+    },
+  ],
+};
+
+Deno.test("withComparison() puts every cell into its place, and leaves the rest alone", () => {
+  const expected = `before
+<!-- comparison: begin, by tools/comparison.ts -->
+
+|            | Peer A     | b        |
+| ---------- | ---------- | -------- |
+| first      | yes        | no: a\\|b |
+| the second | 12.3 ns    | -        |
+| third      | partly: or | Linux    |
+
+With Deno 1.2.3, koffi 4.5.6, on a processor.
+
+<!-- comparison: end -->
+after
+`;
+  assertEquals(withComparison(readme, comparison), expected);
+  assertEquals(withComparison(expected, comparison), expected);
+});
+
+Deno.test("withComparison() refuses a readme without the markers, and a row without a cell", () => {
+  assertThrows(() => withComparison("before\nafter\n", comparison), Error, "must contain <!--");
+  const rows = [{ id: "first", text: "first", cells: { a: { verdict: "yes" as const } } }];
+  assertThrows(() => withComparison(readme, { ...comparison, rows }), Error, "b has no cell first");
+});
+
+Deno.test("the comparison has a cell for each peer in each row, and no other", () => {
+  const { peers, rows } = JSON.parse(text("bench/peers/callbacks/results.json")) as Comparison;
+  assert(peers.length > 0 && rows.length > 0);
+  const ids = peers.map(({ id }) => id).sort();
+  for (const { id, cells } of rows) assertEquals(Object.keys(cells).sort(), ids, id);
+});

@@ -1,0 +1,266 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// Credit: after libfringe, by edef and the libfringe contributors
+
+/** Facts that stand in more than one language agree: C's names, numbers, layouts, and SWITCH. */
+
+import { join } from "node:path";
+import { FLOATS_MAX, INTEGERS_MAX, Mailbox } from "../../ffi/context/mailbox.ts";
+import { STACK_ALIGNMENT, STACK_SIZE_MIN } from "../../ffi/stack/stack.ts";
+import { Status } from "../../ffi/library/status.ts";
+import { root } from "../../tools/zig.ts";
+import { between, type Problems, testRules, text, withoutComments } from "../support/repository.ts";
+
+/** Exported by the library, and not called by TypeScript. */
+const EXPORTED_FOR_OTHERS: Readonly<Record<string, string>> = {
+  fringe_exchange: "generator.zig calls it where a switch is inlined",
+  fringe_finish: "unwind.zig ends contexts with it",
+  fringe_init: "native programs make contexts with it",
+  fringe_leave_current: "exception.zig calls it",
+  fringe_root: "a name for debuggers and profilers",
+  fringe_signal: "unwind.zig ends contexts with it",
+  fringe_suspend: "languages that cannot inline a suspension call it",
+  fringe_thunk_common: "a name for debuggers and profilers",
+  fringe_thunk_write: "thunk.zig fills pages with it",
+  fringe_trace: "backtrace.zig walks with it",
+  fringe_trampoline: "a name for debuggers and profilers",
+};
+
+const ARCHITECTURES = ["x86_64", "x86"];
+
+/** Exported where the build has something for Valgrind, which the one that is shipped has not. */
+const FOR_VALGRIND = ["fringe_valgrind_register", "fringe_valgrind_deregister"];
+
+/** The exported functions with the number of their parameters; undefined: the source says none. */
+function exportedBySources(): Map<string, number | undefined> {
+  const exported = new Map<string, number | undefined>();
+  const assembly = text("native/switch_x86_64.S");
+  for (const [, name] of assembly.matchAll(/^BEGIN (fringe_\w+)/gm)) {
+    const prototype = assembly.match(new RegExp(`^# \\w.*?\\b${name}(\\(.*\\))`, "m"))?.[1];
+    exported.set(name!, countParameters(prototype));
+  }
+  const table =
+    /@export\(&@import\("([\w/]+\.zig)"\)\.(\w+)(?:\(\w+\))?, \.\{\s*\.name = "(\w+)"(.*?)\}\)/gs;
+  for (const [, file, decl, name, options] of text("native/library.zig").matchAll(table)) {
+    if (options!.includes(".hidden")) continue;
+    // A function of a type gives the function that is exported, whose list comes second.
+    const list = text(`native/${file}`)
+      .match(new RegExp(`pub fn ${decl}(?:\\(comptime T: type\\) fn )?(\\([^{]*)`))?.[1];
+    exported.set(name!, countParameters(list));
+  }
+  return exported;
+}
+
+/** Counts what the first pair of parentheses has in it. */
+function countParameters(list: string | undefined): number | undefined {
+  if (list === undefined) return undefined;
+  let [depth, count, any] = [0, 1, false];
+  for (const char of list.replace(/,\s*\)/g, ")")) {
+    if (char === "(") depth++;
+    else if (char === ")" && --depth === 0) break;
+    else if (char === "," && depth === 1) count++;
+    else if (/\w/.test(char)) any = true;
+  }
+  return any && !list.startsWith("(void)") ? count : 0;
+}
+
+function* symbols(): Problems {
+  const exported = exportedBySources();
+  const library = withoutComments("ffi/library/find.ts");
+  const called = new Set<string>();
+  const table = /name: "(fringe_\w+)",\s*(?:parameters: \[(.*?)\]|type:)/gs;
+  for (const [, name, parameters] of library.matchAll(table)) {
+    called.add(name!);
+    if (!exported.has(name!)) {
+      yield `ffi/library/find.ts: ${name} is exported neither by library.zig nor by switch_x86_64.S`;
+    }
+    const [here, there] = [parameters?.match(/"\w+"/g)?.length ?? 0, exported.get(name!)];
+    if (parameters !== undefined && here !== there) {
+      yield `ffi/library/find.ts: ${name} has ${here} parameters, and ${there} where it is defined`;
+    }
+  }
+  for (const name of exported.keys()) {
+    if (called.has(name) === name in EXPORTED_FOR_OTHERS) {
+      yield `${name} must be either in ffi/library/find.ts or in EXPORTED_FOR_OTHERS of this file`;
+    }
+  }
+  const built = dynamicSymbols(Deno.readFileSync(
+    join(root, "native/prebuilt/x86_64-linux/libfringe.so"),
+  ));
+  for (const name of new Set([...built, ...exported.keys()])) {
+    if (built.has(name) === (exported.has(name) && !FOR_VALGRIND.includes(name))) continue;
+    yield `libfringe.so ${
+      built.has(name) ? "exports" : "lacks"
+    } ${name}: run \`deno task build\`, ` +
+      "or hide what only the library itself calls";
+  }
+}
+
+/** The names that a library exports: ELF's .dynsym, as `nm -D --defined-only` lists it. */
+function dynamicSymbols(bytes: Uint8Array<ArrayBuffer>): Set<string> {
+  const view = new DataView(bytes.buffer);
+  const word = (at: number): number => Number(view.getBigUint64(at, true));
+  const [SHT_DYNSYM, SHN_UNDEF] = [11, 0];
+  const section = (index: number): number => word(0x28) + index * view.getUint16(0x3a, true);
+  const names = new Set<string>();
+  for (let index = 0; index < view.getUint16(0x3c, true); index++) {
+    const header = section(index);
+    if (view.getUint32(header + 4, true) !== SHT_DYNSYM) continue;
+    const strings = word(section(view.getUint32(header + 40, true)) + 24);
+    const [start, end] = [word(header + 24), word(header + 24) + word(header + 32)];
+    for (let symbol = start + 24; symbol < end; symbol += 24) {
+      if (view.getUint16(symbol + 6, true) === SHN_UNDEF) continue;
+      const name = strings + view.getUint32(symbol, true);
+      names.add(new TextDecoder().decode(bytes.subarray(name, bytes.indexOf(0, name))));
+    }
+  }
+  return names;
+}
+
+type Numbers = Readonly<Record<string, number>>;
+
+/** Compares a table of numbers with the one that owns it, in `names`: all names unless told. */
+function* differing(
+  place: string,
+  found: Numbers,
+  owner: string,
+  owned: Numbers,
+  names: readonly string[] = Object.keys({ ...owned, ...found }),
+): Problems {
+  for (const name of names) {
+    if (found[name] === owned[name]) continue;
+    yield `${place}: ${name} is ${found[name]}, but ${owned[name]} in ${owner}, which owns it`;
+  }
+}
+
+/** The matches of `pattern` as a table: its groups are the name and the number. */
+function numbers(source: string, pattern: RegExp): Record<string, number> {
+  return Object.fromEntries([...source.matchAll(pattern)].map(({ groups }) => [
+    groups!["name"]!.toLowerCase(),
+    Number(groups!["number"]),
+  ]));
+}
+
+function* statuses(): Problems {
+  const owner = "native/context/status.zig";
+  const owned = numbers(text(owner), /^ {4}(?<name>\w+) = (?<number>\d+),/gm);
+  yield* differing("ffi/library/status.ts", Status, owner, owned);
+  const header = numbers(
+    text("native/include/fringe.h"),
+    /^ {4}FRINGE_(?<name>[A-Z_]+) = (?<number>\d+)/gm,
+  );
+  yield* differing("native/include/fringe.h", header, owner, owned, Object.keys(header));
+  for (const arch of ARCHITECTURES) {
+    const file = `native/switch_${arch}.S`;
+    yield* differing(file, defines(file), owner, owned, ["returned", "unwound"]);
+  }
+}
+
+/** The numbers that an assembly file defines, by their names in lower case. */
+function defines(file: string): Record<string, number> {
+  const found: Record<string, number> = {};
+  for (const [, name, value] of text(file).matchAll(/^#define (\w+) +([\w() +]+)$/gm)) {
+    const terms = value!.replace(/[()]/g, "").split("+");
+    const sum = terms.map((term) => found[term.trim().toLowerCase()] ?? Number(term));
+    found[name!.toLowerCase()] = sum.reduce((a, b) => a + b);
+  }
+  return found;
+}
+
+/** The fields of a mailbox that each architecture has a use for. */
+const CALL_FIELDS = ["status", "input", "output", "output_float", "function", "stack_count"];
+const X86_64_FIELDS = [
+  ...CALL_FIELDS,
+  ...["callback_stack", "integers", "floats", "callback_integers", "callback_floats", "stack"],
+];
+const X86_FIELDS = [
+  ...CALL_FIELDS,
+  ...["callback_stack", "result_float", "callback_float", "stack"],
+];
+
+function* mailbox(): Problems {
+  const owner = "native/context/mailbox.zig";
+  const zig = text(owner);
+  const owned = {
+    ...numbers(zig, /@offsetOf\(Self, "(?<name>\w+)"\) == (?<number>\d+)/g),
+    ...numbers(zig, /expectEqual\((?<number>\d+), @offsetOf\(Call, "(?<name>\w+)"\)/g),
+    size: numbers(zig, /expectEqual\((?<number>\d+), @sizeOf\((?<name>Call)\)/g)["call"]!,
+  };
+  yield* differing("ffi/context/mailbox.ts", Mailbox, owner, owned, Object.keys(Mailbox));
+  const used = { x86_64: X86_64_FIELDS, x86: X86_FIELDS };
+  for (const [arch, names] of Object.entries(used)) {
+    const file = `native/switch_${arch}.S`;
+    yield* differing(file, defines(file), owner, owned, names);
+  }
+}
+
+function* constants(): Problems {
+  const pairs: [place: string, number: number, owner: string, name: string][] = [
+    ["ffi/stack/stack.ts: STACK_SIZE_MIN", STACK_SIZE_MIN, "native/stack/stack.zig", "size_min"],
+    ["ffi/stack/stack.ts: STACK_ALIGNMENT", STACK_ALIGNMENT, "native/stack/stack.zig", "alignment"],
+    [
+      "ffi/context/mailbox.ts: INTEGERS_MAX",
+      INTEGERS_MAX,
+      "native/context/mailbox.zig",
+      "integers_max",
+    ],
+    ["ffi/context/mailbox.ts: FLOATS_MAX", FLOATS_MAX, "native/context/mailbox.zig", "floats_max"],
+    [
+      "ffi/stack/os_stack.ts: SIZE_DEFAULT",
+      constant("ffi/stack/os_stack.ts", "SIZE_DEFAULT"),
+      "native/stack/os_stack.zig",
+      "size_default",
+    ],
+  ];
+  for (const [place, number, owner, name] of pairs) {
+    const owned = constant(owner, name);
+    if (number !== owned) yield `${place} is ${number}, but ${name} in ${owner} is ${owned}`;
+  }
+}
+
+/** The value of a constant that is written as a product of numbers. */
+function constant(file: string, name: string): number {
+  const product = text(file).match(new RegExp(`const ${name}(?:: \\w+)? = ([\\d_* ]+);`))?.[1];
+  return product?.replaceAll("_", "").split("*").map(Number).reduce((a, b) => a * b) ?? NaN;
+}
+
+function* switches(): Problems {
+  for (const arch of ARCHITECTURES) {
+    const file = `native/switch_${arch}.S`;
+    const owned = instructions(between(text(file), ".macro SWITCH", ".endm"), defines(file));
+    const zig = between(text("native/context/context.zig"), "pub const switch_text", "\n};");
+    const inZig = between(zig, `.${arch} =>`, "    ,").replaceAll("\\\\", "");
+    const macro = arch === "x86_64" ? "__x86_64__" : "__i386__";
+    const header = between(text("native/include/fringe.h"), `defined(${macro})`, "FRINGE_CLOBBERS");
+    const inC = between(header, "#define FRINGE_SWITCH", '1:"') + '1:"';
+    const strings = [...inC.matchAll(/"(.*?)"/g)].map(([, string]) => string).join("");
+    const others = {
+      "native/context/context.zig: switch_text": instructions(inZig, {}),
+      "native/include/fringe.h: FRINGE_SWITCH": instructions(
+        strings.replace(/\\n\\t|\\n/g, "\n"),
+        {},
+      ),
+    };
+    for (const [place, other] of Object.entries(others)) {
+      const at = owned.findIndex((line, i) => line !== other[i]);
+      if (owned.length < 8) yield `${file}: no SWITCH was found; mend this rule`;
+      if (at >= 0 || owned.length !== other.length) {
+        yield `${place} differs from SWITCH in ${file}: instruction ${at + 1} is ` +
+          `\`${other[at]}\`, not \`${owned[at]}\``;
+      }
+    }
+  }
+}
+
+/** Assembly as a list of instructions and labels, however it was written. */
+function instructions(source: string, defined: Readonly<Record<string, number>>): string[] {
+  return source.split("\n").flatMap((line) => {
+    const plain = line.replace(/#.*/, "").replaceAll("%%", "%")
+      .replace(/\b[A-Z_]{2,}\b/g, (name) => String(defined[name.toLowerCase()] ?? name))
+      .replace(/(?<!\w)0\(/g, "(").replace(/\s+/g, " ").trim();
+    if (plain === "" || plain.startsWith(".cfi")) return [];
+    const [, label, rest] = plain.match(/^(\d:)? ?(.*)$/)!;
+    return [label, rest].filter((part) => part !== undefined && part !== "") as string[];
+  });
+}
+
+testRules(symbols, statuses, mailbox, constants, switches);

@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// Credit: after libfringe, by edef and the libfringe contributors
+
+/** The house itself: files are where they are looked for, in form, and nothing is left over. */
+
+import { basename, dirname, join } from "node:path";
+import * as mod from "../../mod.ts";
+import { withComparison } from "../../tools/comparison.ts";
+import { withFigures } from "../../tools/figures.ts";
+import {
+  between,
+  code,
+  files,
+  type Problems,
+  testRules,
+  text,
+  withoutComments,
+} from "../support/repository.ts";
+
+/** Files of ffi/ that no test is named after, since their behaviour has another name. */
+const TESTED_ELSEWHERE: Readonly<Record<string, string>> = {
+  prebuilt: "generated; the gate compares it with what the sources give",
+};
+
+function* headers(): Problems {
+  for (const file of code) {
+    const start = text(file).split("\n").slice(0, 3).join("\n");
+    if (!start.includes("SPDX-License-Identifier: MIT OR Apache-2.0")) {
+      yield `${file}: begin it with the SPDX line that every other file begins with`;
+    }
+    if (!start.includes("Credit: after libfringe, by edef and the libfringe contributors")) {
+      yield `${file}: credit libfringe's authors in the second line, as every other file does`;
+    }
+  }
+}
+
+function* columns(): Problems {
+  for (const file of code) {
+    if (file === "ffi/library/prebuilt.ts") continue;
+    for (const [i, line] of text(file).split("\n").entries()) {
+      if ([...line].length > 100) yield `${file}:${i + 1}: wrap it at 100 columns`;
+    }
+  }
+}
+
+function* leftovers(): Problems {
+  const marks = new RegExp(["FIX" + "ME", "TO" + "DO", "XX" + "X"].join("|"));
+  for (const file of files) {
+    for (const [i, line] of text(file).split("\n").entries()) {
+      if (marks.test(line)) {
+        yield `${file}:${i + 1}: do it now, or open an issue, and remove the mark`;
+      }
+    }
+  }
+}
+
+/** The files that `start` imports, directly or not; `pattern` finds what a file names. */
+function reachable(start: string[], pattern: RegExp): Set<string> {
+  const seen = new Set<string>();
+  for (let file; (file = start.pop()) !== undefined;) {
+    if (seen.has(file) || !files.includes(file)) continue;
+    seen.add(file);
+    for (const [, name] of text(file).matchAll(pattern)) start.push(join(dirname(file), name!));
+  }
+  return seen;
+}
+
+const nativeZig = files.filter((file) => /^native\/.*\.zig$/.test(file));
+
+function* zigFiles(): Problems {
+  const imports = /@import\("([\w/.]+\.zig)"\)/g;
+  const [package_, library, tests] = ["fringe.zig", "library.zig", "tests.zig"]
+    .map((file) => reachable([`native/${file}`], imports));
+  const used = package_!.union(library!).union(tests!);
+  for (const file of nativeZig) {
+    const name = file.slice("native/".length);
+    const isRoot = name === "build.zig" || text("native/build.zig").includes(`"${name}"`);
+    if (!used.has(file) && !isRoot) {
+      yield `${file}: import it from fringe.zig, library.zig or tests.zig, or delete it`;
+    }
+    if (/^test\b/m.test(text(file)) && !tests!.has(file)) {
+      yield `${file}: import it in native/tests.zig, or its tests do not run`;
+    }
+  }
+}
+
+function* zigPackage(): Problems {
+  const listed = new Set(
+    between(text("native/build.zig.zon"), ".paths = .{", "}").match(/(?<=")[\w./]+(?=")/g),
+  );
+  const parts = files.filter((file) => file.startsWith("native/")).map((file) =>
+    file.slice("native/".length).replace(/\/.*/, "")
+  );
+  for (const part of new Set(parts)) {
+    if (!listed.has(part)) yield `native/build.zig.zon: add "${part}" to the paths`;
+  }
+  for (const path of listed) {
+    if (!parts.includes(path)) yield `native/build.zig.zon: there is no "${path}"`;
+  }
+}
+
+/** System calls of what is shipped; tests may make theirs as they like. */
+function* systemCalls(): Problems {
+  const forTests = /^native\/(test\/|os\/|backtrace_program)/;
+  for (const file of nativeZig) {
+    if (forTests.test(file)) continue;
+    const shipped = text(file).split(/^test\b/m)[0]!.replace(/\/\/.*/g, "");
+    for (const [call, name] of shipped.matchAll(/\blinux\.([a-z]\w*)\(/g)) {
+      if (/^(errno|sigemptyset|getpid|gettid)$/.test(name!)) continue;
+      yield `${file}: make it system.call(linux.${name}, …), so that tests can refuse ${call}…)`;
+    }
+  }
+}
+
+/** Each line of docs/safety.md that names tests: `file`: "test", "test". */
+function* safety(): Problems {
+  for (const item of text("docs/safety.md").split(/\n(?=- |\n)/)) {
+    const [, file, list] = item.match(/^- `((?:tests|native)\/[\w./]+)`: (.*)/s) ?? [];
+    if (file === undefined) continue;
+    if (!files.includes(file)) yield `docs/safety.md: there is no ${file}`;
+    else {for (const [, name] of list!.replace(/\n\s*/g, " ").matchAll(/"([^"]+)"/g)) {
+        if (!text(file).includes(`"${name}"`)) yield `${file} has no test ${JSON.stringify(name)}`;
+      }}
+  }
+}
+
+function* ffiFiles(): Problems {
+  const used = reachable(["mod.ts"], /from "(\.[\w/.]+\.ts)"/g);
+  for (const file of files.filter((file) => /^ffi\/.*\.ts$/.test(file))) {
+    const name = basename(file, ".ts");
+    if (!used.has(file)) yield `${file}: nothing in mod.ts leads to it; import it or delete it`;
+    const tests = [`tests/unit/${name}_test.ts`, `tests/behaviour/${name}_test.ts`];
+    const isTested = tests.some((test) => files.includes(test));
+    if (!isTested && !(name in TESTED_ELSEWHERE)) {
+      yield `${file}: write ${tests[0]}, or say in TESTED_ELSEWHERE why it needs none`;
+    }
+    if (isTested && name in TESTED_ELSEWHERE) yield `${file}: take it off TESTED_ELSEWHERE`;
+  }
+}
+
+function* deno(): Problems {
+  for (const file of ["mod.ts", ...files.filter((file) => file.startsWith("ffi/"))]) {
+    const source = withoutComments(file);
+    if (/\bDeno\.dlopen\(/.test(source) && !/^ffi\/(library\/find|dlopen)\.ts$/.test(file)) {
+      yield `${file}: open libraries in ffi/library/find.ts (ours) or ffi/dlopen.ts (users') only`;
+    }
+    for (const [name] of source.matchAll(/\bDeno\.Unsafe\w+/g)) {
+      yield `${file}: ${name} throws under a path-scoped --allow-ffi; see PointerView and native()`;
+    }
+  }
+}
+
+function* assembly(): Problems {
+  const count = (source: string, pattern: RegExp): number => source.match(pattern)?.length ?? 0;
+  for (const file of files.filter((file) => file.endsWith(".S"))) {
+    const source = text(file).replace(/#.*/g, "");
+    const begun = count(source, /^BEGIN /gm) + count(source, /\.cfi_startproc/g);
+    const ended = count(source, /^END /gm) + count(source, /\.cfi_endproc/g);
+    if (begun !== ended) yield `${file}: ${begun} functions begin (BEGIN), ${ended} end (END)`;
+    const names = [...source.matchAll(/^BEGIN (\w+)|^ +\.type +(\w+), @/gm)].map((m) =>
+      m[1] ?? m[2]
+    );
+    for (const name of names) {
+      if (!new RegExp(`^END ${name}$|\\.size +${name},`, "m").test(source)) {
+        yield `${file}: give ${name} its size: END ${name}, or .size`;
+      }
+    }
+    if (!source.trimEnd().endsWith('.section .note.GNU-stack, "", @progbits')) {
+      yield `${file}: end it with .section .note.GNU-stack, or stacks become executable`;
+    }
+  }
+}
+
+function* readme(): Problems {
+  const source = text("README.md");
+  if (withFigures(source, JSON.parse(text("bench/results.json"))) !== source) {
+    yield "README.md: its figures are not those of bench/results.json: run tools/figures.ts";
+  }
+  const comparison = JSON.parse(text("bench/peers/callbacks/results.json"));
+  if (withComparison(source, comparison) !== source) {
+    yield "README.md: its comparison is not that of bench/peers/callbacks/results.json: run " +
+      "tools/comparison.ts";
+  }
+  for (const name of Object.keys(mod)) {
+    if (!new RegExp(`\\b${name}\\b`).test(source)) yield `README.md: say what ${name} is for`;
+  }
+}
+
+testRules(
+  headers,
+  columns,
+  leftovers,
+  zigFiles,
+  zigPackage,
+  systemCalls,
+  safety,
+  ffiFiles,
+  deno,
+  assembly,
+  readme,
+);

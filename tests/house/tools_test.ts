@@ -1,0 +1,290 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// Credit: after libfringe, by edef and the libfringe contributors
+
+import {
+  assertEquals,
+  assertMatch,
+  assertRejects,
+  assertStringIncludes,
+  assertThrows,
+} from "@std/assert";
+import { join } from "node:path";
+import { generate } from "../../tools/build.ts";
+import { denoCounts, one, runnerCounts, total, zigCounts } from "../../tools/counts.ts";
+import { howToInstall, type Installable, isInstalled, packages } from "../../tools/packages.ts";
+import { grown } from "../../tools/soak.ts";
+import { errorsIn } from "../../tools/valgrind.ts";
+import { indexLinks, isFileOf, unpack, type Wheel } from "../../tools/wheel.ts";
+import { pinnedVersion } from "../../tools/zig.ts";
+import { type Ended, run } from "../support/support.ts";
+
+interface Prebuilt {
+  readonly digest: string;
+  readonly size: number;
+  readonly base64: string;
+}
+
+const wheel: Wheel = {
+  name: "ziglang",
+  version: "1.2.3",
+  platform: "manylinux_2_12_x86_64",
+  sha256: "",
+  size: 0,
+};
+const file = "ziglang-1.2.3-py3-none-manylinux_2_12_x86_64.musllinux_1_1_x86_64.whl";
+
+async function withFolder(use: (folder: string) => Promise<void> | void): Promise<void> {
+  const folder = await Deno.makeTempDir();
+  try {
+    await use(folder);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
+Deno.test("denoCounts() reads the summary among other lines", () => {
+  const output = "a ... ok (1ms)\nok | 9 passed | 0 failed in a test's own print\n" +
+    "\nok | 3 passed (2 steps) | 0 failed | 1 ignored | 4 filtered out (12ms)\n\n";
+  assertEquals(denoCounts({ output, success: true }), { passed: 3, failed: 0, skipped: 1 });
+});
+
+Deno.test("denoCounts() reads the summary of a failed run", () => {
+  const output = "FAILED | 5 passed | 2 failed (1 step) | 3 ignored (1s)\n";
+  assertEquals(denoCounts({ output, success: false }), { passed: 5, failed: 2, skipped: 3 });
+});
+
+Deno.test("denoCounts() fails a run that crashed, or found no test, or claims success", () => {
+  const failed = { passed: 0, failed: 1, skipped: 0 };
+  assertEquals(denoCounts({ output: "a ...", success: false }), failed);
+  assertEquals(denoCounts({ output: "", success: true }), failed);
+  assertEquals(denoCounts({ output: "ok | 0 passed | 0 failed (1ms)", success: true }), failed);
+  assertEquals(
+    denoCounts({ output: "ok | 7 passed | 0 failed (1ms)", success: false }),
+    { passed: 7, failed: 1, skipped: 0 },
+  );
+});
+
+Deno.test("zigCounts() reads the summary of a run without skips", () => {
+  const output = "Build Summary: 3/3 steps succeeded; 14/14 tests passed\ntest success\n";
+  assertEquals(zigCounts({ output, success: true }), { passed: 14, failed: 0, skipped: 0 });
+});
+
+Deno.test("zigCounts() counts every way to fail and no skip", () => {
+  const output = "Build Summary: 1/3 steps succeeded (1 skipped, 1 failed); " +
+    "11/17 tests passed (1 skipped, 2 failed, 2 crashed, 1 timed out)\n";
+  assertEquals(zigCounts({ output, success: false }), { passed: 11, failed: 5, skipped: 1 });
+});
+
+Deno.test("zigCounts() fails a run without tests", () => {
+  const failed = { passed: 0, failed: 1, skipped: 0 };
+  assertEquals(
+    zigCounts({ output: "Build Summary: 3/3 steps succeeded\n", success: true }),
+    failed,
+  );
+  assertEquals(zigCounts({ output: "error: no step named 'test'\n", success: false }), failed);
+});
+
+Deno.test("runnerCounts() reads the last line of either runner, and fails one without", () => {
+  const counts = (output: string) => runnerCounts({ output, success: true });
+  assertEquals(counts("1/2 a...OK\nAll 2 tests passed.\n"), { passed: 2, failed: 0, skipped: 0 });
+  const some = { passed: 11, failed: 1, skipped: 2 };
+  assertEquals(counts("OK\n11 passed; 2 skipped; 1 failed.\n"), some);
+  const none = { passed: 0, failed: 1, skipped: 0 };
+  assertEquals(counts("Segmentation fault\n"), none);
+  assertEquals(runnerCounts({ output: "All 2 tests passed.\n", success: false }).failed, 1);
+});
+
+Deno.test("errorsIn() finds what names our code, stacks nobody told of, and a log cut off", () => {
+  const end = "==7== \n==7== ERROR SUMMARY: 2 errors from 2 contexts (suppressed: 0 from 0)\n";
+  const theirs = "==7== Invalid read of size 8\n==7==    at 0x1: ??? (in /usr/bin/deno)\n==7== \n";
+  const ours = theirs.replace("??? (in /usr/bin/deno)", "fringe_load_f64 (in /x/libfringe.so)");
+  const warning = "==7== Warning: client switching stacks?  SP change: 0x1 --> 0x2\n";
+  const code = /\(in \S*\/libfringe\.so\)/;
+  assertEquals(errorsIn("==7== Memcheck\n==7== \n" + theirs + end, code), []);
+  const [error, ...more] = errorsIn(theirs + ours + theirs + end, code);
+  assertStringIncludes(error!, "fringe_load_f64");
+  assertEquals(more, []);
+  assertEquals(errorsIn(theirs + warning + end, code).length, 1);
+  assertEquals(errorsIn(theirs, code).length, 1);
+});
+
+Deno.test("total() adds up", () => {
+  assertEquals(total([one(true), one(false), { passed: 4, failed: 2, skipped: 1 }]), {
+    passed: 5,
+    failed: 3,
+    skipped: 1,
+  });
+});
+
+Deno.test("pinnedVersion() reads the version and not a comment", () => {
+  const zon = '.{\n    // .minimum_zig_version = "0.1.0",\n    .minimum_zig_version = "0.9.8",\n}';
+  assertEquals(pinnedVersion(zon), "0.9.8");
+  assertThrows(() => pinnedVersion(".{}"), Error, "no .minimum_zig_version");
+});
+
+Deno.test("indexLinks() reads an HTML index", () => {
+  const page = `<!DOCTYPE html><html><body>
+    <a href="../../files/a.whl#sha256=12" data-requires-python="&gt;=3.5">a.whl</a><br/>
+    <A data-dist-info-metadata='true' HREF='https://files.example/b.whl?x=1&amp;y=2'>b.whl</A>
+    <a name="href">no link</a></body></html>`;
+  const links = indexLinks(page, "text/html; charset=utf-8", "http://index.example/simple/p/");
+  assertEquals(links.map(String), [
+    "http://index.example/files/a.whl",
+    "https://files.example/b.whl?x=1&y=2",
+  ]);
+});
+
+Deno.test("indexLinks() reads a JSON index", () => {
+  const page = JSON.stringify({ files: [{ filename: "a.whl", url: "/files/a.whl" }] });
+  const links = indexLinks(
+    page,
+    "application/vnd.x.simple.v1+json",
+    "http://index.example/simple/p/",
+  );
+  assertEquals(links.map(String), ["http://index.example/files/a.whl"]);
+});
+
+Deno.test("isFileOf() takes the wheel of this platform and version only", () => {
+  assertEquals(isFileOf(wheel, file), true);
+  assertEquals(isFileOf(wheel, `${file}.metadata`), false);
+  assertEquals(isFileOf(wheel, file.replaceAll("x86_64", "aarch64")), false);
+  assertEquals(isFileOf(wheel, file.replace("1.2.3", "1.2.3.post1")), false);
+});
+
+// Made by Python's zipfile: three files, a folder and a file outside of `ziglang/`.
+const archive = Uint8Array.fromBase64(`
+UEsDBBQAAAAIAAAAIQAvW6BrFQQAAGCuCgALAAAAemlnbGFuZy96aWftxSERAEAIADBPT/h7g6C/oAIBNrOa3y+jJEmSJEmS
+JEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmS
+JEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmS
+JEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmS
+JEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmS
+JEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmS
+JEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmS
+JEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmS
+JEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmS
+JEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmS
+JEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmS
+JEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmS
+JEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmS
+JEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmS
+JEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmSJEmS
+JEmSdGsBUEsDBBQAAAAAAAAAIQAL+UNWBgAAAAYAAAAbAAAAemlnbGFuZy9saWIvZGVlcC9zdG9yZWQudHh0c3RvcmVkUEsD
+BBQAAAAIAAAAIQAAAAAAAgAAAAAAAAANAAAAemlnbGFuZy9lbXB0eQMAUEsDBBQAAAAAAAAAIQAAAAAAAAAAAAAAAAAPAAAA
+emlnbGFuZy9mb2xkZXIvUEsDBBQAAAAIAAAAIQAfKKpnBAAAAAIAAAAaAAAAemlnbGFuZy0xLmRpc3QtaW5mby9SRUNPUkTL
+ywcAUEsBAhQDFAAAAAgAAAAhAC9boGsVBAAAYK4KAAsAAAAAAAAAAAAAAIABAAAAAHppZ2xhbmcvemlnUEsBAhQDFAAAAAAA
+AAAhAAv5Q1YGAAAABgAAABsAAAAAAAAAAAAAAIABPgQAAHppZ2xhbmcvbGliL2RlZXAvc3RvcmVkLnR4dFBLAQIUAxQAAAAI
+AAAAIQAAAAAAAgAAAAAAAAANAAAAAAAAAAAAAACAAX0EAAB6aWdsYW5nL2VtcHR5UEsBAhQDFAAAAAAAAAAhAAAAAAAAAAAA
+AAAAAA8AAAAAAAAAAAAAAIABqgQAAHppZ2xhbmcvZm9sZGVyL1BLAQIUAxQAAAAIAAAAIQAfKKpnBAAAAAIAAAAaAAAAAAAA
+AAAAAACAAdcEAAB6aWdsYW5nLTEuZGlzdC1pbmZvL1JFQ09SRFBLBQYAAAAABQAFAEIBAAATBQAAAAA=
+`);
+
+Deno.test("unpack() writes the files of one folder, stored or deflated", async () => {
+  await withFolder(async (folder) => {
+    const path = join(folder, "a.whl");
+    const out = join(folder, "out");
+    await Deno.writeFile(path, archive);
+    let done = 0;
+    await unpack(path, "ziglang", out, (bytes) => done = bytes);
+    assertEquals(done > archive.length / 2 && done < archive.length, true);
+    assertEquals(await Deno.readTextFile(join(out, "zig")), "fringe\n".repeat(100_000));
+    assertEquals(await Deno.readTextFile(join(out, "lib", "deep", "stored.txt")), "stored");
+    assertEquals(await Deno.readTextFile(join(out, "empty")), "");
+    const names = [...Deno.readDirSync(out)].map(({ name }) => name).sort();
+    assertEquals(names, ["empty", "lib", "zig"]);
+  });
+});
+
+Deno.test("unpack() refuses what is no archive, and one that is damaged", async () => {
+  await withFolder(async (folder) => {
+    const path = join(folder, "a.whl");
+    const refused = async (bytes: Uint8Array, message: string): Promise<void> => {
+      await Deno.writeFile(path, bytes);
+      const out = await Deno.makeTempDir({ dir: folder });
+      await assertRejects(() => unpack(path, "ziglang", out, () => {}), Error, message);
+    };
+    await refused(new Uint8Array(0), "no zip archive");
+    await refused(archive.subarray(0, -1), "no zip archive");
+    const damaged = archive.slice();
+    damaged[50] = damaged[50]! ^ 0xff;
+    await refused(damaged, "");
+  });
+});
+
+Deno.test("generate() makes a module that gives each library back", async () => {
+  await withFolder(async (folder) => {
+    const library = crypto.getRandomValues(new Uint8Array(1000));
+    for (
+      const name of ["x86_64-linux/libfringe.so", "x86_64-linux/body.so", "a-b/x/libfringe.so"]
+    ) {
+      await Deno.mkdir(join(folder, name, ".."), { recursive: true });
+      await Deno.writeFile(join(folder, name), library);
+    }
+    const text = generate(folder);
+    assertMatch(text, /^\/\/ SPDX-License-Identifier: MIT OR Apache-2\.0\n\/\/ Credit: /);
+    assertEquals(text.split("\n").filter((line) => line.length > 100), []);
+    assertStringIncludes(text, '"x86_64-linux": {');
+    const path = join(folder, "prebuilt.ts");
+    await Deno.writeTextFile(path, text);
+    const { prebuilt } = await import(path) as { prebuilt: Record<string, Prebuilt> };
+    assertEquals(Object.keys(prebuilt), ["x86_64-linux"]);
+    const { base64, digest, size } = prebuilt["x86_64-linux"]!;
+    assertEquals(Uint8Array.fromBase64(base64), library);
+    assertEquals(Uint8Array.from(atob(base64), (char) => char.charCodeAt(0)), library);
+    assertEquals(size, library.length);
+    const sum = new Uint8Array(await crypto.subtle.digest("SHA-256", library));
+    assertEquals(digest, sum.toHex());
+  });
+});
+
+Deno.test("generate() refuses a folder without a library", async () => {
+  await withFolder((folder) => {
+    assertThrows(() => generate(folder), Error, "no library in");
+  });
+});
+
+/** Runs the task. */
+async function soak(...args: string[]): Promise<Ended> {
+  const config = new URL("../../deno.json", import.meta.url).pathname;
+  return await run(["task", "--quiet", `--config=${config}`, "soak", ...args]);
+}
+
+Deno.test("soak switches a million times in a process that does not grow", async () => {
+  const { code, stdout, stderr } = await soak("1000000");
+  assertEquals([code, stderr], [0, ""], stdout);
+  assertMatch(stdout, /\n1,[0-9]{3},[0-9]{3} switches, .*\nThe process has not grown\n$/);
+});
+
+Deno.test("soak refuses a number of switches that is none", async () => {
+  for (const number of ["0", "-1", "many", "0.5"]) {
+    const { code, stderr } = await soak(number);
+    assertEquals(code, 1);
+    assertStringIncludes(stderr, `How many switches must be a positive integer: got ${number}`);
+  }
+});
+
+Deno.test("grown() says what has grown beyond its bound", () => {
+  const before = { rss: 100 * 1024 * 1024, mappings: 200 };
+  assertEquals(grown(before, before), undefined);
+  assertEquals(grown(before, { rss: before.rss + 8 * 1024 * 1024, mappings: 232 }), undefined);
+  assertEquals(
+    grown(before, { ...before, rss: before.rss + 9 * 1024 * 1024 }),
+    "resident memory has grown from 100.0 MiB to 109.0 MiB, and may by 8.0 MiB",
+  );
+  assertEquals(
+    grown(before, { ...before, mappings: 233 }),
+    "the mappings have grown from 200 to 233, and may by 32",
+  );
+});
+
+Deno.test("isInstalled() and howToInstall() tell of what is missing", () => {
+  const installed = (name: string): boolean => isInstalled(name as Installable);
+  assertEquals(installed("libno-such-library.so.1"), false);
+  assertEquals(installed("libc.so.6"), true);
+  assertEquals(installed("no-such-program"), false);
+  assertEquals(installed(Deno.execPath()), true);
+  assertEquals(installed("false"), false);
+  assertStringIncludes(howToInstall("rustc"), "install Rust 1.71 or later");
+  for (const [needed, name] of Object.entries(packages)) {
+    assertStringIncludes(howToInstall(needed as Installable), `install ${name} (Debian's name)`);
+  }
+});

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// Credit: after libfringe, by edef and the libfringe contributors
+
+/**
+ * The core suite, and calls on other threads, as they run under Valgrind, where everything takes
+ * fifty times as long: all in one file, since V8 begins each with seconds of work, and without what
+ * goes on for minutes there because it repeats something, or collects all garbage again and again.
+ */
+
+const long = new RegExp(
+  ",000|thousand|many|every length|any bytes|wherever it stands|without end|collect|garbage|held|" +
+    "holds|keeps its|for as long as|of every kind|optimised|all strings|no room|unwound, too|" +
+    "frames of a native body|never reaches|dropped",
+);
+
+/** Valgrind says of a size that no address space has that it is none (EINVAL). */
+const otherwise = "new OsStack() says what to do when the system has no room for it";
+
+const { test } = Deno;
+Object.defineProperty(Deno, "test", {
+  value: (name: string, fn: (context: Deno.TestContext) => void | Promise<void>): void => {
+    if (!long.test(name) && name !== otherwise) test(name, fn);
+  },
+});
+const unit = new URL("../unit/", import.meta.url);
+for (const { name } of Deno.readDirSync(unit)) await import(new URL(name, unit).href);
+await import("../behaviour/nonblocking_test.ts");

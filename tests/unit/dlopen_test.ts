@@ -1,0 +1,285 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// Credit: after libfringe, by edef and the libfringe contributors
+
+import {
+  assert,
+  assertEquals,
+  assertStrictEquals,
+  assertStringIncludes,
+  assertThrows,
+} from "@std/assert";
+import { dlopen, Generator, OsStack, OwnedStack } from "../../mod.ts";
+import { definitions, gc, openBodies, testBodies } from "../support/support.ts";
+
+// What a program without types can pass
+// deno-lint-ignore no-explicit-any
+const open = dlopen as (filename: URL | string, definitions: any) => ReturnType<typeof dlopen>;
+
+Deno.test("dlopen() takes a path and a file URL, and another name for a symbol", () => {
+  for (const filename of [testBodies, decodeURIComponent(testBodies.pathname)]) {
+    using library = dlopen(filename, {
+      apply: { name: "call_n", parameters: definitions.call_n.parameters, result: "i32" },
+      echo: { name: "echo_u8", input: "u8", output: "u8" },
+    });
+    assertEquals(library.symbols.apply(3, (i) => i), 3);
+    assertEquals(library.symbols.apply.name, "apply");
+    using generator = new Generator(new OsStack(), library.symbols.echo);
+    assertEquals(generator.resume(255), 255);
+    assertThrows(
+      () => (library.symbols.apply as (...args: unknown[]) => unknown)(),
+      TypeError,
+      "Cannot call apply",
+    );
+  }
+});
+
+Deno.test("dlopen() refuses what is no name of a file", () => {
+  // deno-lint-ignore no-explicit-any -- what a program without types can pass
+  const others = [undefined, null, 5, {}, [], Symbol("x"), { toString: () => "libc.so.6" }] as any;
+  for (const other of others) {
+    assertThrows(() => dlopen(other, {}), TypeError, "Cannot open library: filename must be a ");
+  }
+  // The system would take no more of it than what stands before.
+  assertThrows(() => dlopen("libc.so.6\0x", {}), TypeError, "the character U+0000");
+});
+
+Deno.test("dlopen() takes no symbols at all", () => {
+  using library = dlopen(testBodies, {});
+  assertEquals(Object.keys(library.symbols), []);
+});
+
+Deno.test("dlopen() names a symbol that the library does not have", () => {
+  const error = assertThrows(
+    () => dlopen(testBodies, { no_such_body: { input: "i32", output: "i32" } }),
+    Error,
+  );
+  assertStringIncludes(error.message, "no_such_body");
+});
+
+Deno.test("dlopen() says which definition it does not understand, and what is known", () => {
+  const f = (parameters: unknown, result: unknown = "void") => ({ x: { parameters, result } });
+  const callback = (callback: unknown) => f([{ callback }]);
+  const variadic = (type: string) => ({
+    x: { parameters: ["cstring", type], result: "i32", variadic: 1 },
+  });
+  const cases: readonly (readonly [unknown, string])[] = [
+    [{ x: null }, "its definition must be an object: got null"],
+    [{ x: "i32" }, 'its definition must be an object: got "i32"'],
+    [{ x: {} }, "parameters must be an array of types: got undefined"],
+    [{ x: { input: "i32" } }, "output has the type undefined: it must be one of bool"],
+    [{ x: { output: "i32" } }, "input has the type undefined: it must be one of bool"],
+    [{ x: { input: "int", output: "i32" } }, 'input has the type "int": it must be one of bool'],
+    [{ x: { input: "buffer", output: "i32" } }, 'input has the type "buffer"'],
+    [{ x: { input: "i32", output: "cstring" } }, 'output has the type "cstring"'],
+    [{ x: { input: 32, output: "i32" } }, "input has the type 32"],
+    [f("i32"), 'parameters must be an array of types: got "i32"'],
+    [f(["int"]), 'parameter 0 has the type "int": it must be one of bool, i8'],
+    [f(["i32", "void"]), 'parameter 1 has the type "void"'],
+    [f([null]), "parameter 0 has the type null"],
+    [f([{}]), "parameter 0 has the type an object of class Object"],
+    [f([{ struct: ["i32"] }]), "parameter 0 is a struct by value, which is not supported: pass"],
+    [f([], { struct: ["i32"] }), "result is a struct by value"],
+    [f([{ function: {} }]), "parameter 0 is an object: a function that C calls is written"],
+    [f([{ parameters: [], result: "i32" }]), "written { callback: { parameters, result } }"],
+    [f(["cstring", "..."]), 'parameter 1 is "...": declare the parameters that this call passes'],
+    [f([], "int"), 'result has the type "int"'],
+    [f([], null), "result has the type null"],
+    [{ x: { parameters: [] } }, "result has the type undefined"],
+    [f(Array(128).fill("i32")), "it has 128 parameters, and C promises no more than 127"],
+    [{ x: { parameters: [], result: "void", constructor: 1 } }, "keys here are parameters, resu"],
+    [{ x: { parameters: [], result: "void", name: 5 } }, "name must be a string: got 5"],
+    [{ x: { input: "i32", output: "i32", name: null } }, "name must be a string: got null"],
+    [callback({ parameters: [], result: "void", stop: 1 }), "stop must be undefined, since the"],
+    [callback(null), "callback parameter 0 must be an object: got null"],
+    [callback(5), "callback parameter 0 must be an object: got 5"],
+    [callback(() => 1), "Cannot open symbol x: its definition must be plain data"],
+    [{ x: { parameters: [], result: "void", nonblocking: 1 } }, "must be a boolean: got 1"],
+    [{ x: { parameters: [], result: "void", optional: true } }, "leave a symbol out if"],
+    [{ x: { parameters: [], result: "void", variadic: 1 } }, "how many of its 0 parameters stand"],
+    [{ x: { parameters: ["i32"], result: "void", variadic: -1 } }, "the dots: got -1"],
+    [{ x: { parameters: ["i32"], result: "void", variadic: true } }, "the dots: got true"],
+    [variadic("f32"), 'has the type "f32", which C promotes'],
+    [variadic("f32"), 'declare it as "f64"'],
+    [variadic("bool"), 'declare it as "i32"'],
+    [variadic("u16"), 'declare it as "i32"'],
+    [{ x: { parameters: [], result: "void", input: "i32" } }, 'the key "parameters" is not'],
+    [{ x: { input: "i32", output: "i32", stop: 1 } }, "it belongs to a callback"],
+    [f([{ callback: { parameters: [], result: "i32" }, stop: 1 }]), "it belongs to a callback"],
+    [
+      callback({ parameters: [], result: "i32", stpo: 1 }),
+      "keys here are parameters, result, stop",
+    ],
+    [callback({ result: "void" }), "callback parameter 0: parameters must be an array"],
+    [
+      callback({ parameters: [], result: "int" }),
+      'callback parameter 0: result has the type "int"',
+    ],
+    [callback({ parameters: [] }), "callback parameter 0: result has the type undefined"],
+    [
+      callback({ parameters: ["int"], result: "i32" }),
+      'parameter 0: parameter 0 has the type "int"',
+    ],
+    [
+      callback({ parameters: [{ struct: [] }], result: "i32" }),
+      "callback parameter 0: parameter 0 is a struct by value",
+    ],
+    [
+      callback({ parameters: Array(128).fill("i32"), result: "i32" }),
+      "callback parameter 0: it has 128 parameters",
+    ],
+  ];
+  for (const [table, text] of cases) {
+    const error = assertThrows(() => open(testBodies, table), TypeError, "Cannot open symbol x");
+    assertStringIncludes(error.message, text);
+  }
+});
+
+Deno.test("dlopen() keeps its own copy of the definitions", () => {
+  const parameters = ["i32"];
+  const table = {
+    call_n: { parameters: ["i32", { callback: { parameters, result: "i32" } }], result: "i32" },
+  };
+  using library = open(testBodies, table);
+  parameters.push(...Array(30).fill("cstring"));
+  table.call_n.result = "cstring";
+  const { call_n } = library.symbols as unknown as {
+    call_n(n: number, f: (...args: unknown[]) => number): unknown;
+  };
+  const seen: unknown[][] = [];
+  assertEquals(call_n(2, (...args) => seen.push(args)), 3);
+  assertEquals(seen, [[0], [1]]);
+});
+
+// Closing
+
+Deno.test("close() ends generators that are suspended in the library, and says so", () => {
+  using keeper = openBodies();
+  const { destructor_count } = keeper.symbols;
+  const before = destructor_count();
+  const library = openBodies();
+  const stack = new OsStack();
+  const suspended = new Generator(stack, library.symbols.has_destructor);
+  const begun = new Generator(new OsStack(), library.symbols.echo_u32);
+  const unguarded = Generator.unguarded(new OwnedStack(4096), library.symbols.echo_i32);
+  const idle = new Generator(new OsStack(), library.symbols.has_destructor);
+  for (let i = 1; i < 4; i++) {
+    assertEquals([suspended.resume(), begun.resume(i), unguarded.resume(i)], [i, i, i]);
+  }
+  library.close();
+  assertEquals(destructor_count(), before + 1);
+  for (const generator of [suspended, begun, unguarded, idle]) {
+    assertEquals(generator.state, "unavailable");
+    for (let i = 0; i < 2; i++) {
+      const error = assertThrows(
+        () => (generator.resume as (input: number) => unknown).call(generator, 1),
+        Error,
+        "Cannot resume generator",
+      );
+      assertStringIncludes(error.message, "libtest_bodies.so");
+      assertStringIncludes(error.message, "has been closed, which ended it");
+    }
+  }
+  // The stack has come back.
+  assertStrictEquals(suspended.unwrap(), stack);
+  const next = new Generator(stack, keeper.symbols.echo_i32);
+  assertEquals(next.resume(5), 5);
+  next[Symbol.dispose]();
+  for (const generator of [suspended, begun, unguarded, idle]) generator[Symbol.dispose]();
+});
+
+Deno.test("close() under for...of: the loop does not end as if all were well", () => {
+  const library = openBodies();
+  const error = assertThrows(
+    () => {
+      for (const i of new Generator(new OsStack(), library.symbols.has_destructor)) {
+        if (i === 3) library.close();
+        assert(i < 4);
+      }
+    },
+    Error,
+    "Cannot resume generator",
+  );
+  assertStringIncludes(error.message, "has been closed, which ended it");
+});
+
+Deno.test("close() does nothing to generators that have ended", () => {
+  const library = openBodies();
+  const generator = new Generator(new OsStack(), library.symbols.never_suspends);
+  assertEquals(generator.resume(1), undefined);
+  library.close();
+  assertEquals(generator.resume(1), undefined);
+  assertEquals(generator.next().done, true);
+});
+
+Deno.test("close() twice does nothing more, and `using` closes", () => {
+  const library = openBodies();
+  library.close();
+  library.close();
+  library[Symbol.dispose]();
+  let kept: ReturnType<typeof openBodies>;
+  {
+    using own = openBodies();
+    kept = own;
+    assertEquals(own.symbols.call_n(1, () => 1), 1);
+  }
+  assertThrows(() => kept.symbols.call_n(1, () => 1), Error, "has been closed");
+});
+
+Deno.test("close() makes every use of a symbol an error that says what to do", async () => {
+  const library = openBodies();
+  const { echo_i32, call_n } = library.symbols;
+  library.close();
+  using stack = new OsStack();
+  const messages = [
+    assertThrows(() => new Generator(stack, echo_i32), Error, "Cannot make generator").message,
+    assertThrows(() => call_n(1, () => 1), Error, "Cannot call call_n").message,
+    assertThrows(() => call_n.calls(1).next(), Error, "Cannot call call_n").message,
+  ];
+  await call_n.async(1, () => 1).catch((error) => messages.push(error.message));
+  using generator = new Generator(stack, function* (yielder) {
+    yield* yielder.call(call_n, 1, () => 1);
+  });
+  messages.push(assertThrows(() => generator.resume(), Error, "Cannot call call_n").message);
+  assertEquals(messages.length, 5);
+  for (const message of messages) {
+    assertStringIncludes(message, 'libtest_bodies.so" has been closed; open it again');
+  }
+});
+
+Deno.test("close() ends calls that are suspended in the library", () => {
+  using keeper = openBodies();
+  const { destructor_count } = keeper.symbols;
+  const before = destructor_count();
+  const library = openBodies();
+  const pulled = library.symbols.with_destructor.calls();
+  const call = pulled.next().value;
+  assert(typeof call === "object");
+  library.close();
+  assertEquals(destructor_count(), before + 1);
+  for (const goOn of [() => call.reply(1), () => pulled.next()]) {
+    const error = assertThrows(goOn, Error, "Cannot go on with with_destructor");
+    assertStringIncludes(error.message, "has been closed, which ended it");
+  }
+});
+
+Deno.test("dlopen() twice gives libraries that close one by one", () => {
+  const [first, second] = [openBodies(), openBodies()];
+  using generator = new Generator(new OsStack(), second.symbols.echo_i32);
+  assertEquals(generator.resume(1), 1);
+  first.close();
+  assertEquals(generator.resume(2), 2);
+  assertEquals(second.symbols.call_n(2, () => 3), 6);
+  second.close();
+});
+
+Deno.test("the symbols keep the library open when nothing else is held of it", async () => {
+  const { echo_i32, call_n } = (() => openBodies().symbols)();
+  const generator = new Generator(new OsStack(), echo_i32);
+  for (let i = 0; i < 3; i++) {
+    gc();
+    await new Promise((resolve) => setTimeout(resolve, 2));
+    assertEquals(generator.resume(i), i);
+    assertEquals(call_n(2, () => i), 2 * i);
+  }
+  generator[Symbol.dispose]();
+});

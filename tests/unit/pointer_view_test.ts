@@ -1,0 +1,317 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// Credit: after libfringe, by edef and the libfringe contributors
+
+import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
+import { Callback, dlopen, PointerView } from "../../mod.ts";
+import { collectUntil, gc, testBodies } from "../support/support.ts";
+
+/** Gives a pointer to `bytes`, by way of C. */
+function withPointer(bytes: Uint8Array<ArrayBuffer>, use: (pointer: Deno.PointerObject) => void) {
+  using library = dlopen(testBodies, {
+    pass: {
+      name: "call_pointer",
+      parameters: [{ callback: { parameters: ["pointer"], result: "pointer" } }, "buffer"],
+      result: "pointer",
+    },
+  });
+  library.symbols.pass((pointer) => {
+    use(pointer!);
+    return null;
+  }, bytes);
+}
+
+Deno.test("PointerView.getCString() reads up to the zero, and from an offset", () => {
+  const bytes = new TextEncoder().encode("grün\0und\0\0");
+  withPointer(bytes, (pointer) => {
+    const view = new PointerView(pointer);
+    assertEquals(view.pointer, pointer);
+    assertEquals(view.getCString(), "grün");
+    assertEquals(view.getCString(1), "rün");
+    assertEquals(view.getCString(6), "und");
+    assertEquals(view.getCString(10), "");
+    gc();
+    assertEquals(view.getCString(), "grün");
+  });
+});
+
+Deno.test("PointerView.getCString() reads long strings, and short ones after them", () => {
+  for (const length of [4095, 4096, 4097, 100_000, 3]) {
+    const bytes = new Uint8Array(length + 1).fill(120, 0, length);
+    withPointer(bytes, (pointer) => {
+      assertEquals(new PointerView(pointer).getCString(), "x".repeat(length));
+    });
+  }
+});
+
+Deno.test("PointerView.getCString() replaces what is no UTF-8", () => {
+  withPointer(Uint8Array.of(0x61, 0xff, 0x62, 0), (pointer) => {
+    assertEquals(new PointerView(pointer).getCString(), "a\ufffdb");
+  });
+});
+
+Deno.test("PointerView.copyInto() copies, from an offset too, and nothing for no room", () => {
+  const bytes = Uint8Array.from({ length: 1000 }, (_, i) => i);
+  withPointer(bytes, (pointer) => {
+    const view = new PointerView(pointer);
+    const all = new Uint8Array(1000);
+    view.copyInto(all);
+    assertEquals(all, bytes);
+    const part = new Uint8Array(8).fill(9);
+    view.copyInto(part.subarray(2, 5), 100);
+    assertEquals(part, Uint8Array.of(9, 9, 100, 101, 102, 9, 9, 9));
+    view.copyInto(new Uint8Array(0), 10);
+    // An offset may be negative, too: views begin in the middle of things.
+    using library = dlopen(testBodies, {
+      shift: { name: "same_pointer", parameters: ["usize"], result: "pointer" },
+      address: { name: "same_pointer", parameters: ["pointer"], result: "usize" },
+    });
+    const { shift, address } = library.symbols;
+    const back = new Uint8Array(2);
+    new PointerView(shift(address(pointer) + 500n)!).copyInto(back, -400);
+    assertEquals(back, Uint8Array.of(100, 101));
+  });
+});
+
+Deno.test("new PointerView() refuses what is no pointer", () => {
+  // deno-lint-ignore no-explicit-any -- what a program without types can pass
+  for (const pointer of [null, undefined, 0, 4096, 4096n, "0x1000", {}, new Uint8Array(8)] as any) {
+    assertThrows(() => new PointerView(pointer), TypeError, "Cannot view memory: got");
+  }
+});
+
+Deno.test("PointerView refuses offsets that are none, and destinations that are none", () => {
+  withPointer(Uint8Array.of(1, 0), (pointer) => {
+    const view = new PointerView(pointer);
+    for (const offset of [0.5, NaN, Infinity, 2 ** 60]) {
+      assertThrows(() => view.getCString(offset), RangeError, "offset must be an integer");
+      assertThrows(() => view.copyInto(new Uint8Array(1), offset), RangeError, `got ${offset}`);
+    }
+    // deno-lint-ignore no-explicit-any -- what a program without types can pass
+    for (const value of ["1", 1n, null, {}] as any) {
+      assertThrows(() => view.getCString(value), Error, "offset must be an integer");
+    }
+    const of = PointerView.of(new Uint8Array(8));
+    // deno-lint-ignore no-explicit-any -- what a program without types can pass
+    for (const value of [0.5, "1", 1n, null, {}, Symbol.iterator, Object.create(null)] as any) {
+      assertThrows(() => of.getInt8(value), RangeError, "offset must be an integer");
+      assertThrows(() => of.setInt8(value, 1), RangeError, "offset must be an integer");
+    }
+    // deno-lint-ignore no-explicit-any -- what a program without types can pass
+    for (const value of [null, [], new ArrayBuffer(8), new Uint16Array(4)] as any) {
+      const error = assertThrows(() => view.copyInto(value), TypeError, "Cannot copy memory");
+      assertStringIncludes(error.message, "destination must be a Uint8Array");
+    }
+  });
+});
+
+Deno.test("PointerView refuses an offset that leads to the null pointer", () => {
+  using library = dlopen(testBodies, {
+    pointer: { name: "same_pointer", parameters: ["usize"], result: "pointer" },
+  });
+  const view = new PointerView(library.symbols.pointer(4096n)!);
+  for (const offset of [-4096, -5000]) {
+    assertThrows(() => view.getCString(offset), RangeError, "Cannot reach memory");
+    assertThrows(() => view.copyInto(new Uint8Array(1), offset), RangeError, "Cannot reach memory");
+  }
+});
+
+Deno.test("PointerView.copyInto() does not believe a length that an object claims", () => {
+  withPointer(new Uint8Array(16), (pointer) => {
+    const destination = new Uint8Array(16);
+    Object.defineProperty(destination, "length", { value: 1024 * 1024 });
+    Object.defineProperty(destination, "byteLength", { value: 1024 * 1024 });
+    new PointerView(pointer).copyInto(destination);
+    assertEquals(destination[15], 0);
+  });
+});
+
+Deno.test("PointerView.copyInto() refuses a destination that is detached", () => {
+  withPointer(new Uint8Array(16), (pointer) => {
+    const destination = new Uint8Array(16);
+    destination.buffer.transfer();
+    assertThrows(
+      () => new PointerView(pointer).copyInto(destination),
+      TypeError,
+      "must be attached",
+    );
+  });
+});
+
+Deno.test("PointerView reads and writes values of every type, at any offset", () => {
+  const view = PointerView.of(new Uint8Array(64));
+  const cases = [
+    ["Bool", [true, false]],
+    ["Int8", [-128, 127, 0]],
+    ["Uint8", [255, 0]],
+    ["Int16", [-32768, 32767]],
+    ["Uint16", [65535]],
+    ["Int32", [-(2 ** 31), 2 ** 31 - 1]],
+    ["Uint32", [2 ** 32 - 1]],
+    ["BigInt64", [-(2n ** 63n), 2n ** 63n - 1n]],
+    ["BigUint64", [2n ** 64n - 1n, 2n ** 53n + 1n]],
+    ["Float32", [-0, 0.5, Infinity, NaN]],
+    ["Float64", [-0, 5e-324, 1.7976931348623157e308, NaN]],
+  ] as const;
+  for (const [type, values] of cases) {
+    for (const value of values) {
+      for (const offset of [0, 1, 13, 56]) {
+        // deno-lint-ignore no-explicit-any -- the methods of one type, by its name
+        const methods = view as any;
+        methods[`set${type}`](offset, value);
+        assertEquals(methods[`get${type}`](offset), value, `${type} at ${offset}`);
+      }
+      // deno-lint-ignore no-explicit-any -- as above
+      const methods = view as any;
+      methods[`set${type}`](0, value);
+      assertEquals(methods[`get${type}`](), value);
+    }
+  }
+});
+
+Deno.test("PointerView writes no more than the type has, and bytes where it is told to", () => {
+  const bytes = new Uint8Array(16).fill(0xee);
+  const view = PointerView.of(bytes);
+  view.setInt16(3, -2);
+  assertEquals(bytes.subarray(2, 6), Uint8Array.of(0xee, 0xfe, 0xff, 0xee));
+  view.setBool(8, true);
+  assertEquals(bytes.subarray(7, 10), Uint8Array.of(0xee, 1, 0xee));
+  view.copyFrom(Uint8Array.of(1, 2, 3), 12);
+  assertEquals(bytes.subarray(11), Uint8Array.of(0xee, 1, 2, 3, 0xee));
+  view.copyFrom(new Uint8Array(0), 100);
+  // Onto itself, too.
+  bytes.set([1, 2, 3, 4, 5]);
+  view.copyFrom(bytes.subarray(0, 4), 1);
+  assertEquals(bytes.subarray(0, 6), Uint8Array.of(1, 1, 2, 3, 4, 0xee));
+});
+
+Deno.test("PointerView follows pointers, and writes them: structs that refer to buffers", () => {
+  const text = new TextEncoder().encode("there\0");
+  const target = PointerView.of(text);
+  const struct = PointerView.of(new Uint8Array(16));
+  assertEquals(struct.getPointer(8), null);
+  struct.setPointer(8, target.pointer);
+  assertEquals(new PointerView(struct.getPointer(8)!).getCString(), "there");
+  assertEquals(struct.getBigUint64(8), target.address);
+  assertEquals(PointerView.of(text.subarray(1)).address, target.address + 1n);
+  struct.setPointer(8, null);
+  assertEquals(struct.getPointer(8), null);
+  using callback = new Callback({ parameters: [], result: "void" }, () => {});
+  struct.setPointer(0, callback);
+  assertEquals(struct.getBigUint64(), new PointerView(callback.pointer).address);
+});
+
+Deno.test("PointerView.of() keeps its buffer for as long as the view is held", async () => {
+  let collected = 0;
+  const registry = new FinalizationRegistry(() => collected++);
+  let view: PointerView | undefined;
+  // In a function of its own, so that no register or slot still refers to the buffer.
+  (() => {
+    const bytes = new Uint8Array(new ArrayBuffer(100_000)).fill(7);
+    registry.register(bytes.buffer, undefined);
+    view = PointerView.of(bytes);
+  })();
+  await collectUntil(() => collected > 0);
+  assertEquals([collected, view!.getUint8(99_999)], [0, 7]);
+  view = undefined;
+  await collectUntil(() => collected > 0);
+  assertEquals(collected, 1);
+});
+
+Deno.test("PointerView.of() refuses to go on when its buffer has been transferred", () => {
+  const bytes = new Uint8Array(100_000);
+  const view = PointerView.of(bytes);
+  bytes.buffer.transfer(0);
+  for (
+    const use of [
+      () => view.getUint8(),
+      () => view.getFloat64(8),
+      () => view.getPointer(),
+      () => view.setUint8(0, 1),
+      () => view.getCString(),
+      () => view.copyInto(new Uint8Array(1)),
+      () => view.copyFrom(new Uint8Array(1)),
+    ]
+  ) assertThrows(use, TypeError, "the buffer that the view is of has been transferred");
+});
+
+Deno.test("PointerView.of() keeps to its buffer, whichever way it is reached", () => {
+  const all = new Uint8Array(24).fill(0xee);
+  const view = PointerView.of(all.subarray(8, 16));
+  view.setFloat64(0, 1);
+  view.setUint8(7, 1);
+  for (
+    const use of [
+      () => view.setFloat64(4, 1),
+      () => view.setInt32(-1, 1),
+      () => view.setUint8(8, 1),
+      () => view.getUint8(8),
+      () => view.getBigInt64(1),
+      () => view.getPointer(-8),
+      () => view.getCString(8),
+      () => view.copyInto(new Uint8Array(9)),
+      () => view.copyFrom(new Uint8Array(2), 7),
+    ]
+  ) assertThrows(use, RangeError, "are not all in the buffer, which has 8");
+  assertEquals(new Set([...all.subarray(0, 8), ...all.subarray(16)]), new Set([0xee]));
+});
+
+Deno.test("PointerView.of() reads no string beyond its buffer", () => {
+  const bytes = new TextEncoder().encode("one\0two");
+  const view = PointerView.of(bytes);
+  assertEquals([view.getCString(), view.getCString(2)], ["one", "e"]);
+  assertThrows(() => view.getCString(4), RangeError, "has no zero byte from offset 4 on");
+  assertThrows(() => PointerView.of(bytes.subarray(0, 3)).getCString(), RangeError, "no zero byte");
+});
+
+Deno.test("PointerView takes -0 for an offset, and nobody can change where it points", () => {
+  const view = PointerView.of(Uint8Array.of(5, 6));
+  assertEquals(view.getUint8(-0), 5);
+  view.setUint8(-0, 7);
+  assertEquals([view.getUint8(), view.getUint8(1)], [7, 6]);
+  assertThrows(() => (view as { pointer: unknown }).pointer = null, TypeError);
+  const { getUint8 } = PointerView.prototype;
+  assertThrows(() => getUint8.call({ pointer: null } as never), TypeError);
+});
+
+Deno.test("PointerView refuses values of the wrong type, and buffers that it cannot view", () => {
+  const view = PointerView.of(new Uint8Array(8).fill(1));
+  // deno-lint-ignore no-explicit-any -- what a program without types can pass
+  const any = view as any;
+  const what = "Cannot write memory: the value must be";
+  assertThrows(() => any.setInt32(0, "1"), TypeError, what);
+  assertThrows(() => any.setInt32(0, 2 ** 31), RangeError, what);
+  assertThrows(() => any.setUint8(0, 256), RangeError, what);
+  assertThrows(() => any.setBool(0, 1), TypeError, what);
+  assertThrows(() => any.setFloat64(0, 1n), TypeError, what);
+  assertThrows(
+    () => any.setPointer(0, 4096n),
+    TypeError,
+    "must be a Callback, a Deno.PointerObject",
+  );
+  assertThrows(() => any.setPointer(0, {}), TypeError, "or null (function): got an object");
+  assertThrows(() => any.copyFrom([1]), TypeError, "source must be a Uint8Array");
+  assertThrows(() => any.setInt32(0.5, 1), RangeError, "offset must be an integer");
+  assertEquals(view.getBigUint64(), 0x0101010101010101n);
+  // deno-lint-ignore no-explicit-any -- as above
+  const of = PointerView.of as any;
+  for (const value of [undefined, 5, "bytes", [1]]) {
+    assertThrows(() => of(value), TypeError, "Cannot view memory: the buffer must be");
+  }
+  for (const value of [null, new Uint8Array(0), new ArrayBuffer(0)]) {
+    assertThrows(() => of(value), TypeError, "must have at least one byte");
+  }
+  const shared = new SharedArrayBuffer(8);
+  assertThrows(() => of(shared), TypeError, "must not be over shared memory");
+});
+
+Deno.test("PointerView of what only looks like a pointer is refused, optimised or not", () => {
+  const view = PointerView.of(new Uint8Array(8));
+  const read = (pointer: Deno.PointerObject) => new PointerView(pointer).getFloat64();
+  for (let i = 0; i < 50_000; i++) read(view.pointer);
+  // So the view, and with it the buffer, was held all the time.
+  assertEquals(view.getFloat64(), 0);
+  const forged = Object.create(null);
+  assertThrows(() => read(forged), TypeError, "pointer");
+  assertThrows(() => new PointerView(forged).getCString(), TypeError, "pointer");
+  assertThrows(() => new PointerView(forged).setInt8(0, 1), TypeError, "pointer");
+});

@@ -1,0 +1,384 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// Credit: after libfringe, by edef and the libfringe contributors
+
+import {
+  assert,
+  assertEquals,
+  assertStrictEquals,
+  assertStringIncludes,
+  assertThrows,
+} from "@std/assert";
+import { Generator, OsStack, type Yielder } from "../../mod.ts";
+import { collectUntil, gc, openBodies } from "../support/support.ts";
+
+Deno.test("Yielder.call() suspends C and the whole generator when a handler yields", () => {
+  using library = openBodies();
+  using generator = new Generator(new OsStack(), function* (yielder) {
+    const sum = yield* yielder.call(library.symbols.call_n, 3, function* (i) {
+      const answer: number = yield `asked ${i}`;
+      return answer;
+    });
+    yield `sum ${sum}`;
+    return "done";
+  });
+  const next = generator.next as (input?: number) => IteratorResult<string, string>;
+  assertEquals(next.call(generator), { value: "asked 0", done: false });
+  assertEquals(next.call(generator, 1), { value: "asked 1", done: false });
+  assertEquals(next.call(generator, 10), { value: "asked 2", done: false });
+  assertEquals(next.call(generator, 100), { value: "sum 111", done: false });
+  assertEquals(next.call(generator), { value: "done", done: true });
+});
+
+Deno.test("Yielder.call() takes plain handlers beside generator functions", () => {
+  using library = openBodies();
+  using generator = new Generator(new OsStack(), function* (yielder) {
+    return yield* yielder.call(library.symbols.two_callbacks, (i) => i + 2, function* (i) {
+      yield "second";
+      return i + 2;
+    });
+  });
+  assertEquals(generator.next(), { value: "second", done: false });
+  assertEquals(generator.next(), { value: 304, done: true });
+});
+
+Deno.test("Yielder.call() can be nested: each call has a stack of its own", () => {
+  using library = openBodies();
+  const { call_n } = library.symbols;
+  using generator = new Generator(new OsStack(), function* (yielder) {
+    return yield* yielder.call(call_n, 2, function* (i): globalThis.Generator<string, number> {
+      return yield* yielder.call(call_n, 2, function* (j): globalThis.Generator<string, number> {
+        return yield* yielder.call(call_n, 2, function* (k) {
+          yield `${i}${j}${k}`;
+          return 1;
+        });
+      });
+    });
+  });
+  assertEquals(generator.take(8).toArray().join(" "), "000 001 010 011 100 101 110 111");
+});
+
+Deno.test("Yielder.call() nests three levels: each yield leaves all, each resume goes back", () => {
+  using library = openBodies();
+  const { call_n, two_callbacks, until_nonzero } = library.symbols;
+  using generator = new Generator<number, string>(new OsStack(), function* (yielder, start) {
+    const sum = yield* yielder.call(call_n, 2, function* (i) {
+      const outer = yield `call_n ${i}`;
+      const middle = yield* yielder.call(two_callbacks, function* (j) {
+        const inner = yield* yielder.call(until_nonzero, function* (k) {
+          return yield `until_nonzero ${i} ${k}`;
+        });
+        return inner + j;
+      }, () => 5);
+      return middle + outer;
+    });
+    yield `sum ${sum + start}`;
+  });
+  assertEquals(generator.resume(10_000), "call_n 0");
+  assertEquals(generator.resume(1), "until_nonzero 0 0");
+  gc();
+  assertEquals(generator.resume(0), "until_nonzero 0 1");
+  // (2 + 1) * 100 + 5 + 1
+  assertEquals(generator.resume(2), "call_n 1");
+  assertEquals(generator.resume(3), "until_nonzero 1 0");
+  // (4 + 1) * 100 + 5 + 3
+  assertEquals(generator.resume(4), "sum 10814");
+  assertEquals(generator.resume(0), undefined);
+});
+
+Deno.test("Yielder.call() uses the stack of the generator, one call after the other", () => {
+  using library = openBodies();
+  using generator = new Generator(new OsStack(0), function* (yielder) {
+    for (let i = 0; i < 5; i++) yield yield* yielder.call(library.symbols.call_n, 2, () => i);
+    return yield* yielder.call(library.symbols.add_six, 1, 2, 3, 4, 5, 6);
+  });
+  assertEquals([0, 1, 2, 3, 4].map(() => generator.resume()), [0, 2, 4, 6, 8]);
+  assertEquals(generator.next(), { value: 21n, done: true });
+});
+
+Deno.test("Yielder.call() keeps many generators apart that are suspended in C", () => {
+  using library = openBodies();
+  const generators = Array.from(
+    { length: 100 },
+    (_, n) =>
+      new Generator(new OsStack(16 * 1024), function* (yielder) {
+        return yield* yielder.call(library.symbols.call_n, 5, function* (i) {
+          yield n * i;
+          return n * i;
+        });
+      }),
+  );
+  for (let i = 0; i < 5; i++) {
+    if (i % 2 === 0) gc();
+    for (const [n, generator] of generators.entries()) assertEquals(generator.resume(), n * i);
+  }
+  for (const [n, generator] of generators.entries()) {
+    assertEquals(generator.next(), { value: n * 10, done: true });
+    generator[Symbol.dispose]();
+  }
+});
+
+Deno.test("Yielder.call() stands 1,000 suspensions with a collection between any two", () => {
+  using library = openBodies();
+  using generator = new Generator(new OsStack(), function* (yielder) {
+    return yield* yielder.call(library.symbols.call_n, 1000, function* (i) {
+      gc("minor");
+      yield { i };
+      gc(i % 50 === 0 ? "major" : "minor");
+      return 1;
+    });
+  });
+  for (let i = 0; i < 1000; i++) {
+    assertEquals(generator.resume(), { i });
+    gc("minor");
+  }
+  assertEquals(generator.next(), { value: 1000, done: true });
+});
+
+Deno.test("Yielder.call() gives the body the very error of a handler, once C is unwound", () => {
+  using library = openBodies();
+  const { with_destructor, destructor_count } = library.symbols;
+  const before = destructor_count();
+  const thrown = new Error("on purpose");
+  using generator = new Generator(new OsStack(), function* (yielder) {
+    for (let i = 1; i < 3; i++) {
+      try {
+        yield* yielder.call(with_destructor, function* () {
+          yield "inside";
+          throw thrown;
+        });
+      } catch (error) {
+        assertStrictEquals(error, thrown);
+        assertEquals(destructor_count(), before + i);
+        yield "caught";
+      }
+    }
+    // The generator's stack is free again for the next call.
+    return yield* yielder.call(with_destructor, (i) => i);
+  });
+  const seen = [0, 1, 2, 3].map(() => generator.resume());
+  assertEquals(seen, ["inside", "caught", "inside", "caught"]);
+  assertEquals(generator.next(), { value: 1, done: true });
+});
+
+Deno.test("Yielder.call() that is nested without end leaves a stack that can be used", () => {
+  using library = openBodies();
+  const { with_destructor, destructor_count, recurses } = library.symbols;
+  const before = destructor_count();
+  let depth = 0;
+  const generator = new Generator<void, never, number>(new OsStack(), function* (yielder) {
+    function* recurse(): globalThis.Generator<never, number> {
+      depth++;
+      return yield* yielder.call(with_destructor, recurse);
+    }
+    return yield* recurse();
+  });
+  assertThrows(() => generator.resume(), RangeError, "Maximum call stack size exceeded");
+  // V8's stack ends in a handler or on the way to one: then C has been called once more.
+  const unwound = destructor_count() - before;
+  assert(unwound === depth - 1 || unwound === depth, `${unwound} of ${depth}`);
+  using next = new Generator(generator.unwrap() as OsStack, recurses);
+  assertEquals(next.resume(100), 100);
+});
+
+Deno.test("Yielder.call() lets a handler catch what is thrown into the generator", () => {
+  using library = openBodies();
+  using generator = new Generator(new OsStack(), function* (yielder) {
+    return yield* yielder.call(library.symbols.call_n, 1, function* () {
+      try {
+        yield "inside";
+      } catch {
+        return 42;
+      }
+      return 0;
+    });
+  });
+  generator.resume();
+  assertEquals(generator.throw(new Error("caught")), { value: 42, done: true });
+});
+
+Deno.test("Yielder.call() unwinds C when the generator is ended from outside", () => {
+  using library = openBodies();
+  const { with_destructor, destructor_count } = library.symbols;
+  const endings: ((generator: Generator<void, string, number>) => unknown)[] = [
+    (generator) => generator.return(1),
+    (generator) => assertThrows(() => generator.throw(new Error("on purpose")), Error),
+    (generator) => generator[Symbol.dispose](),
+  ];
+  for (const end of endings) {
+    const before = destructor_count();
+    const order: string[] = [];
+    const generator = new Generator(new OsStack(), function* (yielder) {
+      try {
+        return yield* yielder.call(with_destructor, function* () {
+          try {
+            yield "inside";
+          } finally {
+            order.push(`handler ${destructor_count() - before}`);
+          }
+          return 0;
+        });
+      } finally {
+        order.push(`body ${destructor_count() - before}`);
+      }
+    });
+    assertEquals(generator.resume(), "inside");
+    end(generator);
+    // The innermost first: the handler, then C, then the body.
+    assertEquals(order, ["handler 0", "body 1"]);
+    assertEquals(destructor_count(), before + 1);
+    generator[Symbol.dispose]();
+  }
+});
+
+Deno.test("Yielder.call() whose handlers know their generator is unwound with it", async () => {
+  using library = openBodies();
+  const { with_destructor, destructor_count } = library.symbols;
+  const before = destructor_count();
+  (() => {
+    const generator: Generator<void, string> = new Generator(new OsStack(), function* (yielder) {
+      yield* yielder.call(with_destructor, function* () {
+        yield generator.state;
+        return 1;
+      });
+    });
+    assertEquals(generator.resume(), "unavailable");
+  })();
+  await collectUntil(() => destructor_count() > before);
+  assertEquals(destructor_count(), before + 1);
+});
+
+Deno.test("Yielder.call() refuses answers of the wrong type, Promises, and async handlers", () => {
+  using library = openBodies();
+  const { with_destructor, destructor_count } = library.symbols;
+  const cases: readonly (readonly [unknown, string])[] = [
+    [() => "1", "must be an integer"],
+    [function* () {
+      yield 1;
+    }, "must be an integer"],
+    [async () => await 1, "is a Promise; call the function by .async()"],
+    [async function* () {}, "must be an integer"],
+  ];
+  for (const [handler, text] of cases) {
+    const before = destructor_count();
+    const generator = new Generator(new OsStack(), function* (yielder) {
+      yield* yielder.call(with_destructor, handler as () => number);
+    });
+    const error = assertThrows(() => [...generator], TypeError, "Cannot answer with_destructor");
+    assertStringIncludes(error.message, text);
+    assertEquals(destructor_count(), before + 1);
+    generator[Symbol.dispose]();
+  }
+});
+
+Deno.test("Yielder.call() refuses what dlopen has not given", () => {
+  const seen: unknown[] = [];
+  using generator = new Generator(new OsStack(), function* (yielder) {
+    const call = yielder.call as (f: unknown, ...args: unknown[]) => unknown;
+    for (const f of [() => 1, Math.max, null, undefined, {}, "qsort", function* () {}]) {
+      seen.push(assertThrows(() => call(f), TypeError, "Cannot call ").message);
+    }
+    yield;
+  });
+  generator.resume();
+  assertEquals(seen.length, 7);
+  for (const message of seen) {
+    assertStringIncludes(
+      message as string,
+      "yielder.call() takes a function that dlopen has given in this Worker",
+    );
+  }
+});
+
+Deno.test("Yielder.call() checks its arguments as f() does", () => {
+  using library = openBodies();
+  const generator = new Generator(new OsStack(), function* (yielder) {
+    const call = yielder.call as (...args: unknown[]) => Iterable<unknown>;
+    for (
+      const args of [[], ["1", () => 1], [1, 1], [1, undefined]]
+    ) {
+      const error = assertThrows(
+        () => [...call(library.symbols.call_n, ...args)],
+        TypeError,
+        "Cannot call call_n",
+      );
+      yield error.message;
+    }
+  });
+  assertEquals([...generator].length, 4);
+});
+
+Deno.test("Yielder.call() of a body that is not running is refused", () => {
+  using library = openBodies();
+  const { call_n } = library.symbols;
+  let yielder!: Yielder;
+  const generator = new Generator(new OsStack(), function* (own) {
+    yielder = own;
+    yield 1;
+  });
+  generator.resume();
+  for (const state of ["suspended", "returned"]) {
+    const error = assertThrows(
+      () => [...yielder.call(call_n, 1, () => 1)],
+      Error,
+      "Cannot call call_n",
+      state,
+    );
+    assertStringIncludes(error.message, "the generator of this yielder is not running its body");
+    generator.resume();
+  }
+  assert(Object.isFrozen(yielder));
+});
+
+Deno.test("Yielder.call() that another generator took over ends with its own", () => {
+  using library = openBodies();
+  const { with_destructor, destructor_count } = library.symbols;
+  const before = destructor_count();
+  let stolen!: Iterator<string, number>;
+  const stack = new OsStack();
+  const owner = new Generator(stack, function* (yielder) {
+    stolen = yielder.call(with_destructor, function* () {
+      yield "inside";
+      return 1;
+    });
+    assertEquals(stolen.next(), { value: "inside", done: false });
+    yield "suspended";
+  });
+  assertEquals(owner.resume(), "suspended");
+  owner.return();
+  assertEquals(destructor_count(), before + 1);
+  // Its stack is another's now; the call must not run there.
+  using next = new Generator(owner.unwrap() as OsStack, library.symbols.echo_i32);
+  assertEquals(next.resume(1), 1);
+  const error = assertThrows(() => stolen.next(), Error, "Cannot go on with with_destructor");
+  assertStringIncludes(error.message, "the call has been ended");
+  assertEquals(next.resume(2), 2);
+});
+
+Deno.test("Yielder.call() of a library that closes gives the body an error to catch", () => {
+  using keeper = openBodies();
+  const { destructor_count } = keeper.symbols;
+  const before = destructor_count();
+  const library = openBodies();
+  using generator = new Generator(new OsStack(), function* (yielder) {
+    try {
+      yield* yielder.call(library.symbols.with_destructor, function* () {
+        yield "inside";
+        return 1;
+      });
+    } catch (error) {
+      yield (error as Error).message;
+    }
+    try {
+      yield* yielder.call(library.symbols.call_n, 1, () => 1);
+    } catch (error) {
+      yield (error as Error).message;
+    }
+    return yield* yielder.call(keeper.symbols.call_n, 3, (i) => i);
+  });
+  assertEquals(generator.resume(), "inside");
+  library.close();
+  assertEquals(destructor_count(), before + 1);
+  assertStringIncludes(generator.resume() ?? "", "Cannot go on with with_destructor");
+  assertStringIncludes(generator.resume() ?? "", "Cannot call call_n");
+  assertEquals(generator.next(), { value: 3, done: true });
+});
