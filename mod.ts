@@ -34,44 +34,51 @@
  * @module
  */
 
-export type { NativeFrame } from "./ffi/context/backtrace.ts";
-export type { NativeBody } from "./ffi/context/body.ts";
-export { Callback } from "./ffi/call/callback.ts";
-export { dlopen, type NativeLibrary } from "./ffi/dlopen.ts";
-export { NativeError } from "./ffi/context/exception.ts";
-export { Generator, type ScriptBody, type State } from "./ffi/generator.ts";
-export { OsStack, type OsStackOptions } from "./ffi/stack/os_stack.ts";
-export { OwnedStack } from "./ffi/stack/owned_stack.ts";
-export { PointerView } from "./ffi/pointer_view.ts";
-export type { ScriptGenerator } from "./ffi/call/script.ts";
-export { SliceStack } from "./ffi/stack/slice_stack.ts";
-export { type GuardedStack, type Stack, STACK_ALIGNMENT } from "./ffi/stack/stack.ts";
-export { FringeError } from "./ffi/library/status.ts";
 export type {
   AsyncArguments,
   AsyncCall,
-  AsyncHandler,
   AsyncOptions,
-  BodyDefinition,
   CallbackCall,
-  CallbackDefinition,
-  CallbackHandler,
   CallbackOf,
-  FunctionDefinition,
-  HandlerParameters,
   HandlerYield,
-  NativeFunction,
-  NonblockingFunction,
-  ParameterDefinition,
   PulledArguments,
   PulledCall,
   ResultOf,
   ScriptArguments,
+  SuspendableFunction,
+  SyncArguments,
+} from "./ffi/call/argument_types.ts";
+export { Callback } from "./ffi/call/callback.ts";
+export type {
+  AsyncHandler,
+  BodyDefinition,
+  CallbackDefinition,
+  CallbackHandler,
+  FunctionDefinition,
+  HandlerParameters,
+  ParameterDefinition,
   ScriptHandler,
   SymbolDefinitions,
-  SymbolOf,
-  SyncArguments,
   SyncHandler,
-} from "./ffi/types.ts";
-export type { FromNative, ScalarType, ToNative, ValueType } from "./ffi/value/value.ts";
+} from "./ffi/call/definition.ts";
+export type { NativeFrame } from "./ffi/context/backtrace.ts";
+export type { NativeBody } from "./ffi/context/body.ts";
+export { NativeError } from "./ffi/context/exception.ts";
+export { dlopen, type NativeLibrary } from "./ffi/dlopen.ts";
+export { Generator, type ScriptBody, type State } from "./ffi/generator.ts";
+export { FringeError } from "./ffi/library/fringe_error.ts";
+export { PointerView } from "./ffi/pointer_view.ts";
+export type { ScriptGenerator } from "./ffi/script_generator.ts";
+export { OsStack, type OsStackOptions } from "./ffi/stack/os_stack.ts";
+export { OwnedStack } from "./ffi/stack/owned_stack.ts";
+export { SliceStack } from "./ffi/stack/slice_stack.ts";
+export { type GuardedStack, type Stack, STACK_ALIGNMENT } from "./ffi/stack/stack.ts";
+export type { NativeFunction, NonblockingFunction, SymbolOf } from "./ffi/types.ts";
+export type {
+  FromNative,
+  FunctionPointer,
+  ScalarType,
+  ToNative,
+  ValueType,
+} from "./ffi/value/type.ts";
 export type { Yielder } from "./ffi/yielder.ts";

@@ -3,26 +3,28 @@
 
 /** Users' libraries: generator bodies, and C functions whose callbacks suspend. */
 
-import { type Library, makeBody } from "./context/body.ts";
-import { type CallbackParameter, type Callee, makeFunction } from "./call/call.ts";
-import type { Context } from "./context/context.ts";
-import { callAsync, callPulled, callSync } from "./call/drive.ts";
-import { pulledGenerator } from "./generator.ts";
-import { native } from "./library/find.ts";
-import { overflowOf } from "./context/overflow.ts";
+import { callAsync } from "./call/async.ts";
+import type { CallbackParameter, Callee } from "./call/call.ts";
+import { makeFunction } from "./call/callee.ts";
+import type { BodyDefinition, FunctionDefinition, SymbolDefinitions } from "./call/definition.ts";
+import { PulledBody } from "./call/pulled.ts";
 import {
   callbackSignature,
-  checkKeys,
   checkParameters,
   checkType,
-  copyOf,
   FUNCTION,
   signatureOf,
 } from "./call/signature.ts";
-import { describe, endAll } from "./stack/stack.ts";
+import { callSync, endGone } from "./call/sync.ts";
 import { putThunk, takeThunk, type Target, type Thunk } from "./call/thunk.ts";
-import type { BodyDefinition, FunctionDefinition, SymbolDefinitions, SymbolOf } from "./types.ts";
-import { SCALAR_TYPES, VALUE_TYPES } from "./value/value.ts";
+import { checkKeys, copyOf, describe, needStack } from "./check.ts";
+import { makeBody } from "./context/body.ts";
+import { endAll, isElsewhere, type Library } from "./context/occupancy.ts";
+import { pulledGenerator } from "./generator.ts";
+import { native } from "./library/find.ts";
+import { overflowOf } from "./stack/overflow.ts";
+import type { SymbolOf } from "./types.ts";
+import { rowOf, SCALAR_TYPES, VALUE_TYPES } from "./value/type.ts";
 
 /** A library that `dlopen` has opened. */
 export interface NativeLibrary<Definitions extends SymbolDefinitions> extends Disposable {
@@ -92,8 +94,9 @@ export function dlopen<const Definitions extends SymbolDefinitions>(
   }
   // First, so that a library that is linked with fringe's finds it.
   native();
+  needStack();
   const opened = Deno.dlopen(filename, table);
-  const library = { filename: String(filename), closed: false, contexts: new Set<Context>() };
+  const library: Library = { filename: String(filename), closed: false, latest: undefined };
 
   const symbols: Record<string, unknown> = Object.create(null);
   const thunks: Thunk[] = [];
@@ -101,28 +104,31 @@ export function dlopen<const Definitions extends SymbolDefinitions>(
     const pointer = opened.symbols[name] as Deno.PointerObject;
     symbols[name] = symbol(name, known[name]!, pointer, library, thunks);
   }
-  const close = (): void => {
-    if (library.closed) return;
-    if ([...library.contexts].some((context) => context.elsewhere)) {
-      throw new Error(
-        `Cannot close ${describe(library.filename)}: a nonblocking function of it is running on ` +
-          "another thread; await its Promise first",
-      );
-    }
-    library.closed = true;
-    const reason = `${describe(library.filename)} has been closed, which ended it; close it later`;
-    try {
-      endAll([...library.contexts].map((context) => ({ end: () => context.close(reason) })));
-    } finally {
-      for (const thunk of thunks.splice(0)) putThunk(thunk);
-      opened.close();
-    }
-  };
+  const close = (): void => closeLibrary(library, thunks, opened);
   return Object.freeze({
     symbols: Object.freeze(symbols) as NativeLibrary<Definitions>["symbols"],
     close,
     [Symbol.dispose]: close,
   });
+}
+
+/** Closes a library when no frame of it is left; what cannot be done now is done when called again. */
+function closeLibrary(library: Library, thunks: Thunk[], opened: { close(): void }): void {
+  if (library.closed) return;
+  const name = describe(library.filename);
+  if (isElsewhere(library)) {
+    throw new Error(
+      `Cannot close ${name}: a nonblocking function of it is running on another thread; await its ` +
+        "Promise first",
+    );
+  }
+  needStack();
+  endGone();
+  const thrown = endAll(library, `${name} has been closed, which ended it; close it later`);
+  for (const thunk of thunks) putThunk(thunk);
+  opened.close();
+  library.closed = true;
+  if (thrown.length > 0) throw thrown[0];
 }
 
 function symbol(
@@ -132,9 +138,9 @@ function symbol(
   library: Library,
   thunks: Thunk[],
 ): unknown {
-  const subject = { name, exceptionState: once(() => native().exceptionState(pointer)) };
+  const subject = { name, library, exceptionState: once(() => native().exceptionState(pointer)) };
   if ("input" in definition) {
-    return makeBody(definition.input, definition.output, pointer, subject, library);
+    return makeBody(definition.input, definition.output, pointer, subject);
   }
   const callbacks: CallbackParameter[] = [];
   const types = definition.parameters.map((type) => typeof type === "string" ? type : "callback");
@@ -152,7 +158,6 @@ function symbol(
     callbacks,
     nonblocking: definition.nonblocking === true,
     overflow: definition.overflow ?? "report",
-    library,
   };
   for (const [i, parameter] of definition.parameters.entries()) {
     if (typeof parameter === "string") continue;
@@ -179,8 +184,7 @@ function symbol(
   return makeFunction(
     Object.assign(f, {
       async: (...args: unknown[]): Promise<unknown> => callAsync(callee, args),
-      calls: (...args: unknown[]): unknown =>
-        pulledGenerator((scope) => callPulled(scope, callee, args)),
+      calls: (...args: unknown[]): unknown => pulledGenerator(new PulledBody(callee, args)),
     }),
     callee,
   );
@@ -264,16 +268,6 @@ function checkDefinition(name: string, definition: unknown): void {
   overflowOf(overflow, what);
 }
 
-/** What a C compiler makes of an argument behind the dots (C17, section 6.5.2.2). */
-const PROMOTED: Readonly<Record<string, string>> = {
-  bool: "i32",
-  i8: "i32",
-  u8: "i32",
-  i16: "i32",
-  u16: "i32",
-  f32: "f64",
-};
-
 function checkVariadic(parameters: readonly unknown[], variadic: unknown, what: string): void {
   const fixed = variadic as number;
   if (!Number.isInteger(fixed) || fixed < 0 || fixed > parameters.length) {
@@ -284,7 +278,8 @@ function checkVariadic(parameters: readonly unknown[], variadic: unknown, what: 
   }
   for (const [i, type] of parameters.entries()) {
     if (i < fixed || typeof type !== "string") continue;
-    const promoted = PROMOTED[type];
+    // What a C compiler makes of an argument behind the dots.
+    const promoted = rowOf(type)?.promoted;
     if (promoted === undefined) continue;
     throw new TypeError(
       `${what}: parameter ${i} has the type ${describe(type)}, which C promotes where it stands ` +

@@ -9,25 +9,29 @@
  * stack").
  */
 
+import { isFunction } from "./call/callee.ts";
+import { PulledBody } from "./call/pulled.ts";
+import type { Scope } from "./call/scope.ts";
+import { ScriptMachine, type Step } from "./call/script_machine.ts";
+import { endGone } from "./call/sync.ts";
+import { describe } from "./check.ts";
 import type { NativeFrame } from "./context/backtrace.ts";
-import { type BodySymbol, checkOpen, type NativeBody, symbolOf } from "./context/body.ts";
-import { isFunction } from "./call/call.ts";
-import { Context, Mode } from "./context/context.ts";
-import { Scope } from "./call/drive.ts";
-import { type Native, native } from "./library/find.ts";
-import { Mailbox } from "./context/mailbox.ts";
-import { isOverrun } from "./context/overflow.ts";
-import { isGeneratorFunction, isScriptGenerator, type ScriptGenerator } from "./call/script.ts";
+import { type BodySymbol, type NativeBody, symbolOf } from "./context/body.ts";
+import { Context, Entry } from "./context/context.ts";
+import { checkOpen } from "./context/occupancy.ts";
+import { Mailbox, Status } from "./layout.ts";
+import { native } from "./library/find.ts";
+import type { Native } from "./library/symbols.ts";
+import { isGeneratorFunction, type ScriptGenerator } from "./script_generator.ts";
+import { isOverrun } from "./stack/canary.ts";
 import {
-  describe,
   endGarbage,
   type GuardedStack,
   memoryOf,
-  type Occupant,
+  type Owner,
   type Stack,
   StackMemory,
 } from "./stack/stack.ts";
-import { Status } from "./library/status.ts";
 import { fromWord, read, write } from "./value/value.ts";
 import { makeYielder, type Yielder } from "./yielder.ts";
 
@@ -45,17 +49,8 @@ export type ScriptBody<Input, Output, Return> = (
   // deno-lint-ignore no-explicit-any -- see above
 ) => ScriptGenerator<Output, Return, any>;
 
-/** What is left to end when a generator has become garbage. */
-interface Remains {
-  readonly occupant: Occupant;
-  readonly memory: StackMemory | undefined;
-}
-
 // A task of its own, after the collection: nothing is unwound inside the garbage collector.
-const net = new FinalizationRegistry<Remains>(({ occupant, memory }) => {
-  endGarbage(occupant);
-  memory?.vacate(occupant);
-});
+const net = new FinalizationRegistry<Owner>(endGarbage);
 
 const RUNNING =
   "it is running; a body, and whatever it calls, cannot resume or end its own generator";
@@ -67,20 +62,24 @@ class Unguarded {
   constructor(readonly stack: Stack) {}
 }
 
-/**
- * The body of a generator that needs no stack of its own: how `f.calls()` tells the constructor.
- */
-class Pulled {
-  constructor(readonly start: (scope: Scope) => ScriptGenerator<unknown, unknown, unknown>) {}
-}
-
 // What a resume touches is local to this module: V8 folds a local constant, and loads an imported
 // one.
-const { u32: U32, i32: I32, mailbox: MAILBOX } = Mode;
+const { u32: U32, i32: I32, mailbox: MAILBOX } = Entry;
 const { input: INPUT, output: OUTPUT } = Mailbox;
 const SUSPENDED = Status.suspended;
 let resumeI32: Native["resumeI32"];
 let resumeU32: Native["resumeU32"];
+
+/** The context of every TypeScript body: none, so that a resume looks further. */
+const NO_CONTEXT = new Context(
+  new StackMemory(0n, 0n, {
+    guarded: true,
+    overflow: "report",
+    shareable: false,
+    release() {},
+    fault: undefined,
+  }),
+);
 
 /**
  * A function that suspends: it runs on a stack of its own, takes a value at each resume and gives
@@ -109,14 +108,14 @@ let resumeU32: Native["resumeU32"];
  */
 export class Generator<Input = void, Output = unknown, Return = void>
   extends Iterator<Output, Return, Input> {
-  /** Of a native body; of a TypeScript body a mere mark, with mode `script`. */
+  /** Of a native body. */
   readonly #context: Context;
-  readonly #body: BodySymbol | ScriptBody<Input, Output, Return> | Pulled;
-  /** The calls of a TypeScript body. */
-  readonly #scope: Scope | undefined;
+  readonly #symbol: BodySymbol | undefined;
+  /** Of a TypeScript body. */
+  readonly #machine: ScriptMachine<Input, Output, Return> | undefined;
+  /** The memory of its own stack, if it has one: a generator of `f.calls()` has none. */
+  readonly #memory: StackMemory | undefined;
   #stack: Stack | undefined;
-  #machine: ScriptGenerator<Output, Return, Input> | undefined;
-  #returned: Return | undefined;
   #failure: { readonly error: unknown } | undefined;
 
   /**
@@ -133,32 +132,35 @@ export class Generator<Input = void, Output = unknown, Return = void>
     body: NativeBody<Input, Output> | ScriptBody<Input, Output, Return>,
   ) {
     super();
+    const what = "Cannot make generator";
     const unguarded = stack instanceof Unguarded;
+    const pulled = body instanceof PulledBody;
     const own = unguarded ? stack.stack : stack;
-    const memory = body instanceof Pulled ? nowhere() : memoryOf(own);
-    if (!memory.origin.guarded && !unguarded) {
+    const memory = pulled ? undefined : memoryOf(own);
+    if (memory !== undefined && !memory.origin.guarded && !unguarded) {
       throw new TypeError(
-        "Cannot make generator: the stack has no guard page, so an overflow would write over " +
-          "other memory; use an OsStack, or Generator.unguarded(stack, body) to take the risk",
+        `${what}: the stack has no guard page, so an overflow would write over other memory; use ` +
+          "an OsStack, or Generator.unguarded(stack, body) to take the risk",
       );
     }
-    const what = "Cannot make generator";
     const symbol = symbolOf(body);
     if (symbol !== undefined) checkOpen(symbol.library, what);
-    else if (!(body instanceof Pulled)) checkScript(body);
+    else if (!pulled) checkScript(body);
+    endGone();
+    memory?.checkFree(what);
 
-    this.#body = symbol ?? body as ScriptBody<Input, Output, Return>;
-    this.#context = new Context(memory);
-    this.#scope = symbol === undefined ? new Scope(memory) : undefined;
-    memory.occupy(this.#occupant, what);
-    this.#stack = own;
-    if (symbol === undefined) this.#context.mode = Mode.script;
-    else {
-      this.#context.begin(symbol.pointer, symbol);
-      this.#context.bind(symbol.library);
-    }
-    net.register(this, { occupant: this.#occupant, memory }, this);
+    this.#memory = memory;
+    this.#stack = pulled ? undefined : own;
+    this.#symbol = symbol;
+    this.#context = symbol === undefined ? NO_CONTEXT : new Context(memory!);
+    this.#machine = symbol === undefined ? machineOf(body, memory) : undefined;
+    const owner = this.#owner;
     ({ resumeI32, resumeU32 } = native());
+    net.register(this, owner, this);
+    // From here on nothing is taken that whoever is refused would have to give back: memory whose
+    // owner is done, or was never begun, is free.
+    memory?.own(owner);
+    if (symbol !== undefined) this.#context.begin(symbol.pointer, symbol);
   }
 
   /**
@@ -201,21 +203,22 @@ export class Generator<Input = void, Output = unknown, Return = void>
     // The two types that V8 passes in a register come first: this is the whole of a resume. What is
     // equal to `input` is passed in its place, since V8 takes no -0 for an integer.
     const context = this.#context;
-    if (context.mode === U32 && typeof input === "number" && (input >>> 0) === input) {
+    if (context.entry === U32 && typeof input === "number" && (input >>> 0) === input) {
       const output = resumeU32(context.handle, input >>> 0);
       return context.status[0] === SUSPENDED ? output as Output : this.#leave();
     }
-    if (context.mode === I32 && typeof input === "number" && (input | 0) === input) {
+    if (context.entry === I32 && typeof input === "number" && (input | 0) === input) {
       const output = resumeI32(context.handle, input | 0);
       return context.status[0] === SUSPENDED ? output as Output : this.#leave();
     }
-    return context.mode === MAILBOX ? this.#enter(input) : this.#resume(input);
+    return context.entry === MAILBOX ? this.#enter(input) : this.#resume(input);
   }
 
   /** The state: unavailable while the body runs, once it has returned, once it has failed. */
   get state(): State {
-    const { mode } = this.#context;
-    return mode === Mode.ended || mode === Mode.running ? "unavailable" : "runnable";
+    const machine = this.#machine;
+    if (machine === undefined) return this.#context.isSuspended ? "runnable" : "unavailable";
+    return machine.isFinished || machine.isRunning ? "unavailable" : "runnable";
   }
 
   /**
@@ -224,7 +227,8 @@ export class Generator<Input = void, Output = unknown, Return = void>
    * @throws {Error} If the body has not finished, or the stack has been handed back before.
    */
   unwrap(): Stack {
-    if (this.#context.mode !== Mode.ended) {
+    const owner = this.#owner;
+    if (!owner.isDone) {
       throw new Error(
         `Cannot unwrap generator: state is ${this.state} and the body has not finished; resume ` +
           "it to its end, or end it with return()",
@@ -248,26 +252,20 @@ export class Generator<Input = void, Output = unknown, Return = void>
    * @throws {Error} If it is running on another thread, or its stack's memory has been detached.
    */
   backtrace(): NativeFrame[] {
-    return (this.#scope ?? this.#context).frames();
+    return this.#owner.frames();
   }
 
   /** As `resume`, in the form of a JavaScript generator. */
   override next(input?: Input): IteratorResult<Output, Return> {
-    const { mode, reason, memory } = this.#context;
-    if (mode === Mode.ended && reason === undefined) {
+    const machine = this.#machine;
+    if (machine !== undefined) return this.#advance(machine, input as Input);
+    const context = this.#context;
+    if (context.isDone && context.reason === undefined) {
       return { value: undefined as Return, done: true };
     }
-    if (mode === Mode.script && memory.fault() === undefined) {
-      // V8 has made such a result already.
-      const result = this.#advance((machine) => machine.next(input as Input), input);
-      this.#returned = undefined;
-      return result;
-    }
     const value = this.resume(input as Input);
-    if (this.#context.mode !== Mode.ended) return { value: value as Output, done: false };
-    const returned = this.#returned as Return;
-    this.#returned = undefined;
-    return { value: returned, done: true };
+    if (context.isDone) return { value: undefined as Return, done: true };
+    return { value: value as Output, done: false };
   }
 
   /**
@@ -275,13 +273,17 @@ export class Generator<Input = void, Output = unknown, Return = void>
    * unwound and their destructors run.
    */
   override return(value: Return): IteratorResult<Output, Return> {
-    const { mode } = this.#context;
-    if (mode === Mode.running) throw new TypeError(`Cannot end generator: ${RUNNING}`);
-    if (mode === Mode.script && this.#machine !== undefined) {
-      return this.#advance((machine) => machine.return(value));
-    }
-    this.#end();
-    return { value, done: true };
+    const machine = this.#machine;
+    let result: IteratorResult<Output, Return> = { value, done: true };
+    if (machine !== undefined) {
+      if (machine.isRunning) throw new TypeError(`Cannot end generator: ${RUNNING}`);
+      try {
+        result = machine.return(value);
+      } finally {
+        if (machine.isFinished) this.#end();
+      }
+    } else this.#end();
+    return result;
   }
 
   /**
@@ -289,13 +291,19 @@ export class Generator<Input = void, Output = unknown, Return = void>
    * cannot, so its frames are unwound and the error comes back out.
    */
   override throw(error: unknown): IteratorResult<Output, Return> {
-    const { mode } = this.#context;
-    if (mode === Mode.running) throw new TypeError(`Cannot throw into generator: ${RUNNING}`);
-    if (mode === Mode.script && this.#machine !== undefined) {
-      return this.#advance((machine) => machine.throw(error));
+    const machine = this.#machine;
+    if (machine !== undefined) {
+      if (machine.isRunning) throw new TypeError(`Cannot throw into generator: ${RUNNING}`);
+      if (machine.hasBegun && !machine.isFinished) {
+        return this.#step(machine, (machine) => machine.throw(error), undefined as Input);
+      }
     }
-    if (mode !== Mode.ended) this.#failure = { error };
-    this.#end();
+    const failure = { error };
+    if (!this.#owner.isDone) {
+      if (machine !== undefined) machine.return(undefined as Return);
+      this.#end();
+      this.#failure = failure;
+    }
     throw error;
   }
 
@@ -308,11 +316,13 @@ export class Generator<Input = void, Output = unknown, Return = void>
    * Ends the body if it has not finished, and disposes of the stack if it has not been unwrapped.
    */
   override [Symbol.dispose](): void {
+    const machine = this.#machine;
     try {
       this.return(undefined as Return);
     } finally {
-      // A `finally` block of the body may have yielded; that is as far as it gets.
-      if (this.#context.mode !== Mode.running) {
+      if (machine === undefined || !machine.isRunning) {
+        // A `finally` block of the body may have yielded; that is as far as it gets.
+        machine?.abandon();
         this.#end();
         this.#stack?.[Symbol.dispose]();
       }
@@ -321,93 +331,90 @@ export class Generator<Input = void, Output = unknown, Return = void>
 
   /** Every resume but the two fastest. */
   #resume(input: Input): Output | undefined {
-    const context = this.#context;
-    const { mode } = context;
-    if (mode === Mode.running) throw new TypeError(`Cannot resume generator: ${RUNNING}`);
-    if (mode === Mode.ended) {
-      if (context.reason !== undefined) {
-        throw new Error(`Cannot resume generator: ${context.reason}`);
-      }
-      if (this.#failure === undefined) return undefined;
-      throw new Error(
-        "Cannot resume generator: its body has failed; unwrap() gives its stack back for a new one",
-        { cause: this.#failure.error },
-      );
-    }
-    const fault = context.memory.fault();
-    if (fault !== undefined) throw new Error(`Cannot resume generator: ${fault}`);
-    if (mode === Mode.script) {
-      const { value, done } = this.#advance((machine) => machine.next(input), input);
+    const machine = this.#machine;
+    if (machine !== undefined) {
+      this.#checkFailure(machine.failure);
+      const { value, done } = this.#advance(machine, input);
       return done ? undefined : value;
     }
+    const context = this.#context;
+    const { memory, reason, handle } = context;
+    if (handle === null) {
+      if (reason !== undefined) throw new Error(`Cannot resume generator: ${reason}`);
+      this.#checkFailure(this.#failure);
+      return undefined;
+    }
+    const fault = memory.fault();
+    if (fault !== undefined) throw new Error(`Cannot resume generator: ${fault}`);
     const output = this.#enter(input);
-    if (context.mode === Mode.ended) return output;
-    if (context.memory.origin.guarded) context.mode = (this.#body as BodySymbol).mode;
-    else if (isOverrun(context.memory)) return this.#leave();
+    if (context.isDone) return output;
+    if (memory.origin.guarded) context.entry = this.#symbol!.entry;
+    else if (isOverrun(memory)) return this.#leave();
     return output;
+  }
+
+  #checkFailure(failure: { readonly error: unknown } | undefined): void {
+    if (failure === undefined) return;
+    throw new Error(
+      "Cannot resume generator: its body has failed; unwrap() gives its stack back for a new one",
+      { cause: failure.error },
+    );
   }
 
   /** Resumes a native body by way of the mailbox. */
   #enter(input: Input): Output | undefined {
     const context = this.#context;
     const { view } = context;
-    const body = this.#body as BodySymbol;
-    write(view, INPUT, body.input, input, "Cannot resume generator: input");
-    const word = body.inputIsWord ? view.getInt32(INPUT, true) : 0;
+    const symbol = this.#symbol!;
+    write(view, INPUT, symbol.input, input, "Cannot resume generator: input");
+    const word = symbol.inputIsWord ? view.getInt32(INPUT, true) : 0;
     const result = resumeI32(context.handle, word);
     if (context.status[0] !== SUSPENDED) return this.#leave();
-    const output = body.outputIsWord
-      ? fromWord(body.output, result)
-      : read(view, OUTPUT, body.output);
+    const output = symbol.outputIsWord
+      ? fromWord(symbol.output, result)
+      : read(view, OUTPUT, symbol.output);
     return output as Output;
   }
 
-  /** Lets V8's generator take a step, and notes how it went. */
+  /** Resumes a TypeScript body, in the form of a JavaScript generator. */
   #advance(
-    step: (machine: ScriptGenerator<Output, Return, Input>) => IteratorResult<Output, Return>,
-    input?: Input,
+    machine: ScriptMachine<Input, Output, Return>,
+    input: Input,
   ): IteratorResult<Output, Return> {
-    const context = this.#context;
-    context.mode = Mode.running;
-    const scope = this.#scope!;
-    scope.running = true;
-    try {
-      const first = this.#machine === undefined;
-      this.#machine ??= this.#start(input as Input);
-      const result = first ? this.#machine.next(input as Input) : step(this.#machine);
-      if (result.done) {
-        this.#returned = result.value;
-        this.#end();
-      } else {
-        context.mode = Mode.script;
-      }
-      return result;
-    } catch (error) {
-      this.#failure = { error };
+    if (machine.isRunning) throw new TypeError(`Cannot resume generator: ${RUNNING}`);
+    if (machine.isFinished) {
       this.#end();
-      throw error;
-    } finally {
-      scope.running = false;
+      return { value: undefined as Return, done: true };
     }
+    const fault = this.#memory?.fault();
+    if (fault !== undefined) throw new Error(`Cannot resume generator: ${fault}`);
+    return this.#step(machine, (machine) => machine.next(input), input);
   }
 
-  #start(input: Input): ScriptGenerator<Output, Return, Input> {
-    const body = this.#body as ScriptBody<Input, Output, Return> | Pulled;
-    const scope = this.#scope!;
-    const machine = body instanceof Pulled ? body.start(scope) : body(makeYielder(scope), input);
-    if (isScriptGenerator(machine)) return machine as ScriptGenerator<Output, Return, Input>;
-    throw new TypeError(`Cannot resume generator: the body returned ${describe(machine)}`);
+  /** Lets a TypeScript body take a step; native frames do not outlive the body. */
+  #step(
+    machine: ScriptMachine<Input, Output, Return>,
+    step: Step<Input, Output, Return>,
+    input: Input,
+  ): IteratorResult<Output, Return> {
+    let result;
+    try {
+      result = machine.advance(step, input);
+    } finally {
+      if (machine.isFinished) this.#end();
+    }
+    return result;
   }
 
-  /** Who is on the stack. */
-  get #occupant(): Occupant {
-    return this.#scope ?? this.#context;
+  /** What has native frames, and needs the stack for them. */
+  get #owner(): Scope | Context {
+    return this.#machine?.scope ?? this.#context;
   }
 
-  /** Ends what has not ended. */
+  /** Ends what native frames there are. */
   #end(): void {
     try {
-      this.#occupant.end();
+      this.#owner.endGently();
     } catch (error) {
       this.#failure = { error };
       throw error;
@@ -418,34 +425,40 @@ export class Generator<Input = void, Output = unknown, Return = void>
 
   /** A native body will not go on: it has returned, or an error has come of it. */
   #leave(): undefined {
-    const error = this.#context.takeError("Cannot resume generator");
+    const error = this.#context.arrive("Cannot resume generator");
+    if (error !== undefined) this.#failure = { error };
     this.#finish();
-    if (error === undefined) return;
-    this.#failure = { error };
-    throw error;
+    if (error !== undefined) throw error;
   }
 
-  /** Notes that the body has finished: the stack is free for another. */
+  /** Notes that the body has finished, if it has: the stack is free for another. */
   #finish(): void {
-    const context = this.#context;
-    context.finish();
-    context.memory.vacate(this.#occupant);
+    const owner = this.#owner;
+    if (!owner.isDone) return;
+    this.#memory?.disown(owner);
     // A program that never comes back to the event loop would gather what the finalizer is to get.
     net.unregister(this);
   }
 }
 
-/** A generator for `f.calls()`; the call's stack comes from the pool. */
-export function pulledGenerator(
-  start: (scope: Scope) => ScriptGenerator<unknown, unknown, unknown>,
-): Generator<void, unknown, unknown> {
-  const body = new Pulled(start) as unknown as ScriptBody<void, unknown, unknown>;
-  return new Generator<void, unknown, unknown>(undefined as unknown as GuardedStack, body);
+/** The body that is no native one. */
+function machineOf<Input, Output, Return>(
+  body: unknown,
+  memory: StackMemory | undefined,
+): ScriptMachine<Input, Output, Return> {
+  if (body instanceof PulledBody) {
+    return new ScriptMachine(undefined, (scope) => body.start(scope) as never);
+  }
+  const script = body as ScriptBody<Input, Output, Return>;
+  return new ScriptMachine(memory, (scope, input) => script(makeYielder(scope), input));
 }
 
-/** The memory of a generator that has no stack of its own. */
-function nowhere(): StackMemory {
-  return new StackMemory(0n, 0n, { guarded: true, release() {} });
+/** A generator for `f.calls()`; the call's stack comes from the pool. */
+export function pulledGenerator(body: PulledBody): Generator<void, unknown, unknown> {
+  return new Generator<void, unknown, unknown>(
+    undefined as unknown as GuardedStack,
+    body as unknown as ScriptBody<void, unknown, unknown>,
+  );
 }
 
 function checkScript(body: unknown): void {

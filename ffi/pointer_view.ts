@@ -6,8 +6,9 @@
 import { bytesOf, isDetached } from "./value/buffer.ts";
 import { readCString } from "./value/cstring.ts";
 import { native } from "./library/find.ts";
-import { describe } from "./stack/stack.ts";
-import { type ToNative, write } from "./value/value.ts";
+import { describe } from "./check.ts";
+import type { ToNative } from "./value/type.ts";
+import { write } from "./value/value.ts";
 
 /** Where a value is put together before it is copied to where it belongs. */
 const slot = new DataView(new ArrayBuffer(8));

@@ -3,16 +3,17 @@
 
 /** What a TypeScript body calls C functions with. */
 
-import { calleeOf } from "./call/call.ts";
-import { callScript, type Scope } from "./call/drive.ts";
-import type { ScriptGenerator } from "./call/script.ts";
 import type {
-  FunctionDefinition,
   HandlerYield,
-  NativeFunction,
   ResultOf,
   ScriptArguments,
-} from "./types.ts";
+  SuspendableFunction,
+} from "./call/argument_types.ts";
+import { calleeOf } from "./call/callee.ts";
+import type { FunctionDefinition } from "./call/definition.ts";
+import type { Scope } from "./call/scope.ts";
+import { callScript } from "./call/script.ts";
+import type { ScriptGenerator } from "./script_generator.ts";
 
 /**
  * Lets a TypeScript body call C functions whose callbacks suspend the whole generator. A body gets
@@ -59,7 +60,7 @@ export interface Yielder {
     const Definition extends FunctionDefinition,
     Arguments extends ScriptArguments<Definition["parameters"]>,
   >(
-    f: NativeFunction<Definition>,
+    f: SuspendableFunction<Definition>,
     ...args: Arguments
     // deno-lint-ignore no-explicit-any -- the next input goes to whichever handler has yielded
   ): ScriptGenerator<HandlerYield<Arguments[number]>, ResultOf<Definition>, any>;

@@ -2,8 +2,8 @@
 // Credit: after libfringe, by edef and the libfringe contributors
 
 //! A program for those who look at call stacks from the outside. It goes through situations, and
-//! stops in a body in each. `tests/behaviour/backtrace_test.ts` has it run by gdb and by valgrind, has it ask
-//! libunwind, and knows what they are to see.
+//! stops in a body in each. `tests/behaviour/backtrace_test.ts` has it run by gdb and by valgrind,
+//! has it ask libunwind, and knows what they are to see.
 //!
 //!     fringe-backtrace [LOOK]
 //!

@@ -55,7 +55,10 @@ pub fn build(b: *std.Build) void {
     test_module.valgrind = valgrind orelse true;
     test_module.link_libc = true;
     test_module.linkSystemLibrary("unwind", .{});
-    test_module.addCSourceFile(.{ .file = b.path("test/unwind_test.c"), .flags = &.{"-fexceptions"} });
+    test_module.addCSourceFile(.{
+        .file = b.path("test/unwind_test.c"),
+        .flags = &.{"-fexceptions"},
+    });
     test_module.link_libcpp = true;
     test_module.addIncludePath(b.path("include"));
     test_module.addCSourceFile(.{

@@ -22,6 +22,7 @@ comptime {
         .name = "fringe_stray_callback",
         .visibility = .hidden,
     });
+    @export(&@import("call/memory.zig").depth, .{ .name = "fringe_depth" });
     @export(&@import("call/memory.zig").identity, .{ .name = "fringe_identity" });
     @export(&@import("call/memory.zig").copy, .{ .name = "fringe_copy" });
     @export(&@import("call/memory.zig").load(u8), .{ .name = "fringe_load_8" });
@@ -34,7 +35,9 @@ comptime {
     @export(&@import("call/memory.zig").copyString, .{ .name = "fringe_copy_string" });
     // A library that is built for Valgrind has these as well.
     if (builtin.valgrind_support) {
-        @export(&@import("watch/valgrind.zig").registerBounds, .{ .name = "fringe_valgrind_register" });
+        @export(&@import("watch/valgrind.zig").registerBounds, .{
+            .name = "fringe_valgrind_register",
+        });
         @export(&@import("watch/valgrind.zig").deregisterBounds, .{
             .name = "fringe_valgrind_deregister",
         });

@@ -59,6 +59,7 @@
 
 # The mailbox has the same layout on every architecture, with words of 64 bits.
 #define STATUS              0
+#define CALLBACK            4
 #define INPUT               8
 #define OUTPUT              16
 #define OUTPUT_FLOAT        24
@@ -434,6 +435,7 @@ BEGIN fringe_thunk_common
         test    %edi, %edi
         jz      fringe_thunk_stray
         mov     MAILBOX(%edi), %edx
+        mov     %eax, CALLBACK(%edx)
         lea     8(%ebp), %ecx
         mov     %ecx, CALLBACK_STACK(%edx)
         movl    $0, CALLBACK_STACK+4(%edx)

@@ -16,7 +16,8 @@
 #   fringe_root             never executed: it is where unwinders cross to the resumer
 #
 # It owns the layout of the frames. `context.zig` and `include/fringe.h` repeat one sequence of it,
-# SWITCH, so that the compiler can inline a suspension; `tests/house/tidy_test.ts` compares the three.
+# SWITCH, so that the compiler can inline a suspension; `tests/house/tidy_test.ts` compares the
+# three.
 #
 # Facts of the ABI that this file relies on (System V psABI for AMD64, version 1.0)
 # ---------------------------------------------------------------------------------
@@ -114,6 +115,7 @@
 
 # The mailbox; mailbox.zig has the same layout, and a test there compares the two.
 #define STATUS              0
+#define CALLBACK            4
 #define INPUT               8
 #define OUTPUT              16
 #define OUTPUT_FLOAT        24
@@ -604,6 +606,7 @@ BEGIN fringe_thunk_common
         test    %r10, %r10
         jz      fringe_thunk_stray
         mov     MAILBOX(%r10), %r11
+        mov     %eax, CALLBACK(%r11)
         mov     %rdi, CALLBACK_INTEGERS+0(%r11)
         mov     %rsi, CALLBACK_INTEGERS+8(%r11)
         mov     %rdx, CALLBACK_INTEGERS+16(%r11)

@@ -4,8 +4,9 @@
 /**
  * Makes the committed binaries from the sources: `deno task build`.
  *
- * Zig fills `native/prebuilt/`; `ffi/library/prebuilt.ts` then holds the libraries once more as text, so
- * that they come with the module graph when `mod.ts` is imported over HTTP, and their digests.
+ * Zig fills `native/prebuilt/`; `ffi/library/prebuilt.ts` then holds the libraries once more as
+ * text, so that they come with the module graph when `mod.ts` is imported over HTTP, and their
+ * digests.
  *
  * @module
  */
@@ -49,7 +50,9 @@ export async function differences(): Promise<string[]> {
   });
 }
 
-/** The text of `ffi/library/prebuilt.ts` for the libraries in `directory`, one folder a platform. */
+/**
+ * The text of `ffi/library/prebuilt.ts` for the libraries in `directory`, one folder a platform.
+ */
 export function generate(directory: string): string {
   const entries = filesIn(directory).sort().flatMap((name) => {
     const [platform, file, ...rest] = name.split("/");

@@ -3,11 +3,13 @@
 
 /** Callbacks that C may keep. */
 
+import { copyOf, describe, needStack } from "../check.ts";
 import { native } from "../library/find.ts";
-import { callbackSignature, copyOf } from "./signature.ts";
-import { describe } from "../stack/stack.ts";
-import { putThunk, register, type Registration, takeThunk, type Target } from "./thunk.ts";
-import type { CallbackDefinition, CallbackHandler } from "../types.ts";
+import { makeFunctionPointer } from "../value/function_pointer.ts";
+import type { FunctionPointer } from "../value/type.ts";
+import type { CallbackDefinition, CallbackHandler } from "./definition.ts";
+import { callbackSignature } from "./signature.ts";
+import { KeptThunk, putThunk, takeThunk, type Target } from "./thunk.ts";
 
 /**
  * A callback that C may keep beyond the call that it was passed to: an event handler, a function
@@ -46,14 +48,14 @@ import type { CallbackDefinition, CallbackHandler } from "../types.ts";
  * ```
  */
 export class Callback<const Definition extends CallbackDefinition = CallbackDefinition>
-  implements Disposable {
+  implements FunctionPointer, Disposable {
   /** What C passes and is answered: a copy. */
   readonly definition: Definition;
 
   /** The function pointer. When C calls it after `close`, that is an error. */
   readonly pointer: Deno.PointerObject;
 
-  readonly #registration: Registration;
+  readonly #kept: KeptThunk;
 
   /**
    * Makes a function pointer that C can call.
@@ -78,10 +80,11 @@ export class Callback<const Definition extends CallbackDefinition = CallbackDefi
       what: "Cannot answer C: the result of a callback",
       closed: false,
     };
+    needStack();
     const thunk = takeThunk(target);
     this.pointer = native().pointerTo(thunk.address)!;
-    this.#registration = { target, thunk };
-    register(this, this.#registration);
+    this.#kept = new KeptThunk(target, thunk);
+    makeFunctionPointer(this, this.#kept);
   }
 
   /**
@@ -89,10 +92,11 @@ export class Callback<const Definition extends CallbackDefinition = CallbackDefi
    * call that runs at that moment is ended with an error. Closing twice does nothing.
    */
   close(): void {
-    const { target, thunk } = this.#registration;
+    const { target, thunk } = this.#kept;
+    if (thunk === undefined) return;
+    putThunk(thunk);
     target.closed = true;
-    this.#registration.thunk = undefined;
-    if (thunk !== undefined) putThunk(thunk);
+    this.#kept.thunk = undefined;
   }
 
   /** The same as `close`. */

@@ -1,24 +1,38 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // Credit: after libfringe, by edef and the libfringe contributors
 
-/** TypeScript's own generator type, under a name that `class Generator` does not hide. */
+/**
+ * `yield* yielder.call(f, ...args)`: handlers may be generator functions; what they yield leaves the
+ * generator whose body calls.
+ */
 
-/** What a `function*` returns. */
-export type ScriptGenerator<Output, Return, Input> = globalThis.Generator<Output, Return, Input>;
+import { isScriptGenerator, type ScriptGenerator } from "../script_generator.ts";
+import { handlerOf } from "./answer.ts";
+import type { Callee } from "./call.ts";
+import { checkCount, refuseNonblocking, split } from "./callee.ts";
+import { errorAfterEnd } from "./end.ts";
+import type { Scope } from "./scope.ts";
 
-const GeneratorFunction = Object.getPrototypeOf(function* () {}).constructor;
-
-const { isPrototypeOf } = Object.prototype;
-
-/** Whether `value` is a `function*`. */
-export function isGeneratorFunction(value: unknown): boolean {
-  return typeof value === "function" && value instanceof GeneratorFunction;
-}
-
-/** Whether `value` is what a `function*` returns. */
-export function isScriptGenerator(
-  value: unknown,
-): value is ScriptGenerator<unknown, unknown, unknown> {
-  return typeof value === "object" && value !== null &&
-    isPrototypeOf.call(GeneratorFunction.prototype.prototype, value);
+/** Calls a C function; on the way out, however that comes, the call is ended. */
+export function* callScript(
+  scope: Scope,
+  callee: Callee,
+  args: readonly unknown[],
+): ScriptGenerator<unknown, unknown, unknown> {
+  checkCount(callee, args, callee.parameters.length);
+  refuseNonblocking(callee);
+  const { plain, answerers } = split(callee, args);
+  const call = scope.open(callee, plain, answerers);
+  try {
+    for (let target; (target = call.step()) !== undefined;) {
+      const answer = call.ask(target, handlerOf(target, answerers)!);
+      // Here, and not in a generator of its own that all that is yielded would pass through.
+      call.reply(target, isScriptGenerator(answer) ? yield* answer : answer);
+    }
+    return call.result;
+  } catch (error) {
+    throw errorAfterEnd(call, error);
+  } finally {
+    scope.close(call);
+  }
 }

@@ -6,10 +6,11 @@
  * where the ABI has each argument.
  */
 
+import { checkKeys, describe } from "../check.ts";
+import { FLOATS_MAX, INTEGERS_MAX, Mailbox, SLOT_SIZE } from "../layout.ts";
 import { Kept } from "../value/kept.ts";
-import { FLOATS_MAX, INTEGERS_MAX, Mailbox, SLOT_SIZE } from "../context/mailbox.ts";
-import { describe } from "../stack/stack.ts";
-import { VALUE_TYPES, write } from "../value/value.ts";
+import { rowOf, VALUE_TYPES } from "../value/type.ts";
+import { write } from "../value/value.ts";
 
 /** A signature that has been checked. */
 export interface Signature {
@@ -63,30 +64,12 @@ export function signatureOf(
 ): Signature {
   let [integers, floats, stackCount] = [0, 0, 0];
   const offsets = parameters.map((type) => {
-    const isFloat = type === "f32" || type === "f64";
+    const isFloat = rowOf(type)?.kind === "float";
     if (isFloat && floats < FLOATS_MAX) return registers.floats + floats++ * SLOT_SIZE;
     if (!isFloat && integers < INTEGERS_MAX) return registers.integers + integers++ * SLOT_SIZE;
     return Mailbox.stack + stackCount++ * SLOT_SIZE;
   });
   return { parameters, result, offsets, stackCount };
-}
-
-/**
- * A copy of a definition that nobody can change: C's arguments are read by it for as long as C has
- * the callback. `what` begins with "Cannot".
- */
-export function copyOf<T>(definition: T, what: string): T {
-  try {
-    return freeze(structuredClone(definition));
-  } catch (error) {
-    throw new TypeError(`${what}: its definition must be plain data`, { cause: error });
-  }
-}
-
-function freeze<T>(value: T): T {
-  if (typeof value !== "object" || value === null) return value;
-  for (const part of Object.values(value)) freeze(part);
-  return Object.freeze(value);
 }
 
 /** Checks the definition of a callback. `what` begins with "Cannot". */
@@ -120,23 +103,6 @@ function fastOf({ parameters, offsets, stackCount }: Signature): Fast {
   const [first = "void", second = "void"] = parameters;
   const [firstAt = 0, secondAt = 0] = offsets;
   return { count: stackCount === 0 ? parameters.length : -1, first, firstAt, second, secondAt };
-}
-
-/** What to do instead, for keys that are meant well. */
-const HINTS: Readonly<Record<string, string>> = {
-  optional: "; leave a symbol out if the library may lack it",
-  stop: "; it belongs to a callback, beside its parameters and result",
-};
-
-/** Checks that an object has no keys but those that are known. */
-export function checkKeys(definition: object, known: readonly string[], what: string): void {
-  for (const key of Object.keys(definition)) {
-    if (known.includes(key)) continue;
-    throw new TypeError(
-      `${what}: the key ${describe(key)} is not understood` +
-        `${Object.hasOwn(HINTS, key) ? HINTS[key] : `; keys here are ${known.join(", ")}`}`,
-    );
-  }
 }
 
 /** Checks that parameters are a list, and no longer than can be passed. */

@@ -6,9 +6,11 @@
  * reports when C has called it. `native/call/thunk.zig` makes them, a page at a time, for good.
  */
 
+import { ThunkBlock } from "../layout.ts";
 import { native } from "../library/find.ts";
+import { checkGrant } from "../library/fringe_error.ts";
+import type { Pointing } from "../value/function_pointer.ts";
 import type { CallbackSignature } from "./signature.ts";
-import { check } from "../library/status.ts";
 
 /** A handler: answers a callback. */
 // deno-lint-ignore no-explicit-any -- each has the parameters of its callback; types.ts infers them
@@ -43,7 +45,7 @@ export interface Thunk {
 const RESTED = 1024;
 
 /** Thunks that have never been used. */
-const fresh: Thunk[] = [];
+let fresh: Thunk[] = [];
 /** Thunks that have been released, by their type, the longest rested first. */
 const rested: Map<string, Thunk[]> = new Map();
 /** By number, from this Worker's first one on. */
@@ -66,14 +68,15 @@ export function takeThunk(target: Target): Thunk {
   return thunk;
 }
 
-/** Takes a thunk back; should C call it, it stands for nothing. */
+/** Takes a thunk back; should C call it, it stands for nothing. Once more does nothing. */
 export function putThunk(thunk: Thunk): void {
-  const target = targets[thunk.number - first]!;
-  targets[thunk.number - first] = undefined;
+  const target = targets[thunk.number - first];
+  if (target === undefined) return;
   const type = typeOf(target);
   const released = rested.get(type);
   if (released === undefined) rested.set(type, [thunk]);
   else released.push(thunk);
+  targets[thunk.number - first] = undefined;
 }
 
 /** What the thunk of this number stands for; undefined: nothing any more, or not in this Worker. */
@@ -82,35 +85,33 @@ export function targetOf(number: number): Target | undefined {
 }
 
 function makeThunks(): void {
-  const block = new BigUint64Array(new ArrayBuffer(32));
-  check(native().mapThunks(block), "Cannot make function pointers for callbacks");
+  const block = new DataView(new ArrayBuffer(ThunkBlock.size));
+  checkGrant(native().mapThunks(block), "Cannot make function pointers for callbacks");
   // What they go on in must stay, since C may call them when this Worker is long gone.
   native().pin(native().callBody);
-  const [address, number, stride, count] = [block[0]!, Number(block[1]), block[2]!, block[3]!];
+  const word = (offset: number): bigint => block.getBigUint64(offset, true);
+  const [address, number] = [word(ThunkBlock.address), Number(word(ThunkBlock.number))];
+  const [stride, count] = [word(ThunkBlock.stride), word(ThunkBlock.count)];
+  const made = Array.from(
+    { length: Number(count) },
+    (_, i) => ({ number: number + i, address: address + BigInt(i) * stride }),
+  );
   if (targets.length === 0) first = number;
-  for (let i = 0n; i < count; i++) {
-    fresh.push({ number: number + Number(i), address: address + i * stride });
-  }
+  fresh = made;
 }
 
-/** What is behind a callback that a user holds. */
-export interface Registration {
+/** What is behind a `Callback`. */
+export class KeptThunk implements Pointing {
   readonly target: Target;
-  /** Undefined once it is closed. */
+  /** Undefined once the callback is closed. */
   thunk: Thunk | undefined;
-}
 
-const registrations = new WeakMap<object, Registration>();
+  constructor(target: Target, thunk: Thunk) {
+    this.target = target;
+    this.thunk = thunk;
+  }
 
-/** Makes `callback` known as one. */
-export function register(callback: object, registration: Registration): void {
-  registrations.set(callback, registration);
-}
-
-/** What is behind a callback; undefined where `value` is none. `what` begins with "Cannot". */
-export function registrationOf(value: unknown, what: string): Registration | undefined {
-  if (typeof value !== "object" || value === null) return undefined;
-  const registration = registrations.get(value);
-  if (registration === undefined || registration.thunk !== undefined) return registration;
-  throw new Error(`${what} is a callback that has been closed; make a new one`);
+  get address(): bigint | undefined {
+    return this.thunk?.address;
+  }
 }

@@ -3,8 +3,9 @@
 
 /** Where native code stands: return addresses, and what the process's own tables say of them. */
 
-import { readCString } from "../value/cstring.ts";
+import { FRAMES_MAX, SLOT_SIZE, SymbolBlock } from "../layout.ts";
 import { native } from "../library/find.ts";
+import { readCString } from "../value/cstring.ts";
 
 /** A native function that has called another, or has suspended. */
 export interface NativeFrame {
@@ -27,28 +28,26 @@ export interface NativeFrame {
   readonly moduleOffset: number | undefined;
 }
 
-/** How many frames are looked at: as many as a report has room for (`native/unwind/exception.zig`). */
-export const FRAMES_MAX = 64;
-
-/** The frames of a suspended context, the innermost first. */
+/** The frames of a suspended context, the innermost first, at most `FRAMES_MAX`. */
 export function framesOf(handle: Deno.PointerObject): NativeFrame[] {
-  const addresses = new BigUint64Array(new ArrayBuffer(FRAMES_MAX * 8));
+  const addresses = new BigUint64Array(new ArrayBuffer(FRAMES_MAX * SLOT_SIZE));
   const count = native().backtrace(handle, addresses, FRAMES_MAX);
   return [...addresses.subarray(0, count)].map(frameAt);
 }
 
 /** What is known of a return address. */
 export function frameAt(address: bigint): NativeFrame {
-  const found = new BigUint64Array(new ArrayBuffer(4 * 8));
+  const found = new DataView(new ArrayBuffer(SymbolBlock.size));
   // One byte below it, for a call may be the last instruction of its function.
   native().symbol(address - 1n, found);
-  const [name, start, module, moduleStart] = [found[0]!, found[1]!, found[2]!, found[3]!];
+  const word = (offset: number): bigint => found.getBigUint64(offset, true);
+  const [name, module] = [word(SymbolBlock.name), word(SymbolBlock.module)];
   return Object.freeze({
     address,
     name: readCString(name) ?? undefined,
-    offset: name === 0n ? undefined : Number(address - start),
+    offset: name === 0n ? undefined : Number(address - word(SymbolBlock.start)),
     module: readCString(module) ?? undefined,
-    moduleOffset: module === 0n ? undefined : Number(address - moduleStart),
+    moduleOffset: module === 0n ? undefined : Number(address - word(SymbolBlock.module_start)),
   });
 }
 

@@ -3,9 +3,8 @@
 
 /** Native bodies, as `dlopen` gives them. */
 
-import { type Lifetime, Mode, type Subject } from "./context.ts";
-import { describe } from "../stack/stack.ts";
-import { isWord } from "../value/value.ts";
+import { rowOf } from "../value/type.ts";
+import { Entry, type Subject } from "./context.ts";
 
 /**
  * A native generator body: what `dlopen` gives for `{ input, output }`. Pass it to `new
@@ -26,20 +25,18 @@ export interface NativeBody<in Input, out Output> {
 /** What is behind a native body. */
 export interface BodySymbol extends Subject {
   readonly pointer: Deno.PointerObject;
-  readonly library: Library;
   readonly input: string;
   readonly output: string;
   /** Whether the values travel in a register. */
   readonly inputIsWord: boolean;
   readonly outputIsWord: boolean;
   /** How it is entered once it has begun. */
-  readonly mode: number;
+  readonly entry: number;
 }
 
-/** A user's library, as far as what it contains needs it. */
-export interface Library extends Lifetime {
-  readonly filename: string;
-  readonly closed: boolean;
+/** Whether the values of a type travel in a register. */
+function isWord(type: string): boolean {
+  return rowOf(type)?.kind === "word";
 }
 
 const symbols = new WeakMap<object, BodySymbol>();
@@ -50,18 +47,16 @@ export function makeBody(
   output: string,
   pointer: Deno.PointerObject,
   subject: Subject,
-  library: Library,
 ): NativeBody<unknown, unknown> {
   const body = Object.freeze({ input, output });
   symbols.set(body, {
     ...subject,
     pointer,
-    library,
     input,
     output,
     inputIsWord: isWord(input),
     outputIsWord: isWord(output),
-    mode: input !== output || input !== "u32" && input !== "i32" ? Mode.mailbox : Mode[input],
+    entry: input !== output || input !== "u32" && input !== "i32" ? Entry.mailbox : Entry[input],
   });
   return body;
 }
@@ -69,10 +64,4 @@ export function makeBody(
 /** The symbol behind a native body, or undefined when `body` is none of this Worker. */
 export function symbolOf(body: unknown): BodySymbol | undefined {
   return typeof body === "object" && body !== null ? symbols.get(body) : undefined;
-}
-
-/** Throws if the library of a symbol has been closed. `what` begins with "Cannot". */
-export function checkOpen(library: Library, what: string): void {
-  if (!library.closed) return;
-  throw new Error(`${what}: ${describe(library.filename)} has been closed; open it again`);
 }

@@ -2,80 +2,73 @@
 // Credit: after libfringe, by edef and the libfringe contributors
 
 /**
- * A native context on a stack: what a generator with a native body is, and what each call of a C
- * function uses. It outlives the object that the user holds, so that the finalizer has something to
- * end.
+ * A native context: what runs on a stack, be it the body of a generator or a C function that is
+ * called. `begin` lays the first frame, `resumeU32` and its like of `library/symbols.ts` enter,
+ * `arrive` is asked whenever native code is back, `end` ends the frames early.
+ *
+ * Native code is the owner of the truth: the status in the mailbox says whether frames are left.
+ * What stands here follows it, and can do so at any time later. So whatever is cut short on the
+ * way, for want of V8's stack or by an interrupt, is done by the next call.
  */
 
+import { Mailbox, SLOT_SIZE, Status } from "../layout.ts";
+import { native } from "../library/find.ts";
+import { isOverrun, layCanary } from "../stack/canary.ts";
+import type { StackMemory } from "../stack/stack.ts";
+import { Kept, Lent } from "../value/kept.ts";
 import { framesOf, type NativeFrame } from "./backtrace.ts";
 import { type NativeError, readReport } from "./exception.ts";
-import { Kept, Lent } from "../value/kept.ts";
-import { native } from "../library/find.ts";
-import { Mailbox, SLOT_SIZE } from "./mailbox.ts";
-import { isOverrun, layCanary, overflowError, overrunError } from "./overflow.ts";
-import type { Occupant, StackMemory } from "../stack/stack.ts";
-import { Status } from "../library/status.ts";
+import { type Library, Occupancy } from "./occupancy.ts";
+import { overflowError, overrunError, warnOfAbandoned } from "./outcome.ts";
 
-/** How a context can be entered next. */
-export const Mode = {
-  /** Not at all: it has not begun, or it has finished. */
-  ended: 0,
-  /** It is running, or in a handler. */
-  running: 1,
+/** How a context is entered without ado. Only `Generator.resume` asks. */
+export const Entry = {
+  /** Not at all: look at the context first. */
+  checked: 0,
   /** By `resumeU32` or `resumeI32` at once: input and output are of that type. */
-  u32: 2,
-  i32: 3,
+  u32: 1,
+  i32: 2,
   /** By way of the mailbox. */
-  mailbox: 4,
-  /**
-   * The same, with a look at the memory: the first time, and always when it has no guard page or
-   * can vanish.
-   */
-  checked: 5,
-  /** It stands for a TypeScript body, which V8 resumes. */
-  script: 6,
+  mailbox: 3,
 } as const;
-
-/** Something that has native frames in a user's library, and must be gone before that is closed. */
-export interface Lifetime {
-  readonly contexts: Set<Context>;
-}
 
 /** What runs on a context, as far as it is of interest here. */
 export interface Subject {
   readonly name: string;
+  readonly library: Library;
   /** Where its C++ runtime, if any, keeps its exceptions; looked up when it is first needed. */
   readonly exceptionState: () => Deno.PointerValue;
+}
+
+/** What ends a context in a way of its own: a call, which may tell C to stop. */
+export interface Ender {
+  end(): void;
 }
 
 /** What is wrong with touching a context meanwhile. */
 export const ELSEWHERE = "it is running on another thread; await its Promise first";
 
 /** A native context. */
-export class Context {
-  mode: number = Mode.ended;
+export class Context extends Occupancy {
+  entry: number = Entry.checked;
   handle: Deno.PointerObject | null = null;
   /** The mailbox's status, which native code sets when the body finishes. */
   status!: Int32Array;
   view!: DataView<ArrayBuffer>;
   readonly memory: StackMemory;
+  /** The call that it runs, if it is not the body of a generator. */
+  call: Ender | undefined;
   /** What C may use until it returns, if it runs on this thread; generators have no need of it. */
   #kept: Kept | undefined;
   /** The same, and native code's mailbox, if it runs on others. */
   #lent: Lent | undefined;
-  /** The call that it runs, which knows how to end it gently. */
-  call: Occupant | undefined;
-  /** Why it ended, if neither its body nor its user did it. */
-  reason: string | undefined;
-  /** Whether another thread is running it, so that nothing here may touch it. */
-  elsewhere = false;
   /** What `init` takes again and again: the base of the stack, and where `view` lies. */
   #base: Deno.PointerValue = null;
   #box: Deno.PointerValue = null;
-  #lifetime: Lifetime | undefined;
   #subject: Subject | undefined;
 
   constructor(memory: StackMemory) {
+    super();
     this.memory = memory;
     this.#makeMailbox(Mailbox.size);
   }
@@ -108,28 +101,20 @@ export class Context {
   /** Lays the first frame: `body` will begin at the first resume. It runs `subject`. */
   begin(body: Deno.PointerObject, subject: Subject): void {
     const exceptionState = subject.exceptionState();
-    this.#subject = subject;
     const { addressOfBuffer, init, pointerTo } = native();
-    const { base } = this.memory;
-    this.reason = undefined;
     this.status[0] = Status.suspended;
     layCanary(this.memory);
+    let base = this.#base ??= pointerTo(this.memory.base);
+    let box = this.#box ??= pointerTo(addressOfBuffer(this.view));
     if (this.#lent !== undefined) {
-      const { base, mailbox } = this.#lent;
-      this.handle = init(pointerTo(base), body, pointerTo(mailbox), exceptionState);
-    } else {
-      this.#base ??= pointerTo(base);
-      this.#box ??= pointerTo(addressOfBuffer(this.view));
-      this.handle = init(this.#base, body, this.#box, exceptionState);
+      base = pointerTo(this.#lent.base);
+      box = pointerTo(this.#lent.mailbox);
     }
-    this.mode = Mode.checked;
-  }
-
-  /** Makes `lifetime` end it, until it finishes. */
-  bind(lifetime: Lifetime): void {
-    if (this.#lifetime !== undefined) return;
-    this.#lifetime = lifetime;
-    lifetime.contexts.add(this);
+    const handle = init(base, body, box, exceptionState);
+    this.#subject = subject;
+    this.enter(subject.library);
+    // Last, and nothing but an assignment: a context has a handle if and only if it is entered.
+    this.handle = handle;
   }
 
   /** Before native code goes on: gives it what JavaScript has changed, if it has copies. */
@@ -137,85 +122,85 @@ export class Context {
     this.#lent?.lend();
   }
 
-  /** After it has suspended: takes over what it has changed. */
+  /** After native code has suspended: takes over what it has changed. */
   takeBack(): void {
     this.#lent?.takeBack(Mailbox.size);
   }
 
+  /** Whether the body waits to be resumed. */
+  get isSuspended(): boolean {
+    return this.handle !== null && this.status[0] === Status.suspended;
+  }
+
   /**
-   * Asked whenever native code is back: what it has ended by, if it has neither suspended nor
-   * returned. Whoever takes it has to throw it; no frame is left then. `what` begins with "Cannot".
+   * To be asked whenever native code is back and may not have suspended in good order. Follows the
+   * status, and returns what the body has ended by; undefined if it has suspended, or returned.
+   * Whoever gets an error has to throw it. `what` begins with "Cannot".
    */
-  takeError(
-    what: string,
-    handle: Deno.PointerObject = this.handle!,
-  ): NativeError | RangeError | undefined {
+  arrive(what: string): NativeError | RangeError | undefined {
+    const { handle, memory } = this;
+    if (handle === null) return undefined;
+    let error: NativeError | RangeError | undefined;
     const status = this.status[0];
-    if (status === Status.overflowed) return overflowError(what, this.memory);
-    let thrown: NativeError | undefined;
+    if (status === Status.overflowed) error = overflowError(what, memory);
     if (status === Status.throwing) {
-      try {
-        thrown = readReport(this.view.getBigUint64(Mailbox.output, true));
-      } finally {
-        // Also if a program's own Error.prepareStackTrace throws.
-        native().resumeI32(handle, 0);
-      }
+      const make = readReport(this.view);
+      // The report has been read: now native code forgets it, and the context ends.
+      native().resumeI32(handle, 0);
+      this.status[0] = Status.thrown;
+      error = make();
     }
-    if (!isOverrun(this.memory)) return thrown;
-    return overrunError(what, this.memory, status === Status.suspended, thrown);
+    if (isOverrun(memory)) {
+      const isSuspended = this.status[0] === Status.suspended;
+      error = overrunError(what, memory, isSuspended, error);
+      // They are not to be run any more, and not to be unwound: it would read what is written over.
+      if (isSuspended) this.status[0] = Status.abandoned;
+    }
+    if (this.status[0] !== Status.suspended) this.#forget();
+    return error;
   }
 
-  /** Notes that no native frame is left: the stack is free for another. */
-  finish(): void {
-    this.#forget();
-    this.memory.vacate(this);
-  }
-
+  /** No native frame is left: native code has said so. */
   #forget(): void {
-    this.mode = Mode.ended;
-    this.handle = null;
+    this.#lent?.release();
+    this.#lent = undefined;
+    this.leave();
+    this.entry = Entry.checked;
     this.call = undefined;
-    if (this.#lifetime !== undefined) {
-      this.#lifetime.contexts.delete(this);
-      this.#lifetime = undefined;
-    }
+    this.handle = null;
   }
 
-  /** Gives back what was lent, once no frame is left that could use it. */
+  /** Gives back what was lent to a call that was refused while it was made ready. */
   release(): void {
+    if (this.handle !== null) return;
     this.#lent?.release();
     this.#lent = undefined;
   }
 
   /**
-   * Ends it early, if it has begun and not finished: its frames are unwound, their cleanups run.
-   * Never called by the garbage collector itself, but from a task after it.
+   * Ends the body early, if it has begun and not finished: its frames are unwound, their cleanups
+   * run. Never called by the garbage collector itself, but from a task after it.
    *
    * @throws {NativeError} If it throws an exception of its own in place of that; it has ended then.
    */
   end(): void {
-    const { handle } = this;
+    const { handle, memory } = this;
     if (handle === null) return;
     if (this.elsewhere) throw new Error(`Cannot end a call: ${ELSEWHERE}`);
-    // What fails on the way, for want of V8's stack, can be done again: it counts as ended last.
-    let error: Error | undefined;
-    let isAbandoned = false;
     // Frames whose memory is gone are gone too.
-    if (this.memory.fault() === undefined) {
-      isAbandoned = native().cancel(handle, this.memory.limit) === Status.abandoned;
+    if (memory.fault() !== undefined) return this.#forget();
+    if (this.status[0] === Status.suspended) {
+      native().cancel(handle, memory.limit);
       this.takeBack();
-      error = this.takeError("Cannot end it", handle);
     }
-    this.#forget();
-    this.release();
-    this.memory.vacate(this);
-    if (isAbandoned) warnOf(this.#subject!.name, this.memory.size);
+    const isAbandoned = this.status[0] === Status.abandoned;
+    const name = this.#subject!.name;
+    const error = this.arrive("Cannot end it");
+    if (isAbandoned) warnOfAbandoned(name, memory.size);
     if (error !== undefined) throw error;
   }
 
-  /** The same because the library goes away, which whoever goes on is then told. */
-  close(reason: string): void {
-    this.reason = reason;
+  override endGently(): void {
     (this.call ?? this).end();
   }
 
@@ -226,19 +211,4 @@ export class Context {
     if (fault !== undefined) throw new Error(`Cannot take a backtrace: ${fault}`);
     return framesOf(this.handle);
   }
-}
-
-const warned = new Set<string>();
-
-/** Says that frames have been abandoned: no error, for the stack has come back, but no secret. */
-function warnOf(name: string, size: number): void {
-  if (warned.has(name)) return;
-  warned.add(name);
-  console.warn(
-    `fringe: ${name} was ended early, and its frames could not be unwound. Fewer than 8 KiB of ` +
-      `its stack of ${size} bytes were free, or its code has no unwind tables, or its library ` +
-      "has an unwinder of its own (link it with the shared libgcc_s), or a cleanup had suspended." +
-      " The stack comes back; what the frames held (memory, locks, files) does not. This is said" +
-      " once for each function",
-  );
 }

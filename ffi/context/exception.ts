@@ -3,9 +3,10 @@
 
 /** Exceptions that have left native code: C++'s, Rust's panics, and others. */
 
-import { frameAt, frameLine, FRAMES_MAX, type NativeFrame } from "./backtrace.ts";
-import { readCString } from "../value/cstring.ts";
+import { Mailbox, Report, SLOT_SIZE } from "../layout.ts";
 import { native } from "../library/find.ts";
+import { readCString } from "../value/cstring.ts";
+import { frameAt, frameLine, type NativeFrame } from "./backtrace.ts";
 
 /** What the constructor asks for, which nobody else has. */
 const KEY = Symbol("NativeError");
@@ -76,31 +77,24 @@ export function makeNativeError(
   return new NativeError(KEY, type, message, backtrace);
 }
 
-/** Where the fields of a report lie; `Report` in `native/unwind/exception.zig`. */
-export const Report = {
-  language: 0,
-  type: 8,
-  message: 16,
-  message_length: 24,
-  count: 32,
-  addresses: 40,
-} as const;
-
-/** Makes an error of what native code reports. The address is 0 where there was no memory left. */
-export function readReport(address: bigint): NativeError {
-  if (address === 0n) return makeNativeError(undefined, undefined, []);
-  const report = new DataView(new ArrayBuffer(Report.addresses + FRAMES_MAX * 8));
+/**
+ * Reads what native code reports of an exception that has left a body; the mailbox says where.
+ * Returns what makes an error of it, for later: Error.prepareStackTrace is the program's.
+ */
+export function readReport(mailbox: DataView): () => NativeError {
+  const address = mailbox.getBigUint64(Mailbox.output, true);
+  // Native code had no memory left for a report.
+  if (address === 0n) return () => makeNativeError(undefined, undefined, []);
+  const report = new DataView(new ArrayBuffer(Report.size));
   native().copyIn(report, address, BigInt(report.byteLength));
   const word = (offset: number): bigint => report.getBigUint64(offset, true);
   const frames = Array.from(
     { length: Number(word(Report.count)) },
-    (_, i) => frameAt(word(Report.addresses + i * 8)),
+    (_, i) => frameAt(word(Report.addresses + i * SLOT_SIZE)),
   );
-  return makeNativeError(
-    readCString(word(Report.type)) ?? undefined,
-    readText(word(Report.message), word(Report.message_length)),
-    frames,
-  );
+  const type = readCString(word(Report.type)) ?? undefined;
+  const message = readText(word(Report.message), word(Report.message_length));
+  return () => makeNativeError(type, message, frames);
 }
 
 function readText(address: bigint, length: bigint): string | undefined {

@@ -3,50 +3,11 @@
 
 /** Stacks from the operating system. */
 
-import { native } from "../library/find.ts";
-import { overflowOf } from "../context/overflow.ts";
-import { checkKeys } from "../call/signature.ts";
-import { checkSize, describe, type GuardedStack, register, StackMemory } from "./stack.ts";
-import { check, Status } from "../library/status.ts";
-
-/** The default size, in bytes; `size_default` in `native/stack/os_stack.zig`. */
-const SIZE_DEFAULT = 1024 * 1024;
-
-/** Where a stack lies. */
-export type Bounds = readonly [base: bigint, limit: bigint];
-
-/** What nobody uses any more, and the system did not take back; the longest waiting first. */
-const left: Bounds[] = [];
-
-/** Maps a stack; `recover`: an overflow is to be thrown. `what` begins with "Cannot". */
-export function map(size: number, recover: boolean, what: string): Bounds {
-  unmapLeft();
-  const bounds = new BigUint64Array(new ArrayBuffer(16));
-  check(native().mapStack(BigInt(size), recover, bounds), what);
-  return [bounds[0]!, bounds[1]!];
-}
-
-/**
- * Unmaps a stack. A hole makes two mappings of one, and a process that has no more of them is
- * refused. Nobody could do anything about that, so it is no error: the system is asked again later.
- */
-export function unmap(bounds: Bounds): void {
-  if (isUnmapped(bounds)) unmapLeft();
-  else left.push(bounds);
-}
-
-/** Unmaps what is left, up to what is refused again. */
-function unmapLeft(): void {
-  for (let bounds; (bounds = left.shift()) !== undefined;) {
-    if (isUnmapped(bounds)) continue;
-    left.push(bounds);
-    return;
-  }
-}
-
-function isUnmapped([base, limit]: Bounds): boolean {
-  return native().unmapStack(base, limit) === Status.suspended;
-}
+import { checkKeys, describe } from "../check.ts";
+import { STACK_SIZE_DEFAULT } from "../layout.ts";
+import { map, type Mapping, unmap } from "./mapping.ts";
+import { overflowOf } from "./overflow.ts";
+import { checkSize, endGarbage, type GuardedStack, memoryOf, Stack, StackMemory } from "./stack.ts";
 
 const net = new FinalizationRegistry<StackMemory>((memory) => memory.reclaim());
 
@@ -67,14 +28,12 @@ export interface OsStackOptions {
 }
 
 /**
- * An anonymous memory mapping with a guard page below it.
+ * An anonymous memory mapping with a guard page below it: a body that runs off the end is caught.
  *
  * Pages are committed when they are first touched, so a generous size costs address space only; the
  * default is 1 MiB. The memory goes back with `using` or `[Symbol.dispose]()`, else when the
- * object is garbage.
- *
- * A body in C or C++ that is ended early is unwound, with its destructors, only if 8 KiB are free
- * below its suspended frame; with less it is abandoned.
+ * object is garbage. Where the system refuses to take it back, that is no error: it is asked again
+ * when another stack is made or disposed of.
  *
  * @example
  * ```ts
@@ -84,9 +43,7 @@ export interface OsStackOptions {
  * console.log(stack.size, stack.guarded); // 65536 true
  * ```
  */
-export class OsStack implements GuardedStack {
-  readonly #memory: StackMemory;
-
+export class OsStack extends Stack implements GuardedStack {
   /**
    * Maps a stack.
    *
@@ -96,7 +53,7 @@ export class OsStack implements GuardedStack {
    * @throws {TypeError} If the options are not understood.
    * @throws {FringeError} If the system has no memory, or no mapping, left.
    */
-  constructor(size: number = SIZE_DEFAULT, options: OsStackOptions = {}) {
+  constructor(size: number = STACK_SIZE_DEFAULT, options: OsStackOptions = {}) {
     const what = "Cannot map stack";
     checkSize(size, 0, what);
     if (typeof options !== "object" || options === null) {
@@ -106,41 +63,40 @@ export class OsStack implements GuardedStack {
     }
     checkKeys(options, ["overflow"], `${what}: options`);
     const overflow = overflowOf(options.overflow, what);
-    const bounds = map(size, overflow === "throw", `${what} of ${size} bytes`);
-    const release = () => unmap(bounds);
-    this.#memory = new StackMemory(...bounds, { guarded: true, overflow, release });
-    register(this, this.#memory);
-    net.register(this, this.#memory, this);
-  }
-
-  /** One past the highest usable byte. */
-  get base(): bigint {
-    return this.#memory.base;
-  }
-
-  /** The lowest usable byte; the guard page lies below it. */
-  get limit(): bigint {
-    return this.#memory.limit;
-  }
-
-  /** How many bytes can be used. */
-  get size(): number {
-    return this.#memory.size;
+    const mapping = map(size, overflow === "throw", `${what} of ${size} bytes`);
+    let made = false;
+    try {
+      super(memoryIn(mapping, overflow));
+      net.register(this, memoryOf(this), this);
+      made = true;
+    } finally {
+      // Nobody else could: an object whose constructor throws is none.
+      if (!made) unmap(mapping);
+    }
   }
 
   /** Always true: the page below `limit` can be neither read nor written. */
-  get guarded(): true {
+  override get guarded(): true {
     return true;
   }
 
   /**
-   * Unmaps the stack; once is enough, more does nothing. Where the system refuses, that is no
-   * error: it is asked again when another stack is made or disposed of.
+   * Unmaps the stack; once is enough, more does nothing.
    *
    * @throws {Error} If a generator on it has not finished.
    */
-  [Symbol.dispose](): void {
-    this.#memory.dispose();
+  override [Symbol.dispose](): void {
+    super[Symbol.dispose]();
     net.unregister(this);
   }
+}
+
+function memoryIn(mapping: Mapping, overflow: "report" | "throw"): StackMemory {
+  return new StackMemory(mapping.base, mapping.limit, {
+    guarded: true,
+    overflow,
+    shareable: false,
+    release: () => unmap(mapping),
+    fault: undefined,
+  });
 }

@@ -3,16 +3,10 @@
 
 /** Stacks in memory of the garbage collector. */
 
+import { STACK_ALIGNMENT, STACK_SIZE_MIN } from "../layout.ts";
 import { native } from "../library/find.ts";
-import { CANARY_SIZE } from "../context/overflow.ts";
-import {
-  checkSize,
-  register,
-  type Stack,
-  STACK_ALIGNMENT,
-  STACK_SIZE_MIN,
-  StackMemory,
-} from "./stack.ts";
+import { CANARY_SIZE } from "./canary.ts";
+import { checkSize, type Origin, Stack, StackMemory } from "./stack.ts";
 
 /**
  * A stack in memory that the object owns, without a guard: a body that needs more than there is
@@ -23,9 +17,6 @@ import {
  * noticed by them when it suspends or returns, and its generator fails with a `RangeError`. Memory
  * may have been written over by then.
  *
- * A body in C or C++ that is ended early is unwound, with its destructors, only if 8 KiB are free
- * below its suspended frame; with less it is abandoned.
- *
  * @example
  * ```ts
  * import { OwnedStack } from "@fringe/fringe";
@@ -34,9 +25,7 @@ import {
  * console.log(stack.size, stack.guarded); // 16384 false
  * ```
  */
-export class OwnedStack implements Stack {
-  readonly #memory: StackMemory;
-
+export class OwnedStack extends Stack {
   /**
    * Allocates a stack.
    *
@@ -58,43 +47,22 @@ export class OwnedStack implements Stack {
     }
     const start = native().addressOfBuffer(bytes);
     const limit = (start + alignment - 1n) / alignment * alignment;
-    // Nobody else has the buffer, so it can be neither transferred nor resized.
-    this.#memory = new StackMemory(
-      limit + BigInt(rounded),
-      limit,
-      { guarded: false, release() {} },
-      // It keeps all of the buffer alive, until the stack is disposed of.
-      new DataView(bytes.buffer, Number(limit - start), CANARY_SIZE),
-    );
-    register(this, this.#memory);
-  }
-
-  /** One past the highest usable byte. */
-  get base(): bigint {
-    return this.#memory.base;
-  }
-
-  /** The lowest usable byte. */
-  get limit(): bigint {
-    return this.#memory.limit;
-  }
-
-  /** How many bytes can be used. */
-  get size(): number {
-    return this.#memory.size;
+    // Nobody else has the buffer, so it can be neither transferred nor resized. The view of its
+    // lower end keeps all of it alive, until the stack is disposed of.
+    const bottom = new DataView(bytes.buffer, Number(limit - start), CANARY_SIZE);
+    super(new StackMemory(limit + BigInt(rounded), limit, origin, bottom));
   }
 
   /** Always false. */
-  get guarded(): false {
+  override get guarded(): false {
     return false;
   }
-
-  /**
-   * Lets go of the memory; once is enough, more does nothing.
-   *
-   * @throws {Error} If a generator on it has not finished.
-   */
-  [Symbol.dispose](): void {
-    this.#memory.dispose();
-  }
 }
+
+const origin: Origin = {
+  guarded: false,
+  overflow: "report",
+  shareable: false,
+  release() {},
+  fault: undefined,
+};

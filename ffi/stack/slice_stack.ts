@@ -3,30 +3,19 @@
 
 /** Stacks in memory of the caller. */
 
-import { isBuffer, isDetached, isResizable, nameOf, OF_ARRAY } from "../value/buffer.ts";
+import { describe } from "../check.ts";
+import { STACK_ALIGNMENT, STACK_SIZE_MIN } from "../layout.ts";
 import { native } from "../library/find.ts";
-import { CANARY_SIZE } from "../context/overflow.ts";
-import {
-  describe,
-  type Origin,
-  register,
-  type Stack,
-  STACK_ALIGNMENT,
-  STACK_SIZE_MIN,
-  StackMemory,
-} from "./stack.ts";
+import { isBuffer, isDetached, isResizable, nameOf, OF_ARRAY } from "../value/buffer.ts";
+import { CANARY_SIZE } from "./canary.ts";
+import { type Origin, Stack, StackMemory } from "./stack.ts";
 
 /**
  * A stack in memory that the caller owns, without a guard. Both ends are aligned inward to
  * multiples of 16. While a generator is on it nothing else may write there; pass it to
  * `Generator.unguarded`.
  *
- * A body must leave the lowest 16 bytes alone, too: as a rule a body that has gone too far is
- * noticed by them when it suspends or returns, and its generator fails with a `RangeError`. Memory
- * may have been written over by then.
- *
- * A body in C or C++ that is ended early is unwound, with its destructors, only if 8 KiB are free
- * below its suspended frame; with less it is abandoned.
+ * The lowest 16 bytes are the canary's, as in an `OwnedStack`.
  *
  * @example
  * ```ts
@@ -38,9 +27,7 @@ import {
  * console.log(first.size, second.size); // 16384 16384
  * ```
  */
-export class SliceStack implements Stack {
-  readonly #memory: StackMemory;
-
+export class SliceStack extends Stack {
   /**
    * Makes a stack of `memory`, which must stay attached and of the same size while it is used.
    *
@@ -82,6 +69,7 @@ export class SliceStack implements Stack {
     }
     const origin: Origin = {
       guarded: false,
+      overflow: "report",
       shareable: true,
       // Keeps the memory alive, too, as long as anything runs on it.
       fault: () =>
@@ -92,36 +80,11 @@ export class SliceStack implements Stack {
       release() {},
     };
     const bottom = new DataView(buffer, bytes.byteOffset + Number(limit - start), CANARY_SIZE);
-    this.#memory = new StackMemory(base, limit, origin, bottom);
-    register(this, this.#memory);
-  }
-
-  /** One past the highest usable byte. */
-  get base(): bigint {
-    return this.#memory.base;
-  }
-
-  /** The lowest usable byte. */
-  get limit(): bigint {
-    return this.#memory.limit;
-  }
-
-  /** How many bytes can be used. */
-  get size(): number {
-    return this.#memory.size;
+    super(new StackMemory(base, limit, origin, bottom));
   }
 
   /** Always false. */
-  get guarded(): false {
+  override get guarded(): false {
     return false;
-  }
-
-  /**
-   * Forgets the memory, which stays the caller's; once is enough, more does nothing.
-   *
-   * @throws {Error} If a generator on it has not finished.
-   */
-  [Symbol.dispose](): void {
-    this.#memory.dispose();
   }
 }

@@ -2,13 +2,15 @@
 // Credit: after libfringe, by edef and the libfringe contributors
 
 /**
- * What a stack is, and who is on it. The classes that users see (`OsStack`, `OwnedStack`,
- * `SliceStack`) each hold a `StackMemory`, which the rest of fringe finds by `memoryOf`.
+ * What a stack is, and whom it belongs to. The classes that users see (`OsStack`, `OwnedStack`,
+ * `SliceStack`) differ in where the memory comes from; each is a `Stack` over a `StackMemory`, which
+ * the rest of fringe finds by `memoryOf`.
  */
 
-import type { NativeFrame } from "../context/backtrace.ts";
-import type { Overflow } from "../context/overflow.ts";
+import { describe } from "../check.ts";
+import { STACK_ALIGNMENT as ALIGNMENT } from "../layout.ts";
 import { native } from "../library/find.ts";
+import type { Overflow } from "./overflow.ts";
 
 /**
  * Both ends of a stack are multiples of this many bytes (System V psABI for AMD64, section 3.2.2).
@@ -21,24 +23,50 @@ import { native } from "../library/find.ts";
  * console.log(stack.base % BigInt(STACK_ALIGNMENT)); // 0n
  * ```
  */
-export const STACK_ALIGNMENT = 16;
-
-/** The smallest stack that anything can be done on; `size_min` in `native/stack/stack.zig`. */
-export const STACK_SIZE_MIN = 512;
+export const STACK_ALIGNMENT: 16 = ALIGNMENT;
 
 /**
  * Memory that a generator runs on. It grows down from `base` to `limit`. Made by `new OsStack()`,
  * `new OwnedStack()` or `new SliceStack()`; objects of other origin are refused.
+ *
+ * How large? A TypeScript body needs room for the C functions that it calls; most functions of libc
+ * bring buffers of their own, and 16 KiB is a good minimum. Where a body in C or C++ is suspended,
+ * keep 8 KiB free: a generator that is ended early is unwound by an unwinder that runs there, below
+ * the suspended frame. With less the frames are abandoned: the stack comes back, but destructors do
+ * not run.
  */
-export interface Stack extends Disposable {
+export abstract class Stack implements Disposable {
+  /** Makes `memory` known as that of this object. */
+  constructor(memory: StackMemory) {
+    memories.set(this, memory);
+  }
+
   /** One past the highest usable byte, a multiple of `STACK_ALIGNMENT`. */
-  readonly base: bigint;
+  get base(): bigint {
+    return memoryOf(this).base;
+  }
+
   /** The lowest usable byte, a multiple of `STACK_ALIGNMENT`. A guard, if any, lies below it. */
-  readonly limit: bigint;
+  get limit(): bigint {
+    return memoryOf(this).limit;
+  }
+
   /** How many bytes can be used: `base - limit`. */
-  readonly size: number;
+  get size(): number {
+    return memoryOf(this).size;
+  }
+
   /** Whether running off the end is caught by a guard page, instead of writing over something. */
-  readonly guarded: boolean;
+  abstract get guarded(): boolean;
+
+  /**
+   * Gives the memory back; once is enough, more does nothing.
+   *
+   * @throws {Error} If a generator on it has not finished.
+   */
+  [Symbol.dispose](): void {
+    memoryOf(this).dispose();
+  }
 }
 
 /** A stack that has a guard page: what `new Generator()` asks for. */
@@ -50,58 +78,51 @@ export interface GuardedStack extends Stack {
 /** What the kinds of stacks differ in. */
 export interface Origin {
   readonly guarded: boolean;
-  /** What happens when it is used up, where that is noticed at once. */
-  readonly overflow?: Overflow;
+  /** What happens when a guarded stack is used up. */
+  readonly overflow: Overflow;
   /** Whether other stacks can be made of the same memory. */
-  readonly shareable?: true;
+  readonly shareable: boolean;
   /** Gives the memory back; called once. */
-  release(): void;
-  /** Says why the memory can no longer be used, if that is so. */
-  fault?(): string | undefined;
+  readonly release: () => void;
+  /** Says why the memory can no longer be used, where it can vanish at all. */
+  readonly fault: (() => string | undefined) | undefined;
 }
 
-/** Who is on a stack. */
-export interface Occupant {
-  /** Ends every native frame that it has, early. */
-  end(): void;
-  /** Every native frame that it has, the innermost first. */
-  frames(): NativeFrame[];
+/** Who runs on a stack: a generator's body, or a call. */
+export interface Owner {
+  /** Whether the stack is no longer needed: no frame is on it, and none will be. */
+  readonly isDone: boolean;
+  /** Ends every native frame that it has, early: C is told to stop where it can be told. */
+  endGently(): void;
 }
 
 /** Ends what nobody holds any more. What native code throws at that is told to whoever looks. */
-export function endGarbage(occupant: Occupant): void {
+export function endGarbage(owner: Owner): void {
   try {
-    occupant.end();
+    owner.endGently();
   } catch (error) {
     console.error(error);
   }
 }
 
-/** Ends all of them, and throws then what the first that threw has thrown. */
-export function endAll(occupants: Iterable<Pick<Occupant, "end">>): void {
-  const errors: unknown[] = [];
-  for (const occupant of occupants) {
-    try {
-      occupant.end();
-    } catch (error) {
-      errors.push(error);
-    }
-  }
-  if (errors.length > 0) throw errors[0];
-}
+/** The shareable memory that has an owner, as a list. */
+let firstShared: StackMemory | undefined;
 
-/** The memory that generators are on, of those kinds that can overlap. */
-const occupiedSlices = new Set<StackMemory>();
-
-/** A range of memory, and the generator that is on it. */
+/**
+ * A range of memory, and who runs on it, from the making of a generator until its body has finished.
+ * Native frames are the business of `context/occupancy.ts`: an owner asks there whether it is done,
+ * and the memory is free as soon as it is, whoever is late to say so.
+ */
 export class StackMemory {
   readonly base: bigint;
   readonly limit: bigint;
   readonly origin: Origin;
   /** Where there is no guard page: the lower end, where the canary goes. */
   bottom: DataView<ArrayBuffer> | undefined;
-  occupant: Occupant | undefined;
-  released = false;
+  #owner: Owner | undefined;
+  #released = false;
+  #nextShared: StackMemory | undefined;
+  #previousShared: StackMemory | undefined;
 
   constructor(base: bigint, limit: bigint, origin: Origin, bottom?: DataView<ArrayBuffer>) {
     this.base = base;
@@ -114,71 +135,90 @@ export class StackMemory {
     return Number(this.base - this.limit);
   }
 
+  /** Whether the memory has gone back. */
+  get released(): boolean {
+    return this.#released;
+  }
+
+  /** Who runs on it. */
+  get owner(): Owner | undefined {
+    return this.#owner?.isDone ? undefined : this.#owner;
+  }
+
   /** Why no frame may run here, or undefined when all is well. */
   fault(): string | undefined {
-    if (this.released) return "the stack has been disposed of; make a new one";
+    if (this.#released) return "the stack has been disposed of; make a new one";
     return this.origin.fault?.();
   }
 
-  /** Puts `occupant` on it, or throws. `what` begins with "Cannot". */
-  occupy(occupant: Occupant, what: string): void {
+  /** Throws unless a generator can be made on it. `what` begins with "Cannot". */
+  checkFree(what: string): void {
     const fault = this.fault();
     if (fault !== undefined) throw new Error(`${what}: ${fault}`);
-    if (this.occupant !== undefined) {
+    if (this.owner !== undefined) {
       throw new Error(
         `${what}: another generator is on this stack and has not finished; give each its own stack`,
       );
     }
-    if (this.origin.shareable) {
-      for (const other of occupiedSlices) {
-        if (other.limit >= this.base || this.limit >= other.base) continue;
-        throw new Error(
-          `${what}: the memory of its stack overlaps that of another generator's, which has not ` +
-            "finished; give each its own",
-        );
-      }
-      occupiedSlices.add(this);
+    if (!this.origin.shareable) return;
+    for (let other = firstShared; other !== undefined; other = other.#nextShared) {
+      const isApart = other.limit >= this.base || this.limit >= other.base;
+      if (isApart || other.owner === undefined) continue;
+      throw new Error(
+        `${what}: the memory of its stack overlaps that of another generator's, which has not ` +
+          "finished; give each its own",
+      );
     }
-    this.occupant = occupant;
-    if (!this.origin.guarded) native().registerStack?.(this.base, this.limit);
   }
 
-  /** Takes `occupant` off again, if it is the one that is on it. */
-  vacate(occupant: Occupant): void {
-    if (this.occupant !== occupant) return;
-    this.occupant = undefined;
+  /** Gives it to `owner`; `checkFree` has been asked. */
+  own(owner: Owner): void {
+    if (this.#owner !== undefined) this.disown(this.#owner);
+    // Where the library is built for Valgrind: V8's memory becomes a stack.
+    if (!this.origin.guarded) native().registerStack?.(this.base, this.limit);
+    this.#owner = owner;
+    if (!this.origin.shareable) return;
+    this.#nextShared = firstShared;
+    if (firstShared !== undefined) firstShared.#previousShared = this;
+    firstShared = this;
+  }
+
+  /** Takes it away from `owner`, which is done, if it is the one that has it. */
+  disown(owner: Owner): void {
+    if (this.#owner !== owner) return;
     if (!this.origin.guarded) native().deregisterStack?.(this.base, this.limit);
-    occupiedSlices.delete(this);
+    this.#owner = undefined;
+    if (!this.origin.shareable) return;
+    const [next, previous] = [this.#nextShared, this.#previousShared];
+    if (next !== undefined) next.#previousShared = previous;
+    if (previous === undefined) firstShared = next;
+    else previous.#nextShared = next;
+    this.#nextShared = this.#previousShared = undefined;
   }
 
   /** For `[Symbol.dispose]()`: gives the memory back unless somebody is on it. */
   dispose(): void {
-    if (this.released) return;
-    if (this.occupant !== undefined) {
+    if (this.#released) return;
+    if (this.owner !== undefined) {
       throw new Error(
         "Cannot dispose of stack: a generator on it has not finished; dispose of the generator " +
           "instead, which ends it and frees its stack",
       );
     }
-    this.released = true;
-    this.bottom = undefined;
     this.origin.release();
+    this.#released = true;
+    this.bottom = undefined;
   }
 
-  /** For the net under it all: ends whoever is on it, then gives the memory back. */
+  /** For the net under it all: ends who runs on it, then gives the memory back. */
   reclaim(): void {
-    if (this.occupant !== undefined) endGarbage(this.occupant);
-    this.occupant = undefined;
+    const { owner } = this;
+    if (owner !== undefined) endGarbage(owner);
     this.dispose();
   }
 }
 
 const memories = new WeakMap<object, StackMemory>();
-
-/** Makes `stack` known as fringe's own. */
-export function register<S extends Stack>(stack: S, memory: StackMemory): void {
-  memories.set(stack, memory);
-}
 
 /** The memory of a stack, or a TypeError when it is not one of fringe's. */
 export function memoryOf(stack: Stack): StackMemory {
@@ -202,30 +242,4 @@ export function checkSize(size: number, minimum: number, what: string): number {
     );
   }
   return size;
-}
-
-/** A value as it can stand in a message; no getter and no proxy can prevent it. */
-export function describe(value: unknown): string {
-  if (typeof value === "string") return JSON.stringify(cut(value));
-  if (typeof value === "bigint") {
-    return BigInt.asIntN(128, value) === value ? `${value}n` : "a bigint of more than 128 bits";
-  }
-  if (typeof value === "function") return named("a function", "function", () => value.name);
-  if (typeof value === "object" && value !== null) {
-    return named("an object", "an object of class", () => value.constructor?.name);
-  }
-  return String(value);
-}
-
-function named(otherwise: string, what: string, nameOf: () => unknown): string {
-  try {
-    const name = nameOf();
-    return typeof name === "string" && name !== "" ? `${what} ${cut(name)}` : otherwise;
-  } catch {
-    return otherwise;
-  }
-}
-
-function cut(text: string): string {
-  return text.length > 100 ? `${text.slice(0, 100)}…` : text;
 }

@@ -4,7 +4,7 @@
 /** C's strings: bytes up to a zero, which are UTF-8 here. */
 
 import { native } from "../library/find.ts";
-import { describe } from "../stack/stack.ts";
+import { describe } from "../check.ts";
 
 // A mark of the byte order is part of the string: C has no use for one, so it is text.
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });

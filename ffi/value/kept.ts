@@ -9,8 +9,8 @@
 import { isDetached } from "./buffer.ts";
 import { encodeCString, Strings } from "./cstring.ts";
 import { native } from "../library/find.ts";
-import { type Bounds, map, unmap } from "../stack/os_stack.ts";
-import { STACK_ALIGNMENT } from "../stack/stack.ts";
+import { STACK_ALIGNMENT } from "../layout.ts";
+import { map, type Mapping, unmap } from "../stack/mapping.ts";
 import type { Keeper } from "./value.ts";
 
 /** Memory of JavaScript's. */
@@ -70,7 +70,7 @@ export class Lent implements Keeper {
   /** Each whole buffer is copied once, so that views of it that overlap still do. */
   readonly #buffers: Map<ArrayBuffer, { bytes: Uint8Array<ArrayBuffer>; address: bigint }> =
     new Map();
-  readonly #mappings: Bounds[] = [];
+  readonly #mappings: Mapping[] = [];
   #next: bigint;
 
   /** `view` is JavaScript's mailbox, of which native code gets a copy. */
@@ -106,7 +106,7 @@ export class Lent implements Keeper {
     if (address + BigInt(bytes.length) > this.mailbox) {
       const mapping = map(bytes.length, false, `${what} cannot be copied (${bytes.length} bytes)`);
       this.#mappings.push(mapping);
-      address = mapping[1];
+      address = mapping.limit;
     } else {
       this.#next += BigInt(roundUp(bytes.length));
     }

@@ -6,81 +6,12 @@
  * one.
  */
 
-import { bytesOf, isBuffer } from "./buffer.ts";
-import type { Callback } from "../call/callback.ts";
-import { readCString } from "./cstring.ts";
+import { describe } from "../check.ts";
 import { native } from "../library/find.ts";
-import { describe } from "../stack/stack.ts";
-import { registrationOf } from "../call/thunk.ts";
-
-/** The names of the types that a native body takes and gives. */
-export type ScalarType =
-  | "bool"
-  | "i8"
-  | "u8"
-  | "i16"
-  | "u16"
-  | "i32"
-  | "u32"
-  | "i64"
-  | "u64"
-  | "isize"
-  | "usize"
-  | "f32"
-  | "f64"
-  | "pointer";
-
-/** The names of the types that a function takes, gives, and calls back with. */
-export type ValueType = ScalarType | "function" | "buffer" | "cstring";
-
-/** What TypeScript passes for a value that C receives. */
-export type ToNative<T> = T extends "void" ? void
-  : T extends "bool" ? boolean
-  : T extends "i64" | "u64" | "isize" | "usize" ? number | bigint
-  : T extends "pointer" ? Deno.PointerValue
-  : T extends "function" ? Deno.PointerValue | Callback
-  : T extends "buffer" ? BufferSource | null
-  : T extends "cstring" ? string | null
-  : number;
-
-/** What TypeScript receives for a value that C passes. */
-export type FromNative<T> = T extends "void" ? undefined
-  : T extends "bool" ? boolean
-  : T extends "i64" | "u64" | "isize" | "usize" ? bigint
-  : T extends "pointer" | "function" | "buffer" ? Deno.PointerValue
-  : T extends "cstring" ? string | null
-  : number;
-
-/** The integers, with their bounds. Number-typed ones fit a double, the others are bigints. */
-const INTEGERS: Readonly<Record<string, readonly [minimum: bigint, maximum: bigint]>> = {
-  i8: [-(2n ** 7n), 2n ** 7n - 1n],
-  u8: [0n, 2n ** 8n - 1n],
-  i16: [-(2n ** 15n), 2n ** 15n - 1n],
-  u16: [0n, 2n ** 16n - 1n],
-  i32: [-(2n ** 31n), 2n ** 31n - 1n],
-  u32: [0n, 2n ** 32n - 1n],
-  i64: [-(2n ** 63n), 2n ** 63n - 1n],
-  u64: [0n, 2n ** 64n - 1n],
-  isize: [-(2n ** 63n), 2n ** 63n - 1n],
-  usize: [0n, 2n ** 64n - 1n],
-};
-
-/** The names of every `ScalarType`. */
-export const SCALAR_TYPES: ReadonlySet<string> = new Set<ScalarType>([
-  ...["bool", "i8", "u8", "i16", "u16", "i32", "u32"] as const,
-  ...["i64", "u64", "isize", "usize", "f32", "f64", "pointer"] as const,
-]);
-
-/** The names of every `ValueType`. */
-export const VALUE_TYPES: ReadonlySet<string> = new Set<ValueType>([
-  ...SCALAR_TYPES as ReadonlySet<ScalarType>,
-  ...["function", "buffer", "cstring"] as const,
-]);
-
-/** Whether a type travels in a register: `isWord` in `native/context/mailbox.zig`. */
-export function isWord(type: string): boolean {
-  return type === "bool" || INTEGERS[type] !== undefined && INTEGERS[type][1] < 2n ** 32n;
-}
+import { bytesOf, isBuffer } from "./buffer.ts";
+import { readCString } from "./cstring.ts";
+import { pointingOf } from "./function_pointer.ts";
+import { rowOf } from "./type.ts";
 
 /** The value of a word type that a register holds, whose upper bits may be anything. */
 export function fromWord(type: string, word: number): unknown {
@@ -149,30 +80,35 @@ function writeOther(
       if (typeof value !== "boolean") refuse(type, value, what);
       view.setUint32(offset, value ? 1 : 0, true);
       return;
+    // Integers are extended to 32 bits, as compilers expect it of whoever calls them.
     case "i8":
+      if (typeof value !== "number" || (value << 24 >> 24) !== value) refuse(type, value, what);
+      view.setInt32(offset, value, true);
+      return;
     case "u8":
+      if (typeof value !== "number" || (value & 0xff) !== value) refuse(type, value, what);
+      view.setInt32(offset, value, true);
+      return;
     case "i16":
-    case "u16": {
-      const [minimum, maximum] = INTEGERS[type]!;
-      if (!Number.isInteger(value) || value as number < minimum || value as number > maximum) {
-        refuse(type, value, what);
-      }
-      // Extended to 32 bits, as compilers expect it of whoever calls them.
-      view.setInt32(offset, value as number, true);
+      if (typeof value !== "number" || (value << 16 >> 16) !== value) refuse(type, value, what);
+      view.setInt32(offset, value, true);
+      return;
+    case "u16":
+      if (typeof value !== "number" || (value & 0xffff) !== value) refuse(type, value, what);
+      view.setInt32(offset, value, true);
+      return;
+    case "i64":
+    case "isize": {
+      const integer = integerOf(type, value, what);
+      if (BigInt.asIntN(64, integer) !== integer) refuse(type, value, what);
+      view.setBigInt64(offset, integer, true);
       return;
     }
-    case "i64":
     case "u64":
-    case "isize":
     case "usize": {
-      const [minimum, maximum] = INTEGERS[type]!;
-      const integer = typeof value === "bigint"
-        ? value
-        : Number.isSafeInteger(value)
-        ? BigInt(value as number)
-        : refuse(type, value, what);
-      if (integer < minimum || integer > maximum) refuse(type, value, what);
-      view.setBigUint64(offset, BigInt.asUintN(64, integer), true);
+      const integer = integerOf(type, value, what);
+      if (BigInt.asUintN(64, integer) !== integer) refuse(type, value, what);
+      view.setBigUint64(offset, integer, true);
       return;
     }
     case "f32":
@@ -184,7 +120,7 @@ function writeOther(
       view.setFloat64(offset, value as number, true);
       return;
     case "function": {
-      const address = registrationOf(value, what)?.thunk?.address;
+      const address = pointingOf(value, what)?.address;
       view.setBigUint64(offset, address ?? addressOf(value, type, what), true);
       return;
     }
@@ -245,6 +181,12 @@ function readOther(view: DataView, offset: number, type: string): unknown {
   }
 }
 
+/** A bigint, or a number that stands for one. */
+function integerOf(type: string, value: unknown, what: string): bigint {
+  if (typeof value === "bigint") return value;
+  return Number.isSafeInteger(value) ? BigInt(value as number) : refuse(type, value, what);
+}
+
 function refuse(type: string, value: unknown, what: string): never {
   if (type === "bool") {
     throw new TypeError(`${what} must be a boolean: got ${describe(value)}`);
@@ -252,15 +194,16 @@ function refuse(type: string, value: unknown, what: string): never {
   if (type === "f32" || type === "f64") {
     throw new TypeError(`${what} must be a number (${type}): got ${describe(value)}`);
   }
-  const [minimum, maximum] = INTEGERS[type]!;
+  const [minimum, maximum] = rowOf(type)!.range!;
   const range = `an integer from ${minimum} to ${maximum} (${type})`;
   if (typeof value !== "number" && typeof value !== "bigint") {
     throw new TypeError(`${what} must be ${range}: got ${describe(value)}`);
   }
-  if (typeof value === "bigint" && isWord(type)) {
+  const isWord = rowOf(type)!.kind === "word";
+  if (typeof value === "bigint" && isWord) {
     throw new TypeError(`${what} must be ${range}, as a number: got ${describe(value)}`);
   }
-  const beyond = !isWord(type) && typeof value === "number" && Number.isInteger(value)
+  const beyond = !isWord && typeof value === "number" && Number.isInteger(value)
     ? "; beyond 2^53 - 1 pass a bigint"
     : "";
   throw new RangeError(`${what} must be ${range}: got ${describe(value)}${beyond}`);

@@ -6,6 +6,12 @@
 
 const std = @import("std");
 
+/// How deep the stack is that this is called on: the address of a frame, in units of 16 bytes, so
+/// that V8 passes it in a register. Less is deeper.
+pub fn depth() callconv(.c) u32 {
+    return @truncate(@frameAddress() / 16);
+}
+
 /// The word itself. The types under which JavaScript binds it do the conversion.
 pub fn identity(word: usize) callconv(.c) usize {
     return word;
@@ -50,6 +56,17 @@ pub fn copyString(destination: [*]u8, string: [*:0]const u8, capacity: u32) call
     const length = at + @ctz(ends) - start;
     copy(destination, string, @min(length, capacity));
     return @intCast(@min(length, std.math.maxInt(u32)));
+}
+
+test "depth is less in a function that is called" {
+    const deeper = struct {
+        noinline fn deeper() u32 {
+            var frame: [64]u8 = undefined;
+            std.mem.doNotOptimizeAway(&frame);
+            return @call(.never_inline, depth, .{});
+        }
+    }.deeper;
+    try std.testing.expect(deeper() < @call(.never_inline, depth, .{}));
 }
 
 test "load reads at any address, with either sign of the offset" {

@@ -16,11 +16,15 @@ pub fn Mailbox(comptime Input: type, comptime Output: type) type {
         const Self = @This();
 
         status: Status,
+        /// The number of the thunk that C has called last: while the call is suspended, that of the
+        /// callback which waits for an answer. A generator has no use for it.
+        callback: u32 = 0,
         input: Slot(Input),
         output: Slot(Output),
 
         comptime {
             std.debug.assert(@offsetOf(Self, "status") == 0);
+            std.debug.assert(@offsetOf(Self, "callback") == 4);
             if (isScalar(Input)) std.debug.assert(@offsetOf(Self, "input") == 8);
             if (isScalar(Input) and isScalar(Output)) {
                 std.debug.assert(@offsetOf(Self, "output") == 16);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // Credit: after libfringe, by edef and the libfringe contributors
 
-//! Every outcome that crosses the C ABI, as a number that never changes. `ffi/library/status.ts` has the
-//! same table, and a tidy test compares the two.
+//! Every outcome that crosses the C ABI, as a number that never changes. `ffi/library/status.ts`
+//! has the same table, and a tidy test compares the two.
 
 const linux = @import("std").os.linux;
 

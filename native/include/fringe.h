@@ -230,8 +230,8 @@ typedef void (*fringe_signal_function)(fringe_yielder *, uintptr_t);
 
 #define FRINGE_INLINE static __inline__ __attribute__((always_inline, unused))
 
-/* AddressSanitizer has to be told of each switch (native/watch/sanitizer.zig); a library that does not do
- * so has not these. */
+/* AddressSanitizer has to be told of each switch (native/watch/sanitizer.zig); a library that does
+ * not do so has not these. */
 #ifdef __SANITIZE_ADDRESS__
 #define FRINGE_SANITIZED
 #elif defined(__has_feature)

@@ -4,25 +4,25 @@
 /** A context under the hands of a finalizer, which comes in no order that can be relied on. */
 
 import { assertEquals } from "@std/assert";
-import { Call, calleeOf } from "../../ffi/call/call.ts";
-import { Mode } from "../../ffi/context/context.ts";
+import { Call } from "../../ffi/call/call.ts";
+import { calleeOf } from "../../ffi/call/callee.ts";
+import { endAll } from "../../ffi/context/occupancy.ts";
 import { symbolOf } from "../../ffi/context/body.ts";
 import { memoryOf } from "../../ffi/stack/stack.ts";
-import { takeFiber } from "../../ffi/stack/stack_pool.ts";
+import { takeFiber } from "../../ffi/call/fiber.ts";
 import { openBodies } from "../support/support.ts";
 
 Deno.test("StackMemory.reclaim() ends a body first, then unmaps its stack", () => {
   using library = openBodies();
   const { has_destructor, destructor_count } = library.symbols;
   const before = destructor_count();
-  const { context, stack } = takeFiber();
+  const { context, stack } = takeFiber("report");
   const symbol = symbolOf(has_destructor)!;
-  context.memory.occupy(context, "Cannot test");
   context.begin(symbol.pointer, symbol);
-  context.bind(symbol.library);
+  assertEquals([context.memory.owner, context.isDone], [context, false]);
   context.end();
-  assertEquals([context.handle, context.mode, destructor_count()], [null, Mode.ended, before]);
-  assertEquals(context.memory.occupant, undefined);
+  assertEquals([context.handle, context.isDone, destructor_count()], [null, true, before]);
+  assertEquals(context.memory.owner, undefined);
   context.memory.reclaim();
   assertEquals(memoryOf(stack).released, true);
 });
@@ -30,7 +30,7 @@ Deno.test("StackMemory.reclaim() ends a body first, then unmaps its stack", () =
 Deno.test("StackMemory.reclaim() lets C come to its end where a stop value says how", () => {
   using library = openBodies();
   const { ask_three, asked } = library.symbols;
-  const { context } = takeFiber();
+  const { context } = takeFiber("report");
   const call = new Call(calleeOf(ask_three), context, [], undefined);
   assertEquals(call.step()?.parameter, 0);
   assertEquals(asked(), 0);
@@ -47,7 +47,7 @@ Deno.test("StackMemory.reclaim() unwinds C where there is no stop value", () => 
   using library = openBodies();
   const { with_destructor, destructor_count } = library.symbols;
   const before = destructor_count();
-  const { context } = takeFiber();
+  const { context } = takeFiber("report");
   const call = new Call(calleeOf(with_destructor), context, [], undefined);
   call.step();
   context.memory.reclaim();
@@ -56,17 +56,40 @@ Deno.test("StackMemory.reclaim() unwinds C where there is no stop value", () => 
   assertEquals(destructor_count(), before + 1);
 });
 
-Deno.test("Context.close() says why in what is tried afterwards, and only there", () => {
+Deno.test("endAll() says why in what is tried afterwards, and only there", () => {
   using library = openBodies();
-  const { context, stack } = takeFiber();
-  const call = new Call(calleeOf(library.symbols.call_n), context, [1], undefined);
+  const { context, stack } = takeFiber("report");
+  const callee = calleeOf(library.symbols.call_n);
+  const call = new Call(callee, context, [1], undefined);
   call.step();
-  context.close("the reason");
+  assertEquals(endAll(callee.library, "the reason"), []);
   assertEquals(context.reason, "the reason");
-  const again = new Call(calleeOf(library.symbols.call_n), context, [1], undefined);
+  const again = new Call(callee, context, [1], undefined);
   assertEquals(context.reason, undefined);
   again.end();
-  context.memory.vacate(call);
-  context.memory.occupant = undefined;
   stack[Symbol.dispose]();
+});
+
+Deno.test("endAll() ends what began last first, of one library", () => {
+  using library = openBodies();
+  using other = openBodies();
+  const callee = calleeOf(library.symbols.ask_three);
+  const contexts = [1, 2, 3].map(() => {
+    const { context } = takeFiber("report");
+    new Call(callee, context, [], undefined).step();
+    return context;
+  });
+  const elsewhere = takeFiber("report").context;
+  new Call(calleeOf(other.symbols.ask_three), elsewhere, [], undefined).step();
+  const ended: number[] = [];
+  for (const [i, context] of contexts.entries()) {
+    const { endGently } = context;
+    context.endGently = () => {
+      ended.push(i);
+      endGently.call(context);
+    };
+  }
+  assertEquals(endAll(callee.library, "the reason"), []);
+  assertEquals(ended, [2, 1, 0]);
+  assertEquals(elsewhere.isDone, false);
 });

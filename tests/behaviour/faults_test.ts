@@ -24,9 +24,9 @@ function testFaults(name: string, fn: () => Promise<void>): void {
 const prelude = `
   import { Callback, dlopen, FringeError, Generator, OsStack } from ${JSON.stringify(moduleUrl)};
   import { ERRORS, grant, mapped, outcomes, refuse, seen, watch } from
-    ${JSON.stringify(new URL("faults.ts", import.meta.url).href)};
+    ${JSON.stringify(new URL("../support/faults.ts", import.meta.url).href)};
   import { collectUntil, openBodies } from ${
-  JSON.stringify(new URL("support.ts", import.meta.url).href)
+  JSON.stringify(new URL("../support/support.ts", import.meta.url).href)
 };
   const library = openBodies();
   const { symbols } = library;
@@ -325,7 +325,7 @@ async function openFaulty(source: string, inMemory: boolean): Promise<unknown> {
     if (inMemory) await Deno.remove(library);
     return await runFaults(`
       import { watchFile, writeLess } from
-        ${JSON.stringify(new URL("faults.ts", import.meta.url).href)};
+        ${JSON.stringify(new URL("../support/faults.ts", import.meta.url).href)};
       import * as copy from ${JSON.stringify(`file://${directory}/mod.ts`)};
       /** What opening gives: a generator that works, or an error, and as many files as before. */
       function attempt() {

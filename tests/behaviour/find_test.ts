@@ -188,7 +188,7 @@ async function runServed(
     { hostname: "127.0.0.1", port: 0, onListen() {} },
     async (request) => {
       const name = new URL(request.url).pathname.slice(1);
-      if (!/^(mod\.ts|ffi\/\w+\.ts)$/.test(name)) return new Response(null, { status: 404 });
+      if (!/^(mod\.ts|ffi\/[\w/]+\.ts)$/.test(name)) return new Response(null, { status: 404 });
       served.push(name);
       const text = change(name, await Deno.readTextFile(new URL(name, root)));
       return new Response(text, { headers: { "content-type": "application/typescript" } });

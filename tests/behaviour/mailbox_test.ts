@@ -7,9 +7,8 @@
  */
 
 import { assertEquals } from "@std/assert";
-import { INTEGERS_MAX, Mailbox, SLOT_SIZE } from "../../ffi/context/mailbox.ts";
+import { INTEGERS_MAX, Mailbox, SLOT_SIZE, Status } from "../../ffi/layout.ts";
 import { memoryOf } from "../../ffi/stack/stack.ts";
-import { Status } from "../../ffi/library/status.ts";
 import { OsStack } from "../../mod.ts";
 import { fringeLibrary, testBodies } from "../support/support.ts";
 

@@ -4,8 +4,9 @@
 /** Functions that run on Deno's blocking pool between callbacks, and who may touch them then. */
 
 import { assert, assertEquals, assertRejects, assertStrictEquals, assertThrows } from "@std/assert";
-import { Call, calleeOf } from "../../ffi/call/call.ts";
-import { putFiber, takeFiber } from "../../ffi/stack/stack_pool.ts";
+import { Call } from "../../ffi/call/call.ts";
+import { calleeOf } from "../../ffi/call/callee.ts";
+import { putFiber, takeFiber } from "../../ffi/call/fiber.ts";
 import { Callback, dlopen, Generator, OsStack, PointerView } from "../../mod.ts";
 import { gc, MIXED, moduleUrl, openBodies, runChild, testBodies } from "../support/support.ts";
 
@@ -171,15 +172,15 @@ Deno.test("a nonblocking function cannot be pulled or called by a yielder", () =
 
 Deno.test("a call that another thread runs can be neither resumed nor ended", async () => {
   using libc = openLibc();
-  const fiber = takeFiber();
+  const fiber = takeFiber("report");
   const call = new Call(calleeOf(libc.symbols.usleep), fiber.context, [50_000], []);
   const step = call.goElsewhere();
   assertThrows(() => call.step(), Error, "Cannot go on with usleep: it is running on another");
   assertThrows(() => call.goElsewhere(), Error, "it is running on another thread");
   assertThrows(() => call.end(), Error, "Cannot end a call: it is running on another thread");
-  assertThrows(() => fiber.context.close("test"), Error, "it is running on another thread");
-  assertEquals(call.comeBack(await step), undefined);
-  assertEquals(call.result(), 0);
+  assertThrows(() => fiber.context.endGently(), Error, "it is running on another thread");
+  assertEquals((await step, call.comeBack()), undefined);
+  assertEquals(call.result, 0);
   putFiber(fiber);
 });
 

@@ -6,8 +6,8 @@
  * random signatures are compiled, and called with random values.
  *
  * Each run has other signatures. A failure names its seed: `FRINGE_SEED=… deno test -A
- * tests/behaviour/signature_test.ts` has the same signatures, and prints each before its turn, should the
- * process crash. `FRINGE_ROUNDS=100` runs a hundred seeds in a row.
+ * tests/behaviour/signature_test.ts` has the same signatures, and prints each before its turn,
+ * should the process crash. `FRINGE_ROUNDS=100` runs a hundred seeds in a row.
  *
  * @module
  */

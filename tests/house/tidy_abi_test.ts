@@ -4,9 +4,14 @@
 /** Facts that stand in more than one language agree: C's names, numbers, layouts, and SWITCH. */
 
 import { join } from "node:path";
-import { FLOATS_MAX, INTEGERS_MAX, Mailbox } from "../../ffi/context/mailbox.ts";
-import { STACK_ALIGNMENT, STACK_SIZE_MIN } from "../../ffi/stack/stack.ts";
-import { Status } from "../../ffi/library/status.ts";
+import {
+  FLOATS_MAX,
+  INTEGERS_MAX,
+  Mailbox,
+  STACK_ALIGNMENT,
+  STACK_SIZE_MIN,
+  Status,
+} from "../../ffi/layout.ts";
 import { root } from "../../tools/zig.ts";
 import { between, type Problems, testRules, text, withoutComments } from "../support/repository.ts";
 
@@ -71,7 +76,8 @@ function* symbols(): Problems {
   for (const [, name, parameters] of library.matchAll(table)) {
     called.add(name!);
     if (!exported.has(name!)) {
-      yield `ffi/library/find.ts: ${name} is exported neither by library.zig nor by switch_x86_64.S`;
+      yield `ffi/library/find.ts: ${name} is exported neither by library.zig nor by ` +
+        "switch_x86_64.S";
     }
     const [here, there] = [parameters?.match(/"\w+"/g)?.length ?? 0, exported.get(name!)];
     if (parameters !== undefined && here !== there) {
@@ -143,7 +149,7 @@ function numbers(source: string, pattern: RegExp): Record<string, number> {
 function* statuses(): Problems {
   const owner = "native/context/status.zig";
   const owned = numbers(text(owner), /^ {4}(?<name>\w+) = (?<number>\d+),/gm);
-  yield* differing("ffi/library/status.ts", Status, owner, owned);
+  yield* differing("ffi/library/fringe_error.ts", Status, owner, owned);
   const header = numbers(
     text("native/include/fringe.h"),
     /^ {4}FRINGE_(?<name>[A-Z_]+) = (?<number>\d+)/gm,

@@ -5,8 +5,8 @@
  * Random C signatures, the C functions that have them, and values of every type: what
  * signature_test.ts is made of.
  *
- * Nothing here uses `ffi/value/value.ts`: what the bytes of a value are is said once more, so that the
- * two can be compared.
+ * Nothing here uses `ffi/value/value.ts`: what the bytes of a value are is said once more, so that
+ * the two can be compared.
  *
  * @module
  */

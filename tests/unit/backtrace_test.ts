@@ -4,7 +4,8 @@
 /** Where suspended generators stand. */
 
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import { frameAt, frameLine, FRAMES_MAX } from "../../ffi/context/backtrace.ts";
+import { frameAt, frameLine } from "../../ffi/context/backtrace.ts";
+import { FRAMES_MAX } from "../../ffi/layout.ts";
 import { Generator, type NativeFrame, OsStack, OwnedStack, SliceStack } from "../../mod.ts";
 import { gc, openBodies } from "../support/support.ts";
 

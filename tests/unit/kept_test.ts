@@ -7,7 +7,7 @@ import { assertEquals, assertNotEquals } from "@std/assert";
 import { readCString } from "../../ffi/value/cstring.ts";
 import { Kept, Lent } from "../../ffi/value/kept.ts";
 import { native } from "../../ffi/library/find.ts";
-import { Mailbox } from "../../ffi/context/mailbox.ts";
+import { Mailbox } from "../../ffi/layout.ts";
 import { OsStack } from "../../mod.ts";
 
 /** The bytes at an address. */

@@ -4,7 +4,8 @@
 /** The ways in and out of a slot; core_generator_test.ts and core_call_test.ts go through C. */
 
 import { assertEquals, assertThrows } from "@std/assert";
-import { isWord, read, SCALAR_TYPES, VALUE_TYPES, write } from "../../ffi/value/value.ts";
+import { rowOf, SCALAR_TYPES, VALUE_TYPES } from "../../ffi/value/type.ts";
+import { read, write } from "../../ffi/value/value.ts";
 
 const slot = () => new DataView(new ArrayBuffer(8));
 
@@ -75,10 +76,12 @@ Deno.test("write() knows no other type, and takes anything for void", () => {
   assertEquals(read(slot(), 0, "void"), undefined);
 });
 
-Deno.test("isWord() is true of what travels in a register: integers of at most 32 bits", () => {
-  const words = [...SCALAR_TYPES].filter(isWord);
+Deno.test("rowOf() knows what travels in a register: integers of at most 32 bits", () => {
+  const words = [...SCALAR_TYPES].filter((type) => rowOf(type)?.kind === "word");
   assertEquals(words, ["bool", "i8", "u8", "i16", "u16", "i32", "u32"]);
-  for (const type of ["void", "buffer", "cstring", "function"]) assertEquals(isWord(type), false);
+  for (const type of ["void", "buffer", "cstring", "function"]) {
+    assertEquals(rowOf(type)?.kind === "word", false);
+  }
 });
 
 Deno.test("SCALAR_TYPES and VALUE_TYPES differ in what only functions take", () => {

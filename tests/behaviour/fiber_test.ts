@@ -2,7 +2,7 @@
 // Credit: after libfringe, by edef and the libfringe contributors
 
 import { assertEquals, assertNotEquals, assertStrictEquals, assertThrows } from "@std/assert";
-import { putFiber, takeFiber } from "../../ffi/stack/stack_pool.ts";
+import { putFiber, takeFiber } from "../../ffi/call/fiber.ts";
 import { memoryOf } from "../../ffi/stack/stack.ts";
 import { Callback } from "../../mod.ts";
 import { openBodies } from "../support/support.ts";
@@ -11,13 +11,13 @@ const later = <T>(value: T): Promise<T> =>
   new Promise((resolve) => setTimeout(() => resolve(value), 20));
 
 Deno.test("takeFiber() gives a stack back that putFiber() got, the last one first", () => {
-  const [first, second] = [takeFiber(), takeFiber()];
+  const [first, second] = [takeFiber("report"), takeFiber("report")];
   assertNotEquals(first.stack.base, second.stack.base);
   assertEquals(first.context.memory, memoryOf(first.stack));
   putFiber(first);
   putFiber(second);
-  assertStrictEquals(takeFiber(), second);
-  assertStrictEquals(takeFiber(), first);
+  assertStrictEquals(takeFiber("report"), second);
+  assertStrictEquals(takeFiber("report"), first);
   putFiber(second);
   putFiber(first);
 });
@@ -33,7 +33,7 @@ Deno.test("takeFiber() does not mix stacks that report an overflow with those th
 });
 
 Deno.test("putFiber() keeps no more than 64 stacks, and unmaps the others", () => {
-  const fibers = Array.from({ length: 100 }, takeFiber);
+  const fibers = Array.from({ length: 100 }, () => takeFiber("report"));
   for (const fiber of fibers) putFiber(fiber);
   const freed = fibers.filter(({ stack }) => memoryOf(stack).released);
   assertEquals(freed.length, 36);
@@ -42,7 +42,7 @@ Deno.test("putFiber() keeps no more than 64 stacks, and unmaps the others", () =
 Deno.test("the pool gets its stack back however a call ends", async () => {
   using library = openBodies();
   const { call_n, call_n_elsewhere, with_destructor, keep, call_kept } = library.symbols;
-  const expected = takeFiber();
+  const expected = takeFiber("report");
   putFiber(expected);
   const fail = () => {
     throw new Error("on purpose");
@@ -71,10 +71,10 @@ Deno.test("the pool gets its stack back however a call ends", async () => {
   ];
   for (const use of uses) {
     await use();
-    const fiber = takeFiber();
+    const fiber = takeFiber("report");
     assertStrictEquals(fiber, expected, use.toString());
     assertEquals(fiber.context.handle, null);
-    assertEquals(fiber.context.memory.occupant, undefined);
+    assertEquals(fiber.context.memory.owner, undefined);
     putFiber(fiber);
   }
 });

@@ -1,29 +1,15 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // Credit: after libfringe, by edef and the libfringe contributors
 
-/**
- * The outcomes that native code reports, as numbers, and the error that some of them become.
- * `native/context/status.zig` has the same table, and a tidy test compares the two.
- */
+/** What the system refuses, as an error. */
 
-/** What a native function or a context reports. */
-export const Status = {
-  suspended: 0,
-  returned: 1,
-  unwound: 2,
-  abandoned: 3,
-  out_of_memory: 4,
-  refused: 5,
-  throwing: 6,
-  thrown: 7,
-  overflowed: 8,
-} as const;
+import { Grant } from "../layout.ts";
 
 const REASONS: Readonly<Record<number, string>> = {
-  [Status.out_of_memory]:
+  [Grant.out_of_memory]:
     "the system has no more memory or no more mappings for this process (ulimit -v, " +
     "/proc/sys/vm/max_map_count); dispose of generators and stacks that are not needed",
-  [Status.refused]:
+  [Grant.refused]:
     "the system refused (a seccomp filter or another policy of this machine); have it allow " +
     "mmap, mprotect, madvise and munmap",
 };
@@ -68,10 +54,11 @@ export class FringeError extends Error {
 }
 
 /**
- * Throws a `FringeError` unless `status` says that all went well. `action` begins with "Cannot".
+ * Throws a `FringeError` unless the system has granted what was asked of it. `action` begins with
+ * "Cannot".
  */
-export function check(status: number, action: string): void {
-  if (status === Status.suspended) return;
-  const name = status === Status.out_of_memory ? "out_of_memory" : "refused";
-  throw new FringeError(name, `${action}: ${REASONS[status] ?? `native status ${status}`}`);
+export function checkGrant(grant: number, action: string): void {
+  if (grant === Grant.granted) return;
+  const status = grant === Grant.out_of_memory ? "out_of_memory" : "refused";
+  throw new FringeError(status, `${action}: ${REASONS[grant] ?? `native code says ${grant}`}`);
 }

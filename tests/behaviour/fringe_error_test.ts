@@ -3,24 +3,25 @@
 
 import { assert, assertEquals, assertInstanceOf, assertThrows } from "@std/assert";
 import { FringeError } from "../../mod.ts";
-import { check, Status } from "../../ffi/library/status.ts";
+import { checkGrant } from "../../ffi/library/fringe_error.ts";
+import { Grant } from "../../ffi/layout.ts";
 
-Deno.test("check() throws nothing when all went well", () => {
-  check(Status.suspended, "Cannot do it");
+Deno.test("checkGrant() throws nothing when all went well", () => {
+  checkGrant(Grant.granted, "Cannot do it");
 });
 
-Deno.test("check() says what was refused, why, and what to do", () => {
-  const memory = assertThrows(() => check(Status.out_of_memory, "Cannot do it"), FringeError);
+Deno.test("checkGrant() says what was refused, why, and what to do", () => {
+  const memory = assertThrows(() => checkGrant(Grant.out_of_memory, "Cannot do it"), FringeError);
   assertEquals(memory.status, "out_of_memory");
   assert(memory.message.startsWith("Cannot do it: the system has no more memory"));
-  const refused = assertThrows(() => check(Status.refused, "Cannot do it"), FringeError);
+  const refused = assertThrows(() => checkGrant(Grant.refused, "Cannot do it"), FringeError);
   assertEquals(refused.status, "refused");
   assert(refused.message.startsWith("Cannot do it: the system refused"));
   assert(refused.message.endsWith("; have it allow mmap, mprotect, madvise and munmap"));
 });
 
-Deno.test("check() names a status that it does not know", () => {
-  assertThrows(() => check(99, "Cannot do it"), FringeError, "native status 99");
+Deno.test("checkGrant() names a number that it does not know", () => {
+  assertThrows(() => checkGrant(99, "Cannot do it"), FringeError, "native code says 99");
 });
 
 Deno.test("FringeError is an Error with a name, a status and a cause", () => {

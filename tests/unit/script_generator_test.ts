@@ -2,7 +2,7 @@
 // Credit: after libfringe, by edef and the libfringe contributors
 
 import { assertEquals } from "@std/assert";
-import { isGeneratorFunction, isScriptGenerator } from "../../ffi/call/script.ts";
+import { isGeneratorFunction, isScriptGenerator } from "../../ffi/script_generator.ts";
 
 Deno.test("isGeneratorFunction() is true of function* only", () => {
   class Class {

@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// Credit: after libfringe, by edef and the libfringe contributors
+
+/**
+ * `f.async(...args)`: handlers may be async; the event loop runs while one is pending, and, where
+ * the function is `nonblocking`, while C runs.
+ */
+
+import { checkKeys, describe, hasStack } from "../check.ts";
+import { checkOpen } from "../context/occupancy.ts";
+import { native } from "../library/find.ts";
+import { handlerOf, isThenable } from "./answer.ts";
+import { type Answerer, Call, type Callee } from "./call.ts";
+import { checkCount, split } from "./callee.ts";
+import { both } from "./end.ts";
+import { putFiber, takeFiber } from "./fiber.ts";
+import type { Target } from "./thunk.ts";
+
+/** Calls a C function. */
+export async function callAsync(callee: Callee, args: readonly unknown[]): Promise<unknown> {
+  const signal = signalOf(callee, args[callee.parameters.length], args.length);
+  const { plain, answerers } = split(callee, args, "no generator functions");
+  signal?.throwIfAborted();
+  const fiber = takeFiber(callee.overflow);
+  let call: Call | undefined;
+  try {
+    call = new Call(callee, fiber.context, plain, answerers);
+    return await untilInterrupted(call, answerers, signal);
+  } catch (error) {
+    if (call !== undefined) await endBecauseOf(call, error);
+    throw error;
+  } finally {
+    // Should the call not have ended, the fiber goes with the collector, which ends it first.
+    putFiber(fiber);
+  }
+}
+
+async function endBecauseOf(call: Call, error: unknown): Promise<void> {
+  try {
+    if (call.callee.nonblocking) await call.endElsewhere();
+    else call.end();
+  } catch (other) {
+    if (call.hasEnded) throw both(other, error);
+    // V8's stack was used up. A task has all of it.
+    await undefined;
+    call.end();
+  }
+}
+
+/**
+ * Runs C to its end. The Promise is rejected as soon as `signal` aborts or the library closes, though
+ * a handler is pending; the call is to be ended then.
+ */
+async function untilInterrupted(
+  call: Call,
+  answerers: readonly Answerer[],
+  signal: AbortSignal | undefined,
+): Promise<unknown> {
+  const { promise, resolve, reject } = Promise.withResolvers<unknown>();
+  // Weak, for the library knows this call, and would keep one that nobody waits for any more.
+  call.interrupt = new WeakRef(reject);
+  // What another thread runs is not to be ended: the loop looks at the signal when it is back.
+  const abort = (): void => {
+    if (!call.context.elsewhere) reject(signal!.reason);
+  };
+  signal?.addEventListener("abort", abort, { once: true });
+  try {
+    answerAll(call, answerers, signal).then(resolve, reject);
+    return await promise;
+  } finally {
+    signal?.removeEventListener("abort", abort);
+  }
+}
+
+async function answerAll(
+  call: Call,
+  answerers: readonly Answerer[],
+  signal: AbortSignal | undefined,
+): Promise<unknown> {
+  const { resumeCall } = native();
+  const { nonblocking } = call.callee;
+  // A thread that has begun cannot be taken back: to begin it must not fail half-way. A task has all
+  // of V8's stack.
+  if (nonblocking && !hasStack(32)) await undefined;
+  for (;;) {
+    let target: Target | undefined;
+    if (nonblocking) {
+      await call.goElsewhere();
+      target = call.comeBack();
+    } else {
+      resumeCall(call.leave(), 0);
+      target = call.arrive();
+    }
+    if (target === undefined) return call.result;
+    signal?.throwIfAborted();
+    let answer = call.ask(target, handlerOf(target, answerers)!);
+    if (isThenable(answer)) answer = await answer;
+    signal?.throwIfAborted();
+    call.reply(target, answer);
+  }
+}
+
+/** The signal among the options of a call; `given` arguments include them, if they are there. */
+function signalOf(callee: Callee, options: unknown, given: number): AbortSignal | undefined {
+  const expected = callee.parameters.length;
+  if (given !== expected + 1) {
+    checkCount(callee, { length: given }, expected);
+    return undefined;
+  }
+  checkOpen(callee.library, `Cannot call ${callee.name}`);
+  if (options === undefined) return undefined;
+  const what = `Cannot call ${callee.name}: what follows its ${expected} arguments must be ` +
+    "options such as { signal }";
+  if (typeof options !== "object" || options === null || options instanceof AbortSignal) {
+    throw new TypeError(`${what}: got ${describe(options)}`);
+  }
+  checkKeys(options, ["signal"], what);
+  const { signal } = options as { readonly signal?: unknown };
+  if (signal === undefined) return undefined;
+  try {
+    // One of our own: the caller's can be made to say `abort` when it has not been aborted, and its
+    // methods can be replaced by some that end the call, or close the library, under it.
+    return AbortSignal.any([signal as AbortSignal]);
+  } catch (cause) {
+    throw new TypeError(`${what}, with an AbortSignal: got ${describe(signal)}`, { cause });
+  }
+}

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// Credit: after libfringe, by edef and the libfringe contributors
+
+/** What is written into the tables that `dlopen` takes, and the handlers that go with it. */
+
+import type { ScriptGenerator } from "../script_generator.ts";
+import type { FromNative, ScalarType, ToNative, ValueType } from "../value/type.ts";
+
+/** A generator body: a native function that suspends. */
+export interface BodyDefinition {
+  /** The type that it is resumed with; "void": nothing. */
+  readonly input: ScalarType | "void";
+  /** The type that it suspends with; "void": nothing. */
+  readonly output: ScalarType | "void";
+  /** The name of the symbol, if it is not the key in the table. */
+  readonly name?: string;
+}
+
+/** A callback parameter. */
+export interface CallbackDefinition {
+  /** What C passes. */
+  readonly parameters: readonly ValueType[];
+  /** What C is answered. */
+  readonly result: ValueType | "void";
+  /**
+   * What C is answered from the moment on that nobody listens any more (`break`, `return()`, an
+   * error), to this and to every further call, until the function returns. Without it the frames of
+   * C are unwound.
+   */
+  readonly stop?: boolean | number | bigint | string | null | undefined;
+}
+
+/** A parameter of a C function. */
+export type ParameterDefinition = ValueType | { readonly callback: CallbackDefinition };
+
+/** Any C function. */
+export interface FunctionDefinition {
+  /** Its parameters, at most 127. */
+  readonly parameters: readonly ParameterDefinition[];
+  /** What it returns. */
+  readonly result: ValueType | "void";
+  /** The name of the symbol, if it is not the key in the table. */
+  readonly name?: string;
+  /**
+   * Whether C runs on a thread of Deno's blocking pool, so that the event loop goes on meanwhile.
+   * Handlers are called on the Worker's own thread. After each of them C may go on on another
+   * thread of the pool than before, so it must keep nothing in thread-local variables, and hold no
+   * lock, while it calls back. Such a function gives a Promise.
+   */
+  readonly nonblocking?: boolean;
+  /**
+   * For a variadic function (`...` in C): how many of the parameters stand before the dots. Those
+   * behind are what calls by this declaration pass, with the types that C promotes arguments to:
+   * `f64` and not `f32`, `i32` and nothing smaller.
+   */
+  readonly variadic?: number;
+  /**
+   * What happens when the function uses up the stack that fringe has for it, of 1 MiB; as for
+   * `new OsStack()`, where it says what "throw" costs. In a `yielder.call()` the option of the
+   * generator's own stack counts; where that is taken, so that the call gets another, both do.
+   */
+  readonly overflow?: "report" | "throw";
+}
+
+/** The table that `dlopen` takes: a definition for each symbol. */
+export interface SymbolDefinitions {
+  /** By the key under which the symbol is to be had. */
+  readonly [name: string]: BodyDefinition | FunctionDefinition;
+}
+
+/** What a handler is passed for the parameters of a callback. */
+export type HandlerParameters<Types extends readonly ValueType[]> = {
+  -readonly [K in keyof Types]: FromNative<Types[K]>;
+};
+
+/** A handler that answers a callback at once. */
+export type SyncHandler<Definition extends CallbackDefinition> = (
+  ...args: HandlerParameters<Definition["parameters"]>
+) => ToNative<Definition["result"]>;
+
+/** A handler that may be awaited. */
+export type AsyncHandler<Definition extends CallbackDefinition> = (
+  ...args: HandlerParameters<Definition["parameters"]>
+) => ToNative<Definition["result"]> | PromiseLike<ToNative<Definition["result"]>>;
+
+/** A handler that may yield. */
+export type ScriptHandler<Definition extends CallbackDefinition> = (
+  ...args: HandlerParameters<Definition["parameters"]>
+) =>
+  | ToNative<Definition["result"]>
+  // deno-lint-ignore no-explicit-any -- what it yields and is resumed with is the body's affair
+  | ScriptGenerator<any, ToNative<Definition["result"]>, any>;
+
+/** A handler of a `Callback`, which does not know by which form the running call was made. */
+export type CallbackHandler<Definition extends CallbackDefinition> = (
+  ...args: HandlerParameters<Definition["parameters"]>
+) =>
+  | ToNative<Definition["result"]>
+  | PromiseLike<ToNative<Definition["result"]>>
+  // deno-lint-ignore no-explicit-any -- what it yields and is resumed with is the body's affair
+  | ScriptGenerator<any, ToNative<Definition["result"]>, any>;

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// Credit: after libfringe, by edef and the libfringe contributors
+
+/** What to throw when a call ends because of an error. */
+
+import { describe } from "../check.ts";
+import type { Call } from "./call.ts";
+
+/**
+ * Ends a call because of an error; returns what to throw. Where the call could not be ended, for
+ * want of V8's stack, whoever owns the call does so later.
+ */
+export function errorAfterEnd(call: Call | undefined, error: unknown): unknown {
+  try {
+    call?.end();
+  } catch (other) {
+    if (call!.hasEnded) return both(other, error);
+  }
+  return error;
+}
+
+/** What to throw when native code has thrown while it was ended because of another error. */
+export function both(thrown: unknown, error: unknown): SuppressedError {
+  const message = "Native code has thrown while it was ended because of an error: " +
+    `${textOf(thrown)}; the error: ${textOf(error)}`;
+  return new SuppressedError(thrown, error, message);
+}
+
+/** For a message, because Deno shows no more of a SuppressedError than that. */
+function textOf(error: unknown): string {
+  return error instanceof Error ? `${error.name}: ${error.message}` : describe(error);
+}

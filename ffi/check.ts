@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// Credit: after libfringe, by edef and the libfringe contributors
+
+/** What every check of a caller's argument needs: values in messages, keys, copies. */
+
+/** A value as it can stand in a message; no getter and no proxy can prevent it. */
+export function describe(value: unknown): string {
+  if (typeof value === "string") return JSON.stringify(cut(value));
+  if (typeof value === "bigint") {
+    return BigInt.asIntN(128, value) === value ? `${value}n` : "a bigint of more than 128 bits";
+  }
+  if (typeof value === "function") return named("a function", "function", () => value.name);
+  if (typeof value === "object" && value !== null) {
+    return named("an object", "an object of class", () => value.constructor?.name);
+  }
+  return String(value);
+}
+
+function named(otherwise: string, what: string, nameOf: () => unknown): string {
+  try {
+    const name = nameOf();
+    return typeof name === "string" && name !== "" ? `${what} ${cut(name)}` : otherwise;
+  } catch {
+    return otherwise;
+  }
+}
+
+function cut(text: string): string {
+  return text.length > 100 ? `${text.slice(0, 100)}…` : text;
+}
+
+/** What to do instead, for keys that are meant well. */
+const HINTS: Readonly<Record<string, string>> = {
+  optional: "; leave a symbol out if the library may lack it",
+  stop: "; it belongs to a callback, beside its parameters and result",
+};
+
+/** Checks that an object has no keys but those that are known. */
+export function checkKeys(definition: object, known: readonly string[], what: string): void {
+  for (const key of Object.keys(definition)) {
+    if (known.includes(key)) continue;
+    throw new TypeError(
+      `${what}: the key ${describe(key)} is not understood` +
+        `${Object.hasOwn(HINTS, key) ? HINTS[key] : `; keys here are ${known.join(", ")}`}`,
+    );
+  }
+}
+
+/**
+ * A copy of a definition that nobody can change: C's arguments are read by it for as long as C has
+ * the callback. `what` begins with "Cannot".
+ */
+export function copyOf<T>(definition: T, what: string): T {
+  try {
+    return freeze(structuredClone(definition));
+  } catch (error) {
+    throw new TypeError(`${what}: its definition must be plain data`, { cause: error });
+  }
+}
+
+function freeze<T>(value: T): T {
+  if (typeof value !== "object" || value === null) return value;
+  for (const part of Object.values(value)) freeze(part);
+  return Object.freeze(value);
+}
+
+const nothing = (): void => {};
+const few: readonly unknown[] = new Array(1024).fill(0);
+const many: readonly unknown[] = new Array(4096).fill(0);
+
+/**
+ * Throws V8's RangeError at once where less than 8 KiB of its stack are left: so an operation of
+ * many steps fails before the first, and not between two. Arguments take stack in any code that V8
+ * makes, optimised or not.
+ */
+export function needStack(): void {
+  nothing.apply(undefined, few as []);
+}
+
+/** Whether V8 says that its stack is used up. */
+export function isExhaustion(error: unknown): boolean {
+  return error instanceof RangeError && error.message === "Maximum call stack size exceeded";
+}
+
+/** Whether so much of V8's stack is left: 8 KiB, or 32. */
+export function hasStack(kib: 8 | 32): boolean {
+  try {
+    nothing.apply(undefined, (kib === 8 ? few : many) as []);
+    return true;
+  } catch {
+    return false;
+  }
+}

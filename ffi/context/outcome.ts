@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// Credit: after libfringe, by edef and the libfringe contributors
+
+/** What a status of native code means to whoever has entered a context: an error, or a warning. */
+
+import { HEADROOM_MIN, Left, SLOT_SIZE } from "../layout.ts";
+import { native } from "../library/find.ts";
+import type { StackMemory } from "../stack/stack.ts";
+import { frameAt, frameLine, type NativeFrame } from "./backtrace.ts";
+import { makeNativeError } from "./exception.ts";
+
+const ABANDONED =
+  "; its frames are abandoned: no destructor has run, and what they held stays held";
+
+const REMEDY =
+  "It needs a larger OsStack (a function runs on one by yielder.call() in a Generator)";
+
+/** The error for a body that has run into the guard page. `what` begins with "Cannot". */
+export function overflowError(what: string, memory: StackMemory): RangeError {
+  const frames = framesAt(memory.limit);
+  const place = frames[0] === undefined ? "" : ` in ${frameLine(frames[0])}`;
+  return new RangeError(
+    `${what}: it has used up its stack of ${memory.size} bytes${ABANDONED}. ${REMEDY}`,
+    { cause: makeNativeError("stack overflow", `stack overflow${place}`, frames) },
+  );
+}
+
+/**
+ * The error for a body that has gone beyond a stack without a guard page. Either it had suspended
+ * when that was noticed (`isSuspended`), or it had ended: by the exception `thrown`, or by itself.
+ */
+export function overrunError(
+  what: string,
+  memory: StackMemory,
+  isSuspended: boolean,
+  thrown: unknown,
+): RangeError {
+  return new RangeError(
+    `${what}: it has used up its stack of ${memory.size} bytes, which has no guard page, so ` +
+      `memory below it may have been written over${isSuspended ? ABANDONED : ""}. ${REMEDY}`,
+    thrown === undefined ? undefined : { cause: thrown },
+  );
+}
+
+/** Where the innermost frames were: native code has left that at the lower end of the stack. */
+function framesAt(limit: bigint): NativeFrame[] {
+  const words = (address: bigint, count: number): BigUint64Array<ArrayBuffer> => {
+    const view = new BigUint64Array(new ArrayBuffer(SLOT_SIZE * count));
+    native().copyIn(view, address, BigInt(view.byteLength));
+    return view;
+  };
+  const count = Number(words(limit + BigInt(Left.count), 1)[0]);
+  return Array.from(words(limit + BigInt(Left.addresses), count), frameAt);
+}
+
+const warned = new Set<string>();
+
+/** Says that frames have been abandoned: no error, for the stack has come back, but no secret. */
+export function warnOfAbandoned(name: string, size: number): void {
+  if (warned.has(name)) return;
+  console.warn(
+    `fringe: ${name} was ended early, and its frames could not be unwound. Fewer than ` +
+      `${HEADROOM_MIN / 1024} KiB of its stack of ${size} bytes were free, or its code has no ` +
+      "unwind tables, or its library has an unwinder of its own (link it with the shared " +
+      "libgcc_s), or a cleanup had suspended. The stack comes back; what the frames held " +
+      "(memory, locks, files) does not. This is said once for each function",
+  );
+  warned.add(name);
+}

@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// Credit: after libfringe, by edef and the libfringe contributors
+
+/**
+ * The library where there is no file of it: it came as text with the module graph, and is opened
+ * from a file that exists in memory only (memfd_create(2)). Nothing is written to disk.
+ */
+
+import { FringeError } from "./fringe_error.ts";
+import { checkDigest, load } from "./load.ts";
+import type { Prebuilt } from "./prebuilt.ts";
+import { type Native, SYMBOLS } from "./symbols.ts";
+
+/** What to grant where there is no file whose path could be granted. */
+const IN_MEMORY = "fringe needs --allow-ffi: its library came with the module, and has no path; " +
+  "for a path, download the library and set FRINGE_LIBRARY";
+
+/** What libc does for a library that has no file. */
+const LIBC = {
+  memfd_create: { parameters: ["buffer", /* name */ "u32" /* flags */], result: "i32" },
+  readlink: {
+    parameters: ["buffer", /* path */ "buffer", /* into */ "usize" /* size */],
+    result: "isize",
+  },
+  fcntl: { parameters: ["i32", /* fd */ "i32", /* command */ "i32" /* argument */], result: "i32" },
+  write: { parameters: ["i32", /* fd */ "buffer", "usize" /* count */], result: "isize" },
+  close: { parameters: ["i32" /* fd */], result: "i32" },
+  __errno_location: { parameters: [], result: "pointer" },
+  memcpy: {
+    parameters: ["buffer", /* destination */ "pointer", /* source */ "usize" /* count */],
+    result: "pointer",
+  },
+} as const satisfies Deno.ForeignLibraryInterface;
+
+/** Puts a library into a file that exists in memory only, and opens that. */
+export function openInMemory(build: Prebuilt): Native {
+  const what = "the library that came with the module";
+  const libc = load("libc.so.6", LIBC, "libc.so.6", IN_MEMORY);
+  let made: number | undefined;
+  try {
+    const fd = fileOf(build.digest, libc.symbols) ??
+      (made = makeFile(build, what, libc.symbols));
+    // Not closed while the library is open: glibc knows it by its name, and another file under the
+    // same number would give this library back.
+    return load(`/proc/self/fd/${fd}`, SYMBOLS, what, IN_MEMORY).symbols;
+  } catch (error) {
+    if (made !== undefined) libc.symbols.close(made);
+    throw error;
+  } finally {
+    libc.close();
+  }
+}
+
+type Libc = Deno.DynamicLibrary<typeof LIBC>["symbols"];
+
+const encoder = new TextEncoder();
+const NAME = "fringe-";
+const [F_ADD_SEALS, F_GET_SEALS] = [1033, 1034];
+/** Nobody can write to it any more, resize it, or take this back: memfd_create(2), fcntl(2). */
+const SEALED = 1 | 2 | 4 | 8;
+
+/**
+ * The file that another Worker has made of the same library: it has the digest in its name, and is
+ * sealed once it is whole. glibc then gives the same copy of the library. One for each Worker would
+ * be too many, for none is ever unloaded: the process has room for variables of threads for some
+ * 200 of them.
+ */
+function fileOf(digest: string, { readlink, fcntl }: Libc): number | undefined {
+  const link = `/memfd:${NAME}${digest} (deleted)`;
+  const found = new Uint8Array(link.length + 1);
+  // A new file has the lowest number that is free.
+  for (let fd = 3; fd < 1024; fd++) {
+    const path = encoder.encode(`/proc/self/fd/${fd}\0`);
+    if (Number(readlink(path, found, BigInt(found.length))) !== link.length) continue;
+    if (new TextDecoder().decode(found.subarray(0, -1)) !== link) continue;
+    if (fcntl(fd, F_GET_SEALS, 0) === SEALED) return fd;
+  }
+  return undefined;
+}
+
+function makeFile(
+  build: Prebuilt,
+  what: string,
+  { memfd_create, write, close, fcntl, __errno_location, memcpy }: Libc,
+): number {
+  const bytes = decode(build.base64);
+  checkDigest(bytes, build.digest, what, "Fetch it anew with `deno cache --reload`");
+  const refuse = (call: string): never => {
+    const errno = new Int32Array(1);
+    memcpy(errno, __errno_location(), 4n);
+    const [EAGAIN, ENOMEM, ENOSPC] = [11, 12, 28];
+    throw new FringeError(
+      [EAGAIN, ENOMEM, ENOSPC].includes(errno[0]!) ? "out_of_memory" : "refused",
+      `Cannot open fringe's native library: the system gives no file in memory (${call}: errno ` +
+        `${errno[0]}). Download the file and set FRINGE_LIBRARY to its path`,
+    );
+  };
+  const [MFD_CLOEXEC, MFD_ALLOW_SEALING] = [1, 2];
+  const name = encoder.encode(`${NAME}${build.digest}\0`);
+  const fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+  try {
+    if (fd < 0) refuse("memfd_create");
+    for (let rest = bytes; rest.length > 0;) {
+      const written = Number(write(fd, rest, BigInt(rest.length)));
+      if (written < 0) refuse("write");
+      rest = rest.subarray(written);
+    }
+    if (fcntl(fd, F_ADD_SEALS, SEALED) < 0) refuse("fcntl");
+    return fd;
+  } catch (error) {
+    close(fd);
+    throw error;
+  }
+}
+
+/** What is no base64 has no digest that anything goes with. */
+function decode(base64: string): Uint8Array<ArrayBuffer> {
+  try {
+    return Uint8Array.fromBase64(base64);
+  } catch {
+    return new Uint8Array(new ArrayBuffer(0));
+  }
+}

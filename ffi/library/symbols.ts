@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// Credit: after libfringe, by edef and the libfringe contributors
+
+/**
+ * What fringe's own native library exports and TypeScript calls. Deno binds a name once for each
+ * set of types: so one C function has several names here where V8 passes some types faster, or where
+ * an address is to be a pointer, a bigint or a buffer.
+ */
+
+/** Every function that fringe's library exports and TypeScript calls, with its C parameters. */
+export const SYMBOLS = {
+  init: {
+    name: "fringe_init_caught",
+    parameters: [
+      "pointer", // base
+      "pointer", // body
+      "pointer", // mailbox
+      "pointer", // __cxa_get_globals of the body's C++ runtime
+    ],
+    result: "pointer",
+  },
+  // One function, under the types that V8 passes fastest.
+  resumeI32: {
+    name: "fringe_resume",
+    parameters: ["pointer", /* context */ "i32" /* word */],
+    result: "i32",
+  },
+  resumeU32: {
+    name: "fringe_resume",
+    parameters: ["pointer", /* context */ "u32" /* word */],
+    result: "u32",
+  },
+  resumeCall: {
+    name: "fringe_resume_call",
+    parameters: ["pointer", /* context */ "i32" /* word, which a thunk ignores */],
+    result: "i32",
+  },
+  // The same on a thread of Deno's blocking pool.
+  resumeElsewhere: {
+    name: "fringe_resume_call",
+    parameters: ["pointer", /* context */ "i32" /* word, which a thunk ignores */],
+    result: "i32",
+    nonblocking: true,
+  },
+  cancel: {
+    name: "fringe_cancel",
+    parameters: ["pointer", /* context */ "usize" /* limit */],
+    result: "i32",
+  },
+  backtrace: {
+    name: "fringe_backtrace",
+    parameters: ["pointer", /* context */ "buffer", /* addresses */ "u32" /* count */],
+    result: "u32",
+  },
+  symbol: {
+    name: "fringe_symbol",
+    parameters: ["usize", /* address */ "buffer" /* into */],
+    result: "void",
+  },
+  exceptionState: {
+    name: "fringe_exception_state",
+    parameters: ["pointer" /* address */],
+    result: "pointer",
+  },
+  // How deep V8's stack is: the address of a frame on it, in units of 16 bytes.
+  depth: { name: "fringe_depth", parameters: [], result: "u32" },
+  callBody: { name: "fringe_call_body", type: "pointer" },
+  pin: { name: "fringe_pin", parameters: ["pointer" /* address */], result: "void" },
+  installOverflow: { name: "fringe_overflow_install", parameters: [], result: "void" },
+  mapThunks: { name: "fringe_thunk_map", parameters: ["buffer" /* block */], result: "i32" },
+  mapStack: {
+    name: "fringe_os_stack_map",
+    parameters: ["usize", /* size */ "bool", /* recover */ "buffer" /* bounds */],
+    result: "i32",
+  },
+  unmapStack: {
+    name: "fringe_os_stack_unmap",
+    parameters: ["usize", /* base */ "usize" /* limit */],
+    result: "i32",
+  },
+  // Where the library is built for Valgrind, which has to know of stacks that are memory of V8's.
+  registerStack: {
+    name: "fringe_valgrind_register",
+    parameters: ["usize", /* base */ "usize" /* limit */],
+    result: "void",
+    optional: true,
+  },
+  deregisterStack: {
+    name: "fringe_valgrind_deregister",
+    parameters: ["usize", /* base */ "usize" /* limit */],
+    result: "void",
+    optional: true,
+  },
+  // One function too: the types convert between what JavaScript has and an address.
+  addressOfPointer: { name: "fringe_identity", parameters: ["pointer"], result: "usize" },
+  addressOfBuffer: { name: "fringe_identity", parameters: ["buffer"], result: "usize" },
+  pointerTo: { name: "fringe_identity", parameters: ["usize"], result: "pointer" },
+  // One function again. The ends that C owns are addresses.
+  copyOut: {
+    name: "fringe_copy",
+    parameters: ["usize", /* destination */ "buffer", /* source */ "usize" /* length */],
+    result: "void",
+  },
+  copyIn: {
+    name: "fringe_copy",
+    parameters: ["buffer", /* destination */ "usize", /* source */ "usize" /* length */],
+    result: "void",
+  },
+  load8: {
+    name: "fringe_load_8",
+    parameters: ["pointer", /* base */ "i32" /* offset */],
+    result: "u8",
+  },
+  load16: {
+    name: "fringe_load_16",
+    parameters: ["pointer", /* base */ "i32" /* offset */],
+    result: "u16",
+  },
+  loadI32: {
+    name: "fringe_load_32",
+    parameters: ["pointer", /* base */ "i32" /* offset */],
+    result: "i32",
+  },
+  loadU32: {
+    name: "fringe_load_32",
+    parameters: ["pointer", /* base */ "i32" /* offset */],
+    result: "u32",
+  },
+  loadI64: {
+    name: "fringe_load_64",
+    parameters: ["pointer", /* base */ "i32" /* offset */],
+    result: "i64",
+  },
+  loadU64: {
+    name: "fringe_load_64",
+    parameters: ["pointer", /* base */ "i32" /* offset */],
+    result: "u64",
+  },
+  loadPointer: {
+    name: "fringe_load_64",
+    parameters: ["pointer", /* base */ "i32" /* offset */],
+    result: "pointer",
+  },
+  loadF32: {
+    name: "fringe_load_f32",
+    parameters: ["pointer", /* base */ "i32" /* offset */],
+    result: "f32",
+  },
+  loadF64: {
+    name: "fringe_load_f64",
+    parameters: ["pointer", /* base */ "i32" /* offset */],
+    result: "f64",
+  },
+  store: {
+    name: "fringe_store",
+    parameters: ["pointer", /* base */ "i32", /* offset */ "buffer", /* source */ "u32" /* size */],
+    result: "void",
+  },
+  copyString: {
+    name: "fringe_copy_string",
+    parameters: ["buffer", /* destination */ "usize", /* string */ "u32" /* capacity */],
+    result: "u32",
+  },
+} as const satisfies Deno.ForeignLibraryInterface;
+
+/** The functions of the native library. */
+export type Native = Deno.DynamicLibrary<typeof SYMBOLS>["symbols"];

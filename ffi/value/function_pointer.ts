@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// Credit: after libfringe, by edef and the libfringe contributors
+
+/** The objects that stand for a C function pointer, and may be passed wherever C takes one. */
+
+/** What is behind such an object. */
+export interface Pointing {
+  /** The address that C gets; undefined once the object is closed. */
+  readonly address: bigint | undefined;
+}
+
+const known = new WeakMap<object, Pointing>();
+
+/** Makes `object` known as one that stands for a function pointer. */
+export function makeFunctionPointer(object: object, pointing: Pointing): void {
+  known.set(object, pointing);
+}
+
+/** What is behind `value`, if it is such an object. `what` begins with "Cannot". */
+export function pointingOf(value: unknown, what: string): Pointing | undefined {
+  if (typeof value !== "object" || value === null) return undefined;
+  const pointing = known.get(value);
+  if (pointing === undefined || pointing.address !== undefined) return pointing;
+  throw new Error(`${what} is a callback that has been closed; make a new one`);
+}

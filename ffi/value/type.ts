@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// Credit: after libfringe, by edef and the libfringe contributors
+
+/**
+ * The types of values that cross between TypeScript and native code: one table of what is known of
+ * each, and what TypeScript has for each on either side. A new type is a row here.
+ */
+
+/** What TypeScript passes for a C function: a `Callback`. Objects of other origin are refused. */
+export interface FunctionPointer {
+  /** The function pointer that C gets. */
+  readonly pointer: Deno.PointerObject;
+  /** What C passes, and is answered. */
+  readonly definition: object;
+  /** Releases the function pointer. */
+  close(): void;
+  /** The same as `close`. */
+  [Symbol.dispose](): void;
+}
+
+/** How a value travels and is checked. */
+export interface TypeRow {
+  /**
+   * - "word": an integer of at most 32 bits, or a bool. It travels in a register of a resume;
+   *   `isWord` of `native/context/generator.zig` is the same rule.
+   * - "wide": an integer of 64 bits, a bigint in TypeScript.
+   * - "float": it travels in a vector register of a call.
+   * - "address": a pointer, or what becomes one.
+   */
+  readonly kind: "word" | "wide" | "float" | "address";
+  /** What an integer may be. Bigints, since the bounds of 64 bits are no numbers. */
+  readonly range?: readonly [minimum: bigint, maximum: bigint];
+  /** Whether a generator body takes and gives it: a type whose memory nobody has to keep. */
+  readonly isScalar: boolean;
+  /** What C makes of an argument behind the dots of a variadic function (C17, 6.5.2.2). */
+  readonly promoted?: "i32" | "f64";
+}
+
+const signed = (bits: bigint): readonly [bigint, bigint] => [
+  -(2n ** (bits - 1n)),
+  2n ** (bits - 1n) - 1n,
+];
+const unsigned = (bits: bigint): readonly [bigint, bigint] => [0n, 2n ** bits - 1n];
+
+const scalar = { isScalar: true };
+
+/** Every type, in the order in which messages list them. */
+const TYPES: Readonly<Record<ValueType, TypeRow>> = {
+  bool: { kind: "word", ...scalar, promoted: "i32" },
+  i8: { kind: "word", range: signed(8n), ...scalar, promoted: "i32" },
+  u8: { kind: "word", range: unsigned(8n), ...scalar, promoted: "i32" },
+  i16: { kind: "word", range: signed(16n), ...scalar, promoted: "i32" },
+  u16: { kind: "word", range: unsigned(16n), ...scalar, promoted: "i32" },
+  i32: { kind: "word", range: signed(32n), ...scalar },
+  u32: { kind: "word", range: unsigned(32n), ...scalar },
+  i64: { kind: "wide", range: signed(64n), ...scalar },
+  u64: { kind: "wide", range: unsigned(64n), ...scalar },
+  isize: { kind: "wide", range: signed(64n), ...scalar },
+  usize: { kind: "wide", range: unsigned(64n), ...scalar },
+  f32: { kind: "float", ...scalar, promoted: "f64" },
+  f64: { kind: "float", ...scalar },
+  pointer: { kind: "address", ...scalar },
+  function: { kind: "address", isScalar: false },
+  buffer: { kind: "address", isScalar: false },
+  cstring: { kind: "address", isScalar: false },
+};
+
+/** The names of the types that a native body takes and gives. */
+export type ScalarType = Exclude<ValueType, "function" | "buffer" | "cstring">;
+
+/** The names of the types that a function takes, gives, and calls back with. */
+export type ValueType =
+  | "bool"
+  | "i8"
+  | "u8"
+  | "i16"
+  | "u16"
+  | "i32"
+  | "u32"
+  | "i64"
+  | "u64"
+  | "isize"
+  | "usize"
+  | "f32"
+  | "f64"
+  | "pointer"
+  | "function"
+  | "buffer"
+  | "cstring";
+
+/** What TypeScript passes for a value that C receives. */
+export type ToNative<T> = T extends "void" ? void
+  : T extends "bool" ? boolean
+  : T extends "i64" | "u64" | "isize" | "usize" ? number | bigint
+  : T extends "pointer" ? Deno.PointerValue
+  : T extends "function" ? Deno.PointerValue | FunctionPointer
+  : T extends "buffer" ? BufferSource | null
+  : T extends "cstring" ? string | null
+  : number;
+
+/** What TypeScript receives for a value that C passes. */
+export type FromNative<T> = T extends "void" ? undefined
+  : T extends "bool" ? boolean
+  : T extends "i64" | "u64" | "isize" | "usize" ? bigint
+  : T extends "pointer" | "function" | "buffer" ? Deno.PointerValue
+  : T extends "cstring" ? string | null
+  : number;
+
+const rows: ReadonlyMap<string, TypeRow> = new Map(Object.entries(TYPES));
+
+/** The row of a type; undefined for "void", and for what is no type. */
+export function rowOf(type: string): TypeRow | undefined {
+  return rows.get(type);
+}
+
+/** The names of every `ValueType`. */
+export const VALUE_TYPES: ReadonlySet<string> = new Set(rows.keys());
+
+/** The names of every `ScalarType`. */
+export const SCALAR_TYPES: ReadonlySet<string> = new Set(
+  [...rows].filter(([, { isScalar }]) => isScalar).map(([name]) => name),
+);
