@@ -3,7 +3,7 @@
 
 /**
  * The outcomes that native code reports, as numbers, and the error that some of them become.
- * `native/context/status.zig` has the same table, and a tidy test compares the two.
+ * `native/layout.zig` has the same numbers, and a tidy test compares the two.
  */
 
 /** What a native function or a context reports. */

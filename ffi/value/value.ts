@@ -77,7 +77,7 @@ export const VALUE_TYPES: ReadonlySet<string> = new Set<ValueType>([
   ...["function", "buffer", "cstring"] as const,
 ]);
 
-/** Whether a type travels in a register: `isWord` in `native/context/mailbox.zig`. */
+/** Whether a type travels in a register: `isWord` in `native/context/word.zig`. */
 export function isWord(type: string): boolean {
   return type === "bool" || INTEGERS[type] !== undefined && INTEGERS[type][1] < 2n ** 32n;
 }
