@@ -43,8 +43,6 @@ pub const OsStack = struct {
     }
 
     pub fn initOptions(size: usize, options: Options) Refusal!OsStack {
-        if (!os.is_there) @compileError("an OsStack needs an operating system: where there is" ++
-            " none, use a SliceStack or an OwnedStack");
         const usable = std.mem.alignForward(
             usize,
             @max(1, @min(size, std.math.maxInt(usize) - 2 * page_size)),

@@ -144,7 +144,7 @@ fn caught(context: *Context, exception: *Exception) callconv(.c) noreturn {
 /// The body is not known to use C++, so its state, with one still in flight, is the thread's.
 fn land(runtime: usize) void {
     const found = loader.find(runtime, "__cxa_get_globals") orelse return;
-    const globals: *const fn () callconv(.c) *State = @ptrCast(found);
+    const globals: *const fn () callconv(.c) *State = @ptrCast(@alignCast(found));
     globals().uncaught -|= 1;
 }
 
@@ -229,7 +229,7 @@ const Naming = struct {
 
     fn demangle(self: *const Naming) void {
         const found = loader.find(self.runtime, "__cxa_demangle") orelse return;
-        const function: *const Demangle = @ptrCast(found);
+        const function: *const Demangle = @ptrCast(@alignCast(found));
         var status: c_int = 0;
         const made = function(self.name, null, null, &status) orelse return;
         defer free.?(made);
