@@ -50,7 +50,7 @@ for (
     "aarch64-macos": [...ofAarch64, "os/macos.zig"],
   })
 ) {
-  Deno.test(`zig build for ${target} stops with one error, which names the files to write`, async () => {
+  Deno.test(`zig build for ${target} stops with one error: the files to write`, async () => {
     const error = await errorOf("build", "library", `-Dtarget=${target}`, "--color", "off");
     assertStringIncludes(error, `fringe has not been ported to ${target} yet. Write native/`);
     assertEquals(namedIn(error), files);
@@ -111,7 +111,7 @@ Deno.test("the Zig package for another architecture or system has one error, too
   }
 });
 
-Deno.test("fringe.h for another architecture has one error, which names the file to write", async () => {
+Deno.test("fringe.h for another architecture has one error: the file to write", async () => {
   for (const language of ["c", "c++"]) {
     const source = join(root, "examples", "bodies", "add_one.c");
     const args = ["-x", language, "-target", "aarch64-linux-musl", "-Iinclude", "-c", source];
