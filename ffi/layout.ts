@@ -3,19 +3,151 @@
 // Made by `deno task build` from native/layout.zig: do not edit.
 // deno-fmt-ignore-file
 
-export const Status = { suspended: 0, returned: 1, unwound: 2, abandoned: 3, throwing: 6, thrown: 7, overflowed: 8 } as const;
-export const Grant = { granted: 0, out_of_memory: 4, refused: 5 } as const;
-export const Mailbox = { status: 0, callback: 4, input: 8, output: 16, output_float: 24, function: 32, stack_count: 48, callback_stack: 56, integers: 64, floats: 112, callback_integers: 176, callback_floats: 224, stack: 288, size: 288 } as const;
-export const Report = { language: 0, type: 8, message: 16, message_length: 24, count: 32, addresses: 40, size: 552 } as const;
-export const Left = { count: 0, addresses: 8 } as const;
-export const ThunkBlock = { address: 0, number: 8, stride: 16, count: 24, size: 32 } as const;
-export const SymbolBlock = { name: 0, start: 8, module: 16, module_start: 24, size: 32 } as const;
+/** The layouts and the numbers that TypeScript shares with native code. */
+
+/** What has become of a body, as its mailbox says. */
+export const Status = {
+  /** The body waits to be resumed. */
+  suspended: 0,
+  /** The body has returned. */
+  returned: 1,
+  /** The body was ended early: its frames have been unwound, their cleanups have run. */
+  unwound: 2,
+  /** The body was ended early and could not be unwound: its frames are simply forgotten. */
+  abandoned: 3,
+  /** An exception has left the body, and the mailbox's output is the address of its report. */
+  throwing: 6,
+  /** An exception has left the body. */
+  thrown: 7,
+  /** The body has used up its stack: its frames are forgotten, like those of an abandoned one. */
+  overflowed: 8,
+} as const;
+
+/** What a function of the C ABI says of that which it was asked for. */
+export const Grant = {
+  /** The function has done what it was asked to. */
+  granted: 0,
+  /** The operating system has no more memory, or no more mappings for this process. */
+  out_of_memory: 4,
+  /** The operating system refused for another reason. */
+  refused: 5,
+} as const;
+
+/** How many bytes a value takes in a mailbox, whatever its type. */
 export const SLOT_SIZE = 8;
+
+/** How many integer arguments of a function are passed in registers, at most. */
 export const INTEGERS_MAX = 6;
+
+/** How many floating-point arguments of a function are passed in registers, at most. */
 export const FLOATS_MAX = 8;
+
+/** Where the fields of a mailbox lie, in bytes. */
+export const Mailbox = {
+  /** What has become of the body: a number of `Status`. */
+  status: 0,
+  /** The number of the thunk that C has called last, if it is a call that runs. */
+  callback: 4,
+  /** What the body gets: the generator's input, or the result of the callback that waits. */
+  input: 8,
+  /** What the body gives: the generator's output, or the function's result. */
+  output: 16,
+  /** The function's result, if that is a floating-point one. */
+  output_float: 24,
+  /** The address of the function. */
+  function: 32,
+  /** The size of the function's result, if that is a floating-point one; else 0. */
+  result_float: 40,
+  /** The size of the callback's result, if that is a floating-point one; else 0. */
+  callback_float: 44,
+  /** How many words of the machine the function gets on its stack. */
+  stack_count: 48,
+  /** The address of the callback's arguments that are on the stack. */
+  callback_stack: 56,
+  /** The function's integer arguments that are in registers. */
+  integers: 64,
+  /** The function's floating-point arguments that are in registers. */
+  floats: 112,
+  /** The callback's integer arguments that are in registers. */
+  callback_integers: 176,
+  /** The callback's floating-point arguments that are in registers. */
+  callback_floats: 224,
+  /** The words that the function gets on its stack; as many follow as there are. */
+  stack: 288,
+  /** The size of all of it. */
+  size: 288,
+} as const;
+
+/** How many frames a report has room for; the innermost are kept. */
 export const FRAMES_MAX = 64;
+
+/** Where the fields of a report on an exception lie, in bytes. */
+export const Report = {
+  /** Who has thrown: 1 is C++, 2 is Rust, 0 is another language. */
+  language: 0,
+  /** The address of the type's name, a C string; 0 where the type is not known. */
+  type: 8,
+  /** The address of what the exception says; 0 where it does not say anything. */
+  message: 16,
+  /** How many bytes the exception says. */
+  message_length: 24,
+  /** How many frames there are. */
+  count: 32,
+  /** Where the frames go on, the innermost first: where it was thrown. */
+  addresses: 40,
+  /** The size of all of it. */
+  size: 552,
+} as const;
+
+/** Where the fields of what an overflow leaves lie, in bytes from the lower end of the stack. */
+export const Left = {
+  /** How many frames there are. */
+  count: 0,
+  /** Where the frames went on, the innermost first. */
+  addresses: 8,
+  /** The size of all of it. */
+  size: 520,
+} as const;
+
+/** Where the fields of a page of thunks lie, in bytes. */
+export const ThunkBlock = {
+  /** The address of the first thunk. */
+  address: 0,
+  /** The number of the first thunk; the second has the next number, and so on. */
+  number: 8,
+  /** How many bytes lie between the beginnings of two thunks. */
+  stride: 16,
+  /** How many thunks there are. */
+  count: 24,
+  /** The size of all of it. */
+  size: 32,
+} as const;
+
+/** Where the fields of what lies at an address lie, in bytes; 0 is what is not known. */
+export const SymbolBlock = {
+  /** The address of the function's name, a C string. */
+  name: 0,
+  /** The address of the function. */
+  start: 8,
+  /** The address of the module's file name, a C string. */
+  module: 16,
+  /** The address at which the module begins. */
+  module_start: 24,
+  /** The size of all of it. */
+  size: 32,
+} as const;
+
+/** Both ends of a stack are multiples of this, in bytes. */
 export const STACK_ALIGNMENT = 16;
+
+/** The smallest stack that anything can be done on, in bytes. */
 export const STACK_SIZE_MIN = 512;
+
+/** The size of an OsStack where none is asked for, in bytes. */
 export const STACK_SIZE_DEFAULT = 1048576;
+
+/** How many bytes below a suspended frame the unwinder needs to end the body. */
 export const HEADROOM_MIN = 8192;
+
+/** What lies at the lower end of a stack without a guard: no body writes it by chance. */
 export const CANARY = "fringe's canary!";

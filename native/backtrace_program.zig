@@ -18,7 +18,7 @@ const linux = std.os.linux;
 const call_module = @import("call/stray_callback.zig");
 const context_module = @import("context/context.zig");
 const Context = context_module.Context;
-const mailbox_module = @import("context/mailbox.zig");
+const layout = @import("layout.zig");
 const Stack = @import("stack/stack.zig").Stack;
 const thunk_module = @import("call/thunk.zig");
 
@@ -162,7 +162,7 @@ const ways: [3]struct { []const u8, *const Resume } = .{
 
 /// A mailbox, and room for an argument on the stack of a call.
 const Box = extern struct {
-    call: mailbox_module.Call,
+    call: layout.Call,
     stack: [1]usize,
 
     fn init(self: *Box, place: Place, body: *const anyopaque) *Context {

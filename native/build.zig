@@ -43,79 +43,38 @@ pub fn build(b: *std.Build) void {
         "../tests/bodies/model.cc",
     });
     // For fringe_suspend as a plain function.
-    addSwitch(b, test_bodies.root_module);
+    addSwitch(b, test_bodies.root_module, &.{});
 
-    // The tests take libc and the unwinder from Zig (with musl they are linked in), so that they
-    // run, also those for the other architecture, on a machine that has neither.
-    var test_query = target.query;
-    test_query.abi = .musl;
-    const test_module = module(b, "tests.zig", b.resolveTargetQuery(test_query), optimize);
-    test_module.unwind_tables = .async;
-    test_module.omit_frame_pointer = false;
-    test_module.valgrind = valgrind orelse true;
-    test_module.link_libc = true;
-    test_module.linkSystemLibrary("unwind", .{});
-    test_module.addCSourceFile(.{
-        .file = b.path("test/unwind_test.c"),
-        .flags = &.{"-fexceptions"},
-    });
-    test_module.link_libcpp = true;
-    test_module.addIncludePath(b.path("include"));
-    test_module.addCSourceFile(.{
-        .file = b.path("test/exception_test.cc"),
-        .flags = &.{ "-Wall", "-Wextra", "-Werror" },
-    });
     const filters: []const []const u8 =
         b.option([]const []const u8, "filter", "Tests to run: a part of the name") orelse &.{};
-    const tests = b.addTest(.{
-        .root_module = test_module,
-        .filters = filters,
-        .use_llvm = true,
-        .use_lld = true,
-    });
-
-    const sanitized_tests = sanitizedTests(b, target, optimize, filters);
-
+    const tests = testProgram(b, target, optimize, valgrind orelse true, filters);
+    const sanitized = sanitizedTests(b, target, optimize, filters);
     const bench = benchProgram(b, target);
+    const backtrace = backtraceProgram(b, target);
+    const crash = crashProgram(b, target, fringe);
 
-    // What debuggers are shown: as fast as a release, with debug information.
-    const backtrace_module = module(b, "backtrace_program.zig", target, .fast);
-    backtrace_module.strip = false;
-    backtrace_module.valgrind = true;
-    backtrace_module.unwind_tables = .async;
-    backtrace_module.omit_frame_pointer = false;
-    backtrace_module.link_libc = true;
-    const backtrace = b.addExecutable(.{
-        .name = "fringe-backtrace",
-        .root_module = backtrace_module,
-        .use_llvm = true,
-        .use_lld = true,
-    });
-
-    // What the README shows in a debugger, as a user would build it.
-    const crash = b.addExecutable(.{
-        .name = "crash",
-        .root_module = b.createModule(.{
-            .root_source_file = b.path("../examples/crash.zig"),
-            .target = target,
-            .optimize = .debug,
-            .imports = &.{.{ .name = "fringe", .module = fringe }},
-        }),
-        .use_llvm = true,
-    });
+    if (missingPort(b, target.result)) |fail| {
+        for ([_]*std.Build.Step.Compile{
+            library, example_bodies, test_bodies, tests, sanitized.object, bench, backtrace, crash,
+        }) |compile| compile.step.dependOn(fail);
+    }
 
     const platform = b.fmt("{s}-{s}", .{
         @tagName(target.result.cpu.arch),
         @tagName(target.result.os.tag),
     });
-    const prebuilt = b.step("prebuilt", "Install what is committed as native/prebuilt");
+    const prebuilt = b.step("prebuilt", "Install what is committed: prebuilt/, layout.ts");
     for ([_]*std.Build.Step.Compile{ library, example_bodies, test_bodies }) |compile| {
         const path = b.fmt("prebuilt/{s}/lib{s}.so", .{ platform, compile.name });
         prebuilt.dependOn(&b.addInstallFile(compile.getEmittedBin(), path).step);
     }
+    const layout = layoutProgram(b);
+    const layout_text = b.addRunArtifact(layout).captureStdOut(.{});
+    prebuilt.dependOn(&b.addInstallFile(layout_text, "layout.ts").step);
 
     b.installArtifact(library);
     b.step("library", "Build the shared library").dependOn(&library.step);
+    b.step("layout", "Print ffi/layout.ts").dependOn(&b.addRunArtifact(layout).step);
     b.step("bench", "Install the program that measures round trips")
         .dependOn(&b.addInstallArtifact(bench, .{}).step);
     b.step("backtrace", "Install the program that debuggers are shown")
@@ -129,8 +88,117 @@ pub fn build(b: *std.Build) void {
     b.step("test-program", "Install the program that runs the Zig tests")
         .dependOn(&b.addInstallArtifact(tests, .{}).step);
     b.step("sanitized-test", "Run the Zig tests under AddressSanitizer, which needs g++")
-        .dependOn(&sanitized_tests.step);
+        .dependOn(&sanitized.run.step);
 }
+
+/// A step that fails, where files are missing that a port to `target` needs: it names them all, and
+/// nothing is built. null: there is nothing missing.
+fn missingPort(b: *std.Build, target: std.Target) ?*std.Build.Step {
+    const arch, const os = .{ @tagName(target.cpu.arch), @tagName(target.os.tag) };
+    var missing: []const u8 = "";
+    for ([_][]const u8{
+        switchFile(b, arch),
+        b.fmt("arch/{s}.zig", .{arch}),
+        b.fmt("include/fringe_{s}.h", .{arch}),
+        b.fmt("os/{s}.zig", .{os}),
+    }) |file| {
+        const comma = if (missing.len > 0) "," else "";
+        if (!exists(b, file)) missing = b.fmt("{s}{s} native/{s}", .{ missing, comma, file });
+    }
+    if (missing.len == 0) return null;
+    return &b.addFail(b.fmt("fringe has not been ported to {s}-{s} yet. Write{s}, and name them " ++
+        "where native/arch/arch.zig and native/os/os.zig say", .{ arch, os, missing })).step;
+}
+
+fn switchFile(b: *std.Build, arch: []const u8) []const u8 {
+    return b.fmt("switch_{s}.S", .{arch});
+}
+
+/// Whether a file of this package is there. Zig asks again when its folder has changed.
+fn exists(b: *std.Build, file: []const u8) bool {
+    b.dependOnDirectoryContents(b.path(std.fs.path.dirname(file) orelse "."));
+    b.root.access(b.graph.io, file, .{}) catch return false;
+    return true;
+}
+
+/// The program that prints ffi/layout.ts, for the machine that builds.
+fn layoutProgram(b: *std.Build) *std.Build.Step.Compile {
+    return b.addExecutable(.{
+        .name = "fringe-layout",
+        .root_module = b.createModule(.{
+            .root_source_file = b.path("layout_program.zig"),
+            .target = b.graph.host,
+        }),
+    });
+}
+
+/// The tests take libc and the unwinder from Zig (with musl they are linked in), so that they run,
+/// also those for the other architecture, on a machine that has neither.
+fn testProgram(
+    b: *std.Build,
+    target: std.Build.ResolvedTarget,
+    optimize: std.builtin.OptimizeMode,
+    valgrind: bool,
+    filters: []const []const u8,
+) *std.Build.Step.Compile {
+    var query = target.query;
+    query.abi = .musl;
+    const root = module(b, "tests.zig", b.resolveTargetQuery(query), optimize);
+    root.unwind_tables = .async;
+    root.omit_frame_pointer = false;
+    root.valgrind = valgrind;
+    root.link_libc = true;
+    root.linkSystemLibrary("unwind", .{});
+    root.addCSourceFile(.{ .file = b.path("test/unwind_test.c"), .flags = &.{"-fexceptions"} });
+    root.link_libcpp = true;
+    root.addIncludePath(b.path("include"));
+    root.addCSourceFile(.{
+        .file = b.path("test/exception_test.cc"),
+        .flags = &.{ "-Wall", "-Wextra", "-Werror" },
+    });
+    return b.addTest(.{
+        .root_module = root,
+        .filters = filters,
+        .use_llvm = true,
+        .use_lld = true,
+    });
+}
+
+/// What debuggers are shown: as fast as a release, with debug information.
+fn backtraceProgram(b: *std.Build, target: std.Build.ResolvedTarget) *std.Build.Step.Compile {
+    const root = module(b, "backtrace_program.zig", target, .fast);
+    root.strip = false;
+    root.valgrind = true;
+    root.unwind_tables = .async;
+    root.omit_frame_pointer = false;
+    root.link_libc = true;
+    return b.addExecutable(.{
+        .name = "fringe-backtrace",
+        .root_module = root,
+        .use_llvm = true,
+        .use_lld = true,
+    });
+}
+
+/// What the README shows in a debugger, as a user would build it.
+fn crashProgram(
+    b: *std.Build,
+    target: std.Build.ResolvedTarget,
+    fringe: *std.Build.Module,
+) *std.Build.Step.Compile {
+    return b.addExecutable(.{
+        .name = "crash",
+        .root_module = b.createModule(.{
+            .root_source_file = b.path("../examples/crash.zig"),
+            .target = target,
+            .optimize = .debug,
+            .imports = &.{.{ .name = "fringe", .module = fringe }},
+        }),
+        .use_llvm = true,
+    });
+}
+
+const SanitizedTests = struct { object: *std.Build.Step.Compile, run: *std.Build.Step.Run };
 
 /// The same tests where AddressSanitizer watches their parts in C and C++. Zig has none, so gcc
 /// compiles those, and links.
@@ -139,7 +207,7 @@ fn sanitizedTests(
     target: std.Build.ResolvedTarget,
     optimize: std.builtin.OptimizeMode,
     filters: []const []const u8,
-) *std.Build.Step.Run {
+) SanitizedTests {
     const root = b.createModule(.{
         .root_source_file = b.path("tests.zig"),
         .target = target,
@@ -150,10 +218,7 @@ fn sanitizedTests(
         .pic = true,
         .stack_check = false,
     });
-    root.addCSourceFile(.{
-        .file = b.path("switch_x86_64.S"),
-        .flags = &.{"-DFRINGE_SANITIZE_ADDRESS"},
-    });
+    addSwitch(b, root, &.{"-DFRINGE_SANITIZE_ADDRESS"});
     const object = b.addTest(.{
         .name = "sanitized-test",
         .root_module = root,
@@ -176,7 +241,9 @@ fn sanitizedTests(
         "-Werror",
     });
     link.addPrefixedDirectoryArg("-I", b.path("include"));
-    link.addFileInput(b.path("include/fringe.h"));
+    for ([_][]const u8{ "fringe", "fringe_x86_64", "fringe_x86_vectors" }) |header| {
+        link.addFileInput(b.path(b.fmt("include/{s}.h", .{header})));
+    }
     link.addArgs(&.{ "-x", "c" });
     link.addFileArg(b.path("test/unwind_test.c"));
     link.addArgs(&.{ "-x", "c++" });
@@ -190,7 +257,7 @@ fn sanitizedTests(
     const run = std.Build.Step.Run.create(b, "run sanitized-test");
     run.addFileArg(program);
     run.stdio = .inherit;
-    return run;
+    return .{ .object = object, .run = run };
 }
 
 fn module(
@@ -204,13 +271,14 @@ fn module(
         .target = target,
         .optimize = optimize,
     });
-    addSwitch(b, result);
+    addSwitch(b, result, &.{});
     return result;
 }
 
-fn addSwitch(b: *std.Build, to: *std.Build.Module) void {
-    const arch = to.resolved_target.?.result.cpu.arch;
-    to.addAssemblyFile(b.path(b.fmt("switch_{s}.S", .{@tagName(arch)})));
+/// Where the file is missing, arch.zig says so: one error is enough.
+fn addSwitch(b: *std.Build, to: *std.Build.Module, flags: []const []const u8) void {
+    const file = switchFile(b, @tagName(to.resolved_target.?.result.cpu.arch));
+    if (exists(b, file)) to.addCSourceFile(.{ .file = b.path(file), .flags = flags });
 }
 
 /// A library that anything may load: stripped of all but what an unwinder or a sampler needs.

@@ -16,10 +16,11 @@
 //!     while (generator.@"resume"({})) |i| std.debug.print("{}\n", .{i}); // 1, 2, 3
 
 const builtin = @import("builtin");
+const os = @import("os/os.zig").os;
 
 comptime {
-    if (builtin.zig_backend == .stage2_x86_64) @compileError(
-        "fringe needs the LLVM backend, which Debug builds for x86_64 do not use by themselves: " ++
+    if (builtin.zig_backend != .stage2_llvm) @compileError(
+        "fringe needs the LLVM backend, which Debug builds do not always use by themselves: " ++
             "-fllvm, or .use_llvm = true in build.zig",
     );
 }
@@ -29,9 +30,15 @@ pub const Yielder = @import("context/generator.zig").Yielder;
 pub const State = @import("context/generator.zig").State;
 pub const Stack = @import("stack/stack.zig").Stack;
 pub const GuardedStack = @import("stack/stack.zig").GuardedStack;
-pub const stack_alignment = @import("stack/stack.zig").alignment;
-pub const OsStack = @import("stack/os_stack.zig").OsStack;
+pub const stack_alignment = @import("layout.zig").stack_alignment;
 pub const OwnedStack = @import("stack/owned_stack.zig").OwnedStack;
 pub const SliceStack = @import("stack/slice_stack.zig").SliceStack;
-pub const installOverflowHandler = @import("unwind/overflow.zig").install;
-pub const Status = @import("context/status.zig").Status;
+pub const Status = @import("layout.zig").Status;
+
+pub const OsStack = if (os.is_there) @import("stack/os_stack.zig").OsStack else @compileError(
+    "an OsStack needs an operating system: without one, use a SliceStack or an OwnedStack",
+);
+pub const installOverflowHandler =
+    if (os.is_there) @import("unwind/overflow.zig").install else @compileError(
+        "stack overflows are noticed by guard pages, which need an operating system",
+    );

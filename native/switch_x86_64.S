@@ -15,8 +15,8 @@
 #   fringe_trampoline       under every body; hands over when the body returns
 #   fringe_root             never executed: it is where unwinders cross to the resumer
 #
-# It owns the layout of the frames. `context.zig` and `include/fringe.h` repeat one sequence of it,
-# SWITCH, so that the compiler can inline a suspension; `tests/house/tidy_test.ts` compares the
+# It owns the layout of the frames. `arch/x86_64.zig` and `include/fringe_x86_64.h` repeat one
+# sequence of it, SWITCH, so that the compiler can inline a suspension; a tidy test compares the
 # three.
 #
 # Facts of the ABI that this file relies on (System V psABI for AMD64, version 1.0)
@@ -70,7 +70,7 @@
 #      | uncaught               |  R + 48    C++'s exception state, of the side that is not running
 #      | caught                 |  R + 40
 #      | exceptions             |  R + 32    the function that knows the state of the other side
-#      | mailbox                |  R + 24    what both sides share; layout in mailbox.zig
+#      | mailbox                |  R + 24    what both sides share; layout in layout.zig
 #      | body                   |  R + 16
 #      | address in fringe_root |  R + 8
 #      | link                   |  R + 0     <- R; rbp in fringe_trampoline
@@ -113,7 +113,8 @@
 #define RECORD_SIZE     16
 #define SUSPENDED       (RED_ZONE + RECORD_SIZE)
 
-# The mailbox; mailbox.zig has the same layout, and a test there compares the two.
+# The mailbox, and the statuses that are written here. layout.zig owns the numbers; a tidy test
+# compares.
 #define STATUS              0
 #define CALLBACK            4
 #define INPUT               8
@@ -128,7 +129,6 @@
 #define CALLBACK_FLOATS     224
 #define STACK               288
 
-# Statuses that are written here; status.zig has them all.
 #define RETURNED        1
 #define UNWOUND         2
 

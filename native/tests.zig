@@ -10,7 +10,7 @@ test {
     _ = @import("fringe.zig");
     _ = @import("test/generator_test.zig");
     _ = @import("stack/guard_table.zig");
-    _ = @import("context/mailbox.zig");
+    _ = @import("layout.zig");
     _ = @import("call/memory.zig");
     _ = @import("stack/os_stack.zig");
     _ = @import("test/overflow_test.zig");
@@ -23,4 +23,5 @@ test {
     _ = @import("call/thunk.zig");
     _ = @import("test/unwind_test.zig");
     _ = @import("watch/valgrind.zig");
+    _ = @import("context/word.zig");
 }

@@ -2,57 +2,77 @@
 // Credit: after libfringe, by edef and the libfringe contributors
 
 /**
- * Makes the committed binaries from the sources: `deno task build`.
+ * Makes what is committed and generated from the sources: `deno task build`.
  *
- * Zig fills `native/prebuilt/`; `ffi/library/prebuilt.ts` then holds the libraries once more as
- * text, so that they come with the module graph when `mod.ts` is imported over HTTP, and their
- * digests.
+ * Zig fills `native/prebuilt/` and prints `ffi/layout.ts`; `ffi/library/prebuilt.ts` then holds the
+ * libraries once more as text, so that they come with the module graph when `mod.ts` is imported
+ * over HTTP, and their digests.
  *
  * @module
  */
 
 import { createHash } from "node:crypto";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { root, zigBuild } from "./zig.ts";
 
 const prebuilt = join(root, "native", "prebuilt");
-const generated = join(root, "ffi", "library", "prebuilt.ts");
+
+/** The files that are generated, with what each is made from. */
+const generated: readonly Generated[] = [
+  {
+    path: "ffi/layout.ts",
+    from: "what native/layout.zig gives",
+    make: (fresh) => read(fresh, "layout.ts")!,
+  },
+  {
+    path: "ffi/library/prebuilt.ts",
+    from: "what the libraries give",
+    make: (fresh) => new TextEncoder().encode(generate(join(fresh, "prebuilt"))),
+  },
+];
+
+interface Generated {
+  readonly path: string;
+  readonly from: string;
+  /** Gives the text, of what Zig has installed in a folder. */
+  make(fresh: string): Uint8Array;
+}
 
 /** Builds everything anew and puts it in its place. */
 export async function build(): Promise<void> {
   await withFreshPrebuilt(async (fresh) => {
-    await Deno.mkdir(dirname(generated), { recursive: true });
-    await Deno.writeTextFile(generated, generate(fresh));
+    for (const { path, make } of generated) {
+      await Deno.writeFile(join(root, path), make(fresh));
+    }
     await Deno.remove(prebuilt, { recursive: true }).catch((error) => {
       if (!(error instanceof Deno.errors.NotFound)) throw error;
     });
-    await Deno.rename(fresh, prebuilt);
+    await Deno.rename(join(fresh, "prebuilt"), prebuilt);
   });
 }
 
 /** Names what is committed and is not, byte for byte, what the sources give. */
 export async function differences(): Promise<string[]> {
   return await withFreshPrebuilt((fresh) => {
-    const names = new Set([...filesIn(fresh), ...filesIn(prebuilt)]);
+    const names = new Set([...filesIn(join(fresh, "prebuilt")), ...filesIn(prebuilt)]);
     const different = [...names].sort().flatMap((name) => {
-      const [made, committed] = [read(join(fresh, name)), read(join(prebuilt, name))];
+      const [made, committed] = [read(fresh, "prebuilt", name), read(prebuilt, name)];
       const path = `native/prebuilt/${name}`;
       if (made === undefined) return [`${path} is not made by the sources`];
       if (committed === undefined) return [`${path} is missing`];
       return equal(made, committed) ? [] : [`${path} is not what the sources give`];
     });
-    const committed = read(generated);
-    const made = new TextEncoder().encode(generate(fresh));
-    if (committed === undefined || !equal(made, committed)) {
-      different.push("ffi/library/prebuilt.ts is not what the libraries give");
+    for (const { path, from, make } of generated) {
+      const committed = read(root, path);
+      if (committed === undefined || !equal(make(fresh), committed)) {
+        different.push(`${path} is not ${from}`);
+      }
     }
     return different;
   });
 }
 
-/**
- * The text of `ffi/library/prebuilt.ts` for the libraries in `directory`, one folder a platform.
- */
+/** The text of `ffi/library/prebuilt.ts` for the libraries in `directory`, one folder a platform. */
 export function generate(directory: string): string {
   const entries = filesIn(directory).sort().flatMap((name) => {
     const [platform, file, ...rest] = name.split("/");
@@ -103,7 +123,7 @@ async function withFreshPrebuilt<T>(use: (fresh: string) => T | Promise<T>): Pro
   const prefix = await Deno.makeTempDir({ dir: cache, prefix: "prebuilt-" });
   try {
     await zigBuild("prebuilt", "--prefix", prefix);
-    return await use(join(prefix, "prebuilt"));
+    return await use(prefix);
   } finally {
     await Deno.remove(prefix, { recursive: true });
   }
@@ -121,9 +141,9 @@ function filesIn(directory: string): string[] {
   }
 }
 
-function read(path: string): Uint8Array | undefined {
+function read(...path: string[]): Uint8Array<ArrayBuffer> | undefined {
   try {
-    return Deno.readFileSync(path);
+    return Deno.readFileSync(join(...path));
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return undefined;
     throw error;

@@ -58,7 +58,7 @@ function callStack(printed: string): Frame[] {
     number: number!.padEnd(3),
     // What a struct that has no name is called depends on how many there are.
     name: name!.replace(/\w+__func_\d+__struct_\d+\./, ""),
-    file: path.replace(/^.*\/(?=(examples|native)\/[^/]+$)/, "").replace(/^(?=switch_)/, "native/"),
+    file: path.replace(/^.*\/(?=(examples|native)\/)/, "").replace(/^(?=switch_)/, "native/"),
     line: Number(line),
   })).filter(({ file }) => !file.includes("/std/"));
 }

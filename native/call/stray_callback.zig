@@ -6,8 +6,7 @@
 //! assembly.
 
 const std = @import("std");
-const linux = std.os.linux;
-const system = @import("../os/system.zig");
+const os = @import("../os/os.zig").os;
 
 /// C has called a thunk on a thread where no call is running. There is nothing to suspend, nobody
 /// to answer, and C must not go on with an invented value. It may be in a signal handler, so this
@@ -18,6 +17,6 @@ pub fn strayCallback() callconv(.c) noreturn {
         " own, in a signal handler, or after the call that the callback belongs to. There is" ++
         " nothing to suspend, so the process ends. Have a function call back that fringe's" ++
         " dlopen has called\n";
-    _ = system.call(linux.write, .{ 2, message, message.len });
+    os.writeError(message);
     std.process.abort();
 }

@@ -9,20 +9,20 @@ const std = @import("std");
 const assert = std.debug.assert;
 const context_module = @import("context.zig");
 const Context = context_module.Context;
-const mailbox_module = @import("mailbox.zig");
-const Mailbox = mailbox_module.Mailbox;
+const layout = @import("../layout.zig");
+const Mailbox = layout.Mailbox;
 const stack_module = @import("../stack/stack.zig");
 const Stack = stack_module.Stack;
 const GuardedStack = stack_module.GuardedStack;
-const Status = @import("status.zig").Status;
+const Status = layout.Status;
 const unwind = @import("../unwind/cancel.zig");
 const valgrind = @import("../watch/valgrind.zig");
+const words = @import("word.zig");
 
 /// Whether a generator can be resumed.
 pub const State = enum { runnable, unavailable };
 
-/// What lies at the lower end of a stack without a guard. No body writes it by chance.
-const canary = "fringe's canary!".*;
+const canary = layout.canary.*;
 
 /// A generator that is resumed with an `Input` and suspends with an `Output`.
 pub fn Generator(comptime Input: type, comptime Output: type) type {
@@ -33,9 +33,16 @@ pub fn Generator(comptime Input: type, comptime Output: type) type {
 
         bounds: Stack,
         context: *Context,
-        /// Runnable is what is `suspended`, and what is `checked`: that one is not resumed without
-        /// ado, since it has not begun, or has a canary.
-        phase: enum { checked, suspended, unavailable },
+        phase: enum {
+            /// Runnable, and something is to be done at the next resume besides: the body has not
+            /// begun yet, so its first input goes into the mailbox; or its stack has a canary,
+            /// which is to be looked at when the body is back.
+            checked,
+            /// Runnable, and the next resume is a switch and no more.
+            suspended,
+            /// Running, finished, or failed.
+            unavailable,
+        },
         has_canary: bool = false,
 
         /// Makes a generator; `body` begins with the first resume. The object may be moved.
@@ -110,8 +117,8 @@ pub fn Generator(comptime Input: type, comptime Output: type) type {
         inline fn enter(self: *Self, input: Input) ?Output {
             // Before the switch: a body that gets hold of its own generator cannot resume it.
             self.phase = .unavailable;
-            const word = if (comptime mailbox_module.isWord(Input))
-                mailbox_module.toWord(input)
+            const word = if (comptime words.isWord(Input))
+                words.toWord(input)
             else word: {
                 self.mailbox().input.store(input);
                 break :word 0;
@@ -125,8 +132,8 @@ pub fn Generator(comptime Input: type, comptime Output: type) type {
                 return null;
             }
             self.phase = .suspended;
-            if (comptime mailbox_module.isWord(Output)) {
-                return mailbox_module.fromWord(Output, result);
+            if (comptime words.isWord(Output)) {
+                return words.fromWord(Output, result);
             }
             return box.output.load();
         }
@@ -174,8 +181,8 @@ pub fn Yielder(comptime Input: type, comptime Output: type) type {
         /// fails again.
         pub inline fn @"suspend"(self: *Self, output: Output) error{Canceled}!Input {
             const box = self.mailbox();
-            const word = if (comptime mailbox_module.isWord(Output))
-                mailbox_module.toWord(output)
+            const word = if (comptime words.isWord(Output))
+                words.toWord(output)
             else word: {
                 box.output.store(output);
                 break :word 0;
@@ -183,8 +190,8 @@ pub fn Yielder(comptime Input: type, comptime Output: type) type {
             var signal: usize = undefined;
             const result = context_module.switchToResumer(&self.context, word, &signal);
             if (signal != 0) return error.Canceled;
-            if (comptime mailbox_module.isWord(Input)) {
-                return mailbox_module.fromWord(Input, result);
+            if (comptime words.isWord(Input)) {
+                return words.fromWord(Input, result);
             }
             return box.input.load();
         }

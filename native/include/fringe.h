@@ -59,7 +59,7 @@
 extern "C" {
 #endif
 
-/* What both sides share: a value each way. The layout is that of native/context/mailbox.zig. */
+/* What both sides share: a value each way. native/layout.zig owns the layout. */
 typedef struct fringe_mailbox {
     int32_t status; /* a FRINGE_... number, below */
     uint64_t input __attribute__((aligned(8))); /* the first bytes of it, for a smaller type */
@@ -75,7 +75,7 @@ typedef struct fringe_yielder {
     fringe_mailbox *mailbox;
 } fringe_yielder;
 
-/* Values of fringe_mailbox.status; native/context/status.zig has the table. */
+/* Values of fringe_mailbox.status that a native resumer sees; native/layout.zig has them all. */
 enum {
     FRINGE_SUSPENDED = 0, /* the body waits to be resumed */
     FRINGE_RETURNED = 1,  /* the body has returned */
@@ -134,98 +134,18 @@ int32_t fringe_cancel(fringe_yielder *yielder, uintptr_t limit);
  * compiler it is a call like any other, so that what is to be destroyed on the way is known. */
 typedef void (*fringe_signal_function)(fringe_yielder *, uintptr_t);
 
-/* SWITCH of switch_<arch>.S, word for word, and the registers that it does not bring back: all but
- * the two that make the frame. A test compares the three copies of it. */
+/* What fringe.h needs of an architecture: FRINGE_SWITCH_TO_RESUMER(yielder, word, signal). It is
+ * SWITCH of switch_<arch>.S, word for word (a test compares the copies), and tells the compiler
+ * that no register is brought back but the two that make the frame. `word` goes to the resumer, and
+ * becomes the word of the next resume; `signal` becomes 0, or the function that ends the body. */
 #if defined(__x86_64__) && defined(__LP64__)
-
-#define FRINGE_SWITCH \
-    "lea     -144(%%rsp), %%rsp\n\t" \
-    "lea     1f(%%rip), %%rcx\n\t" \
-    "mov     %%rbp, (%%rsp)\n\t" \
-    "mov     %%rcx, 8(%%rsp)\n\t" \
-    "mov     %%rsp, %%r8\n\t" \
-    "mov     (%%rdi), %%rdx\n\t" \
-    "mov     8(%%rdx), %%rcx\n\t" \
-    "mov     (%%rdx), %%rbp\n\t" \
-    "mov     %%r8, (%%rdi)\n\t" \
-    "lea     144(%%rdx), %%rsp\n\t" \
-    "jmp     *%%rcx\n\t" \
-    "int3\n" \
-    "1:"
-
-#define FRINGE_CLOBBERS \
-    "rbx", "rcx", "rdx", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15", \
-    FRINGE_CLOBBERS_XMM8 FRINGE_CLOBBERS_VECTOR "cc", "memory"
-
+#include "fringe_x86_64.h"
 #elif defined(__i386__)
-
-#define FRINGE_SWITCH \
-    "lea     -8(%%esp), %%esp\n\t" \
-    "call    2f\n" \
-    "2: pop  %%ecx\n\t" \
-    "lea     1f-2b(%%ecx), %%ecx\n\t" \
-    "mov     %%ebp, (%%esp)\n\t" \
-    "mov     %%ecx, 4(%%esp)\n\t" \
-    "mov     %%esp, %%ebx\n\t" \
-    "mov     (%%edi), %%edx\n\t" \
-    "mov     4(%%edx), %%ecx\n\t" \
-    "mov     (%%edx), %%ebp\n\t" \
-    "mov     %%ebx, (%%edi)\n\t" \
-    "lea     8(%%edx), %%esp\n\t" \
-    "jmp     *%%ecx\n\t" \
-    "int3\n" \
-    "1:"
-
-#define FRINGE_CLOBBERS "ebx", "ecx", "edx", FRINGE_CLOBBERS_VECTOR "cc", "memory"
-
+#include "fringe_x86.h"
 #else
-#error "fringe.h knows x86_64 and i386; another architecture needs its SWITCH here"
-#endif
-
-#if defined(__APX_F__)
-#error "fringe.h does not name the registers of Intel APX yet"
-#endif
-
-/* Registers that the compiler was told to do without cannot be named. `xmm0` stands for all of
- * zmm0. */
-#define FRINGE_CLOBBERS_VECTOR \
-    FRINGE_CLOBBERS_X87 FRINGE_CLOBBERS_MMX FRINGE_CLOBBERS_XMM FRINGE_CLOBBERS_XMM16 \
-    FRINGE_CLOBBERS_MASK
-
-#ifndef _SOFT_FLOAT
-#define FRINGE_CLOBBERS_X87 \
-    "st", "st(1)", "st(2)", "st(3)", "st(4)", "st(5)", "st(6)", "st(7)",
-#else
-#define FRINGE_CLOBBERS_X87
-#endif
-
-#ifdef __MMX__
-#define FRINGE_CLOBBERS_MMX "mm0", "mm1", "mm2", "mm3", "mm4", "mm5", "mm6", "mm7",
-#else
-#define FRINGE_CLOBBERS_MMX
-#endif
-
-#ifdef __SSE__
-#define FRINGE_CLOBBERS_XMM "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7",
-#define FRINGE_CLOBBERS_XMM8 \
-    "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", "xmm13", "xmm14", "xmm15",
-#else
-#define FRINGE_CLOBBERS_XMM
-#define FRINGE_CLOBBERS_XMM8
-#endif
-
-#if defined(__AVX512F__) && defined(__x86_64__)
-#define FRINGE_CLOBBERS_XMM16 \
-    "xmm16", "xmm17", "xmm18", "xmm19", "xmm20", "xmm21", "xmm22", "xmm23", \
-    "xmm24", "xmm25", "xmm26", "xmm27", "xmm28", "xmm29", "xmm30", "xmm31",
-#else
-#define FRINGE_CLOBBERS_XMM16
-#endif
-
-#ifdef __AVX512F__
-#define FRINGE_CLOBBERS_MASK "k0", "k1", "k2", "k3", "k4", "k5", "k6", "k7",
-#else
-#define FRINGE_CLOBBERS_MASK
+#error "fringe.h has no file for this architecture yet: write native/include/fringe_<arch>.h and \
+include it here; native/arch/arch.zig says what else a port needs"
+#define FRINGE_SWITCH_TO_RESUMER(yielder, word, signal) ((signal) = 0) /* One error is enough. */
 #endif
 
 #define FRINGE_INLINE static __inline__ __attribute__((always_inline, unused))
@@ -259,22 +179,15 @@ extern __attribute__((weak)) void fringe_sanitizer_arrive(fringe_yielder *);
 /* Hands a word to the resumer and waits for its word. Every suspension in C and C++ is this one. */
 FRINGE_INLINE uintptr_t fringe_switch(fringe_yielder *yielder, uintptr_t word)
 {
-    uintptr_t signal = word;
-    uintptr_t input;
+    uintptr_t signal;
     FRINGE_TELL(leave, yielder);
-    /* Naming the frame address makes the compiler keep a frame pointer, so that the call frame
-     * information of the function holds while the stack pointer moves. As a memory operand it costs
-     * no instruction. */
-    __asm__ volatile(FRINGE_SWITCH
-                     : "+a"(signal), "+D"(yielder), "=S"(input)
-                     : "m"(*(const char *)__builtin_frame_address(0))
-                     : FRINGE_CLOBBERS);
+    FRINGE_SWITCH_TO_RESUMER(yielder, word, signal);
     FRINGE_TELL(arrive, yielder);
     if (__builtin_expect(signal != 0, 0)) {
-        ((fringe_signal_function)signal)(yielder, input);
+        ((fringe_signal_function)signal)(yielder, word);
         __builtin_unreachable();
     }
-    return input;
+    return word;
 }
 
 /* Where a value lies that is no word. */
@@ -282,7 +195,8 @@ FRINGE_INLINE void *fringe_output(fringe_yielder *yielder) { return &yielder->ma
 FRINGE_INLINE void *fringe_input(fringe_yielder *yielder) { return &yielder->mailbox->input; }
 
 /* Whether a value of type T is passed as a word: the integers of at most 32 bits (classes 1 to 4
- * are integers, characters, enumerations and booleans). mailbox.zig's isWord is the same rule. */
+ * are integers, characters, enumerations and booleans). isWord in native/context/word.zig is the
+ * same rule. */
 #define FRINGE_IS_WORD(T) \
     (sizeof(T) <= 4 && __builtin_classify_type((T)0) >= 1 && __builtin_classify_type((T)0) <= 4)
 

@@ -1,29 +1,36 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // Credit: after libfringe, by edef and the libfringe contributors
 
-//! Which pages are guards of fringe's stacks, and whose: a table by address, so that the handler of
-//! a fault (overflow.zig) finds out without a lock, whatever the program was doing.
+//! Which pages are guards of fringe's stacks, and of which stack each one is. The handler of a
+//! fault (overflow.zig) asks, and may have interrupted anything, so finding takes no lock.
 //!
-//! The address space is divided into pieces of two pages, of four, of eight, and so on. A stack is
-//! entered in the piece that its guard page lies in, of the largest that are no larger than the
-//! stack with its guard: no other one can have its guard there. So whatever their size, a million
-//! stacks take some 16 to 32 MB.
+//! The address space is divided into pieces of two pages, and again into pieces of four, of eight,
+//! and so on up to the whole. The table has one entry for each piece of each size, and a stack has
+//! the entry of one piece: of those that are as long as the stack with its guard, rounded down, the
+//! piece that the guard page lies in. A stack of five pages with its guard, on page 6, say:
+//!
+//!     page     | 4 | 5 | 6 | 7 | 8 | 9 | 10| 11|
+//!     stack            | G | usable pages  |
+//!     pieces   | 1 of four pages   | 2         |     the entry is that of piece 1 of four pages
+//!              |               |               |
+//!
+//! No two stacks want the same entry. If two guards lie in one piece of four pages, they are less
+//! than four pages apart, and the stack of the lower one, which takes at least four, would reach
+//! over the other. To find a stack by its guard page, each size of piece is tried: at most 35.
 //!
 //! All pieces are numbered as in a heap: the whole is 1, the halves of piece n are 2n and 2n + 1.
-//! They lie in one large array, of which the system commits what is written to. It is mapped by the
-//! leaf when the first stack needs that, and a leaf stays.
+//! The entries lie in one large array in that order, of which the system commits what is written
+//! to; a million stacks, whatever their size, take some 16 to 32 MB. The array is mapped by the
+//! leaf, each when the first stack needs it, and a leaf stays.
 
 const std = @import("std");
 const assert = std.debug.assert;
-const linux = std.os.linux;
-const arch = @import("builtin").cpu.arch;
-const status = @import("../context/status.zig");
-const system = @import("../os/system.zig");
+const arch = @import("../arch/arch.zig").arch;
+const os = @import("../os/os.zig").os;
+const Refusal = @import("../os/os.zig").Refusal;
 
-const page_size = std.heap.page_size_min;
-/// User space (psABI for AMD64, section 3.3.2); what lies beyond is never given unless asked for.
-const address_bits = if (arch == .x86_64) 47 else @bitSizeOf(usize);
-const page_bits = address_bits - @ctz(@as(usize, page_size));
+const page_size = os.page_size;
+const page_bits = arch.address_bits - @ctz(@as(usize, page_size));
 const leaf_entries = 1 << 19;
 const leaf_count = (2 << page_bits) / leaf_entries;
 
@@ -46,7 +53,7 @@ pub const GuardTable = struct {
 
     leaves: [leaf_count]LeafPointer = @splat(.init(null)),
 
-    pub fn add(self: *GuardTable, stack: Guarded) status.Refusal!void {
+    pub fn add(self: *GuardTable, stack: Guarded) Refusal!void {
         assert(stack.guard % page_size == 0);
         const piece = pieceOf(stack.guard, stack.base - stack.guard);
         const pointer = &self.leaves[piece / leaf_entries];
@@ -91,20 +98,12 @@ pub const GuardTable = struct {
         return &leaf[piece % leaf_entries];
     }
 
-    fn makeLeaf(pointer: *LeafPointer) status.Refusal!*Leaf {
-        const address = system.call(linux.mmap, .{
-            null,
-            @sizeOf(Leaf),
-            .{ .READ = true, .WRITE = true },
-            .{ .TYPE = .PRIVATE, .ANONYMOUS = true, .NORESERVE = true },
-            -1,
-            0,
-        });
-        try status.check(address);
-        const leaf: *Leaf = @ptrFromInt(address);
+    fn makeLeaf(pointer: *LeafPointer) Refusal!*Leaf {
+        const memory = try os.map(@sizeOf(Leaf), .table);
+        const leaf: *Leaf = @ptrCast(memory);
         // Another thread may have been faster.
         const other = pointer.cmpxchgStrong(null, leaf, .acq_rel, .acquire) orelse return leaf;
-        _ = system.call(linux.munmap, .{ @as([*]const u8, @ptrCast(leaf)), @sizeOf(Leaf) });
+        os.unmap(memory) catch {};
         return other.?;
     }
 };

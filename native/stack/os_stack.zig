@@ -5,15 +5,15 @@
 //! are committed when they are touched, so a generous size costs address space only.
 
 const std = @import("std");
-const linux = std.os.linux;
 const sanitizer = @import("../watch/sanitizer.zig");
 const stack_module = @import("stack.zig");
 const Stack = stack_module.Stack;
 const GuardedStack = stack_module.GuardedStack;
 const guards = &@import("guard_table.zig").guards;
-const status = @import("../context/status.zig");
-const Status = status.Status;
-const system = @import("../os/system.zig");
+const Grant = layout.Grant;
+const layout = @import("../layout.zig");
+const os = @import("../os/os.zig").os;
+const Refusal = @import("../os/os.zig").Refusal;
 const valgrind = @import("../watch/valgrind.zig");
 
 // For the tests.
@@ -21,11 +21,8 @@ const child_process = @import("../test/child_process.zig");
 const Generator = @import("../context/generator.zig").Generator;
 const Yielder = @import("../context/generator.zig").Yielder;
 
-/// x86 and x86_64 have one size of page that mmap counts in.
-const page_size = std.heap.page_size_min;
-
-/// The size that is used where none is asked for.
-pub const size_default = 1024 * 1024;
+const page_size = os.page_size;
+pub const size_default = layout.stack_size_default;
 
 pub const OsStack = struct {
     /// The whole mapping, the guard page first.
@@ -41,35 +38,24 @@ pub const OsStack = struct {
     };
 
     /// Maps `size` bytes, rounded up to whole pages; 0 gives one page.
-    pub fn init(size: usize) status.Refusal!OsStack {
+    pub fn init(size: usize) Refusal!OsStack {
         return initOptions(size, .{});
     }
 
-    pub fn initOptions(size: usize, options: Options) status.Refusal!OsStack {
+    pub fn initOptions(size: usize, options: Options) Refusal!OsStack {
         const usable = std.mem.alignForward(
             usize,
             @max(1, @min(size, std.math.maxInt(usize) - 2 * page_size)),
             page_size,
         );
-        const length = usable + page_size;
-        // NORESERVE: what is never touched shall not count. STACK: no transparent huge page, which
-        // would commit 2 MiB at the first touch (mmap(2): since Linux 6.7).
-        const address = system.call(linux.mmap, .{
-            null,
-            length,
-            .{ .READ = true, .WRITE = true },
-            .{ .TYPE = .PRIVATE, .ANONYMOUS = true, .NORESERVE = true, .STACK = true },
-            -1,
-            0,
-        });
-        try status.check(address);
-        const mapping = @as([*]align(page_size) u8, @ptrFromInt(address))[0..length];
-        // Where that is refused, too, what is lost is addresses that nobody has touched.
+        const mapping = try os.map(usable + page_size, .stack);
+        // If the system refuses to unmap as well, addresses are lost that nobody has touched.
         errdefer unmap(mapping) catch {};
-        try guard(mapping);
+        try os.guard(mapping[0..page_size]);
+        const start = @intFromPtr(mapping.ptr);
         try guards.add(.{
-            .guard = address,
-            .base = address + length,
+            .guard = start,
+            .base = start + mapping.len,
             .recover = options.overflow == .recover,
         });
         const os_stack: OsStack = .{ .mapping = mapping };
@@ -77,7 +63,7 @@ pub const OsStack = struct {
         return os_stack;
     }
 
-    /// Unmaps it. Where the system refuses that, the memory goes back, and addresses are lost.
+    /// Unmaps the stack. If the system refuses that, the memory goes back, and addresses are lost.
     pub fn deinit(self: *OsStack) void {
         forget(self.stack().stack);
         unmap(self.mapping) catch {};
@@ -90,30 +76,18 @@ pub const OsStack = struct {
     }
 };
 
-/// madvise(2): turns pages into guards without splitting the mapping, so that neighbouring stacks
-/// stay one mapping and vm.max_map_count (65,530 as a rule) is no limit. Since Linux 6.13.
-const MADV_GUARD_INSTALL = 102;
-
-fn guard(mapping: []align(page_size) u8) status.Refusal!void {
-    const advised = system.call(linux.madvise, .{ mapping.ptr, page_size, MADV_GUARD_INSTALL });
-    if (linux.errno(advised) == .SUCCESS) return;
-    // An older kernel, or memory that is locked: a page without access, at the price of a mapping.
-    try status.check(system.call(linux.mprotect, .{ mapping.ptr, page_size, .{} }));
-}
-
-/// Before the memory goes, since another thread may be given the same at once.
+/// Takes a stack off fringe's lists. Called before the memory goes, since another thread may be
+/// given the same memory at once.
 fn forget(stack: Stack) void {
     sanitizer.forget(stack);
     valgrind.deregister(stack);
     guards.remove(stack.limit - page_size, stack.base);
 }
 
-/// Where it is refused, the mapping is as it was, but for what was written to it.
-fn unmap(mapping: []align(page_size) u8) status.Refusal!void {
-    status.check(system.call(linux.munmap, .{ mapping.ptr, mapping.len })) catch |err| {
-        // A hole in a mapping makes two of it, and the process may have no more. Then at least the
-        // memory goes back, unless that is refused, too.
-        _ = system.call(linux.madvise, .{ mapping.ptr, mapping.len, linux.MADV.DONTNEED });
+/// If the system refuses, the mapping stays, and its memory goes back to the system at least.
+fn unmap(mapping: []align(page_size) u8) Refusal!void {
+    os.unmap(mapping) catch |err| {
+        os.discard(mapping);
         return err;
     };
 }
@@ -121,21 +95,20 @@ fn unmap(mapping: []align(page_size) u8) status.Refusal!void {
 // C ABI
 
 /// Maps a stack and writes where it lies: base, limit.
-pub fn map(size: usize, recover: bool, bounds: *[2]u64) callconv(.c) Status {
+pub fn map(size: usize, recover: bool, bounds: *[2]u64) callconv(.c) Grant {
     const os_stack = OsStack.initOptions(size, .{
         .overflow = if (recover) .recover else .report,
-    }) catch |err| return status.fromRefusal(err);
+    }) catch |err| return .from(err);
     const stack = os_stack.stack().stack;
     bounds.* = .{ stack.base, stack.limit };
-    return .suspended;
+    return .granted;
 }
 
-/// Unmaps a stack that `map` made. Where that is refused, it may be asked for again.
-pub fn unmapBounds(base: usize, limit: usize) callconv(.c) Status {
+/// Unmaps a stack that `map` made. If the system refuses, this may be called again.
+pub fn unmapBounds(base: usize, limit: usize) callconv(.c) Grant {
     const start: [*]align(page_size) u8 = @ptrFromInt(limit - page_size);
     forget(.{ .base = base, .limit = limit });
-    unmap(start[0 .. base - limit + page_size]) catch |err| return status.fromRefusal(err);
-    return .suspended;
+    return .from(unmap(start[0 .. base - limit + page_size]));
 }
 
 test "OsStack rounds up to whole pages, and 0 gives one" {
@@ -160,10 +133,10 @@ test "OsStack is in the table of guards, and no longer than it is there" {
     os_stack.deinit();
     try std.testing.expectEqual(null, guards.find(stack.limit - 1));
     var bounds: [2]u64 = undefined;
-    try std.testing.expectEqual(.suspended, map(0, true, &bounds));
+    try std.testing.expectEqual(.granted, map(0, true, &bounds));
     const limit: usize = @intCast(bounds[1]);
     try std.testing.expect(guards.find(limit - 1).?.recover);
-    try std.testing.expectEqual(.suspended, unmapBounds(@intCast(bounds[0]), limit));
+    try std.testing.expectEqual(.granted, unmapBounds(@intCast(bounds[0]), limit));
     try std.testing.expectEqual(null, guards.find(limit - 1));
 }
 

@@ -1,17 +1,19 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // Credit: after libfringe, by edef and the libfringe contributors
 
-//! Room for what may need more than there is where it is called: in a signal handler, or at the
-//! lower end of a body's stack. It is a stack that is mapped for it, and resumed like any other
-//! body's, so an unwinder finds the way back.
+//! Room for a function that may need more stack than there is where it is called: in a signal
+//! handler, or at the lower end of a body's stack. The function gets a stack that is mapped for it,
+//! and runs there like the body of a generator, so an unwinder finds the way back.
 
 const context_module = @import("../context/context.zig");
 const Context = context_module.Context;
-const Mailbox = @import("../context/mailbox.zig").Mailbox;
+const Mailbox = @import("../layout.zig").Mailbox;
+const os = @import("../os/os.zig").os;
 const os_stack = @import("os_stack.zig");
 
-/// Calls a function with a pointer; does nothing where there is no memory.
+/// Calls a function with a pointer; does nothing where there is no memory, or no system to ask.
 pub fn run(argument: anytype, comptime function: fn (@TypeOf(argument)) void) void {
+    if (!os.is_there) return;
     const Argument = @TypeOf(argument);
     const body = struct {
         fn body(_: *Context, first: Argument) callconv(.c) void {

@@ -5,10 +5,10 @@
 
 const std = @import("std");
 const assert = std.debug.assert;
-const arch = @import("builtin").cpu.arch;
+const layout = @import("../layout.zig");
 
-/// Both ends of a stack are multiples of this (System V psABI for AMD64 3.2.2; i386 psABI 2.2.2).
-pub const alignment = 16;
+pub const alignment = layout.stack_alignment;
+pub const size_min = layout.stack_size_min;
 
 /// A range of memory that a generator may run on. The contract:
 ///  * every byte from `limit` up to `base` can be read and written, and nobody else uses it;
@@ -48,10 +48,6 @@ pub const Stack = struct {
 /// A stack below which lies a page that faults: running off its end stops the process instead
 /// of writing over something. Only who makes one may say so.
 pub const GuardedStack = struct { stack: Stack };
-
-/// The smallest stack that anything can be done on: a context, a record, and a few small frames.
-/// Most C functions need far more: a call of printf takes about 4 KiB.
-pub const size_min = 512;
 
 test "Stack.init aligns both ends inward" {
     var memory: [1024 + 2 * alignment]u8 align(alignment) = undefined;

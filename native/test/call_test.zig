@@ -11,7 +11,8 @@ const call_module = @import("../call/stray_callback.zig");
 const child_process = @import("child_process.zig");
 const context_module = @import("../context/context.zig");
 const Context = context_module.Context;
-const mailbox_module = @import("../context/mailbox.zig");
+const arch = @import("../arch/arch.zig").arch;
+const layout = @import("../layout.zig");
 const OsStack = @import("../stack/os_stack.zig").OsStack;
 
 const thunk_module = @import("../call/thunk.zig");
@@ -28,21 +29,21 @@ comptime {
 
 const on_x86_64 = builtin.cpu.arch == .x86_64;
 
-var thunks: ?thunk_module.Block = null;
+var thunks: ?layout.ThunkBlock = null;
 
 /// A thunk by its place in a page, as a function pointer.
 pub fn thunk(comptime Function: type, index: usize) *const Function {
     return @ptrFromInt(@as(usize, @intCast(block().address + index * block().stride)));
 }
 
-pub fn block() thunk_module.Block {
+pub fn block() layout.ThunkBlock {
     if (thunks == null) thunks = thunk_module.make() catch @panic("no memory for thunks");
     return thunks.?;
 }
 
 /// The mailbox of a call, and words for the arguments on its stack.
 const Box = extern struct {
-    call: mailbox_module.Call,
+    call: layout.Call,
     stack: [64]usize,
 };
 
@@ -58,11 +59,11 @@ const Places = struct {
     /// Where the next argument of type `T` is.
     fn next(self: *Places, comptime T: type) Place {
         const is_float = @typeInfo(T) == .float;
-        if (on_x86_64 and is_float and self.floats < mailbox_module.floats_max) {
+        if (is_float and self.floats < arch.argument_floats) {
             defer self.floats += 1;
             return .{ .float = self.floats };
         }
-        if (on_x86_64 and !is_float and self.integers < mailbox_module.integers_max) {
+        if (!is_float and self.integers < arch.argument_integers) {
             defer self.integers += 1;
             return .{ .integer = self.integers };
         }

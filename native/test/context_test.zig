@@ -12,7 +12,8 @@ const context_module = @import("../context/context.zig");
 const Context = context_module.Context;
 const fringe_resume = context_module.fringe_resume;
 const fringe_suspend = context_module.fringe_suspend;
-const Mailbox = @import("../context/mailbox.zig").Mailbox;
+const arch = @import("../arch/arch.zig").arch;
+const Mailbox = @import("../layout.zig").Mailbox;
 const OsStack = @import("../stack/os_stack.zig").OsStack;
 const sanitizer = @import("../watch/sanitizer.zig");
 const valgrind = @import("../watch/valgrind.zig");
@@ -711,7 +712,7 @@ comptime {
 /// The text that the compiler inlines, as assembly that stands alone.
 const switch_text = text: {
     @setEvalBranchQuota(10_000);
-    const text = context_module.switch_text;
+    const text = arch.switch_text;
     var buffer: [text.len]u8 = undefined;
     const removed = std.mem.replace(u8, text, "%%", "%", &buffer);
     const result = buffer[0 .. text.len - removed].*;

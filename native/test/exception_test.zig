@@ -5,20 +5,19 @@
 //! What throws and catches is in exception_test.cc.
 
 const std = @import("std");
-const arch = @import("builtin").cpu.arch;
+const arch = @import("../arch/arch.zig").arch;
 const expect = std.testing.expect;
 const expectEqual = std.testing.expectEqual;
 const expectEqualSlices = std.testing.expectEqualSlices;
 const context_module = @import("../context/context.zig");
 const Context = context_module.Context;
-const exception = @import("../unwind/exception.zig");
 const fringe = @import("../fringe.zig");
-const mailbox_module = @import("../context/mailbox.zig");
-const Mailbox = mailbox_module.Mailbox;
+const layout = @import("../layout.zig");
+const Mailbox = layout.Mailbox;
 const OsStack = fringe.OsStack;
 const sanitizer = @import("../watch/sanitizer.zig");
 const Status = fringe.Status;
-const system = @import("../os/system.zig");
+const os = @import("../os/os.zig").os;
 const thunk_module = @import("../call/thunk.zig");
 const unwind = @import("../unwind/cancel.zig");
 
@@ -119,10 +118,10 @@ test "an exception is caught though there is no memory to report it" {
     const base = fixture.os_stack.stack().stack.base;
     fixture.context = fringe_init_caught(base, throws_at_once, fixture.box, get_globals);
     sanitizer.begin(fixture.context, fixture.os_stack.stack().stack);
-    system.refusals = .{ .count = 1 };
-    defer system.refusals = .{};
+    os.refusals = .{ .count = 1 };
+    defer os.refusals = .{};
     _ = context_module.fringe_resume(fixture.context, 0);
-    try expectEqual(1, system.refusals.calls);
+    try expectEqual(1, os.refusals.calls);
     try expectEqual(.throwing, fixture.box.status);
     try expectEqual(0, fixture.box.output.load());
     _ = context_module.fringe_resume(fixture.context, 0);
@@ -184,7 +183,7 @@ test "a callback behind an exception suspends who calls it, not whom the excepti
     defer inner.deinit();
     Catching.inner = inner.context;
     // A thunk keeps its arguments in the mailbox of a call.
-    var call = std.mem.zeroes(mailbox_module.Call);
+    var call = std.mem.zeroes(layout.Call);
     var os_stack = try OsStack.init(1 << 16);
     defer os_stack.deinit();
     const outer = context_module.init(os_stack.stack().stack, &Catching.outer, &call);
@@ -330,11 +329,11 @@ test "an exception is caught below the body where the resumer has no tables, and
         // The body's frames are gone, and the exception.
         try expectEqual(0, fringe_test_objects());
         const box: *Mailbox(u64, u64) = @ptrCast(fixture.box);
-        const report: *exception.Report = @ptrFromInt(@as(usize, @intCast(box.output.load())));
+        const report: *layout.Report = @ptrFromInt(@as(usize, @intCast(box.output.load())));
         // Not weak, as in unwinder.zig: so the linker takes it into the tests.
         _ = &_Unwind_Backtrace;
         try expect(report.count > 0);
-        if (arch == .x86_64) {
+        if (arch.knows_exceptions) {
             const name = std.mem.span(@as([*:0]const u8, @ptrFromInt(report.type)));
             // Mangled, or not if the runtime can tell.
             try expect(std.mem.find(u8, name, "Error") != null);

@@ -12,6 +12,7 @@ const child_process = @import("child_process.zig");
 const fringe = @import("../fringe.zig");
 const Generator = fringe.Generator;
 const guards = &@import("../stack/guard_table.zig").guards;
+const Left = @import("../layout.zig").Left;
 const OsStack = fringe.OsStack;
 const overflow = @import("../unwind/overflow.zig");
 const sanitizer = @import("../watch/sanitizer.zig");
@@ -22,6 +23,8 @@ const Ints = Generator(usize, usize);
 
 /// Uses up whatever stack there is.
 noinline fn recurse(depth: usize) void {
+    // So the innermost frame is this function's, and not that of a function that it calls.
+    _ = @as(*const volatile u8, @ptrFromInt(@frameAddress() - 1024)).*;
     var frame: [64]u8 = @splat(@truncate(depth));
     std.mem.doNotOptimizeAway(&frame);
     recurse(depth + 1);
@@ -85,10 +88,10 @@ test "the first frames are left at the lower end of the stack" {
     var stack = try recoverable(64 * 1024);
     defer stack.deinit();
     try expectOverflow(stack);
-    const left: *const [2]usize = @ptrFromInt(stack.stack().stack.limit);
-    try expect(left[0] >= 1);
-    try expect(left[0] <= 64);
-    const distance = left[1] -% @intFromPtr(&recurse);
+    const left: *const Left = @ptrFromInt(stack.stack().stack.limit);
+    try expect(left.count >= 1);
+    try expect(left.count <= 64);
+    const distance = left.addresses[0] -% @intFromPtr(&recurse);
     try expect(distance < 256);
 }
 
@@ -329,11 +332,11 @@ test "an overflow is recovered from though no memory is left to look at it" {
             installAgain();
             const stack = recoverable(0) catch return;
             // What a body may have left there must not be taken for a number of frames.
-            const left: *usize = @ptrFromInt(stack.stack().stack.limit);
-            left.* = 1;
+            const left: *Left = @ptrFromInt(stack.stack().stack.limit);
+            left.count = 1;
             limitMemory(0);
             expectOverflow(stack) catch linux.exit_group(1);
-            if (left.* != 0) linux.exit_group(2);
+            if (left.count != 0) linux.exit_group(2);
         }
     };
     try expectEqual(exited(0), try child_process.run(Child.overflows));

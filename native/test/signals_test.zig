@@ -15,7 +15,7 @@ const call_test = @import("call_test.zig");
 const context_module = @import("../context/context.zig");
 const context_test = @import("context_test.zig");
 const Context = context_module.Context;
-const Mailbox = @import("../context/mailbox.zig").Mailbox;
+const Mailbox = @import("../layout.zig").Mailbox;
 const sanitizer = @import("../watch/sanitizer.zig");
 const valgrind = @import("../watch/valgrind.zig");
 

@@ -10,12 +10,13 @@ const linux = std.os.linux;
 const expect = std.testing.expect;
 const expectEqual = std.testing.expectEqual;
 const os_stack = @import("../stack/os_stack.zig");
-const Status = @import("../context/status.zig").Status;
-const system = @import("../os/system.zig");
+const Grant = @import("../layout.zig").Grant;
+const os = @import("../os/os.zig").os;
 const thunk = @import("../call/thunk.zig");
+const ThunkBlock = @import("../layout.zig").ThunkBlock;
 
 /// What a refusal is reported as.
-const reported = [_]struct { linux.E, Status }{
+const reported = [_]struct { linux.E, Grant }{
     .{ .NOMEM, .out_of_memory },
     .{ .AGAIN, .out_of_memory },
     .{ .PERM, .refused },
@@ -34,26 +35,26 @@ const Outcome = enum {
 /// on: the outcomes must be these, and no more calls than these made. An attempt undoes what it
 /// does, so the mappings of the process must be the same before and after.
 fn expectOutcomes(
-    attempt: *const fn () anyerror!Status,
+    attempt: *const fn () anyerror!Grant,
     count: usize,
     outcomes: []const Outcome,
 ) !void {
-    try expectEqual(.suspended, try attempt());
+    try expectEqual(.granted, try attempt());
     const before = try Mappings.read(0);
     for (reported) |report| {
         const errno, const failure = report;
         for (outcomes, 0..) |outcome, first| {
-            system.refusals = .{ .first = first, .count = count, .errno = errno };
-            defer system.refusals = .{};
-            const status = try attempt();
-            try expect(system.refusals.calls > first);
-            try expectEqual(if (outcome == .fails) failure else .suspended, status);
+            os.refusals = .{ .first = first, .count = count, .errno = errno };
+            defer os.refusals = .{};
+            const grant = try attempt();
+            try expect(os.refusals.calls > first);
+            try expectEqual(if (outcome == .fails) failure else .granted, grant);
             try std.testing.expectEqualStrings(before, try Mappings.read(1));
         }
-        system.refusals = .{ .first = outcomes.len, .count = count };
-        defer system.refusals = .{};
-        try expectEqual(.suspended, try attempt());
-        try expectEqual(outcomes.len, system.refusals.calls);
+        os.refusals = .{ .first = outcomes.len, .count = count };
+        defer os.refusals = .{};
+        try expectEqual(.granted, try attempt());
+        try expectEqual(outcomes.len, os.refusals.calls);
     }
 }
 
@@ -78,15 +79,15 @@ const Mappings = struct {
 };
 
 /// Maps a stack and unmaps it, which is tried until it is granted, as TypeScript does.
-fn mapStack() !Status {
+fn mapStack() !Grant {
     var bounds: [2]u64 = undefined;
-    const status = os_stack.map(4096, false, &bounds);
-    if (status != .suspended) return status;
+    const grant = os_stack.map(4096, false, &bounds);
+    if (grant != .granted) return grant;
     const base, const limit = .{ @as(usize, @intCast(bounds[0])), @as(usize, @intCast(bounds[1])) };
     @as(*volatile u8, @ptrFromInt(base - 1)).* = 1;
     @as(*volatile u8, @ptrFromInt(limit)).* = 1;
-    while (os_stack.unmapBounds(base, limit) != .suspended) {}
-    return status;
+    while (os_stack.unmapBounds(base, limit) != .granted) {}
+    return grant;
 }
 
 test "a stack: a refusal is reported, or made good, and nothing is left behind" {
@@ -100,20 +101,20 @@ test "a stack that cannot be unmapped gives its memory back, and is there to be 
     var stack = try os_stack.OsStack.init(4096);
     const bytes: [*]volatile u8 = @ptrFromInt(stack.stack().stack.limit);
     bytes[0] = 1;
-    system.refusals = .{ .count = 1 };
+    os.refusals = .{ .count = 1 };
     stack.deinit();
-    system.refusals = .{};
+    os.refusals = .{};
     try expectEqual(0, bytes[0]);
 }
 
 /// Makes a page of thunks, which is unmapped here only.
-fn makeThunks() !Status {
-    var block: thunk.Block = undefined;
-    const status = thunk.map(&block);
-    if (status != .suspended) return status;
+fn makeThunks() !Grant {
+    var block: ThunkBlock = undefined;
+    const grant = thunk.map(&block);
+    if (grant != .granted) return grant;
     const page: [*]const u8 = @ptrFromInt(@as(usize, @intCast(block.address)));
     try expectEqual(0, linux.munmap(page, std.heap.page_size_min));
-    return status;
+    return grant;
 }
 
 test "thunks: a refusal is reported, and nothing is left behind" {

@@ -14,7 +14,7 @@ const context_module = @import("../context/context.zig");
 const Context = context_module.Context;
 const fringe = @import("../fringe.zig");
 const Generator = fringe.Generator;
-const mailbox_module = @import("../context/mailbox.zig");
+const layout = @import("../layout.zig");
 const thunk_module = @import("../call/thunk.zig");
 const GuardedStack = fringe.GuardedStack;
 const OsStack = fringe.OsStack;
@@ -217,7 +217,7 @@ test "a trace leads through a call, before its first callback and after it" {
     defer os_stack.deinit();
     Trace.endHere();
     const thunks = try thunk_module.make();
-    var box = std.mem.zeroes(extern struct { call: mailbox_module.Call, stack: [1]usize });
+    var box = std.mem.zeroes(extern struct { call: layout.Call, stack: [1]usize });
     box.call.function = @intFromPtr(&seeAndCallBack);
     box.call.integers[0] = thunks.address;
     box.stack[0] = @intCast(thunks.address);

@@ -8,8 +8,9 @@
 const std = @import("std");
 const context_module = @import("../context/context.zig");
 const Context = context_module.Context;
-const Status = @import("../context/status.zig").Status;
-const Mailbox = @import("../context/mailbox.zig").Mailbox;
+const layout = @import("../layout.zig");
+const Mailbox = layout.Mailbox;
+const Status = layout.Status;
 const personality = @import("personality.zig");
 const unwinder = @import("unwinder.zig");
 const Exception = unwinder.Exception;
@@ -17,10 +18,6 @@ const Exception = unwinder.Exception;
 /// A body may catch the unwinding (`catch (...)` without `throw;`) and suspend once more. It is
 /// told again, so many times; then it is abandoned.
 const attempts_max = 1000;
-
-/// How many bytes below the suspended frame an unwinder gets. Those of gcc and LLVM were seen to
-/// take 5 KiB; libfringe asks for 8 KiB, too.
-pub const headroom_min = 8 * 1024;
 
 /// What is passed to a body that is ended.
 const Ending = struct {
@@ -61,7 +58,7 @@ pub fn cancel(context: *Context, limit: usize) Status {
 fn unwindBody(context: *Context, word: usize) callconv(.c) noreturn {
     const ending: *Ending = @ptrFromInt(word);
     // An unwinder that ran off the stack would be worse than frames that are forgotten.
-    const has_room = @frameAddress() > ending.limit +| headroom_min;
+    const has_room = @frameAddress() > ending.limit +| layout.headroom_min;
     if (has_room and unwinder.forcedUnwind != null and unwinder.getIP != null) {
         ending.unwinding = true;
         // Returns only when the frames cannot be walked, for want of tables.

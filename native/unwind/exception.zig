@@ -9,16 +9,18 @@
 //! the search ends in the trampoline. Then a report says what the exception was, and it is deleted.
 
 const std = @import("std");
-const arch = @import("builtin").cpu.arch;
-const linux = std.os.linux;
+const arch = @import("../arch/arch.zig").arch;
 const backtrace = @import("backtrace.zig");
 const context_module = @import("../context/context.zig");
 const Context = context_module.Context;
 const loader = @import("loader.zig");
-const Mailbox = @import("../context/mailbox.zig").Mailbox;
+const Language = layout.Language;
+const layout = @import("../layout.zig");
+const Mailbox = layout.Mailbox;
+const os = @import("../os/os.zig").os;
+const Report = layout.Report;
 const sanitizer = @import("../watch/sanitizer.zig");
 const spare_stack = @import("../stack/spare_stack.zig");
-const system = @import("../os/system.zig");
 const unwinder = @import("unwinder.zig");
 const Exception = unwinder.Exception;
 
@@ -28,72 +30,34 @@ comptime {
     @export(&caught, .{ .name = "fringe_caught", .visibility = .hidden });
 }
 
-/// Who has thrown.
-const Language = enum(u64) { unknown = 0, cpp = 1, rust = 2 };
-
-/// Registers by DWARF's numbers: the one that is the context in the trampoline, and the one in
-/// which that finds an exception.
-const frame_pointer = if (arch == .x86_64) 6 else 5;
-const result = 0;
-
-const page_size = std.heap.page_size_min;
-
-/// What is said of an exception that has been caught. It has a page of its own, from the moment of
-/// the throw, when the frames are still there, until the resumer has read it: the stack is about to
-/// be used again, and nothing here may allocate by other means.
-pub const Report = extern struct {
-    language: Language,
-    /// The name of the type, a C string; 0 where it is not known.
-    type: u64,
-    /// What the exception says, and its length; 0 where it does not say anything. A copy, with
-    /// pages of its own.
-    message: u64,
-    message_length: u64,
-    /// Where it was thrown.
-    count: u64,
-    addresses: [64]u64,
-    /// For names that are made.
-    text: [page_size - (5 + 64) * 8]u8,
-
-    fn make() ?*Report {
-        return @ptrCast(map(@sizeOf(Report)));
-    }
-
-    fn free(self: *Report) void {
-        if (self.message != 0) {
-            const message: [*]const u8 = @ptrFromInt(@as(usize, @intCast(self.message)));
-            unmap(message, sizeOf(@intCast(self.message_length)));
-        }
-        unmap(@ptrCast(self), @sizeOf(Report));
-    }
-
-    fn say(self: *Report, text: []const u8) void {
-        const copy = map(sizeOf(text.len)) orelse return;
-        @memcpy(copy, text);
-        self.message = @intFromPtr(copy);
-        self.message_length = text.len;
-    }
-
-    fn sizeOf(length: usize) usize {
-        return @max(length, 1);
-    }
-};
-
-fn map(size: usize) ?[*]align(page_size) u8 {
-    const address = system.call(linux.mmap, .{
-        null,
-        size,
-        .{ .READ = true, .WRITE = true },
-        .{ .TYPE = .PRIVATE, .ANONYMOUS = true },
-        -1,
-        0,
-    });
-    if (linux.errno(address) != .SUCCESS) return null;
-    return @ptrFromInt(address);
+/// Maps a report. It cannot lie on the stack, which is about to be used again, and nothing here may
+/// allocate by other means.
+fn makeReport() ?*Report {
+    const page = os.map(@sizeOf(Report), .data) catch return null;
+    return @ptrCast(@alignCast(page));
 }
 
-fn unmap(address: [*]const u8, size: usize) void {
-    _ = system.call(linux.munmap, .{ address, size });
+/// Unmaps a report, once the resumer has read it.
+fn freeReport(report: *Report) void {
+    if (report.message != 0) {
+        const start: usize = @intCast(report.message);
+        const message: [*]align(os.page_size) u8 = @ptrFromInt(start);
+        os.unmap(message[0..messageSize(@intCast(report.message_length))]) catch {};
+    }
+    const page: *align(os.page_size) [@sizeOf(Report)]u8 = @ptrCast(@alignCast(report));
+    os.unmap(page) catch {};
+}
+
+/// Writes down what an exception says, in pages of its own.
+fn writeMessage(report: *Report, text: []const u8) void {
+    const copy = os.map(messageSize(text.len), .data) catch return;
+    @memcpy(copy[0..text.len], text);
+    report.message = @intFromPtr(copy.ptr);
+    report.message_length = text.len;
+}
+
+fn messageSize(length: usize) usize {
+    return @max(length, 1);
 }
 
 /// C++'s exception state of a thread: `__cxa_eh_globals`.
@@ -112,12 +76,12 @@ fn personality(
     // Another unwinder has frames of another kind. Nothing is caught then, nor finished.
     const caller = @returnAddress();
     if (!isOurUnwinder(caller)) return unwinder.continue_unwind;
-    const context: *Context = @ptrFromInt(unwinder.getGR.?(frame, frame_pointer));
+    const context: *Context = @ptrFromInt(unwinder.getGR.?(frame, arch.frame_pointer));
     if (actions & unwinder.search_phase != 0) {
         if (context.catches == 0) return unwinder.continue_unwind;
         // Before any frame is gone.
         if (context.report == null) {
-            if (Report.make()) |report| {
+            if (makeReport()) |report| {
                 report.count = backtrace.ofRunning(&report.addresses, caller);
                 context.report = report;
             }
@@ -125,7 +89,7 @@ fn personality(
         return unwinder.handler_found;
     }
     if (actions & unwinder.handler_frame != 0) {
-        unwinder.setGR.?(frame, result, @intFromPtr(exception));
+        unwinder.setGR.?(frame, arch.result, @intFromPtr(exception));
         unwinder.setIP.?(frame, @intFromPtr(&context_module.fringe_trampoline_caught));
         return unwinder.install_context;
     }
@@ -173,14 +137,14 @@ fn caught(context: *Context, exception: *Exception) callconv(.c) noreturn {
     box.status = .throwing;
     box.output.store(@intFromPtr(report));
     _ = context_module.fringe_suspend(context, 0);
-    if (report) |known| known.free();
+    if (report) |known| freeReport(known);
     context_module.fringe_finish(context, .thrown);
 }
 
 /// The body is not known to use C++, so its state, with one still in flight, is the thread's.
 fn land(runtime: usize) void {
     const found = loader.find(runtime, "__cxa_get_globals") orelse return;
-    const globals: *const fn () callconv(.c) *State = @ptrCast(found);
+    const globals: *const fn () callconv(.c) *State = @ptrCast(@alignCast(found));
     globals().uncaught -|= 1;
 }
 
@@ -199,8 +163,7 @@ const rust = std.mem.readInt(u64, "MOZ\x00RUST", .little);
 
 fn describe(report: *Report, exception: *Exception) void {
     report.language = languageOf(exception);
-    // The layouts below are those of 64-bit machines; nobody asks on x86.
-    if (arch != .x86_64) return;
+    if (!arch.knows_exceptions) return;
     switch (report.language) {
         .cpp => describeCpp(report, exception),
         .rust => describeRust(report, exception),
@@ -245,7 +208,7 @@ fn describeCpp(report: *Report, exception: *Exception) void {
 }
 
 fn say(report: *Report, message: ?[*:0]const u8) void {
-    report.say(std.mem.span(message orelse return));
+    writeMessage(report, std.mem.span(message orelse return));
 }
 
 /// The process's own, which the runtime uses, too; libc's would be another where a program brings
@@ -266,7 +229,7 @@ const Naming = struct {
 
     fn demangle(self: *const Naming) void {
         const found = loader.find(self.runtime, "__cxa_demangle") orelse return;
-        const function: *const Demangle = @ptrCast(found);
+        const function: *const Demangle = @ptrCast(@alignCast(found));
         var status: c_int = 0;
         const made = function(self.name, null, null, &status) orelse return;
         defer free.?(made);
@@ -321,28 +284,18 @@ fn sayBytes(report: *Report, address: usize, length: usize) bool {
     var chunk: [512]u8 = undefined;
     var at: usize = 0;
     while (at < length) : (at += chunk.len) {
-        if (!tryReadBytes(address + at, chunk[0..@min(chunk.len, length - at)])) return false;
+        if (!os.tryRead(address + at, chunk[0..@min(chunk.len, length - at)])) return false;
     }
     // Rust's pointer to nothing is no address either.
     const start = if (length > 0) address else @intFromPtr(&chunk);
     const bytes = @as([*]const u8, @ptrFromInt(start))[0..length];
     if (!std.unicode.utf8ValidateSlice(bytes)) return false;
-    report.say(bytes);
+    writeMessage(report, bytes);
     return true;
 }
 
 fn tryRead(address: usize, words: []usize) bool {
-    return tryReadBytes(address, std.mem.sliceAsBytes(words));
-}
-
-/// Reads memory that may not be there: the kernel says so then, process_vm_readv(2).
-fn tryReadBytes(address: usize, bytes: []u8) bool {
-    const local: [1]std.posix.iovec = .{.{ .base = bytes.ptr, .len = bytes.len }};
-    const remote: [1]std.posix.iovec_const = .{.{ .base = @ptrFromInt(address), .len = bytes.len }};
-    if (address == 0) return false;
-    const pid = linux.getpid();
-    const read = system.call(linux.process_vm_readv, .{ pid, &local, &remote, 0 });
-    return read == bytes.len;
+    return os.tryRead(address, std.mem.sliceAsBytes(words));
 }
 
 fn load(address: usize) usize {

@@ -4,6 +4,8 @@
 //! What the process's loader knows of addresses and libraries. Everything is weak: a program
 //! without a loader has none, and then nothing is known.
 
+const SymbolBlock = @import("../layout.zig").SymbolBlock;
+
 /// What lies at an address: `Dl_info` of <dlfcn.h>.
 pub const Symbol = extern struct {
     /// The file of the module that it is in, and where that begins in memory.
@@ -71,15 +73,14 @@ pub fn pin(address: *const anyopaque) callconv(.c) void {
     keep(@intFromPtr(address));
 }
 
-/// Writes what lies at an address: the name of the function and its address, that of the module and
-/// its address; 0 for what is not known.
-pub fn symbol(address: usize, into: *[4]u64) callconv(.c) void {
+/// Writes what lies at an address.
+pub fn symbol(address: usize, into: *SymbolBlock) callconv(.c) void {
     const found = symbolAt(address);
     into.* = .{
-        @intFromPtr(found.symbol_name),
-        @intFromPtr(found.symbol_address),
-        @intFromPtr(found.file_name),
-        @intFromPtr(found.file_base),
+        .name = @intFromPtr(found.symbol_name),
+        .start = @intFromPtr(found.symbol_address),
+        .module = @intFromPtr(found.file_name),
+        .module_start = @intFromPtr(found.file_base),
     };
 }
 

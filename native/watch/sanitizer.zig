@@ -5,7 +5,7 @@
 //! locals elsewhere (on a "fake stack") to notice who uses them later: each stack has its own.
 //!
 //! A program has this if its root file says `pub const fringe_sanitize_address = true;`, and if
-//! `switch_x86_64.S` is built with FRINGE_SANITIZE_ADDRESS defined. In any other there is nothing
+//! `switch_<arch>.S` is built with FRINGE_SANITIZE_ADDRESS defined. In any other there is nothing
 //! of it. Zig code is not watched, C and C++ bodies are.
 
 const std = @import("std");
@@ -33,7 +33,7 @@ extern fn __asan_unpoison_memory_region(address: usize, size: usize) void;
 
 comptime {
     if (enabled) {
-        // For `switch_x86_64.S` and fringe.h.
+        // For `switch_<arch>.S` and fringe.h.
         @export(&leaveForSwitch, .{ .name = "fringe_sanitizer_leave" });
         @export(&arriveBySwitch, .{ .name = "fringe_sanitizer_arrive" });
         @export(&leaveForGood, .{ .name = "fringe_sanitizer_finish" });

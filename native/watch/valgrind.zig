@@ -84,13 +84,13 @@ test "each kind of stack is registered, and deregistered when it goes" {
     try expectEqual(before, numbers.count());
 
     var bounds: [2]u64 = undefined;
-    try expectEqual(.suspended, os_stack.map(0, false, &bounds));
+    try expectEqual(.granted, os_stack.map(0, false, &bounds));
     try expectEqual(before + 1, numbers.count());
     const base: usize, const limit: usize = .{ @intCast(bounds[0]), @intCast(bounds[1]) };
     // Once more is no other stack.
     registerBounds(base, limit);
     try expectEqual(before + 1, numbers.count());
-    try expectEqual(.suspended, os_stack.unmapBounds(base, limit));
+    try expectEqual(.granted, os_stack.unmapBounds(base, limit));
     try expectEqual(before, numbers.count());
 }
 

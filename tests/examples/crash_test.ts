@@ -33,7 +33,7 @@ Program received signal SIGABRT, Aborted.
 0x00000000010473a7 in os.abort () at /zig/lib/std/os.zig:7
 #0  0x00000000010473a7 in os.abort () at /zig/lib/std/os.zig:7
 #1  crash.body (a=1, b=...) at /home/native/../examples/crash.zig:6
-#2  0x1 in generator.Generator(usize,u32).init__func_8__struct_9.entry (a=1) at /home/native/a.zig:4
+#2  0x1 in a.Generator(usize,u32).init__func_8__struct_9.entry (a=1) at /home/native/a/a.zig:4
 #3  0x0000000001046af6 in fringe_trampoline () at switch_x86_64.S:539
 #4  <signal handler called>
 #10 crash.main () at /home/native/../examples/crash.zig:10
@@ -66,7 +66,7 @@ pub fn main() void {
 panic: on purpose
 #1  crash.body at examples/crash.zig:6
         fail();
-#2  generator.Generator(usize,u32).entry at native/a.zig
+#2  a.Generator(usize,u32).entry at native/a/a.zig
 #3  fringe_trampoline at native/switch_x86_64.S
 #4  <signal handler called>
 #10 crash.main at examples/crash.zig:10

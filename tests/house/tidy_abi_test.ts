@@ -4,14 +4,7 @@
 /** Facts that stand in more than one language agree: C's names, numbers, layouts, and SWITCH. */
 
 import { join } from "node:path";
-import {
-  FLOATS_MAX,
-  INTEGERS_MAX,
-  Mailbox,
-  STACK_ALIGNMENT,
-  STACK_SIZE_MIN,
-  Status,
-} from "../../ffi/layout.ts";
+import * as layout from "../../ffi/layout.ts";
 import { root } from "../../tools/zig.ts";
 import { between, type Problems, testRules, text, withoutComments } from "../support/repository.ts";
 
@@ -70,23 +63,22 @@ function countParameters(list: string | undefined): number | undefined {
 
 function* symbols(): Problems {
   const exported = exportedBySources();
-  const library = withoutComments("ffi/library/find.ts");
+  const library = withoutComments("ffi/library/symbols.ts");
   const called = new Set<string>();
   const table = /name: "(fringe_\w+)",\s*(?:parameters: \[(.*?)\]|type:)/gs;
   for (const [, name, parameters] of library.matchAll(table)) {
     called.add(name!);
     if (!exported.has(name!)) {
-      yield `ffi/library/find.ts: ${name} is exported neither by library.zig nor by ` +
-        "switch_x86_64.S";
+      yield `ffi/library/symbols.ts: ${name} is exported neither by library.zig nor by switch_x86_64.S`;
     }
     const [here, there] = [parameters?.match(/"\w+"/g)?.length ?? 0, exported.get(name!)];
     if (parameters !== undefined && here !== there) {
-      yield `ffi/library/find.ts: ${name} has ${here} parameters, and ${there} where it is defined`;
+      yield `ffi/library/symbols.ts: ${name} has ${here} parameters, and ${there} where it is defined`;
     }
   }
   for (const name of exported.keys()) {
     if (called.has(name) === name in EXPORTED_FOR_OTHERS) {
-      yield `${name} must be either in ffi/library/find.ts or in EXPORTED_FOR_OTHERS of this file`;
+      yield `${name} must be either in ffi/library/symbols.ts or in EXPORTED_FOR_OTHERS of this file`;
     }
   }
   const built = dynamicSymbols(Deno.readFileSync(
@@ -124,40 +116,30 @@ function dynamicSymbols(bytes: Uint8Array<ArrayBuffer>): Set<string> {
 
 type Numbers = Readonly<Record<string, number>>;
 
-/** Compares a table of numbers with the one that owns it, in `names`: all names unless told. */
+/** Compares numbers with those of `ffi/layout.ts`, in `names`: all names unless told. */
 function* differing(
   place: string,
   found: Numbers,
-  owner: string,
   owned: Numbers,
   names: readonly string[] = Object.keys({ ...owned, ...found }),
 ): Problems {
   for (const name of names) {
     if (found[name] === owned[name]) continue;
-    yield `${place}: ${name} is ${found[name]}, but ${owned[name]} in ${owner}, which owns it`;
+    yield `${place}: ${name} is ${found[name]}, but ${owned[name]} in native/layout.zig`;
   }
 }
 
-/** The matches of `pattern` as a table: its groups are the name and the number. */
-function numbers(source: string, pattern: RegExp): Record<string, number> {
-  return Object.fromEntries([...source.matchAll(pattern)].map(({ groups }) => [
-    groups!["name"]!.toLowerCase(),
-    Number(groups!["number"]),
-  ]));
-}
-
 function* statuses(): Problems {
-  const owner = "native/context/status.zig";
-  const owned = numbers(text(owner), /^ {4}(?<name>\w+) = (?<number>\d+),/gm);
-  yield* differing("ffi/library/fringe_error.ts", Status, owner, owned);
-  const header = numbers(
-    text("native/include/fringe.h"),
-    /^ {4}FRINGE_(?<name>[A-Z_]+) = (?<number>\d+)/gm,
-  );
-  yield* differing("native/include/fringe.h", header, owner, owned, Object.keys(header));
+  const source = text("native/include/fringe.h");
+  const header: Record<string, number> = {};
+  for (const [, name, number] of source.matchAll(/^ {4}FRINGE_([A-Z_]+) = (\d+)/gm)) {
+    header[name!.toLowerCase()] = Number(number);
+  }
+  yield* differing("native/include/fringe.h", header, layout.Status, Object.keys(header));
+  if (Object.keys(header).length === 0) yield "fringe.h: no status was found; mend this rule";
   for (const arch of ARCHITECTURES) {
     const file = `native/switch_${arch}.S`;
-    yield* differing(file, defines(file), owner, owned, ["returned", "unwound"]);
+    yield* differing(file, defines(file), layout.Status, ["returned", "unwound"]);
   }
 }
 
@@ -173,7 +155,15 @@ function defines(file: string): Record<string, number> {
 }
 
 /** The fields of a mailbox that each architecture has a use for. */
-const CALL_FIELDS = ["status", "input", "output", "output_float", "function", "stack_count"];
+const CALL_FIELDS = [
+  "status",
+  "callback",
+  "input",
+  "output",
+  "output_float",
+  "function",
+  "stack_count",
+];
 const X86_64_FIELDS = [
   ...CALL_FIELDS,
   ...["callback_stack", "integers", "floats", "callback_integers", "callback_floats", "stack"],
@@ -184,67 +174,25 @@ const X86_FIELDS = [
 ];
 
 function* mailbox(): Problems {
-  const owner = "native/context/mailbox.zig";
-  const zig = text(owner);
-  const owned = {
-    ...numbers(zig, /@offsetOf\(Self, "(?<name>\w+)"\) == (?<number>\d+)/g),
-    ...numbers(zig, /expectEqual\((?<number>\d+), @offsetOf\(Call, "(?<name>\w+)"\)/g),
-    size: numbers(zig, /expectEqual\((?<number>\d+), @sizeOf\((?<name>Call)\)/g)["call"]!,
-  };
-  yield* differing("ffi/context/mailbox.ts", Mailbox, owner, owned, Object.keys(Mailbox));
   const used = { x86_64: X86_64_FIELDS, x86: X86_FIELDS };
   for (const [arch, names] of Object.entries(used)) {
     const file = `native/switch_${arch}.S`;
-    yield* differing(file, defines(file), owner, owned, names);
+    yield* differing(file, defines(file), layout.Mailbox, names);
   }
-}
-
-function* constants(): Problems {
-  const pairs: [place: string, number: number, owner: string, name: string][] = [
-    ["ffi/stack/stack.ts: STACK_SIZE_MIN", STACK_SIZE_MIN, "native/stack/stack.zig", "size_min"],
-    ["ffi/stack/stack.ts: STACK_ALIGNMENT", STACK_ALIGNMENT, "native/stack/stack.zig", "alignment"],
-    [
-      "ffi/context/mailbox.ts: INTEGERS_MAX",
-      INTEGERS_MAX,
-      "native/context/mailbox.zig",
-      "integers_max",
-    ],
-    ["ffi/context/mailbox.ts: FLOATS_MAX", FLOATS_MAX, "native/context/mailbox.zig", "floats_max"],
-    [
-      "ffi/stack/os_stack.ts: SIZE_DEFAULT",
-      constant("ffi/stack/os_stack.ts", "SIZE_DEFAULT"),
-      "native/stack/os_stack.zig",
-      "size_default",
-    ],
-  ];
-  for (const [place, number, owner, name] of pairs) {
-    const owned = constant(owner, name);
-    if (number !== owned) yield `${place} is ${number}, but ${name} in ${owner} is ${owned}`;
-  }
-}
-
-/** The value of a constant that is written as a product of numbers. */
-function constant(file: string, name: string): number {
-  const product = text(file).match(new RegExp(`const ${name}(?:: \\w+)? = ([\\d_* ]+);`))?.[1];
-  return product?.replaceAll("_", "").split("*").map(Number).reduce((a, b) => a * b) ?? NaN;
 }
 
 function* switches(): Problems {
   for (const arch of ARCHITECTURES) {
     const file = `native/switch_${arch}.S`;
     const owned = instructions(between(text(file), ".macro SWITCH", ".endm"), defines(file));
-    const zig = between(text("native/context/context.zig"), "pub const switch_text", "\n};");
-    const inZig = between(zig, `.${arch} =>`, "    ,").replaceAll("\\\\", "");
-    const macro = arch === "x86_64" ? "__x86_64__" : "__i386__";
-    const header = between(text("native/include/fringe.h"), `defined(${macro})`, "FRINGE_CLOBBERS");
-    const inC = between(header, "#define FRINGE_SWITCH", '1:"') + '1:"';
+    const zig = `native/arch/${arch}.zig`;
+    const inZig = between(text(zig), "pub const switch_text =", "\n;").replaceAll("\\\\", "");
+    const header = `native/include/fringe_${arch}.h`;
+    const inC = between(text(header), "#define FRINGE_SWITCH", '1:"') + '1:"';
     const strings = [...inC.matchAll(/"(.*?)"/g)].map(([, string]) => string).join("");
     const others = {
-      "native/context/context.zig: switch_text": instructions(inZig, {}),
-      "native/include/fringe.h: FRINGE_SWITCH": instructions(
-        strings.replace(/\\n\\t|\\n/g, "\n"),
-        {},
-      ),
+      [`${zig}: switch_text`]: instructions(inZig, {}),
+      [`${header}: FRINGE_SWITCH`]: instructions(strings.replace(/\\n\\t|\\n/g, "\n"), {}),
     };
     for (const [place, other] of Object.entries(others)) {
       const at = owned.findIndex((line, i) => line !== other[i]);
@@ -269,4 +217,4 @@ function instructions(source: string, defined: Readonly<Record<string, number>>)
   });
 }
 
-testRules(symbols, statuses, mailbox, constants, switches);
+testRules(symbols, statuses, mailbox, switches);

@@ -19,6 +19,7 @@ import {
 
 /** Files of ffi/ that no test is named after, since their behaviour has another name. */
 const TESTED_ELSEWHERE: Readonly<Record<string, string>> = {
+  layout: "generated; the gate compares it with what native/layout.zig gives",
   prebuilt: "generated; the gate compares it with what the sources give",
 };
 
@@ -99,15 +100,28 @@ function* zigPackage(): Problems {
   }
 }
 
-/** System calls of what is shipped; tests may make theirs as they like. */
-function* systemCalls(): Problems {
-  const forTests = /^native\/(test\/|os\/|backtrace_program)/;
+/** What is shipped of a Zig file: not its tests, nor its comments. */
+function shippedZig(file: string): string {
+  return text(file).split(/^test\b/m)[0]!.replace(/\/\/.*/g, "");
+}
+
+/** Architectures are known in arch/, systems in os/; tests and the build know both. */
+function* platforms(): Problems {
+  const names = /\b(?:x86(?:_64)?|i386|aarch64|linux|posix|page_size_min)\b|cpu\.arch|os\.tag/g;
   for (const file of nativeZig) {
-    if (forTests.test(file)) continue;
-    const shipped = text(file).split(/^test\b/m)[0]!.replace(/\/\/.*/g, "");
-    for (const [call, name] of shipped.matchAll(/\blinux\.([a-z]\w*)\(/g)) {
-      if (/^(errno|sigemptyset|getpid|gettid)$/.test(name!)) continue;
-      yield `${file}: make it system.call(linux.${name}, …), so that tests can refuse ${call}…)`;
+    if (/^native\/(?:(?:arch|os|test)\/|build\.zig|backtrace_program)/.test(file)) continue;
+    for (const [name] of shippedZig(file).matchAll(names)) {
+      yield `${file}: \`${name}\` belongs into native/arch/<arch>.zig or native/os/<os>.zig`;
+    }
+  }
+}
+
+/** System calls of what is shipped. */
+function* systemCalls(): Problems {
+  for (const file of nativeZig.filter((file) => file.startsWith("native/os/"))) {
+    for (const [call, name] of shippedZig(file).matchAll(/\blinux\.([a-z]\w*)\(/g)) {
+      if (/^(errno|getpid|gettid)$/.test(name!)) continue;
+      yield `${file}: make it call(linux.${name}, …), so that tests can refuse ${call}…)`;
     }
   }
 }
@@ -192,6 +206,7 @@ testRules(
   leftovers,
   zigFiles,
   zigPackage,
+  platforms,
   systemCalls,
   safety,
   ffiFiles,

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// Credit: after libfringe, by edef and the libfringe contributors
+
+//! Chooses the architecture that fringe is built for. An architecture is known in three files, and
+//! in no other:
+//!
+//!     switch_<arch>.S             every instruction that moves between two stacks
+//!     arch/<arch>.zig             what Zig code has to know
+//!     include/fringe_<arch>.h     the same for C and C++
+//!
+//! `<arch>` is Zig's name for it, such as `x86_64`. A new architecture is these three files and one
+//! line each in the `switch` below and in `include/fringe.h`. `arch/<arch>.zig` declares:
+//!
+//!     switch_text                     SWITCH of switch_<arch>.S, word for word
+//!     switchToBody, switchToResumer   SWITCH, inlined, with every register clobbered
+//!     address_bits                    how many bits an address of a program has
+//!     argument_integers               how many integer arguments C passes in registers
+//!     argument_floats                 how many floating-point arguments C passes in registers
+//!     frame_pointer, result           registers by DWARF's numbers: the one that holds the context
+//!                                     in the trampoline, the one that brings it an exception
+//!     knows_exceptions                whether exception.zig knows how exceptions lie in memory
+//!     Machine                         the registers of code that a signal has interrupted: `ip`,
+//!                                     `sp`, and `call`, which has that code call a function
+
+const builtin = @import("builtin");
+const layout = @import("../layout.zig");
+
+pub const arch = switch (builtin.cpu.arch) {
+    .x86_64 => @import("x86_64.zig"),
+    .x86 => @import("x86.zig"),
+    else => |other| @compileError("fringe has not been ported to " ++ @tagName(other) ++
+        " yet. Write native/switch_" ++ @tagName(other) ++ ".S, native/arch/" ++ @tagName(other) ++
+        ".zig and native/include/fringe_" ++ @tagName(other) ++ ".h, and name them in" ++
+        " native/arch/arch.zig and native/include/fringe.h"),
+};
+
+comptime {
+    if (arch.argument_integers > layout.integers_max or arch.argument_floats > layout.floats_max)
+        @compileError("a mailbox has too little room for the arguments in registers of this" ++
+            " architecture: raise integers_max and floats_max in native/layout.zig, and the" ++
+            " offsets in each native/switch_<arch>.S");
+}

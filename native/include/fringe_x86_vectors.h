@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0
+ * Credit: after libfringe, by edef and the libfringe contributors
+ *
+ * The registers beside the general ones, as far as x86_64 and x86 have them in common. */
+#ifndef FRINGE_X86_VECTORS_H
+#define FRINGE_X86_VECTORS_H
+
+#if defined(__APX_F__)
+#error "fringe.h does not name the registers of Intel APX yet"
+#endif
+
+/* Registers that the compiler was told to do without cannot be named. `xmm0` stands for all of
+ * zmm0. */
+#define FRINGE_CLOBBERS_VECTOR \
+    FRINGE_CLOBBERS_X87 FRINGE_CLOBBERS_MMX FRINGE_CLOBBERS_XMM FRINGE_CLOBBERS_MASK
+
+#ifndef _SOFT_FLOAT
+#define FRINGE_CLOBBERS_X87 \
+    "st", "st(1)", "st(2)", "st(3)", "st(4)", "st(5)", "st(6)", "st(7)",
+#else
+#define FRINGE_CLOBBERS_X87
+#endif
+
+#ifdef __MMX__
+#define FRINGE_CLOBBERS_MMX "mm0", "mm1", "mm2", "mm3", "mm4", "mm5", "mm6", "mm7",
+#else
+#define FRINGE_CLOBBERS_MMX
+#endif
+
+#ifdef __SSE__
+#define FRINGE_CLOBBERS_XMM "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7",
+#else
+#define FRINGE_CLOBBERS_XMM
+#endif
+
+#ifdef __AVX512F__
+#define FRINGE_CLOBBERS_MASK "k0", "k1", "k2", "k3", "k4", "k5", "k6", "k7",
+#else
+#define FRINGE_CLOBBERS_MASK
+#endif
+
+#endif

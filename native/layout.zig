@@ -1,0 +1,240 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// Credit: after libfringe, by edef and the libfringe contributors
+
+//! Every layout and every number that native code shares with TypeScript, and nothing else. The
+//! words are of 64 bits, and so the same on every architecture.
+//!
+//! `zig build layout` prints this file as TypeScript (layout_program.zig says how), and `deno task
+//! build` writes that to `ffi/layout.ts`. What `switch_<arch>.S` and `include/fringe.h` repeat of
+//! it, a tidy test compares. The first line of each comment on a declaration or a field goes into
+//! `ffi/layout.ts`, so it is a sentence.
+
+const std = @import("std");
+
+// Outcomes
+
+/// What has become of a body, as its mailbox says.
+pub const Status = enum(i32) {
+    /// The body waits to be resumed.
+    suspended = 0,
+    /// The body has returned.
+    returned = 1,
+    /// The body was ended early: its frames have been unwound, their cleanups have run.
+    unwound = 2,
+    /// The body was ended early and could not be unwound: its frames are simply forgotten.
+    abandoned = 3,
+    /// An exception has left the body, and the mailbox's output is the address of its report.
+    /// exception.zig writes the report, and keeps it until the body is resumed once more; the body
+    /// is `thrown` then.
+    throwing = 6,
+    /// An exception has left the body.
+    thrown = 7,
+    /// The body has used up its stack: its frames are forgotten, like those of an abandoned one.
+    overflowed = 8,
+};
+
+/// What a function of the C ABI says of that which it was asked for.
+pub const Grant = enum(i32) {
+    /// The function has done what it was asked to.
+    granted = 0,
+    /// The operating system has no more memory, or no more mappings for this process.
+    out_of_memory = 4,
+    /// The operating system refused for another reason.
+    refused = 5,
+
+    /// The same as an error of Zig's, or none.
+    pub fn from(result: error{ OutOfMemory, Refused }!void) Grant {
+        result catch |err| return switch (err) {
+            error.OutOfMemory => .out_of_memory,
+            error.Refused => .refused,
+        };
+        return .granted;
+    }
+};
+
+// The mailbox
+
+/// How many bytes a value takes in a mailbox, whatever its type.
+pub const slot_size = 8;
+
+/// How many integer arguments of a function are passed in registers, at most.
+/// A mailbox has room for so many: it is the largest number that an architecture has
+/// (`argument_integers` in `arch/<arch>.zig`).
+pub const integers_max = 6;
+
+/// How many floating-point arguments of a function are passed in registers, at most.
+/// As `integers_max`.
+pub const floats_max = 8;
+
+/// The mailbox of a generator: the memory that both sides of a switch share, a slot each way.
+/// JavaScript owns its mailboxes (an ArrayBuffer, with room for a `Call`); a native generator keeps
+/// its own at the top of its stack.
+pub fn Mailbox(comptime Input: type, comptime Output: type) type {
+    return extern struct {
+        const Self = @This();
+
+        /// What has become of the body: a number of `Status`.
+        status: Status,
+        /// The number of the thunk that C has called last, if it is a call that runs.
+        /// While the call is suspended that is the callback which waits for an answer.
+        callback: u32 = 0,
+        /// What the body gets: the generator's input, or the result of the callback that waits.
+        input: Slot(Input),
+        /// What the body gives: the generator's output, or the function's result.
+        output: Slot(Output),
+
+        comptime {
+            std.debug.assert(@offsetOf(Self, "status") == 0);
+            std.debug.assert(@offsetOf(Self, "callback") == 4);
+            if (isScalar(Input)) std.debug.assert(@offsetOf(Self, "input") == slot_size);
+            if (isScalar(Input) and isScalar(Output)) {
+                std.debug.assert(@offsetOf(Self, "output") == 2 * slot_size);
+            }
+        }
+    };
+}
+
+/// Room for one value: the size of a slot at least, so that scalars of any size share one layout.
+fn Slot(comptime T: type) type {
+    return extern struct {
+        bytes: [@max(slot_size, @sizeOf(T))]u8 align(@max(slot_size, @alignOf(T))),
+
+        pub inline fn load(self: *const @This()) T {
+            return @as(*const T, @ptrCast(&self.bytes)).*;
+        }
+
+        pub inline fn store(self: *@This(), value: T) void {
+            @as(*T, @ptrCast(&self.bytes)).* = value;
+        }
+    };
+}
+
+/// Whether JavaScript can pass a value of this type.
+fn isScalar(comptime T: type) bool {
+    return @sizeOf(T) <= slot_size and @alignOf(T) <= slot_size;
+}
+
+/// Where the fields of a mailbox lie, in bytes.
+/// The mailbox of a call is a generator's, followed by the function and its arguments, and by those
+/// of the callback that waits.
+///
+/// Arguments are where `switch_<arch>.S` wants them: in the arrays those that C passes in
+/// registers, at `stack` and at `callback_stack` those that C passes on the stack.
+pub const Call = extern struct {
+    generator: Mailbox(u64, u64),
+    /// The function's result, if that is a floating-point one.
+    output_float: u64,
+    /// The address of the function.
+    function: u64,
+    /// The size of the function's result, if that is a floating-point one; else 0.
+    /// An architecture asks that has no other way to know (x86); so it does of the callback's.
+    result_float: u32,
+    /// The size of the callback's result, if that is a floating-point one; else 0.
+    callback_float: u32,
+    /// How many words of the machine the function gets on its stack.
+    stack_count: u64,
+    /// The address of the callback's arguments that are on the stack.
+    callback_stack: u64,
+    /// The function's integer arguments that are in registers.
+    integers: [integers_max]u64,
+    /// The function's floating-point arguments that are in registers.
+    floats: [floats_max]u64,
+    /// The callback's integer arguments that are in registers.
+    callback_integers: [integers_max]u64,
+    /// The callback's floating-point arguments that are in registers.
+    callback_floats: [floats_max]u64,
+    /// The words that the function gets on its stack; as many follow as there are.
+    stack: [0]u64,
+};
+
+// What native code reports
+
+/// How many frames a report has room for; the innermost are kept.
+pub const frames_max = 64;
+
+/// Where the fields of a report on an exception lie, in bytes.
+/// It has a page of its own, which is there from the moment of the throw, when the frames still
+/// are, until the resumer has read it: see exception.zig.
+pub const Report = extern struct {
+    /// Who has thrown: 1 is C++, 2 is Rust, 0 is another language.
+    language: Language,
+    /// The address of the type's name, a C string; 0 where the type is not known.
+    type: u64,
+    /// The address of what the exception says; 0 where it does not say anything.
+    message: u64,
+    /// How many bytes the exception says.
+    message_length: u64,
+    /// How many frames there are.
+    count: u64,
+    /// Where the frames go on, the innermost first: where it was thrown.
+    addresses: [frames_max]u64,
+    /// For names that are made. What lies before is what TypeScript reads.
+    text: [report_size - (5 + frames_max) * 8]u8,
+};
+
+/// A report fills a page, or a part of one where pages are larger.
+const report_size = 4096;
+
+/// Who has thrown.
+pub const Language = enum(u64) { unknown = 0, cpp = 1, rust = 2 };
+
+/// Where the fields of what an overflow leaves lie, in bytes from the lower end of the stack.
+/// Nothing else is there any more: the body that has used up its stack has ended.
+pub const Left = extern struct {
+    /// How many frames there are.
+    count: u64,
+    /// Where the frames went on, the innermost first.
+    addresses: [frames_max]u64,
+};
+
+/// Where the fields of a page of thunks lie, in bytes.
+pub const ThunkBlock = extern struct {
+    /// The address of the first thunk.
+    address: u64,
+    /// The number of the first thunk; the second has the next number, and so on.
+    number: u64,
+    /// How many bytes lie between the beginnings of two thunks.
+    stride: u64,
+    /// How many thunks there are.
+    count: u64,
+};
+
+/// Where the fields of what lies at an address lie, in bytes; 0 is what is not known.
+pub const SymbolBlock = extern struct {
+    /// The address of the function's name, a C string.
+    name: u64,
+    /// The address of the function.
+    start: u64,
+    /// The address of the module's file name, a C string.
+    module: u64,
+    /// The address at which the module begins.
+    module_start: u64,
+};
+
+// Stacks
+
+/// Both ends of a stack are multiples of this, in bytes.
+/// System V psABI for AMD64, section 3.2.2; for the Intel386, section 2.2.2.
+pub const stack_alignment = 16;
+
+/// The smallest stack that anything can be done on, in bytes.
+/// A context, a record and a few small frames fit. Most C functions need far more: a call of printf
+/// takes about 4 KiB.
+pub const stack_size_min = 512;
+
+/// The size of an OsStack where none is asked for, in bytes.
+pub const stack_size_default = 1024 * 1024;
+
+/// How many bytes below a suspended frame the unwinder needs to end the body.
+/// The unwinders of gcc and LLVM were seen to take 5 KiB; libfringe asks for 8 KiB, too.
+pub const headroom_min = 8 * 1024;
+
+/// What lies at the lower end of a stack without a guard: no body writes it by chance.
+pub const canary = "fringe's canary!";
+
+test "the layout is the one that switch_<arch>.S is written for" {
+    // The tidy test knows the rest; this one holds on each architecture.
+    try std.testing.expectEqual(288, @offsetOf(Call, "stack"));
+    try std.testing.expectEqual(288, @sizeOf(Call));
+    try std.testing.expectEqual(report_size, @sizeOf(Report));
+}

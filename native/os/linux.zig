@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// Credit: after libfringe, by edef and the libfringe contributors
+
+//! Linux; os.zig says what each declaration is for. Every system call of fringe's goes through
+//! `call`, so that the tests can have any of them refused.
+
+const std = @import("std");
+const builtin = @import("builtin");
+const linux = std.os.linux;
+const Machine = @import("../arch/arch.zig").arch.Machine;
+const FaultHandler = @import("os.zig").FaultHandler;
+const Purpose = @import("os.zig").Purpose;
+const Refusal = @import("os.zig").Refusal;
+
+pub const is_there = true;
+
+pub const page_size = std.heap.page_size_min;
+
+// System calls
+
+/// Makes a system call: `call(linux.munmap, .{ address, length })`. Returns what the system does.
+/// In a program nothing is left of this but the system call.
+inline fn call(
+    comptime function: anytype,
+    arguments: std.meta.ArgsTuple(@TypeOf(function)),
+) usize {
+    if (builtin.is_test) if (refusals.next()) |refusal| return refusal;
+    return @call(.auto, function, arguments);
+}
+
+/// Which calls are refused: counted from 0, those from `first` on, `count` of them.
+pub const Refusals = struct {
+    first: usize = 0,
+    count: usize = 0,
+    errno: linux.E = .NOMEM,
+    /// How many calls there have been.
+    calls: usize = 0,
+
+    fn next(self: *Refusals) ?usize {
+        defer self.calls += 1;
+        if (self.calls < self.first or self.calls >= self.first + self.count) return null;
+        return 0 -% @as(usize, @backingInt(self.errno));
+    }
+};
+
+/// For the tests, which run one after the other. None: `.{}`.
+pub var refusals: Refusals = .{};
+
+/// Looks at what a system call has returned.
+fn check(result: usize) Refusal!void {
+    return switch (linux.errno(result)) {
+        .SUCCESS => {},
+        .NOMEM, .AGAIN => error.OutOfMemory,
+        else => error.Refused,
+    };
+}
+
+// Memory
+
+pub fn map(length: usize, purpose: Purpose) Refusal![]align(page_size) u8 {
+    const address = call(linux.mmap, .{
+        null,
+        length,
+        .{ .READ = true, .WRITE = true },
+        .{
+            .TYPE = .PRIVATE,
+            .ANONYMOUS = true,
+            // What is never touched does not count as memory that is used.
+            .NORESERVE = purpose != .data,
+            // No transparent huge page (mmap(2): since Linux 6.7), which is 2 MiB.
+            .STACK = purpose == .stack,
+        },
+        -1,
+        0,
+    });
+    try check(address);
+    return @as([*]align(page_size) u8, @ptrFromInt(address))[0..length];
+}
+
+/// madvise(2): turns pages into guards without splitting the mapping, so that neighbouring stacks
+/// stay one mapping and vm.max_map_count (65,530 as a rule) is no limit. Since Linux 6.13.
+const MADV_GUARD_INSTALL = 102;
+
+pub fn guard(page: *align(page_size) [page_size]u8) Refusal!void {
+    const advised = call(linux.madvise, .{ page, page_size, MADV_GUARD_INSTALL });
+    if (linux.errno(advised) == .SUCCESS) return;
+    // An older kernel, or memory that is locked: a page without access, at the price of a mapping.
+    try check(call(linux.mprotect, .{ page, page_size, .{} }));
+}
+
+pub fn makeExecutable(memory: []align(page_size) u8) Refusal!void {
+    const protection: linux.PROT = .{ .READ = true, .EXEC = true };
+    try check(call(linux.mprotect, .{ memory.ptr, memory.len, protection }));
+}
+
+/// Where this is refused, the memory is as it was. A hole in a mapping makes two mappings of one,
+/// and the process may have no more.
+pub fn unmap(memory: []align(page_size) const u8) Refusal!void {
+    try check(call(linux.munmap, .{ memory.ptr, memory.len }));
+}
+
+/// Where this is refused, the memory stays committed.
+pub fn discard(memory: []align(page_size) u8) void {
+    _ = call(linux.madvise, .{ memory.ptr, memory.len, linux.MADV.DONTNEED });
+}
+
+/// process_vm_readv(2): the kernel says so where there is no memory.
+pub fn tryRead(address: usize, bytes: []u8) bool {
+    const local: [1]std.posix.iovec = .{.{ .base = bytes.ptr, .len = bytes.len }};
+    const remote: [1]std.posix.iovec_const = .{.{ .base = @ptrFromInt(address), .len = bytes.len }};
+    if (address == 0) return false;
+    const pid = linux.getpid();
+    return call(linux.process_vm_readv, .{ pid, &local, &remote, 0 }) == bytes.len;
+}
+
+pub fn writeError(text: []const u8) void {
+    _ = call(linux.write, .{ 2, text.ptr, text.len });
+}
+
+// Faults
+
+/// ucontext_t (the kernel's include/uapi/asm-generic/ucontext.h, and that of x86), as far as it is
+/// of interest.
+const Ucontext = extern struct {
+    flags: usize,
+    link: ?*anyopaque,
+    stack: linux.stack_t,
+    machine: Machine,
+};
+
+/// What a signal does.
+const Action = struct {
+    handler: usize,
+    flags: c_uint = 0,
+
+    const default = @intFromPtr(linux.SIG.DFL);
+    const ignore = @intFromPtr(linux.SIG.IGN);
+
+    /// What SIGSEGV does now.
+    fn now() Action {
+        return exchange(null);
+    }
+
+    /// Has SIGSEGV do it.
+    fn set(self: Action) void {
+        _ = exchange(self);
+    }
+
+    fn exchange(new: ?Action) Action {
+        if (libcSigaction) |sigaction| return exchangeBy(std.c.Sigaction, sigaction, new);
+        return exchangeBy(linux.Sigaction, linux.sigaction, new);
+    }
+
+    /// libc's, where there is one: unwinders know what libc has a handler return to.
+    const libcSigaction = @extern(
+        ?*const fn (
+            signal: linux.SIG,
+            new: ?*const std.c.Sigaction,
+            old: ?*std.c.Sigaction,
+        ) callconv(.c) c_int,
+        .{ .name = "sigaction", .linkage = .weak },
+    );
+
+    fn exchangeBy(comptime Sigaction: type, sigaction: anytype, new: ?Action) Action {
+        var old: Sigaction = undefined;
+        if (new) |action| {
+            const wanted: Sigaction = .{
+                .handler = .{ .handler = @ptrFromInt(action.handler) },
+                .mask = @splat(0),
+                .flags = @intCast(action.flags),
+            };
+            _ = sigaction(.SEGV, &wanted, &old);
+        } else {
+            _ = sigaction(.SEGV, null, &old);
+        }
+        return .{ .handler = @intFromPtr(old.handler.handler), .flags = @intCast(old.flags) };
+    }
+};
+
+var handler: ?FaultHandler = null;
+/// What SIGSEGV did before `handleFaults`.
+var previous: Action = .{ .handler = Action.default };
+
+/// Only a thread that has an alternate signal stack (sigaltstack(2)) can handle a fault for want of
+/// stack: those of Zig's std, of Rust's and of Deno have one of their own.
+pub fn handleFaults(by: FaultHandler) void {
+    handler = by;
+    // Before the handler is there: another thread may have a fault at any time.
+    previous = Action.now();
+    const flags = linux.SA.SIGINFO | linux.SA.ONSTACK;
+    (Action{ .handler = @intFromPtr(&onSignal), .flags = flags }).set();
+}
+
+fn onSignal(
+    signal: linux.SIG,
+    info: *const linux.siginfo_t,
+    ucontext: *Ucontext,
+) callconv(.c) void {
+    const address = @intFromPtr(info.fields.sigfault.addr);
+    if (isFault(info) and handler.?(address, &ucontext.machine)) return;
+    pass(signal, info, ucontext);
+}
+
+/// Whether the processor has raised the signal, and not a program (kill(2)).
+fn isFault(info: *const linux.siginfo_t) bool {
+    return info.code > 0;
+}
+
+/// Lets whoever handled the signal before do it now.
+fn pass(signal: linux.SIG, info: *const linux.siginfo_t, ucontext: *Ucontext) void {
+    switch (previous.handler) {
+        Action.default, Action.ignore => {
+            if (!isFault(info) and previous.handler == Action.ignore) return;
+            // A fault is repeated when this returns; it cannot be ignored, whatever the action.
+            previous.set();
+            if (isFault(info)) return;
+            _ = call(linux.tgkill, .{ linux.getpid(), linux.gettid(), signal });
+        },
+        else => |address| if (previous.flags & linux.SA.SIGINFO != 0) {
+            const Handler = fn (linux.SIG, *const linux.siginfo_t, *Ucontext) callconv(.c) void;
+            @as(*const Handler, @ptrFromInt(address))(signal, info, ucontext);
+        } else {
+            const Handler = fn (linux.SIG) callconv(.c) void;
+            @as(*const Handler, @ptrFromInt(address))(signal);
+        },
+    }
+}

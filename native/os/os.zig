@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// Credit: after libfringe, by edef and the libfringe contributors
+
+//! Chooses the operating system that fringe is built for. A system is known in one file,
+//! `os/<os>.zig`, and in no other; `<os>` is Zig's name for it, such as `linux`. A new system is
+//! this file and one line in the `switch` below. It declares:
+//!
+//!     is_there        whether there is a system at all; without one there are no OsStacks
+//!     page_size       what memory is mapped in
+//!     map             maps memory for a `Purpose`: zeros, to be read and written
+//!     guard           has each access to a page fault
+//!     makeExecutable  has memory be read and executed, and no longer written
+//!     unmap           the other end of `map`
+//!     discard         gives memory back to the system, and leaves it mapped
+//!     tryRead         reads memory that may not be there
+//!     writeError      writes to stderr
+//!     handleFaults    has a `FaultHandler` see each fault of the process
+//!     refusals        has the system refuse what it is asked for, in tests
+//!
+//! All of it may be called in a signal handler. What asks the system for something in good order
+//! fails with `Refusal`, and then nothing has changed.
+
+const builtin = @import("builtin");
+const Machine = @import("../arch/arch.zig").arch.Machine;
+
+pub const os = switch (builtin.os.tag) {
+    .linux => @import("linux.zig"),
+    .freestanding => @import("freestanding.zig"),
+    else => |other| @compileError("fringe has not been ported to " ++ @tagName(other) ++
+        " yet. Write native/os/" ++ @tagName(other) ++ ".zig, and name it in native/os/os.zig"),
+};
+
+/// Why a system does not give what it is asked for: there is no more memory (or there are no more
+/// mappings for this process), or a policy forbids it.
+pub const Refusal = error{ OutOfMemory, Refused };
+
+/// What memory is mapped for.
+pub const Purpose = enum {
+    /// To be filled at once.
+    data,
+    /// A large table, most of which is never touched: that part costs addresses, and no memory.
+    table,
+    /// A stack: like a table, and never of huge pages, of which the first touch would commit one.
+    stack,
+};
+
+/// Looks at a fault: code has accessed `address`, where it must not, and stands where `machine`
+/// says. Returns true if the code is to go on, as `machine` says by then; false passes the fault to
+/// whoever had handled faults before.
+pub const FaultHandler = *const fn (address: usize, machine: *Machine) bool;
