@@ -47,7 +47,7 @@ async function sweep(way: string, flags: string, step: number): Promise<Line[]> 
     if (stdout.at(-1) === "end") return lines;
     const how = run.signal ?? `exit code ${run.code}`;
     const stderr = new TextDecoder().decode(run.stderr).trim().split("\n");
-    lines.push({ operation, text: `${how} with ${room} bytes left: ${stderr[0]}` });
+    lines.push({ operation, text: `${how} with ${room} bytes left: ${stderr.at(-1)}` });
     from = `after:${operation}`;
   }
 }

@@ -101,6 +101,9 @@ function act<S>(operation: Operation<S>, attempt: Try<S>, room: number): void {
     attempt.outcome = { done: false, error };
   }
   if (shared.begun > from) attempt.begun.push([from + 1, shared.begun]);
+  // Nobody waits for it before `verify` does.
+  const { outcome } = attempt;
+  if (outcome?.done && outcome.value instanceof Promise) outcome.value.catch(() => {});
 }
 
 const OVERFLOW = "RangeError: Maximum call stack size exceeded";
@@ -227,8 +230,8 @@ async function run(operation: Operation<unknown>): Promise<Report> {
   const rounds = way === "fresh" ? 0 : way === "cold" ? 1 : WARM_ROUNDS;
   let broken: string | undefined;
   for (let i = 0; i < rounds; i++) {
-    const attempt = await prepare(operation);
     shared.takeTrace();
+    const attempt = await prepare(operation);
     act(operation, attempt, Infinity);
     await verify(operation, attempt);
     if (!operation.dropped) checkTrace(operation, attempt, shared.takeTrace());

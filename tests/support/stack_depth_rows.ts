@@ -37,34 +37,34 @@ const TWICE = Int32Array.from(inFrame(ASK, 0, 0, ASK, 0, 0));
 /** Where C's `model_shared` has what, in words. */
 const [BEGUN, TRACED, TRACE, SCRIPTS, SCRIPT_SIZE, SLOTS] = [0, 1, 2, 2 + 2 * 4095, 1024, 5];
 
-/** What C reports of its scripts. */
-export const shared = (() => {
-  const { model_shared } = Deno.dlopen(testBodies, { model_shared: { type: "pointer" } }).symbols;
+/** What a copy of the library has for its scripts, where native bodies get what they do. */
+function sharedOf(filename: string | URL): { words: Int32Array; close(): void } {
+  const library = Deno.dlopen(filename, { model_shared: { type: "pointer" } });
   const size = 4 * (SCRIPTS + SLOTS * SCRIPT_SIZE);
-  const words = new Int32Array(Deno.UnsafePointerView.getArrayBuffer(model_shared!, size));
+  const memory = Deno.UnsafePointerView.getArrayBuffer(library.symbols.model_shared!, size);
+  const words = new Int32Array(memory);
   for (let slot = 0; slot < SLOTS; slot++) {
     words.set([FOREVER.length, ...FOREVER], SCRIPTS + slot * SCRIPT_SIZE);
   }
-  return {
-    /** How many scripts have begun so far. */
-    get begun(): number {
-      return words[BEGUN]!;
-    },
-    /** Which scripts have ended since this was last asked, in this order. */
-    takeTrace(): number[] {
-      const count = words[TRACED]!;
-      assert(count < 4095, "The trace is full");
-      words[TRACED] = 0;
-      return Array.from({ length: count }, (_, i) => words[TRACE + 2 * i]!);
-    },
-    /** Says what native bodies do from now on. */
-    write(steps: readonly number[]): void {
-      for (let slot = 0; slot < SLOTS; slot++) {
-        words.set([steps.length, ...steps], SCRIPTS + slot * SCRIPT_SIZE);
-      }
-    },
-  };
-})();
+  return { words, close: () => library.close() };
+}
+
+const { words } = sharedOf(testBodies);
+
+/** What C reports of its scripts. */
+export const shared = {
+  /** How many scripts have begun so far. */
+  get begun(): number {
+    return words[BEGUN]!;
+  },
+  /** Which scripts have ended since this was last asked, in this order. */
+  takeTrace(): number[] {
+    const count = words[TRACED]!;
+    assert(count < 4095, "The trace is full");
+    words[TRACED] = 0;
+    return Array.from({ length: count }, (_, i) => words[TRACE + 2 * i]!);
+  },
+};
 
 const i32Callback = { parameters: ["i32"], result: "i32" } as const;
 const unwound = { callback: i32Callback } as const;
@@ -600,7 +600,10 @@ function openCopy(): ReturnType<typeof open> {
   const path = Deno.makeTempFileSync({ prefix: "fringe-test-", suffix: ".so" });
   try {
     Deno.copyFileSync(testBodies, path);
-    return open(path);
+    const { close } = sharedOf(path);
+    const library = open(path);
+    close();
+    return library;
   } finally {
     Deno.removeSync(path);
   }
