@@ -30,8 +30,10 @@ export interface Operation<S> {
   readonly nested?: boolean;
   /** Whether the rest is left to the garbage collector. */
   readonly dropped?: boolean;
-  /** In which ways it is tried; all, if not given. */
-  readonly ways?: readonly string[];
+  /** Whether `act` itself uses up V8's stack, from near its beginning. */
+  readonly runaway?: boolean;
+  /** Whether `act` is interrupted instead. */
+  readonly interrupted?: boolean;
 }
 
 /** What is said of an operation. */

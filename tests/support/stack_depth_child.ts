@@ -32,13 +32,13 @@ import type { Operation, Outcome, Report } from "./stack_depth.ts";
 watchStacks();
 const { operations, shared, stacksLost } = await import("./stack_depth_rows.ts");
 
-const [way, stepText, which = ""] = Deno.args;
+const [way, stepText, which = "", startText = "0"] = Deno.args;
 const STEP = Number(stepText);
 /** How many times in a row `act` has to be done without an error before an operation is over. */
-const SURE = Math.ceil(2048 / STEP);
+const SURE = Math.ceil(1024 / STEP);
 /** No operation needs more than that. */
 const ROOM_MAX = 96 * 1024;
-const WARM_ROUNDS = 400;
+const WARM_ROUNDS = 200;
 
 /** One time that `act` is tried. */
 interface Try<S> {
@@ -67,6 +67,10 @@ addEventListener("unhandledrejection", (event) => {
   event.preventDefault();
   uncaught.push(event.reason);
 });
+
+// Once, so that all that runs then has been compiled, and a listener that fails is no end of all.
+reportError(new Error("once"));
+uncaught = [];
 
 function textOf(error: unknown): string {
   return error instanceof Error ? `${error.name}: ${error.message}` : String(error);
@@ -163,7 +167,7 @@ async function collect(): Promise<void> {
 /** A sweep: `room` from `start` on, until all is well `SURE` times in a row. */
 async function sweep<S>(operation: Operation<S>, start: number): Promise<Report> {
   const tries: Try<S>[] = [];
-  const isBatch = way !== "warm";
+  const isBatch = way !== "warm" || operation.dropped === true;
   let sure = 0;
   let firstDone: number | undefined;
   const check = async (): Promise<void> => {
@@ -173,7 +177,12 @@ async function sweep<S>(operation: Operation<S>, start: number): Promise<Report>
     for (const attempt of tries) checkTrace(operation, attempt, ended);
   };
   shared.takeTrace();
-  const count = Math.ceil((isBatch ? 6 * 1024 : ROOM_MAX) / STEP);
+  const isWhole = operation.runaway === true || operation.interrupted === true;
+  const count = !isWhole
+    ? Math.ceil((isBatch ? 6 * 1024 : ROOM_MAX) / STEP)
+    : way === "fresh"
+    ? 1
+    : 16;
   if (isBatch) for (let i = 0; i < count; i++) tries.push(await prepare(operation));
   const report: Report = {
     operation: operation.name,
@@ -227,7 +236,8 @@ function add(report: Report, failure: string): void {
 let lostBefore = 0;
 
 async function run(operation: Operation<unknown>): Promise<Report> {
-  const rounds = way === "fresh" ? 0 : way === "cold" ? 1 : WARM_ROUNDS;
+  const isWhole = operation.runaway === true || operation.interrupted === true;
+  const rounds = way === "fresh" || isWhole ? 0 : way === "cold" ? 1 : WARM_ROUNDS;
   let broken: string | undefined;
   for (let i = 0; i < rounds; i++) {
     shared.takeTrace();
@@ -241,10 +251,18 @@ async function run(operation: Operation<unknown>): Promise<Report> {
     }
   }
   // A function is compiled if 40 KiB are left; below that the first one cannot be.
-  const report = await sweep(operation, way === "fresh" ? 40 * 1024 - 512 : 0);
+  const start = isWhole ? 300 * 1024 + Number(startText) : way === "fresh" ? 40 * 1024 - 512 : 0;
+  const report = await sweep(operation, start);
   if (broken !== undefined) add(report, broken);
-  await collect();
-  const lost = stacksLost(live);
+  let lost = lostBefore;
+  try {
+    lost = stacksLost(live);
+    // What is garbage is no more than late.
+    if (lost > lostBefore) await collect();
+    lost = stacksLost(live);
+  } catch (error) {
+    add(report, `nothing works afterwards: ${textOf(error)}`);
+  }
   if (lost > lostBefore) add(report, `${lost - lostBefore} stacks are never free again`);
   lostBefore = lost;
   for (const error of uncaught) {
@@ -254,14 +272,25 @@ async function run(operation: Operation<unknown>): Promise<Report> {
   return report;
 }
 
+if (way === "list") {
+  for (const { name, runaway, interrupted } of operations) {
+    print(JSON.stringify({ name, runaway, interrupted }));
+  }
+  Deno.exit(0);
+}
 // All of them; all `after:` one that has ended the process; or one alone.
 const isAfter = which.startsWith("after:");
 const index = operations.findIndex(({ name }) => name === which.replace(/^after:/, ""));
 for (const [i, operation] of operations.entries()) {
   if (isAfter ? i <= index : index >= 0 && i !== index) continue;
-  if (operation.ways !== undefined && !operation.ways.includes(way!)) continue;
+  if (operation.interrupted && way !== "warm" || operation.runaway && way === "cold") continue;
   print(`> ${operation.name}`);
-  print(JSON.stringify(await run(operation)));
+  try {
+    print(JSON.stringify(await run(operation)));
+  } catch (error) {
+    console.error(error);
+    Deno.exit(1);
+  }
 }
 print("end");
 Deno.exit(0);

@@ -20,6 +20,7 @@ import {
   type Stack,
 } from "../../mod.ts";
 import { assert, assertEquals } from "@std/assert";
+import { runInThisContext } from "node:vm";
 import { testBodies } from "./support.ts";
 import type { Operation, Outcome } from "./stack_depth.ts";
 
@@ -886,8 +887,6 @@ for (const name of ["call", "call_stopped", "call_elsewhere"] as const) {
     prepare: () => ({ f: lib()[name], controller: new AbortController() }),
     act: ({ f, controller: { signal } }) =>
       f.async(1, ONCE, ONCE.length, () => Promise.resolve(5), () => 0, { signal }),
-    // Deno's own functions have other words for it.
-    throws: /an AbortSignal: got/,
     verify: async (_, outcome) => {
       await settled(outcome, 36);
       await again();
@@ -1141,6 +1140,144 @@ for (const [name, set] of Object.entries(writes)) {
     },
   });
 }
+
+// Calls without end, and calls that are interrupted -------------------------------------------------
+
+for (const name of ["call", "call_stopped"] as const) {
+  const again = (): void => assertEquals(nest(lib()[name], 3, () => 5), 31 + 31 + 31 + 5);
+  row({
+    name: `${name} without end`,
+    runaway: true,
+    nested: true,
+    prepare: () => lib()[name],
+    act: (f) => nest(f, Infinity, () => 5),
+    verify: (_, outcome) => {
+      assert(!outcome.done);
+      again();
+    },
+  });
+  row({
+    name: `${name}.async without end`,
+    runaway: true,
+    nested: true,
+    prepare: () => lib()[name],
+    act: (f) => {
+      const recurse = (): Promise<number> => f.async(1, ONCE, ONCE.length, recurse, () => 0);
+      return recurse();
+    },
+    verify: async (_, outcome) => {
+      await settled(outcome, "an error");
+      again();
+    },
+  });
+  row({
+    name: `${name}.calls without end`,
+    runaway: true,
+    nested: true,
+    prepare: () => lib()[name],
+    act: (f) => {
+      const recurse = (): void => {
+        for (const call of f.calls(1, ONCE, ONCE.length)) {
+          recurse();
+          call.reply(5);
+        }
+      };
+      recurse();
+    },
+    verify: (_, outcome) => {
+      assert(!outcome.done);
+      again();
+    },
+  });
+  row({
+    name: `yielder.call of ${name} without end`,
+    runaway: true,
+    nested: true,
+    prepare: () =>
+      new Generator(new OsStack(SIZE), function* (yielder) {
+        const recurse = (): Any =>
+          (yielder as Any).call(lib()[name], 1, ONCE, ONCE.length, recurse, () => 0);
+        return yield* recurse();
+      }),
+    act: (generator) => generator.next(),
+    verify: (generator, outcome) => {
+      assert(!outcome.done);
+      settle(generator);
+      again();
+    },
+  });
+}
+
+/** Does it until `node:vm` has had enough, which no `finally` block is told. */
+function untilInterrupted(f: () => void): void {
+  (globalThis as Any).untilInterrupted = () => {
+    for (;;) f();
+  };
+  runInThisContext("untilInterrupted()", { timeout: 1 });
+}
+const INTERRUPTED = /^Error: Script execution timed out/;
+row({
+  name: "next, native, interrupted",
+  interrupted: true,
+  throws: INTERRUPTED,
+  prepare: () => native("model_f64", 1),
+  act: (generator) => untilInterrupted(() => generator.next(1)),
+  verify: (generator) => {
+    generator.next(1);
+    settle(generator);
+  },
+});
+row({
+  name: "next, function*, interrupted",
+  interrupted: true,
+  throws: INTERRUPTED,
+  prepare: () =>
+    new Generator(new OsStack(SIZE), function* (): Any {
+      for (;;) yield 1;
+    }),
+  act: (generator) => untilInterrupted(() => generator.next()),
+  verify: (generator) => settle(generator),
+});
+row({
+  name: "next, in a call, interrupted",
+  interrupted: true,
+  throws: INTERRUPTED,
+  prepare: () =>
+    new Generator(new OsStack(SIZE), function* (yielder): Any {
+      for (;;) {
+        yield* (yielder as Any).call(lib().call, 1, TWICE, TWICE.length, function* () {
+          yield "inside";
+          return 1;
+        }, () => 0);
+      }
+    }),
+  act: (generator) => untilInterrupted(() => generator.next()),
+  verify: (generator) => settle(generator),
+});
+row({
+  name: "new Generator, next and dispose, interrupted",
+  interrupted: true,
+  throws: INTERRUPTED,
+  prepare: () => ({ generator: native("model_f64", 1) }),
+  act: (state) =>
+    untilInterrupted(() => {
+      state.generator[Symbol.dispose]();
+      state.generator = new Generator(new OsStack(SIZE), scriptBody);
+      state.generator.next();
+    }),
+  verify: ({ generator }) => {
+    generator[Symbol.dispose]();
+    assertEquals(generator.state, "unavailable");
+  },
+});
+row({
+  name: "f(), interrupted",
+  interrupted: true,
+  throws: INTERRUPTED,
+  prepare: lib,
+  act: ({ call }) => untilInterrupted(() => nest(call, 3, () => 5)),
+  verify: ({ call }) => assertEquals(nest(call, 3, () => 5), 31 + 31 + 31 + 5),
+});
 
 /** Every operation. */
 export const operations: readonly Operation<Any>[] = rows;
