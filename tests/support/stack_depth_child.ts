@@ -15,8 +15,8 @@
  *   been compiled, and cannot be, for less than 40 KiB are left.
  * - "warm": `act` has been done often, and V8 has optimised it.
  *
- * Where nothing may be compiled in between, which is so in the first two, all is prepared before
- * the first `act`, and verified after the last one.
+ * Where nothing may be compiled in between, which is so in the first two, all is verified after the
+ * last `act`.
  *
  * Arguments: the way, how many bytes `room` grows by, and which operations. Lines on stdout:
  * `> operation`, `. room` before each `act`, and a report in JSON after each operation.
@@ -30,14 +30,14 @@ import type { Operation, Outcome, Report } from "./stack_depth.ts";
 
 // Before fringe opens its library.
 watchStacks();
-const { operations, shared, stacksLost } = await import("./stack_depth_rows.ts");
+const { doSomething, operations, shared, stacksLost } = await import("./stack_depth_rows.ts");
 
 const [way, stepText, which = "", startText = "0"] = Deno.args;
 const STEP = Number(stepText);
 /** How many times in a row `act` has to be done without an error before an operation is over. */
 const SURE = Math.ceil(1024 / STEP);
 /** No operation needs more than that. */
-const ROOM_MAX = 96 * 1024;
+const ROOM_MAX = 24 * 1024;
 const WARM_ROUNDS = 200;
 
 /** One time that `act` is tried. */
@@ -171,19 +171,16 @@ async function sweep<S>(operation: Operation<S>, start: number): Promise<Report>
   let sure = 0;
   let firstDone: number | undefined;
   const check = async (): Promise<void> => {
-    for (const attempt of tries) if (attempt.outcome !== undefined) await verify(operation, attempt);
+    for (const attempt of tries) await verify(operation, attempt);
     if (operation.dropped) await collect();
+    // What could not be ended may be ended by whatever is done next.
+    doSomething();
     const ended = shared.takeTrace();
     for (const attempt of tries) checkTrace(operation, attempt, ended);
   };
   shared.takeTrace();
   const isWhole = operation.runaway === true || operation.interrupted === true;
-  const count = !isWhole
-    ? Math.ceil((isBatch ? 6 * 1024 : ROOM_MAX) / STEP)
-    : way === "fresh"
-    ? 1
-    : 16;
-  if (isBatch) for (let i = 0; i < count; i++) tries.push(await prepare(operation));
+  const count = !isWhole ? ROOM_MAX / STEP : way === "fresh" ? 1 : 16;
   const report: Report = {
     operation: operation.name,
     way: way!,
@@ -194,8 +191,8 @@ async function sweep<S>(operation: Operation<S>, start: number): Promise<Report>
     errors: {},
   };
   const note = (attempt: Try<S>): void => {
-    const { outcome, failure, room } = attempt;
-    if (outcome === undefined) return;
+    const { failure, room } = attempt;
+    const outcome = attempt.outcome!;
     report.acts++;
     if (outcome.done) report.done++;
     else report.errors[textOf(outcome.error)] = (report.errors[textOf(outcome.error)] ?? 0) + 1;
@@ -206,8 +203,8 @@ async function sweep<S>(operation: Operation<S>, start: number): Promise<Report>
   };
   calibrate();
   for (let i = 0; i < count && sure < SURE; i++) {
-    const attempt = isBatch ? tries[i]! : await prepare(operation);
-    if (!isBatch) tries.push(attempt);
+    const attempt = await prepare(operation);
+    tries.push(attempt);
     act(operation, attempt, start + i * STEP);
     // What it throws in good order is no want of stack.
     const isWell = attempt.outcome!.done || textOf(attempt.outcome!.error) !== OVERFLOW;
@@ -219,8 +216,6 @@ async function sweep<S>(operation: Operation<S>, start: number): Promise<Report>
     tries.length = 0;
   }
   if (isBatch) {
-    // What has not been tried is brought to an end, too.
-    for (const attempt of tries) if (attempt.outcome === undefined) act(operation, attempt, Infinity);
     await check();
     for (const attempt of tries) note(attempt);
   }
@@ -244,6 +239,7 @@ async function run(operation: Operation<unknown>): Promise<Report> {
     const attempt = await prepare(operation);
     act(operation, attempt, Infinity);
     await verify(operation, attempt);
+    doSomething();
     if (!operation.dropped) checkTrace(operation, attempt, shared.takeTrace());
     if (attempt.failure !== undefined) {
       broken = `with all of V8's stack: ${attempt.failure}`;

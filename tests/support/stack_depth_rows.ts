@@ -130,6 +130,11 @@ const SIZE = 64 * 1024;
 const PURPOSE = new Error("on purpose");
 const ON_PURPOSE = /^Error: on purpose$/;
 
+/** An operation that has nothing to do with others. */
+export function doSomething(): void {
+  assertEquals(lib().call(1, ONCE, ONCE.length, () => 5, () => 0), 36);
+}
+
 /** More than are kept for the next call. */
 const POOL = 65;
 
@@ -489,6 +494,7 @@ for (const what of ["native", "function*"]) {
 
 /** A body that calls C, `depth` calls inside each other; each asks twice. */
 function nestedBody(depth: number) {
+  const { call: f } = lib();
   return function* (yielder: Any): globalThis.Generator<string, number, unknown> {
     function* handler(level: number): globalThis.Generator<string, number, unknown> {
       if (level > 1) yield* call(level - 1);
@@ -496,7 +502,7 @@ function nestedBody(depth: number) {
       return 1;
     }
     function* call(level: number): globalThis.Generator<string, number, unknown> {
-      return yield* yielder.call(lib().call, 1, TWICE, TWICE.length, () => handler(level), () => 0);
+      return yield* yielder.call(f, 1, TWICE, TWICE.length, () => handler(level), () => 0);
     }
     return yield* call(depth);
   };
@@ -746,11 +752,11 @@ row({
 });
 row({
   name: "f(), a buffer",
-  prepare: () => Uint8Array.of(1, 2, 3),
-  act: (bytes) => lib().sum_buffer(bytes, 3),
-  verify: (bytes, outcome) => {
+  prepare: () => ({ ...lib(), bytes: Uint8Array.of(1, 2, 3) }),
+  act: ({ sum_buffer, bytes }) => sum_buffer(bytes, 3),
+  verify: ({ sum_buffer, bytes }, outcome) => {
     if (outcome.done) assertEquals(outcome.value, 6n);
-    assertEquals(lib().sum_buffer(bytes, 3), 6n);
+    assertEquals(sum_buffer(bytes, 3), 6n);
   },
 });
 row({
@@ -1063,18 +1069,17 @@ row({
 row({
   name: "f() with a Callback",
   prepare: () => {
-    const callback = new Callback(i32Callback, (i) => i + 1);
-    return callback;
-  },
-  act: (callback) => {
     const { keep, call_kept } = lib();
+    return { keep, call_kept, callback: new Callback(i32Callback, (i) => i + 1) };
+  },
+  act: ({ keep, call_kept, callback }) => {
     keep(callback);
     return call_kept(5);
   },
-  verify: (callback, outcome) => {
+  verify: ({ keep, call_kept, callback }, outcome) => {
     if (outcome.done) assertEquals(outcome.value, 6);
-    lib().keep(callback);
-    assertEquals(lib().call_kept(6), 7);
+    keep(callback);
+    assertEquals(call_kept(6), 7);
     callback.close();
   },
 });
