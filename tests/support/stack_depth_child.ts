@@ -18,8 +18,9 @@
  * Where nothing may be compiled in between, which is so in the first two, all is verified after the
  * last `act`.
  *
- * Arguments: the way, how many bytes `room` grows by, and which operations. Lines on stdout:
- * `> operation`, `. room` before each `act`, and a report in JSON after each operation.
+ * Arguments: the way, how many bytes `room` grows by, which operations, where `room` begins for
+ * calls without end, and how often is often. Lines on stdout: `> operation`, `. room` before each
+ * `act`, and a report in JSON after each operation.
  *
  * @module
  */
@@ -32,13 +33,12 @@ import type { Operation, Outcome, Report } from "./stack_depth.ts";
 watchStacks();
 const { doSomething, operations, shared, stacksLost } = await import("./stack_depth_rows.ts");
 
-const [way, stepText, which = "", startText = "0"] = Deno.args;
+const [way, stepText, which = "", startText = "0", roundsText = "200"] = Deno.args;
 const STEP = Number(stepText);
 /** How many times in a row `act` has to be done without an error before an operation is over. */
 const SURE = Math.ceil(1024 / STEP);
 /** No operation needs more than that. */
 const ROOM_MAX = 24 * 1024;
-const WARM_ROUNDS = 200;
 
 /** One time that `act` is tried. */
 interface Try<S> {
@@ -232,7 +232,7 @@ let lostBefore = 0;
 
 async function run(operation: Operation<unknown>): Promise<Report> {
   const isWhole = operation.runaway === true || operation.interrupted === true;
-  const rounds = way === "fresh" || isWhole ? 0 : way === "cold" ? 1 : WARM_ROUNDS;
+  const rounds = way === "fresh" || isWhole ? 0 : way === "cold" ? 1 : Number(roundsText);
   let broken: string | undefined;
   for (let i = 0; i < rounds; i++) {
     shared.takeTrace();

@@ -194,7 +194,9 @@ const BODIES = ["model_u32", "model_i32", "model_i64", "model_f64", "model_void"
 
 /** What a native body is resumed with, and gives, the first three times. */
 function sequence(name: BodyName): { inputs: Any[]; outputs: Any[] } {
-  if (name === "model_void") return { inputs: [undefined, undefined, undefined], outputs: [1, 32, 993] };
+  if (name === "model_void") {
+    return { inputs: [undefined, undefined, undefined], outputs: [1, 32, 993] };
+  }
   const outputs = [1, 33, 1026];
   return { inputs: [1, 2, 3], outputs: name === "model_i64" ? outputs.map(BigInt) : outputs };
 }
@@ -446,11 +448,14 @@ function on(make: (stack: OsStack) => Any): () => Any {
     return generator;
   };
 }
-rowsOfEnds("native, suspended", on((stack) => {
-  const generator = new Generator(stack, lib().model_u32);
-  generator.resume(1);
-  return generator;
-}));
+rowsOfEnds(
+  "native, suspended",
+  on((stack) => {
+    const generator = new Generator(stack, lib().model_u32);
+    generator.resume(1);
+    return generator;
+  }),
+);
 rowsOfEnds("native, not begun", on((stack) => new Generator(stack, lib().model_f64)));
 row({
   name: "return, native, SliceStack",
@@ -680,8 +685,11 @@ rowOfClose("calls of a generator in it", (library) => {
   return generator;
 }, (generator, isClosed) => {
   // The answer of the inner one is 32, of the outer one 1 * 31 + 32.
-  lookAtClosed(() => generator.next(), isClosed, (result) =>
-    assertEquals(result, { value: 63, done: true }));
+  lookAtClosed(
+    () => generator.next(),
+    isClosed,
+    (result) => assertEquals(result, { value: 63, done: true }),
+  );
   settle(generator);
 });
 rowOfClose("a pulled call in it", (library) => {
@@ -830,7 +838,13 @@ function rowsOfCalls(name: "call" | "call_stopped" | "call_or_throw"): void {
   });
 }
 function nest(f: Any, depth: number, answer: () => number): number {
-  return f(1, ONCE, ONCE.length, () => depth === 1 ? answer() : nest(f, depth - 1, answer), () => 0);
+  return f(
+    1,
+    ONCE,
+    ONCE.length,
+    () => depth === 1 ? answer() : nest(f, depth - 1, answer),
+    () => 0,
+  );
 }
 rowsOfCalls("call");
 rowsOfCalls("call_stopped");
@@ -905,10 +919,17 @@ for (const name of ["call", "call_stopped", "call_elsewhere"] as const) {
       const { signal } = controller;
       const handler = Promise.withResolvers<number>();
       const called = Promise.withResolvers<void>();
-      const result = lib()[name].async(1, ONCE, ONCE.length, () => {
-        called.resolve();
-        return handler.promise;
-      }, () => 0, { signal });
+      const result = lib()[name].async(
+        1,
+        ONCE,
+        ONCE.length,
+        () => {
+          called.resolve();
+          return handler.promise;
+        },
+        () => 0,
+        { signal },
+      );
       const all = Promise.allSettled([result]);
       await called.promise;
       return { controller, handler, all };
