@@ -264,7 +264,8 @@ export class Generator<Input = void, Output = unknown, Return = void>
       return { value: undefined as Return, done: true };
     }
     const value = this.resume(input as Input);
-    if (context.isDone) return { value: undefined as Return, done: true };
+    // Nothing that can fail stands between a step and its result: that would be lost.
+    if (context.handle === null) return { value: undefined as Return, done: true };
     return { value: value as Output, done: false };
   }
 
@@ -319,10 +320,10 @@ export class Generator<Input = void, Output = unknown, Return = void>
     const machine = this.#machine;
     try {
       this.return(undefined as Return);
+      // A `finally` block of the body may have yielded; that is as far as it gets.
+      machine?.finish();
     } finally {
-      if (machine === undefined || !machine.isRunning) {
-        // A `finally` block of the body may have yielded; that is as far as it gets.
-        machine?.abandon();
+      if (this.#owner.isDone || machine?.isFinished) {
         this.#end();
         this.#stack?.[Symbol.dispose]();
       }
@@ -346,9 +347,13 @@ export class Generator<Input = void, Output = unknown, Return = void>
     }
     const fault = memory.fault();
     if (fault !== undefined) throw new Error(`Cannot resume generator: ${fault}`);
+    const { guarded } = memory.origin;
+    const { entry } = this.#symbol!;
+    // What is called behind the switch is called before it, too: so it does not fail then.
+    if (!guarded && isOverrun(memory)) return this.#leave();
     const output = this.#enter(input);
-    if (context.isDone) return output;
-    if (memory.origin.guarded) context.entry = this.#symbol!.entry;
+    if (context.handle === null) return output;
+    if (guarded) context.entry = entry;
     else if (isOverrun(memory)) return this.#leave();
     return output;
   }
@@ -368,12 +373,13 @@ export class Generator<Input = void, Output = unknown, Return = void>
     const symbol = this.#symbol!;
     write(view, INPUT, symbol.input, input, "Cannot resume generator: input");
     const word = symbol.inputIsWord ? view.getInt32(INPUT, true) : 0;
+    const { output, outputIsWord } = symbol;
+    // As it is called behind the switch: so it has enough of V8's stack then, and nothing is lost.
+    if (outputIsWord) fromWord(output, 0);
+    else read(view, OUTPUT, output);
     const result = resumeI32(context.handle, word);
     if (context.status[0] !== SUSPENDED) return this.#leave();
-    const output = symbol.outputIsWord
-      ? fromWord(symbol.output, result)
-      : read(view, OUTPUT, symbol.output);
-    return output as Output;
+    return (outputIsWord ? fromWord(output, result) : read(view, OUTPUT, output)) as Output;
   }
 
   /** Resumes a TypeScript body, in the form of a JavaScript generator. */

@@ -8,7 +8,6 @@ import type { CallbackCall } from "./argument_types.ts";
 import { handlerOf } from "./answer.ts";
 import type { Call, Callee } from "./call.ts";
 import { checkCount, refuseNonblocking } from "./callee.ts";
-import { errorAfterEnd } from "./end.ts";
 import type { Scope } from "./scope.ts";
 import type { Target } from "./thunk.ts";
 
@@ -48,7 +47,9 @@ function* callPulled(
     }
     return call.result;
   } catch (error) {
-    throw errorAfterEnd(call, error);
+    // V8's own error when its stack is used up; here, where nothing has to be called for it.
+    if (error instanceof RangeError) scope.hasLost = true;
+    throw scope.fail(call, error);
   } finally {
     scope.close(call);
   }

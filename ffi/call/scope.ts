@@ -7,6 +7,7 @@ import type { NativeFrame } from "../context/backtrace.ts";
 import { Context } from "../context/context.ts";
 import type { Owner, StackMemory } from "../stack/stack.ts";
 import { type Answerer, Call, type Callee } from "./call.ts";
+import { both } from "./end.ts";
 import { type Fiber, putFiber, takeFiber } from "./fiber.ts";
 import { endGone } from "./sync.ts";
 
@@ -19,6 +20,11 @@ export class Scope implements Owner {
   running = false;
   /** Whether the body will not go on. */
   isOver = false;
+  /**
+   * Whether V8's stack may have been used up: then V8 has left the generators of inner calls as they
+   * were, and nobody else ends those calls.
+   */
+  hasLost = false;
   /** The body's own stack; undefined: it has none. */
   readonly #own: Context | undefined;
   /** Whether the overflow of a stack is thrown, as the generator's own stack has it. */
@@ -68,14 +74,28 @@ export class Scope implements Owner {
   }
 
   /**
-   * Ends a call, if it has not ended. Where V8's stack is used up it ends with the generator, or
-   * when this is called again.
+   * Ends a call, if it has not ended. Where V8's stack is used up the call ends with the generator,
+   * or when this is called again.
    */
   close(call: Call): void {
+    if (this.hasLost) {
+      for (const thrown of this.#endLater(call)) console.error(thrown);
+      this.hasLost = false;
+    }
     call.end();
     const fiber = this.#calls.get(call);
     if (fiber !== undefined) putFiber(fiber);
     this.#calls.delete(call);
+  }
+
+  /** Ends a call because of an error; returns what to throw. */
+  fail(call: Call, error: unknown): unknown {
+    try {
+      this.close(call);
+    } catch (other) {
+      if (call.hasEnded) return both(other, error);
+    }
+    return error;
   }
 
   /**
@@ -84,18 +104,28 @@ export class Scope implements Owner {
    */
   endGently(): void {
     this.isOver = true;
-    const errors: unknown[] = [];
-    for (const call of [...this.#calls.keys()].reverse()) {
-      try {
-        call.end();
-      } catch (error) {
-        if (!call.hasEnded) throw error;
-        errors.push(error);
-      }
-    }
+    const thrown = this.#endLater(undefined);
     // The stacks of the pool that they were on go with the collector.
     this.#calls.clear();
-    if (errors.length > 0) throw errors[0];
+    if (thrown.length > 0) throw thrown[0];
+  }
+
+  /**
+   * Ends the calls that began after `call`, or all of them, the last first. Returns what native code
+   * has thrown meanwhile.
+   */
+  #endLater(call: Call | undefined): unknown[] {
+    const thrown: unknown[] = [];
+    for (const later of [...this.#calls.keys()].reverse()) {
+      if (later === call) break;
+      try {
+        later.end();
+      } catch (error) {
+        if (!later.hasEnded) throw error;
+        thrown.push(error);
+      }
+    }
+    return thrown;
   }
 
   /** Whether the body will not go on, and no native frame of its calls is left. */

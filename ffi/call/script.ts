@@ -10,7 +10,6 @@ import { isScriptGenerator, type ScriptGenerator } from "../script_generator.ts"
 import { handlerOf } from "./answer.ts";
 import type { Callee } from "./call.ts";
 import { checkCount, refuseNonblocking, split } from "./callee.ts";
-import { errorAfterEnd } from "./end.ts";
 import type { Scope } from "./scope.ts";
 
 /** Calls a C function; on the way out, however that comes, the call is ended. */
@@ -31,7 +30,9 @@ export function* callScript(
     }
     return call.result;
   } catch (error) {
-    throw errorAfterEnd(call, error);
+    // V8's own error when its stack is used up; here, where nothing has to be called for it.
+    if (error instanceof RangeError) scope.hasLost = true;
+    throw scope.fail(call, error);
   } finally {
     scope.close(call);
   }

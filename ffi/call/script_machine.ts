@@ -6,7 +6,7 @@
  * suspends no other TypeScript frames (README.md, "Why JavaScript stays on V8's stack").
  */
 
-import { describe, hasStack, isExhaustion } from "../check.ts";
+import { describe } from "../check.ts";
 import { isScriptGenerator, type ScriptGenerator } from "../script_generator.ts";
 import type { StackMemory } from "../stack/stack.ts";
 import { depthNow, isGone } from "./depth.ts";
@@ -36,8 +36,8 @@ class Interrupted extends Error {
   }
 }
 
-/** How far a body has come. */
-const Phase = { suspended: 0, running: 1, finished: 2 } as const;
+/** What V8 says when its stack is used up. */
+const EXHAUSTED = "Maximum call stack size exceeded";
 
 /** A TypeScript body. */
 export class ScriptMachine<Input, Output, Return> {
@@ -45,13 +45,12 @@ export class ScriptMachine<Input, Output, Return> {
   readonly scope: Scope;
   readonly #start: Start<Input, Output, Return>;
   #machine: ScriptGenerator<Output, Return, Input> | undefined;
-  #phase: number = Phase.suspended;
   /** How deep V8's stack was when the body was last entered. */
   #depth = 0;
   /** Whether a step has been cut short by an interrupt. */
   #wasCut = false;
-  /** An error of which nobody knows whether it has ended the body. */
-  #doubt: { readonly error: unknown } | undefined;
+  /** Whether the body will not go on. A field, since to ask must not fail after a step. */
+  isFinished = false;
   /** What the body has failed by. */
   failure: { readonly error: unknown } | undefined;
 
@@ -66,63 +65,62 @@ export class ScriptMachine<Input, Output, Return> {
     return this.#machine !== undefined;
   }
 
-  /** Whether the body will not go on. */
-  get isFinished(): boolean {
-    return this.#phase === Phase.finished;
-  }
-
   /**
-   * Whether the body is running, and with it whoever asks. An interrupt (`timeout` of `node:vm`)
-   * takes a running body away without a word: so it is running only if its frame, which lies less
-   * deep than one of its own callees, can still be there.
+   * Whether the body is running, and with it whoever asks. An interrupt takes a running body away
+   * without a word (`depth.ts`).
    */
   get isRunning(): boolean {
-    if (this.#phase !== Phase.running) return false;
+    if (!this.scope.running) return false;
     if (!isGone(this.#depth)) return true;
     this.scope.running = false;
-    this.#phase = Phase.suspended;
     this.#wasCut = true;
     return false;
   }
 
-  /** Lets V8's generator take a step, or begins it; `isRunning` and `isFinished` have been asked. */
+  /**
+   * Lets V8's generator take a step, or begins it; `isRunning` and `isFinished` have been asked.
+   *
+   * With V8's stack used up, either the body has been entered, and what it has thrown has ended it;
+   * or V8 has not even entered it, and it can be resumed as if nothing had been. V8 does not say
+   * which, but a second try from the same place tells: a body that has ended is done at once, and
+   * one that could not be entered cannot be entered again.
+   */
   advance(step: Step<Input, Output, Return>, input: Input): IteratorResult<Output, Return> {
-    const scope = this.scope;
+    const { scope } = this;
     this.#depth = depthNow();
-    this.#phase = Phase.running;
-    scope.running = true;
-    let result: IteratorResult<Output, Return>;
-    try {
-      const machine = this.#machine;
-      result = machine === undefined ? this.#begin(input) : step(machine);
-    } catch (error) {
+    let exhausted: RangeError | undefined;
+    for (;;) {
+      let result: IteratorResult<Output, Return>;
+      scope.running = true;
+      try {
+        result = this.#machine === undefined ? this.#begin(input) : step(this.#machine);
+      } catch (error) {
+        scope.running = false;
+        if (!(error instanceof RangeError) || error.message !== EXHAUSTED) throw this.#fail(error);
+        if (exhausted !== undefined) throw exhausted;
+        exhausted = error;
+        continue;
+      }
       scope.running = false;
-      return this.#fail(error);
+      if (!result.done) return result;
+      this.finish();
+      if (exhausted === undefined) return result;
+      this.failure = { error: exhausted };
+      throw exhausted;
     }
-    scope.running = false;
-    if (!result.done) {
-      this.#phase = Phase.suspended;
-      return result;
-    }
-    this.#finish();
-    // Now it is known: V8 says of a generator that an error has ended that it is done.
-    if (this.#doubt !== undefined && result.value === undefined) this.failure = this.#doubt;
-    return result;
   }
 
   /** Ends V8's generator, whose `finally` blocks run; one that has not begun has none. */
   return(value: Return): IteratorResult<Output, Return> {
-    const machine = this.#machine;
-    if (machine === undefined || this.#phase === Phase.finished) {
-      this.#finish();
-      return { value, done: true };
+    if (this.#machine !== undefined && !this.isFinished) {
+      try {
+        return this.advance((machine) => machine.return(value), undefined as Input);
+      } catch (error) {
+        if (!(error instanceof Interrupted)) throw error;
+      }
     }
-    try {
-      return this.advance((machine) => machine.return(value), undefined as Input);
-    } catch (error) {
-      if (!(error instanceof Interrupted)) throw error;
-      return { value, done: true };
-    }
+    this.finish();
+    return { value, done: true };
   }
 
   #begin(input: Input): IteratorResult<Output, Return> {
@@ -134,30 +132,18 @@ export class ScriptMachine<Input, Output, Return> {
     return this.#machine.next(input);
   }
 
-  /**
-   * A step has thrown. As a rule the body has, and will not go on. With V8's stack used up, V8 may
-   * not have entered the body at all, which can then be resumed as if nothing had been.
-   */
-  #fail(error: unknown): never {
-    if (isExhaustion(error) && !hasStack(8)) {
-      this.#doubt = { error };
-      this.#phase = Phase.suspended;
-      throw error;
-    }
+  /** The body has thrown, and will not go on; returns what to throw. */
+  #fail(error: unknown): unknown {
     const isStuck = this.#wasCut && error instanceof TypeError && error.message === STUCK;
     const failure = isStuck ? new Interrupted(error) : error;
     this.failure = { error: failure };
-    this.#finish();
-    throw failure;
+    this.finish();
+    return failure;
   }
 
   /** The body is not to go on. */
-  abandon(): void {
-    this.#finish();
-  }
-
-  #finish(): void {
-    this.#phase = Phase.finished;
+  finish(): void {
+    this.isFinished = true;
     this.scope.isOver = true;
   }
 }

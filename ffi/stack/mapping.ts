@@ -24,12 +24,27 @@ export interface Mapping {
  */
 let left: Mapping | undefined;
 
-/** Maps memory. With `recover` an overflow of it is to be thrown. `what` begins with "Cannot". */
+/** What has been mapped last, until somebody has said that it is in good hands. */
+let unclaimed: Mapping | undefined;
+
+/**
+ * Maps memory, for whoever calls `claim` then; should the caller be cut short before, the next who
+ * maps something unmaps it. With `recover` an overflow of it is to be thrown. `what` begins with
+ * "Cannot".
+ */
 export function map(size: number, recover: boolean, what: string): Mapping {
+  if (unclaimed !== undefined) unmap(unclaimed);
+  unclaimed = undefined;
   unmapLeft();
   const bounds = new BigUint64Array(new ArrayBuffer(16));
   checkGrant(native().mapStack(BigInt(size), recover, bounds), what);
-  return { base: bounds[0]!, limit: bounds[1]!, waits: false, next: undefined };
+  const mapping = { base: bounds[0]!, limit: bounds[1]!, waits: false, next: undefined };
+  return unclaimed = mapping;
+}
+
+/** The last mapping has come into hands that unmap it. */
+export function claim(): void {
+  unclaimed = undefined;
 }
 
 /** Unmaps memory, now or later; may be called again where it was cut short. */

@@ -5,9 +5,9 @@
 
 import { checkKeys, describe } from "../check.ts";
 import { STACK_SIZE_DEFAULT } from "../layout.ts";
-import { map, type Mapping, unmap } from "./mapping.ts";
+import { claim, map, type Mapping, unmap } from "./mapping.ts";
 import { overflowOf } from "./overflow.ts";
-import { checkSize, endGarbage, type GuardedStack, memoryOf, Stack, StackMemory } from "./stack.ts";
+import { checkSize, type GuardedStack, memoryOf, Stack, StackMemory } from "./stack.ts";
 
 const net = new FinalizationRegistry<StackMemory>((memory) => memory.reclaim());
 
@@ -64,15 +64,9 @@ export class OsStack extends Stack implements GuardedStack {
     checkKeys(options, ["overflow"], `${what}: options`);
     const overflow = overflowOf(options.overflow, what);
     const mapping = map(size, overflow === "throw", `${what} of ${size} bytes`);
-    let made = false;
-    try {
-      super(memoryIn(mapping, overflow));
-      net.register(this, memoryOf(this), this);
-      made = true;
-    } finally {
-      // Nobody else could: an object whose constructor throws is none.
-      if (!made) unmap(mapping);
-    }
+    super(memoryIn(mapping, overflow));
+    net.register(this, memoryOf(this), this);
+    claim();
   }
 
   /** Always true: the page below `limit` can be neither read nor written. */

@@ -10,7 +10,7 @@ import { isDetached } from "./buffer.ts";
 import { encodeCString, Strings } from "./cstring.ts";
 import { native } from "../library/find.ts";
 import { STACK_ALIGNMENT } from "../layout.ts";
-import { map, type Mapping, unmap } from "../stack/mapping.ts";
+import { claim, map, type Mapping, unmap } from "../stack/mapping.ts";
 import type { Keeper } from "./value.ts";
 
 /** Memory of JavaScript's. */
@@ -106,6 +106,7 @@ export class Lent implements Keeper {
     if (address + BigInt(bytes.length) > this.mailbox) {
       const mapping = map(bytes.length, false, `${what} cannot be copied (${bytes.length} bytes)`);
       this.#mappings.push(mapping);
+      claim();
       address = mapping.limit;
     } else {
       this.#next += BigInt(roundUp(bytes.length));

@@ -102,6 +102,8 @@ function act<S>(operation: Operation<S>, attempt: Try<S>, room: number): void {
     const value = room === Infinity ? call() : withRoom(room, call);
     attempt.outcome = { done: true, value };
   } catch (error) {
+    // An error holds the objects of its frames until it is asked for its stack.
+    if (error instanceof Error) void error.stack;
     attempt.outcome = { done: false, error };
   }
   if (shared.begun > from) attempt.begun.push([from + 1, shared.begun]);
