@@ -5,6 +5,7 @@
 
 import type { NativeFrame } from "../context/backtrace.ts";
 import { Context } from "../context/context.ts";
+import type { Late } from "../context/occupancy.ts";
 import type { Owner, StackMemory } from "../stack/stack.ts";
 import { type Answerer, Call, type Callee } from "./call.ts";
 import { both } from "./end.ts";
@@ -15,7 +16,7 @@ import { endGone } from "./sync.ts";
  * The calls that a TypeScript body has open, and the stack that they are on. A scope is what is left
  * of a dropped generator, since V8 runs no `finally` block of a body that is garbage.
  */
-export class Scope implements Owner {
+export class Scope implements Owner, Late {
   /** Whether the body is running, which is when it may call. */
   running = false;
   /** Whether the body will not go on. */
@@ -25,6 +26,7 @@ export class Scope implements Owner {
    * were, and nobody else ends those calls.
    */
   hasLost = false;
+  nextLate: Late | undefined;
   /** The body's own stack; undefined: it has none. */
   readonly #own: Context | undefined;
   /** Whether the overflow of a stack is thrown, as the generator's own stack has it. */

@@ -7,6 +7,7 @@
  */
 
 import { describe } from "../check.ts";
+import { late } from "../context/occupancy.ts";
 import { isScriptGenerator, type ScriptGenerator } from "../script_generator.ts";
 import type { StackMemory } from "../stack/stack.ts";
 import { depthNow, isGone } from "./depth.ts";
@@ -141,9 +142,13 @@ export class ScriptMachine<Input, Output, Return> {
     return failure;
   }
 
-  /** The body is not to go on. */
+  /** The body is not to go on: its calls are to end, now or when something else is done. */
   finish(): void {
+    const { scope } = this;
+    if (this.isFinished) return;
     this.isFinished = true;
-    this.scope.isOver = true;
+    scope.isOver = true;
+    scope.nextLate = late.first;
+    late.first = scope;
   }
 }

@@ -10,6 +10,7 @@
  * in that list: whichever call comes next outside of it ends it.
  */
 
+import { endLate, late } from "../context/occupancy.ts";
 import { Mailbox } from "../layout.ts";
 import { native } from "../library/find.ts";
 import { read, write } from "../value/value.ts";
@@ -60,8 +61,9 @@ export function callSync(callee: Callee, args: readonly unknown[]): unknown {
   }
 }
 
-/** Ends the calls whose JavaScript is gone. */
+/** Ends what has not ended and should have: the calls whose JavaScript is gone, and what is late. */
 export function endGone(): void {
+  if (late.first !== undefined) endLate();
   while (innermost !== undefined && isGone(innermost.depth)) endInnermost(innermost);
 }
 

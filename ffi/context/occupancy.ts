@@ -110,3 +110,40 @@ export function endAll(library: Library, reason: string): unknown[] {
   }
   return thrown;
 }
+
+/** Who has frames that should have ended. */
+export interface Late {
+  /** Whether no frame is left. */
+  readonly isDone: boolean;
+  /** Ends the frames, those that began last first. */
+  endGently(): void;
+  /** The next in the list. */
+  nextLate: Late | undefined;
+}
+
+/**
+ * Whose frames should have ended: whatever is done next ends those that could not be ended for want
+ * of V8's stack. To be put on the list takes two assignments, and must not take more:
+ *
+ *     scope.nextLate = late.first;
+ *     late.first = scope;
+ */
+export const late: { first: Late | undefined } = { first: undefined };
+
+/** Takes an owner that is done off the list, if it is the last that was put there. */
+export function isInTime(owner: Late): void {
+  if (late.first === owner) late.first = owner.nextLate;
+}
+
+/** Ends what is late. What native code throws at that is told to whoever looks. */
+export function endLate(): void {
+  for (let owner; (owner = late.first) !== undefined;) {
+    try {
+      if (!owner.isDone) owner.endGently();
+    } catch (error) {
+      if (!owner.isDone) throw error;
+      console.error(error);
+    }
+    late.first = owner.nextLate;
+  }
+}
