@@ -174,7 +174,11 @@ async function sweep<S>(operation: Operation<S>, start: number): Promise<Report>
     for (const attempt of tries) await verify(operation, attempt);
     if (operation.dropped) await collect();
     // What could not be ended may be ended by whatever is done next.
-    doSomething();
+    try {
+      doSomething();
+    } catch (error) {
+      for (const attempt of tries) attempt.failure ??= `nothing works afterwards: ${textOf(error)}`;
+    }
     const ended = shared.takeTrace();
     for (const attempt of tries) checkTrace(operation, attempt, ended);
   };
