@@ -129,6 +129,8 @@ async function verify<S>(operation: Operation<S>, attempt: Try<S>): Promise<void
     const after = outcome.done ? "after it was done" : "after it had thrown";
     attempt.failure = `${after}: ${textOf(error)}`;
   }
+  // An error holds what was called where it was made, until somebody has looked at its `stack`.
+  attempt.outcome = outcome.done ? outcome : { done: false, error: textOf(outcome.error) };
 }
 
 /** Looks at which scripts of C have ended, and in what order. */

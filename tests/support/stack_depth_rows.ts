@@ -1167,7 +1167,7 @@ for (const [name, set] of Object.entries(writes)) {
   });
 }
 
-// Calls without end, and calls that are interrupted ------------------------------------------------
+// Calls without end, calls that are interrupted --------------------------------------------------
 
 for (const name of ["call", "call_stopped"] as const) {
   const again = (): void => assertEquals(nest(lib()[name], 3, () => 5), 31 + 31 + 31 + 5);
