@@ -963,7 +963,7 @@ for (const name of ["call", "call_stopped"] as const) {
   };
   /** Ends it, where it has not ended, and does all of it again. */
   const finish = (calls: Any): void => {
-    if (calls.state === "runnable") calls.return();
+    calls.return();
     assertEquals(calls.state, "unavailable");
     const again = begin();
     again.next().value.reply(5);
