@@ -648,6 +648,8 @@ function rowOfClose(
     row({
       name: `library.close, ${what}${where}`,
       nested: true,
+      // There is room for the thread-local variables of some 200 libraries.
+      ...(make === open ? {} : { steps: 4 }),
       prepare: () => {
         const library = make();
         return { library, inside: begin(library) };
