@@ -30,6 +30,8 @@ export interface Operation<S> {
   readonly nested?: boolean;
   /** Whether the rest is left to the garbage collector. */
   readonly dropped?: boolean;
+  /** How many steps `room` grows by, where a process has few of what `prepare` takes. */
+  readonly steps?: number;
   /** Whether `act` itself uses up V8's stack, from near its beginning. */
   readonly runaway?: boolean;
   /** Whether `act` is interrupted instead. */

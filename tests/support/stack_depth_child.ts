@@ -35,8 +35,8 @@ const { doSomething, operations, shared, stacksLost } = await import("./stack_de
 
 const [way, stepText, which = "", startText = "0", roundsText = "200"] = Deno.args;
 const STEP = Number(stepText);
-/** How many times in a row `act` has to be done without an error before an operation is over. */
-const SURE = Math.ceil(1024 / STEP);
+/** For how many bytes `act` has to be done without an error before an operation is over. */
+const SURE = 1024;
 /** No operation needs more than that. */
 const ROOM_MAX = 24 * 1024;
 
@@ -131,6 +131,8 @@ async function verify<S>(operation: Operation<S>, attempt: Try<S>): Promise<void
     const after = outcome.done ? "after it was done" : "after it had thrown";
     attempt.failure = `${after}: ${textOf(error)}`;
   }
+  // An error holds what was called where it was made, until somebody has looked at its `stack`.
+  attempt.outcome = outcome.done ? outcome : { done: false, error: textOf(outcome.error) };
 }
 
 /** Looks at which scripts of C have ended, and in what order. */
@@ -170,19 +172,24 @@ async function collect(): Promise<void> {
 async function sweep<S>(operation: Operation<S>, start: number): Promise<Report> {
   const tries: Try<S>[] = [];
   const isBatch = way !== "warm" || operation.dropped === true;
+  const step = STEP * (operation.steps ?? 1);
   let sure = 0;
   let firstDone: number | undefined;
   const check = async (): Promise<void> => {
     for (const attempt of tries) await verify(operation, attempt);
     if (operation.dropped) await collect();
     // What could not be ended may be ended by whatever is done next.
-    doSomething();
+    try {
+      doSomething();
+    } catch (error) {
+      for (const attempt of tries) attempt.failure ??= `nothing works afterwards: ${textOf(error)}`;
+    }
     const ended = shared.takeTrace();
     for (const attempt of tries) checkTrace(operation, attempt, ended);
   };
   shared.takeTrace();
   const isWhole = operation.runaway === true || operation.interrupted === true;
-  const count = !isWhole ? ROOM_MAX / STEP : way === "fresh" ? 1 : 16;
+  const count = !isWhole ? ROOM_MAX / step : way === "fresh" ? 1 : 16;
   const report: Report = {
     operation: operation.name,
     way: way!,
@@ -207,10 +214,10 @@ async function sweep<S>(operation: Operation<S>, start: number): Promise<Report>
   for (let i = 0; i < count && sure < SURE; i++) {
     const attempt = await prepare(operation);
     tries.push(attempt);
-    act(operation, attempt, start + i * STEP);
+    act(operation, attempt, start + i * step);
     // What it throws in good order is no want of stack.
     const isWell = attempt.outcome!.done || textOf(attempt.outcome!.error) !== OVERFLOW;
-    sure = isWell ? sure + 1 : 0;
+    sure = isWell ? sure + step : 0;
     if (isWell) firstDone ??= attempt.room;
     if (isBatch) continue;
     await check();

@@ -518,10 +518,10 @@ const yields = (depth: number): number => 2 ** depth;
 /** Goes on to the end, where that is still possible, and shows that the stack is free. */
 function finishScript(generator: Any, left: number, outcome: Outcome): void {
   if (generator.state === "runnable") {
-    // V8's own generator has not begun to run, or has gone on.
-    let count = outcome.done ? 0 : -1;
+    let count = 0;
     while (!generator.next().done) count++;
-    assert(count === left || !outcome.done && count === left - 1, `${count} of ${left} yields`);
+    // After an error V8 may not have entered the body, which goes on then; or it has ended it.
+    assert(count === left || !outcome.done && count === 0, `${count} of ${left} yields`);
   } else {
     assert(!outcome.done, "it has ended");
   }
@@ -648,6 +648,8 @@ function rowOfClose(
     row({
       name: `library.close, ${what}${where}`,
       nested: true,
+      // There is room for the thread-local variables of some 200 libraries.
+      ...(make === open ? {} : { steps: 4 }),
       prepare: () => {
         const library = make();
         return { library, inside: begin(library) };
@@ -963,7 +965,7 @@ for (const name of ["call", "call_stopped"] as const) {
   };
   /** Ends it, where it has not ended, and does all of it again. */
   const finish = (calls: Any): void => {
-    if (calls.state === "runnable") calls.return();
+    calls.return();
     assertEquals(calls.state, "unavailable");
     const again = begin();
     again.next().value.reply(5);
@@ -1167,7 +1169,7 @@ for (const [name, set] of Object.entries(writes)) {
   });
 }
 
-// Calls without end, and calls that are interrupted -------------------------------------------------
+// Calls without end, calls that are interrupted --------------------------------------------------
 
 for (const name of ["call", "call_stopped"] as const) {
   const again = (): void => assertEquals(nest(lib()[name], 3, () => 5), 31 + 31 + 31 + 5);
