@@ -65,16 +65,24 @@ function freeze<T>(value: T): T {
 }
 
 const nothing = (): void => {};
-const few: readonly unknown[] = new Array(1024).fill(0);
-const many: readonly unknown[] = new Array(4096).fill(0);
+
+/** Arguments that take so many KiB of V8's stack, in any code that it makes, optimised or not. */
+const ARGUMENTS = {
+  8: new Array<number>(8 * 128).fill(0),
+  32: new Array<number>(32 * 128).fill(0),
+  128: new Array<number>(128 * 128).fill(0),
+} as const;
 
 /**
- * Throws V8's RangeError at once where less than 8 KiB of its stack are left: so an operation of
- * many steps fails before the first, and not between two. Arguments take stack in any code that V8
- * makes, optimised or not.
+ * Throws V8's RangeError at once where less than so many KiB of its stack are left: so an operation
+ * of many steps fails before the first, and not between two.
+ *
+ * 8 KiB are enough for anything of fringe's that has run before. 128 KiB are for what has not: V8
+ * compiles no function where less than 40 KiB are left (measured with Deno 2.9.6), and a module of
+ * Deno's own that fails half-way as it is first loaded stays broken.
  */
-export function needStack(): void {
-  nothing.apply(undefined, few as []);
+export function needStack(kib: keyof typeof ARGUMENTS): void {
+  nothing.apply(undefined, ARGUMENTS[kib] as unknown as []);
 }
 
 /** Whether V8 says that its stack is used up. */
@@ -82,10 +90,10 @@ export function isExhaustion(error: unknown): boolean {
   return error instanceof RangeError && error.message === "Maximum call stack size exceeded";
 }
 
-/** Whether so much of V8's stack is left: 8 KiB, or 32. */
-export function hasStack(kib: 8 | 32): boolean {
+/** Whether so many KiB of V8's stack are left. */
+export function hasStack(kib: keyof typeof ARGUMENTS): boolean {
   try {
-    nothing.apply(undefined, (kib === 8 ? few : many) as []);
+    needStack(kib);
     return true;
   } catch {
     return false;

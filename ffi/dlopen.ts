@@ -94,7 +94,7 @@ export function dlopen<const Definitions extends SymbolDefinitions>(
   }
   // First, so that a library that is linked with fringe's finds it.
   native();
-  needStack();
+  needStack(8);
   const opened = Deno.dlopen(filename, table);
   const library: Library = { filename: String(filename), closed: false, latest: undefined };
 
@@ -122,7 +122,7 @@ function closeLibrary(library: Library, thunks: Thunk[], opened: { close(): void
         "Promise first",
     );
   }
-  needStack();
+  needStack(8);
   endGone();
   const thrown = endAll(library, `${name} has been closed, which ended it; close it later`);
   for (const thunk of thunks) putThunk(thunk);

@@ -80,7 +80,7 @@ export class Callback<const Definition extends CallbackDefinition = CallbackDefi
       what: "Cannot answer C: the result of a callback",
       closed: false,
     };
-    needStack();
+    needStack(8);
     const thunk = takeThunk(target);
     this.pointer = native().pointerTo(thunk.address)!;
     this.#kept = new KeptThunk(target, thunk);

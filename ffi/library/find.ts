@@ -12,6 +12,7 @@
  *   vouches for, and is opened from memory: nothing is written to disk.
  */
 
+import { needStack } from "../check.ts";
 import { FringeError } from "./fringe_error.ts";
 import { checkDigest, load } from "./load.ts";
 import { openInMemory } from "./memory_file.ts";
@@ -22,13 +23,15 @@ let opened: Native | undefined;
 
 /** The native library, opened when this is first called and kept open from then on. */
 export function native(): Native {
-  return opened ??= install(open());
+  return opened ?? openNow();
 }
 
-/** Has native code notice overflows from now on. */
-function install(opened: Native): Native {
-  opened.installOverflow();
-  return opened;
+function openNow(): Native {
+  needStack(128);
+  const library = open();
+  // Native code notices overflows from now on.
+  library.installOverflow();
+  return opened = library;
 }
 
 function open(): Native {
