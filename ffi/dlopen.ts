@@ -4,8 +4,7 @@
 /** Users' libraries: generator bodies, and C functions whose callbacks suspend. */
 
 import { callAsync } from "./call/async.ts";
-import type { CallbackParameter, Callee } from "./call/call.ts";
-import { makeFunction } from "./call/callee.ts";
+import { type CallbackParameter, type Callee, makeFunction } from "./call/callee.ts";
 import type { BodyDefinition, FunctionDefinition, SymbolDefinitions } from "./call/definition.ts";
 import { PulledBody } from "./call/pulled.ts";
 import {
@@ -112,14 +111,16 @@ export function dlopen<const Definitions extends SymbolDefinitions>(
   });
 }
 
-/** Closes a library when no frame of it is left; what cannot be done now is done when called again. */
+/**
+ * Closes a library when no frame of it is left; what cannot be done now is done when called again.
+ */
 function closeLibrary(library: Library, thunks: Thunk[], opened: { close(): void }): void {
   if (library.closed) return;
   const name = describe(library.filename);
   if (isElsewhere(library)) {
     throw new Error(
-      `Cannot close ${name}: a nonblocking function of it is running on another thread; await its ` +
-        "Promise first",
+      `Cannot close ${name}: a nonblocking function of it is running on another thread; await ` +
+        "its Promise first",
     );
   }
   needStack(8);

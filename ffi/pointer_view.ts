@@ -3,7 +3,7 @@
 
 /** Memory that C owns, read and written under a path-scoped permission too. */
 
-import { bytesOf, isDetached } from "./value/buffer.ts";
+import { bytesOf, isDetached } from "./buffer.ts";
 import { readCString } from "./value/cstring.ts";
 import { native } from "./library/find.ts";
 import { describe } from "./check.ts";

@@ -59,19 +59,8 @@ pub fn build(b: *std.Build) void {
         }) |compile| compile.step.dependOn(fail);
     }
 
-    const platform = b.fmt("{s}-{s}", .{
-        @tagName(target.result.cpu.arch),
-        @tagName(target.result.os.tag),
-    });
-    const prebuilt = b.step("prebuilt", "Install what is committed: prebuilt/, layout.ts");
-    for ([_]*std.Build.Step.Compile{ library, example_bodies, test_bodies }) |compile| {
-        const path = b.fmt("prebuilt/{s}/lib{s}.so", .{ platform, compile.name });
-        prebuilt.dependOn(&b.addInstallFile(compile.getEmittedBin(), path).step);
-    }
     const layout = layoutProgram(b);
-    const layout_text = b.addRunArtifact(layout).captureStdOut(.{});
-    prebuilt.dependOn(&b.addInstallFile(layout_text, "layout.ts").step);
-
+    installPrebuilt(b, target, &.{ library, example_bodies, test_bodies }, layout);
     b.installArtifact(library);
     b.step("library", "Build the shared library").dependOn(&library.step);
     b.step("layout", "Print ffi/layout.ts").dependOn(&b.addRunArtifact(layout).step);
@@ -89,6 +78,26 @@ pub fn build(b: *std.Build) void {
         .dependOn(&b.addInstallArtifact(tests, .{}).step);
     b.step("sanitized-test", "Run the Zig tests under AddressSanitizer, which needs g++")
         .dependOn(&sanitized.run.step);
+}
+
+/// Installs what is committed, although it is made: the libraries by platform, and the layout.
+fn installPrebuilt(
+    b: *std.Build,
+    target: std.Build.ResolvedTarget,
+    libraries: []const *std.Build.Step.Compile,
+    layout: *std.Build.Step.Compile,
+) void {
+    const prebuilt = b.step("prebuilt", "Install what is committed: prebuilt/, layout.ts");
+    for (libraries) |library| {
+        const path = b.fmt("prebuilt/{s}-{s}/lib{s}.so", .{
+            @tagName(target.result.cpu.arch),
+            @tagName(target.result.os.tag),
+            library.name,
+        });
+        prebuilt.dependOn(&b.addInstallFile(library.getEmittedBin(), path).step);
+    }
+    const text = b.addRunArtifact(layout).captureStdOut(.{});
+    prebuilt.dependOn(&b.addInstallFile(text, "layout.ts").step);
 }
 
 /// A step that fails, where files are missing that a port to `target` needs: it names them all, and

@@ -72,7 +72,9 @@ export async function differences(): Promise<string[]> {
   });
 }
 
-/** The text of `ffi/library/prebuilt.ts` for the libraries in `directory`, one folder a platform. */
+/**
+ * The text of `ffi/library/prebuilt.ts` for the libraries in `directory`, one folder a platform.
+ */
 export function generate(directory: string): string {
   const entries = filesIn(directory).sort().flatMap((name) => {
     const [platform, file, ...rest] = name.split("/");

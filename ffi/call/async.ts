@@ -10,8 +10,8 @@ import { checkKeys, describe, hasStack } from "../check.ts";
 import { checkOpen } from "../context/occupancy.ts";
 import { native } from "../library/find.ts";
 import { handlerOf, isThenable } from "./answer.ts";
-import { type Answerer, Call, type Callee } from "./call.ts";
-import { checkCount, split } from "./callee.ts";
+import { Call } from "./call.ts";
+import { type Answerer, type Callee, checkCount, split } from "./callee.ts";
 import { both } from "./end.ts";
 import { putFiber, takeFiber } from "./fiber.ts";
 import type { Target } from "./thunk.ts";
@@ -48,8 +48,8 @@ async function endBecauseOf(call: Call, error: unknown): Promise<void> {
 }
 
 /**
- * Runs C to its end. The Promise is rejected as soon as `signal` aborts or the library closes, though
- * a handler is pending; the call is to be ended then.
+ * Runs C to its end. The Promise is rejected as soon as `signal` aborts or the library closes,
+ * though a handler is pending; the call is to be ended then.
  */
 async function untilInterrupted(
   call: Call,
@@ -79,8 +79,8 @@ async function answerAll(
 ): Promise<unknown> {
   const { resumeCall } = native();
   const { nonblocking } = call.callee;
-  // A thread that has begun cannot be taken back: to begin it must not fail half-way. A task has all
-  // of V8's stack.
+  // A thread that has begun cannot be taken back: to begin it must not fail half-way. A task has
+  // all of V8's stack.
   if (nonblocking && !hasStack(32)) await undefined;
   for (;;) {
     let target: Target | undefined;

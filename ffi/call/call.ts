@@ -10,45 +10,24 @@
  *     reply() -> C has the answer when it goes on
  *     step()  -> the next callback, or undefined: C has returned, `result` is what it gave
  *
- * The four forms of a call (`sync.ts`, `async.ts`, `script.ts`, `pulled.ts`) are four ways to drive.
+ * The four forms of a call (`sync.ts`, `async.ts`, `script.ts`, `pulled.ts`) are four ways to
+ * drive.
  */
 
 import { isExhaustion } from "../check.ts";
 import type { NativeFrame } from "../context/backtrace.ts";
-import { type Context, ELSEWHERE, type Ender, type Subject } from "../context/context.ts";
+import { type Context, ELSEWHERE, type Ender } from "../context/context.ts";
 import { checkOpen } from "../context/occupancy.ts";
 import { Mailbox, SLOT_SIZE, STACK_SIZE_MIN, Status } from "../layout.ts";
 import { native } from "../library/find.ts";
-import type { Overflow } from "../stack/overflow.ts";
 import type { Kept, Lent } from "../value/kept.ts";
 import { read, write } from "../value/value.ts";
 import { refuseDeferred } from "./answer.ts";
-import type { Signature } from "./signature.ts";
-import { type Handler, type Target, targetOf, type Thunk } from "./thunk.ts";
+import type { Answerer, Callee } from "./callee.ts";
+import { type Handler, type Target, targetOf } from "./thunk.ts";
 
 // Local, because V8 folds a local constant, and loads an imported one at each use.
 const { input: INPUT, output: OUTPUT, output_float: OUTPUT_FLOAT, stack: STACK } = Mailbox;
-
-/** A callback parameter, as `dlopen` has checked it. */
-export interface CallbackParameter {
-  readonly target: Target;
-  /** What C gets for it; made when it is first needed. */
-  readonly thunk: () => Thunk;
-}
-
-/** A C function, as `dlopen` has checked it. */
-export interface Callee extends Signature, Subject {
-  /** Its address; computed when it is first needed. */
-  readonly address: () => bigint;
-  readonly callbacks: readonly CallbackParameter[];
-  /** Whether it runs on another thread. */
-  readonly nonblocking: boolean;
-  /** What happens when it uses up a stack of the pool's. */
-  readonly overflow: Overflow;
-}
-
-/** What answers a callback parameter: a function, or what is behind a thunk that C may keep. */
-export type Answerer = Handler | Thunk;
 
 /**
  * A call that has begun. It knows none of its handlers: its library knows it for as long as C has
@@ -138,8 +117,8 @@ export class Call implements Ender {
   }
 
   /**
-   * Lets C go on on another thread. Until `comeBack` has been called, nothing may touch the context;
-   * no other code may run between the two.
+   * Lets C go on on another thread. Until `comeBack` has been called, nothing may touch the
+   * context; no other code may run between the two.
    */
   goElsewhere(): Promise<number> {
     const handle = this.leave();

@@ -1,12 +1,37 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // Credit: after libfringe, by edef and the libfringe contributors
 
-/** The C functions behind the functions that `dlopen` gives, and their arguments. */
+/** The C functions behind the functions that `dlopen` gives, and the checks of their arguments. */
 
 import { describe } from "../check.ts";
 import { checkOpen } from "../context/occupancy.ts";
-import { answererOf } from "./answer.ts";
-import type { Answerer, Callee } from "./call.ts";
+import type { Subject } from "../context/context.ts";
+import { isGeneratorFunction } from "../script_generator.ts";
+import type { Overflow } from "../stack/overflow.ts";
+import { pointingOf } from "../value/function_pointer.ts";
+import type { Signature } from "./signature.ts";
+import { type Handler, KeptThunk, type Target, type Thunk } from "./thunk.ts";
+
+/** A callback parameter, as `dlopen` has checked it. */
+export interface CallbackParameter {
+  readonly target: Target;
+  /** What C gets for it; made when it is first needed. */
+  readonly thunk: () => Thunk;
+}
+
+/** A C function, as `dlopen` has checked it. */
+export interface Callee extends Signature, Subject {
+  /** Its address; computed when it is first needed. */
+  readonly address: () => bigint;
+  readonly callbacks: readonly CallbackParameter[];
+  /** Whether it runs on another thread. */
+  readonly nonblocking: boolean;
+  /** What happens when it uses up a stack of the pool's. */
+  readonly overflow: Overflow;
+}
+
+/** What answers a callback parameter: a function, or what is behind a thunk that C may keep. */
+export type Answerer = Handler | Thunk;
 
 const callees = new WeakMap<object, Callee>();
 
@@ -69,4 +94,38 @@ export function refuseNonblocking(callee: Callee): void {
     `Cannot call ${callee.name}: it is declared as nonblocking, and a generator cannot wait for ` +
       "another thread; call it by .async(), or declare it once more without nonblocking",
   );
+}
+
+/** Checks what is to answer the callback parameter at place `i`. */
+function answererOf(
+  callee: Callee,
+  index: number,
+  i: number,
+  arg: unknown,
+  refused: "no generator functions" | undefined,
+): Answerer {
+  const what = `Cannot call ${callee.name}: argument ${i}`;
+  if (typeof arg === "function") {
+    if (refused === undefined || !isGeneratorFunction(arg)) return arg as Answerer;
+    throw new TypeError(
+      `${what} is a generator function, which can yield only out of a generator; use ` +
+        "`yield* yielder.call()` in a TypeScript body",
+    );
+  }
+  const kept = pointingOf(arg, what);
+  if (!(kept instanceof KeptThunk)) {
+    throw new TypeError(
+      `${what} must be a function that answers the callback, or a Callback: got ${describe(arg)}` +
+        (arg === null ? '; to pass NULL to C, declare the parameter as "function"' : ""),
+    );
+  }
+  const { parameters, result } = callee.callbacks[index]!.target;
+  const { target, thunk } = kept;
+  if (String(target.parameters) !== String(parameters) || target.result !== result) {
+    throw new TypeError(
+      `${what} is a Callback of another type: it is (${target.parameters}) => ${target.result}, ` +
+        `and C needs (${parameters}) => ${result}`,
+    );
+  }
+  return thunk!;
 }

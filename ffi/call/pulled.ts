@@ -6,8 +6,8 @@
 import { isScriptGenerator, type ScriptGenerator } from "../script_generator.ts";
 import type { CallbackCall } from "./argument_types.ts";
 import { handlerOf } from "./answer.ts";
-import type { Call, Callee } from "./call.ts";
-import { checkCount, refuseNonblocking } from "./callee.ts";
+import type { Call } from "./call.ts";
+import { type Callee, checkCount, refuseNonblocking } from "./callee.ts";
 import type { Scope } from "./scope.ts";
 import type { Target } from "./thunk.ts";
 
@@ -80,7 +80,7 @@ function* offer(call: Call, target: Target): ScriptGenerator<unknown, void, unkn
   if (replied) return;
   call.check();
   throw new Error(
-    `Cannot go on with ${name}: callback parameter ${target.parameter} has not been answered, and ` +
-      `C needs a result of type ${target.result}; call reply(value) first`,
+    `Cannot go on with ${name}: callback parameter ${target.parameter} has not been answered, ` +
+      `and C needs a result of type ${target.result}; call reply(value) first`,
   );
 }

@@ -7,14 +7,15 @@ import type { NativeFrame } from "../context/backtrace.ts";
 import { Context } from "../context/context.ts";
 import type { Late } from "../context/occupancy.ts";
 import type { Owner, StackMemory } from "../stack/stack.ts";
-import { type Answerer, Call, type Callee } from "./call.ts";
+import { Call } from "./call.ts";
+import type { Answerer, Callee } from "./callee.ts";
 import { both } from "./end.ts";
 import { type Fiber, putFiber, takeFiber } from "./fiber.ts";
 import { endGone } from "./sync.ts";
 
 /**
- * The calls that a TypeScript body has open, and the stack that they are on. A scope is what is left
- * of a dropped generator, since V8 runs no `finally` block of a body that is garbage.
+ * The calls that a TypeScript body has open, and the stack that they are on. A scope is what is
+ * left of a dropped generator, since V8 runs no `finally` block of a body that is garbage.
  */
 export class Scope implements Owner, Late {
   /** Whether the body is running, which is when it may call. */
@@ -22,8 +23,8 @@ export class Scope implements Owner, Late {
   /** Whether the body will not go on. */
   isOver = false;
   /**
-   * Whether V8's stack may have been used up: then V8 has left the generators of inner calls as they
-   * were, and nobody else ends those calls.
+   * Whether V8's stack may have been used up: then V8 has left the generators of inner calls as
+   * they were, and nobody else ends those calls.
    */
   hasLost = false;
   nextLate: Late | undefined;
@@ -113,8 +114,8 @@ export class Scope implements Owner, Late {
   }
 
   /**
-   * Ends the calls that began after `call`, or all of them, the last first. Returns what native code
-   * has thrown meanwhile.
+   * Ends the calls that began after `call`, or all of them, the last first. Returns what native
+   * code has thrown meanwhile.
    */
   #endLater(call: Call | undefined): unknown[] {
     const thrown: unknown[] = [];

@@ -2,14 +2,13 @@
 // Credit: after libfringe, by edef and the libfringe contributors
 
 /**
- * `yield* yielder.call(f, ...args)`: handlers may be generator functions; what they yield leaves the
- * generator whose body calls.
+ * `yield* yielder.call(f, ...args)`: handlers may be generator functions; what they yield leaves
+ * the generator whose body calls.
  */
 
 import { isScriptGenerator, type ScriptGenerator } from "../script_generator.ts";
 import { handlerOf } from "./answer.ts";
-import type { Callee } from "./call.ts";
-import { checkCount, refuseNonblocking, split } from "./callee.ts";
+import { type Callee, checkCount, refuseNonblocking, split } from "./callee.ts";
 import type { Scope } from "./scope.ts";
 
 /** Calls a C function; on the way out, however that comes, the call is ended. */

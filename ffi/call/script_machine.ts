@@ -30,8 +30,8 @@ const STUCK = "Generator is already running";
 class Interrupted extends Error {
   constructor(cause: unknown) {
     super(
-      "Cannot resume generator: its body was interrupted while it ran (as node:vm's timeout does), " +
-        "and V8 does not go on with such a body; make a new generator",
+      "Cannot resume generator: its body was interrupted while it ran (as a timeout of node:vm " +
+        "does), and V8 does not go on with such a body; make a new generator",
       { cause },
     );
   }

@@ -5,9 +5,9 @@
  * `f(...args)`: handlers are plain functions, and answer before C goes on.
  *
  * Such calls nest as JavaScript's own calls do: the one that began last ends first. The calls that
- * have not ended are a list, the innermost first. One whose JavaScript is gone, since V8's stack was
- * used up as it was to end, or since an interrupt (`timeout` of `node:vm`) took it away, is still
- * in that list: whichever call comes next outside of it ends it.
+ * have not ended are a list, the innermost first. One whose JavaScript is gone, since V8's stack
+ * was used up as it was to end, or since an interrupt (`timeout` of `node:vm`) took it away, is
+ * still in that list: whichever call comes next outside of it ends it.
  */
 
 import { endLate, late } from "../context/occupancy.ts";
@@ -16,8 +16,8 @@ import { native } from "../library/find.ts";
 import { read, write } from "../value/value.ts";
 import type { Kept } from "../value/kept.ts";
 import { handlerOf, refuseDeferred } from "./answer.ts";
-import { type Answerer, Call, type Callee } from "./call.ts";
-import { checkCount, split } from "./callee.ts";
+import { Call } from "./call.ts";
+import { type Answerer, type Callee, checkCount, split } from "./callee.ts";
 import { depthNow, isGone } from "./depth.ts";
 import { errorAfterEnd } from "./end.ts";
 import { type Fiber, putFiber, takeFiber } from "./fiber.ts";
@@ -61,7 +61,9 @@ export function callSync(callee: Callee, args: readonly unknown[]): unknown {
   }
 }
 
-/** Ends what has not ended and should have: the calls whose JavaScript is gone, and what is late. */
+/**
+ * Ends what has not ended and should have: the calls whose JavaScript is gone, and what is late.
+ */
 export function endGone(): void {
   if (late.first !== undefined) endLate();
   while (innermost !== undefined && isGone(innermost.depth)) endInnermost(innermost);

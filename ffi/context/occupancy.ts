@@ -4,9 +4,9 @@
 /**
  * The one owner of the fact that native frames exist: on which stack, of which library.
  *
- * A record is entered before the first frame, and leaves when native code says that no frame is left
- * or when the memory itself is gone. Whoever must not pull the ground from under frames asks here:
- * a library that closes, a stack that goes back, a generator that nobody holds.
+ * A record is entered before the first frame, and leaves when native code says that no frame is
+ * left or when the memory itself is gone. Whoever must not pull the ground from under frames asks
+ * here: a library that closes, a stack that goes back, a generator that nobody holds.
  *
  * Records of one library are a list in the order in which they began, so that the innermost can end
  * first:

@@ -3,8 +3,8 @@
 
 /**
  * What fringe's own native library exports and TypeScript calls. Deno binds a name once for each
- * set of types: so one C function has several names here where V8 passes some types faster, or where
- * an address is to be a pointer, a bigint or a buffer.
+ * set of types: so one C function has several names here where V8 passes some types faster, or
+ * where an address is to be a pointer, a bigint or a buffer.
  */
 
 /** Every function that fringe's library exports and TypeScript calls, with its C parameters. */

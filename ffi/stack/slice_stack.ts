@@ -6,7 +6,7 @@
 import { describe } from "../check.ts";
 import { STACK_ALIGNMENT, STACK_SIZE_MIN } from "../layout.ts";
 import { native } from "../library/find.ts";
-import { isBuffer, isDetached, isResizable, nameOf, OF_ARRAY } from "../value/buffer.ts";
+import { isBuffer, isDetached, isResizable, nameOf, OF_ARRAY } from "../buffer.ts";
 import { CANARY_SIZE } from "./canary.ts";
 import { type Origin, Stack, StackMemory } from "./stack.ts";
 

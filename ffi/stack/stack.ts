@@ -3,8 +3,8 @@
 
 /**
  * What a stack is, and whom it belongs to. The classes that users see (`OsStack`, `OwnedStack`,
- * `SliceStack`) differ in where the memory comes from; each is a `Stack` over a `StackMemory`, which
- * the rest of fringe finds by `memoryOf`.
+ * `SliceStack`) differ in where the memory comes from; each is a `Stack` over a `StackMemory`,
+ * which the rest of fringe finds by `memoryOf`.
  */
 
 import { describe } from "../check.ts";
@@ -109,9 +109,9 @@ export function endGarbage(owner: Owner): void {
 let firstShared: StackMemory | undefined;
 
 /**
- * A range of memory, and who runs on it, from the making of a generator until its body has finished.
- * Native frames are the business of `context/occupancy.ts`: an owner asks there whether it is done,
- * and the memory is free as soon as it is, whoever is late to say so.
+ * A range of memory, and who runs on it, from the making of a generator until its body has
+ * finished. Native frames are the business of `context/occupancy.ts`: an owner asks there whether
+ * it is done, and the memory is free as soon as it is, whoever is late to say so.
  */
 export class StackMemory {
   readonly base: bigint;

@@ -6,7 +6,7 @@
  * memory where C runs on this thread, copies of it where C runs on another.
  */
 
-import { isDetached } from "./buffer.ts";
+import { isDetached } from "../buffer.ts";
 import { encodeCString, Strings } from "./cstring.ts";
 import { native } from "../library/find.ts";
 import { STACK_ALIGNMENT } from "../layout.ts";

@@ -8,7 +8,7 @@
 
 import { describe } from "../check.ts";
 import { native } from "../library/find.ts";
-import { bytesOf, isBuffer } from "./buffer.ts";
+import { bytesOf, isBuffer } from "../buffer.ts";
 import { readCString } from "./cstring.ts";
 import { pointingOf } from "./function_pointer.ts";
 import { rowOf } from "./type.ts";
@@ -119,22 +119,31 @@ function writeOther(
       if (typeof value !== "number") refuse(type, value, what);
       view.setFloat64(offset, value as number, true);
       return;
-    case "function": {
-      const address = pointingOf(value, what)?.address;
-      view.setBigUint64(offset, address ?? addressOf(value, type, what), true);
-      return;
-    }
+    default:
+      view.setBigUint64(offset, addressFor(type, value, what, keeper), true);
+  }
+}
+
+/**
+ * The address of what C is to find: where a pointer leads, or where a string or a buffer is kept.
+ */
+function addressFor(
+  type: string,
+  value: unknown,
+  what: string,
+  keeper: Keeper | undefined,
+): bigint {
+  switch (type) {
+    case "function":
+      return pointingOf(value, what)?.address ?? addressOf(value, type, what);
     case "pointer":
-      view.setBigUint64(offset, addressOf(value, type, what), true);
-      return;
+      return addressOf(value, type, what);
     case "buffer": {
       const bytes = bytesOf(value, what);
-      view.setBigUint64(offset, bytes === null ? 0n : keeper!.keepBytes(bytes, what), true);
-      return;
+      return bytes === null ? 0n : keeper!.keepBytes(bytes, what);
     }
     case "cstring":
-      view.setBigUint64(offset, keeper!.keepString(value, what), true);
-      return;
+      return keeper!.keepString(value, what);
     default:
       throw new TypeError(`${what} has the unknown type ${describe(type)}`);
   }

@@ -63,22 +63,23 @@ function countParameters(list: string | undefined): number | undefined {
 
 function* symbols(): Problems {
   const exported = exportedBySources();
-  const library = withoutComments("ffi/library/symbols.ts");
+  const table = "ffi/library/symbols.ts";
+  const library = withoutComments(table);
   const called = new Set<string>();
-  const table = /name: "(fringe_\w+)",\s*(?:parameters: \[(.*?)\]|type:)/gs;
-  for (const [, name, parameters] of library.matchAll(table)) {
+  const entry = /name: "(fringe_\w+)",\s*(?:parameters: \[(.*?)\]|type:)/gs;
+  for (const [, name, parameters] of library.matchAll(entry)) {
     called.add(name!);
     if (!exported.has(name!)) {
-      yield `ffi/library/symbols.ts: ${name} is exported neither by library.zig nor by switch_x86_64.S`;
+      yield `${table}: ${name} is exported neither by library.zig nor by switch_x86_64.S`;
     }
     const [here, there] = [parameters?.match(/"\w+"/g)?.length ?? 0, exported.get(name!)];
     if (parameters !== undefined && here !== there) {
-      yield `ffi/library/symbols.ts: ${name} has ${here} parameters, and ${there} where it is defined`;
+      yield `${table}: ${name} has ${here} parameters, and ${there} where it is defined`;
     }
   }
   for (const name of exported.keys()) {
     if (called.has(name) === name in EXPORTED_FOR_OTHERS) {
-      yield `${name} must be either in ffi/library/symbols.ts or in EXPORTED_FOR_OTHERS of this file`;
+      yield `${name} must be either in ${table} or in EXPORTED_FOR_OTHERS of this file`;
     }
   }
   const built = dynamicSymbols(Deno.readFileSync(

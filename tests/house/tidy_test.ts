@@ -152,11 +152,102 @@ function* ffiFiles(): Problems {
   }
 }
 
+/**
+ * The floors of ffi/, the lowest first: a file imports from its own floor and from those below. The
+ * files directly in ffi/ that users see are the top.
+ */
+const FLOORS: readonly (readonly string[])[] = [
+  ["layout", "check", "buffer", "script_generator"],
+  ["library/"],
+  ["stack/", "value/"],
+  ["context/"],
+  ["call/"],
+  ["yielder", "generator", "types", "dlopen", "pointer_view"],
+];
+
+/** Of a file of ffi/, the floor that it is on. */
+function floorOf(file: string): number {
+  const name = file.slice("ffi/".length, -".ts".length);
+  return FLOORS.findIndex((floor) =>
+    floor.some((part) => part.endsWith("/") ? name.startsWith(part) : name === part)
+  );
+}
+
+/** The files that a file of ffi/ imports, for types or for more. */
+function importsOf(file: string): string[] {
+  const specifiers = withoutComments(file).matchAll(/\bfrom "(\.[\w/.]+\.ts)"/g);
+  return [...specifiers].map(([, name]) => join(dirname(file), name!));
+}
+
+function* floors(): Problems {
+  for (const file of files.filter((file) => /^ffi\/.*\.ts$/.test(file))) {
+    const floor = floorOf(file);
+    if (floor < 0) yield `${file}: say in FLOORS of this test what it may import`;
+    for (const other of importsOf(file)) {
+      if (floorOf(other) <= floor) continue;
+      yield `${file}: ${other} lies above it; pass in what it needs, or move one of the two`;
+    }
+  }
+}
+
+/** Imports in a circle, those of types too: the shortest way back to a file. */
+function* circles(): Problems {
+  const seen = new Set<string>();
+  for (const start of files.filter((file) => /^(ffi\/.*|mod)\.ts$/.test(file))) {
+    const cameFrom = new Map<string, string>();
+    const left = [start];
+    for (let file; (file = left.shift()) !== undefined && !cameFrom.has(start);) {
+      for (const other of importsOf(file)) {
+        if (cameFrom.has(other)) continue;
+        cameFrom.set(other, file);
+        left.push(other);
+      }
+    }
+    if (!cameFrom.has(start) || seen.has(start)) continue;
+    const way = [start];
+    for (let file = cameFrom.get(start)!; file !== start; file = cameFrom.get(file)!) {
+      way.unshift(file);
+      seen.add(file);
+    }
+    yield `${start} imports itself: ${[start, ...way].join(" -> ")}`;
+  }
+}
+
+/** The longest function that a reader has in one view. */
+const LINES_MAX = 70;
+
+/** Functions, from their first line to the brace that closes them, by their indentation. */
+function* lengths(): Problems {
+  const begins: Record<string, RegExp> = {
+    ts: /^( *)(?:export )?(?:static |override |async |get |set |function\b|#?\w+(?:<[^>]*>)?\()/,
+    zig: /^( *)(?:pub )?(?:inline |noinline |export )?fn /,
+  };
+  for (const file of files.filter((file) => /^(ffi|native)\/(?!test\/).*\.(ts|zig)$/.test(file))) {
+    const pattern = begins[file.split(".").at(-1)!]!;
+    const lines = text(file).split("\n");
+    for (const [i, line] of lines.entries()) {
+      const [, indentation] = line.match(pattern) ?? [];
+      if (indentation === undefined || /^ *(?:if|for|while|switch|return|throw)\b/.test(line)) {
+        continue;
+      }
+      const header = lines.findIndex((other, j) => j >= i && /[{;]$/.test(other));
+      if (header < 0 || !lines[header]!.endsWith("{")) continue;
+      // A function that returns a type is that type's declaration.
+      if (lines[header]!.endsWith(") type {")) continue;
+      const end = lines.findIndex((other, j) => j > header && other.startsWith(`${indentation}}`));
+      const length = end - i + 1;
+      if (length > LINES_MAX) {
+        yield `${file}:${i + 1}: ${length} lines; a function has ${LINES_MAX}`;
+      }
+    }
+  }
+}
+
 function* deno(): Problems {
   for (const file of ["mod.ts", ...files.filter((file) => file.startsWith("ffi/"))]) {
     const source = withoutComments(file);
-    if (/\bDeno\.dlopen\(/.test(source) && !/^ffi\/(library\/find|dlopen)\.ts$/.test(file)) {
-      yield `${file}: open libraries in ffi/library/find.ts (ours) or ffi/dlopen.ts (users') only`;
+    if (/\bDeno\.dlopen\(/.test(source) && !/^ffi\/(library\/load|dlopen)\.ts$/.test(file)) {
+      yield `${file}: open libraries in ffi/library/load.ts (ours) or ffi/dlopen.ts (users') only`;
     }
     for (const [name] of source.matchAll(/\bDeno\.Unsafe\w+/g)) {
       yield `${file}: ${name} throws under a path-scoped --allow-ffi; see PointerView and native()`;
@@ -210,6 +301,9 @@ testRules(
   systemCalls,
   safety,
   ffiFiles,
+  floors,
+  circles,
+  lengths,
   deno,
   assembly,
   readme,

@@ -2,7 +2,7 @@
 // Credit: after libfringe, by edef and the libfringe contributors
 
 import { assert, assertEquals, assertStrictEquals, assertThrows } from "@std/assert";
-import { bytesOf, isDetached } from "../../ffi/value/buffer.ts";
+import { bytesOf, isDetached } from "../../ffi/buffer.ts";
 
 Deno.test("bytesOf() views the very memory of buffers and views of every kind", () => {
   const buffer = Uint8Array.of(1, 2, 3, 4, 5, 6, 7, 8).buffer;

@@ -7,7 +7,7 @@
  * it.
  */
 
-import { describe } from "../check.ts";
+import { describe } from "./check.ts";
 
 /** The getter that V8 itself has for a property, which no object can replace. */
 function getter<T>(prototype: object, name: PropertyKey): (object: unknown) => T {
