@@ -85,9 +85,9 @@ export const FRAMES_MAX = 64;
 export const Report = {
   /** Who has thrown: 1 is C++, 2 is Rust, 0 is another language. */
   language: 0,
-  /** The address of the type's name, a C string; 0 where the type is not known. */
+  /** The address of the type's name, a C string in `text`; 0 where the type is not known. */
   type: 8,
-  /** The address of what the exception says; 0 where it does not say anything. */
+  /** The address of a copy of what the exception says; 0 where it does not say anything. */
   message: 16,
   /** How many bytes the exception says. */
   message_length: 24,

@@ -158,9 +158,9 @@ pub const frames_max = 64;
 pub const Report = extern struct {
     /// Who has thrown: 1 is C++, 2 is Rust, 0 is another language.
     language: Language,
-    /// The address of the type's name, a C string; 0 where the type is not known.
+    /// The address of the type's name, a C string in `text`; 0 where the type is not known.
     type: u64,
-    /// The address of what the exception says; 0 where it does not say anything.
+    /// The address of a copy of what the exception says; 0 where it does not say anything.
     message: u64,
     /// How many bytes the exception says.
     message_length: u64,
@@ -168,8 +168,11 @@ pub const Report = extern struct {
     count: u64,
     /// Where the frames go on, the innermost first: where it was thrown.
     addresses: [frames_max]u64,
-    /// For names that are made. What lies before is what TypeScript reads.
-    text: [report_size - (5 + frames_max) * 8]u8,
+    /// A copy of the type's name, since the name itself lies in the library that has thrown.
+    /// What lies before is what TypeScript reads.
+    text: [report_size - (6 + frames_max) * 8]u8,
+    /// The exception, from the moment that it is being described; 0 before.
+    exception: u64,
 };
 
 /// A report fills a page, or a part of one where pages are larger.

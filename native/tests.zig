@@ -12,6 +12,8 @@ test {
     _ = @import("stack/guard_table.zig");
     _ = @import("layout.zig");
     _ = @import("call/memory.zig");
+    _ = @import("unwind/memory_probe.zig");
+    _ = @import("os/linux.zig");
     _ = @import("stack/os_stack.zig");
     _ = @import("test/overflow_test.zig");
     _ = @import("stack/owned_stack.zig");

@@ -22,7 +22,9 @@ import { KeptThunk, putThunk, takeThunk, type Target } from "./thunk.ts";
  * `yielder.call()`.
  *
  * C must not call it where no such call runs: in a function that was called by `Deno.dlopen`, in a
- * generator body, on another thread, in a signal handler. That ends the process, with a message.
+ * generator body, on another thread. That ends the process, with a message. In a signal handler C
+ * may call it if such a call runs and C has raised the signal itself, but not on an alternate stack
+ * (`SA_ONSTACK`); the signal is blocked until the handler has returned.
  *
  * When a call ends early while C waits for its answer, C is told the `stop` of its definition, also
  * where the parameter that it was passed for has another.

@@ -55,7 +55,8 @@ export class NativeError extends Error {
     if (key !== KEY) {
       throw new TypeError("Cannot make NativeError: only native code does; make an Error instead");
     }
-    super(message ?? `Native code has thrown ${type ?? "an exception of another language"}`);
+    const thrown = type ?? "an exception of a type that is not known";
+    super(message ?? `Native code has thrown ${thrown}`);
     this.type = type;
     // Not enumerable: `stack` has it, and whoever prints the error shows that.
     Object.defineProperty(this, "backtrace", { value: Object.freeze([...backtrace]) });

@@ -14,9 +14,9 @@ const os = @import("../os/os.zig").os;
 pub fn strayCallback() callconv(.c) noreturn {
     const message = "fringe: C has called a callback where none of fringe's calls is running: in" ++
         " a function that was called by Deno.dlopen, in a generator body, on a thread of its" ++
-        " own, in a signal handler, or after the call that the callback belongs to. There is" ++
-        " nothing to suspend, so the process ends. Have a function call back that fringe's" ++
-        " dlopen has called\n";
+        " own, in the handler of a signal that came meanwhile, or after the call that the" ++
+        " callback belongs to. There is nothing to suspend, so the process ends. Have a function" ++
+        " call back that fringe's dlopen has called\n";
     os.writeError(message);
     std.process.abort();
 }

@@ -26,3 +26,6 @@ pub fn unmap(_: []const u8) Refusal!void {
 pub fn tryRead(_: usize, _: []u8) bool {
     return false;
 }
+
+/// There are no signals.
+pub fn leaveHandler(_: usize, _: usize) void {}

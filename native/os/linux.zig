@@ -104,13 +104,49 @@ pub fn discard(memory: []align(page_size) u8) void {
     _ = call(linux.madvise, .{ memory.ptr, memory.len, linux.MADV.DONTNEED });
 }
 
+pub fn makeStackExecutable(memory: []align(page_size) u8) Refusal!void {
+    const protection: linux.PROT = .{ .READ = true, .WRITE = true, .EXEC = true };
+    try check(call(linux.mprotect, .{ memory.ptr, memory.len, protection }));
+}
+
 /// process_vm_readv(2): the kernel says so where there is no memory.
 pub fn tryRead(address: usize, bytes: []u8) bool {
+    if (bytes.len == 0) return true;
+    // No program has memory there; and Zig has no pointer to it.
+    if (address == 0) return false;
     const local: [1]std.posix.iovec = .{.{ .base = bytes.ptr, .len = bytes.len }};
     const remote: [1]std.posix.iovec_const = .{.{ .base = @ptrFromInt(address), .len = bytes.len }};
-    if (address == 0) return false;
     const pid = linux.getpid();
-    return call(linux.process_vm_readv, .{ pid, &local, &remote, 0 }) == bytes.len;
+    const result = call(linux.process_vm_readv, .{ pid, &local, &remote, 0 });
+    return switch (linux.errno(result)) {
+        .SUCCESS => result == bytes.len,
+        .FAULT => false,
+        else => readPages(address, bytes),
+    };
+}
+
+/// The same where the system refuses process_vm_readv(2), as filters of containers do, since it can
+/// read the memory of other processes. Each page is asked for, and then the bytes are read as they
+/// are: another thread that unmaps them in between would cause a fault.
+fn readPages(address: usize, bytes: []u8) bool {
+    const end = std.math.add(usize, address, bytes.len) catch return false;
+    var at = address;
+    while (at < end) : (at = std.mem.alignBackward(usize, at, page_size) + page_size) {
+        if (!isPageThere(at)) return false;
+    }
+    @memcpy(bytes, @as([*]const u8, @ptrFromInt(address)));
+    return true;
+}
+
+/// rt_sigprocmask(2) reads a set of signals, of eight bytes, before it looks at what to do with the
+/// set, which is nothing that there is: the error says whether the set was there. No filter refuses
+/// the call, which every thread needs, nor has it an effect. (mincore(2) and msync(2) would say
+/// that a page is mapped, though nobody may read it.)
+fn isPageThere(address: usize) bool {
+    const set: *const linux.sigset_t = @ptrFromInt(std.mem.alignBackward(usize, address, 8));
+    const no_operation = std.math.maxInt(u32);
+    const result = call(linux.sigprocmask, .{ no_operation, set, null });
+    return linux.errno(result) == .INVAL;
 }
 
 pub fn writeError(text: []const u8) void {
@@ -225,3 +261,58 @@ fn pass(signal: linux.SIG, info: *const linux.siginfo_t, ucontext: *Ucontext) vo
         },
     }
 }
+
+// Handlers of signals
+
+/// The kernel blocks signals while a handler runs, and what the handler returns to asks the kernel
+/// to restore the mask that the thread had before (sigreturn(2)). A handler whose frame is unwound
+/// never gets there, so the mask is restored here.
+///
+///     raise()  ->  the kernel  ->  handler()  ->  thunk: suspended, and ended
+///                      |               |
+///                      |               its frame goes on at `ip`, in rt_sigreturn
+///                      a ucontext_t with the mask, at `sp`
+///
+/// Done for x86_64; elsewhere the mask stays as it is.
+pub fn leaveHandler(ip: usize, sp: usize) void {
+    if (builtin.cpu.arch != .x86_64 or !returnsFromHandler(ip)) return;
+    // Behind flags, link, the alternate stack and struct sigcontext.
+    const mask: *const linux.sigset_t = @ptrFromInt(sp + 8 + 8 + 24 + 256);
+    _ = call(linux.sigprocmask, .{ linux.SIG.SETMASK, mask, null });
+}
+
+/// mov $15, %rax; syscall: rt_sigreturn(2), as libc has it. Unwinders know the frames of the kernel
+/// by these bytes.
+const return_from_handler = [_]u8{ 0x48, 0xc7, 0xc0, 15, 0, 0, 0, 0x0f, 0x05 };
+
+/// Whether a frame goes on at that call.
+fn returnsFromHandler(address: usize) bool {
+    var code: [return_from_handler.len]u8 = undefined;
+    // Behind a call, in the same page, there is something to be read.
+    const place = address % page_size;
+    if (place > 0 and place <= page_size - code.len) {
+        code = @as(*const [code.len]u8, @ptrFromInt(address)).*;
+    } else if (!tryRead(address, &code)) return false;
+    return std.mem.eql(u8, &code, &return_from_handler);
+}
+
+test "a return from a handler is known wherever it lies, at the end of memory, too" {
+    var pages: [4 * page_size]u8 align(page_size) = @splat(0xcc);
+    const start = @intFromPtr(&pages);
+    const unreadable = pages[3 * page_size ..];
+    try expectEqual(.SUCCESS, linux.errno(linux.mprotect(unreadable.ptr, page_size, .{})));
+    defer _ = linux.mprotect(unreadable.ptr, page_size, .{ .READ = true, .WRITE = true });
+    const length = return_from_handler.len;
+    for (page_size - length..page_size + 2) |place| {
+        @memcpy(pages[place..][0..length], &return_from_handler);
+        try expectEqual(true, returnsFromHandler(start + place));
+        @memset(pages[place..][0..length], 0xcc);
+        try expectEqual(false, returnsFromHandler(start + place));
+    }
+    const end = start + 3 * page_size;
+    for (0..length) |left| try expectEqual(false, returnsFromHandler(end - left));
+    @memcpy(pages[3 * page_size - length ..][0..length], &return_from_handler);
+    try expectEqual(true, returnsFromHandler(end - length));
+}
+
+const expectEqual = std.testing.expectEqual;

@@ -10,11 +10,13 @@
 //!     map             maps memory for a `Purpose`: zeros, to be read and written
 //!     guard           has each access to a page fault
 //!     makeExecutable  has memory be read and executed, and no longer written
+//!     makeStackExecutable  has a stack be executed as well
 //!     unmap           the other end of `map`
 //!     discard         gives memory back to the system, and leaves it mapped
 //!     tryRead         reads memory that may not be there
 //!     writeError      writes to stderr
 //!     handleFaults    has a `FaultHandler` see each fault of the process
+//!     leaveHandler    says that a frame is unwound, which may be the handler of a signal
 //!     refusals        has the system refuse what it is asked for, in tests
 //!
 //! All of it may be called in a signal handler. What asks the system for something in good order

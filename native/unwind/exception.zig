@@ -18,6 +18,7 @@ const Language = layout.Language;
 const layout = @import("../layout.zig");
 const Mailbox = layout.Mailbox;
 const os = @import("../os/os.zig").os;
+const memory = @import("memory_probe.zig");
 const Report = layout.Report;
 const sanitizer = @import("../watch/sanitizer.zig");
 const spare_stack = @import("../stack/spare_stack.zig");
@@ -29,6 +30,10 @@ comptime {
     @export(&personality, .{ .name = "fringe_personality", .visibility = .hidden });
     @export(&caught, .{ .name = "fringe_caught", .visibility = .hidden });
 }
+
+/// How many bytes of a message are kept: more than anybody reads, and few enough to be copied while
+/// a program waits.
+const message_max = 1 << 20;
 
 /// Maps a report. It cannot lie on the stack, which is about to be used again, and nothing here may
 /// allocate by other means.
@@ -48,16 +53,56 @@ fn freeReport(report: *Report) void {
     os.unmap(page) catch {};
 }
 
-/// Writes down what an exception says, in pages of its own.
-fn writeMessage(report: *Report, text: []const u8) void {
-    const copy = os.map(messageSize(text.len), .data) catch return;
-    @memcpy(copy[0..text.len], text);
+/// Copies what an exception says into pages of its own, if all of that is there to be read. Says
+/// whether it was, and was UTF-8 where that is asked for.
+fn say(report: *Report, address: usize, length: usize, encoding: enum { any, utf8 }) bool {
+    const copy = os.map(messageSize(length), .data) catch return false;
+    const bytes = copy[0..length];
+    const is_good = memory.read(address, bytes) and
+        (encoding == .any or std.unicode.utf8ValidateSlice(bytes));
+    if (!is_good) {
+        os.unmap(copy) catch {};
+        return false;
+    }
     report.message = @intFromPtr(copy.ptr);
-    report.message_length = text.len;
+    report.message_length = if (length == message_max) endCut(bytes) else length;
+    return true;
+}
+
+/// The same for a C string.
+fn sayString(report: *Report, address: usize) void {
+    const length = memory.stringLength(address, message_max) orelse return;
+    _ = say(report, address, length, .any);
 }
 
 fn messageSize(length: usize) usize {
     return @max(length, 1);
+}
+
+/// Copies the name of the type into a report, as much of it as there is room for.
+fn setType(report: *Report, type_name: []const u8) void {
+    const length = @min(type_name.len, report.text.len);
+    @memcpy(report.text[0..length], type_name[0..length]);
+    setTypeLength(report, length);
+}
+
+/// The name of the type is `text`, up to `length`; if that is all of it, there is more.
+fn setTypeLength(report: *Report, length: usize) void {
+    const room = report.text[0 .. report.text.len - 1];
+    const end = if (length > room.len) endCut(room) else length;
+    report.text[end] = 0;
+    report.type = @intFromPtr(&report.text);
+}
+
+/// Ends text that has been cut off with an ellipsis, behind a whole character; returns how long the
+/// text is then.
+fn endCut(text: []u8) usize {
+    const ellipsis = "…";
+    var end = text.len - ellipsis.len;
+    // A character of UTF-8 has at most three bytes behind its first.
+    for (0..3) |_| end -= @intFromBool(text[end] & 0xc0 == 0x80);
+    @memcpy(text[end..][0..ellipsis.len], ellipsis);
+    return end + ellipsis.len;
 }
 
 /// C++'s exception state of a thread: `__cxa_eh_globals`.
@@ -125,20 +170,36 @@ fn leave(context: *Context) void {
 fn caught(context: *Context, exception: *Exception) callconv(.c) noreturn {
     const box: *Mailbox(u64, u64) = @ptrCast(@alignCast(context.mailbox));
     const report: ?*Report = @ptrCast(@alignCast(context.report));
-    if (report) |known| describe(known, exception);
-    const language = languageOf(exception);
-    const runtime = @intFromPtr(exception.cleanup);
-    // Now, while a destructor of it may suspend, as others may. Rust ends the process if anybody
-    // else deletes a panic, so that one stays.
-    if (language != .rust) {
-        if (exception.cleanup) |cleanup| cleanup(unwinder.foreign_exception_caught, exception);
+    var first = exception;
+    if (report) |known| {
+        if (known.exception == 0) {
+            known.exception = @intFromPtr(exception);
+            describe(known, exception);
+        } else {
+            // Thrown by what() of the first one, which is the one to tell of, without a message.
+            first = @ptrFromInt(@as(usize, @intCast(known.exception)));
+            delete(context, exception);
+        }
     }
-    if (language == .cpp and context.exceptions == .none) land(runtime);
+    delete(context, first);
     box.status = .throwing;
     box.output.store(@intFromPtr(report));
     _ = context_module.fringe_suspend(context, 0);
     if (report) |known| freeReport(known);
     context_module.fringe_finish(context, .thrown);
+}
+
+/// Deletes an exception that nobody handles any more. That is done while the context can still be
+/// suspended, since a destructor may do so.
+fn delete(context: *Context, exception: *Exception) void {
+    const language = languageOf(exception);
+    const runtime = @intFromPtr(exception.cleanup);
+    // Rust ends the process if anybody else deletes a panic, so that one stays. So does an
+    // exception of C++ whose destructor was in a library that is gone.
+    if (language != .rust and hasDestructor(exception)) {
+        if (exception.cleanup) |cleanup| cleanup(unwinder.foreign_exception_caught, exception);
+    }
+    if (language == .cpp and context.exceptions == .none) land(runtime);
 }
 
 /// The body is not known to use C++, so its state, with one still in flight, is the thread's.
@@ -171,44 +232,76 @@ fn describe(report: *Report, exception: *Exception) void {
     }
 }
 
+/// Where the parts of an exception of C++ lie.
+///
 /// Itanium C++ ABI: Exception Handling, section 2.2.1: `__cxa_exception` lies before the
-/// `_Unwind_Exception`, which it ends with, and the object that was thrown behind it. Where
+/// `_Unwind_Exception`, which it ends with, and the object that was thrown behind it. It begins
+/// with a pointer to the std::type_info and one to the object's destructor. Where
 /// `std::rethrow_exception` has thrown it, it has a header of its own, `__cxa_dependent_exception`,
 /// that points at the object; the two runtimes have put that pointer into different places.
-const header_size = 80;
+const Thrown = struct {
+    header: usize,
+    object: usize,
 
+    const header_size = 80;
+    const unwind_size = @sizeOf([4]usize);
+
+    /// Null where the exception is not one of C++, or a pointer in it leads nowhere.
+    fn by(exception: *const Exception) ?Thrown {
+        // The layout is that of 64-bit machines; nobody asks on x86.
+        if (!arch.knows_exceptions or languageOf(exception) != .cpp) return null;
+        const start = @intFromPtr(exception);
+        if (exception.class & 0xff != 1) {
+            return .{ .header = start - header_size, .object = start + unwind_size };
+        }
+        const is_gnu = exception.class & ~@as(u64, 0xff) == gnu;
+        const pointer = start - header_size - @as(usize, if (is_gnu) 0 else 8);
+        const object = memory.word(pointer) orelse return null;
+        const header = if (is_gnu) object -% unwind_size -% header_size else start - header_size;
+        return .{ .header = header, .object = object };
+    }
+};
+
+fn hasDestructor(exception: *const Exception) bool {
+    const thrown = Thrown.by(exception) orelse return true;
+    const destructor = memory.word(thrown.header +% @sizeOf(usize)) orelse return true;
+    return destructor == 0 or memory.isThere(destructor);
+}
+
+/// What is pointed at need not be there: a program may throw any pointer, and a library that is
+/// gone has taken its types along. So all is read by way of memory_probe.zig.
 fn describeCpp(report: *Report, exception: *Exception) void {
-    const start = @intFromPtr(exception);
-    const is_dependent = exception.class & 0xff == 1;
-    const is_gnu = exception.class & ~@as(u64, 0xff) == gnu;
-    var object = start + @sizeOf([4]usize);
-    if (is_dependent) object = load(start - header_size - @as(usize, if (is_gnu) 0 else 8));
-    const type_info = load(if (is_dependent and is_gnu)
-        object - @sizeOf([4]usize) - header_size
-    else
-        start - header_size);
-
+    const thrown = Thrown.by(exception) orelse return;
+    const type_info = memory.word(thrown.header) orelse return;
     // Section 2.9.1 of the C++ ABI: a std::type_info is a virtual table and a name. gcc puts a star
     // before names that are to be compared by address.
-    var name: [*:0]const u8 = @ptrFromInt(load(type_info + 8));
-    if (name[0] == '*') name += 1;
+    var name = memory.word(type_info +% 8) orelse return;
+    var first: [1]u8 = undefined;
+    if (memory.read(name, &first) and first[0] == '*') name += 1;
     const runtime = @intFromPtr(exception.cleanup);
-    report.type = @intFromPtr(name);
     const naming: Naming = .{ .report = report, .runtime = runtime, .name = name };
+    naming.copy();
+    const known = std.mem.span(@as([*:0]const u8, @ptrCast(&report.text)));
+    const is_string = std.mem.eql(u8, known, "PKc") or std.mem.eql(u8, known, "Pc");
+    // To compare types, the runtime reads their names.
+    if (known.len == 0) return;
     if (free != null) spare_stack.run(&naming, Naming.demangle);
 
-    if (std.mem.orderZ(u8, name, "PKc") == .eq or std.mem.orderZ(u8, name, "Pc") == .eq) {
-        say(report, @ptrFromInt(load(object)));
-    } else if (asException(runtime, type_info, object)) |std_exception| {
+    if (is_string) {
+        sayString(report, memory.word(thrown.object) orelse return);
+    } else if (asException(runtime, type_info, thrown.object)) |std_exception| {
         // The virtual functions of a std::exception are two destructors and what().
-        const What = *const fn (self: usize) callconv(.c) ?[*:0]const u8;
-        const what: What = @ptrFromInt(load(load(std_exception) + 2 * 8));
-        say(report, what(std_exception));
+        const what = virtualFunction(std_exception, 2) orelse return;
+        const What = *const fn (self: usize) callconv(.c) usize;
+        sayString(report, @as(What, @ptrFromInt(what))(std_exception));
     }
 }
 
-fn say(report: *Report, message: ?[*:0]const u8) void {
-    writeMessage(report, std.mem.span(message orelse return));
+/// A virtual function of an object, if it is where the object says.
+fn virtualFunction(object: usize, index: usize) ?usize {
+    const table = memory.word(object) orelse return null;
+    const function = memory.word(table +% index * @sizeOf(usize)) orelse return null;
+    return if (memory.isThere(function)) function else null;
 }
 
 /// The process's own, which the runtime uses, too; libc's would be another where a program brings
@@ -218,27 +311,36 @@ const free = @extern(
     .{ .name = "free", .linkage = .weak },
 );
 
-/// The name of a type as it stands in a source, if the runtime can tell. It needs much stack for a
-/// long name (some 70 bytes for each letter), and puts it beyond a guard page at once.
+/// The name of a type.
 const Naming = struct {
     report: *Report,
     runtime: usize,
-    name: [*:0]const u8,
+    name: usize,
+
+    /// As the compiler has written it.
+    fn copy(self: *const Naming) void {
+        const text = &self.report.text;
+        const length = memory.stringLength(self.name, text.len) orelse return;
+        if (length == 0 or !memory.read(self.name, text[0..length])) return;
+        setTypeLength(self.report, length);
+    }
 
     const Demangle = fn ([*:0]const u8, ?[*]u8, ?*usize, *c_int) callconv(.c) ?[*:0]u8;
 
+    /// As it stands in a source, if the runtime can tell. It needs much stack for a long name (some
+    /// 70 bytes for each letter), and puts that beyond a guard page at once.
     fn demangle(self: *const Naming) void {
         const found = loader.find(self.runtime, "__cxa_demangle") orelse return;
         const function: *const Demangle = @ptrCast(@alignCast(found));
+        // On a stack of 1 MiB.
+        var name: [8 * 1024:0]u8 = undefined;
+        const length = memory.stringLength(self.name, name.len) orelse return;
+        if (length == name.len or !memory.read(self.name, name[0..length])) return;
+        name[length] = 0;
         var status: c_int = 0;
-        const made = function(self.name, null, null, &status) orelse return;
+        const made = function(&name, null, null, &status) orelse return;
         defer free.?(made);
-        const text = std.mem.span(made);
-        const report = self.report;
-        const length = @min(text.len, report.text.len - 1);
-        @memcpy(report.text[0..length], text[0..length]);
-        report.text[length] = 0;
-        report.type = @intFromPtr(&report.text);
+        setType(self.report, std.mem.span(made));
     }
 };
 
@@ -253,7 +355,9 @@ fn asException(runtime: usize, type_info: usize, object: usize) ?usize {
         outer: c_uint,
     ) callconv(.c) bool;
     const std_exception = @intFromPtr(loader.find(runtime, "_ZTISt9exception") orelse return null);
-    const catches: Catches = @ptrFromInt(load(load(std_exception) + 4 * 8));
+    // It calls the other one's, too.
+    _ = virtualFunction(type_info, 4) orelse return null;
+    const catches: Catches = @ptrFromInt(virtualFunction(std_exception, 4) orelse return null);
     var base = object;
     return if (catches(std_exception, type_info, &base, 1)) base else null;
 }
@@ -263,41 +367,19 @@ fn asException(runtime: usize, type_info: usize, object: usize) ?usize {
 /// Rust knows the type; but panic!() makes either a `&'static str` or a `String`, and these can be
 /// told. Nobody promises that, hence each step is tried without trusting it.
 fn describeRust(report: *Report, exception: *Exception) void {
-    report.type = @intFromPtr(@as([*:0]const u8, "panic"));
+    setType(report, "panic");
     var payload: [2]usize = undefined;
     var table: [3]usize = undefined;
     var words: [3]usize = undefined;
-    if (!tryRead(@intFromPtr(exception) + 5 * 8, &payload)) return;
-    if (!tryRead(payload[1], &table)) return;
+    if (!memory.words(@intFromPtr(exception) + 5 * 8, &payload)) return;
+    if (!memory.words(payload[1], &table)) return;
     const size = table[1];
-    if (size != 16 and size != 24 or !tryRead(payload[0], words[0 .. size / 8])) return;
-    // A string's length comes last, in a String behind pointer and capacity, in either order.
+    if (size != 16 and size != 24 or !memory.words(payload[0], words[0 .. size / 8])) return;
+    // A string's length comes last, in a String behind pointer and capacity, in either order. A
+    // capacity is no address.
     const length = words[size / 8 - 1];
+    if (length > message_max) return;
     for (words[0 .. size / 8 - 1]) |address| {
-        if (sayBytes(report, address, length)) return;
+        if (say(report, address, length, .utf8)) return;
     }
-}
-
-fn sayBytes(report: *Report, address: usize, length: usize) bool {
-    if (length > 1 << 20) return false;
-    // A capacity is no address.
-    var chunk: [512]u8 = undefined;
-    var at: usize = 0;
-    while (at < length) : (at += chunk.len) {
-        if (!os.tryRead(address + at, chunk[0..@min(chunk.len, length - at)])) return false;
-    }
-    // Rust's pointer to nothing is no address either.
-    const start = if (length > 0) address else @intFromPtr(&chunk);
-    const bytes = @as([*]const u8, @ptrFromInt(start))[0..length];
-    if (!std.unicode.utf8ValidateSlice(bytes)) return false;
-    writeMessage(report, bytes);
-    return true;
-}
-
-fn tryRead(address: usize, words: []usize) bool {
-    return os.tryRead(address, std.mem.sliceAsBytes(words));
-}
-
-fn load(address: usize) usize {
-    return @as(*const usize, @ptrFromInt(address)).*;
 }

@@ -4,6 +4,7 @@
 //! What the process's loader knows of addresses and libraries. Everything is weak: a program
 //! without a loader has none, and then nothing is known.
 
+const std = @import("std");
 const SymbolBlock = @import("../layout.zig").SymbolBlock;
 
 /// What lies at an address: `Dl_info` of <dlfcn.h>.
@@ -32,6 +33,20 @@ const dlsym = @extern(
     .{ .name = "dlsym", .linkage = .weak },
 );
 
+const dl_iterate_phdr = @extern(
+    ?*const fn (visit: *const Visit, argument: ?*anyopaque) callconv(.c) c_int,
+    .{ .name = "dl_iterate_phdr", .linkage = .weak },
+);
+const Visit = fn (module: *const Module, size: usize, argument: ?*anyopaque) callconv(.c) c_int;
+
+/// The beginning of `dl_phdr_info` of <link.h>.
+const Module = extern struct {
+    address: usize,
+    name: ?[*:0]const u8,
+    headers: [*]const std.elf.ElfN.Phdr,
+    header_count: u16,
+};
+
 const RTLD_LAZY = 0x0001;
 const RTLD_NOLOAD = 0x0004;
 const RTLD_NODELETE = 0x1000;
@@ -57,6 +72,21 @@ pub fn find(address: usize, name: [*:0]const u8) ?*anyopaque {
 fn open(address: usize, flags: c_int) ?*anyopaque {
     const file_name = symbolAt(address).file_name orelse return null;
     return (dlopen orelse return null)(file_name, flags);
+}
+
+/// Whether any module wants stacks to be executable.
+pub fn isExecutableStackWanted() bool {
+    const iterate = dl_iterate_phdr orelse return false;
+    return iterate(&wantsExecutableStack, null) != 0;
+}
+
+fn wantsExecutableStack(module: *const Module, _: usize, _: ?*anyopaque) callconv(.c) c_int {
+    for (module.headers[0..module.header_count]) |header| {
+        if (header.type == std.elf.PT.GNU_STACK) return @intFromBool(header.flags.X);
+    }
+    // What is no file has no need to say: the kernel's own module, which has no path.
+    const name = std.mem.span(module.name orelse return 0);
+    return @intFromBool(std.mem.findScalar(u8, name, '/') != null);
 }
 
 /// Keeps a library loaded until the process ends, whoever closes it: one that something outside may

@@ -8,6 +8,8 @@
 //!  * A stack that was made with `.overflow = .recover` is taken from its body instead: the frames
 //!    are forgotten, the generator has ended with the status `overflowed`, and the stack can be
 //!    used again.
+//!  * A fault because code on a stack is to be executed is mended, where that is to be allowed:
+//!    executable_stack.zig.
 //!  * Every other fault goes to whoever handled faults before, as it came.
 //!
 //! All of this runs in a signal handler, at any point of the program, so it makes system calls and
@@ -18,6 +20,7 @@
 const std = @import("std");
 const context_module = @import("../context/context.zig");
 const Context = context_module.Context;
+const executable_stack = @import("../stack/executable_stack.zig");
 const guards = &@import("../stack/guard_table.zig").guards;
 const loader = @import("loader.zig");
 const Call = layout.Call;
@@ -45,8 +48,12 @@ pub fn install() callconv(.c) void {
     os.handleFaults(&handle);
 }
 
-/// Of all faults, overflows are handled here; and of those, the ones that the body's end mends.
+/// Of all faults, two are mended here: code on a stack that is to be executed, and an overflow
+/// where the body may be ended.
 fn handle(address: usize, machine: *Machine) bool {
+    // An instruction, of at most 15 bytes, could not be read.
+    const is_fetch = address -% machine.ip < 15;
+    if (is_fetch and executable_stack.allow(address, machine.sp)) return true;
     const overflow = Overflow.find(address, machine) orelse return false;
     if (overflow.recover) overflow.end(machine) else overflow.report();
     return overflow.recover;

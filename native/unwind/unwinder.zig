@@ -62,6 +62,8 @@ pub const findFDE = weak(
     "_Unwind_Find_FDE",
 );
 pub const getIP = weak(fn (frame: *Frame) callconv(.c) usize, "_Unwind_GetIP");
+/// The stack pointer of a frame.
+pub const getCFA = weak(fn (frame: *Frame) callconv(.c) usize, "_Unwind_GetCFA");
 pub const getGR = weak(fn (frame: *Frame, register: c_int) callconv(.c) usize, "_Unwind_GetGR");
 pub const setGR = weak(
     fn (frame: *Frame, register: c_int, value: usize) callconv(.c) void,

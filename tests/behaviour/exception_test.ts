@@ -25,6 +25,7 @@ import { root } from "../../tools/zig.ts";
 import { collectUntil, gc, moduleUrl, runChild, testWith } from "../support/support.ts";
 
 const body = { input: "i32", output: "i32" } as const;
+const says = { input: "pointer", output: "i32" } as const;
 const number = { parameters: [], result: "i32" } as const;
 const callback = { callback: { parameters: ["i32"], result: "i32" } } as const;
 
@@ -65,6 +66,16 @@ const inCpp = {
     result: "i32",
   },
   calls_in_catch: { parameters: [callback, "i32"], result: "i32" },
+  throws_pointer: says,
+  throws_lie: says,
+  call_throws_lie: { parameters: ["pointer"], result: "i32" },
+  throws_dangling: says,
+  throws_named: says,
+  throws_typed: says,
+  throws_made: says,
+  make_exception: { parameters: ["buffer"], result: "void" },
+  throws_in_what: body,
+  overflows_in_what: { ...number, overflow: "throw" },
   alive: number,
   forget: number,
   handled: number,
@@ -97,6 +108,8 @@ function compile(
   compiled.set(name, path);
   return path;
 }
+
+const faults = new URL("../support/faults.ts", import.meta.url).href;
 
 const compiled = new Map<string, string>();
 
@@ -594,6 +607,180 @@ testWith("g++", "6,000 exceptions leave no memory mapped", () => {
   assert(mapped() < before + 3_000);
   stack[Symbol.dispose]();
   assertClean(library.symbols);
+});
+
+// Exceptions that lie
+
+/** Pages of memory, of which nobody may read the last. */
+function pagesOf(size: number): { start: bigint; end: bigint; [Symbol.dispose](): void } {
+  const { mmap, mprotect, munmap } = Deno.dlopen("libc.so.6", {
+    mmap: { parameters: ["usize", "usize", "i32", "i32", "i32", "i64"], result: "usize" },
+    mprotect: { parameters: ["usize", "usize", "i32"], result: "i32" },
+    munmap: { parameters: ["usize", "usize"], result: "i32" },
+  }).symbols;
+  const [READ_WRITE, PRIVATE_ANONYMOUS, PAGE] = [3, 0x22, 4096n];
+  const start = mmap(0n, BigInt(size) + PAGE, READ_WRITE, PRIVATE_ANONYMOUS, -1, 0n);
+  const end = start + BigInt(size);
+  assertEquals(mprotect(end, PAGE, 0), 0);
+  return { start, end, [Symbol.dispose]: () => munmap(start, BigInt(size) + PAGE) };
+}
+
+function bytesAt(address: bigint, length: number): Uint8Array {
+  const pointer = Deno.UnsafePointer.create(address)!;
+  return new Uint8Array(Deno.UnsafePointerView.getArrayBuffer(pointer, length));
+}
+
+/** What comes out of a body that gets this pointer. */
+function lieOf(body: Body, address: bigint): NativeError {
+  using generator = new Generator(new OsStack(), body);
+  return errorOf(() => generator.resume(Deno.UnsafePointer.create(address)));
+}
+
+type Body = NativeLibrary<typeof inCpp>["symbols"]["throws_lie"];
+
+testWith("g++", "what an exception points at need not be there", () => {
+  using library = openCpp();
+  const { symbols } = library;
+  using pages = pagesOf(4096);
+  bytesAt(pages.start, 4096).fill(65);
+  // Nowhere, in a guard page, before one without an end, and where no address can be.
+  const lies = [0n, 8n, pages.end, pages.end - 6n, 0x1234_5678_9abc_def0n, -8n & (2n ** 64n - 1n)];
+  const what = "Native code has thrown ";
+  for (const address of lies) {
+    for (
+      const [body, type] of [
+        [symbols.throws_pointer, "char const*"],
+        [symbols.throws_lie, "Lie"],
+        [symbols.throws_named, undefined],
+        [symbols.throws_typed, undefined],
+      ] as const
+    ) {
+      const error = lieOf(body, address);
+      const expected = what + (type ?? "an exception of a type that is not known");
+      assertEquals([error.type, error.message], [type, expected]);
+      assertEquals(error.backtrace[0]!.name, "__cxa_throw");
+    }
+    const pointer = Deno.UnsafePointer.create(address);
+    assertEquals(errorOf(() => symbols.call_throws_lie(pointer)).message, `${what}Lie`);
+  }
+  assertEquals(lieOf(symbols.throws_dangling, 0n).type, "throws_dangling::Dangling");
+  assertClean(symbols);
+});
+
+testWith("g++", "what an exception says may be of any length, and any bytes", () => {
+  using library = openCpp();
+  const { symbols } = library;
+  const mebibyte = 1 << 20;
+  using pages = pagesOf(5 * mebibyte);
+  const bytes = bytesAt(pages.start, 5 * mebibyte);
+  /** At the end of what can be read. */
+  const put = (text: Uint8Array): bigint => {
+    bytes.set(text, bytes.length - text.length - 1);
+    return pages.end - BigInt(text.length + 1);
+  };
+  const encoder = new TextEncoder();
+  for (const text of ["", "short", "ä€😀", "x".repeat(mebibyte - 1)]) {
+    for (const body of [symbols.throws_pointer, symbols.throws_lie]) {
+      assertEquals(lieOf(body, put(encoder.encode(text))).message, text);
+    }
+  }
+  // More than a mebibyte is cut, behind a whole character.
+  for (const [letter, size] of [["x", 1], ["€", 3], ["😀", 4]] as const) {
+    const { message } = lieOf(symbols.throws_lie, put(encoder.encode(letter.repeat(mebibyte))));
+    const length = Math.floor((mebibyte - 3) / size);
+    assert(message === `${letter.repeat(length)}…`, `${message.length} letters of ${letter}`);
+  }
+  const { message } = lieOf(symbols.throws_lie, put(Uint8Array.of(0x41, 0xff, 0xe2, 0x82, 0x42)));
+  assertEquals(message, "A\ufffd\ufffdB");
+
+  // Names that no compiler makes are given as they are, those that are too long cut.
+  for (
+    const [name, type] of [
+      ["", undefined],
+      ["*", undefined],
+      ["no name", "no name"],
+      ["*3FooE", "3FooE"],
+      ["3Foo", "Foo"],
+      ["€", "€"],
+      ["x".repeat(100_000), /^x{3000,}…$/],
+      ["€".repeat(100_000), /^€{1000,}…$/],
+    ] as const
+  ) {
+    const error = lieOf(symbols.throws_named, put(encoder.encode(name)));
+    if (type instanceof RegExp) assertMatch(error.type!, type);
+    else assertEquals(error.type, type);
+  }
+  assertClean(symbols);
+});
+
+testWith("g++", "an exception may outlive the library that has made it", () => {
+  using library = openCpp();
+  // So that it does go.
+  const path = compileCpp("gone", "-fno-gnu-unique");
+  const place = new BigUint64Array(1);
+  const pointer = Deno.UnsafePointer.value(Deno.UnsafePointer.of(place));
+  {
+    using other = dlopen(path, inCpp);
+    other.symbols.make_exception(place);
+    assertEquals(lieOf(library.symbols.throws_made, pointer).message, "a lie");
+  }
+  assert(!Deno.readTextFileSync("/proc/self/maps").includes(path));
+  const error = lieOf(library.symbols.throws_made, pointer);
+  assertEquals(error.type, undefined);
+  assertMatch(error.message, /a type that is not known$/);
+  assertClean(library.symbols);
+});
+
+testWith("g++", "what() may throw, or need more stack than there is", () => {
+  using library = dlopen(compileCpp("unenforced", "-fno-enforce-eh-specs"), inCpp);
+  const { symbols } = library;
+  for (let i = 0; i < 3; i++) {
+    using generator = new Generator(new OsStack(), symbols.throws_in_what);
+    const error = errorOf(() => generator.resume(5));
+    assertEquals(error.type, "throws_in_what::Throwing");
+    assertEquals(error.message, "Native code has thrown throws_in_what::Throwing");
+    assertClean(symbols);
+  }
+  assertThrows(() => symbols.overflows_in_what(), RangeError, "it has used up its stack");
+  assertEquals(symbols.forget(), 1);
+  assertEquals(errorOf(() => symbols.throws_answer(() => 4)).message, "the value is 4");
+  assertClean(symbols);
+});
+
+testWith("g++", "what an exception says is read where process_vm_readv is refused", async () => {
+  const source = `
+    import { dlopen, Generator, OsStack } from ${JSON.stringify(moduleUrl)};
+    import { canWatch, refuse, seen, watch } from ${JSON.stringify(faults)};
+    const { throws_pointer, throws_at_once } = dlopen(${JSON.stringify(compileCpp("exceptions"))}, {
+      throws_pointer: { input: "pointer", output: "i32" },
+      throws_at_once: { input: "i32", output: "i32" },
+    }).symbols;
+    new OsStack();
+    if (canWatch()) {
+      watch(/libfringe\\.so$/);
+      refuse("process_vm_readv", 0, 1e9, 1 /* EPERM */);
+    }
+    for (const [body, input] of [
+      [throws_pointer, Deno.UnsafePointer.create(8n)],
+      [throws_at_once, 3],
+    ]) {
+      try {
+        new Generator(new OsStack(), body).resume(input);
+      } catch (error) {
+        console.log(error.type, "|", error.message);
+      }
+    }
+    console.log(!canWatch() || seen("process_vm_readv") > 0);
+  `;
+  const config = new URL("../../deno.json", import.meta.url).pathname;
+  const ended = await runChild(source, ["-A", `--config=${config}`]);
+  assertEquals([ended.stderr, ended.signal], ["", null]);
+  assertEquals(ended.stdout.split("\n"), [
+    "char const* | Native code has thrown char const*",
+    "test::Error<int> | the value is 3",
+    "true",
+    "",
+  ]);
 });
 
 testWith("rustc", "a panic of Rust's comes out as an error, its frames dropped before", () => {

@@ -7,12 +7,17 @@
  * profiler. Each case is a process of its own, which goes on until it has seen both enough switches
  * and enough signals. `FRINGE_ROUNDS=100` makes it a hundred million.
  *
+ * And C calls back in handlers of signals that it raises itself.
+ *
  * @module
  */
 
-import { assertEquals } from "@std/assert";
+import { join } from "node:path";
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import { dlopen, Generator, type NativeLibrary, OsStack } from "../../mod.ts";
+import { root } from "../../tools/zig.ts";
 import { rounds } from "../support/seeds.ts";
-import { moduleUrl, runChild, testBodies } from "../support/support.ts";
+import { moduleUrl, runChild, testBodies, testWith } from "../support/support.ts";
 
 const prelude = `
   import { dlopen, Generator, OsStack, SliceStack } from ${JSON.stringify(moduleUrl)};
@@ -188,4 +193,101 @@ Deno.test("a million switches stand V8's profiler above the stack of the thread"
     const generator = Generator.unguarded(stack, symbols.echo_i32);
     await profile(["resumes"], () => resumes(generator));
   `);
+});
+
+// Callbacks in handlers
+
+const [SIGUSR1, SIGUSR2, SIGURG, SIGWINCH] = [10, 12, 23, 28];
+const callback = { callback: { parameters: ["i32"], result: "i32" } } as const;
+const inHandlers = {
+  call_in_handler: { parameters: [callback, "i32"], result: "i32" },
+  call_in_two_handlers: { parameters: [callback], result: "i32" },
+  block: { parameters: ["i32", "i32"], result: "i32" },
+  is_blocked: { parameters: ["i32"], result: "i32" },
+  handlers_left: { parameters: [], result: "i32" },
+} as const;
+
+function openHandlers(): NativeLibrary<typeof inHandlers> {
+  const folder = join(root, ".zig-cache", "signals");
+  Deno.mkdirSync(folder, { recursive: true });
+  const path = join(folder, "libhandlers.so");
+  const source = new URL("../bodies/handlers.c", import.meta.url).pathname;
+  const include = new URL("../../native/include", import.meta.url).pathname;
+  const options = ["-O2", "-Wall", "-Wextra", "-Werror", "-fPIC", "-shared", "-fexceptions"];
+  const { success, stderr } = new Deno.Command("g++", {
+    args: ["-x", "c", ...options, `-I${include}`, source, "-o", path],
+  }).outputSync();
+  assert(success, new TextDecoder().decode(stderr));
+  return dlopen(path, inHandlers);
+}
+
+type InHandlers = NativeLibrary<typeof inHandlers>["symbols"];
+
+/** Which of the signals are blocked on this thread. */
+function blocked({ is_blocked }: InHandlers): number[] {
+  return [SIGUSR1, SIGUSR2, SIGURG, SIGWINCH].filter((signal) => is_blocked(signal));
+}
+
+testWith(
+  "g++",
+  "a callback in a handler suspends the call, in which the signal is blocked",
+  async () => {
+    using library = openHandlers();
+    const { symbols } = library;
+    const { call_in_handler, call_in_two_handlers } = symbols;
+    const seen: number[][] = [];
+    const answers = (signal: number): number => {
+      seen.push(blocked(symbols));
+      return signal + 1;
+    };
+    assertEquals(call_in_handler(answers, 0), 11);
+    const awaited = await call_in_handler.async(async (signal) => {
+      await new Promise((resolve) => setTimeout(resolve, 1));
+      return answers(signal);
+    }, 0);
+    assertEquals(awaited, 11);
+    for (const { args: [signal], reply } of call_in_handler.calls(0)) reply(answers(signal));
+    using generator = new Generator<number>(new OsStack(), function* (yielder) {
+      yield yield* yielder.call(call_in_handler, function* (signal: number) {
+        yield 0;
+        return answers(signal);
+      }, 0);
+    });
+    assertEquals([...generator], [0, 11]);
+    assertEquals(seen, Array(4).fill([SIGUSR1, SIGURG]));
+    assertEquals(blocked(symbols), []);
+    assertEquals(call_in_two_handlers(answers), 11);
+    assertEquals(seen.at(-1), [SIGUSR1, SIGUSR2, SIGURG]);
+    assertEquals(blocked(symbols), []);
+  },
+);
+
+testWith("g++", "a call that is ended in a handler leaves the signals as they were", async () => {
+  using library = openHandlers();
+  const { symbols } = library;
+  const { call_in_handler, call_in_two_handlers } = symbols;
+  const mine = new Error("mine");
+  const fails = (): never => {
+    throw mine;
+  };
+  let left = symbols.handlers_left();
+  for (const before of [[], [SIGWINCH]]) {
+    for (const signal of before) symbols.block(signal, 1);
+    const assertLeft = (count: number) => {
+      assertEquals(symbols.handlers_left(), left += count);
+      assertEquals(blocked(symbols), before);
+    };
+    assertThrows(() => call_in_handler(fails, 0), Error, "mine");
+    assertLeft(1);
+    assertEquals(await call_in_handler.async(fails, 0).catch((error) => error), mine);
+    assertLeft(1);
+    for (const _ of call_in_handler.calls(0)) break;
+    assertLeft(1);
+    assertThrows(() => call_in_two_handlers(fails), Error, "mine");
+    assertLeft(2);
+    // It comes again.
+    assertEquals(call_in_handler((signal) => signal, 0), SIGUSR1);
+    assertLeft(1);
+    for (const signal of before) symbols.block(signal, 0);
+  }
 });

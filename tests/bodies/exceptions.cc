@@ -7,9 +7,11 @@
 #include "fringe.h"
 
 #include <cstdlib>
+#include <cxxabi.h>
 #include <exception>
 #include <stdexcept>
 #include <string>
+#include <typeinfo>
 #include <utility>
 
 namespace test {
@@ -220,4 +222,90 @@ FRINGE_EXPORT int32_t calls_in_catch(Callback *callback, int32_t number)
             return &again == &error && again.value == number ? answer : -1;
         }
     }
+}
+
+// Exceptions that lie. The pointer is what each says of itself.
+
+[[noreturn]] static void throw_as(std::type_info *type)
+{
+    abi::__cxa_throw(abi::__cxa_allocate_exception(8), type, nullptr);
+}
+
+using PointerYielder = fringe::Yielder<const char *, int32_t>;
+
+struct Lie : std::exception {
+    Object object;
+    const char *text;
+    explicit Lie(const char *text) : text(text) {}
+    const char *what() const noexcept override { return text; }
+};
+
+FRINGE_EXPORT void throws_pointer(PointerYielder *, const char *text) { throw text; }
+FRINGE_EXPORT void throws_lie(PointerYielder *, const char *text) { throw Lie(text); }
+FRINGE_EXPORT int32_t call_throws_lie(const char *text) { throw Lie(text); }
+
+// The string that what() gives is freed before.
+FRINGE_EXPORT void throws_dangling(PointerYielder *, const char *)
+{
+    struct Dangling : Lie {
+        Dangling() : Lie(nullptr) {}
+        const char *what() const noexcept override
+        {
+            std::string large(1 << 22, 'x');
+            return large.c_str();
+        }
+    };
+    throw Dangling();
+}
+
+// The type has this name, or lies there.
+FRINGE_EXPORT void throws_named(PointerYielder *, const char *name)
+{
+    struct Named : std::type_info {
+        explicit Named(const char *name) : std::type_info(name) {}
+    };
+    static char memory[sizeof(Named)];
+    throw_as(new (memory) Named(name));
+}
+FRINGE_EXPORT void throws_typed(PointerYielder *, const char *type)
+{
+    throw_as(reinterpret_cast<std::type_info *>(const_cast<char *>(type)));
+}
+
+// An exception that is made here, and thrown somewhere else.
+FRINGE_EXPORT void make_exception(std::exception_ptr *place)
+{
+    *place = std::make_exception_ptr(Lie("a lie"));
+}
+FRINGE_EXPORT void throws_made(PointerYielder *, const char *place)
+{
+    std::rethrow_exception(*reinterpret_cast<const std::exception_ptr *>(place));
+}
+
+// what() throws something itself. C++ says that it must not, and ends the process; a program may be
+// compiled without that (-fno-enforce-eh-specs).
+__attribute__((noinline)) static const char *fail(int32_t value) { throw Error<int>(value); }
+FRINGE_EXPORT void throws_in_what(Yielder *, int32_t value)
+{
+    struct Throwing : Error<int> {
+        using Error::Error;
+        const char *what() const noexcept override { return fail(value + 1); }
+    };
+    throw Throwing(value);
+}
+
+// what() needs more stack than there is.
+__attribute__((noinline)) static const char *recurse(const char *text)
+{
+    char frame[256] = "";
+    if (!text[1]) frame[0] = recurse(frame)[0];
+    return frame[0] ? text : "";
+}
+FRINGE_EXPORT int32_t overflows_in_what()
+{
+    struct Endless : Lie {
+        Endless() : Lie(nullptr) {}
+        const char *what() const noexcept override { return recurse(""); }
+    };
+    throw Endless();
 }

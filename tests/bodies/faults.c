@@ -8,7 +8,8 @@
  *
  *   i32  faults_probe()                      0: it works here; else the system's error, negative
  *   i32  faults_watch(u64 start, u64 size)   from now on, on this thread, watches the calls for
- *                                            memory that come from this range of addresses
+ *                                            memory, and of memory, that come from this range of
+ *                                            addresses
  *   i32  faults_watch_file()                 the same for the calls, wherever they come from, that
  *                                            make a file in memory for fringe, and write it
  *   void faults_refuse(i32 number, i32 first, i32 count, i64 result)
@@ -31,6 +32,7 @@ enum {
     CALL_RT_SIGACTION = 13,
     CALL_MADVISE = 28,
     CALL_PRCTL = 157,
+    CALL_PROCESS_VM_READV = 310,
     CALL_MEMFD_CREATE = 319,
     CALL_COUNT = 512,
 };
@@ -206,12 +208,13 @@ int32_t faults_watch(uint64_t start, uint64_t size)
     const struct instruction instructions[] = {
         LOAD(ADDRESS),
         SUBTRACT((uint32_t)start),
-        IF_LESS((uint32_t)size, 0, 5),
+        IF_LESS((uint32_t)size, 0, 6),
         LOAD(NUMBER),
-        IF_EQUAL(CALL_MMAP, 4, 0),
-        IF_EQUAL(CALL_MPROTECT, 3, 0),
-        IF_EQUAL(CALL_MUNMAP, 2, 0),
-        IF_EQUAL(CALL_MADVISE, 1, 0),
+        IF_EQUAL(CALL_MMAP, 5, 0),
+        IF_EQUAL(CALL_MPROTECT, 4, 0),
+        IF_EQUAL(CALL_MUNMAP, 3, 0),
+        IF_EQUAL(CALL_MADVISE, 2, 0),
+        IF_EQUAL(CALL_PROCESS_VM_READV, 1, 0),
         ALLOW,
         TRAP,
     };

@@ -20,6 +20,7 @@ const NUMBERS = {
   mprotect: 10,
   munmap: 11,
   madvise: 28,
+  process_vm_readv: 310,
   memfd_create: 319,
 } as const;
 
