@@ -248,7 +248,8 @@ pub const stack_size_min = 512;
 pub const stack_size_default = 1024 * 1024;
 
 /// How many bytes of its stack must be free below a frame with cleanups when it is unwound.
-/// The cleanups run there, and the unwinder, which they call to go on. The unwinders of gcc and LLVM were seen to take 5 KiB; libfringe asks for 8 KiB, too.
+/// The cleanups run there, and below them the unwinder, which they call to go on. The unwinders of
+/// gcc and LLVM were seen to take 5 KiB; libfringe asks for 8 KiB, too.
 pub const headroom_min = 8 * 1024;
 
 /// What lies at the lower end of a stack without a guard: no body writes it by chance.

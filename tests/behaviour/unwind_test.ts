@@ -78,59 +78,57 @@ function openNested(way: keyof typeof WAYS): NativeLibrary<typeof inCpp> {
   return dlopen(path, inCpp);
 }
 
-const ENTRIES = [0, 1];
-const DEPTHS = [0, 1, 2, 3];
+/** By which function a generator is resumed, and how many are in each other. */
+const ENTRIES = [0, 1] as const;
+const CASES = ENTRIES.flatMap((entry) => [0, 1, 2, 3].map((depth) => [entry, depth] as const));
 
-for (const way of ["library", "assembly"] as const) {
-  testWith("g++", `a call that is ended in generators of C++'s own, by its ${way}`, () => {
+const BY = ["library", "assembly"] as const;
+
+testWith("g++", "a call that is ended in generators of C++'s own is unwound through them", () => {
+  for (const way of BY) {
     using library = openNested(way);
     const { alive, calls_in_generators } = library.symbols;
-    for (const entry of ENTRIES) {
-      for (const depth of DEPTHS) {
-        if (way === "library") {
-          assertEquals(calls_in_generators(depth, entry, (i) => i), 3 + 10 * depth);
-          assertEquals(alive(), 0);
-        }
-        const warnings = warningsOf(() => {
-          assertStrictEquals(
-            assertThrows(() => calls_in_generators(depth, entry, throwMine)),
-            mine,
-          );
-          // All destructors have run.
-          assertEquals(alive(), 0);
-          for (const { args: [i], reply } of calls_in_generators.calls(depth, entry)) {
-            if (i === 2) break;
-            reply(5);
-          }
-        });
-        assertEquals([alive(), warnings], [0, []]);
-      }
-    }
-  });
-
-  testWith("g++", `a backtrace leads through generators of C++'s own, by its ${way}`, () => {
-    using library = openNested(way);
-    const { alive, calls_in_generators } = library.symbols;
-    for (const entry of ENTRIES) {
-      for (const depth of DEPTHS) {
-        using generator = new Generator<undefined, number>(new OsStack(), function* (yielder) {
-          yield* yielder.call(calls_in_generators, depth, entry, function* () {
-            yield 1;
-            return 0;
-          });
-        });
-        assertEquals(generator.resume(undefined), 1);
-        const names = generator.backtrace().map(({ name }) => name);
-        const count = (wanted: string) => names.filter((name) => name === wanted).length;
-        assertEquals(count("inner"), depth);
-        assertEquals(count("fringe_root"), depth);
-        assertEquals(names.slice(-2), ["calls_in_generators", "fringe_call_body"]);
-        generator.return();
+    for (const [entry, depth] of CASES) {
+      if (way === "library") {
+        assertEquals(calls_in_generators(depth, entry, (i) => i), 3 + 10 * depth);
         assertEquals(alive(), 0);
       }
+      const warnings = warningsOf(() => {
+        assertStrictEquals(assertThrows(() => calls_in_generators(depth, entry, throwMine)), mine);
+        // All destructors have run.
+        assertEquals(alive(), 0);
+        for (const { args: [i], reply } of calls_in_generators.calls(depth, entry)) {
+          if (i === 2) break;
+          reply(5);
+        }
+      });
+      assertEquals([alive(), warnings], [0, []]);
     }
-  });
-}
+  }
+});
+
+testWith("g++", "a backtrace leads through generators of C++'s own", () => {
+  for (const way of BY) {
+    using library = openNested(way);
+    const { alive, calls_in_generators } = library.symbols;
+    for (const [entry, depth] of CASES) {
+      using generator = new Generator<undefined, number>(new OsStack(), function* (yielder) {
+        yield* yielder.call(calls_in_generators, depth, entry, function* () {
+          yield 1;
+          return 0;
+        });
+      });
+      assertEquals(generator.resume(undefined), 1);
+      const names = generator.backtrace().map(({ name }) => name);
+      const count = (wanted: string) => names.filter((name) => name === wanted).length;
+      assertEquals(count("inner"), depth);
+      assertEquals(count("fringe_root"), depth);
+      assertEquals(names.slice(-2), ["calls_in_generators", "fringe_call_body"]);
+      generator.return();
+      assertEquals(alive(), 0);
+    }
+  }
+});
 
 testWith("g++", "a call that is ended in a destructor which an exception runs is abandoned", () => {
   using library = openNested("library");
