@@ -12,6 +12,7 @@ const expectEqualSlices = std.testing.expectEqualSlices;
 const backtrace = @import("../unwind/backtrace.zig");
 const call_test = @import("call_test.zig");
 const context_module = @import("../context/context.zig");
+const context_test = @import("context_test.zig");
 const Context = context_module.Context;
 const fringe = @import("../fringe.zig");
 const Generator = fringe.Generator;
@@ -501,6 +502,23 @@ test "cancel needs no room where no cleanup is to run" {
 fn suspendingBody(yielder: *Yielder(u32, u32), first: u32) callconv(.c) void {
     var input: usize = first;
     while (true) input = context_module.fringe_suspend(&yielder.context, input);
+}
+
+fn cancelContext(context: *Context) callconv(.c) usize {
+    return @intCast(@backingInt(unwind.cancel(context, 0)));
+}
+
+test "cancel unwinds a body while a signal comes at every instruction" {
+    if (valgrind.isRunning()) return error.SkipZigTest; // It knows nothing of the trap flag.
+    var os_stack = try OsStack.init(1 << 16);
+    defer os_stack.deinit();
+    fringe_test_left = @splat(0);
+    var generator: Generator(void, u32) = .initBody(os_stack.stack().stack, &fringe_test_body);
+    try expectEqual(1, generator.@"resume"({}));
+    const scribble = context_test.scribble;
+    const status = try context_test.stepThrough(&cancelContext, generator.context, scribble);
+    try expectEqual(@backingInt(fringe.Status.unwound), @as(i32, @intCast(status)));
+    try expectEqualSlices(u8, "io\x00", fringe_test_left[0..3]);
 }
 
 test "cancel abandons a body with cleanups whose stack has no room for an unwinder below them" {
