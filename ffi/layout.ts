@@ -23,6 +23,26 @@ export const Status = {
   overflowed: 8,
 } as const;
 
+/** Why a body that was ended early is `abandoned`: what keeps it from being unwound to its end. */
+export const Abandonment = {
+  /** The body has been unwound, or has returned. */
+  none: 0,
+  /** The function at the address has no unwind tables, so nobody knows who has called it. */
+  no_tables: 1,
+  /** The function at the address has cleanups, and too little of its stack is free below it. */
+  no_room: 2,
+  /** The function at the address has cleanups for an unwinder that its library keeps to itself. */
+  foreign_unwinder: 3,
+  /** The function at the address runs on a stack that C has made. */
+  foreign_stack: 4,
+  /** The body had suspended in a cleanup, which its end or an exception of its own ran. */
+  suspended_in_cleanup: 5,
+  /** The body was told to end, and suspended again, too often. */
+  swallowed: 6,
+  /** The process has no unwinder. */
+  no_unwinder: 7,
+} as const;
+
 /** What a function of the C ABI says of that which it was asked for. */
 export const Grant = {
   /** The function has done what it was asked to. */
@@ -146,7 +166,7 @@ export const STACK_SIZE_MIN = 512;
 /** The size of an OsStack where none is asked for, in bytes. */
 export const STACK_SIZE_DEFAULT = 1048576;
 
-/** How many bytes below a suspended frame the unwinder needs to end the body. */
+/** How many bytes of its stack must be free below a frame with cleanups when it is unwound. */
 export const HEADROOM_MIN = 8192;
 
 /** What lies at the lower end of a stack without a guard: no body writes it by chance. */

@@ -33,6 +33,28 @@ pub const Status = enum(i32) {
     overflowed = 8,
 };
 
+/// Why a body that was ended early is `abandoned`: what keeps it from being unwound to its end.
+/// The address is where the innermost function goes on that has not been left; 0 if that is not
+/// known. A mailbox's output is the reason then, and its `output_float` the address.
+pub const Abandonment = enum(u64) {
+    /// The body has been unwound, or has returned.
+    none = 0,
+    /// The function at the address has no unwind tables, so nobody knows who has called it.
+    no_tables = 1,
+    /// The function at the address has cleanups, and too little of its stack is free below it.
+    no_room = 2,
+    /// The function at the address has cleanups for an unwinder that its library keeps to itself.
+    foreign_unwinder = 3,
+    /// The function at the address runs on a stack that C has made.
+    foreign_stack = 4,
+    /// The body had suspended in a cleanup, which its end or an exception of its own ran.
+    suspended_in_cleanup = 5,
+    /// The body was told to end, and suspended again, too often.
+    swallowed = 6,
+    /// The process has no unwinder.
+    no_unwinder = 7,
+};
+
 /// What a function of the C ABI says of that which it was asked for.
 pub const Grant = enum(i32) {
     /// The function has done what it was asked to.
@@ -228,8 +250,9 @@ pub const stack_size_min = 512;
 /// The size of an OsStack where none is asked for, in bytes.
 pub const stack_size_default = 1024 * 1024;
 
-/// How many bytes below a suspended frame the unwinder needs to end the body.
-/// The unwinders of gcc and LLVM were seen to take 5 KiB; libfringe asks for 8 KiB, too.
+/// How many bytes of its stack must be free below a frame with cleanups when it is unwound.
+/// The cleanups run there, and below them the unwinder, which they call to go on. The unwinders of
+/// gcc and LLVM were seen to take 5 KiB; libfringe asks for 8 KiB, too.
 pub const headroom_min = 8 * 1024;
 
 /// What lies at the lower end of a stack without a guard: no body writes it by chance.

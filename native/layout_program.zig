@@ -26,6 +26,7 @@ pub fn main(init: std.process.Init) !void {
     const writer = &output.interface;
     try writer.writeAll(head);
     try printEnum(writer, "Status");
+    try printEnum(writer, "Abandonment");
     try printEnum(writer, "Grant");
     inline for (.{ "slot_size", "integers_max", "floats_max" }) |name| {
         try printNumber(writer, name);

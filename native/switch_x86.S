@@ -432,8 +432,17 @@ BEGIN fringe_thunk_common
         SAVE
         CURRENT ecx
         mov     %gs:(%ecx), %edi
+        ADDRESS fringe_call_body, ecx
+.Lcurrent:
         test    %edi, %edi
         jz      fringe_thunk_stray
+        cmpl    $0, CATCHES(%edi)
+        jne     .Lcalled
+        cmp     %ecx, BODY(%edi)
+        je      .Lcalled
+        mov     PREVIOUS(%edi), %edi
+        jmp     .Lcurrent
+.Lcalled:
         mov     MAILBOX(%edi), %edx
         mov     %eax, CALLBACK(%edx)
         lea     8(%ebp), %ecx
@@ -567,6 +576,31 @@ BEGIN fringe_finish
         mov     %ebp, %esp
         jmp     .Lfinished
 END fringe_finish
+
+# void fringe_aside(void *yielder, uintptr_t word), which does not return
+#   CFA = ebx + 8, with the arguments above the return address
+#
+#      | word                   |  ebx + 12
+#      | R                      |  ebx + 8
+#      | return address         |  ebx + 4
+#      | ebx                    |  <- ebx
+#
+BEGIN fringe_aside
+        push    %ebx
+        .cfi_def_cfa_offset 8
+        .cfi_offset %ebx, -8
+        mov     %esp, %ebx
+        .cfi_def_cfa_register %ebx
+        mov     8(%ebx), %eax
+        mov     12(%ebx), %ecx
+        mov     LINK(%eax), %esp
+        and     $-16, %esp
+        sub     $8, %esp
+        push    %ecx
+        push    %eax
+        call    *(%ecx)
+        ud2
+END fringe_aside
 
 # int fringe_trace(void *link, int (*backtrace)(), int (*visit)(), void *argument)
 #   CFA = ebx + SUSPENDED, the body's esp; its ebp at CFA - SUSPENDED, its address above that

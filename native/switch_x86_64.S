@@ -11,6 +11,7 @@
 #   fringe_call_body        the body that calls any C function with the mailbox's arguments
 #   fringe_thunk_write      makes a thunk: one of the C function pointers that suspend
 #   fringe_finish           ends a context whose frames have been unwound
+#   fringe_aside            lets a suspended body be unwound from the stack of whoever ends it
 #   fringe_trace            walks the frames of a suspended body
 #   fringe_trampoline       under every body; hands over when the body returns
 #   fringe_root             never executed: it is where unwinders cross to the resumer
@@ -598,13 +599,22 @@ END fringe_thunk_write
 #          belongs
 #   Which arguments there are is not known here, so every register is kept. The bits beyond the type
 #   of an argument are whatever C left there; who reads it knows the type.
+#   Which context suspends: the nearest one that has the mailbox of a call. C may have resumed a
+#   generator of its own by fringe_resume_call, so that the generator's context is the current one;
+#   the callback belongs to the call around it, and the generator waits with that. Contexts whose
+#   resumer is JavaScript (CATCHES) all have such a mailbox; others, if their body is
+#   fringe_call_body.
 #   It has a name that others see so that a backtrace has one.
 BEGIN fringe_thunk_common
         SAVE
         mov     fringe_current@gottpoff(%rip), %r11
         mov     %fs:(%r11), %r10
+.Lcurrent:
         test    %r10, %r10
         jz      fringe_thunk_stray
+        cmpq    $0, CATCHES(%r10)
+        je      .Linner
+.Lcalled:
         mov     MAILBOX(%r10), %r11
         mov     %eax, CALLBACK(%r11)
         mov     %rdi, CALLBACK_INTEGERS+0(%r11)
@@ -633,6 +643,13 @@ BEGIN fringe_thunk_common
         RETURN_BY_JUMP
 
         .cfi_restore_state
+.Linner:
+        lea     fringe_call_body(%rip), %r11
+        cmp     %r11, BODY(%r10)
+        je      .Lcalled
+        mov     PREVIOUS(%r10), %r10
+        jmp     .Lcurrent
+
         # Weak, since only the shared library has it: a native program calls no thunks.
         .weak   fringe_stray_callback
         .hidden fringe_stray_callback
@@ -761,7 +778,7 @@ fringe_trampoline_caught:
 END fringe_trampoline
 
 # void fringe_finish(void *yielder, int32_t status), which does not return
-#   entry: on R's own stack, anywhere in it; rdi = R; esi = status
+#   entry: R is running, on whatever stack; rdi = R; esi = status
 #   Forgets the frames of the body and hands over as if it had returned.
 BEGIN fringe_finish
         .cfi_undefined %rip
@@ -770,6 +787,35 @@ BEGIN fringe_finish
         mov     %esi, %ecx
         jmp     .Lfinished
 END fringe_finish
+
+# void fringe_aside(void *yielder, uintptr_t word), which does not return
+#   entry: a signal, so on the stack of the suspended function; rdi = R;
+#          rsi = the address of a function f(R, rsi), which does not return either
+#   Calls f on the stack of the resumer, below its record, while the table says that the suspended
+#   function has called. So f, which may be an unwinder, sees the frames of the body below itself,
+#   and needs no room on their stack. The two words that this function has there, its return address
+#   and rbx, lie where the record of the suspended function was, or close below.
+#
+#      resumer's stack:                      stack of the suspended function:
+#      | frames of the resumer  |            | suspended function     |  <- CFA = rbx + 16
+#      | red zone               |            | return address         |  rbx + 8
+#      | record                 |  <- link   | rbx                    |  <- rbx
+#      | (padding)              |
+#      | frame of f             |
+#
+#   R keeps running: link stays the resumer's record, and the body may switch to it at any time, be
+#   it from a cleanup. f's frames are gone then.
+BEGIN fringe_aside
+        push    %rbx
+        .cfi_def_cfa_offset 16
+        .cfi_offset %rbx, -16
+        mov     %rsp, %rbx
+        .cfi_def_cfa_register %rbx
+        mov     LINK(%rdi), %rsp
+        and     $-16, %rsp              # psABI 3.2.2
+        call    *(%rsi)
+        ud2
+END fringe_aside
 
 # int fringe_trace(void *link, int (*backtrace)(), int (*visit)(), void *argument)
 #   entry: rdi = link of a suspended body; rsi = _Unwind_Backtrace; rdx, rcx = its arguments

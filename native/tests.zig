@@ -24,6 +24,7 @@ test {
     _ = @import("test/system_test.zig");
     _ = @import("call/thunk.zig");
     _ = @import("test/unwind_test.zig");
+    _ = @import("unwind/unwinder.zig");
     _ = @import("watch/valgrind.zig");
     _ = @import("context/word.zig");
 }

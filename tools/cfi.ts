@@ -18,7 +18,7 @@ export type Arch = (typeof architectures)[number];
 
 /** The path of what is written down for an architecture. */
 export function path(arch: Arch): string {
-  return join(root, "tests", `switch_${arch}.cfi`);
+  return join(root, "tests", "house", `switch_${arch}.cfi`);
 }
 
 /** What is to be written down: assembles the file and reads its tables. */

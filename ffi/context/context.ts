@@ -16,10 +16,11 @@ import { native } from "../library/find.ts";
 import { isOverrun, layCanary } from "../stack/canary.ts";
 import type { StackMemory } from "../stack/stack.ts";
 import { Kept, Lent } from "../value/kept.ts";
+import { warnOfAbandoned } from "./abandoned.ts";
 import { framesOf, type NativeFrame } from "./backtrace.ts";
 import { type NativeError, readReport } from "./exception.ts";
 import { type Library, Occupancy } from "./occupancy.ts";
-import { overflowError, overrunError, warnOfAbandoned } from "./outcome.ts";
+import { overflowError, overrunError } from "./outcome.ts";
 
 /** How a context is entered without ado. Only `Generator.resume` asks. */
 export const Entry = {
@@ -196,7 +197,7 @@ export class Context extends Occupancy {
     const isAbandoned = this.status[0] === Status.abandoned;
     const name = this.#subject!.name;
     const error = this.arrive("Cannot end it");
-    if (isAbandoned) warnOfAbandoned(name, memory.size);
+    if (isAbandoned) warnOfAbandoned(name, memory.size, this.view);
     if (error !== undefined) throw error;
   }
 

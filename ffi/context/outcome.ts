@@ -3,7 +3,7 @@
 
 /** What a status of native code means to whoever has entered a context: an error, or a warning. */
 
-import { HEADROOM_MIN, Left, SLOT_SIZE } from "../layout.ts";
+import { Left, SLOT_SIZE } from "../layout.ts";
 import { native } from "../library/find.ts";
 import type { StackMemory } from "../stack/stack.ts";
 import { frameAt, frameLine, type NativeFrame } from "./backtrace.ts";
@@ -51,19 +51,4 @@ function framesAt(limit: bigint): NativeFrame[] {
   };
   const count = Number(words(limit + BigInt(Left.count), 1)[0]);
   return Array.from(words(limit + BigInt(Left.addresses), count), frameAt);
-}
-
-const warned = new Set<string>();
-
-/** Says that frames have been abandoned: no error, for the stack has come back, but no secret. */
-export function warnOfAbandoned(name: string, size: number): void {
-  if (warned.has(name)) return;
-  console.warn(
-    `fringe: ${name} was ended early, and its frames could not be unwound. Fewer than ` +
-      `${HEADROOM_MIN / 1024} KiB of its stack of ${size} bytes were free, or its code has no ` +
-      "unwind tables, or its library has an unwinder of its own (link it with the shared " +
-      "libgcc_s), or a cleanup had suspended. The stack comes back; what the frames held " +
-      "(memory, locks, files) does not. This is said once for each function",
-  );
-  warned.add(name);
 }

@@ -43,7 +43,7 @@ export const SYMBOLS = {
     nonblocking: true,
   },
   cancel: {
-    name: "fringe_cancel",
+    name: "fringe_end",
     parameters: ["pointer", /* context */ "usize" /* limit */],
     result: "i32",
   },

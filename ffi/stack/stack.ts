@@ -31,9 +31,9 @@ export const STACK_ALIGNMENT: 16 = ALIGNMENT;
  *
  * How large? A TypeScript body needs room for the C functions that it calls; most functions of libc
  * bring buffers of their own, and 16 KiB is a good minimum. Where a body in C or C++ is suspended,
- * keep 8 KiB free: a generator that is ended early is unwound by an unwinder that runs there, below
- * the suspended frame. With less the frames are abandoned: the stack comes back, but destructors do
- * not run.
+ * keep 8 KiB free: when a generator is ended early, its destructors run there, and an unwinder
+ * below them. With less the frames that have some are abandoned: the stack comes back, but the
+ * destructors do not run.
  */
 export abstract class Stack implements Disposable {
   /** Makes `memory` known as that of this object. */

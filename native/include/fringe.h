@@ -35,9 +35,13 @@
  * When a generator is ended early, its suspended function is left as by a C++ exception, and so are
  * all that called it: destructors run, and so do `__attribute__((cleanup))` functions; in C these
  * run only if it is compiled with -fexceptions. A `catch (...)` on the way should rethrow: where it
- * does not, the next suspension is left in the same way. Nothing else notices. The unwinder runs
- * below the suspended function, on the same stack: keep 8 KiB free there. With less the body is
- * abandoned: nothing runs.
+ * does not, the next suspension is left in the same way. Nothing else notices. Below a function
+ * with destructors or cleanups 8 KiB of its stack must be free, for them and for the unwinder that
+ * they call to go on. With less, that function and its callers are abandoned: nothing of them runs.
+ *
+ * A body may resume generators of its own, and so may a C function that JavaScript has called. If
+ * such a generator calls back to JavaScript, and the call is ended there, it is unwound first, and
+ * is FRINGE_UNWOUND; then the function that has resumed it is unwound.
  *
  * A C++ exception that leaves a body goes on in its resumer: one in C++ catches it as any other, in
  * JavaScript it is a NativeError. A body may suspend in a `catch` block, or in a destructor that an
@@ -79,7 +83,7 @@ typedef struct fringe_yielder {
 enum {
     FRINGE_SUSPENDED = 0, /* the body waits to be resumed */
     FRINGE_RETURNED = 1,  /* the body has returned */
-    FRINGE_UNWOUND = 2,   /* the body was ended early, its cleanups have run */
+    FRINGE_UNWOUND = 2,   /* the body, or its resumer, was ended early, its cleanups have run */
     FRINGE_ABANDONED = 3, /* the body was ended early and could not be unwound */
     FRINGE_THROWN = 7,    /* an exception has left the body, and gone on in the resumer */
     FRINGE_OVERFLOWED = 8 /* the body has used up its stack, and could not go on */
@@ -95,7 +99,7 @@ enum {
 /* Makes a body ready to run on a stack, and returns its handle. Nothing of the body runs yet.
  *  base     one past the highest byte of the stack, a multiple of 16. At least 512 bytes below it
  *           are writable, and as many as the body needs: libc's functions want some 16 KiB; and
- *           8 KiB more, wherever it suspends, if destructors are to run when it is ended early;
+ *           8 KiB more below each function with destructors that is to be ended early;
  *  body     what runs: its arguments are the handle and the first input (an integer, a pointer, or
  *           floating point);
  *  mailbox  memory of the caller's, there until the body has finished; with `status` set to
@@ -119,11 +123,14 @@ uintptr_t fringe_suspend(fringe_yielder *yielder, uintptr_t word);
 
 /* Ends a suspended body by unwinding its frames, and returns the status it ends with:
  * FRINGE_UNWOUND; FRINGE_RETURNED, if it returned instead (one written in Zig does);
- * FRINGE_ABANDONED if there are no unwind tables, if fewer than 8 KiB of the stack are free, or if
- * it is suspended in a cleanup that an exception of its own runs.
+ * FRINGE_ABANDONED, if it could not be unwound to its end: a function has no unwind tables, or has
+ * cleanups and fewer than 8 KiB of its stack are free below it, or is made for an unwinder that its
+ * library keeps to itself, or runs on a stack that is no generator's, or the body is suspended in a
+ * cleanup that an exception of its own runs. What such a function has called is unwound. The
+ * unwinder begins on the stack of the caller, and wants 8 KiB there, too.
  *  yielder  from fringe_init, and the body has not finished;
- *  limit    the lowest usable byte of the body's stack; 0 if unknown: then nobody checks that the
- *           unwinder has room. */
+ *  limit    the lowest usable byte of the body's stack; 0 if unknown: then nobody checks that there
+ *           is room below functions with cleanups. */
 int32_t fringe_cancel(fringe_yielder *yielder, uintptr_t limit);
 
 #ifdef __cplusplus

@@ -675,6 +675,54 @@ test "at every instruction of a called switch a trace leads to the resumer" {
     }
 }
 
+/// How many instructions of fringe_aside there were.
+var aside: usize = 0;
+
+fn traceThroughBody(registers: *const Registers) void {
+    const ip = registers.gprs.get(if (on_x86_64) .rip else .eip);
+    scribble(registers);
+    if (_Unwind_FindEnclosingFunction(ip) != @intFromPtr(&context_module.fringe_aside)) return;
+    aside += 1;
+    var functions: []const *const anyopaque = &.{ &adder, &endAside, &fringe_test_step };
+    var addresses: [32]usize = undefined;
+    const trace = std.debug.captureCurrentStackTrace(.{ .context = registers }, &addresses);
+    for (trace.return_addresses) |address| {
+        const function = _Unwind_FindEnclosingFunction(address - 1);
+        if (functions.len > 0 and function == @intFromPtr(functions[0])) functions = functions[1..];
+    }
+    if (functions.len > 0) astray += 1;
+}
+
+/// Ends a body by a function that finds itself on this stack, called by the body.
+noinline fn endAside(context: *Context) callconv(.c) usize {
+    const finish: context_module.Signal = &struct {
+        fn finish(ended: *Context, word: usize) callconv(.c) noreturn {
+            const end: *const context_module.Signal = @ptrFromInt(word);
+            if (end.* != &finish) @panic("it is not the function");
+            context_module.fringe_finish(ended, .unwound);
+        }
+    }.finish;
+    const word = fringe_resume(context, 1);
+    return word + context_module.fringe_signal(
+        context,
+        &context_module.fringe_aside,
+        @intFromPtr(&finish),
+    );
+}
+
+test "at every instruction of fringe_aside a trace leads through the body to the resumer" {
+    if (valgrind.isRunning()) return error.SkipZigTest; // It knows nothing of the trap flag.
+    var fixture = try Fixture.init(&adder);
+    defer fixture.deinit();
+    fixture.box.input.store(1);
+    astray = 0;
+    aside = 0;
+    try expectEqual(2, try stepThrough(&endAside, fixture.context, traceThroughBody));
+    try expectEqual(.unwound, fixture.box.status);
+    try expect(aside >= 5);
+    try expectEqual(0, astray);
+}
+
 /// A body that fills its red zone, suspends by SWITCH as the compiler would inline it, and
 /// compares: the word is 0 when nothing has changed.
 extern fn fringe_test_red_zone(context: *Context) void;

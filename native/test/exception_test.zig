@@ -9,6 +9,7 @@ const arch = @import("../arch/arch.zig").arch;
 const expect = std.testing.expect;
 const expectEqual = std.testing.expectEqual;
 const expectEqualSlices = std.testing.expectEqualSlices;
+const call_test = @import("call_test.zig");
 const context_module = @import("../context/context.zig");
 const Context = context_module.Context;
 const fringe = @import("../fringe.zig");
@@ -187,7 +188,10 @@ test "a callback behind an exception suspends who calls it, not whom the excepti
     var call = std.mem.zeroes(layout.Call);
     var os_stack = try OsStack.init(1 << 16);
     defer os_stack.deinit();
-    const outer = context_module.init(os_stack.stack().stack, &Catching.outer, &call);
+    const stack = os_stack.stack().stack;
+    const get_globals = @extern(*const anyopaque, .{ .name = "__cxa_get_globals" });
+    const outer = fringe_init_caught(stack.base, &Catching.outer, &call, get_globals);
+    sanitizer.begin(outer, stack);
     try expectEqual(thunks.number, fringe_resume_call(outer, 0));
     try expectNoProblem(Catching.problem);
     try expectEqual(0, fringe_resume_call(outer, 0));
@@ -300,6 +304,41 @@ test "a body that is ended in a destructor which an exception runs is abandoned"
     try expect(fringe_test_is_clean());
     // The exception stays, like all that the body held.
     try expectEqual(1, fringe_test_objects());
+    fringe_test_forget_objects();
+}
+
+/// Resumes a generator in a destructor that an exception runs; its body calls back.
+const CallingInFlight = struct {
+    var inner: *Context = undefined;
+    var callback: *const fn () callconv(.c) void = undefined;
+
+    fn run(_: *anyopaque) callconv(.c) Problem {
+        _ = context_module.fringe_resume(inner, 0);
+        return null;
+    }
+
+    fn callBack(_: *Context, _: u32) callconv(.c) void {
+        callback();
+    }
+};
+
+test "a call that is ended in a generator which such a destructor runs is abandoned" {
+    if (sanitizer.enabled) return error.SkipZigTest; // As above.
+    CallingInFlight.callback = call_test.thunk(fn () callconv(.c) void, 0);
+    var inner = try Fixture.init(&CallingInFlight.callBack, 0);
+    defer inner.deinit();
+    CallingInFlight.inner = inner.context;
+    var unused: u8 = 0;
+    const arguments = .{ &CallingInFlight.run, @as(*anyopaque, &unused) };
+    var call: call_test.Call = try .init(&fringe_test_in_flight, arguments);
+    defer call.deinit();
+    try expectEqual(0, call.next());
+    try expect(fringe_test_is_clean());
+    var why: unwind.Why = .{};
+    const limit = call.os_stack.stack().stack.limit;
+    try expectEqual(.abandoned, unwind.end(call.context, limit, &why));
+    try expectEqual(.suspended_in_cleanup, why.reason);
+    try expect(fringe_test_is_clean());
     fringe_test_forget_objects();
 }
 

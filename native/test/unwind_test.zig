@@ -10,7 +10,9 @@ const expect = std.testing.expect;
 const expectEqual = std.testing.expectEqual;
 const expectEqualSlices = std.testing.expectEqualSlices;
 const backtrace = @import("../unwind/backtrace.zig");
+const call_test = @import("call_test.zig");
 const context_module = @import("../context/context.zig");
+const context_test = @import("context_test.zig");
 const Context = context_module.Context;
 const fringe = @import("../fringe.zig");
 const Generator = fringe.Generator;
@@ -32,6 +34,8 @@ extern "c" fn _Unwind_GetIP(unwind_context: *anyopaque) usize;
 extern "c" fn _Unwind_GetCFA(unwind_context: *anyopaque) usize;
 extern "c" fn _Unwind_FindEnclosingFunction(address: usize) usize;
 extern "c" fn _Unwind_ForcedUnwind() void;
+
+const on_x86_64 = @import("builtin").cpu.arch == .x86_64;
 
 /// The functions that a trace goes through, the innermost first.
 const Trace = struct {
@@ -241,7 +245,7 @@ test "a trace leads through a call, before its first callback and after it" {
 const root = @extern(*const anyopaque, .{ .name = "fringe_root" });
 
 /// A record and, on x86_64, the red zone above it.
-const suspended = if (@import("builtin").cpu.arch == .x86_64) 16 + 128 else 8;
+const suspended = if (on_x86_64) 16 + 128 else 8;
 
 var resumer_stack_pointer: usize = 0;
 
@@ -485,17 +489,281 @@ test "cancel unwinds C frames that a body in Zig has called" {
     try expectEqualSlices(u8, "io\x00", fringe_test_left[0..3]);
 }
 
-test "cancel abandons a body whose stack has no room for an unwinder" {
+test "cancel needs no room where no cleanup is to run" {
     // The guard page of a stack of one page would be hit.
     var os_stack = try OsStack.init(0);
     defer os_stack.deinit();
     var generator: Generator(u32, u32) = .initBody(os_stack.stack().stack, &suspendingBody);
     try expectEqual(1, generator.@"resume"(1));
-    try expectEqual(.abandoned, generator.cancel());
+    try expectEqual(.unwound, generator.cancel());
     try expectEqual(null, generator.@"resume"(1));
 }
 
 fn suspendingBody(yielder: *Yielder(u32, u32), first: u32) callconv(.c) void {
     var input: usize = first;
     while (true) input = context_module.fringe_suspend(&yielder.context, input);
+}
+
+fn cancelContext(context: *Context) callconv(.c) usize {
+    return @intCast(@backingInt(unwind.cancel(context, 0)));
+}
+
+test "cancel unwinds a body while a signal comes at every instruction" {
+    if (valgrind.isRunning()) return error.SkipZigTest; // It knows nothing of the trap flag.
+    var os_stack = try OsStack.init(1 << 16);
+    defer os_stack.deinit();
+    fringe_test_left = @splat(0);
+    var generator: Generator(void, u32) = .initBody(os_stack.stack().stack, &fringe_test_body);
+    try expectEqual(1, generator.@"resume"({}));
+    const scribble = context_test.scribble;
+    const status = try context_test.stepThrough(&cancelContext, generator.context, scribble);
+    try expectEqual(@backingInt(fringe.Status.unwound), @as(i32, @intCast(status)));
+    try expectEqualSlices(u8, "io\x00", fringe_test_left[0..3]);
+}
+
+test "cancel abandons a body with cleanups whose stack has no room for an unwinder below them" {
+    // The same.
+    var os_stack = try OsStack.init(0);
+    defer os_stack.deinit();
+    fringe_test_left = @splat(0);
+    var generator: Generator(void, u32) = .initBody(os_stack.stack().stack, &fringe_test_body);
+    try expectEqual(1, generator.@"resume"({}));
+    var why: unwind.Why = .{};
+    const limit = os_stack.stack().stack.limit;
+    try expectEqual(.abandoned, unwind.end(generator.context, limit, &why));
+    try expectEqual(.no_room, why.reason);
+    try expect(why.address != 0);
+    try expectEqual(null, generator.@"resume"({}));
+    try expectEqualSlices(u8, "\x00", fringe_test_left[0..1]);
+}
+
+// Generators of C's own, inside a call
+
+const Nest = extern struct {
+    callback: *const fn () callconv(.c) void,
+    resume_function: *const fn (*Context, usize) callconv(.c) usize,
+    depth: u32,
+    level: u32 = 0,
+    yielders: [3]*Context = undefined,
+};
+extern fn fringe_test_nest(*Nest) void;
+extern fn fringe_test_nest_body(*Context, *Nest) void;
+
+const InnerBox = layout.Mailbox(*Nest, u32);
+
+/// A call of a C function that runs a generator, whose body runs one, and so on; and the innermost
+/// calls back.
+const Nested = struct {
+    nest: *Nest,
+    call: call_test.Call,
+    stacks: [3]OsStack,
+    boxes: *[3]InnerBox,
+
+    fn init(depth: u32, resume_function: *const fn (*Context, usize) callconv(.c) usize) !Nested {
+        const chain = try std.testing.allocator.create(Nest);
+        const boxes = try std.testing.allocator.create([3]InnerBox);
+        chain.* = .{
+            .callback = call_test.thunk(fn () callconv(.c) void, 0),
+            .resume_function = resume_function,
+            .depth = depth,
+        };
+        var stacks: [3]OsStack = undefined;
+        for (&stacks, boxes, &chain.yielders) |*stack, *box, *yielder| {
+            stack.* = try OsStack.init(1 << 16);
+            box.status = .suspended;
+            box.input.store(chain);
+            yielder.* = context_module.init(stack.stack().stack, &fringe_test_nest_body, box);
+        }
+        fringe_test_left = @splat(0);
+        return .{
+            .nest = chain,
+            .boxes = boxes,
+            .stacks = stacks,
+            .call = try call_test.Call.init(&fringe_test_nest, .{chain}),
+        };
+    }
+
+    fn deinit(self: *Nested) void {
+        self.call.deinit();
+        for (&self.stacks) |*stack| stack.deinit();
+        std.testing.allocator.destroy(self.boxes);
+        std.testing.allocator.destroy(self.nest);
+    }
+
+    /// The frames of the suspended call are there, from the callback to the call.
+    fn expectFrames(self: *Nested) !void {
+        var addresses: [64]u64 = undefined;
+        var trace: Trace = .{};
+        const length = backtrace.ofSuspended(self.call.context, &addresses);
+        for (addresses[0..length]) |address| trace.add(@intCast(address));
+        const functions = trace.functions[0..trace.length];
+        const count = self.nest.depth + 1;
+        const nest_address = [_]usize{@intFromPtr(&fringe_test_nest)};
+        try expectEqual(count, std.mem.count(usize, functions, &nest_address));
+        try expectEqual(count - 1, std.mem.count(usize, functions, &.{@intFromPtr(root)}));
+        try expectEqual(@intFromPtr(&fringe_call_body), functions[functions.len - 1]);
+    }
+};
+
+const resume_functions = .{ &context_module.fringe_resume, &fringe_resume_call };
+
+test "a callback in generators of C's own suspends the call, and all of them with it" {
+    inline for (resume_functions) |resume_function| for (0..4) |depth| {
+        var nested: Nested = try .init(@intCast(depth), resume_function);
+        defer nested.deinit();
+        for (0..2) |_| {
+            try expectEqual(0, nested.call.next());
+            try nested.expectFrames();
+        }
+        // The innermost returns; then each suspends.
+        try expectEqual(null, nested.call.next());
+        try expectEqual(9, nested.nest.level);
+        try expectEqual(.returned, nested.call.box.call.generator.status);
+        for (nested.boxes[0..depth], nested.nest.yielders[0..depth]) |*box, yielder| {
+            try expectEqual(.suspended, box.status);
+            try expectEqual(.unwound, unwind.cancel(yielder, 0));
+        }
+    };
+}
+
+test "a call that is ended in generators of C's own is unwound through them" {
+    inline for (resume_functions) |resume_function| for (0..4) |depth| {
+        var nested: Nested = try .init(@intCast(depth), resume_function);
+        defer nested.deinit();
+        for (0..2) |_| try expectEqual(0, nested.call.next());
+        var why: unwind.Why = .{};
+        const limit = nested.call.os_stack.stack().stack.limit;
+        try expectEqual(.unwound, unwind.end(nested.call.context, limit, &why));
+        try expectEqual(.none, why.reason);
+        try expectEqualSlices(u8, "3210\x00"[3 - depth ..], fringe_test_left[0 .. depth + 2]);
+        for (nested.boxes[0..depth], nested.nest.yielders[0..depth]) |*box, yielder| {
+            try expectEqual(.unwound, box.status);
+            // Nor can they be entered any more.
+            try expectEqual(.unwound, unwind.cancel(yielder, 0));
+            try expectEqual(0, resume_function(yielder, 0));
+        }
+        try expectEqual(null, nested.call.next());
+    };
+}
+
+// Stacks that C makes
+
+const CallOn = fn (
+    function: *const anyopaque,
+    callback: *const fn () callconv(.c) void,
+    stack: *anyopaque,
+) callconv(.c) void;
+
+/// Calls a function on another stack. The table leads back from there.
+const call_on_stack = @extern(*const CallOn, .{ .name = "fringe_test_call_on_stack" });
+/// The same; but the table has it that nobody has called, as below what makecontext(3) has made.
+const start_on_stack = @extern(*const CallOn, .{ .name = "fringe_test_start_on_stack" });
+
+comptime {
+    for ([_][]const u8{ "call", "start" }) |name| {
+        const ends = std.mem.eql(u8, name, "start");
+        const register = if (on_x86_64) "%rip" else "%eip";
+        asm (".globl fringe_test_" ++ name ++ "_on_stack\n" ++
+                "fringe_test_" ++ name ++ "_on_stack:\n" ++
+                ".cfi_startproc\n" ++
+                (if (on_x86_64)
+                    \\push %rbp
+                    \\.cfi_def_cfa_offset 16
+                    \\.cfi_offset %rbp, -16
+                    \\mov %rsp, %rbp
+                    \\.cfi_def_cfa_register %rbp
+                    \\mov %rdi, %rax
+                    \\mov %rsi, %rdi
+                    \\mov %rdx, %rsp
+                    \\
+                else
+                    \\push %ebp
+                    \\.cfi_def_cfa_offset 8
+                    \\.cfi_offset %ebp, -8
+                    \\mov %esp, %ebp
+                    \\.cfi_def_cfa_register %ebp
+                    \\mov 8(%ebp), %eax
+                    \\mov 12(%ebp), %ecx
+                    \\mov 16(%ebp), %esp
+                    \\sub $12, %esp
+                    \\push %ecx
+                    \\
+                ) ++ (if (ends) ".cfi_undefined " ++ register ++ "\n" else "") ++
+                (if (on_x86_64)
+                    \\call *%rax
+                    \\mov %rbp, %rsp
+                    \\pop %rbp
+                    \\.cfi_def_cfa %rsp, 8
+                else
+                    \\call *%eax
+                    \\mov %ebp, %esp
+                    \\pop %ebp
+                    \\.cfi_def_cfa %esp, 4
+                ) ++
+                \\
+                \\ret
+                \\.cfi_endproc
+        );
+    }
+}
+
+const OnStack = extern struct {
+    function: *const anyopaque,
+    callback: *const fn () callconv(.c) void,
+    stack: *anyopaque,
+    call_on: *const CallOn,
+};
+extern fn fringe_test_call_on(*OnStack) void;
+extern fn fringe_test_call() void;
+extern fn fringe_test_call_with_cleanup() void;
+
+const small_size = 2048;
+
+/// Ends a call in a callback on a small stack; what lies below that must stay as it is.
+fn expectOnSmallStack(
+    memory: []align(16) u8,
+    function: *const anyopaque,
+    call_on: *const CallOn,
+    status: fringe.Status,
+    left: []const u8,
+) !void {
+    const below = memory[0 .. memory.len - small_size];
+    @memset(below, 0xee);
+    var on_stack: OnStack = .{
+        .function = function,
+        .callback = call_test.thunk(fn () callconv(.c) void, 0),
+        .stack = memory.ptr + memory.len,
+        .call_on = call_on,
+    };
+    fringe_test_left = @splat(0);
+    var call: call_test.Call = try .init(&fringe_test_call_on, .{&on_stack});
+    defer call.deinit();
+    try expectEqual(0, call.next());
+    var why: unwind.Why = .{};
+    const limit = call.os_stack.stack().stack.limit;
+    try expectEqual(status, unwind.end(call.context, limit, &why));
+    const is_abandoned = status == .abandoned;
+    const reason: layout.Abandonment = if (is_abandoned) .foreign_stack else .none;
+    try expectEqual(reason, why.reason);
+    try expectEqual(is_abandoned, why.address != 0);
+    try expectEqualSlices(u8, left, std.mem.sliceTo(&fringe_test_left, 0));
+    try expect(std.mem.allEqual(u8, below, 0xee));
+    try expectEqual(null, call.next());
+}
+
+test "a call that is ended on a stack which C has made: nothing is written below that" {
+    if (valgrind.isRunning()) return error.SkipZigTest; // It takes such a stack for free memory.
+    // On either side of the stack of the call.
+    var memory: [2][]align(16) u8 = undefined;
+    for (&memory) |*part| part.* = try std.testing.allocator.alignedAlloc(u8, .@"16", 1 << 16);
+    defer for (memory) |part| std.testing.allocator.free(part);
+    var local: [1 << 14]u8 align(16) = undefined;
+    for ([_][]align(16) u8{ memory[0], memory[1], &local }) |part| {
+        const plain: *const anyopaque = &fringe_test_call;
+        const cleanup: *const anyopaque = &fringe_test_call_with_cleanup;
+        try expectOnSmallStack(part, plain, call_on_stack, .unwound, "o");
+        try expectOnSmallStack(part, cleanup, call_on_stack, .abandoned, "");
+        try expectOnSmallStack(part, plain, start_on_stack, .abandoned, "");
+        try expectOnSmallStack(part, cleanup, start_on_stack, .abandoned, "");
+    }
 }

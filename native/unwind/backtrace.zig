@@ -1,15 +1,25 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // Credit: after libfringe, by edef and the libfringe contributors
 
-//! Where a body stands: the addresses to which the functions on its stack return, the innermost
-//! first, as far as the trampoline.
+//! Where a body stands: the addresses to which the functions of its call stack return, the
+//! innermost first, as far as its own trampoline.
+//!
+//! A function of the body may run a generator of its own. If that calls back, the body is suspended
+//! on the stack of the inner generator, and its call stack leads through the inner trampoline:
+//!
+//!     thunk -> inner body -> inner trampoline -> fringe_root -> a function of the body, which has
+//!           resumed the inner one -> fringe_call_body -> the body's own trampoline
+//!
+//! So a trampoline is asked whose it is.
 
+const arch = @import("../arch/arch.zig").arch;
 const context_module = @import("../context/context.zig");
 const Context = context_module.Context;
 const unwinder = @import("unwinder.zig");
 
 /// What a walk fills.
 pub const Trace = struct {
+    context: *const Context,
     addresses: []u64,
     length: usize = 0,
     /// The frame behind which it begins goes on there; 0 is the first, that of fringe_trace.
@@ -19,7 +29,8 @@ pub const Trace = struct {
     fn visit(frame: *unwinder.Frame, argument: *anyopaque) callconv(.c) c_int {
         const self: *Trace = @ptrCast(@alignCast(argument));
         const address = unwinder.getIP.?(frame);
-        if (isBelowBody(address) or self.length == self.addresses.len) return unwinder.end_of_trace;
+        if (isBelowBody(frame, self.context)) return unwinder.end_of_trace;
+        if (self.length == self.addresses.len) return unwinder.end_of_trace;
         if (self.begun) {
             self.addresses[self.length] = address;
             self.length += 1;
@@ -29,26 +40,38 @@ pub const Trace = struct {
     }
 };
 
-/// Whether a frame is the trampoline below a body, before that has begun or while it runs, or
-/// fringe_root, from which a link may lead back into the stack.
-pub fn isBelowBody(address: usize) bool {
+/// Whether a frame is the trampoline below the body of `context`, before that has begun or while it
+/// runs. A body that has returned has left its trampoline at another place, from where its link
+/// leads back into its stack; the frame of its fringe_root is the end then.
+pub fn isBelowBody(frame: *unwinder.Frame, context: *const Context) bool {
+    const address = unwinder.getIP.?(frame);
+    const end = if (isTrampoline(address))
+        @intFromPtr(context)
+    else if (address == @intFromPtr(&context_module.fringe_root_return))
+        @intFromPtr(context.link)
+    else
+        return false;
+    return unwinder.getGR.?(frame, arch.frame_pointer) == end;
+}
+
+/// Whether a function returns to the trampoline of some context, or begins there.
+pub fn isTrampoline(address: usize) bool {
     return address == @intFromPtr(&context_module.fringe_trampoline_return) or
-        address == @intFromPtr(&context_module.fringe_trampoline_begin) or
-        address == @intFromPtr(&context_module.fringe_root_return);
+        address == @intFromPtr(&context_module.fringe_trampoline_begin);
 }
 
 /// Of the body that is suspended in `context`. Runs on the stack of the caller.
 pub fn ofSuspended(context: *Context, addresses: []u64) usize {
-    var trace: Trace = .{ .addresses = addresses, .behind = 0 };
-    if (unwinder.backtrace == null or unwinder.getIP == null) return 0;
+    var trace: Trace = .{ .context = context, .addresses = addresses, .behind = 0 };
+    if (!unwinder.isComplete()) return 0;
     _ = context_module.fringe_trace(context.link, unwinder.backtrace.?, &Trace.visit, &trace);
     return trace.length;
 }
 
-/// Of the body that is running, behind the frame that goes on at the address `behind`.
-pub fn ofRunning(addresses: []u64, behind: usize) usize {
-    var trace: Trace = .{ .addresses = addresses, .behind = behind };
-    if (unwinder.backtrace == null or unwinder.getIP == null) return 0;
+/// Of the running body of `context`, behind the frame that goes on at the address `behind`.
+pub fn ofRunning(context: *const Context, addresses: []u64, behind: usize) usize {
+    var trace: Trace = .{ .context = context, .addresses = addresses, .behind = behind };
+    if (!unwinder.isComplete()) return 0;
     _ = unwinder.backtrace.?(&Trace.visit, &trace);
     return trace.length;
 }

@@ -3,16 +3,23 @@
 
 //! Ends a suspended body early, by forced unwinding: the unwinder of the process walks the frames
 //! of the body and runs their cleanups (C++ destructors, `__attribute__((cleanup))`), up to the
-//! trampoline. Itanium C++ ABI: Exception Handling, section 1.3.1, `_Unwind_ForcedUnwind`.
+//! trampoline of the body. Itanium C++ ABI: Exception Handling, section 1.3.1,
+//! `_Unwind_ForcedUnwind`.
+//!
+//! The unwinder begins on the stack of whoever ends the body (fringe_aside): so frames that have no
+//! cleanups can be left however little room is below them. A survey is made before. Where it finds
+//! a frame that must not be unwound, those that it has called are unwound, the innermost first as
+//! ever, and the rest is abandoned.
 
 const std = @import("std");
+const backtrace = @import("backtrace.zig");
 const context_module = @import("../context/context.zig");
 const Context = context_module.Context;
 const layout = @import("../layout.zig");
 const Mailbox = layout.Mailbox;
 const Status = layout.Status;
 const os = @import("../os/os.zig").os;
-const personality = @import("personality.zig");
+const survey = @import("survey.zig");
 const unwinder = @import("unwinder.zig");
 const Exception = unwinder.Exception;
 
@@ -22,48 +29,75 @@ const attempts_max = 1000;
 
 /// What is passed to a body that is ended.
 const Ending = struct {
+    /// What fringe_aside calls.
+    function: Function = &unwindBody,
+    context: *Context,
     exception: Exception = .{
         .class = 0x66726e67_7a696700, // "frngzig\0": nobody's exception but ours
         .cleanup = &swallowed,
     },
     /// Whether the frames are being unwound: from the first one on until somebody swallows it.
     unwinding: bool = false,
-    /// The lowest usable byte of the body's stack.
-    limit: usize,
+    /// Where the unwinding is to stop.
+    obstacle: ?survey.Obstacle,
+
+    const Function = context_module.Signal;
+
+    fn begin(context: *Context, limit: usize) Ending {
+        const obstacle = if (unwinder.isComplete()) survey.of(context, limit) else null;
+        return .{ .context = context, .obstacle = obstacle };
+    }
+
+    /// Why it was not unwound.
+    fn why(self: *const Ending) Why {
+        if (!unwinder.isComplete()) return .{ .reason = .no_unwinder };
+        const obstacle = self.obstacle orelse return .{ .reason = .no_tables };
+        return .{ .reason = obstacle.reason, .address = obstacle.place.address };
+    }
 };
+
+/// Why a body is abandoned, and where.
+pub const Why = struct { reason: layout.Abandonment = .none, address: usize = 0 };
 
 /// Ends the suspended body of `context`. The result is never `suspended`. `limit` is the lowest
 /// usable byte of its stack, 0 where nobody knows.
 pub fn cancel(context: *Context, limit: usize) Status {
+    var why: Why = .{};
+    return end(context, limit, &why);
+}
+
+/// The same; writes down why the body is abandoned, if it is.
+pub fn end(context: *Context, limit: usize, why: *Why) Status {
     const box: *Mailbox(u64, u64) = @ptrCast(@alignCast(context.mailbox));
     if (box.status != .suspended) return box.status;
     // On the resumer's stack: the body's frames, with all that lies on them, are about to go.
     var ending: Ending = undefined;
-    for (0..attempts_max) |_| {
-        if (!personality.areOurs(context)) break;
+    why.* = for (0..attempts_max) |_| {
         // It is suspended in a cleanup that an exception of its own runs: as below.
-        if (context.uncaught > 0) break;
-        ending = .{ .limit = limit };
-        _ = context_module.fringe_signal(context, &unwindBody, @intFromPtr(&ending));
+        if (context.uncaught > 0) break .{ .reason = .suspended_in_cleanup };
+        ending = .begin(context, limit);
+        const word = @intFromPtr(&ending.function);
+        _ = context_module.fringe_signal(context, &context_module.fringe_aside, word);
+        if (box.status == .abandoned) why.* = ending.why();
         if (box.status != .suspended) return box.status;
         // A cleanup has suspended. To unwind it as well, out of the middle of an unwinding, would
         // end the process: compilers have it that no cleanup throws.
-        if (ending.unwinding) break;
-    }
+        if (ending.unwinding) break .{ .reason = .suspended_in_cleanup };
+    } else .{ .reason = .swallowed };
     box.status = .abandoned;
     context.exceptions = .finished; // Nor is it resumed.
     return box.status;
 }
 
-/// Called by a suspended function, on its stack, in place of going on.
+/// Called as by the suspended function, in place of going on; but on the resumer's stack.
 fn unwindBody(context: *Context, word: usize) callconv(.c) noreturn {
-    const ending: *Ending = @ptrFromInt(word);
-    // An unwinder that ran off the stack would be worse than frames that are forgotten.
-    const has_room = @frameAddress() > ending.limit +| layout.headroom_min;
-    if (has_room and unwinder.forcedUnwind != null and unwinder.getIP != null) {
+    const function: *Ending.Function = @ptrFromInt(word);
+    const ending: *Ending = @alignCast(@fieldParentPtr("function", function));
+    const begins = if (ending.obstacle) |obstacle| !obstacle.is_innermost else true;
+    if (begins and unwinder.isComplete()) {
         ending.unwinding = true;
         // Returns only when the frames cannot be walked, for want of tables.
-        _ = unwinder.forcedUnwind.?(&ending.exception, &stop, context);
+        _ = unwinder.forcedUnwind.?(&ending.exception, &stop, ending);
     }
     context_module.fringe_finish(context, .abandoned);
 }
@@ -83,11 +117,14 @@ fn stop(
     parameter: *anyopaque,
 ) callconv(.c) c_int {
     _ = .{ version, class, exception };
-    const context: *Context = @ptrCast(@alignCast(parameter));
-    if (unwinder.getIP.?(frame) == @intFromPtr(&context_module.fringe_trampoline_return)) {
-        context_module.fringe_finish(context, .unwound);
+    const ending: *Ending = @ptrCast(@alignCast(parameter));
+    if (backtrace.isBelowBody(frame, ending.context)) {
+        context_module.fringe_finish(ending.context, .unwound);
     }
-    if (actions & unwinder.end_of_stack != 0) context_module.fringe_finish(context, .abandoned);
+    const is_obstacle = if (ending.obstacle) |obstacle| obstacle.isAt(frame) else false;
+    if (is_obstacle or actions & unwinder.end_of_stack != 0) {
+        context_module.fringe_finish(ending.context, .abandoned);
+    }
     if (unwinder.getCFA) |getCFA| os.leaveHandler(unwinder.getIP.?(frame), getCFA(frame));
     return unwinder.no_reason; // On to the frame's cleanups and the next frame.
 }
@@ -96,4 +133,16 @@ fn stop(
 
 pub fn cancelContext(context: *Context, limit: usize) callconv(.c) Status {
     return cancel(context, limit);
+}
+
+/// The same for a context with the mailbox of a call, where it writes why the body is abandoned.
+pub fn endContext(context: *Context, limit: usize) callconv(.c) Status {
+    var why: Why = .{};
+    const status = end(context, limit, &why);
+    if (why.reason != .none) {
+        const call: *layout.Call = @ptrCast(@alignCast(context.mailbox));
+        call.generator.output.store(@backingInt(why.reason));
+        call.output_float = why.address;
+    }
+    return status;
 }

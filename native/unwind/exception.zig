@@ -22,6 +22,7 @@ const memory = @import("memory_probe.zig");
 const Report = layout.Report;
 const sanitizer = @import("../watch/sanitizer.zig");
 const spare_stack = @import("../stack/spare_stack.zig");
+const Status = layout.Status;
 const unwinder = @import("unwinder.zig");
 const Exception = unwinder.Exception;
 
@@ -127,7 +128,7 @@ fn personality(
         // Before any frame is gone.
         if (context.report == null) {
             if (makeReport()) |report| {
-                report.count = backtrace.ofRunning(&report.addresses, caller);
+                report.count = backtrace.ofRunning(context, &report.addresses, caller);
                 context.report = report;
             }
         }
@@ -138,7 +139,7 @@ fn personality(
         unwinder.setIP.?(frame, @intFromPtr(&context_module.fringe_trampoline_caught));
         return unwinder.install_context;
     }
-    leave(context);
+    leave(context, if (actions & unwinder.force_unwind != 0) .unwound else .thrown);
     return unwinder.continue_unwind;
 }
 
@@ -149,10 +150,11 @@ fn isOurUnwinder(caller: usize) bool {
     return loader.symbolAt(caller).file_base == ours;
 }
 
-/// The body has been left for its resumer, by something that goes on there.
-fn leave(context: *Context) void {
+/// The body has been left for its resumer, by something that goes on there: an exception, or the
+/// end of a body which the resumer is part of.
+fn leave(context: *Context, status: Status) void {
     const box: *Mailbox(u64, u64) = @ptrCast(@alignCast(context.mailbox));
-    box.status = .thrown;
+    box.status = status;
     context_module.fringe_leave_current(context);
     sanitizer.leaveByException(context);
     const exceptions = context.exceptions;
@@ -306,7 +308,7 @@ fn virtualFunction(object: usize, index: usize) ?usize {
 
 /// The process's own, which the runtime uses, too; libc's would be another where a program brings
 /// an allocator.
-const free = @extern(
+var free = @extern(
     ?*const fn (memory: *anyopaque) callconv(.c) void,
     .{ .name = "free", .linkage = .weak },
 );

@@ -2,7 +2,8 @@
 // Credit: after libfringe, by edef and the libfringe contributors
 
 //! What the process's loader knows of addresses and libraries. Everything is weak: a program
-//! without a loader has none, and then nothing is known.
+//! without a loader has none, and then nothing is known. (Each stands in a `var`, as in
+//! unwinder.zig.)
 
 const std = @import("std");
 const SymbolBlock = @import("../layout.zig").SymbolBlock;
@@ -16,19 +17,19 @@ pub const Symbol = extern struct {
     symbol_name: ?[*:0]const u8 = null,
     symbol_address: ?*anyopaque = null,
 };
-const dladdr = @extern(
+var dladdr = @extern(
     ?*const fn (address: *const anyopaque, info: *Symbol) callconv(.c) c_int,
     .{ .name = "dladdr", .linkage = .weak },
 );
-const dlopen = @extern(
+var dlopen = @extern(
     ?*const fn (file_name: [*:0]const u8, flags: c_int) callconv(.c) ?*anyopaque,
     .{ .name = "dlopen", .linkage = .weak },
 );
-const dlclose = @extern(
+var dlclose = @extern(
     ?*const fn (handle: *anyopaque) callconv(.c) c_int,
     .{ .name = "dlclose", .linkage = .weak },
 );
-const dlsym = @extern(
+var dlsym = @extern(
     ?*const fn (handle: *anyopaque, name: [*:0]const u8) callconv(.c) ?*anyopaque,
     .{ .name = "dlsym", .linkage = .weak },
 );
@@ -61,7 +62,13 @@ pub fn symbolAt(address: usize) Symbol {
 
 /// Looks a name up in the module that an address lies in, and in those that it depends on.
 pub fn find(address: usize, name: [*:0]const u8) ?*anyopaque {
-    const handle = open(address, RTLD_LAZY | RTLD_NOLOAD) orelse return null;
+    return findIn(symbolAt(address).file_name orelse return null, name);
+}
+
+/// The same in a library that is loaded.
+pub fn findIn(file_name: [*:0]const u8, name: [*:0]const u8) ?*anyopaque {
+    const handle = (dlopen orelse return null)(file_name, RTLD_LAZY | RTLD_NOLOAD) orelse
+        return null;
     // It stays loaded: whoever has the address uses it.
     defer if (dlclose) |close| {
         _ = close(handle);

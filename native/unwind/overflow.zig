@@ -18,6 +18,7 @@
 //! the dynamic loader's, which is recursive.
 
 const std = @import("std");
+const backtrace = @import("backtrace.zig");
 const context_module = @import("../context/context.zig");
 const Context = context_module.Context;
 const executable_stack = @import("../stack/executable_stack.zig");
@@ -119,7 +120,7 @@ const Overflow = struct {
     /// Writes the innermost frames to the lower end of the stack. The body is the only one that
     /// has used that memory, and it does not run any more.
     fn leaveFrames(self: *const Overflow) void {
-        const walk: Walk = .from(self.ip, frames_max);
+        const walk: Walk = .from(self.context, self.ip, frames_max);
         const left: *Left = @ptrFromInt(self.stack.limit);
         left.count = walk.count;
         for (left.addresses[0..walk.count], walk.first[0..walk.count]) |*to, from| to.* = from;
@@ -150,7 +151,7 @@ const Overflow = struct {
         // Before the frames, in case that these do not stand being looked at.
         text.write();
 
-        const walk: Walk = .from(self.ip, Walk.all);
+        const walk: Walk = .from(self.context, self.ip, Walk.all);
         for (0..walk.count) |i| {
             if (i == Walk.printed and walk.count > Walk.printed + Walk.last_max) {
                 text.add("  ... ");
@@ -176,6 +177,7 @@ const Walk = struct {
     /// How many of the first ones are printed.
     const printed = 16;
 
+    context: *const Context,
     first: [frames_max]usize = undefined,
     last: [last_max]usize = undefined,
     count: usize = 0,
@@ -183,13 +185,11 @@ const Walk = struct {
     /// Whether the unwinder, which begins at the frame that calls it, has come to the body's.
     begun: bool = false,
 
-    fn from(ip: usize, count_max: usize) Walk {
-        var walk: Walk = .{ .count_max = count_max };
+    fn from(context: *const Context, ip: usize, count_max: usize) Walk {
+        var walk: Walk = .{ .context = context, .count_max = count_max };
         walk.add(ip);
         // Without an unwinder there is one frame.
-        if (unwinder.getIP != null) if (unwinder.backtrace) |run| {
-            _ = run(&visit, &walk);
-        };
+        if (unwinder.isComplete()) _ = unwinder.backtrace.?(&visit, &walk);
         return walk;
     }
 
@@ -210,8 +210,7 @@ const Walk = struct {
             self.begun = ip == self.first[0];
             return unwinder.no_reason;
         }
-        const ends = ip == @intFromPtr(&context_module.fringe_trampoline_return);
-        if (ends) return unwinder.end_of_trace;
+        if (backtrace.isBelowBody(frame, self.context)) return unwinder.end_of_trace;
         self.add(ip);
         return if (self.count == self.count_max) unwinder.end_of_trace else unwinder.no_reason;
     }

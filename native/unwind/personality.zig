@@ -7,61 +7,55 @@
 //! own. So such frames are never shown to it.
 
 const std = @import("std");
-const backtrace = @import("backtrace.zig");
-const context_module = @import("../context/context.zig");
-const Context = context_module.Context;
 const loader = @import("loader.zig");
 const unwinder = @import("unwinder.zig");
 
-/// Whether no frame of the suspended body of `context` is made for another unwinder than the
-/// process's. Runs on the stack of the caller.
-pub fn areOurs(context: *Context) bool {
-    var walk: Walk = .{};
-    // Where there is no unwinder, no routine is called.
-    const run = unwinder.backtrace orelse return true;
-    if (unwinder.getIP == null or unwinder.getLanguageSpecificData == null) return true;
-    _ = context_module.fringe_trace(context.link, run, &Walk.visit, &walk);
-    return walk.are_ours;
+/// Whether a routine asks our unwinder: it is in the same module, or in one that has the function
+/// that it asks from there, or in glibc.
+pub fn isOurs(routine: usize) bool {
+    const ours = @intFromPtr(unwinder.getLanguageSpecificData.?);
+    const module = loader.symbolAt(routine).file_base;
+    // Without a loader all is one program.
+    if (module == loader.symbolAt(ours).file_base) return true;
+    const name = "_Unwind_GetLanguageSpecificData";
+    if (@intFromPtr(loader.find(routine, name)) == ours) return true;
+    // glibc's own frames have cleanups that give back what they hold (pthread_once, scandir,
+    // getline). It does not depend on an unwinder: its routine loads libgcc_s.so.1 when it is first
+    // called, and asks that one.
+    const version = gnu_get_libc_version orelse return false;
+    if (module != loader.symbolAt(@intFromPtr(version)).file_base) return false;
+    return @intFromPtr(loader.findIn("libgcc_s.so.1", name)) == ours;
 }
 
-const Walk = struct {
-    /// The last routine that was found to be one of ours.
-    known: usize = 0,
-    are_ours: bool = true,
+/// What only glibc has. In a `var`, as in unwinder.zig.
+var gnu_get_libc_version = @extern(
+    ?*const fn () callconv(.c) [*:0]const u8,
+    .{ .name = "gnu_get_libc_version", .linkage = .weak },
+);
 
-    fn visit(frame: *unwinder.Frame, argument: *anyopaque) callconv(.c) c_int {
-        const self: *Walk = @ptrCast(@alignCast(argument));
-        const address = unwinder.getIP.?(frame);
-        if (backtrace.isBelowBody(address)) return unwinder.end_of_trace;
-        // Without data a routine has nothing to do.
-        if (unwinder.getLanguageSpecificData.?(frame) == 0) return unwinder.no_reason;
-        const routine = of(address - 1) orelse return unwinder.no_reason;
-        if (routine == self.known or isOurs(routine)) {
-            self.known = routine;
-            return unwinder.no_reason;
-        }
-        self.are_ours = false;
-        return unwinder.end_of_trace;
-    }
-};
+/// Whether a function that a walk has ended in, with the return address `address`, is known not to
+/// have been called: its table says so, or it has never been left, since the address is its
+/// beginning. (That of glibc's `__start_context`, below what makecontext(3) has made, is.)
+pub fn isOutermost(address: usize) bool {
+    if (table(address - 1) != null) return true;
+    const found = table(address) orelse return false;
+    return found.start == address;
+}
 
-/// Whether a routine asks our unwinder: it is in the same module, or it is in one that has the
-/// function that it asks from there.
-fn isOurs(routine: usize) bool {
-    const ours = @intFromPtr(unwinder.getLanguageSpecificData.?);
-    const module = loader.symbolAt(ours).file_base;
-    // Without a loader all is one program.
-    if (module == loader.symbolAt(routine).file_base) return true;
-    const found = loader.find(routine, "_Unwind_GetLanguageSpecificData");
-    return @intFromPtr(found) == ours;
+const Table = struct { fde: [*]const u8, start: usize };
+
+fn table(address: usize) ?Table {
+    // `struct dwarf_eh_bases`: of text, of data, and the beginning of the function.
+    var bases: [3]usize = undefined;
+    const fde = (unwinder.findFDE orelse return null)(address, &bases) orelse return null;
+    return .{ .fde = fde, .start = bases[2] };
 }
 
 /// The personality routine for an address: what stands in the CIE of its FDE, behind the letter P
 /// (System V psABI for AMD64, section 4.2.4; Linux Standard Base, Core, section 10.6).
-fn of(address: usize) ?usize {
-    var bases: [3]usize = undefined;
-    const fde = (unwinder.findFDE orelse return null)(address, &bases) orelse return null;
-    const pointer = fde + 4;
+pub fn of(address: usize) ?usize {
+    const found = table(address) orelse return null;
+    const pointer = found.fde + 4;
     var at = pointer - std.mem.readInt(u32, pointer[0..4], .little);
     at += 4 + 4 + 1; // length, CIE id, version
     const augmentation = std.mem.span(@as([*:0]const u8, @ptrCast(at)));

@@ -21,6 +21,7 @@ pub const Frame = opaque {};
 // _Unwind_Action
 pub const search_phase = 1;
 pub const handler_frame = 4;
+pub const force_unwind = 8;
 pub const end_of_stack = 16;
 
 // _Unwind_Reason_Code
@@ -44,36 +45,50 @@ pub const Visit = *const fn (frame: *Frame, argument: *anyopaque) callconv(.c) c
 
 pub const Backtrace = *const fn (visit: Visit, argument: *anyopaque) callconv(.c) c_int;
 
-pub const forcedUnwind = weak(
+pub var forcedUnwind = weak(
     fn (exception: *Exception, stop: Stop, parameter: *anyopaque) callconv(.c) c_int,
     "_Unwind_ForcedUnwind",
 );
-pub const backtrace = weak(
+pub var backtrace = weak(
     fn (visit: Visit, argument: *anyopaque) callconv(.c) c_int,
     "_Unwind_Backtrace",
 );
-pub const getLanguageSpecificData = weak(
+pub var getLanguageSpecificData = weak(
     fn (frame: *Frame) callconv(.c) usize,
     "_Unwind_GetLanguageSpecificData",
 );
 /// What the table of calls has for an address: an FDE (DWARF 5, section 6.4.1).
-pub const findFDE = weak(
+pub var findFDE = weak(
     fn (address: usize, bases: *[3]usize) callconv(.c) ?[*]const u8,
     "_Unwind_Find_FDE",
 );
-pub const getIP = weak(fn (frame: *Frame) callconv(.c) usize, "_Unwind_GetIP");
-/// The stack pointer of a frame.
-pub const getCFA = weak(fn (frame: *Frame) callconv(.c) usize, "_Unwind_GetCFA");
-pub const getGR = weak(fn (frame: *Frame, register: c_int) callconv(.c) usize, "_Unwind_GetGR");
-pub const setGR = weak(
+pub var getIP = weak(fn (frame: *Frame) callconv(.c) usize, "_Unwind_GetIP");
+/// The stack pointer of a frame: where it stood when the frame made its call.
+pub var getCFA = weak(fn (frame: *Frame) callconv(.c) usize, "_Unwind_GetCFA");
+pub var getGR = weak(fn (frame: *Frame, register: c_int) callconv(.c) usize, "_Unwind_GetGR");
+pub var setGR = weak(
     fn (frame: *Frame, register: c_int, value: usize) callconv(.c) void,
     "_Unwind_SetGR",
 );
-pub const setIP = weak(
+pub var setIP = weak(
     fn (frame: *Frame, address: usize) callconv(.c) void,
     "_Unwind_SetIP",
 );
 
+/// Whether all is there that walking and unwinding frames takes.
+pub fn isComplete() bool {
+    return forcedUnwind != null and backtrace != null and getLanguageSpecificData != null and
+        getIP != null and getCFA != null and getGR != null;
+}
+
+/// A function, or null where the program has none. What it gives must be kept in a `var`: Zig takes
+/// the address of a function that is known when it compiles for one that is not null.
 fn weak(comptime Function: type, comptime name: []const u8) ?*const Function {
     return @extern(?*const Function, .{ .name = name, .linkage = .weak });
+}
+
+var nobodys = weak(fn () callconv(.c) void, "fringe_test_function_that_nobody_has");
+
+test "weak gives null for a function that the program does not have" {
+    try @import("std").testing.expect(nobodys == null);
 }

@@ -114,6 +114,14 @@ static void count_cleanup(const int *variable)
 EXPORT int32_t cleanup_count(void);
 int32_t cleanup_count(void) { return cleanups; }
 
+/* For test_bodies.zig: a frame with a cleanup. */
+int32_t cleans_around(int32_t (*callback)(int32_t), int32_t argument);
+int32_t cleans_around(int32_t (*callback)(int32_t), int32_t argument)
+{
+    __attribute__((cleanup(count_cleanup))) int variable = 0;
+    return callback(argument);
+}
+
 FRINGE_GENERATOR(has_cleanup, void, int32_t);
 void has_cleanup(fringe_yielder *yielder)
 {

@@ -10,6 +10,8 @@ import { between, type Problems, testRules, text, withoutComments } from "../sup
 
 /** Exported by the library, and not called by TypeScript. */
 const EXPORTED_FOR_OTHERS: Readonly<Record<string, string>> = {
+  fringe_aside: "cancel.zig unwinds by it",
+  fringe_cancel: "native programs end bodies with it",
   fringe_exchange: "generator.zig calls it where a switch is inlined",
   fringe_finish: "unwind.zig ends contexts with it",
   fringe_init: "native programs make contexts with it",

@@ -154,6 +154,7 @@ export const definitions = {
   },
   destructor_count: { parameters: [], result: "i32" },
   cleanup_count: { parameters: [], result: "i32" },
+  calls_in_zig_generator: { parameters: [i32Callback], result: "i32" },
   zig_defer_count: { parameters: [], result: "i32" },
 } as const satisfies SymbolDefinitions;
 
