@@ -35,7 +35,8 @@
  * When a generator is ended early, its suspended function is left as by a C++ exception, and so are
  * all that called it: destructors run, and so do `__attribute__((cleanup))` functions; in C these
  * run only if it is compiled with -fexceptions. A `catch (...)` on the way should rethrow: where it
- * does not, the next suspension is left in the same way. Nothing else notices. The unwinder runs
+ * does not, the next suspension is left in the same way. (A coroutine of C++20 has such a `catch`
+ * around its body, and calls unhandled_exception() there.) Nothing else notices. The unwinder runs
  * below the suspended function, on the same stack: keep 8 KiB free there. With less the body is
  * abandoned: nothing runs.
  *
@@ -118,9 +119,11 @@ uintptr_t fringe_resume_call(fringe_yielder *yielder, uintptr_t word);
 uintptr_t fringe_suspend(fringe_yielder *yielder, uintptr_t word);
 
 /* Ends a suspended body by unwinding its frames, and returns the status it ends with:
- * FRINGE_UNWOUND; FRINGE_RETURNED, if it returned instead (one written in Zig does);
- * FRINGE_ABANDONED if there are no unwind tables, if fewer than 8 KiB of the stack are free, or if
- * it is suspended in a cleanup that an exception of its own runs.
+ * FRINGE_UNWOUND; FRINGE_RETURNED, if it returned instead (a body in Zig does, and one in C++ that
+ * swallows the end and does not suspend again); FRINGE_OVERFLOWED, if a cleanup has used up the
+ * stack, and that is to be recovered from; FRINGE_ABANDONED if there are no unwind tables, if fewer
+ * than 8 KiB of the stack are free, or if it is suspended in a cleanup that an exception of its own
+ * runs.
  *  yielder  from fringe_init, and the body has not finished;
  *  limit    the lowest usable byte of the body's stack; 0 if unknown: then nobody checks that the
  *           unwinder has room. */
