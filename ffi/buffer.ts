@@ -7,7 +7,7 @@
  * it.
  */
 
-import { describe } from "./check.ts";
+import { describe, isExhaustion } from "./check.ts";
 
 /** The getter that V8 itself has for a property, which no object can replace. */
 function getter<T>(prototype: object, name: PropertyKey): (object: unknown) => T {
@@ -57,7 +57,8 @@ function answers<T>(get: (object: T) => unknown, value: unknown): boolean {
   try {
     get(value as T);
     return true;
-  } catch {
+  } catch (error) {
+    if (isExhaustion(error)) throw error;
     return false;
   }
 }

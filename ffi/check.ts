@@ -52,16 +52,39 @@ export function checkKeys(definition: object, known: readonly string[], what: st
  */
 export function copyOf<T>(definition: T, what: string): T {
   try {
-    return freeze(structuredClone(definition));
+    return copy(definition, []) as T;
   } catch (error) {
+    if (isExhaustion(error)) throw error;
     throw new TypeError(`${what}: its definition must be plain data`, { cause: error });
   }
 }
 
-function freeze<T>(value: T): T {
-  if (typeof value !== "object" || value === null) return value;
-  for (const part of Object.values(value)) freeze(part);
-  return Object.freeze(value);
+/** Copies a value that is part of the values `above`. */
+function copy(value: unknown, above: readonly unknown[]): unknown {
+  // What is no data is refused by this, such as a function.
+  if (typeof value !== "object" || value === null) return structuredClone(value);
+  if (isPointer(value)) return value;
+  if (above.includes(value)) throw new TypeError("It contains itself");
+  const copied: object = Array.isArray(value) ? new Array(value.length) : {};
+  for (const [key, part] of Object.entries(value)) {
+    const copiedPart = copy(part, [...above, value]);
+    // Defined, since what an object inherits could forbid to set it, or do something else.
+    Object.defineProperty(copied, key, own({ value: copiedPart, enumerable: true }));
+  }
+  return Object.freeze(copied);
+}
+
+/** Whether this looks like a pointer, which cannot be copied: it has, and inherits, nothing. */
+function isPointer(value: object): boolean {
+  return Object.getPrototypeOf(value) === null && Reflect.ownKeys(value).length === 0;
+}
+
+/**
+ * The own properties of an object that a caller has written down: what it inherits says nothing, be
+ * it that a program has put something into `Object.prototype`.
+ */
+export function own<T extends object>(object: T): T {
+  return Object.assign(Object.create(null), object);
 }
 
 const nothing = (): void => {};

@@ -16,7 +16,7 @@ import {
 } from "./call/signature.ts";
 import { callSync, endGone } from "./call/sync.ts";
 import { putThunk, takeThunk, type Target, type Thunk } from "./call/thunk.ts";
-import { checkKeys, copyOf, describe, needStack } from "./check.ts";
+import { checkKeys, copyOf, describe, needStack, own } from "./check.ts";
 import { makeBody } from "./context/body.ts";
 import { endAll, isElsewhere, type Library } from "./context/occupancy.ts";
 import { pulledGenerator } from "./generator.ts";
@@ -89,7 +89,7 @@ export function dlopen<const Definitions extends SymbolDefinitions>(
   // Without a prototype, or a symbol of the name `__proto__` would be set as one.
   const table: Record<string, { name: string; type: "pointer" }> = Object.create(null);
   for (const name of names) {
-    table[name] = { name: known[name]!.name ?? name, type: "pointer" };
+    table[name] = own({ name: known[name]!.name ?? name, type: "pointer" as const });
   }
   // First, so that a library that is linked with fringe's finds it.
   native();
@@ -213,7 +213,7 @@ function once<T>(make: () => T): () => T {
   return () => made === undefined ? made = make() : made;
 }
 
-/** Copies of the definitions, which must be plain data. */
+/** Copies of the definitions, which must be plain data, with their own properties only. */
 function copy(definitions: SymbolDefinitions): SymbolDefinitions {
   if (typeof definitions !== "object" || definitions === null) {
     throw new TypeError(
@@ -221,10 +221,10 @@ function copy(definitions: SymbolDefinitions): SymbolDefinitions {
     );
   }
   return Object.fromEntries(
-    Object.entries(definitions).map(([name, definition]) => [
-      name,
-      copyOf(definition, `Cannot open symbol ${name}`),
-    ]),
+    Object.entries(definitions).map(([name, definition]) => {
+      const copied = copyOf(definition, `Cannot open symbol ${name}`);
+      return [name, typeof copied === "object" && copied !== null ? own(copied) : copied];
+    }),
   );
 }
 
@@ -255,7 +255,7 @@ function checkDefinition(name: string, definition: unknown): void {
   checkParameters(parameters, what);
   checkType(result, VALUE_TYPES, `${what}: result`);
   for (const [i, parameter] of parameters.entries()) {
-    if (typeof parameter === "object" && parameter !== null && "callback" in parameter) {
+    if (isCallback(parameter)) {
       checkKeys(parameter, ["callback"], `${what}: parameter ${i}`);
       callbackSignature(parameter.callback, `${what}: callback parameter ${i}`);
     } else {
@@ -267,6 +267,11 @@ function checkDefinition(name: string, definition: unknown): void {
   }
   if (variadic !== undefined) checkVariadic(parameters, variadic, what);
   overflowOf(overflow, what);
+}
+
+function isCallback(parameter: unknown): parameter is { readonly callback: unknown } {
+  return typeof parameter === "object" && parameter !== null &&
+    Object.hasOwn(parameter, "callback");
 }
 
 function checkVariadic(parameters: readonly unknown[], variadic: unknown, what: string): void {

@@ -111,6 +111,8 @@ export class Generator<Input = void, Output = unknown, Return = void>
   /** Of a native body. */
   readonly #context: Context;
   readonly #symbol: BodySymbol | undefined;
+  /** What has the name of the body. */
+  readonly #named: { readonly name: unknown };
   /** Of a TypeScript body. */
   readonly #machine: ScriptMachine<Input, Output, Return> | undefined;
   /** The memory of its own stack, if it has one: a generator of `f.calls()` has none. */
@@ -152,6 +154,7 @@ export class Generator<Input = void, Output = unknown, Return = void>
     this.#memory = memory;
     this.#stack = pulled ? undefined : own;
     this.#symbol = symbol;
+    this.#named = symbol ?? body as PulledBody | ScriptBody<Input, Output, Return>;
     this.#context = symbol === undefined ? NO_CONTEXT : new Context(memory!);
     this.#machine = symbol === undefined ? machineOf(body, memory) : undefined;
     const owner = this.#owner;
@@ -328,6 +331,20 @@ export class Generator<Input = void, Output = unknown, Return = void>
         this.#stack?.[Symbol.dispose]();
       }
     }
+  }
+
+  /** As of a JavaScript generator: `Object.prototype.toString` gives "[object Generator]". */
+  override get [Symbol.toStringTag](): string {
+    return "Generator";
+  }
+
+  /** What `console.log` and `Deno.inspect` show: the body's name, and the state. */
+  [Symbol.for("Deno.customInspect")](): string {
+    // The prototype is shown by this method, too.
+    if (!(#named in this)) return "Generator {}";
+    const { name } = this.#named;
+    const shown = typeof name === "string" && name !== "" ? name : "(anonymous)";
+    return `Generator { ${shown}: ${this.state} }`;
   }
 
   /** Every resume but the two fastest. */

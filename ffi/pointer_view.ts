@@ -10,6 +10,12 @@ import { describe } from "./check.ts";
 import type { ToNative } from "./value/type.ts";
 import { write } from "./value/value.ts";
 
+/**
+ * What `PointerView.of` was given, by the pointer to it, once somebody has asked for that: whoever
+ * holds the pointer holds the memory, such as a call that it was passed to.
+ */
+const memoryBehind = new WeakMap<Deno.PointerObject, Uint8Array<ArrayBuffer>>();
+
 /** Where a value is put together before it is copied to where it belongs. */
 const slot = new DataView(new ArrayBuffer(8));
 
@@ -65,7 +71,8 @@ export class PointerView {
 
   /**
    * Makes a view of the memory of a buffer, whose address C can then be given. The buffer stays
-   * where it is for as long as this view, or the buffer, is held and nobody transfers it elsewhere.
+   * where it is for as long as this view, its `pointer` or the buffer is held, and nobody transfers
+   * it elsewhere. A call that has been passed the pointer holds it until C returns.
    *
    * @throws {TypeError} If it is no buffer, or one that is shared, resizable, detached or empty.
    */
@@ -81,7 +88,9 @@ export class PointerView {
 
   /** Where the view begins. */
   get pointer(): Deno.PointerObject {
-    return this.#pointer;
+    const [pointer, bytes] = [this.#pointer, this.#bytes];
+    if (bytes !== undefined && !memoryBehind.has(pointer)) memoryBehind.set(pointer, bytes);
+    return pointer;
   }
 
   /** The address of that. */

@@ -3,6 +3,8 @@
 
 /** TypeScript's own generator type, under a name that `class Generator` does not hide. */
 
+import { nodeModule } from "./library/node.ts";
+
 /** What a `function*` returns. */
 export type ScriptGenerator<Output, Return, Input> = globalThis.Generator<Output, Return, Input>;
 
@@ -10,15 +12,27 @@ const GeneratorFunction = Object.getPrototypeOf(function* () {}).constructor;
 
 const { isPrototypeOf } = Object.prototype;
 
-/** Whether `value` is a `function*`. */
+/**
+ * Whether `value` is a `function*`, also one of another realm (`node:vm`), where other intrinsics
+ * are. There its tag is believed: what calls itself a generator function and is none is refused
+ * when it has been called, by what it returns.
+ */
 export function isGeneratorFunction(value: unknown): boolean {
-  return typeof value === "function" && value instanceof GeneratorFunction;
+  return typeof value === "function" &&
+    (value instanceof GeneratorFunction || tagOf(value) === "GeneratorFunction");
 }
 
-/** Whether `value` is what a `function*` returns. */
+/** Whether `value` is what a `function*` returns, also one of another realm. */
 export function isScriptGenerator(
   value: unknown,
 ): value is ScriptGenerator<unknown, unknown, unknown> {
-  return typeof value === "object" && value !== null &&
-    isPrototypeOf.call(GeneratorFunction.prototype.prototype, value);
+  if (typeof value !== "object" || value === null) return false;
+  if (isPrototypeOf.call(GeneratorFunction.prototype.prototype, value)) return true;
+  // The tag tells generators from async ones; V8 tells generators from what has put a tag on.
+  return tagOf(value) === "Generator" &&
+    nodeModule("node:util")?.types.isGeneratorObject(value) === true;
+}
+
+function tagOf(value: object): unknown {
+  return (value as { readonly [Symbol.toStringTag]?: unknown })[Symbol.toStringTag];
 }

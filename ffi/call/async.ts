@@ -6,7 +6,7 @@
  * the function is `nonblocking`, while C runs.
  */
 
-import { checkKeys, describe, hasStack } from "../check.ts";
+import { checkKeys, describe, hasStack, own } from "../check.ts";
 import { checkOpen } from "../context/occupancy.ts";
 import { native } from "../library/find.ts";
 import { handlerOf, isThenable } from "./answer.ts";
@@ -115,7 +115,7 @@ function signalOf(callee: Callee, options: unknown, given: number): AbortSignal 
     throw new TypeError(`${what}: got ${describe(options)}`);
   }
   checkKeys(options, ["signal"], what);
-  const { signal } = options as { readonly signal?: unknown };
+  const { signal } = own(options as { readonly signal?: unknown });
   if (signal === undefined) return undefined;
   try {
     // One of our own: the caller's can be made to say `abort` when it has not been aborted, and its

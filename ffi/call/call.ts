@@ -20,7 +20,8 @@ import { type Context, ELSEWHERE, type Ender } from "../context/context.ts";
 import { checkOpen } from "../context/occupancy.ts";
 import { Mailbox, SLOT_SIZE, STACK_SIZE_MIN, Status } from "../layout.ts";
 import { native } from "../library/find.ts";
-import type { Kept, Lent } from "../value/kept.ts";
+import type { Kept } from "../value/kept.ts";
+import type { Lent } from "../value/lent.ts";
 import { read, write } from "../value/value.ts";
 import { refuseDeferred } from "./answer.ts";
 import type { Answerer, Callee } from "./callee.ts";
@@ -36,7 +37,7 @@ const { input: INPUT, output: OUTPUT, output_float: OUTPUT_FLOAT, stack: STACK }
 export class Call implements Ender {
   readonly callee: Callee;
   readonly context: Context;
-  /** The strings and buffers that C may use until it returns. */
+  /** The strings and buffers that C may use. */
   readonly keeper: Kept | Lent;
   /** What C has returned. */
   result: unknown;
@@ -44,6 +45,8 @@ export class Call implements Ender {
   interrupt: WeakRef<(reason: unknown) => void> | undefined;
   /** The callbacks of its own for which C has got what it may keep. */
   #replaced: Target[] | undefined;
+  /** Whether the callback that waits has an answer, which another one would replace. */
+  #answered = false;
   /** What C has ended by instead of returning. */
   #error: Error | undefined;
 
@@ -169,6 +172,7 @@ export class Call implements Ender {
       if (target === undefined || target.handler === undefined && !this.#isOwn(target)) {
         this.#refuseCallback(target);
       }
+      this.#answered = false;
       return target;
     }
     // Now: what C has returned may point at what is gone with the next call, or the library.
@@ -229,11 +233,14 @@ export class Call implements Ender {
   }
 
   /** Answers the callback that waits; C goes on with the next `step`. */
-  reply({ result, what }: Target, value: unknown): void {
+  reply(target: Target, value: unknown): void {
+    const { result, what, isKept } = target;
     if (typeof value === "object" && value !== null) refuseDeferred(value, what);
     // After that, which may have run code of the caller's.
     this.check();
-    write(this.context.view, INPUT, result, value, what, this.keeper);
+    const answers = isKept ? this.keeper.answersTo(target, this.#answered) : undefined;
+    this.#answered = true;
+    write(this.context.view, INPUT, result, value, what, answers);
   }
 
   #read(): unknown {
@@ -309,10 +316,13 @@ export class Call implements Ender {
   }
 
   #refuseBuffer(): never {
+    const which = this.keeper.isArgumentGone
+      ? "among its arguments"
+      : "that a handler has answered";
     this.context.end();
     throw new TypeError(
-      `Cannot go on with ${this.callee.name}: a buffer among its arguments was detached while ` +
-        "C was using it; transfer it after the call",
+      `Cannot go on with ${this.callee.name}: a buffer ${which} was detached while C was using ` +
+        "it; transfer it after the call",
     );
   }
 }

@@ -20,14 +20,17 @@ export interface BodyDefinition {
 export interface CallbackDefinition {
   /** What C passes. */
   readonly parameters: readonly ValueType[];
-  /** What C is answered. */
+  /**
+   * What C is answered. It may use the string or the buffer of a "cstring" or a "buffer" until the
+   * same callback has been answered 16 times more, or the function returns.
+   */
   readonly result: ValueType | "void";
   /**
    * What C is answered from the moment on that nobody listens any more (`break`, `return()`, an
    * error), to this and to every further call, until the function returns. Without it the frames of
    * C are unwound.
    */
-  readonly stop?: boolean | number | bigint | string | null | undefined;
+  readonly stop?: boolean | number | bigint | string | Deno.PointerObject | null | undefined;
 }
 
 /** A parameter of a C function. */

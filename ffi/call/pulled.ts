@@ -21,6 +21,11 @@ export class PulledBody {
     this.#args = args;
   }
 
+  /** The name of the function. */
+  get name(): string {
+    return this.#callee.name;
+  }
+
   start(scope: Scope): ScriptGenerator<unknown, unknown, unknown> {
     return callPulled(scope, this.#callee, this.#args);
   }

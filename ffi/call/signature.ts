@@ -6,7 +6,7 @@
  * where the ABI has each argument.
  */
 
-import { checkKeys, describe } from "../check.ts";
+import { checkKeys, describe, own } from "../check.ts";
 import { FLOATS_MAX, INTEGERS_MAX, Mailbox, SLOT_SIZE } from "../layout.ts";
 import { Kept } from "../value/kept.ts";
 import { rowOf, VALUE_TYPES } from "../value/type.ts";
@@ -29,6 +29,8 @@ export interface CallbackSignature extends Signature {
   readonly stop: unknown;
   /** Whether it is told at all; else its frames are unwound. */
   readonly hasStop: boolean;
+  /** Whether C gets the address of an answer, which must then be kept. */
+  readonly isKept: boolean;
   /** The same as the lists say, where one or two arguments in registers are all. */
   readonly fast: Fast;
 }
@@ -78,7 +80,7 @@ export function callbackSignature(callback: unknown, what: string): CallbackSign
     throw new TypeError(`${what} must be an object: got ${describe(callback)}`);
   }
   checkKeys(callback, ["parameters", "result", "stop"], what);
-  const { parameters, result, stop } = callback as Readonly<Record<string, unknown>>;
+  const { parameters, result, stop } = own(callback as Readonly<Record<string, unknown>>);
   checkParameters(parameters, what);
   for (const [i, type] of parameters.entries()) {
     checkType(type, VALUE_TYPES, `${what}: parameter ${i}`, false);
@@ -96,7 +98,8 @@ export function callbackSignature(callback: unknown, what: string): CallbackSign
     write(slot, 0, result, stop, `${what}: stop`, new Kept());
   }
   const signature = signatureOf(parameters as string[], result, CALLBACK);
-  return { ...signature, stop, hasStop, fast: fastOf(signature) };
+  const isKept = result === "buffer" || result === "cstring";
+  return { ...signature, stop, hasStop, isKept, fast: fastOf(signature) };
 }
 
 function fastOf({ parameters, offsets, stackCount }: Signature): Fast {
@@ -131,13 +134,14 @@ export function checkType(
   mayBeVoid: boolean = true,
 ): asserts type is string {
   if (typeof type === "string" && (known.has(type) || mayBeVoid && type === "void")) return;
-  if (typeof type === "object" && type !== null && "struct" in type) {
+  if (typeof type === "object" && type !== null && Object.hasOwn(type, "struct")) {
     throw new TypeError(
       `${what} is a struct by value, which is not supported: pass "buffer" or "pointer" where C ` +
         "takes its address; where C takes or gives the struct itself, wrap the function in C",
     );
   }
-  if (typeof type === "object" && type !== null && ("function" in type || "result" in type)) {
+  const isObject = typeof type === "object" && type !== null;
+  if (isObject && (Object.hasOwn(type, "function") || Object.hasOwn(type, "result"))) {
     throw new TypeError(
       `${what} is an object: a function that C calls is written ` +
         "{ callback: { parameters, result } }",

@@ -125,13 +125,14 @@ function run(call: Call, answerers: readonly Answerer[]): unknown {
       handler = handlerOf(arrived, answerers)!;
       known = number;
     }
-    const { result, what, fast } = target;
+    const { result, what, isKept, fast } = target;
     const answer = fast.count === 1
       ? handler(read(view, fast.firstAt, fast.first))
       : fast.count === 2
       ? handler(read(view, fast.firstAt, fast.first), read(view, fast.secondAt, fast.second))
       : call.ask(target, handler);
     if (typeof answer === "object" && answer !== null) refuseDeferred(answer, what);
-    write(view, INPUT, result, answer, what, keeper);
+    const answers = isKept ? keeper.answersTo(target, false) : undefined;
+    write(view, INPUT, result, answer, what, answers);
   }
 }

@@ -15,7 +15,8 @@ import { Mailbox, SLOT_SIZE, Status } from "../layout.ts";
 import { native } from "../library/find.ts";
 import { isOverrun, layCanary } from "../stack/canary.ts";
 import type { StackMemory } from "../stack/stack.ts";
-import { Kept, Lent } from "../value/kept.ts";
+import { Kept } from "../value/kept.ts";
+import { Lent } from "../value/lent.ts";
 import { warnOfAbandoned } from "./abandoned.ts";
 import { framesOf, type NativeFrame } from "./backtrace.ts";
 import { type NativeError, readReport } from "./exception.ts";
@@ -163,17 +164,21 @@ export class Context extends Occupancy {
 
   /** No native frame is left: native code has said so. */
   #forget(): void {
-    this.#lent?.release();
-    this.#lent = undefined;
+    this.#letGo();
     this.leave();
     this.entry = Entry.checked;
     this.call = undefined;
     this.handle = null;
   }
 
-  /** Gives back what was lent to a call that was refused while it was made ready. */
+  /** Lets go of what a call has prepared that was refused while it was made ready. */
   release(): void {
-    if (this.handle !== null) return;
+    if (this.handle === null) this.#letGo();
+  }
+
+  /** Lets go of strings and buffers: no frame is left that could use them. */
+  #letGo(): void {
+    this.#kept?.clear();
     this.#lent?.release();
     this.#lent = undefined;
   }

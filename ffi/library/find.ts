@@ -35,6 +35,8 @@ function openNow(): Native {
 }
 
 function open(): Native {
+  // Deno's own errors are strange ones where V8's stack is used up while they are made.
+  needStack(32);
   const chosen = override();
   if (chosen !== undefined) return load(chosen, SYMBOLS, `FRINGE_LIBRARY=${chosen}`).symbols;
 
@@ -50,7 +52,7 @@ function open(): Native {
   }
   const url = new URL(`../../native/prebuilt/${platform}/libfringe.so`, import.meta.url);
   if (url.protocol === "file:") {
-    const path = decodeURIComponent(url.pathname);
+    const path = pathOf(url);
     if (verify(path, build.digest) !== "missing") {
       try {
         return load(path, SYMBOLS, path).symbols;
@@ -61,6 +63,20 @@ function open(): Native {
     }
   }
   return openInMemory(build);
+}
+
+/** The path that Deno knows a file by; it has to be UTF-8. */
+function pathOf(url: URL): string {
+  try {
+    return decodeURIComponent(url.pathname);
+  } catch (error) {
+    throw new FringeError(
+      "unavailable",
+      `Cannot open fringe's native library: its path is not UTF-8 (${url.pathname}), and Deno ` +
+        "opens no other. Move the checkout, or set FRINGE_LIBRARY to a copy of it elsewhere",
+      { cause: error },
+    );
+  }
 }
 
 /** Whether a library did not load because there is no such file; only the loader's words say so. */

@@ -4,6 +4,7 @@
 /** Loads a library for fringe's own use, with errors that say what to grant or to mend. */
 
 import { FringeError } from "./fringe_error.ts";
+import { sha256 } from "./sha256.ts";
 
 /** Compares what is to be loaded with the digest that this version of fringe goes with. */
 export function checkDigest(
@@ -21,12 +22,6 @@ export function checkDigest(
   );
 }
 
-/** Fetched when it is needed, so that importing fringe does not load Node's cryptography. */
-function sha256(bytes: Uint8Array): string {
-  const { createHash } = process.getBuiltinModule("node:crypto");
-  return createHash("sha256").update(bytes).digest("hex");
-}
-
 /** Opens a library. `what` names it in a message, `grant` says which permission it needs. */
 export function load<const S extends Deno.ForeignLibraryInterface>(
   path: string,
@@ -35,7 +30,7 @@ export function load<const S extends Deno.ForeignLibraryInterface>(
   grant: string = `fringe needs --allow-ffi, or --allow-ffi=${path} for this library alone`,
 ): Deno.DynamicLibrary<S> {
   try {
-    return Deno.dlopen(path, symbols);
+    return Deno.dlopen(path, bare(symbols));
   } catch (error) {
     if (error instanceof Deno.errors.NotCapable) {
       throw new Deno.errors.NotCapable(`${error.message}. ${grant}`, { cause: error });
@@ -46,4 +41,13 @@ export function load<const S extends Deno.ForeignLibraryInterface>(
       { cause: error },
     );
   }
+}
+
+/** The same without prototypes: Deno would heed what a program has put into `Object.prototype`. */
+function bare<const S extends Deno.ForeignLibraryInterface>(symbols: S): S {
+  const table = Object.create(null);
+  for (const [name, symbol] of Object.entries(symbols)) {
+    table[name] = Object.assign(Object.create(null), symbol);
+  }
+  return table;
 }

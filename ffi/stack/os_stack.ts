@@ -3,7 +3,7 @@
 
 /** Stacks from the operating system. */
 
-import { checkKeys, describe } from "../check.ts";
+import { checkKeys, describe, own } from "../check.ts";
 import { STACK_SIZE_DEFAULT } from "../layout.ts";
 import { claim, map, type Mapping, unmap } from "./mapping.ts";
 import { overflowOf } from "./overflow.ts";
@@ -62,7 +62,7 @@ export class OsStack extends Stack implements GuardedStack {
       );
     }
     checkKeys(options, ["overflow"], `${what}: options`);
-    const overflow = overflowOf(options.overflow, what);
+    const overflow = overflowOf(own(options).overflow, what);
     const mapping = map(size, overflow === "throw", `${what} of ${size} bytes`);
     super(memoryIn(mapping, overflow));
     net.register(this, memoryOf(this), this);

@@ -3,6 +3,7 @@
 
 /** Stacks in memory of the garbage collector. */
 
+import { isExhaustion } from "../check.ts";
 import { STACK_ALIGNMENT, STACK_SIZE_MIN } from "../layout.ts";
 import { native } from "../library/find.ts";
 import { CANARY_SIZE } from "./canary.ts";
@@ -41,6 +42,7 @@ export class OwnedStack extends Stack {
     try {
       bytes = new Uint8Array(new ArrayBuffer(rounded + STACK_ALIGNMENT));
     } catch (error) {
+      if (isExhaustion(error)) throw error;
       throw new RangeError(`Cannot allocate stack: V8 has no ${size} bytes in one piece`, {
         cause: error,
       });

@@ -3,8 +3,9 @@
 
 /** C's strings: bytes up to a zero, which are UTF-8 here. */
 
-import { native } from "../library/find.ts";
 import { describe } from "../check.ts";
+import { native } from "../library/find.ts";
+import { nodeModule } from "../library/node.ts";
 
 // A mark of the byte order is part of the string: C has no use for one, so it is text.
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
@@ -31,12 +32,12 @@ export function readCString(address: bigint): string | null {
  */
 const [SHORT, MEDIUM] = [12, 160];
 
-/** Fetched when it is needed, so that importing fringe loads nothing of Node's. */
-let buffer: { toString(encoding: "utf8", start: number, end: number): string } | undefined;
+/** A view of `scratch`, of Node's kind; "none" where there is none. */
+let buffer: { toString(encoding: "utf8", start: number, end: number): string } | "none" | undefined;
 
 function decodeMedium(length: number): string {
-  buffer ??= process.getBuiltinModule("node:buffer").Buffer.from(scratch.buffer);
-  return buffer.toString("utf8", 0, length);
+  buffer ??= nodeModule("node:buffer")?.Buffer.from(scratch.buffer) ?? "none";
+  return buffer === "none" ? decode(scratch, length) : buffer.toString("utf8", 0, length);
 }
 
 function decodeShort(bytes: Uint8Array<ArrayBuffer>, length: number): string {
@@ -61,7 +62,7 @@ function decode(bytes: Uint8Array<ArrayBuffer>, length: number): string {
 }
 
 /** Refuses what is no string, and what C would cut off. `what` begins with "Cannot". */
-function checkString(value: unknown, what: string): asserts value is string | null {
+export function checkString(value: unknown, what: string): asserts value is string | null {
   if (value === null) return;
   if (typeof value !== "string") {
     throw new TypeError(`${what} must be a string or null (cstring): got ${describe(value)}`);
@@ -102,32 +103,76 @@ export class Strings {
   put(value: unknown, what: string): bigint {
     checkString(value, what);
     if (value === null) return 0n;
-    if (this.#bytes === undefined) {
-      this.#bytes = new Uint8Array(new ArrayBuffer(CAPACITY));
-      this.#address = native().addressOfBuffer(this.#bytes);
-    }
-    // A character of one or two UTF-16 units is no more than three bytes for each in UTF-8.
-    if (value.length * 3 < CAPACITY - this.#used) return this.#append(this.#bytes, value);
-    const bytes = encodeCString(value, what)!;
+    const address = this.fit(value);
+    if (address !== undefined) return address;
+    const bytes = encoder.encode(value + "\0");
     (this.#others ??= []).push(bytes);
     return native().addressOfBuffer(bytes);
   }
 
-  #append(bytes: Uint8Array<ArrayBuffer>, value: string): bigint {
-    const start = this.#used;
-    const { length } = value;
-    let end = start + length;
-    if (length > SHORT || !putShort(bytes, start, value)) {
-      end = start + encoder.encodeInto(value, bytes.subarray(start)).written;
+  /** The same for a string that has been checked, if it fits into the one buffer. */
+  fit(value: string): bigint | undefined {
+    if (this.#bytes === undefined) {
+      this.#bytes = new Uint8Array(new ArrayBuffer(CAPACITY));
+      this.#address = native().addressOfBuffer(this.#bytes);
     }
-    bytes[end] = 0;
-    this.#used = end + 1;
+    const start = this.#used;
+    if (mostBytes(value) > CAPACITY - start) return undefined;
+    this.#used = putString(this.#bytes, start, value);
     return this.#address + BigInt(start);
   }
 }
 
 /** How many bytes of strings a call has room for before each gets memory of its own. */
 const CAPACITY = 1024;
+
+/**
+ * Memory for one string at a time. The next string takes its place, in the same memory if that is
+ * large enough.
+ */
+export class StringPlace {
+  #bytes: Uint8Array<ArrayBuffer> | undefined;
+  #address = 0n;
+
+  /** Puts a string there that has been checked, with a zero behind it, and returns its address. */
+  put(value: string): bigint {
+    const most = mostBytes(value);
+    if (most > PLACE_MAX) {
+      this.#bytes = encoder.encode(value + "\0");
+      return this.#address = native().addressOfBuffer(this.#bytes);
+    }
+    const size = this.#bytes?.length ?? 0;
+    if (size < most || size > PLACE_MAX) {
+      // A power of two, so that strings which grow slowly do not each need new memory.
+      this.#bytes = new Uint8Array(new ArrayBuffer(2 ** Math.ceil(Math.log2(most))));
+      this.#address = native().addressOfBuffer(this.#bytes);
+    }
+    putString(this.#bytes!, 0, value);
+    return this.#address;
+  }
+}
+
+/** How many bytes a place keeps for the next string; memory of a longer one goes with that. */
+const PLACE_MAX = 64 * 1024;
+
+/**
+ * How many bytes a string may need with its zero: a character of one or two UTF-16 units is no more
+ * than three bytes for each in UTF-8.
+ */
+function mostBytes(value: string): number {
+  return value.length * 3 + 1;
+}
+
+/** Puts a string, and a zero, at `start`, where there is room; returns where they end. */
+function putString(bytes: Uint8Array<ArrayBuffer>, start: number, value: string): number {
+  const { length } = value;
+  let end = start + length;
+  if (length > SHORT || !putShort(bytes, start, value)) {
+    end = start + encoder.encodeInto(value, bytes.subarray(start)).written;
+  }
+  bytes[end] = 0;
+  return end + 1;
+}
 
 /** Whether the string was ASCII, and has been put there. */
 function putShort(bytes: Uint8Array<ArrayBuffer>, start: number, value: string): boolean {

@@ -2,29 +2,83 @@
 // Credit: after libfringe, by edef and the libfringe contributors
 
 /**
- * Strings and buffers that C has the address of, and may use until the call ends: JavaScript's own
- * memory where C runs on this thread, copies of it where C runs on another.
+ * Strings and buffers that C has the address of: JavaScript's own memory where C runs on this
+ * thread (`Kept`, here), copies of it where C runs on another (`Lent`, in lent.ts).
+ *
+ * How long they stay, which is what C can rely on:
+ *
+ * - an argument stays until the function returns;
+ * - an answer of a callback stays until the same callback has been answered `ANSWERS_KEPT` times
+ *   more, or the function returns. So C may use the last 16 answers of each callback.
+ *
+ * Why answers do not stay to the end: C that streams (zlib's `inflateBack` asks its `in` for chunk
+ * after chunk) makes any number of callbacks in one call. All answers would be held together, and
+ * looked at before each step, for somebody may have transferred them elsewhere.
+ *
+ * Why 16: as a rule C uses what a callback has returned until it calls the same callback again, as
+ * `inflateBack`, `lua_load` and `glob` do. Some C has a few answers in hand at once, in
+ * `strcmp(name(a), name(b))`, or asks for several streams in turn. What C keeps for longer than
+ * that is the user's to hold, as everything is that C keeps beyond a call: by a "pointer" to it.
  */
 
 import { isDetached } from "../buffer.ts";
-import { encodeCString, Strings } from "./cstring.ts";
+import { checkString, StringPlace, Strings } from "./cstring.ts";
 import { native } from "../library/find.ts";
-import { STACK_ALIGNMENT } from "../layout.ts";
-import { claim, map, type Mapping, unmap } from "../stack/mapping.ts";
 import type { Keeper } from "./value.ts";
+
+/** How many answers of a callback C may use: the last one, and those before it. */
+export const ANSWERS_KEPT = 16;
+
+/** A callback, as far as its answers go. */
+export interface Answered {
+  readonly result: string;
+}
+
+/**
+ * What keeps the last answers of one callback, each in a place of its own. The places are used in
+ * turn, so that an answer takes the place of the one that C may no longer use.
+ */
+export abstract class Answers implements Keeper {
+  #place = ANSWERS_KEPT - 1;
+  #isNext = true;
+
+  /** C has got the last answer: what is kept from now on does not take its place. */
+  next(): void {
+    this.#isNext = true;
+  }
+
+  /** The place of an answer that is to be kept now. */
+  protected place(): number {
+    if (this.#isNext) this.#place = (this.#place + 1) % ANSWERS_KEPT;
+    this.#isNext = false;
+    return this.#place;
+  }
+
+  abstract keepString(value: unknown, what: string): bigint;
+  abstract keepBytes(bytes: Uint8Array<ArrayBuffer>, what: string): bigint;
+}
 
 /** Memory of JavaScript's. */
 export class Kept implements Keeper {
   readonly #strings: Strings = new Strings();
+  /** Those of the arguments. */
   #buffers: Set<ArrayBuffer> | undefined;
+  #answers: Map<Answered, KeptAnswers> | undefined;
 
-  /** Whether there are buffers, which somebody could transfer elsewhere. */
-  get hasBuffers(): boolean {
-    return this.#buffers !== undefined;
+  /** Whether there are, or were, buffers, which somebody could transfer elsewhere. */
+  hasBuffers = false;
+
+  /** Whether somebody has transferred one that C may use. */
+  get isGone(): boolean {
+    if (this.isArgumentGone) return true;
+    if (this.#answers !== undefined) {
+      for (const answers of this.#answers.values()) if (answers.isGone) return true;
+    }
+    return false;
   }
 
-  /** Whether somebody has. */
-  get isGone(): boolean {
+  /** Whether that is an argument. */
+  get isArgumentGone(): boolean {
     if (this.#buffers === undefined) return false;
     for (const buffer of this.#buffers) if (isDetached(buffer)) return true;
     return false;
@@ -33,7 +87,8 @@ export class Kept implements Keeper {
   /** Forgets everything: C no longer uses it. */
   clear(): void {
     this.#strings.clear();
-    this.#buffers = undefined;
+    this.#buffers = this.#answers = undefined;
+    this.hasBuffers = false;
   }
 
   keepString(value: unknown, what: string): bigint {
@@ -42,103 +97,57 @@ export class Kept implements Keeper {
 
   keepBytes(bytes: Uint8Array<ArrayBuffer>): bigint {
     (this.#buffers ??= new Set()).add(bytes.buffer);
+    this.hasBuffers = true;
     return native().addressOfBuffer(bytes);
   }
+
+  /**
+   * What keeps an answer of `callback`, a string or a buffer. `isAgain`: it takes the place of
+   * another answer to the same question, which C has not got.
+   */
+  answersTo(callback: Answered, isAgain: boolean): Keeper {
+    this.#answers ??= new Map();
+    let answers = this.#answers.get(callback);
+    if (answers === undefined) {
+      this.#answers.set(callback, answers = new KeptAnswers(this.#strings));
+    }
+    if (!isAgain) answers.next();
+    this.hasBuffers ||= callback.result === "buffer";
+    return answers;
+  }
 }
 
-/** How many bytes of strings and buffers lie on the stack; what is larger gets its own mapping. */
-const CAPACITY = 16 * 1024;
+class KeptAnswers extends Answers {
+  /** Short strings lie there while there is room, so that a short call makes no memory. */
+  readonly #strings: Strings;
+  readonly #places: StringPlace[] = [];
+  readonly #buffers: ArrayBuffer[] = [];
 
-/**
- * Memory of the system's, for C that runs on another thread: nobody can transfer it elsewhere
- * meanwhile, and it stays when a Worker is terminated, or a program ends, and all that JavaScript
- * owns is freed. The mailbox and what is small lie at the top of the stack:
- *
- *     base of the stack
- *     | mailbox              |  <- mailbox
- *     | strings and buffers  |  CAPACITY bytes
- *     | frames of C          |  <- base
- *     :                      :
- */
-export class Lent implements Keeper {
-  /** Where native code has its mailbox. */
-  readonly mailbox: bigint;
-  /** Where the frames begin. */
-  readonly base: bigint;
-
-  readonly #view: DataView<ArrayBuffer>;
-  /** Each whole buffer is copied once, so that views of it that overlap still do. */
-  readonly #buffers: Map<ArrayBuffer, { bytes: Uint8Array<ArrayBuffer>; address: bigint }> =
-    new Map();
-  readonly #mappings: Mapping[] = [];
-  #next: bigint;
-
-  /** `view` is JavaScript's mailbox, of which native code gets a copy. */
-  constructor(base: bigint, view: DataView<ArrayBuffer>) {
-    this.mailbox = base - BigInt(roundUp(view.byteLength));
-    this.base = this.#next = this.mailbox - BigInt(CAPACITY);
-    this.#view = view;
+  constructor(strings: Strings) {
+    super();
+    this.#strings = strings;
   }
 
-  /** Whether a buffer has been transferred elsewhere, so that C's changes cannot be seen. */
   get isGone(): boolean {
-    return this.#buffers.keys().some(isDetached);
-  }
-
-  keepString(value: unknown, what: string): bigint {
-    const bytes = encodeCString(value, what);
-    return bytes === null ? 0n : this.#place(bytes, what);
-  }
-
-  keepBytes(bytes: Uint8Array<ArrayBuffer>, what: string): bigint {
-    const { buffer } = bytes;
-    let copy = this.#buffers.get(buffer);
-    if (copy === undefined) {
-      const all = new Uint8Array(buffer);
-      copy = { bytes: all, address: this.#place(all, what) };
-      this.#buffers.set(buffer, copy);
+    let known: ArrayBuffer | undefined;
+    for (const buffer of this.#buffers) {
+      // Often it is one buffer, filled again and again.
+      if (buffer === known) continue;
+      if (isDetached(buffer)) return true;
+      known = buffer;
     }
-    return copy.address + BigInt(bytes.byteOffset);
+    return false;
   }
 
-  #place(bytes: Uint8Array<ArrayBuffer>, what: string): bigint {
-    let address = this.#next;
-    if (address + BigInt(bytes.length) > this.mailbox) {
-      const mapping = map(bytes.length, false, `${what} cannot be copied (${bytes.length} bytes)`);
-      this.#mappings.push(mapping);
-      claim();
-      address = mapping.limit;
-    } else {
-      this.#next += BigInt(roundUp(bytes.length));
-    }
-    native().copyOut(address, bytes, BigInt(bytes.length));
-    return address;
+  override keepString(value: unknown, what: string): bigint {
+    checkString(value, what);
+    if (value === null) return 0n;
+    const address = this.#strings.fit(value);
+    return address ?? (this.#places[this.place()] ??= new StringPlace()).put(value);
   }
 
-  /** Before C goes on: gives it what JavaScript has changed. */
-  lend(): void {
-    const { copyOut } = native();
-    copyOut(this.mailbox, this.#view, BigInt(this.#view.byteLength));
-    for (const { bytes, address } of this.#buffers.values()) {
-      copyOut(address, bytes, BigInt(bytes.length));
-    }
+  override keepBytes(bytes: Uint8Array<ArrayBuffer>): bigint {
+    this.#buffers[this.place()] = bytes.buffer;
+    return native().addressOfBuffer(bytes);
   }
-
-  /** After C has suspended: takes over what it has changed. */
-  takeBack(size: number): void {
-    const { copyIn } = native();
-    copyIn(this.#view, this.mailbox, BigInt(size));
-    for (const [buffer, { bytes, address }] of this.#buffers) {
-      if (!isDetached(buffer)) copyIn(bytes, address, BigInt(bytes.length));
-    }
-  }
-
-  /** Gives the memory back: C no longer uses it. */
-  release(): void {
-    for (const mapping of this.#mappings.splice(0)) unmap(mapping);
-  }
-}
-
-function roundUp(size: number): number {
-  return Math.ceil(size / STACK_ALIGNMENT) * STACK_ALIGNMENT;
 }

@@ -6,6 +6,8 @@
  * each, and what TypeScript has for each on either side. A new type is a row here.
  */
 
+import { own } from "../check.ts";
+
 /** What TypeScript passes for a C function: a `Callback`. Objects of other origin are refused. */
 export interface FunctionPointer {
   /** The function pointer that C gets. */
@@ -106,7 +108,10 @@ export type FromNative<T> = T extends "void" ? undefined
   : T extends "cstring" ? string | null
   : number;
 
-const rows: ReadonlyMap<string, TypeRow> = new Map(Object.entries(TYPES));
+const rows: ReadonlyMap<string, TypeRow> = new Map(
+  // Without a prototype, since some fields are not there.
+  Object.entries(TYPES).map(([name, row]) => [name, own(row)]),
+);
 
 /** The row of a type; undefined for "void", and for what is no type. */
 export function rowOf(type: string): TypeRow | undefined {

@@ -35,7 +35,8 @@
  * When a generator is ended early, its suspended function is left as by a C++ exception, and so are
  * all that called it: destructors run, and so do `__attribute__((cleanup))` functions; in C these
  * run only if it is compiled with -fexceptions. A `catch (...)` on the way should rethrow: where it
- * does not, the next suspension is left in the same way. Nothing else notices. Below a function
+ * does not, the next suspension is left in the same way. (A coroutine of C++20 has such a `catch`
+ * around its body, and calls unhandled_exception() there.) Nothing else notices. Below a function
  * with destructors or cleanups 8 KiB of its stack must be free, for them and for the unwinder that
  * they call to go on. With less, that function and its callers are abandoned: nothing of them runs.
  *
@@ -122,8 +123,9 @@ uintptr_t fringe_resume_call(fringe_yielder *yielder, uintptr_t word);
 uintptr_t fringe_suspend(fringe_yielder *yielder, uintptr_t word);
 
 /* Ends a suspended body by unwinding its frames, and returns the status it ends with:
- * FRINGE_UNWOUND; FRINGE_RETURNED, if it returned instead (one written in Zig does);
- * FRINGE_ABANDONED, if it could not be unwound to its end: a function has no unwind tables, or has
+ * FRINGE_UNWOUND; FRINGE_RETURNED, if it returned instead (a body in Zig does, and one in C++ that
+ * swallows the end and does not suspend again); FRINGE_OVERFLOWED, if a cleanup has used up the
+ * stack, and that is to be recovered from; FRINGE_ABANDONED, if it could not be unwound to its end: a function has no unwind tables, or has
  * cleanups and fewer than 8 KiB of its stack are free below it, or is made for an unwinder that its
  * library keeps to itself, or runs on a stack that is no generator's, or the body is suspended in a
  * cleanup that an exception of its own runs. What such a function has called is unwound. The

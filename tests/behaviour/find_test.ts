@@ -328,3 +328,25 @@ testWith("g++", "dlopen() finds fringe's library for one that is linked with it"
     await Deno.remove(folder, { recursive: true });
   }
 });
+
+Deno.test("a checkout in a path that is not UTF-8 is refused, and why is said", async () => {
+  const directory = await Deno.makeTempDir({ prefix: "fringe-test-" });
+  try {
+    // Deno itself has no name for such a folder.
+    const script = `mkdir "$1/x$(printf '\\377')" && cd "$1"/x* && cp -r "$2"/mod.ts "$2"/ffi . ` +
+      `&& mkdir native && cp -r "$2"/native/prebuilt native`;
+    const { success } = await new Deno.Command("sh", {
+      args: ["-c", script, "sh", directory, path(root)],
+    }).output();
+    assert(success);
+    const url = `file://${directory}/x%FF/mod.ts`;
+    const said = ["Cannot open fringe's native library: its path is not UTF-8", "x%FF/native"];
+    assertFails(await runChild(small(url), ["-A"]), ...said, "Move the checkout");
+    assertSucceeds(
+      await runChild(small(url), ["-A"], { FRINGE_LIBRARY: path(fringeLibrary) }),
+      "generator\n",
+    );
+  } finally {
+    await Deno.remove(directory, { recursive: true });
+  }
+});

@@ -26,6 +26,8 @@
  *
  * Functions
  *   i32   call_n(i32 n, i32 f(i32))                f(0) + ... + f(n - 1)
+ *   u64   sum_answers(i32 n, ptr f(i32))           f(0), ... f(n - 1), and after each the sum of
+ *                                                  what the last 16 answers point at, a byte each
  *   i64   call_six(i64 f(i8, u8, i16, u32, i64, u64))
  *                                                  f(-1, 255, -2, 4294967295, -3, 2^64 - 1)
  *   bool  call_bool(bool f(bool))                  f(true) and not f(false)
@@ -235,6 +237,20 @@ int32_t call_n(int32_t n, int32_t (*f)(int32_t))
 {
     int32_t sum = 0;
     for (int32_t i = 0; i < n; i++) sum += f(i);
+    return sum;
+}
+
+EXPORT uint64_t sum_answers(int32_t n, const uint8_t *(*f)(int32_t));
+uint64_t sum_answers(int32_t n, const uint8_t *(*f)(int32_t))
+{
+    static const uint8_t nothing;
+    const uint8_t *last[16];
+    for (int32_t i = 0; i < 16; i++) last[i] = &nothing;
+    uint64_t sum = 0;
+    for (int32_t i = 0; i < n; i++) {
+        last[i % 16] = f(i);
+        for (int32_t k = 0; k < 16; k++) sum += *last[k];
+    }
     return sum;
 }
 

@@ -12,8 +12,8 @@ import {
   assertStringIncludes,
   assertThrows,
 } from "@std/assert";
-import { Callback, Generator, OsStack } from "../../mod.ts";
-import { collectUntil, gc, MIXED, openBodies } from "../support/support.ts";
+import { Callback, dlopen, Generator, OsStack, PointerView } from "../../mod.ts";
+import { collectUntil, gc, MIXED, openBodies, testBodies } from "../support/support.ts";
 
 const definition = { parameters: ["i32"], result: "i32" } as const;
 
@@ -313,4 +313,59 @@ Deno.test("a callback that C keeps without leave is refused in another's call", 
   );
   // Nobody else's handler got it.
   assertEquals(calls, [1]);
+});
+
+Deno.test("stop of a pointer result may be a pointer, which C is told", () => {
+  const buffer = Uint8Array.of(42);
+  const pointer = PointerView.of(buffer).pointer;
+  const definition = { parameters: ["pointer"], result: "pointer", stop: pointer } as const;
+  using library = dlopen(testBodies, {
+    told: {
+      name: "ask_three",
+      parameters: [{ callback: { ...definition, parameters: ["i32"] } }],
+      result: "i32",
+    },
+    asked: { parameters: [], result: "u32" },
+    call_pointer: { parameters: [{ callback: definition }, "pointer"], result: "pointer" },
+  });
+  const { told, asked, call_pointer } = library.symbols;
+  for (const _ of told.calls()) break;
+  // C has put the lower halves of its three answers together.
+  const word = Number(BigInt.asUintN(32, PointerView.of(buffer).address));
+  assertEquals(asked(), Number(BigInt.asUintN(32, BigInt(word) * 111n)));
+  using callback = new Callback(definition, () => {
+    throw new Error("no");
+  });
+  assertStrictEquals(callback.definition.stop, pointer);
+  assertEquals(new PointerView(callback.definition.stop).getUint8(), 42);
+  assertThrows(() => call_pointer(callback, null), Error, "no");
+  assertThrows(
+    // An object that is no pointer looks like one where it inherits nothing.
+    () => new Callback({ ...definition, stop: Object.create(null) }, () => null),
+    TypeError,
+    "stop must be a Deno.PointerObject or null",
+  );
+  assertEquals(buffer, Uint8Array.of(42));
+});
+
+Deno.test("a definition that contains itself is refused", () => {
+  const parameters: unknown[] = [];
+  parameters[0] = { callback: { parameters, result: "void" } };
+  assertThrows(
+    () => new Callback({ parameters, result: "void" } as never, (() => {}) as never),
+    TypeError,
+    "Cannot make callback: its definition must be plain data",
+  );
+});
+
+Deno.test("a list of parameters with holes is refused", () => {
+  const holey = ["i32", "i32", "i32"];
+  delete holey[1];
+  for (const parameters of [new Array(3), holey]) {
+    assertThrows(
+      () => new Callback({ parameters, result: "void" } as never, (() => {}) as never),
+      TypeError,
+      "has the type undefined",
+    );
+  }
 });

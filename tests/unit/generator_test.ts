@@ -838,3 +838,26 @@ Deno.test("Generator that cannot be unwound is abandoned, which is said once", (
     /^fringe: has_cleanup was .*: has_cleanup\+0x.* of its stack of 4096 bytes fewer than 8 KiB/,
   );
 });
+
+Deno.test("Generator says what it is, the name of its body, and its state", () => {
+  using library = openBodies();
+  const generators = [
+    new Generator(new OsStack(), library.symbols.echo_i32),
+    new Generator(new OsStack(), function* counts() {
+      yield Deno.inspect(generators[1]);
+    }),
+    new Generator(new OsStack(), function* () {}),
+    library.symbols.call_n.calls(3),
+  ] as Generator<number, unknown, unknown>[];
+  const names = ["echo_i32", "counts", "(anonymous)", "call_n"];
+  const shown = () => generators.map((generator) => Deno.inspect(generator));
+  assertEquals(shown(), names.map((name) => `Generator { ${name}: runnable }`));
+  assertEquals(generators[1]!.resume(0), "Generator { counts: unavailable }");
+  for (const generator of generators) {
+    assertEquals(Object.prototype.toString.call(generator), "[object Generator]");
+    generator[Symbol.dispose]();
+  }
+  assertEquals(shown(), names.map((name) => `Generator { ${name}: unavailable }`));
+  assertEquals(Deno.inspect([generators[2]]), "[ Generator { (anonymous): unavailable } ]");
+  assertEquals(Deno.inspect(Generator.prototype), "Generator {}");
+});

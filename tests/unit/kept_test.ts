@@ -3,12 +3,11 @@
 
 /** What keeps strings and buffers for C; how calls use it is in the tests of those. */
 
-import { assertEquals, assertNotEquals } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import { readCString } from "../../ffi/value/cstring.ts";
-import { Kept, Lent } from "../../ffi/value/kept.ts";
+import { ANSWERS_KEPT, Kept } from "../../ffi/value/kept.ts";
 import { native } from "../../ffi/library/find.ts";
-import { Mailbox } from "../../ffi/layout.ts";
-import { OsStack } from "../../mod.ts";
+import { gc } from "../support/support.ts";
 
 /** The bytes at an address. */
 function at(address: bigint, length: number): Uint8Array {
@@ -33,44 +32,74 @@ Deno.test("Kept gives the addresses of JavaScript's own memory, and sees it go",
   assertEquals([kept.hasBuffers, kept.isGone], [false, false]);
 });
 
-Deno.test("Lent copies both ways, one copy for all views of a buffer", () => {
-  using stack = new OsStack();
-  const view = new DataView(new ArrayBuffer(Mailbox.size));
-  for (const size of [16, 100_000]) {
-    const lent = new Lent(stack.base, view);
-    const bytes = new Uint8Array(new ArrayBuffer(size)).fill(1);
-    const address = lent.keepBytes(bytes, "Cannot test");
-    assertEquals(lent.keepBytes(bytes.subarray(3), "Cannot test"), address + 3n);
-    assertNotEquals(address, native().addressOfBuffer(bytes));
-    bytes[size - 1] = 2;
-    view.setInt32(Mailbox.input, 77, true);
-    lent.lend();
-    assertEquals(at(address + BigInt(size - 2), 2), Uint8Array.of(1, 2));
-    assertEquals(at(lent.mailbox + BigInt(Mailbox.input), 1), Uint8Array.of(77));
-    // As C would.
-    native().copyOut(address, Uint8Array.of(5), 1n);
-    native().copyOut(lent.mailbox + BigInt(Mailbox.output), Uint8Array.of(6), 1n);
-    lent.takeBack(Mailbox.size);
-    assertEquals([bytes[0], view.getUint8(Mailbox.output)], [5, 6]);
-    assertEquals(lent.isGone, false);
+const buffers = { result: "buffer" };
+const strings = { result: "cstring" };
+
+Deno.test("Kept keeps the last 16 answers of each callback, and lets go of the others", () => {
+  const kept = new Kept();
+  const argument = Uint8Array.of(1);
+  kept.keepBytes(argument);
+  const others = { result: "buffer" };
+  const answers: WeakRef<ArrayBuffer>[] = [];
+  const answer = (callback: { result: string }): void => {
+    const bytes = new Uint8Array(64);
+    answers.push(new WeakRef(bytes.buffer));
+    kept.answersTo(callback, false).keepBytes(bytes, "Cannot test");
+  };
+  answer(others);
+  for (let i = 0; i < 100; i++) answer(buffers);
+  // Held by a WeakRef until the task ends that has made it: so this is no count of what is there.
+  const alive = (): boolean[] => answers.map((ref) => ref.deref() !== undefined);
+  return new Promise<void>((resolve) => setTimeout(resolve)).then(() => {
+    gc();
+    const [first, ...rest] = alive();
+    assertEquals([first, rest.lastIndexOf(false)], [true, 100 - ANSWERS_KEPT - 1]);
+    assertEquals(rest.filter((isAlive) => isAlive).length, ANSWERS_KEPT);
+    kept.clear();
+    return new Promise<void>((resolve) => setTimeout(resolve));
+  }).then(() => {
+    gc();
+    assert(alive().every((isAlive) => !isAlive));
+  });
+});
+
+Deno.test("Kept sees an answer go for as long as C may use it, and no longer", () => {
+  for (const more of [0, 1, ANSWERS_KEPT - 1, ANSWERS_KEPT, 100]) {
+    const kept = new Kept();
+    const answer = (isAgain: boolean): Uint8Array<ArrayBuffer> => {
+      const bytes = new Uint8Array(64);
+      kept.answersTo(buffers, isAgain).keepBytes(bytes, "Cannot test");
+      return bytes;
+    };
+    const bytes = answer(false);
+    for (let i = 0; i < more; i++) {
+      // An answer that is null, and answers that C has not got, count as none.
+      kept.answersTo(buffers, false);
+      answer(false);
+      for (let k = 0; k < 20; k++) answer(true);
+    }
+    assertEquals(kept.isGone, false);
     bytes.buffer.transfer();
-    assertEquals(lent.isGone, true);
-    lent.takeBack(Mailbox.size);
-    lent.release();
+    assertEquals(kept.isGone, more < ANSWERS_KEPT, `after ${more} more`);
   }
 });
 
-Deno.test("Lent keeps everything between the mailbox and the frames, or in mappings", () => {
-  using stack = new OsStack();
-  const lent = new Lent(stack.base, new DataView(new ArrayBuffer(Mailbox.size)));
-  const texts = Array.from({ length: 400 }, (_, i) => "ü".repeat(i));
-  const addresses = texts.map((text) => lent.keepString(text, "Cannot test"));
-  assertEquals(addresses.map(readCString), texts);
-  for (const [i, address] of addresses.entries()) {
-    const inStack = address >= lent.base && address + BigInt(2 * i + 1) <= lent.mailbox;
-    const onStack = address >= stack.limit && address < stack.base;
-    assertEquals(inStack, onStack, `${i} at ${address}`);
+Deno.test("Kept keeps strings that C has, and uses their memory again", () => {
+  const kept = new Kept();
+  const told: bigint[] = [];
+  const texts: string[] = [];
+  const addresses = new Set<bigint>();
+  for (let i = 0; i < 3000; i++) {
+    const text = `${i} `.repeat(i < 2000 ? i % 500 : 30_000 * (i % 2));
+    told.push(kept.answersTo(strings, false).keepString(text, "Cannot test"));
+    texts.push(text);
+    if (i < 2000) addresses.add(told.at(-1)!);
+    if (i % 97 === 0) gc("minor");
+    const from = Math.max(0, i - ANSWERS_KEPT + 1);
+    if (i % 50 === 0) assertEquals(told.slice(from).map(readCString), texts.slice(from));
   }
-  assertEquals(lent.keepString(null, "Cannot test"), 0n);
-  lent.release();
+  // The short ones lie together; then there are 16 places, which grow a few times.
+  assert(addresses.size < 400, `${addresses.size}`);
+  assertEquals(kept.answersTo(strings, false).keepString(null, "Cannot test"), 0n);
+  assertEquals(kept.hasBuffers, false);
 });

@@ -3,7 +3,7 @@
 
 import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { Callback, dlopen, PointerView } from "../../mod.ts";
-import { collectUntil, gc, testBodies } from "../support/support.ts";
+import { collectUntil, gc, openBodies, testBodies } from "../support/support.ts";
 
 /** Gives a pointer to `bytes`, by way of C. */
 function withPointer(bytes: Uint8Array<ArrayBuffer>, use: (pointer: Deno.PointerObject) => void) {
@@ -314,4 +314,32 @@ Deno.test("PointerView of what only looks like a pointer is refused, optimised o
   assertThrows(() => read(forged), TypeError, "pointer");
   assertThrows(() => new PointerView(forged).getCString(), TypeError, "pointer");
   assertThrows(() => new PointerView(forged).setInt8(0, 1), TypeError, "pointer");
+});
+
+Deno.test("PointerView.of() keeps the buffer while its pointer is held, or C has it", async () => {
+  using library = openBodies();
+  const { call_pointer } = library.symbols;
+  const turn = () => new Promise((resolve) => setTimeout(resolve));
+  const isAlive = async (ref: WeakRef<ArrayBuffer>): Promise<boolean> => {
+    await turn();
+    gc();
+    return ref.deref() !== undefined;
+  };
+  let ref!: WeakRef<ArrayBuffer>;
+  const make = (): Deno.PointerObject => {
+    const bytes = new Uint8Array(1000).fill(7);
+    ref = new WeakRef(bytes.buffer);
+    return PointerView.of(bytes).pointer;
+  };
+  const seen: unknown[] = [];
+  await call_pointer.async(async (pointer) => {
+    seen.push(await isAlive(ref), new PointerView(pointer!).getUint8(999));
+    return null;
+  }, make());
+  assertEquals(seen, [true, 7]);
+  assertEquals(await isAlive(ref), false);
+  const held = [make()];
+  assertEquals(await isAlive(ref), true);
+  held.pop();
+  assertEquals(await isAlive(ref), false);
 });

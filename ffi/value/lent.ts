@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// Credit: after libfringe, by edef and the libfringe contributors
+
+/**
+ * Copies of strings and buffers, for C that runs on another thread. How long they stay is said in
+ * kept.ts.
+ */
+
+import { isDetached } from "../buffer.ts";
+import { encodeCString } from "./cstring.ts";
+import { type Answered, Answers, ANSWERS_KEPT } from "./kept.ts";
+import { STACK_ALIGNMENT } from "../layout.ts";
+import { native } from "../library/find.ts";
+import { claim, map, type Mapping, unmap } from "../stack/mapping.ts";
+import type { Keeper } from "./value.ts";
+
+/** How many bytes of strings and buffers lie on the stack; what is larger gets its own mapping. */
+const CAPACITY = 16 * 1024;
+
+/** Memory that C can be given the address of. */
+interface Block {
+  readonly address: bigint;
+  readonly size: number;
+  /** Undefined for one that lies on the stack. */
+  readonly mapping: Mapping | undefined;
+}
+
+/** The copy of a whole buffer: views of it that overlap still do. */
+interface Copy {
+  /** All of the buffer. */
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  readonly block: Block;
+  /** Whether an argument is a view of the buffer: then it stays. */
+  isArgument: boolean;
+  /** How many answers are. */
+  answers: number;
+}
+
+/**
+ * Memory of the system's, for C that runs on another thread: nobody can transfer it elsewhere
+ * meanwhile, and it stays when a Worker is terminated, or a program ends, and all that JavaScript
+ * owns is freed. The mailbox and what is small lie at the top of the stack:
+ *
+ *     base of the stack
+ *     | mailbox              |  <- mailbox
+ *     | strings and buffers  |  CAPACITY bytes
+ *     | frames of C          |  <- base
+ *     :                      :
+ */
+export class Lent implements Keeper {
+  /** Where native code has its mailbox. */
+  readonly mailbox: bigint;
+  /** Where the frames begin. */
+  readonly base: bigint;
+
+  readonly #view: DataView<ArrayBuffer>;
+  readonly #copies: Map<ArrayBuffer, Copy> = new Map();
+  readonly #answers: Map<Answered, LentAnswers> = new Map();
+  readonly #mappings: Set<Mapping> = new Set();
+  /** What C no longer uses, for the next answers; the longest there first. */
+  readonly #free: Block[] = [];
+  #next: bigint;
+
+  /** `view` is JavaScript's mailbox, of which native code gets a copy. */
+  constructor(base: bigint, view: DataView<ArrayBuffer>) {
+    this.mailbox = base - BigInt(roundUp(view.byteLength));
+    this.base = this.#next = this.mailbox - BigInt(CAPACITY);
+    this.#view = view;
+  }
+
+  /** Whether a buffer has been transferred elsewhere, so that C's changes cannot be seen. */
+  get isGone(): boolean {
+    return this.#copies.keys().some(isDetached);
+  }
+
+  /** Whether that is an argument. */
+  get isArgumentGone(): boolean {
+    return this.#copies.values().some(({ isArgument, bytes }) => {
+      return isArgument && isDetached(bytes.buffer);
+    });
+  }
+
+  keepString(value: unknown, what: string): bigint {
+    return this.placeString(value, what)?.address ?? 0n;
+  }
+
+  keepBytes(bytes: Uint8Array<ArrayBuffer>, what: string): bigint {
+    const copy = this.copy(bytes, what);
+    copy.isArgument = true;
+    return copy.block.address + BigInt(bytes.byteOffset);
+  }
+
+  /** What keeps an answer of `callback`; `isAgain` as in `Kept`. */
+  answersTo(callback: Answered, isAgain: boolean): Keeper {
+    let answers = this.#answers.get(callback);
+    if (answers === undefined) this.#answers.set(callback, answers = new LentAnswers(this));
+    if (!isAgain) answers.next();
+    return answers;
+  }
+
+  /** Copies a string; undefined for null. `what` begins with "Cannot". */
+  placeString(value: unknown, what: string): Block | undefined {
+    const bytes = encodeCString(value, what);
+    if (bytes === null) return undefined;
+    const block = this.#take(bytes.length, what);
+    native().copyOut(block.address, bytes, BigInt(bytes.length));
+    return block;
+  }
+
+  /** Makes room for the whole buffer that `view` is of; `lend` copies it there. */
+  copy({ buffer }: Uint8Array<ArrayBuffer>, what: string): Copy {
+    let copy = this.#copies.get(buffer);
+    if (copy === undefined) {
+      const bytes = new Uint8Array(buffer);
+      copy = { bytes, block: this.#take(bytes.length, what), isArgument: false, answers: 0 };
+      this.#copies.set(buffer, copy);
+    }
+    return copy;
+  }
+
+  /** Says that C may no longer use an answer that was a view of this. */
+  drop(copy: Copy): void {
+    if (--copy.answers > 0 || copy.isArgument) return;
+    this.#copies.delete(copy.bytes.buffer);
+    this.give(copy.block);
+  }
+
+  #take(size: number, what: string): Block {
+    const found = this.#free.findIndex((block) => size <= block.size && block.size <= waste(size));
+    if (found >= 0) return this.#free.splice(found, 1)[0]!;
+    const room = roundUp(size);
+    if (this.#next + BigInt(room) <= this.mailbox) {
+      const block = { address: this.#next, size: room, mapping: undefined };
+      this.#next += BigInt(room);
+      return block;
+    }
+    const mapping = map(size, false, `${what} cannot be copied (${size} bytes)`);
+    this.#mappings.add(mapping);
+    claim();
+    return { address: mapping.limit, size: Number(mapping.base - mapping.limit), mapping };
+  }
+
+  /** Takes back what C no longer uses. */
+  give(block: Block): void {
+    this.#free.push(block);
+    const mapping = this.#free.length > ANSWERS_KEPT ? this.#free.shift()!.mapping : undefined;
+    if (mapping === undefined) return;
+    this.#mappings.delete(mapping);
+    unmap(mapping);
+  }
+
+  /** Before C goes on: gives it what JavaScript has changed. */
+  lend(): void {
+    const { copyOut } = native();
+    copyOut(this.mailbox, this.#view, BigInt(this.#view.byteLength));
+    for (const { bytes, block } of this.#copies.values()) {
+      copyOut(block.address, bytes, BigInt(bytes.length));
+    }
+  }
+
+  /** After C has suspended: takes over what it has changed. */
+  takeBack(size: number): void {
+    const { copyIn } = native();
+    copyIn(this.#view, this.mailbox, BigInt(size));
+    for (const [buffer, { bytes, block }] of this.#copies) {
+      if (!isDetached(buffer)) copyIn(bytes, block.address, BigInt(bytes.length));
+    }
+  }
+
+  /** Gives the memory back: C no longer uses it. */
+  release(): void {
+    for (const mapping of this.#mappings) unmap(mapping);
+    this.#mappings.clear();
+  }
+}
+
+class LentAnswers extends Answers {
+  readonly #lent: Lent;
+  /** By the answers' places, what gives back the memory of each. */
+  readonly #drops: (() => void)[] = [];
+
+  constructor(lent: Lent) {
+    super();
+    this.#lent = lent;
+  }
+
+  override keepString(value: unknown, what: string): bigint {
+    const block = this.#lent.placeString(value, what);
+    if (block === undefined) return 0n;
+    this.#put(() => this.#lent.give(block));
+    return block.address;
+  }
+
+  override keepBytes(bytes: Uint8Array<ArrayBuffer>, what: string): bigint {
+    const copy = this.#lent.copy(bytes, what);
+    copy.answers++;
+    this.#put(() => this.#lent.drop(copy));
+    return copy.block.address + BigInt(bytes.byteOffset);
+  }
+
+  /** After the new answer has its memory: an answer that fails leaves the one before it. */
+  #put(drop: () => void): void {
+    const place = this.place();
+    this.#drops[place]?.();
+    this.#drops[place] = drop;
+  }
+}
+
+/** How large a block may be that is used again for `size` bytes. */
+function waste(size: number): number {
+  return Math.max(2 * size, 8192);
+}
+
+function roundUp(size: number): number {
+  return Math.ceil(size / STACK_ALIGNMENT) * STACK_ALIGNMENT;
+}

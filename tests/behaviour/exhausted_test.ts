@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// Credit: after libfringe, by edef and the libfringe contributors
+
+/** On the last bytes of V8's stack an error says that, and does not blame what was passed. */
+
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import { isExhaustion } from "../../ffi/check.ts";
+import { Callback, dlopen, OwnedStack, PointerView, SliceStack } from "../../mod.ts";
+import { openBodies, runChild, testBodies, withCopy } from "../support/support.ts";
+
+/** The error that V8 throws when its stack is used up. */
+function exhaust(): RangeError {
+  const deeper = (): void => deeper();
+  return assertThrows(deeper, RangeError);
+}
+
+/**
+ * What `f` throws at each of the last depths of the stack, the deepest first, up to where it has
+ * worked ten times in a row. As many words as there are in `words` lie above, so that the depths
+ * are others.
+ */
+function atLastDepths(f: () => unknown, ..._words: unknown[]): unknown[] {
+  const thrown: unknown[] = [];
+  let worked = 0;
+  const deeper = (): void => {
+    try {
+      deeper();
+    } catch {
+      // The deepest: from here on upward there is more and more room.
+    }
+    if (worked === 10) return;
+    try {
+      f();
+      worked++;
+    } catch (error) {
+      worked = 0;
+      thrown[thrown.length] = error;
+    }
+  };
+  deeper();
+  if (worked < 10) throw new Error("It has never worked");
+  return thrown;
+}
+
+const EXHAUSTED = "Maximum call stack size exceeded";
+
+Deno.test("isExhaustion() knows V8's error from all others", () => {
+  assert(isExhaustion(exhaust()));
+  const others = [new RangeError("x"), new TypeError(EXHAUSTED), EXHAUSTED, null];
+  assertEquals(others.map(isExhaustion), others.map(() => false));
+});
+
+Deno.test("what is right is never blamed for want of V8's stack", () => {
+  using library = openBodies();
+  const { sum_buffer, same_pointer, call_n } = library.symbols;
+  const bytes = new Uint8Array(4096);
+  const view = PointerView.of(bytes);
+  const definition = { parameters: ["i32"], result: "i32", stop: 1 } as const;
+  const { signal } = new AbortController();
+  const right: Record<string, () => unknown> = {
+    buffer: () => sum_buffer(bytes, 1),
+    view: () => PointerView.of(bytes).getUint8(),
+    pointer: () => same_pointer(view.pointer),
+    slice: () => new SliceStack(bytes),
+    owned: () => new OwnedStack(4096),
+    callback: () => new Callback(definition, (i) => i).close(),
+    dlopen: () => dlopen(testBodies, { asked: { parameters: [], result: "i32" } }).close(),
+    signal: () => void call_n.async(0, (i) => i, { signal }).catch((error) => late.push(error)),
+  };
+  const late: unknown[] = [];
+  for (const [name, f] of Object.entries(right)) {
+    // Once with room, so that what is fetched at first use is there.
+    f();
+    for (let words = 0; words < 40; words++) {
+      for (const error of atLastDepths(f, ...new Array(words))) {
+        assert(error instanceof RangeError && error.message === EXHAUSTED, `${name}: ${error}`);
+      }
+    }
+  }
+  return Promise.resolve().then(() => new Promise((resolve) => setTimeout(resolve))).then(() => {
+    for (const error of late) assert(error instanceof RangeError, String(error));
+  });
+});
+
+Deno.test("the native library is not blamed for want of V8's stack, and opens later", async () => {
+  const opened = async (directory: string): Promise<void> => {
+    // A module of its own each time, since the library is opened at the first use only.
+    const program = `
+      ${atLastDepths}
+      for (let words = 0; words < 30; words++) {
+        const { native } = await import("file://${directory}/ffi/library/find.ts?" + words);
+        const thrown = atLastDepths(native, ...new Array(words));
+        for (const error of thrown) console.log(String(error));
+        console.log(typeof native().init);
+      }
+    `;
+    const { code, signal, stdout, stderr } = await runChild(program, ["-A"]);
+    assertEquals([code, signal], [0, null], stderr);
+    assertEquals([...new Set(stdout.split("\n"))], [`RangeError: ${EXHAUSTED}`, "function", ""]);
+  };
+  // From a file, and from memory where there is none.
+  await withCopy(async (directory, library) => {
+    await opened(directory);
+    await Deno.remove(library);
+    await opened(directory);
+  });
+});

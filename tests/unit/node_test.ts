@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// Credit: after libfringe, by edef and the libfringe contributors
+
+/** That a program with frozen objects gets on without is in intrinsics_test.ts. */
+
+import { Buffer } from "node:buffer";
+import { assertStrictEquals } from "@std/assert";
+import { nodeModule } from "../../ffi/library/node.ts";
+
+Deno.test("nodeModule() is the module that an import gives", () => {
+  assertStrictEquals(nodeModule("node:buffer")!.Buffer, Buffer);
+});
