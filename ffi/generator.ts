@@ -266,10 +266,11 @@ export class Generator<Input = void, Output = unknown, Return = void>
     if (context.isDone && context.reason === undefined) {
       return { value: undefined as Return, done: true };
     }
-    const value = this.resume(input as Input);
-    // Nothing that can fail stands between a step and its result: that would be lost.
-    if (context.handle === null) return { value: undefined as Return, done: true };
-    return { value: value as Output, done: false };
+    // Made before the step: nothing that can fail stands between that and its result.
+    const result: { value: unknown; done: boolean } = { value: undefined, done: false };
+    result.value = this.resume(input as Input);
+    if (context.handle === null) result.done = true;
+    return result as IteratorResult<Output, Return>;
   }
 
   /**
@@ -452,6 +453,9 @@ export class Generator<Input = void, Output = unknown, Return = void>
     if (error !== undefined) this.#failure = { error };
     this.#finish();
     if (error !== undefined) throw error;
+    // It has been ended, by whoever could do no more than that.
+    const { reason } = this.#context;
+    if (reason !== undefined) throw new Error(`Cannot resume generator: ${reason}`);
   }
 
   /** Notes that the body has finished, if it has: the stack is free for another. */

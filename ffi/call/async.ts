@@ -6,7 +6,7 @@
  * the function is `nonblocking`, while C runs.
  */
 
-import { checkKeys, describe, hasStack, own } from "../check.ts";
+import { checkKeys, describe, hasStack, isExhaustion, own } from "../check.ts";
 import { checkOpen } from "../context/occupancy.ts";
 import { native } from "../library/find.ts";
 import { handlerOf, isThenable } from "./answer.ts";
@@ -40,7 +40,7 @@ async function endBecauseOf(call: Call, error: unknown): Promise<void> {
     if (call.callee.nonblocking) await call.endElsewhere();
     else call.end();
   } catch (other) {
-    if (call.hasEnded) throw both(other, error);
+    if (call.hasEnded && !isExhaustion(other)) throw both(other, error);
     // V8's stack was used up. A task has all of it.
     await undefined;
     call.end();

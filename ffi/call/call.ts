@@ -176,9 +176,11 @@ export class Call implements Ender {
       return target;
     }
     // Now: what C has returned may point at what is gone with the next call, or the library.
-    if (context.status[0] === Status.returned) this.result = this.#read();
+    const hasReturned = context.status[0] === Status.returned;
+    if (hasReturned) this.result = this.#read();
     const error = context.arrive(`Cannot go on with ${callee.name}`);
     if (error !== undefined) throw this.#error = error;
+    if (!hasReturned) this.check();
     return undefined;
   }
 

@@ -3,7 +3,7 @@
 
 /** What to throw when a call ends because of an error. */
 
-import { describe } from "../check.ts";
+import { describe, isExhaustion } from "../check.ts";
 import type { Call } from "./call.ts";
 
 /**
@@ -14,7 +14,7 @@ export function errorAfterEnd(call: Call | undefined, error: unknown): unknown {
   try {
     call?.end();
   } catch (other) {
-    if (call!.hasEnded) return both(other, error);
+    if (call!.hasEnded && !isExhaustion(other)) return both(other, error);
   }
   return error;
 }

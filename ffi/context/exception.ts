@@ -62,10 +62,11 @@ export class NativeError extends Error {
     Object.defineProperty(this, "backtrace", { value: Object.freeze([...backtrace]) });
     // A program's own Error.prepareStackTrace makes of it what it likes.
     if (typeof this.stack !== "string") return;
-    const [, ...rest] = this.stack.split(/^(?= {4}at )/m);
+    const start = this.stack.indexOf("\n    at ");
+    const rest = start < 0 ? "" : this.stack.slice(start + 1);
     const what = type === undefined ? "" : ` (${type})`;
     const frames = backtrace.map((frame) => `    at ${frameLine(frame)}\n`);
-    this.stack = [`${this.name}${what}: ${this.message}\n`, ...frames, ...rest].join("");
+    this.stack = [`${this.name}${what}: ${this.message}\n`, ...frames, rest].join("");
   }
 }
 

@@ -24,8 +24,11 @@ export interface Mapping {
  */
 let left: Mapping | undefined;
 
-/** What has been mapped last, until somebody has said that it is in good hands. */
-let unclaimed: Mapping | undefined;
+/**
+ * Where the last mapping lies, until somebody has said that it is in good hands: base and limit.
+ * Native code itself writes it, so not even an interrupt in between can lose a mapping.
+ */
+const unclaimed = new BigUint64Array(new ArrayBuffer(16));
 
 /**
  * Maps memory, for whoever calls `claim` then; should the caller be cut short before, the next who
@@ -33,18 +36,20 @@ let unclaimed: Mapping | undefined;
  * "Cannot".
  */
 export function map(size: number, recover: boolean, what: string): Mapping {
-  if (unclaimed !== undefined) unmap(unclaimed);
-  unclaimed = undefined;
+  if (unclaimed[0] !== 0n) unmap(mappingAt(unclaimed));
+  unclaimed[0] = 0n;
   unmapLeft();
-  const bounds = new BigUint64Array(new ArrayBuffer(16));
-  checkGrant(native().mapStack(BigInt(size), recover, bounds), what);
-  const mapping = { base: bounds[0]!, limit: bounds[1]!, waits: false, next: undefined };
-  return unclaimed = mapping;
+  checkGrant(native().mapStack(BigInt(size), recover, unclaimed), what);
+  return mappingAt(unclaimed);
 }
 
 /** The last mapping has come into hands that unmap it. */
 export function claim(): void {
-  unclaimed = undefined;
+  unclaimed[0] = 0n;
+}
+
+function mappingAt(bounds: BigUint64Array): Mapping {
+  return { base: bounds[0]!, limit: bounds[1]!, waits: false, next: undefined };
 }
 
 /** Unmaps memory, now or later; may be called again where it was cut short. */
