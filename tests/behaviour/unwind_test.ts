@@ -288,7 +288,7 @@ Deno.test("scandir that a handler throws out of closes its directory", () => {
 Deno.test("getline that a handler throws out of unlocks its file", async () => {
   using libc = dlopen("libc.so.6", libcSymbols);
   const { fopencookie, getline, ftrylockfile } = libc.symbols;
-  let read = throwMine as () => number;
+  const read = throwMine as () => number;
   using reading = new Callback(
     { parameters: ["pointer", "pointer", "usize"], result: "isize" },
     () => read(),

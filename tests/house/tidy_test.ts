@@ -21,6 +21,25 @@ import {
 const TESTED_ELSEWHERE: Readonly<Record<string, string>> = {
   layout: "generated; the gate compares it with what native/layout.zig gives",
   prebuilt: "generated; the gate compares it with what the sources give",
+  argument_types: "types; behaviour/types_test.ts has what they accept and refuse",
+  definition: "types; behaviour/types_test.ts has what they accept and refuse",
+  answer: "the tests of each form answer, and are refused",
+  callee: "the tests of each form check their arguments",
+  canary: "behaviour/overflow_test.ts goes beyond stacks without a guard page",
+  check: "whatever is refused; behaviour/exhausted_test.ts and stack_depth_test.ts",
+  depth: "behaviour/stack_depth_test.ts has the calls that are interrupted",
+  end: "behaviour/exception_test.ts has exceptions in place of an end",
+  function_pointer: "unit/callback_test.ts passes callbacks",
+  load: "behaviour/find_test.ts loads libraries that are not to be had",
+  mapping: "behaviour/faults_test.ts has mappings refused",
+  memory_file: "behaviour/find_test.ts opens the library from memory",
+  occupancy: "behaviour/context_test.ts ends all frames of a library",
+  outcome: "behaviour/overflow_test.ts has what becomes of overflows",
+  scope: "unit/yielder_test.ts opens calls in each other",
+  script: "unit/yielder_test.ts calls",
+  script_machine: "unit/generator_test.ts has TypeScript bodies",
+  symbols: "house/tidy_abi_test.ts compares it with native/library.zig",
+  type: "unit/value_test.ts has values of every type",
 };
 
 function* headers(): Problems {
@@ -157,7 +176,7 @@ function* ffiFiles(): Problems {
  * files directly in ffi/ that users see are the top.
  */
 const FLOORS: readonly (readonly string[])[] = [
-  ["layout", "check", "buffer", "script_generator"],
+  ["layout", "check", "node", "buffer", "script_generator"],
   ["library/"],
   ["stack/", "value/"],
   ["context/"],

@@ -1201,7 +1201,9 @@ for (const name of ["call", "call_stopped"] as const) {
   row({
     name: `${name}.calls without end`,
     runaway: true,
-    nested: true,
+    // `for…of` has no room left to tell the innermost that they are over: they are garbage then,
+    // and nothing says which of them was inside of which.
+    dropped: true,
     prepare: () => lib()[name],
     act: (f) => {
       const recurse = (): void => {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // Credit: after libfringe, by edef and the libfringe contributors
 
-/** The ways in and out of a slot; core_generator_test.ts and core_call_test.ts go through C. */
+/** The ways in and out of a slot; generator_test.ts and sync_test.ts go through C. */
 
 import { assertEquals, assertThrows } from "@std/assert";
 import { rowOf, SCALAR_TYPES, VALUE_TYPES } from "../../ffi/value/type.ts";
