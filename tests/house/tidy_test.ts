@@ -274,6 +274,23 @@ function* deno(): Problems {
   }
 }
 
+/** Versions stand once, and where a reader types one it is that one. */
+function* versions(): Problems {
+  const owned = text(".ci/run").match(/deno@([\d.]+)/)?.[1];
+  if (owned === undefined) yield ".ci/run: name the version of Deno, as deno@VERSION";
+  for (const file of files.filter((file) => /\.(md|ts|yml)$|^\.ci\/run$/.test(file))) {
+    const mentions = [...text(file).matchAll(/deno@([\d.]+\d)/g)].map(([, version]) => version);
+    if (mentions.some((version) => version !== owned)) {
+      yield `${file}: it names another version of Deno than .ci/run, which has ${owned}`;
+    }
+    if (mentions.length > 1) yield `${file}: name the version of Deno once`;
+  }
+  const zig = text("native/build.zig.zon").match(/minimum_zig_version = "([\d.]+)"/)![1]!;
+  for (const file of files.filter((file) => /\.(md|ts|zig|yml)$/.test(file))) {
+    if (text(file).includes(zig)) yield `${file}: native/build.zig.zon names the version of Zig`;
+  }
+}
+
 function* assembly(): Problems {
   const count = (source: string, pattern: RegExp): number => source.match(pattern)?.length ?? 0;
   for (const file of files.filter((file) => file.endsWith(".S"))) {
@@ -324,6 +341,7 @@ testRules(
   circles,
   lengths,
   deno,
+  versions,
   assembly,
   readme,
 );
