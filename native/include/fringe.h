@@ -51,8 +51,8 @@
  * How the floating-point units round, what they flush to zero and which exceptions they trap is a
  * matter of each side, if the resumer is JavaScript: a body that changes it finds it again, and
  * JavaScript never sees it. fringe_resume and fringe_resume_call do the same for a native resumer,
- * once the rounding modes differ. A resumer in Zig, whose switch is inlined, sees what a body leaves
- * behind.
+ * once the rounding modes differ. A resumer in Zig, whose switch is inlined, sees what a body has
+ * left behind.
  *
  * What a body must not do: use a yielder that is not its own, suspend in a destructor or cleanup
  * function while it is being ended, or keep pointers to thread-local variables across a suspension

@@ -879,7 +879,12 @@ fn expectWords(expected: Words, actual: Words) !void {
 const ResumerKind = enum { javascript, native };
 
 /// Resumes a body that sets `theirs`, where the resumer has set `mine`.
-fn keepWords(resume_function: *const ResumeFunction, kind: ResumerKind, mine: Words, theirs: Words) !void {
+fn keepWords(
+    resume_function: *const ResumeFunction,
+    kind: ResumerKind,
+    mine: Words,
+    theirs: Words,
+) !void {
     mine.set();
     var fixture = try Fixture.init(&wordsSettingBody);
     defer fixture.deinit();
