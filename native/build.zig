@@ -36,6 +36,7 @@ pub fn build(b: *std.Build) void {
         "../examples/bodies/add_one.c",
     });
     const test_bodies = bodies(b, "test_bodies", target, "../tests/bodies/test_bodies.zig", &.{
+        "../tests/bodies/control.c",
         "../tests/bodies/faults.c",
         "../tests/bodies/signals.c",
         "../tests/bodies/test_bodies.c",

@@ -23,6 +23,14 @@ comptime {
         .name = "fringe_stray_callback",
         .visibility = .hidden,
     });
+    @export(&@import("call/jump.zig").judgeStack, .{
+        .name = "fringe_judge_stack",
+        .visibility = .hidden,
+    });
+    @export(&@import("call/jump.zig").jumped, .{
+        .name = "fringe_jumped",
+        .visibility = .hidden,
+    });
     @export(&@import("call/memory.zig").depth, .{ .name = "fringe_depth" });
     @export(&@import("call/memory.zig").identity, .{ .name = "fringe_identity" });
     @export(&@import("call/memory.zig").copy, .{ .name = "fringe_copy" });

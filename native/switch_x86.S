@@ -12,9 +12,10 @@
 #    handlers'.
 #  * Section 2.2.3: a result of 32 bits is in eax, one of 64 bits in eax and edx, a floating-point
 #    one in st(0), which is empty at every other call and return.
-#  * The control words of both floating-point units are the caller's. Nothing here mends what a body
-#    has done to them: GUARD_ROUNDING protects JavaScript, and there is no JavaScript on this
-#    architecture.
+#  * The control words of both floating-point units are the caller's. There is no JavaScript on this
+#    architecture, and nobody has asked for speed: both are compared EXACTLY, on both ways. So there
+#    is no use for `rounded`, nor for functions of JavaScript's own.
+#  * A native program gives no limits of stacks, so nothing here looks for jumps out of them.
 #  * Nothing can be addressed relative to eip. It is read by a `call` to the next instruction, which
 #    processors keep out of their return prediction.
 #
@@ -23,7 +24,11 @@
 # A suspended side, and a context
 # -------------------------------
 #
-#                                                        | (padding)              |  R + 40
+#                                                        | judged                 |  R + 60
+#                                                        | limit                  |  R + 56
+#                                                        | rounded, never used    |  R + 52
+#                                                        | control, 8 bytes       |  R + 44
+#                                                        | exchanges              |  R + 40
 #                                                        | report                 |  R + 36
 #                                                        | catches                |  R + 32
 #                                                        | previous               |  R + 28
@@ -52,7 +57,12 @@
 #define PREVIOUS        28
 #define CATCHES         32
 #define REPORT          36
-#define CONTEXT_SIZE    48
+#define EXCHANGES       40
+#define CONTROL         44
+#define CONTROL_X87     48
+#define LIMIT           56
+#define JUDGED          60
+#define CONTEXT_SIZE    64
 
 #define RECORD_SIZE     8
 #define SUSPENDED       RECORD_SIZE
@@ -78,6 +88,7 @@
 #define SECOND          12(%ebp)
 #define THIRD           16(%ebp)
 #define FOURTH          20(%ebp)
+#define FIFTH           24(%ebp)
 
 .macro SWITCH
         lea     -SUSPENDED(%esp), %esp
@@ -153,30 +164,66 @@
         mov     %ebx, %gs:(%ecx)
 .endm
 
-# In the frame of SAVE esp is 12 more than a multiple of 16, so calls are made three words below.
-# The arguments are still behind the frame, so what EXCHANGE_BEFORE keeps is edi only.
+#define EXCEPTIONS_TOO  1
+#define CONTROL_TOO     2
 #define FINISHED        1
 
+# There is no red zone to put the words into. A `push` is as good, since CFA is relative to ebp.
+.macro EXACTLY label
+        sub     $8, %esp
+        stmxcsr (%esp)
+        fnstcw  4(%esp)
+        pop     %ecx
+        pop     %edx
+        xor     CONTROL(%edi), %ecx
+        test    $~0x3f, %ecx
+        jne     \label
+        cmp     %dx, CONTROL_X87(%edi)
+        jne     \label
+.endm
+
 .macro UNLESS_EXCHANGING
-        cmpl    $0, EXCEPTIONS(%edi)
+        cmpl    $0, EXCHANGES(%edi)
         jne     4f
 .endm
 
-.macro EXCHANGE_BEFORE
-        xor     %eax, %eax
-        cmpl    $FINISHED, EXCEPTIONS(%edi)
-        je      6b
-        sub     $8, %esp
-        push    %edi
-        call    fringe_exchange
-        add     $12, %esp
+.macro EXCHANGE
+3:      orl     $CONTROL_TOO, EXCHANGES(%edi)
+4:      EXCHANGE_BEFORE
+        SWITCH
+        EXCHANGE_AFTER fringe_exchange
+        testl   $CONTROL_TOO, EXCHANGES(%edi)
+        jz      5b
+        jmp     6b
+7:      orl     $CONTROL_TOO, EXCHANGES(%edi)
+        EXCHANGE_AFTER fringe_exchange_control
+        jmp     6b
+        NOTHING_TO_ENTER
 .endm
 
-.macro EXCHANGE_AFTER
+# In the frame of SAVE esp is 12 more than a multiple of 16, so calls are made three words below.
+# edi and esi are kept by any function.
+.macro EXCHANGE_BEFORE
+        cmpl    $FINISHED, EXCEPTIONS(%edi)
+        je      8f
         push    %eax
         sub     $4, %esp
         push    %edi
         call    fringe_exchange
+        add     $8, %esp
+        pop     %eax
+.endm
+
+.macro NOTHING_TO_ENTER
+8:      xor     %eax, %eax
+        jmp     6b
+.endm
+
+.macro EXCHANGE_AFTER function
+        push    %eax
+        sub     $4, %esp
+        push    %edi
+        call    \function
         add     $8, %esp
         pop     %eax
 .endm
@@ -239,14 +286,16 @@ BEGIN fringe_init
         SAVE
         FUNCTION_ADDRESS __cxa_get_globals, ebx
         xor     %edx, %edx
+        xor     %esi, %esi
         jmp     .Linit
 END fringe_init
 
-# void *fringe_init_caught(uintptr_t base, void (*body)(), void *mailbox, void *(*get_globals)())
+# void *fringe_init_caught(uintptr_t base, void *body, void *box, void *globals, uintptr_t limit)
 BEGIN fringe_init_caught
         SAVE
         mov     FOURTH, %ebx
         mov     $1, %edx
+        mov     FIFTH, %esi
 .Linit:
         mov     FIRST, %eax
         lea     -CONTEXT_SIZE(%eax), %eax
@@ -256,7 +305,15 @@ BEGIN fringe_init_caught
         mov     %ecx, MAILBOX(%eax)
         mov     %ebx, EXCEPTIONS(%eax)
         mov     %edx, CATCHES(%eax)
+        mov     %esi, LIMIT(%eax)
+        xor     %edx, %edx
+        test    %ebx, %ebx
+        setnz   %dl                     # EXCEPTIONS_TOO
+        mov     %edx, EXCHANGES(%eax)
+        stmxcsr CONTROL(%eax)
+        fnstcw  CONTROL_X87(%eax)
         xor     %ecx, %ecx
+        mov     %ecx, JUDGED(%eax)
         mov     %ecx, CAUGHT(%eax)
         mov     %ecx, UNCAUGHT(%eax)
         mov     %ecx, REPORT(%eax)
@@ -276,6 +333,8 @@ END fringe_init_caught
 BEGIN fringe_exchange
         SAVE
         mov     FIRST, %edi
+        testl   $EXCEPTIONS_TOO, EXCHANGES(%edi)
+        jz      1f
         sub     $12, %esp
         call    *EXCEPTIONS(%edi)
         add     $12, %esp
@@ -287,9 +346,44 @@ BEGIN fringe_exchange
         mov     UNCAUGHT(%edi), %edx
         mov     %edx, 4(%eax)
         mov     %ecx, UNCAUGHT(%edi)
+1:      testl   $CONTROL_TOO, EXCHANGES(%edi)
+        .cfi_remember_state
+        RESTORE
+        jnz     fringe_exchange_control # with the same argument
+        ret
+        .cfi_restore_state
+END fringe_exchange
+
+# void fringe_exchange_control(void *yielder)
+        .hidden fringe_exchange_control
+BEGIN fringe_exchange_control
+        SAVE
+        mov     FIRST, %edi
+        push    %eax
+        stmxcsr (%esp)
+        mov     (%esp), %edx
+        mov     CONTROL(%edi), %ecx
+        mov     %edx, CONTROL(%edi)
+        and     $0x3f, %edx
+        and     $~0x3f, %ecx
+        or      %edx, %ecx
+        mov     %ecx, (%esp)
+        ldmxcsr (%esp)
+        movzwl  CONTROL_X87(%edi), %ecx
+        fnstcw  CONTROL_X87(%edi)
+        fnstsw  %ax
+        mov     %ecx, %edx
+        not     %edx
+        and     %eax, %edx
+        test    $0x3f, %dl
+        jz      1f
+        fnclex
+1:      mov     %ecx, (%esp)
+        fldcw   (%esp)
+        pop     %ecx
         RESTORE
         ret
-END fringe_exchange
+END fringe_exchange_control
 
 # void fringe_leave_current(void *yielder)
         .hidden fringe_leave_current
@@ -309,65 +403,56 @@ END fringe_leave_current
 BEGIN fringe_resume
         SAVE
         mov     FIRST, %edi
-        UNLESS_EXCHANGING
         mov     SECOND, %esi
         xor     %eax, %eax
+        EXACTLY 3f
+        UNLESS_EXCHANGING
         SWITCH
+5:      EXACTLY 7f
 6:      .cfi_remember_state
         RESTORE
         ret
         .cfi_restore_state
-4:      EXCHANGE_BEFORE
-        mov     SECOND, %esi
-        xor     %eax, %eax
-        SWITCH
-        EXCHANGE_AFTER
-        jmp     6b
+        EXCHANGE
 END fringe_resume
-
-# intptr_t fringe_signal(void *yielder, void (*signal)(void *yielder, intptr_t word), intptr_t word)
-BEGIN fringe_signal
-        SAVE
-        mov     FIRST, %edi
-        ENTER_CURRENT
-        UNLESS_EXCHANGING
-        mov     SECOND, %eax
-        mov     THIRD, %esi
-        SWITCH
-6:      LEAVE_CURRENT
-        .cfi_remember_state
-        RESTORE
-        ret
-        .cfi_restore_state
-4:      EXCHANGE_BEFORE
-        mov     SECOND, %eax
-        mov     THIRD, %esi
-        SWITCH
-        EXCHANGE_AFTER
-        jmp     6b
-END fringe_signal
 
 # intptr_t fringe_resume_call(void *yielder, intptr_t word)
 BEGIN fringe_resume_call
         SAVE
         mov     FIRST, %edi
         ENTER_CURRENT
-        UNLESS_EXCHANGING
         mov     SECOND, %esi
         xor     %eax, %eax
+        EXACTLY 3f
+        UNLESS_EXCHANGING
         SWITCH
+5:      EXACTLY 7f
 6:      LEAVE_CURRENT
         .cfi_remember_state
         RESTORE
         RETURN_BY_JUMP
         .cfi_restore_state
-4:      EXCHANGE_BEFORE
-        mov     SECOND, %esi
-        xor     %eax, %eax
-        SWITCH
-        EXCHANGE_AFTER
-        jmp     6b
+        EXCHANGE
 END fringe_resume_call
+
+# intptr_t fringe_signal(void *yielder, void (*signal)(void *yielder, intptr_t word), intptr_t word)
+BEGIN fringe_signal
+        SAVE
+        mov     FIRST, %edi
+        ENTER_CURRENT
+        mov     SECOND, %eax
+        mov     THIRD, %esi
+        EXACTLY 3f
+        UNLESS_EXCHANGING
+        SWITCH
+5:      EXACTLY 7f
+6:      LEAVE_CURRENT
+        .cfi_remember_state
+        RESTORE
+        ret
+        .cfi_restore_state
+        EXCHANGE
+END fringe_signal
 
 # uintptr_t fringe_suspend(void *yielder, uintptr_t word)
 BEGIN fringe_suspend

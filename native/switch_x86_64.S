@@ -5,8 +5,8 @@
 #
 #   fringe_init             writes the first frame of a fringe stack
 #   fringe_resume           enters a body from a function call; leaves by `ret`
-#   fringe_signal           the same, telling the body that it is being ended
 #   fringe_resume_call      enters a body that will suspend by a call, as thunks do; leaves by `jmp`
+#   fringe_signal           enters a body, telling it that it is being ended
 #   fringe_suspend          leaves a body by an ordinary function call (other languages use it)
 #   fringe_call_body        the body that calls any C function with the mailbox's arguments
 #   fringe_thunk_write      makes a thunk: one of the C function pointers that suspend
@@ -30,8 +30,9 @@
 #  * Section 3.2.1: the direction flag is clear at every call and return. Each switch stands where
 #    the compiler sees either a call or an asm statement, so it is clear on both sides of it.
 #  * Section 3.2.1: the control bits of MXCSR and the x87 control word belong to the caller too.
-#    Saving them costs more than a whole switch on some processors, so a switch leaves them alone;
-#    GUARD_ROUNDING below keeps the one that JavaScript would notice.
+#    Saving both on each side costs more than a whole switch on some processors, so SWITCH leaves
+#    them alone. The functions that resume notice that one side has changed them, and exchange them
+#    from then on: CONTROL WORDS below.
 #
 # Call frame information, as far as this file needs it (DWARF 5, section 6.4)
 # -----------------------------------------------------------------------------
@@ -65,6 +66,12 @@
 # A context, at the top of a fringe stack. Its address, R below, is the handle and the yielder
 # ------------------------------------------------------------------------------------------
 #
+#      | padding                |  R + 120
+#      | judged                 |  R + 112   the page of another stack that a thunk may run on
+#      | limit                  |  R + 104   the lowest usable byte of the stack, 0 if not known
+#      | rounded                |  R + 96    ROUNDED of the control words
+#      | control                |  R + 88    control words, of the side that is not running
+#      | exchanges              |  R + 80    what has to be exchanged with each switch
 #      | report                 |  R + 72    what exception.zig writes down about an exception
 #      | catches                |  R + 64    whether exceptions that leave the body end here
 #      | previous               |  R + 56    fringe_current, before it became R
@@ -103,11 +110,17 @@
 #define PREVIOUS        56
 #define CATCHES         64
 #define REPORT          72
+#define EXCHANGES       80
+#define CONTROL         88
+#define CONTROL_X87     92
+#define ROUNDED         96
+#define LIMIT           104
+#define JUDGED          112
 #ifdef FRINGE_SANITIZE_ADDRESS
-#define FIBER           80
-#define CONTEXT_SIZE    112
+#define FIBER           128
+#define CONTEXT_SIZE    160
 #else
-#define CONTEXT_SIZE    80
+#define CONTEXT_SIZE    128
 #endif
 
 #define RED_ZONE        128
@@ -272,44 +285,145 @@
         mov     %rbx, %fs:(%rcx)
 .endm
 
-# EXCHANGING: C++ keeps, for each thread, the exceptions that are being handled and the number of
-# those in flight (Itanium C++ ABI: Exception Handling, section 2.2.2: __cxa_eh_globals, a pointer
-# and an int). They belong to the frames of one side, so a switch exchanges them, where there is a
-# C++ runtime that could have any. EXCEPTIONS is
+# EXCHANGES says, in bits, what a switch has to exchange besides the stack. It is 0 where there is
+# nothing, so one comparison is all that most switches pay.
 #
-#   0                   no runtime that anyone knows of: nothing to exchange
-#   FINISHED            an exception has left the body, for the resumer: it cannot be entered again
-#   __cxa_get_globals   the function of the runtime that says where they are
+#   EXCEPTIONS_TOO   C++ keeps, for each thread, the exceptions that are being handled, and how many
+#                    are in flight (Itanium C++ ABI: Exception Handling, section 2.2.2:
+#                    __cxa_eh_globals, a pointer and an int). They belong to the frames of one side.
+#                    The bit is set where there is a C++ runtime that could have any. EXCEPTIONS is
 #
-# UNLESS_EXCHANGING asks. What is done then stands behind the function's end, with a switch of its
-# own, so that others pay for one comparison only: EXCHANGE_BEFORE, which keeps rdi, rsi and rdx and
-# goes on at label 6 with no word if nothing can be entered, and EXCHANGE_AFTER, which keeps rax and
-# rdi. The frame is that of SAVE, with rsp at its end.
+#                      0                   no runtime that anyone knows of
+#                      FINISHED            an exception has left the body, for the resumer: it
+#                                          cannot be entered again. The bit is set then, too
+#                      __cxa_get_globals   the function of the runtime that says where they are
+#
+#   CONTROL_TOO      one side has control words of its own, see below
+#
+#   NATIVE           the resumer is native code, which may have any control words. JavaScript always
+#                    has the same ones, and fringe_init_caught is for JavaScript
+#define EXCEPTIONS_TOO  1
+#define CONTROL_TOO     2
+#define NATIVE          4
 #define FINISHED        1
 
+# CONTROL WORDS: C that sets a rounding mode, flushes to zero or unmasks exceptions finds that again
+# when it goes on, and its resumer never sees it: in JavaScript 1 + 1e-30 would no longer be 1, and
+# 1/0 would end the process.
+#
+#  - While CONTROL_TOO is not set both sides have the same words, and CONTROL is a copy of them: the
+#    words of whoever called fringe_init. Nothing is loaded or stored.
+#  - A switch compares the words with CONTROL. If they differ, one side has changed its words, and
+#    the other side still has those in CONTROL. So the bit is set, and the words are exchanged with
+#    CONTROL, in this switch and in each later one.
+#
+# Comparing must be cheap. `stmxcsr` takes 6 ns on Zen 5, three times a switch; but what does not
+# depend on it goes on meanwhile.
+#
+#   EXACTLY   compares every control bit, for JavaScript. JavaScript never changes its words, so it
+#             is enough to compare on the way back. There are other things to wait for there, which
+#             hide most of the 6 ns: less than 1 is seen.
+#   QUICKLY   compares how MXCSR rounds, in less than half a nanosecond, for native resumers. They
+#             may change their words, so both ways are compared. What is set besides the rounding
+#             mode (libc's fesetround sets that in both units) goes unnoticed, and both sides share
+#             it until their rounding modes differ.
+#
+# Either goes to `label` if the words differ, and destroys rcx; QUICKLY also xmm0.
+#
+# The flags of MXCSR (bits 0 to 5) belong to the thread: the resumer sees which exceptions the body
+# has raised, as a caller sees those of a function.
+.macro EXACTLY label
+        stmxcsr -8(%rsp)
+        fnstcw  -16(%rsp)
+        mov     -8(%rsp), %ecx
+        xor     CONTROL(%rdi), %ecx
+        test    $~0x3f, %ecx
+        jne     \label
+        movzwl  -16(%rsp), %ecx
+        cmp     %cx, CONTROL_X87(%rdi)
+        jne     \label
+.endm
+
+# ROUNDED is what two numbers become as integers. Each of the four modes gives another pair:
+#
+#            to nearest    down    up    to zero
+#    1.5         2           1      2       1
+#   -1.5        -2          -2     -1      -1
+#
+# C that has asked for traps on inexact results has a trap here. It would have one at almost any
+# other sum.
+.macro QUICKLY label
+        ROUNDED_NOW
+        cmp     %rcx, ROUNDED(%rdi)
+        jne     \label
+.endm
+
+.macro ROUNDED_NOW
+        cvtps2dq .Lhalves(%rip), %xmm0
+        movq    %xmm0, %rcx
+.endm
+
 .macro UNLESS_EXCHANGING
-        cmpq    $0, EXCEPTIONS(%rdi)
+        cmpl    $0, EXCHANGES(%rdi)
         jne     4f
 .endm
 
+# EXCHANGE is what a function that resumes does for a native resumer, and wherever something has to
+# be exchanged. It stands behind the function's end, and has switches of its own. The function comes
+#
+#   to 4   before the switch, if EXCHANGES is not 0: rdi = R; rax = 0 or a signal; rsi = a word
+#   to 7   after the switch, if the words are not those of CONTROL: rdi = R; rax = a word
+#
+# and goes on at 5, where it compares the words, or at 6. The frame is that of SAVE, with rsp at its
+# end.
+.macro EXCHANGE
+4:      testl   $NATIVE, EXCHANGES(%rdi)
+        jz      2f
+        QUICKLY 3f
+        cmpl    $NATIVE, EXCHANGES(%rdi)
+        jne     2f
+        SWITCH
+9:      QUICKLY 7f
+        jmp     6b
+3:      orl     $CONTROL_TOO, EXCHANGES(%rdi)
+2:      EXCHANGE_BEFORE
+        SWITCH
+        EXCHANGE_AFTER fringe_exchange
+        testl   $CONTROL_TOO, EXCHANGES(%rdi)
+        jnz     6b
+        testl   $NATIVE, EXCHANGES(%rdi)
+        jnz     9b
+        jmp     5b
+7:      orl     $CONTROL_TOO, EXCHANGES(%rdi)
+        EXCHANGE_AFTER fringe_exchange_control
+        jmp     6b
+        NOTHING_TO_ENTER
+.endm
+
+# EXCHANGE_BEFORE keeps rdi, rsi and rax. If the body cannot be entered it goes to NOTHING_TO_ENTER,
+# and from there to 6, with no word. EXCHANGE_AFTER keeps rax and rdi.
 .macro EXCHANGE_BEFORE
-        xor     %eax, %eax
         cmpq    $FINISHED, EXCEPTIONS(%rdi)
-        je      6b
+        je      8f
         push    %rdi
         push    %rsi
-        push    %rdx
+        push    %rax
         call    fringe_exchange
-        pop     %rdx
+        pop     %rax
         pop     %rsi
         pop     %rdi
 .endm
 
-.macro EXCHANGE_AFTER
+.macro NOTHING_TO_ENTER
+8:      xor     %eax, %eax
+        jmp     6b
+.endm
+
+.macro EXCHANGE_AFTER function
         push    %rax
         push    %rdi
         sub     $8, %rsp
-        call    fringe_exchange
+        call    \function
         add     $8, %rsp
         pop     %rdi
         pop     %rax
@@ -322,40 +436,6 @@
         .cfi_def_cfa_offset 0
         .cfi_register %rip, %rcx
         jmp     *%rcx
-.endm
-
-# GUARD_ROUNDING: a rounding mode that a body leaves behind must not reach JavaScript, where
-# 1 + 1e-30 would no longer be 1. Reading MXCSR takes 6 ns on Zen 5, three times a switch. Instead,
-# two sums are rounded at once (u is the distance from 1 to the next double):
-#
-#              to nearest     up       down     to zero
-#   1 + u/4        1         1 + u      1          1
-#   1 + 3u/4     1 + u       1 + u      1          1
-#
-# Only rounding to nearest gives the first column. Destroys xmm0 and rcx.
-.macro GUARD_ROUNDING
-        movapd  .Lones(%rip), %xmm0
-        addpd   .Lquarters(%rip), %xmm0
-        pcmpeqd .Lnearest(%rip), %xmm0
-        pmovmskb %xmm0, %ecx
-        cmp     $0xffff, %ecx
-        jne     2f
-3:
-.endm
-
-# MEND_ROUNDING: the other part, behind the function's end because it is seldom needed. Back to the
-# control bits that a process starts with (psABI 3.4.1), the status flags (bits 0 to 5) left as they
-# are. fesetround sets both units, so both are mended.
-.macro MEND_ROUNDING
-2:      stmxcsr -8(%rsp)
-        mov     -8(%rsp), %ecx
-        and     $0x3f, %ecx
-        or      $0x1f80, %ecx
-        mov     %ecx, -8(%rsp)
-        ldmxcsr -8(%rsp)
-        movw    $0x37f, -8(%rsp)
-        fldcw   -8(%rsp)
-        jmp     3b
 .endm
 
 .macro BEGIN name
@@ -378,28 +458,43 @@
 #   entry: rdi = base, a multiple of 16; rsi = body; rdx = mailbox
 #   exit:  rax = R, a multiple of 16
 #   Writes the context and its first record, CONTEXT_SIZE + SUSPENDED bytes below base. Exceptions
-#   that leave the body go on in the resumer.
+#   that leave the body go on in the resumer. The body will begin with the control words of now.
         .weak   __cxa_get_globals
 BEGIN fringe_init
         mov     __cxa_get_globals@gotpcrel(%rip), %rcx
         xor     %r8d, %r8d
+        xor     %r9d, %r9d
         jmp     .Linit
 END fringe_init
 
-# void *fringe_init_caught(uintptr_t base, void (*body)(), void *mailbox, void *(*get_globals)())
-#   entry: as fringe_init; rcx = __cxa_get_globals of the body's C++ runtime, or 0
+# void *fringe_init_caught(uintptr_t base, void *body, void *box, void *globals, uintptr_t limit)
+#   entry: as fringe_init; rcx = __cxa_get_globals of the body's C++ runtime, or 0; r8 = the lowest
+#          usable byte of the stack
 #   exit:  as fringe_init
 #   For resumers that no unwinder can enter, such as JavaScript: exceptions that leave the body are
 #   caught, and reported by the mailbox.
 BEGIN fringe_init_caught
-        mov     $1, %r8d
+        mov     $1, %r9d
 .Linit:
         lea     -CONTEXT_SIZE(%rdi), %rax
         mov     %rsi, BODY(%rax)
         mov     %rdx, MAILBOX(%rax)
         mov     %rcx, EXCEPTIONS(%rax)
-        mov     %r8, CATCHES(%rax)
+        mov     %r9, CATCHES(%rax)
+        mov     %r8, LIMIT(%rax)
+        xor     %edx, %edx
+        test    %rcx, %rcx
+        setnz   %dl                     # EXCEPTIONS_TOO
+        test    %r9, %r9
+        jnz     1f
+        or      $NATIVE, %edx
+1:      mov     %rdx, EXCHANGES(%rax)
+        stmxcsr CONTROL(%rax)
+        fnstcw  CONTROL_X87(%rax)
+        ROUNDED_NOW
+        mov     %rcx, ROUNDED(%rax)
         xor     %ecx, %ecx
+        mov     %rcx, JUDGED(%rax)
         mov     %rcx, CAUGHT(%rax)
         mov     %rcx, UNCAUGHT(%rax)
         mov     %rcx, REPORT(%rax)
@@ -419,10 +514,12 @@ BEGIN fringe_init_caught
 END fringe_init_caught
 
 # void fringe_exchange(void *yielder)
-#   entry: rdi = R; EXCEPTIONS is a function
-#   exit:  the exception state of the thread is the one that waited in R, and the other way round
+#   entry: rdi = R, which can be entered, or has just been left
+#   exit:  what EXCHANGES says, of the thread, is what has waited in R, and the other way round
         .hidden fringe_exchange
 BEGIN fringe_exchange
+        testl   $EXCEPTIONS_TOO, EXCHANGES(%rdi)
+        jz      1f
         push    %rdi
         .cfi_def_cfa_offset 16
         call    *EXCEPTIONS(%rdi)
@@ -436,8 +533,41 @@ BEGIN fringe_exchange
         mov     UNCAUGHT(%rdi), %edx
         mov     %edx, 8(%rax)
         mov     %ecx, UNCAUGHT(%rdi)
+1:      testl   $CONTROL_TOO, EXCHANGES(%rdi)
+        jnz     fringe_exchange_control
         ret
 END fringe_exchange
+
+# void fringe_exchange_control(void *yielder)
+#   entry: rdi = R
+#   exit:  the same for the control words alone; both units' flags are those of the thread, but for
+#          some that would be trapped
+        .hidden fringe_exchange_control
+BEGIN fringe_exchange_control
+        stmxcsr -8(%rsp)
+        mov     -8(%rsp), %edx
+        mov     CONTROL(%rdi), %ecx
+        mov     %edx, CONTROL(%rdi)
+        and     $0x3f, %edx
+        and     $~0x3f, %ecx
+        or      %edx, %ecx
+        mov     %ecx, -8(%rsp)
+        ldmxcsr -8(%rsp)
+        # The next x87 instruction would trap on a flag that the new control word unmasks, though
+        # the other side has raised it. The flags of MXCSR cause no traps.
+        movzwl  CONTROL_X87(%rdi), %ecx
+        fnstcw  CONTROL_X87(%rdi)
+        fnstsw  %ax
+        mov     %ecx, %edx
+        not     %edx
+        and     %eax, %edx
+        test    $0x3f, %dl
+        jz      1f
+        fnclex
+1:      mov     %cx, -8(%rsp)
+        fldcw   -8(%rsp)
+        ret
+END fringe_exchange_control
 
 # void fringe_leave_current(void *yielder)
 #   entry: rdi = R, which an exception has left; if it was entered as the current context, it no
@@ -459,47 +589,16 @@ END fringe_leave_current
 #   one that the processor saw is the one that called this function.
 BEGIN fringe_resume
         SAVE
-        UNLESS_EXCHANGING
         xor     %eax, %eax
+        UNLESS_EXCHANGING
         SWITCH
-5:      GUARD_ROUNDING
+5:      EXACTLY 7f
 6:      .cfi_remember_state
         RESTORE
         ret
         .cfi_restore_state
-        MEND_ROUNDING
-4:      EXCHANGE_BEFORE
-        xor     %eax, %eax
-        SWITCH
-        EXCHANGE_AFTER
-        jmp     5b
+        EXCHANGE
 END fringe_resume
-
-# intptr_t fringe_signal(void *yielder, void (*signal)(void *yielder, intptr_t word), intptr_t word)
-#   entry: rdi = R, suspended; rsi = what the body is to call in place of going on; rdx = its word
-#   exit:  as fringe_resume
-#   R is the current context meanwhile: a cleanup may call a callback.
-BEGIN fringe_signal
-        SAVE
-        ENTER_CURRENT
-        UNLESS_EXCHANGING
-        mov     %rsi, %rax
-        mov     %rdx, %rsi
-        SWITCH
-5:      GUARD_ROUNDING
-6:      LEAVE_CURRENT
-        .cfi_remember_state
-        RESTORE
-        ret
-        .cfi_restore_state
-        MEND_ROUNDING
-4:      EXCHANGE_BEFORE
-        mov     %rsi, %rax
-        mov     %rdx, %rsi
-        SWITCH
-        EXCHANGE_AFTER
-        jmp     5b
-END fringe_signal
 
 # intptr_t fringe_resume_call(void *yielder, intptr_t word)
 #   entry: rdi = R, not yet started, or suspended in a thunk or in fringe_suspend; rsi = word for
@@ -511,22 +610,37 @@ END fringe_signal
 BEGIN fringe_resume_call
         SAVE
         ENTER_CURRENT
-        UNLESS_EXCHANGING
         xor     %eax, %eax
+        UNLESS_EXCHANGING
         SWITCH
-5:      GUARD_ROUNDING
+5:      EXACTLY 7f
 6:      LEAVE_CURRENT
         .cfi_remember_state
         RESTORE
         RETURN_BY_JUMP
         .cfi_restore_state
-        MEND_ROUNDING
-4:      EXCHANGE_BEFORE
-        xor     %eax, %eax
-        SWITCH
-        EXCHANGE_AFTER
-        jmp     5b
+        EXCHANGE
 END fringe_resume_call
+
+# intptr_t fringe_signal(void *yielder, void (*signal)(void *yielder, intptr_t word), intptr_t word)
+#   entry: rdi = R, suspended; rsi = what the body is to call in place of going on; rdx = its word
+#   exit:  as fringe_resume
+#   R is the current context meanwhile: a cleanup may call a callback.
+BEGIN fringe_signal
+        SAVE
+        ENTER_CURRENT
+        mov     %rsi, %rax
+        mov     %rdx, %rsi
+        UNLESS_EXCHANGING
+        SWITCH
+5:      EXACTLY 7f
+6:      LEAVE_CURRENT
+        .cfi_remember_state
+        RESTORE
+        ret
+        .cfi_restore_state
+        EXCHANGE
+END fringe_signal
 
 # uintptr_t fringe_suspend(void *yielder, uintptr_t word)
 #   entry: rdi = R, running; rsi = word for the resumer
@@ -632,7 +746,14 @@ BEGIN fringe_thunk_common
         lea     16(%rbp), %rcx
         mov     %rcx, CALLBACK_STACK(%r11)
         mov     %r10, %rdi
-        SWITCH
+        # Is this R's stack? Where rsp lies below the limit the difference is large as well.
+        mov     %rsp, %rcx
+        mov     %rdi, %rdx
+        sub     LIMIT(%rdi), %rcx
+        sub     LIMIT(%rdi), %rdx
+        cmp     %rdx, %rcx
+        jae     4f
+3:      SWITCH
         test    %rax, %rax
         jnz     fringe_signalled
         mov     MAILBOX(%rdi), %rcx
@@ -650,10 +771,31 @@ BEGIN fringe_thunk_common
         mov     PREVIOUS(%r10), %r10
         jmp     .Lcurrent
 
-        # Weak, since only the shared library has it: a native program calls no thunks.
+        # This is another stack: that of a generator which C itself resumes, one that C has made,
+        # or one that C had no right to jump to. jump.zig tells, and is asked once for each page.
+4:      cmpq    $0, LIMIT(%rdi)
+        je      3b
+        mov     %rsp, %rcx
+        shr     $12, %rcx
+        cmp     %rcx, JUDGED(%rdi)
+        je      3b
+        mov     %rcx, JUDGED(%rdi)
+        mov     %rdi, %rbx
+        mov     %eax, %r12d
+        mov     %rsp, %r13
+        and     $-16, %rsp
+        call    fringe_judge_stack
+        mov     %r13, %rsp
+        mov     %r12d, %eax
+        mov     %rbx, %rdi
+        jmp     3b
+        # Weak, since only the shared library has them: a native program calls no thunks.
+        .weak   fringe_judge_stack
+        .hidden fringe_judge_stack
         .weak   fringe_stray_callback
         .hidden fringe_stray_callback
 fringe_thunk_stray:
+        and     $-16, %rsp
         call    fringe_stray_callback
         ud2
 END fringe_thunk_common
@@ -748,8 +890,24 @@ fringe_trampoline_begin:
         .globl  fringe_trampoline_return
         .hidden fringe_trampoline_return
 fringe_trampoline_return:
-        mov     $RETURNED, %ecx
+        # While a body runs its link leads to another stack. If link leads into this one the body
+        # was suspended, and C has jumped into its frames. An unknown limit tells nothing.
+        mov     LIMIT(%rbp), %rdx
+        test    %rdx, %rdx
+        jz      2f
+        mov     LINK(%rbp), %rcx
+        mov     %rbp, %rax
+        sub     %rdx, %rcx
+        sub     %rdx, %rax
+        cmp     %rax, %rcx
+        jb      .Ljumped
+2:      mov     $RETURNED, %ecx
         jmp     .Lfinished
+.Ljumped:
+        call    fringe_jumped
+        ud2
+        .weak   fringe_jumped
+        .hidden fringe_jumped
 .Lnever_begun:
         mov     $UNWOUND, %ecx
 .Lfinished:
@@ -875,12 +1033,8 @@ END fringe_root
 
         .section .rodata.fringe, "a", @progbits
         .balign 16
-.Lones:                                         # 1, 1
-        .quad   0x3ff0000000000000, 0x3ff0000000000000
-.Lquarters:                                     # u/4 = 2^-54, 3u/4 = 1.5 * 2^-53
-        .quad   0x3c90000000000000, 0x3ca8000000000000
-.Lnearest:                                      # 1, 1 + u
-        .quad   0x3ff0000000000000, 0x3ff0000000000001
+.Lhalves:                                       # 1.5, -1.5, 0, 0
+        .long   0x3fc00000, 0xbfc00000, 0, 0
 
 # The context that a thunk suspends: the one whose call this thread is in, or 0.
         .section .tbss.fringe, "awT", @nobits

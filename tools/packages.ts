@@ -14,6 +14,7 @@ export const packages = {
   "g++": "g++",
   "gdb": "gdb",
   "libexpat.so.1": "libexpat1",
+  "liblua5.4.so.0": "liblua5.4-0",
   "libsqlite3.so.0": "libsqlite3-0",
   "libunwind.so.8": "libunwind8",
   "libz.so.1": "zlib1g",

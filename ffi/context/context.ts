@@ -112,7 +112,7 @@ export class Context extends Occupancy {
       base = pointerTo(this.#lent.base);
       box = pointerTo(this.#lent.mailbox);
     }
-    const handle = init(base, body, box, exceptionState);
+    const handle = init(base, body, box, exceptionState, this.memory.limit);
     this.#subject = subject;
     this.enter(subject.library);
     // Last, and nothing but an assignment: a context has a handle if and only if it is entered.

@@ -16,6 +16,7 @@ export const SYMBOLS = {
       "pointer", // body
       "pointer", // mailbox
       "pointer", // __cxa_get_globals of the body's C++ runtime
+      "usize", // limit
     ],
     result: "pointer",
   },

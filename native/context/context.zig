@@ -25,7 +25,7 @@ pub const Context = extern struct {
     return_address: usize,
     body: *const anyopaque,
     mailbox: *anyopaque,
-    /// What has to be exchanged with each switch; see EXCHANGING.
+    /// Where the C++ exceptions are that have to be exchanged; see EXCHANGES.
     exceptions: Exceptions,
     /// C++'s exception state of the side that is not running.
     caught: ?*anyopaque,
@@ -36,9 +36,40 @@ pub const Context = extern struct {
     catches: usize,
     /// What has been written down about one that comes.
     report: ?*anyopaque,
+    /// What has to be exchanged with each switch.
+    exchanges: Exchanges,
+    /// The control words of the side that is not running.
+    control: Control,
+    /// How the words of `control` round, where that is what a switch compares.
+    rounded: usize,
+    /// The lowest usable byte of the stack, 0 where it is not known.
+    limit: usize,
+    /// The last page of another stack where a callback was found to be in its right place.
+    judged: usize,
     /// Nothing, but for AddressSanitizer.
-    fiber: sanitizer.Fiber,
+    fiber: sanitizer.Fiber align(16),
+
+    /// Has nothing enter the body any more.
+    pub fn close(self: *Context) void {
+        self.exceptions = .finished;
+        self.exchanges.exceptions = true;
+    }
 };
+
+/// See EXCHANGES in `switch_x86_64.S`.
+pub const Exchanges = packed struct(usize) {
+    exceptions: bool,
+    control: bool,
+    native: bool,
+    padding: @Int(.unsigned, @bitSizeOf(usize) - 3) = 0,
+
+    pub fn any(self: Exchanges) bool {
+        return self.exceptions or self.control;
+    }
+};
+
+/// How the two floating-point units round, what they flush to zero, and which exceptions they trap.
+pub const Control = extern struct { mxcsr: u32, x87: u16 align(4) };
 
 /// Where the exception state of a thread is: a function, unless it is one of these.
 pub const Exceptions = enum(usize) { none = 0, finished = 1, _ };

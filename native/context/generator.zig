@@ -123,9 +123,9 @@ pub fn Generator(comptime Input: type, comptime Output: type) type {
                 self.mailbox().input.store(input);
                 break :word 0;
             };
-            if (self.context.exceptions != .none) context_module.fringe_exchange(self.context);
+            if (self.context.exchanges.any()) context_module.fringe_exchange(self.context);
             const result = context_module.switchToBody(self.context, word, 0);
-            if (self.context.exceptions != .none) context_module.fringe_exchange(self.context);
+            if (self.context.exchanges.any()) context_module.fringe_exchange(self.context);
             const box = self.mailbox();
             if (box.status != .suspended) {
                 @branchHint(.unlikely);

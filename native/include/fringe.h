@@ -48,9 +48,18 @@
  * JavaScript it is a NativeError. A body may suspend in a `catch` block, or in a destructor that an
  * exception of its own runs: what is handled and what is in flight belongs to each side.
  *
+ * How the floating-point units round, what they flush to zero and which exceptions they trap is a
+ * matter of each side, if the resumer is JavaScript: a body that changes it finds it again, and
+ * JavaScript never sees it. fringe_resume and fringe_resume_call do the same for a native resumer,
+ * once the rounding modes differ. A resumer in Zig, whose switch is inlined, sees what a body has
+ * left behind.
+ *
  * What a body must not do: use a yielder that is not its own, suspend in a destructor or cleanup
- * function while it is being ended, leave another rounding mode behind, or keep pointers to
- * thread-local variables across a suspension if it moves between threads.
+ * function while it is being ended, or keep pointers to thread-local variables across a suspension
+ * if it moves between threads. Nor may it be left by a longjmp while it is suspended. With gcc it
+ * must not suspend in a function that has __attribute__((target("avx512f"))), unless the whole file
+ * is compiled for AVX-512 (by -mavx512f, or by #pragma GCC target("avx512f") above the #include):
+ * what such a function keeps in mask registers and in zmm16 to zmm31 is lost. clang keeps it.
  *
  * For gcc and clang, C99 or C++11 and later, x86_64 and i386.
  */

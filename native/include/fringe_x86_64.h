@@ -33,7 +33,7 @@
 #define FRINGE_CLOBBERS_XMM8
 #endif
 
-#ifdef __AVX512F__
+#ifdef FRINGE_AVX512
 #define FRINGE_CLOBBERS_XMM16 \
     "xmm16", "xmm17", "xmm18", "xmm19", "xmm20", "xmm21", "xmm22", "xmm23", \
     "xmm24", "xmm25", "xmm26", "xmm27", "xmm28", "xmm29", "xmm30", "xmm31",

@@ -33,7 +33,14 @@
 #define FRINGE_CLOBBERS_XMM
 #endif
 
-#ifdef __AVX512F__
+/* A function may use AVX-512 though its file does not: __attribute__((target("avx512f"))). clang
+ * passes over the names of registers that a function does not have, so it is given all of them. gcc
+ * refuses such names. */
+#if defined(__AVX512F__) || defined(__clang__)
+#define FRINGE_AVX512
+#endif
+
+#ifdef FRINGE_AVX512
 #define FRINGE_CLOBBERS_MASK "k0", "k1", "k2", "k3", "k4", "k5", "k6", "k7",
 #else
 #define FRINGE_CLOBBERS_MASK

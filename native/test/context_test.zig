@@ -777,73 +777,214 @@ test "a suspension leaves the red zone as it is, whatever signals come" {
     for (0..100_000) |_| try expectEqual(0, fringe_resume(fixture.context, 0));
 }
 
-// Rounding
+// Control words
 
 const mxcsr_default = 0x1f80; // To nearest, every exception masked.
 const mxcsr_upward = mxcsr_default | 0x4000;
+const mxcsr_downward = mxcsr_default | 0x2000;
+const mxcsr_flushing = mxcsr_default | 0x8040; // What is denormal becomes 0, on both ways.
+const mxcsr_trapping = mxcsr_default & ~@as(u32, 0x0280); // Invalid operations, divisions by zero.
 const mxcsr_divided = 0x4; // The status flag of a division by zero.
-const control_default = 0x037f;
-const control_upward = control_default | 0x0800;
+const mxcsr_flags = 0x3f;
+const x87_default = 0x037f;
+const x87_upward = x87_default | 0x0800;
+const x87_downward = x87_default | 0x0400;
+const x87_double = x87_default & ~@as(u16, 0x0100); // 53 bits of precision.
+const x87_trapping = x87_default & ~@as(u16, 0x0005);
 
-inline fn setModes(mxcsr: u32, control: u16) void {
-    asm volatile (
-        \\ldmxcsr (%[mxcsr])
-        \\fldcw (%[control])
-        :
-        : [mxcsr] "r" (&mxcsr),
-          [control] "r" (&control),
-        : .{ .memory = true });
-}
+const Words = struct {
+    mxcsr: u32 = mxcsr_default,
+    x87: u16 = x87_default,
 
-inline fn getModes() struct { mxcsr: u32, control: u16 } {
-    var mxcsr: u32 = undefined;
-    var control: u16 = undefined;
-    asm volatile (
-        \\stmxcsr %[mxcsr]
-        \\fnstcw %[control]
-        : [mxcsr] "=m" (mxcsr),
-          [control] "=m" (control),
-    );
-    return .{ .mxcsr = mxcsr, .control = control };
-}
+    fn set(self: Words) void {
+        asm volatile (
+            \\fwait
+            \\fnclex
+            \\ldmxcsr (%[mxcsr])
+            \\fldcw (%[x87])
+            :
+            : [mxcsr] "r" (&self.mxcsr),
+              [x87] "r" (&self.x87),
+            : .{ .memory = true });
+    }
 
-fn roundingBody(context: *Context, _: usize) callconv(.c) void {
+    /// With MXCSR's flags.
+    fn now() Words {
+        var words: Words = .{};
+        asm volatile (
+            \\stmxcsr (%[mxcsr])
+            \\fnstcw (%[x87])
+            :
+            : [mxcsr] "r" (&words.mxcsr),
+              [x87] "r" (&words.x87),
+            : .{ .memory = true });
+        return words;
+    }
+
+    fn control() Words {
+        var words = now();
+        words.mxcsr &= ~@as(u32, mxcsr_flags);
+        return words;
+    }
+};
+
+/// What the body has found after its suspension.
+var found: Words = undefined;
+/// What it sets before the next.
+var wanted: Words = undefined;
+
+fn wordsSettingBody(context: *Context, _: usize) callconv(.c) void {
     while (true) {
-        setModes(mxcsr_upward | mxcsr_divided, control_upward);
+        found = Words.control();
+        wanted.set();
         _ = fringe_suspend(context, 0);
     }
 }
 
-test "a rounding mode that a body leaves behind does not reach the resumer, its status flags do" {
-    if (!on_x86_64) return error.SkipZigTest; // See the head of switch_x86.S.
-    // It rounds vectors to the nearest, whatever the mode.
+extern fn fringe_init_caught(
+    base: usize,
+    body: *const anyopaque,
+    mailbox: *anyopaque,
+    get_globals: ?*const anyopaque,
+    limit: usize,
+) *Context;
+
+/// Each rounds in another way.
+const rounding = [_]Words{
+    .{},
+    .{ .mxcsr = mxcsr_upward, .x87 = x87_upward },
+    .{ .mxcsr = mxcsr_downward, .x87 = x87_downward },
+    .{ .mxcsr = mxcsr_default | 0x6000 },
+};
+/// What JavaScript must not see either.
+const words_of_all_kinds = rounding ++ [_]Words{
+    .{ .mxcsr = mxcsr_upward },
+    .{ .mxcsr = mxcsr_downward },
+    .{ .x87 = x87_upward },
+    .{ .x87 = x87_double },
+    .{ .mxcsr = mxcsr_trapping, .x87 = x87_trapping },
+    .{ .mxcsr = mxcsr_flushing },
+    .{ .mxcsr = mxcsr_flushing | 0x4000 },
+    .{ .mxcsr = mxcsr_trapping },
+    .{ .mxcsr = 0 },
+    .{ .mxcsr = mxcsr_flushing & ~@as(u32, 0x1f80), .x87 = 0x40 },
+};
+
+fn expectWords(expected: Words, actual: Words) !void {
+    // As tests fail, words of the default are wanted.
+    (Words{}).set();
+    try expectEqual(expected, actual);
+}
+
+const ResumerKind = enum { javascript, native };
+
+/// Resumes a body that sets `theirs`, where the resumer has set `mine`.
+fn keepWords(
+    resume_function: *const ResumeFunction,
+    kind: ResumerKind,
+    mine: Words,
+    theirs: Words,
+) !void {
+    mine.set();
+    var fixture = try Fixture.init(&wordsSettingBody);
+    defer fixture.deinit();
+    const stack = fixture.os_stack.stack().stack;
+    if (kind == .javascript) {
+        fixture.context =
+            fringe_init_caught(stack.base, &wordsSettingBody, fixture.box, null, stack.limit);
+    }
+    wanted = theirs;
+    for (0..4) |i| {
+        _ = resume_function(fixture.context, 0);
+        try expectWords(mine, Words.control());
+        try expectWords(if (i == 0) mine else theirs, found);
+        mine.set();
+    }
+    (Words{}).set();
+}
+
+const ResumeFunction = fn (context: *Context, word: usize) callconv(.c) usize;
+
+test "each side of a called switch keeps its own control words" {
+    // It rounds to the nearest in many places, whatever the mode.
     if (valgrind.isRunning()) return error.SkipZigTest;
-    inline for (.{ fringe_resume, fringe_resume_call }) |resume_function| {
-        var fixture = try Fixture.init(&roundingBody);
-        defer fixture.deinit();
-        for (0..2) |_| {
-            setModes(mxcsr_default, control_default);
-            _ = resume_function(fixture.context, 0);
-            const modes = getModes();
-            const sum = opaqueValue(@as(f64, 1)) + opaqueValue(@as(f64, 1e-30));
-            setModes(mxcsr_default, control_default);
-            try expectEqual(mxcsr_default, modes.mxcsr & ~@as(u32, 0x3f));
-            try expectEqual(mxcsr_divided, modes.mxcsr & mxcsr_divided);
-            try expectEqual(control_default, modes.control);
-            try expectEqual(1.0, sum);
-        }
+    for ([_]*const ResumeFunction{ &fringe_resume, &fringe_resume_call }) |function| {
+        for (words_of_all_kinds) |theirs| try keepWords(function, .javascript, .{}, theirs);
+        for (rounding) |mine| for (rounding) |theirs| {
+            try keepWords(function, .native, mine, theirs);
+        };
     }
 }
 
-test "every rounding mode but the nearest is mended" {
-    if (!on_x86_64) return error.SkipZigTest;
+test "a resumer that changes its control words keeps them, and the body its own" {
     if (valgrind.isRunning()) return error.SkipZigTest;
-    var fixture = try Fixture.init(&inlineAdder);
+    inline for (.{ fringe_resume, fringe_resume_call }) |function| {
+        var fixture = try Fixture.init(&wordsSettingBody);
+        defer fixture.deinit();
+        wanted = .{};
+        // Twice, since from the first difference on words are exchanged without being compared.
+        for (0..2) |_| for (rounding) |mine| {
+            mine.set();
+            _ = function(fixture.context, 0);
+            try expectWords(mine, Words.control());
+            try expectWords(.{}, found);
+        };
+        (Words{}).set();
+    }
+}
+
+test "flags that one side of a switch has raised are seen by the other, and trap nothing" {
+    if (valgrind.isRunning()) return error.SkipZigTest;
+    var fixture = try Fixture.init(&wordsSettingBody);
     defer fixture.deinit();
-    defer setModes(mxcsr_default, control_default);
-    for ([_]u32{ 0x0000, 0x2000, 0x4000, 0x6000 }) |mode| {
-        setModes(mxcsr_default | mode, control_default);
-        _ = fringe_resume(fixture.context, 1);
-        try expectEqual(mxcsr_default, getModes().mxcsr & ~@as(u32, 0x3f));
+    wanted = .{ .mxcsr = mxcsr_upward | mxcsr_divided };
+    _ = fringe_resume(fixture.context, 0);
+    try expectEqual(mxcsr_divided, Words.now().mxcsr & mxcsr_divided);
+    // Now a body that traps what its resumer has done meanwhile: a division of 0 by 0.
+    wanted = .{ .mxcsr = mxcsr_trapping, .x87 = x87_trapping };
+    _ = fringe_resume(fixture.context, 0);
+    asm volatile (
+        \\fldz
+        \\fldz
+        \\fdivp
+        \\fstp %%st(0)
+    );
+    _ = fringe_resume(fixture.context, 0);
+    try expectWords(.{}, Words.control());
+}
+
+fn wordsSignal(context: *Context, _: usize) callconv(.c) noreturn {
+    found = Words.control();
+    (Words{ .mxcsr = mxcsr_default | 0x6000, .x87 = x87_double }).set();
+    context_module.fringe_finish(context, .unwound);
+}
+
+test "a body that is ended has its control words, and its resumer others" {
+    if (valgrind.isRunning()) return error.SkipZigTest;
+    for (rounding) |theirs| {
+        var fixture = try Fixture.init(&wordsSettingBody);
+        defer fixture.deinit();
+        wanted = theirs;
+        _ = fringe_resume(fixture.context, 0);
+        _ = context_module.fringe_signal(fixture.context, &wordsSignal, 0);
+        try expectWords(.{}, Words.control());
+        try expectWords(theirs, found);
+        try expectEqual(.unwound, fixture.box.status);
+    }
+}
+
+test "inlined resumers exchange control words that a called one has found to differ" {
+    if (valgrind.isRunning()) return error.SkipZigTest;
+    var os_stack = try OsStack.init(1 << 16);
+    defer os_stack.deinit();
+    const Generator = @import("../context/generator.zig").Generator(u32, u32);
+    var generator: Generator = .initBody(os_stack.stack().stack, &wordsSettingBody);
+    wanted = .{ .mxcsr = mxcsr_downward, .x87 = x87_downward };
+    // As after a called switch that has noticed, in a program without C++.
+    generator.context.exchanges = .{ .exceptions = false, .control = true, .native = true };
+    for (0..3) |i| {
+        _ = generator.@"resume"(0);
+        try expectWords(.{}, Words.control());
+        try expectWords(if (i == 0) .{} else wanted, found);
     }
 }

@@ -31,6 +31,7 @@ extern fn fringe_init_caught(
     body: *const anyopaque,
     mailbox: *anyopaque,
     get_globals: ?*const anyopaque,
+    limit: usize,
 ) *Context;
 extern fn fringe_test_catch(*Context, Resume, times: u32, depth: c_int) Problem;
 extern fn fringe_test_in_catch(*const fn (*anyopaque) callconv(.c) Problem, *anyopaque) Problem;
@@ -117,7 +118,7 @@ test "an exception is caught though there is no memory to report it" {
     var fixture = try Fixture.init(throws_at_once, 2);
     defer fixture.deinit();
     const base = fixture.os_stack.stack().stack.base;
-    fixture.context = fringe_init_caught(base, throws_at_once, fixture.box, get_globals);
+    fixture.context = fringe_init_caught(base, throws_at_once, fixture.box, get_globals, 0);
     sanitizer.begin(fixture.context, fixture.os_stack.stack().stack);
     os.refusals = .{ .count = 1 };
     defer os.refusals = .{};
@@ -361,7 +362,7 @@ test "an exception is caught below the body where the resumer has no tables, and
         var fixture = try Fixture.init(function, 2);
         defer fixture.deinit();
         const base = fixture.os_stack.stack().stack.base;
-        fixture.context = fringe_init_caught(base, function, fixture.box, get_globals);
+        fixture.context = fringe_init_caught(base, function, fixture.box, get_globals, 0);
         sanitizer.begin(fixture.context, fixture.os_stack.stack().stack);
         _ = resume_function(fixture.context, 0);
         try expectEqual(.throwing, fixture.box.status);

@@ -85,7 +85,7 @@ pub fn end(context: *Context, limit: usize, why: *Why) Status {
         if (ending.unwinding) break .{ .reason = .suspended_in_cleanup };
     } else .{ .reason = .swallowed };
     box.status = .abandoned;
-    context.exceptions = .finished; // Nor is it resumed.
+    context.close();
     return box.status;
 }
 

@@ -158,7 +158,7 @@ fn leave(context: *Context, status: Status) void {
     context_module.fringe_leave_current(context);
     sanitizer.leaveByException(context);
     const exceptions = context.exceptions;
-    context.exceptions = .finished;
+    context.close();
     if (exceptions == .none) return;
     // What is in flight is the resumer's from now on; what that handles, it still handles.
     const globals: *const fn () callconv(.c) *State = @ptrFromInt(@backingInt(exceptions));
