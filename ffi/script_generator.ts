@@ -3,7 +3,7 @@
 
 /** TypeScript's own generator type, under a name that `class Generator` does not hide. */
 
-import { nodeModule } from "./library/node.ts";
+import { nodeModule } from "./node.ts";
 
 /** What a `function*` returns. */
 export type ScriptGenerator<Output, Return, Input> = globalThis.Generator<Output, Return, Input>;

@@ -5,7 +5,7 @@
 
 import { describe } from "../check.ts";
 import { native } from "../library/find.ts";
-import { nodeModule } from "../library/node.ts";
+import { nodeModule } from "../node.ts";
 
 // A mark of the byte order is part of the string: C has no use for one, so it is text.
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });

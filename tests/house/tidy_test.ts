@@ -157,7 +157,7 @@ function* ffiFiles(): Problems {
  * files directly in ffi/ that users see are the top.
  */
 const FLOORS: readonly (readonly string[])[] = [
-  ["layout", "check", "buffer", "script_generator"],
+  ["layout", "check", "buffer", "node", "script_generator"],
   ["library/"],
   ["stack/", "value/"],
   ["context/"],

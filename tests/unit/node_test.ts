@@ -5,7 +5,7 @@
 
 import { Buffer } from "node:buffer";
 import { assertStrictEquals } from "@std/assert";
-import { nodeModule } from "../../ffi/library/node.ts";
+import { nodeModule } from "../../ffi/node.ts";
 
 Deno.test("nodeModule() is the module that an import gives", () => {
   assertStrictEquals(nodeModule("node:buffer")!.Buffer, Buffer);
