@@ -125,11 +125,12 @@ uintptr_t fringe_suspend(fringe_yielder *yielder, uintptr_t word);
 /* Ends a suspended body by unwinding its frames, and returns the status it ends with:
  * FRINGE_UNWOUND; FRINGE_RETURNED, if it returned instead (a body in Zig does, and one in C++ that
  * swallows the end and does not suspend again); FRINGE_OVERFLOWED, if a cleanup has used up the
- * stack, and that is to be recovered from; FRINGE_ABANDONED, if it could not be unwound to its end: a function has no unwind tables, or has
- * cleanups and fewer than 8 KiB of its stack are free below it, or is made for an unwinder that its
- * library keeps to itself, or runs on a stack that is no generator's, or the body is suspended in a
- * cleanup that an exception of its own runs. What such a function has called is unwound. The
- * unwinder begins on the stack of the caller, and wants 8 KiB there, too.
+ * stack, and that is to be recovered from; FRINGE_ABANDONED, if it could not be unwound to its
+ * end: a function has no unwind tables, or has cleanups and fewer than 8 KiB of its stack are free
+ * below it, or is made for an unwinder that its library keeps to itself, or runs on a stack that is
+ * no generator's, or the body is suspended in a cleanup that an exception of its own runs. What
+ * such a function has called is unwound. The unwinder begins on the stack of the caller, and wants
+ * 8 KiB there, too.
  *  yielder  from fringe_init, and the body has not finished;
  *  limit    the lowest usable byte of the body's stack; 0 if unknown: then nobody checks that there
  *           is room below functions with cleanups. */
