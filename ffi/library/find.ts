@@ -35,8 +35,6 @@ function openNow(): Native {
 }
 
 function open(): Native {
-  // Deno's own errors are strange ones where V8's stack is used up while they are made.
-  needStack(32);
   const chosen = override();
   if (chosen !== undefined) return load(chosen, SYMBOLS, `FRINGE_LIBRARY=${chosen}`).symbols;
 
