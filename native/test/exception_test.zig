@@ -191,7 +191,8 @@ test "a callback behind an exception suspends who calls it, not whom the excepti
     defer os_stack.deinit();
     const stack = os_stack.stack().stack;
     const get_globals = @extern(*const anyopaque, .{ .name = "__cxa_get_globals" });
-    const outer = fringe_init_caught(stack.base, &Catching.outer, &call, get_globals);
+    const outer =
+        fringe_init_caught(stack.base, &Catching.outer, &call, get_globals, stack.limit);
     sanitizer.begin(outer, stack);
     try expectEqual(thunks.number, fringe_resume_call(outer, 0));
     try expectNoProblem(Catching.problem);
