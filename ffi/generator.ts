@@ -230,14 +230,13 @@ export class Generator<Input = void, Output = unknown, Return = void>
    * @throws {Error} If the body has not finished, or the stack has been handed back before.
    */
   unwrap(): Stack {
-    const owner = this.#owner;
-    if (!owner.isDone) {
+    const stack = this.#stack;
+    if (!this.#owner.isDone) {
       throw new Error(
         `Cannot unwrap generator: state is ${this.state} and the body has not finished; resume ` +
           "it to its end, or end it with return()",
       );
     }
-    const stack = this.#stack;
     if (stack === undefined) {
       throw new Error(
         "Cannot unwrap generator: its stack has been handed back before, or was one of the pool's",
@@ -352,7 +351,7 @@ export class Generator<Input = void, Output = unknown, Return = void>
   #resume(input: Input): Output | undefined {
     const machine = this.#machine;
     if (machine !== undefined) {
-      this.#checkFailure(machine.failure);
+      this.#checkFailure(machine.failure ?? this.#failure);
       const { value, done } = this.#advance(machine, input);
       return done ? undefined : value;
     }
@@ -440,7 +439,7 @@ export class Generator<Input = void, Output = unknown, Return = void>
     try {
       this.#owner.endGently();
     } catch (error) {
-      this.#failure = { error };
+      if (this.#owner.isDone) this.#failure = { error };
       throw error;
     } finally {
       this.#finish();
