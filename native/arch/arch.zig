@@ -18,6 +18,7 @@
 //!     argument_floats                 how many floating-point arguments C passes in registers
 //!     frame_pointer, result           registers by DWARF's numbers: the one that holds the context
 //!                                     in the trampoline, the one that brings it an exception
+//!     return_address                  the same of the column that has the return address
 //!     knows_exceptions                whether exception.zig knows how exceptions lie in memory
 //!     Machine                         the registers of code that a signal has interrupted: `ip`,
 //!                                     `sp`, and `call`, which has that code call a function

@@ -15,9 +15,10 @@ pub const address_bits = 32;
 pub const argument_integers = 0;
 pub const argument_floats = 0;
 
-/// DWARF's numbers (section 2.5) of ebp and eax.
+/// DWARF's numbers (section 2.5) of ebp, eax and the return address.
 pub const frame_pointer = 5;
 pub const result = 0;
+pub const return_address = 8;
 
 /// exception.zig knows the layouts of 64 bits. Nobody asks on x86, which has no JavaScript.
 pub const knows_exceptions = false;

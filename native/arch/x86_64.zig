@@ -15,9 +15,10 @@ pub const address_bits = 47;
 pub const argument_integers = 6;
 pub const argument_floats = 8;
 
-/// DWARF's numbers (section 3.6.2) of rbp and rax.
+/// DWARF's numbers (section 3.6.2) of rbp, rax and the return address.
 pub const frame_pointer = 6;
 pub const result = 0;
+pub const return_address = 16;
 
 pub const knows_exceptions = true;
 

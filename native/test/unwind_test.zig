@@ -468,6 +468,9 @@ test "cancel abandons a body that never ends" {
     defer os_stack.deinit();
     var generator: Generator(void, void) = .init(os_stack.stack(), stubborn);
     try expectEqual({}, generator.@"resume"({}));
+    var why: unwind.Why = .{};
+    try expectEqual(.abandoned, unwind.end(generator.context, generator.bounds.limit, &why));
+    try expectEqual(.swallowed, why.reason);
     try expectEqual(.abandoned, generator.cancel());
     try expectEqual(.abandoned, generator.cancel());
     try expectEqual(null, generator.@"resume"({}));
@@ -716,6 +719,54 @@ const OnStack = extern struct {
 extern fn fringe_test_call_on(*OnStack) void;
 extern fn fringe_test_call() void;
 extern fn fringe_test_call_with_cleanup() void;
+
+/// A function without a table, which calls one that has a cleanup.
+const call_without_table = @extern(*const CallOn, .{ .name = "fringe_test_call_without_table" });
+
+comptime {
+    asm (if (on_x86_64)
+            \\.globl fringe_test_call_without_table
+            \\fringe_test_call_without_table:
+            \\push %rbp
+            \\mov %rdi, %rax
+            \\mov %rsi, %rdi
+            \\call *%rax
+            \\pop %rbp
+            \\ret
+        else
+            \\.globl fringe_test_call_without_table
+            \\fringe_test_call_without_table:
+            \\mov 4(%esp), %eax
+            \\mov 8(%esp), %ecx
+            \\sub $8, %esp
+            \\push %ecx
+            \\call *%eax
+            \\add $12, %esp
+            \\ret
+    );
+}
+
+test "a call that is ended is unwound as far as there are tables" {
+    var on_stack: OnStack = .{
+        .function = &fringe_test_call_with_cleanup,
+        .callback = call_test.thunk(fn () callconv(.c) void, 0),
+        .stack = undefined,
+        .call_on = call_without_table,
+    };
+    fringe_test_left = @splat(0);
+    var call: call_test.Call = try .init(&fringe_test_call_on, .{&on_stack});
+    defer call.deinit();
+    try expectEqual(0, call.next());
+    var why: unwind.Why = .{};
+    const limit = call.os_stack.stack().stack.limit;
+    try expectEqual(.abandoned, unwind.end(call.context, limit, &why));
+    try expectEqual(.no_tables, why.reason);
+    // LLVM's unwinder does not tell where.
+    const start = @intFromPtr(call_without_table);
+    try expect(why.address == 0 or start < why.address and why.address < start + 32);
+    try expectEqualSlices(u8, "s\x00", fringe_test_left[0..2]);
+    try expectEqual(null, call.next());
+}
 
 const small_size = 2048;
 

@@ -7,6 +7,7 @@
 //! own. So such frames are never shown to it.
 
 const std = @import("std");
+const arch = @import("../arch/arch.zig").arch;
 const loader = @import("loader.zig");
 const unwinder = @import("unwinder.zig");
 
@@ -33,13 +34,27 @@ var gnu_get_libc_version = @extern(
     .{ .name = "gnu_get_libc_version", .linkage = .weak },
 );
 
-/// Whether a function that a walk has ended in, with the return address `address`, is known not to
-/// have been called: its table says so, or it has never been left, since the address is its
-/// beginning. (That of glibc's `__start_context`, below what makecontext(3) has made, is.)
+/// Whether there are unwind tables for a function that returns to `address`.
+pub fn hasTable(address: usize) bool {
+    return table(address - 1) != null;
+}
+
+/// Whether a function that a walk has ended in, and that returns to `address`, is known not to have
+/// been called. Its table says so; or it has not even begun, since the address is its beginning (as
+/// that of glibc's `__start_context`, below what makecontext(3) has made).
 pub fn isOutermost(address: usize) bool {
-    if (table(address - 1) != null) return true;
+    if (table(address - 1)) |found| return hidesCaller(found.fde);
     const found = table(address) orelse return false;
     return found.start == address;
+}
+
+/// Whether a table has it somewhere that the return address is undefined. Looks for the bytes of
+/// that instruction; should others be the same, a frame is taken for an outermost one.
+fn hidesCaller(fde: [*]const u8) bool {
+    const DW_CFA_undefined = 0x07;
+    const length = std.mem.readInt(u32, fde[0..4], .little);
+    const undefine = [_]u8{ DW_CFA_undefined, arch.return_address };
+    return std.mem.find(u8, fde[4..][0..length], &undefine) != null;
 }
 
 const Table = struct { fde: [*]const u8, start: usize };

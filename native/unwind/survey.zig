@@ -160,6 +160,11 @@ const Walk = struct {
         if (self.unproven) |unproven| if (is_outermost or !self.isOnBody(unproven)) {
             return self.set(.foreign_stack, unproven);
         };
-        self.set(if (is_outermost) .foreign_stack else .no_tables, self.last);
+        if (is_outermost) return self.set(.foreign_stack, self.last);
+        // The unwinding ends there by itself. gcc's unwinder visits a function without a table,
+        // LLVM's does not.
+        const is_known = !personality.hasTable(self.last.address);
+        const address = if (is_known) self.last.address else 0;
+        self.set(.no_tables, .{ .address = address, .stack_pointer = 0 });
     }
 };
