@@ -36,7 +36,7 @@ pub fn judgeStack(current: *Context) callconv(.c) void {
 /// no call.
 pub fn isOnSuspendedStack(current: ?*Context) bool {
     var walk: Walk = .{ .current = current };
-    spare_stack.run(&walk, Walk.run);
+    _ = spare_stack.run(&walk, Walk.run);
     return walk.is_suspended;
 }
 

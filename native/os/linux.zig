@@ -188,7 +188,7 @@ const Action = struct {
     }
 
     /// libc's, where there is one: unwinders know what libc has a handler return to.
-    const libcSigaction = @extern(
+    var libcSigaction = @extern(
         ?*const fn (
             signal: linux.SIG,
             new: ?*const std.c.Sigaction,

@@ -11,16 +11,17 @@ const Mailbox = @import("../layout.zig").Mailbox;
 const os = @import("../os/os.zig").os;
 const os_stack = @import("os_stack.zig");
 
-/// Calls a function with a pointer; does nothing where there is no memory, or no system to ask.
-pub fn run(argument: anytype, comptime function: fn (@TypeOf(argument)) void) void {
-    if (!os.is_there) return;
+/// Calls a function with a pointer. Returns false, and calls nothing, where there is no memory, or no
+/// system to ask for some.
+pub fn run(argument: anytype, comptime function: fn (@TypeOf(argument)) void) bool {
+    if (!os.is_there) return false;
     const Argument = @TypeOf(argument);
     const body = struct {
         fn body(_: *Context, first: Argument) callconv(.c) void {
             function(first);
         }
     }.body;
-    var stack = os_stack.OsStack.init(os_stack.size_default) catch return;
+    var stack = os_stack.OsStack.init(os_stack.size_default) catch return false;
     defer stack.deinit();
     var box: Mailbox(Argument, void) = .{
         .status = .suspended,
@@ -30,4 +31,5 @@ pub fn run(argument: anytype, comptime function: fn (@TypeOf(argument)) void) vo
     box.input.store(argument);
     const context = context_module.init(stack.stack().stack, &body, &box);
     _ = context_module.fringe_resume(context, 0);
+    return true;
 }

@@ -287,7 +287,7 @@ fn describeCpp(report: *Report, exception: *Exception) void {
     const is_string = std.mem.eql(u8, known, "PKc") or std.mem.eql(u8, known, "Pc");
     // To compare types, the runtime reads their names.
     if (known.len == 0) return;
-    if (free != null) spare_stack.run(&naming, Naming.demangle);
+    if (free != null) _ = spare_stack.run(&naming, Naming.demangle);
 
     if (is_string) {
         sayString(report, memory.word(thrown.object) orelse return);

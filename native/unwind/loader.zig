@@ -34,7 +34,7 @@ var dlsym = @extern(
     .{ .name = "dlsym", .linkage = .weak },
 );
 
-const dl_iterate_phdr = @extern(
+var dl_iterate_phdr = @extern(
     ?*const fn (visit: *const Visit, argument: ?*anyopaque) callconv(.c) c_int,
     .{ .name = "dl_iterate_phdr", .linkage = .weak },
 );

@@ -109,9 +109,9 @@ const Overflow = struct {
     /// spare stack, because a signal's stack is small: 8 KiB as a rule, of which the kernel alone
     /// may have used more than 3.
     fn end(self: *const Overflow, machine: *Machine) void {
-        // No frames, should there be no memory for a spare stack.
-        @as(*Left, @ptrFromInt(self.stack.limit)).count = 0;
-        spare_stack.run(self, leaveFrames);
+        // Nothing is written before the walk: the innermost frame may lie at the very limit.
+        const walked = spare_stack.run(self, leaveFrames);
+        if (!walked) @as(*Left, @ptrFromInt(self.stack.limit)).count = 0;
         const context = @intFromPtr(self.context);
         const status: usize = @backingInt(Status.overflowed);
         machine.call(@intFromPtr(&context_module.fringe_finish), context, .{ context, status });
@@ -127,7 +127,7 @@ const Overflow = struct {
     }
 
     fn report(self: *const Overflow) void {
-        spare_stack.run(self, writeReport);
+        _ = spare_stack.run(self, writeReport);
     }
 
     fn writeReport(self: *const Overflow) void {

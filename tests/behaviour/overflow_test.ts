@@ -114,6 +114,21 @@ Deno.test("the error of an overflow knows the innermost frames", () => {
   assertEquals(new Set(cause.backtrace.slice(1).map(({ address }) => address)).size, 1);
 });
 
+Deno.test("the error of an overflow knows the frames, whatever lies at the very end", () => {
+  // More arguments than C takes: they lie on the stack, and move each frame by 16 bytes. So each
+  // word of a frame comes to lie at the limit once, its saved frame pointer too.
+  for (let words = 0; words < 64; words += 2) {
+    const more = Array<"i64">(5 + words).fill("i64");
+    using library = dlopen(testBodies, {
+      use_up: { parameters: ["i32", ...more], result: "i32", overflow: "throw" },
+    });
+    const use_up = library.symbols.use_up as (...args: number[]) => unknown;
+    const { cause } = assertThrows(() => use_up(TOO_DEEP, ...more.map(() => 0)), RangeError);
+    assert(cause instanceof NativeError);
+    assertEquals(cause.backtrace.length, 64, `${words} words more`);
+  }
+});
+
 Deno.test("a TypeScript body can catch the overflow of a call, and call again", () => {
   using library = openBodies();
   const { use_up } = library.symbols;
