@@ -171,7 +171,9 @@ async function collect(): Promise<void> {
 /** A sweep: `room` from `start` on, until all is well `SURE` times in a row. */
 async function sweep<S>(operation: Operation<S>, start: number): Promise<Report> {
   const tries: Try<S>[] = [];
-  const isBatch = way !== "warm" || operation.dropped === true;
+  // A run without end fills C's trace by itself.
+  const isWhole = operation.runaway === true || operation.interrupted === true;
+  const isBatch = (way !== "warm" || operation.dropped === true) && !isWhole;
   const step = STEP * (operation.steps ?? 1);
   let sure = 0;
   let firstDone: number | undefined;
@@ -188,7 +190,6 @@ async function sweep<S>(operation: Operation<S>, start: number): Promise<Report>
     for (const attempt of tries) checkTrace(operation, attempt, ended);
   };
   shared.takeTrace();
-  const isWhole = operation.runaway === true || operation.interrupted === true;
   const count = !isWhole ? ROOM_MAX / step : way === "fresh" ? 1 : 16;
   const report: Report = {
     operation: operation.name,

@@ -10,14 +10,35 @@
 
 type Native = (...args: unknown[]) => unknown;
 
-/** What was asked: the bounds of a stack that was mapped, or the base of one that was unmapped. */
-const asked: (BigUint64Array | bigint)[] = [];
+/** The lowest addresses of the stacks that are mapped. */
+const limits = new Set<bigint>();
 
-/** Notes before the call, for after it V8's stack may be too short to note anything. */
-function noted(real: Native, at: number): Native {
-  return function (...args) {
-    asked.push(args[at] as BigUint64Array | bigint);
-    return real(...args);
+/**
+ * Where native code has written the bounds of the stack that was mapped last. It is looked at before
+ * the next call, since V8's stack may be too short to note anything after one.
+ */
+let last: BigUint64Array | undefined;
+
+function note(): void {
+  if (last !== undefined && last[1] !== 0n) limits.add(last[1]!);
+  last = undefined;
+}
+
+function mapping(real: Native): Native {
+  return function (size, recover, bounds) {
+    note();
+    last = bounds as BigUint64Array;
+    // Should the call be refused, nothing is there.
+    last[1] = 0n;
+    return real(size, recover, bounds);
+  };
+}
+
+function unmapping(real: Native): Native {
+  return function (base, limit) {
+    note();
+    limits.delete(limit as bigint);
+    return real(base, limit);
   };
 }
 
@@ -28,8 +49,8 @@ export function watchStacks(): void {
     const library = real(filename, definitions);
     const symbols: Record<string, unknown> = { ...library.symbols };
     for (const [key, { name }] of Object.entries(definitions)) {
-      if (name === "fringe_os_stack_map") symbols[key] = noted(symbols[key] as Native, 2);
-      if (name === "fringe_os_stack_unmap") symbols[key] = noted(symbols[key] as Native, 0);
+      if (name === "fringe_os_stack_map") symbols[key] = mapping(symbols[key] as Native);
+      if (name === "fringe_os_stack_unmap") symbols[key] = unmapping(symbols[key] as Native);
     }
     return { symbols, close: () => library.close() };
   }) as typeof Deno.dlopen;
@@ -37,10 +58,6 @@ export function watchStacks(): void {
 
 /** How many stacks are mapped. */
 export function live(): number {
-  const bases = new Set<bigint>();
-  for (const what of asked) {
-    if (typeof what === "bigint") bases.delete(what);
-    else if (what[0] !== 0n) bases.add(what[0]!);
-  }
-  return bases.size;
+  note();
+  return limits.size;
 }
