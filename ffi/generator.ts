@@ -12,7 +12,7 @@
 import { isFunction } from "./call/callee.ts";
 import { PulledBody } from "./call/pulled.ts";
 import type { Scope } from "./call/scope.ts";
-import { ScriptMachine, type Step } from "./call/script_machine.ts";
+import { ScriptMachine, Step } from "./call/script_machine.ts";
 import { endGone } from "./call/sync.ts";
 import { describe } from "./check.ts";
 import type { NativeFrame } from "./context/backtrace.ts";
@@ -64,7 +64,7 @@ class Unguarded {
 
 // What a resume touches is local to this module: V8 folds a local constant, and loads an imported
 // one.
-const { u32: U32, i32: I32, mailbox: MAILBOX } = Entry;
+const { checked: CHECKED, u32: U32, i32: I32, mailbox: MAILBOX } = Entry;
 const { input: INPUT, output: OUTPUT } = Mailbox;
 const SUSPENDED = Status.suspended;
 let resumeI32: Native["resumeI32"];
@@ -119,6 +119,8 @@ export class Generator<Input = void, Output = unknown, Return = void>
   readonly #memory: StackMemory | undefined;
   #stack: Stack | undefined;
   #failure: { readonly error: unknown } | undefined;
+  /** The word that a native body has suspended with, if its output could not be taken. */
+  #untaken: number | undefined;
 
   /**
    * Makes a generator; the body begins with the first resume.
@@ -259,8 +261,7 @@ export class Generator<Input = void, Output = unknown, Return = void>
 
   /** As `resume`, in the form of a JavaScript generator. */
   override next(input?: Input): IteratorResult<Output, Return> {
-    const machine = this.#machine;
-    if (machine !== undefined) return this.#advance(machine, input as Input);
+    if (this.#machine !== undefined) return this.#advance(this.#machine, Step.next, input);
     const context = this.#context;
     if (context.isDone && context.reason === undefined) {
       return { value: undefined as Return, done: true };
@@ -299,7 +300,7 @@ export class Generator<Input = void, Output = unknown, Return = void>
     if (machine !== undefined) {
       if (machine.isRunning) throw new TypeError(`Cannot throw into generator: ${RUNNING}`);
       if (machine.hasBegun && !machine.isFinished) {
-        return this.#step(machine, (machine) => machine.throw(error), undefined as Input);
+        return this.#advance(machine, Step.throw, error);
       }
     }
     const failure = { error };
@@ -352,7 +353,7 @@ export class Generator<Input = void, Output = unknown, Return = void>
     const machine = this.#machine;
     if (machine !== undefined) {
       this.#checkFailure(machine.failure ?? this.#failure);
-      const { value, done } = this.#advance(machine, input);
+      const { value, done } = this.#advance(machine, Step.next, input);
       return done ? undefined : value;
     }
     const context = this.#context;
@@ -365,12 +366,12 @@ export class Generator<Input = void, Output = unknown, Return = void>
     const fault = memory.fault();
     if (fault !== undefined) throw new Error(`Cannot resume generator: ${fault}`);
     const { guarded } = memory.origin;
-    const { entry } = this.#symbol!;
     // What is called behind the switch is called before it, too: so it does not fail then.
     if (!guarded && isOverrun(memory)) return this.#leave();
-    const output = this.#enter(input);
+    const output = this.#untaken === undefined ? this.#enter(input) : this.#take(this.#untaken);
     if (context.handle === null) return output;
-    if (guarded) context.entry = entry;
+    this.#untaken = undefined;
+    if (guarded) context.entry = this.#symbol!.entry;
     else if (isOverrun(memory)) return this.#leave();
     return output;
   }
@@ -389,40 +390,44 @@ export class Generator<Input = void, Output = unknown, Return = void>
     const { view } = context;
     const symbol = this.#symbol!;
     write(view, INPUT, symbol.input, input, "Cannot resume generator: input");
-    const word = symbol.inputIsWord ? view.getInt32(INPUT, true) : 0;
-    const { output, outputIsWord } = symbol;
-    // As it is called behind the switch: so it has enough of V8's stack then, and nothing is lost.
-    if (outputIsWord) fromWord(output, 0);
-    else read(view, OUTPUT, output);
-    const result = resumeI32(context.handle, word);
+    const result = resumeI32(context.handle, symbol.inputIsWord ? view.getInt32(INPUT, true) : 0);
     if (context.status[0] !== SUSPENDED) return this.#leave();
-    return (outputIsWord ? fromWord(output, result) : read(view, OUTPUT, output)) as Output;
+    try {
+      return this.#take(result);
+    } catch (error) {
+      // V8's stack is used up. The output is there for the next resume, which takes just that.
+      this.#untaken = result;
+      context.entry = CHECKED;
+      throw error;
+    }
   }
 
-  /** Resumes a TypeScript body, in the form of a JavaScript generator. */
+  /** What a native body has suspended with: `word`, or what lies in the mailbox. */
+  #take(word: number): Output {
+    const { output, outputIsWord } = this.#symbol!;
+    return (outputIsWord
+      ? fromWord(output, word)
+      : read(this.#context.view, OUTPUT, output)) as Output;
+  }
+
+  /** Lets a TypeScript body take a step. Native frames do not outlive the body. */
   #advance(
     machine: ScriptMachine<Input, Output, Return>,
-    input: Input,
+    step: number,
+    value: unknown,
   ): IteratorResult<Output, Return> {
-    if (machine.isRunning) throw new TypeError(`Cannot resume generator: ${RUNNING}`);
+    if (machine.scope.running && machine.isRunning) {
+      throw new TypeError(`Cannot resume generator: ${RUNNING}`);
+    }
     if (machine.isFinished) {
       this.#end();
       return { value: undefined as Return, done: true };
     }
     const fault = this.#memory?.fault();
     if (fault !== undefined) throw new Error(`Cannot resume generator: ${fault}`);
-    return this.#step(machine, (machine) => machine.next(input), input);
-  }
-
-  /** Lets a TypeScript body take a step; native frames do not outlive the body. */
-  #step(
-    machine: ScriptMachine<Input, Output, Return>,
-    step: Step<Input, Output, Return>,
-    input: Input,
-  ): IteratorResult<Output, Return> {
     let result;
     try {
-      result = machine.advance(step, input);
+      result = machine.advance(step, value);
     } finally {
       if (machine.isFinished) this.#end();
     }

@@ -15,6 +15,7 @@
  */
 
 import { native } from "../library/find.ts";
+import type { Native } from "../library/symbols.ts";
 
 /**
  * How much less deep something must be: 4 KiB, in the units of `depth`. V8 makes one frame of
@@ -23,9 +24,11 @@ import { native } from "../library/find.ts";
  */
 const MARGIN = 256;
 
+let depth: Native["depth"] | undefined;
+
 /** How deep V8's stack is here; less is deeper. */
 export function depthNow(): number {
-  return native().depth();
+  return depth === undefined ? (depth = native().depth)() : depth();
 }
 
 /** Whether what began at `depth` is gone, because this is less deep. */

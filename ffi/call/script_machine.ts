@@ -19,10 +19,8 @@ export type Start<Input, Output, Return> = (
   input: Input,
 ) => ScriptGenerator<Output, Return, Input>;
 
-/** A step of V8's generator: `next`, `return` or `throw`. */
-export type Step<Input, Output, Return> = (
-  machine: ScriptGenerator<Output, Return, Input>,
-) => IteratorResult<Output, Return>;
+/** The steps of V8's generator. Numbers, since a closure for each step would cost more than one. */
+export const Step = { next: 0, return: 1, throw: 2 } as const;
 
 /** What V8 says of a generator for ever, if it was interrupted while its body ran. */
 const STUCK = "Generator is already running";
@@ -86,7 +84,7 @@ export class ScriptMachine<Input, Output, Return> {
    * which, but a second try from the same place tells: a body that has ended is done at once, and
    * one that could not be entered cannot be entered again.
    */
-  advance(step: Step<Input, Output, Return>, input: Input): IteratorResult<Output, Return> {
+  advance(step: number, value: unknown): IteratorResult<Output, Return> {
     const { scope } = this;
     this.#depth = depthNow();
     let exhausted: RangeError | undefined;
@@ -94,7 +92,11 @@ export class ScriptMachine<Input, Output, Return> {
       let result: IteratorResult<Output, Return>;
       scope.running = true;
       try {
-        result = this.#machine === undefined ? this.#begin(input) : step(this.#machine);
+        const machine = this.#machine;
+        if (machine === undefined) result = this.#begin(value as Input);
+        else if (step === Step.next) result = machine.next(value as Input);
+        else if (step === Step.return) result = machine.return(value as Return);
+        else result = machine.throw(value);
       } catch (error) {
         scope.running = false;
         if (!(error instanceof RangeError) || error.message !== EXHAUSTED) throw this.#fail(error);
@@ -115,7 +117,7 @@ export class ScriptMachine<Input, Output, Return> {
   return(value: Return): IteratorResult<Output, Return> {
     if (this.#machine !== undefined && !this.isFinished) {
       try {
-        return this.advance((machine) => machine.return(value), undefined as Input);
+        return this.advance(Step.return, value);
       } catch (error) {
         if (!(error instanceof Interrupted)) throw error;
       }
