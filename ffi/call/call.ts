@@ -29,6 +29,8 @@ import { type Handler, type Target, targetOf } from "./thunk.ts";
 
 // Local, because V8 folds a local constant, and loads an imported one at each use.
 const { input: INPUT, output: OUTPUT, output_float: OUTPUT_FLOAT, stack: STACK } = Mailbox;
+const { callback: CALLBACK } = Mailbox;
+const SUSPENDED = Status.suspended;
 
 /**
  * A call that has begun. It knows none of its handlers: its library knows it for as long as C has
@@ -163,25 +165,31 @@ export class Call implements Ender {
 
   /** After a step: the callback that waits for an answer, or undefined: C has returned. */
   arrive(): Target | undefined {
-    const { context, callee } = this;
-    if (context.isSuspended) {
-      const number = context.view.getUint32(Mailbox.callback, true);
-      const target = targetOf(number);
-      const error = context.arrive(`Cannot go on with ${callee.name}`);
-      if (error !== undefined) throw this.#error = error;
-      if (target === undefined || target.handler === undefined && !this.#isOwn(target)) {
-        this.#refuseCallback(target);
-      }
-      this.#answered = false;
-      return target;
+    const { context } = this;
+    if (context.status[0] !== SUSPENDED) return this.#finish();
+    // A stack without a guard page has a canary, which has to be looked at.
+    if (context.memory.bottom !== undefined) this.#follow();
+    const target = targetOf(context.view.getUint32(CALLBACK, true));
+    if (target === undefined || target.handler === undefined && !this.#isOwn(target)) {
+      this.#refuseCallback(target);
     }
+    this.#answered = false;
+    return target;
+  }
+
+  /** C has returned, or ended in another way. */
+  #finish(): undefined {
+    const hasReturned = this.context.status[0] === Status.returned;
     // Now: what C has returned may point at what is gone with the next call, or the library.
-    const hasReturned = context.status[0] === Status.returned;
     if (hasReturned) this.result = this.#read();
-    const error = context.arrive(`Cannot go on with ${callee.name}`);
-    if (error !== undefined) throw this.#error = error;
+    this.#follow();
     if (!hasReturned) this.check();
-    return undefined;
+  }
+
+  /** Takes notice of what has become of C, and throws what C has ended by, if by anything. */
+  #follow(): void {
+    const error = this.context.arrive(`Cannot go on with ${this.callee.name}`);
+    if (error !== undefined) throw this.#error = error;
   }
 
   /** Whether C was given this callback by this call. */
