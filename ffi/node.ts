@@ -3,6 +3,8 @@
 
 /** What Deno has of Node's: fetched when needed, so that importing fringe loads none of it. */
 
+import { hasStack } from "./check.ts";
+
 /** The modules that are used, as far as they are. */
 interface Modules {
   "node:buffer": {
@@ -15,12 +17,18 @@ interface Modules {
   "node:util": { types: { isGeneratorObject(value: unknown): boolean } };
 }
 
+const loaded: Partial<Modules> = {};
+
 /**
- * A module of Node's, or undefined in a program that has frozen JavaScript's own objects: there it
- * does not load, and an error at that ends the process.
+ * A module of Node's, or undefined where it cannot be loaded now:
+ *
+ * - in a program that has frozen JavaScript's own objects: the module sets Symbol.iterator of a Set,
+ *   for one, and its error ends the process;
+ * - with little of V8's stack left: a module that fails half-way stays broken.
  */
 export function nodeModule<Name extends keyof Modules>(name: Name): Modules[Name] | undefined {
-  // It sets Symbol.iterator of a Set, for one.
-  if (Object.isFrozen(Set.prototype)) return undefined;
-  return process.getBuiltinModule(name) as Modules[Name];
+  const known = loaded[name];
+  if (known !== undefined) return known;
+  if (Object.isFrozen(Set.prototype) || !hasStack(128)) return undefined;
+  return loaded[name] = process.getBuiltinModule(name) as Modules[Name];
 }

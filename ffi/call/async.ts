@@ -40,7 +40,7 @@ async function endBecauseOf(call: Call, error: unknown): Promise<void> {
     if (call.callee.nonblocking) await call.endElsewhere();
     else call.end();
   } catch (other) {
-    if (call.hasEnded && !isExhaustion(other)) throw both(other, error);
+    if (call.hasEnded) throw both(other, error);
     // V8's stack was used up. A task has all of it.
     await undefined;
     call.end();
@@ -122,6 +122,7 @@ function signalOf(callee: Callee, options: unknown, given: number): AbortSignal 
     // methods can be replaced by some that end the call, or close the library, under it.
     return AbortSignal.any([signal as AbortSignal]);
   } catch (cause) {
+    if (isExhaustion(cause)) throw cause;
     throw new TypeError(`${what}, with an AbortSignal: got ${describe(signal)}`, { cause });
   }
 }

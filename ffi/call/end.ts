@@ -14,13 +14,18 @@ export function errorAfterEnd(call: Call | undefined, error: unknown): unknown {
   try {
     call?.end();
   } catch (other) {
-    if (call!.hasEnded && !isExhaustion(other)) return both(other, error);
+    if (call!.hasEnded) return both(other, error);
   }
   return error;
 }
 
-/** What to throw when native code has thrown while it was ended because of another error. */
-export function both(thrown: unknown, error: unknown): SuppressedError {
+/**
+ * What to throw when native code has thrown while it was ended because of another error. That V8's
+ * stack was used up is no news beside what the other of the two says.
+ */
+export function both(thrown: unknown, error: unknown): unknown {
+  if (isExhaustion(thrown)) return error;
+  if (isExhaustion(error)) return thrown;
   const message = "Native code has thrown while it was ended because of an error: " +
     `${textOf(thrown)}; the error: ${textOf(error)}`;
   return new SuppressedError(thrown, error, message);

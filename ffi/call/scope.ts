@@ -3,7 +3,6 @@
 
 /** The calls that a TypeScript body has open. */
 
-import { isExhaustion } from "../check.ts";
 import type { NativeFrame } from "../context/backtrace.ts";
 import { Context } from "../context/context.ts";
 import type { Late } from "../context/occupancy.ts";
@@ -97,7 +96,7 @@ export class Scope implements Owner, Late {
     try {
       this.close(call);
     } catch (other) {
-      if (call.hasEnded && !isExhaustion(other)) return both(other, error);
+      if (call.hasEnded) return both(other, error);
     }
     return error;
   }

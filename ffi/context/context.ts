@@ -201,7 +201,7 @@ export class Context extends Occupancy {
     }
     const isAbandoned = this.status[0] === Status.abandoned;
     const name = this.#subject!.name;
-    const error = this.arrive("Cannot end it");
+    const error = this.arrive(`Cannot end ${name}`);
     if (isAbandoned) warnOfAbandoned(name, memory.size, this.view);
     if (error !== undefined) throw error;
   }

@@ -32,12 +32,12 @@ export function readCString(address: bigint): string | null {
  */
 const [SHORT, MEDIUM] = [12, 160];
 
-/** A view of `scratch`, of Node's kind; "none" where there is none. */
-let buffer: { toString(encoding: "utf8", start: number, end: number): string } | "none" | undefined;
+/** A view of `scratch`, of Node's kind; undefined until there is one. */
+let buffer: { toString(encoding: "utf8", start: number, end: number): string } | undefined;
 
 function decodeMedium(length: number): string {
-  buffer ??= nodeModule("node:buffer")?.Buffer.from(scratch.buffer) ?? "none";
-  return buffer === "none" ? decode(scratch, length) : buffer.toString("utf8", 0, length);
+  buffer ??= nodeModule("node:buffer")?.Buffer.from(scratch.buffer);
+  return buffer === undefined ? decode(scratch, length) : buffer.toString("utf8", 0, length);
 }
 
 function decodeShort(bytes: Uint8Array<ArrayBuffer>, length: number): string {

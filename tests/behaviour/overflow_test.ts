@@ -339,8 +339,9 @@ Deno.test("a cleanup that overflows when a generator is ended is an error of ret
       const generator = Generator.unguarded(stack, overflows_in_cleanup);
       assertEquals([generator.resume(depth), generator.resume(7)], [depth, 7]);
       const end = () => generator.return(undefined);
-      if (throws) assertThrows(end, RangeError, `Cannot end it: ${used(16 * 1024)}`);
-      else end();
+      if (throws) {
+        assertThrows(end, RangeError, `Cannot end overflows_in_cleanup: ${used(16 * 1024)}`);
+      } else end();
       assertEquals(generator.state, "unavailable");
       assertEquals(generator.unwrap(), stack);
     }
