@@ -676,8 +676,8 @@ rowOfClose("a generator in it", (library) => {
 rowOfClose("calls of a generator in it", (library) => {
   const generator: Any = new Generator(new OsStack(SIZE), function* (yielder) {
     const { call } = library.symbols;
-    return yield* yielder.call(call, 1, ONCE, 9, function* () {
-      return yield* yielder.call(call, 1, ONCE, 9, function* () {
+    return yield* yielder.call(call, 1, ONCE, ONCE.length, function* () {
+      return yield* yielder.call(call, 1, ONCE, ONCE.length, function* () {
         yield "inside";
         return 1;
       }, () => 0);
