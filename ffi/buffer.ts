@@ -2,9 +2,14 @@
 // Credit: after libfringe, by edef and the libfringe contributors
 
 /**
- * What a buffer is, whatever an object of the caller's says of itself: a subclass, or a property of
- * the object's own, can make `byteLength` or `detached` lie, or run code meanwhile. C would believe
- * it.
+ * What V8 knows of a buffer: where its bytes are, how many there are, whether they are still there.
+ *
+ * V8's own getters are asked, and not the properties of the caller's object. Those may lie, and C
+ * would then write beyond the memory:
+ *
+ *     class Long extends Uint8Array {
+ *       get byteLength() { return 2 ** 20; } // of 16 bytes; it may run any code, too
+ *     }
  */
 
 import { describe, isExhaustion } from "./check.ts";
@@ -52,7 +57,7 @@ export function isBuffer(value: unknown): value is ArrayBuffer {
   return answers(isDetached, value);
 }
 
-/** Whether a getter, which knows the objects that it is for, takes this for one. */
+/** Whether `value` is one of the objects that a getter is for: it throws for all others. */
 function answers<T>(get: (object: T) => unknown, value: unknown): boolean {
   try {
     get(value as T);
@@ -72,7 +77,7 @@ export function bytesOf(value: unknown, what: string): Uint8Array<ArrayBuffer> |
   const isView = ArrayBuffer.isView(value);
   const of = isView && nameOf(value) === undefined ? OF_VIEW : OF_ARRAY;
   const buffer = isView ? of.buffer(value) : value;
-  // In this order: what a getter does not know costs an exception.
+  // An ArrayBuffer, the common case, is tried first: each getter that refuses costs an exception.
   if (!isBuffer(buffer)) {
     if (answers(sizeOfShared, buffer)) {
       throw new TypeError(`${what} must not be over shared memory; copy it with slice()`);

@@ -3,7 +3,10 @@
 
 /** What every check of a caller's argument needs: values in messages, keys, copies. */
 
-/** A value as it can stand in a message; no getter and no proxy can prevent it. */
+/**
+ * A value as it can stand in a message, such as `"text"`, `7n`, `a function f` or `an object of class
+ * Map`. It always gives one: getters and proxies that throw count as what has no name.
+ */
 export function describe(value: unknown): string {
   if (typeof value === "string") return JSON.stringify(cut(value));
   if (typeof value === "bigint") {
@@ -47,8 +50,8 @@ export function checkKeys(definition: object, known: readonly string[], what: st
 }
 
 /**
- * A copy of a definition that nobody can change: C's arguments are read by it for as long as C has
- * the callback. `what` begins with "Cannot".
+ * A frozen copy of a definition. The arguments that C passes are read by it for as long as C has the
+ * callback, and a program may change its own object meanwhile. `what` begins with "Cannot".
  */
 export function copyOf<T>(definition: T, what: string): T {
   try {
@@ -61,14 +64,14 @@ export function copyOf<T>(definition: T, what: string): T {
 
 /** Copies a value that is part of the values `above`. */
 function copy(value: unknown, above: readonly unknown[]): unknown {
-  // What is no data is refused by this, such as a function.
+  // `structuredClone` refuses what is no data, such as a function.
   if (typeof value !== "object" || value === null) return structuredClone(value);
   if (isPointer(value)) return value;
   if (above.includes(value)) throw new TypeError("It contains itself");
   const copied: object = Array.isArray(value) ? new Array(value.length) : {};
   for (const [key, part] of Object.entries(value)) {
     const copiedPart = copy(part, [...above, value]);
-    // Defined, since what an object inherits could forbid to set it, or do something else.
+    // Defined, not set: `Object.prototype` may have a setter of the same name, which would run.
     Object.defineProperty(copied, key, own({ value: copiedPart, enumerable: true }));
   }
   return Object.freeze(copied);
@@ -80,8 +83,8 @@ function isPointer(value: object): boolean {
 }
 
 /**
- * The own properties of an object that a caller has written down: what it inherits says nothing, be
- * it that a program has put something into `Object.prototype`.
+ * The own properties of an object that a caller has written down, without a prototype. So a program
+ * that has put `stop` or `name` into `Object.prototype` has not put it into each definition.
  */
 export function own<T extends object>(object: T): T {
   return Object.assign(Object.create(null), object);
@@ -92,13 +95,20 @@ const nothing = (): void => {};
 /** An amount of V8's stack, in KiB. */
 type Amount = 8 | 32 | 128;
 
-/** Arguments that take so much of V8's stack, in any code that it makes, optimised or not. */
+/** Arguments that take so much of V8's stack, in optimised code as in code that is interpreted. */
 const ARGUMENTS = new Map<Amount, unknown[]>();
 const WORDS_OF_KIB = 1024 / 8;
 
 /**
- * Throws V8's RangeError at once where less than so many KiB of its stack are left: so an operation
- * of many steps fails before the first, and not between two.
+ * Throws V8's RangeError at once where less than so many KiB of its stack are left. So an operation
+ * of many steps fails before the first step, and not between two:
+ *
+ *     needStack(8);  // throws here, where nothing has been done yet,
+ *     first();       // or has left enough for
+ *     second();      // all that follows
+ *
+ * How: it passes as many arguments to a function that does nothing, and V8 looks for room for them
+ * before it calls.
  *
  * 8 KiB are enough for anything of fringe's that has run before. 128 KiB are for what has not: V8
  * compiles no function where less than 40 KiB are left (measured: 41,000 bytes), and a module of
@@ -110,9 +120,12 @@ export function needStack(kib: Amount): void {
   nothing.apply(undefined, words as []);
 }
 
-/** Whether V8 says that its stack is used up. */
+/** The message of V8's RangeError when its stack is used up. */
+export const EXHAUSTED = "Maximum call stack size exceeded";
+
+/** Whether an error is V8's own for a stack that is used up. */
 export function isExhaustion(error: unknown): boolean {
-  return error instanceof RangeError && error.message === "Maximum call stack size exceeded";
+  return error instanceof RangeError && error.message === EXHAUSTED;
 }
 
 /** Whether so many KiB of V8's stack are left. */

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // Credit: after libfringe, by edef and the libfringe contributors
 
-/** What Deno has of Node's: fetched when needed, so that importing fringe loads none of it. */
+/** Node's modules, which Deno has: fetched at the first use, so that importing fringe loads none. */
 
 import { hasStack } from "./check.ts";
 
-/** The modules that are used, as far as they are. */
+/** The modules that fringe uses, and what it uses of each. */
 interface Modules {
   "node:buffer": {
     Buffer: {

@@ -13,9 +13,9 @@ const GeneratorFunction = Object.getPrototypeOf(function* () {}).constructor;
 const { isPrototypeOf } = Object.prototype;
 
 /**
- * Whether `value` is a `function*`, also one of another realm (`node:vm`), where other intrinsics
- * are. There its tag is believed: what calls itself a generator function and is none is refused
- * when it has been called, by what it returns.
+ * Whether `value` is a `function*`. One of another realm (`node:vm`) inherits from another
+ * `GeneratorFunction`, so there the tag is believed. A plain function with a false tag is found out
+ * when it has been called: it returns no generator.
  */
 export function isGeneratorFunction(value: unknown): boolean {
   return typeof value === "function" &&
@@ -28,7 +28,7 @@ export function isScriptGenerator(
 ): value is ScriptGenerator<unknown, unknown, unknown> {
   if (typeof value !== "object" || value === null) return false;
   if (isPrototypeOf.call(GeneratorFunction.prototype.prototype, value)) return true;
-  // The tag tells generators from async ones; V8 tells generators from what has put a tag on.
+  // The tag tells a generator from an async one. V8 tells both from an object with a false tag.
   return tagOf(value) === "Generator" &&
     nodeModule("node:util")?.types.isGeneratorObject(value) === true;
 }

@@ -3,7 +3,7 @@
 
 /**
  * Finds fringe's own native library, makes sure that it is the right one, and opens it at the first
- * use. Nothing else here calls `Deno.dlopen` for it.
+ * use. All else asks `native()` for its functions.
  *
  * - `FRINGE_LIBRARY` names a library to use instead, when the environment may be read.
  * - Beside a checkout it is the file in `native/prebuilt/`, so that `--allow-ffi=<that file>` is
@@ -55,7 +55,8 @@ function open(): Native {
       try {
         return load(path, SYMBOLS, path).symbols;
       } catch (error) {
-        // Bundled or compiled, this file has moved away from it; that may not be known before.
+        // A bundle, or a compiled program, has this file, and not the library. Where files may not
+        // be read, the loader is the first to find out.
         if (!isMissing(error)) throw error;
       }
     }
@@ -63,7 +64,7 @@ function open(): Native {
   return openInMemory(build);
 }
 
-/** The path that Deno knows a file by; it has to be UTF-8. */
+/** The path of a file URL, as Deno takes it: a string, so it has to be UTF-8. */
 function pathOf(url: URL): string {
   try {
     return decodeURIComponent(url.pathname);
@@ -83,7 +84,7 @@ function isMissing(error: unknown): boolean {
     error.cause.message.includes("No such file or directory");
 }
 
-/** The value of FRINGE_LIBRARY. Not being allowed to read it is no error: then there is none. */
+/** FRINGE_LIBRARY, if it is set and may be read; a program without that permission has none. */
 function override(): string | undefined {
   const query = { name: "env", variable: "FRINGE_LIBRARY" } as const;
   if (Deno.permissions.querySync(query).state !== "granted") return undefined;
@@ -91,8 +92,9 @@ function override(): string | undefined {
 }
 
 /**
- * Compares a file with its digest, when it may be read: a truncated library would kill the process
- * as it is opened, and one of another version would corrupt its memory.
+ * Compares a file with its digest, if it may be read; a file that may not be read counts as present.
+ * A truncated library would kill the process as it is opened, and one of another version would
+ * corrupt its memory.
  */
 function verify(path: string, digest: string): "missing" | "present" {
   if (Deno.permissions.querySync({ name: "read", path }).state !== "granted") return "present";

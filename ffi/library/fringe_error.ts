@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // Credit: after libfringe, by edef and the libfringe contributors
 
-/** What the system refuses, as an error. */
+/** The error for what the system refuses, and its sentences. */
 
 import { Grant } from "../layout.ts";
 

@@ -43,7 +43,7 @@ export function load<const S extends Deno.ForeignLibraryInterface>(
   }
 }
 
-/** The same without prototypes: Deno would heed what a program has put into `Object.prototype`. */
+/** A table without prototypes: Deno would read what a program has put into `Object.prototype`. */
 function bare<const S extends Deno.ForeignLibraryInterface>(symbols: S): S {
   const table = Object.create(null);
   for (const [name, symbol] of Object.entries(symbols)) {

@@ -2,8 +2,9 @@
 // Credit: after libfringe, by edef and the libfringe contributors
 
 /**
- * The library where there is no file of it: it came as text with the module graph, and is opened
- * from a file that exists in memory only (memfd_create(2)). Nothing is written to disk.
+ * Opens the library where there is no file of it, as when `mod.ts` was imported over HTTP: the
+ * library came as text with the module graph, and is opened from a file that exists in memory only
+ * (memfd_create(2)). Nothing is written to disk.
  */
 
 import { FringeError } from "./fringe_error.ts";
@@ -15,7 +16,7 @@ import { type Native, SYMBOLS } from "./symbols.ts";
 const IN_MEMORY = "fringe needs --allow-ffi: its library came with the module, and has no path; " +
   "for a path, download the library and set FRINGE_LIBRARY";
 
-/** What libc does for a library that has no file. */
+/** The functions of libc that make and find such a file. */
 const LIBC = {
   memfd_create: { parameters: ["buffer", /* name */ "u32" /* flags */], result: "i32" },
   readlink: {
@@ -40,8 +41,8 @@ export function openInMemory(build: Prebuilt): Native {
   try {
     const fd = fileOf(build.digest, libc.symbols) ??
       (made = makeFile(build, what, libc.symbols));
-    // Not closed while the library is open: glibc knows it by its name, and another file under the
-    // same number would give this library back.
+    // The descriptor stays open for good. glibc tells libraries apart by name, and this one's is
+    // /proc/self/fd/N: if N came to be another file, glibc would give this library for that file.
     return load(`/proc/self/fd/${fd}`, SYMBOLS, what, IN_MEMORY).symbols;
   } catch (error) {
     if (made !== undefined) libc.symbols.close(made);
@@ -56,19 +57,22 @@ type Libc = Deno.DynamicLibrary<typeof LIBC>["symbols"];
 const encoder = new TextEncoder();
 const NAME = "fringe-";
 const [F_ADD_SEALS, F_GET_SEALS] = [1033, 1034];
-/** Nobody can write to it any more, resize it, or take this back: memfd_create(2), fcntl(2). */
+/** Every seal: the file can be neither written to nor resized, and the seals stay (fcntl(2)). */
 const SEALED = 1 | 2 | 4 | 8;
 
 /**
- * The file that another Worker has made of the same library: it has the digest in its name, and is
- * sealed once it is whole. glibc then gives the same copy of the library. One for each Worker would
- * be too many, for none is ever unloaded: the process has room for variables of threads for some
- * 200 of them.
+ * The descriptor of the file that another Worker of this process has made of the same library, if
+ * there is one. Such a file is known by two marks: its name has the digest in it, and it has all
+ * seals, which a file gets when it is whole.
+ *
+ * From the same file glibc gives each Worker the same copy of the library. A copy for each would be
+ * too many: no copy is ever unloaded, and a process has room for the thread-local variables of some
+ * 200.
  */
 function fileOf(digest: string, { readlink, fcntl }: Libc): number | undefined {
   const link = `/memfd:${NAME}${digest} (deleted)`;
   const found = new Uint8Array(link.length + 1);
-  // A new file has the lowest number that is free.
+  // A new file gets the lowest descriptor that is free, so the one that is looked for is low.
   for (let fd = 3; fd < 1024; fd++) {
     const path = encoder.encode(`/proc/self/fd/${fd}\0`);
     if (Number(readlink(path, found, BigInt(found.length))) !== link.length) continue;
@@ -78,6 +82,7 @@ function fileOf(digest: string, { readlink, fcntl }: Libc): number | undefined {
   return undefined;
 }
 
+/** Makes a file in memory with the library in it; returns its descriptor. */
 function makeFile(
   build: Prebuilt,
   what: string,
@@ -113,7 +118,7 @@ function makeFile(
   }
 }
 
-/** What is no base64 has no digest that anything goes with. */
+/** Bytes of base64; none where the text is no base64, and then the digest is found to be wrong. */
 function decode(base64: string): Uint8Array<ArrayBuffer> {
   try {
     return Uint8Array.fromBase64(base64);

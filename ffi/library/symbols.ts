@@ -2,9 +2,11 @@
 // Credit: after libfringe, by edef and the libfringe contributors
 
 /**
- * What fringe's own native library exports and TypeScript calls. Deno binds a name once for each
- * set of types: so one C function has several names here where V8 passes some types faster, or
- * where an address is to be a pointer, a bigint or a buffer.
+ * What fringe's own native library exports and TypeScript calls.
+ *
+ * One C function may have several names here, each with other types: where V8 passes some types
+ * faster (`resumeI32`, `resumeU32`), or where an address is to be a pointer, a bigint or a buffer
+ * (`pointerTo`, `addressOfBuffer`).
  */
 
 /** Every function that fringe's library exports and TypeScript calls, with its C parameters. */
@@ -79,7 +81,8 @@ export const SYMBOLS = {
     parameters: ["usize", /* base */ "usize" /* limit */],
     result: "i32",
   },
-  // Where the library is built for Valgrind, which has to know of stacks that are memory of V8's.
+  // Only a library that is built for Valgrind has these two: Valgrind has to be told that memory of
+  // V8's is a stack.
   registerStack: {
     name: "fringe_valgrind_register",
     parameters: ["usize", /* base */ "usize" /* limit */],
@@ -92,11 +95,11 @@ export const SYMBOLS = {
     result: "void",
     optional: true,
   },
-  // One function too: the types convert between what JavaScript has and an address.
+  // One function, which returns its argument: its types turn pointers and buffers into addresses.
   addressOfPointer: { name: "fringe_identity", parameters: ["pointer"], result: "usize" },
   addressOfBuffer: { name: "fringe_identity", parameters: ["buffer"], result: "usize" },
   pointerTo: { name: "fringe_identity", parameters: ["usize"], result: "pointer" },
-  // One function again. The ends that C owns are addresses.
+  // One function again: memory of C's is given by its address, memory of JavaScript's as a buffer.
   copyOut: {
     name: "fringe_copy",
     parameters: ["usize", /* destination */ "buffer", /* source */ "usize" /* length */],

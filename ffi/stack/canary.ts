@@ -2,20 +2,29 @@
 // Credit: after libfringe, by edef and the libfringe contributors
 
 /**
- * The canary: what lies at the lower end of a stack that has no guard page. A body that goes beyond
- * the end writes over it as a rule, and that is looked at whenever native code is back.
+ * The canary: sixteen bytes at the lower end of a stack that has no guard page.
+ *
+ *     base
+ *     | frames             |  they grow downward
+ *     :                    :
+ *     | "fringe's canary!" |
+ *     limit
+ *     | other memory       |
+ *
+ * A body that needs more stack than there is writes over the canary, as a rule, before it writes over
+ * other memory. Whenever native code is back, the canary is looked at.
  */
 
 import { CANARY as TEXT } from "../layout.ts";
 import type { StackMemory } from "./stack.ts";
 
-/** No body writes this by chance. */
+/** The canary as four words, the first one lowest. */
 const CANARY = new Int32Array(new TextEncoder().encode(TEXT).buffer);
 
 /** How many bytes the canary takes. */
 export const CANARY_SIZE: number = TEXT.length;
 
-/** Before a body begins. */
+/** Writes the canary of a stack, before a body begins. A stack with a guard page has none. */
 export function layCanary({ bottom }: StackMemory): void {
   if (bottom === undefined) return;
   for (let i = 0; i < CANARY.length; i++) bottom.setInt32(4 * i, CANARY[i]!, true);

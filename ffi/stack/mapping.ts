@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // Credit: after libfringe, by edef and the libfringe contributors
 
-/** Memory of the system's with a guard page below it. */
+/** Memory from the operating system, with a guard page below it: how none of it is lost. */
 
 import { Grant } from "../layout.ts";
 import { native } from "../library/find.ts";
@@ -11,29 +11,38 @@ import { checkGrant } from "../library/fringe_error.ts";
 export interface Mapping {
   readonly base: bigint;
   readonly limit: bigint;
-  /** Whether it waits to be unmapped, and what waits behind it. */
+  /** Whether it is in the list of those that wait to be unmapped. */
   waits: boolean;
+  /** The next in that list. */
   next: Mapping | undefined;
 }
 
 /**
- * The mappings that nobody uses any more, and that the system did not take back yet: a list, since
- * to put something on it must not fail. A hole makes two mappings of one, and a process that has no
- * more of them is refused. Nobody could do anything about that, so it is no error: the system is
- * asked again later.
+ * The mappings that are no longer used, and that the system has not taken back yet.
+ *
+ * The system may refuse to take one back: a hole in the midst of a mapping makes two of one, and a
+ * process has only so many. That is no error, since a program cannot do anything about it: the system
+ * is asked again whenever something is mapped or unmapped. A linked list, since to put a mapping on
+ * it takes no memory, and so cannot fail.
  */
 let left: Mapping | undefined;
 
 /**
- * Where the last mapping lies, until somebody has said that it is in good hands: base and limit.
- * Native code itself writes it, so not even an interrupt in between can lose a mapping.
+ * Base and limit of the mapping that was made last, until `claim` has been called; then 0. Native
+ * code itself writes them, together with the mapping. So a mapping is known here even if JavaScript
+ * was cut short before `mapStack` could return.
  */
 const unclaimed = new BigUint64Array(new ArrayBuffer(16));
 
 /**
- * Maps memory, for whoever calls `claim` then; should the caller be cut short before, the next who
- * maps something unmaps it. With `recover` an overflow of it is to be thrown. `what` begins with
- * "Cannot".
+ * Maps memory. The caller calls `claim` as soon as the mapping is in an object that unmaps it:
+ *
+ *     const mapping = map(size, false, what);
+ *     this.#mappings.add(mapping);  // whose `release` unmaps it
+ *     claim();
+ *
+ * If the caller is cut short before `claim`, the next `map` unmaps the memory first. With `recover`
+ * an overflow of the memory is thrown, not reported. `what` begins with "Cannot".
  */
 export function map(size: number, recover: boolean, what: string): Mapping {
   if (unclaimed[0] !== 0n) unmap(mappingAt(unclaimed));
@@ -43,7 +52,7 @@ export function map(size: number, recover: boolean, what: string): Mapping {
   return mappingAt(unclaimed);
 }
 
-/** The last mapping has come into hands that unmap it. */
+/** Says that an object which unmaps it has the mapping that was made last. */
 export function claim(): void {
   unclaimed[0] = 0n;
 }
@@ -52,7 +61,7 @@ function mappingAt(bounds: BigUint64Array): Mapping {
   return { base: bounds[0]!, limit: bounds[1]!, waits: false, next: undefined };
 }
 
-/** Unmaps memory, now or later; may be called again where it was cut short. */
+/** Unmaps memory, now or when the system lets it go. A call that was cut short may be made again. */
 export function unmap(mapping: Mapping): void {
   if (!mapping.waits) {
     mapping.waits = true;
@@ -62,7 +71,7 @@ export function unmap(mapping: Mapping): void {
   unmapLeft();
 }
 
-/** Unmaps what is left, up to what is refused. */
+/** Unmaps what waits, until the system refuses one. */
 function unmapLeft(): void {
   while (left !== undefined) {
     const { base, limit } = left;

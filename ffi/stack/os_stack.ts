@@ -9,6 +9,7 @@ import { claim, map, type Mapping, unmap } from "./mapping.ts";
 import { overflowOf } from "./overflow.ts";
 import { checkSize, type GuardedStack, memoryOf, Stack, StackMemory } from "./stack.ts";
 
+/** The safety net: unmaps the stacks that became garbage before they were disposed of. */
 const net = new FinalizationRegistry<StackMemory>((memory) => memory.reclaim());
 
 /** What `new OsStack()` takes after the size. */

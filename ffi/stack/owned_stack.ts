@@ -49,7 +49,7 @@ export class OwnedStack extends Stack {
     }
     const start = native().addressOfBuffer(bytes);
     const limit = (start + alignment - 1n) / alignment * alignment;
-    // Nobody else has the buffer, so it can be neither transferred nor resized. The view of its
+    // The buffer is known here only, so it can be neither transferred nor resized. The view of its
     // lower end keeps all of it alive, until the stack is disposed of.
     const bottom = new DataView(bytes.buffer, Number(limit - start), CANARY_SIZE);
     super(new StackMemory(limit + BigInt(rounded), limit, origin, bottom));

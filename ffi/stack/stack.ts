@@ -2,9 +2,14 @@
 // Credit: after libfringe, by edef and the libfringe contributors
 
 /**
- * What a stack is, and whom it belongs to. The classes that users see (`OsStack`, `OwnedStack`,
- * `SliceStack`) differ in where the memory comes from; each is a `Stack` over a `StackMemory`,
- * which the rest of fringe finds by `memoryOf`.
+ * What a stack is, and who runs on it.
+ *
+ * The classes that users see (`OsStack`, `OwnedStack`, `SliceStack`) differ in where the memory comes
+ * from. Each is a `Stack` over a `StackMemory`, which the rest of fringe finds by `memoryOf`:
+ *
+ *     OsStack    --.
+ *     OwnedStack --+-> StackMemory -> its Owner: the body of a generator, or the calls of one
+ *     SliceStack --'
  */
 
 import { describe } from "../check.ts";
@@ -96,7 +101,10 @@ export interface Owner {
   endGently(): void;
 }
 
-/** Ends what nobody holds any more. What native code throws at that is told to whoever looks. */
+/**
+ * Ends the frames of an owner that is garbage. No caller waits for them, so what native code throws
+ * meanwhile is printed.
+ */
 export function endGarbage(owner: Owner): void {
   try {
     owner.endGently();
@@ -105,13 +113,15 @@ export function endGarbage(owner: Owner): void {
   }
 }
 
-/** The shareable memory that has an owner, as a list. */
+/** The first in the list of the shareable memories that have an owner. */
 let firstShared: StackMemory | undefined;
 
 /**
- * A range of memory, and who runs on it, from the making of a generator until its body has
- * finished. Native frames are the business of `context/occupancy.ts`: an owner asks there whether
- * it is done, and the memory is free as soon as it is, whoever is late to say so.
+ * A range of memory, and who runs on it, from the making of a generator until its body has finished.
+ *
+ * Whether the memory is free is asked of the owner (`isDone`), and the owner follows native code
+ * (`context/occupancy.ts`). So the memory is free as soon as no frame is left, even if `disown` was
+ * cut short, and is called later or never.
  */
 export class StackMemory {
   readonly base: bigint;
@@ -140,7 +150,7 @@ export class StackMemory {
     return this.#released;
   }
 
-  /** Who runs on it. */
+  /** Who runs on it; undefined if it is free. */
   get owner(): Owner | undefined {
     return this.#owner?.isDone ? undefined : this.#owner;
   }
@@ -171,10 +181,10 @@ export class StackMemory {
     }
   }
 
-  /** Gives it to `owner`; `checkFree` has been asked. */
+  /** Says that `owner` runs on this memory from now on; `checkFree` has been called before. */
   own(owner: Owner): void {
     if (this.#owner !== undefined) this.disown(this.#owner);
-    // Where the library is built for Valgrind: V8's memory becomes a stack.
+    // Only a library that is built for Valgrind has this: memory of V8's becomes a stack.
     if (!this.origin.guarded) native().registerStack?.(this.base, this.limit);
     this.#owner = owner;
     if (!this.origin.shareable) return;
@@ -183,7 +193,7 @@ export class StackMemory {
     firstShared = this;
   }
 
-  /** Takes it away from `owner`, which is done, if it is the one that has it. */
+  /** Says that `owner`, which is done, no longer runs on this memory, if it was the last to. */
   disown(owner: Owner): void {
     if (this.#owner !== owner) return;
     if (!this.origin.guarded) native().deregisterStack?.(this.base, this.limit);
@@ -196,7 +206,7 @@ export class StackMemory {
     this.#nextShared = this.#previousShared = undefined;
   }
 
-  /** For `[Symbol.dispose]()`: gives the memory back unless somebody is on it. */
+  /** For `[Symbol.dispose]()`: gives the memory back, or throws if it is not free. */
   dispose(): void {
     if (this.#released) return;
     if (this.owner !== undefined) {
@@ -210,7 +220,7 @@ export class StackMemory {
     this.bottom = undefined;
   }
 
-  /** For the net under it all: ends who runs on it, then gives the memory back. */
+  /** For finalizers: ends the frames of the owner, then gives the memory back. */
   reclaim(): void {
     const { owner } = this;
     if (owner !== undefined) endGarbage(owner);
@@ -230,8 +240,8 @@ export function memoryOf(stack: Stack): StackMemory {
   );
 }
 
-/** Checks a size that a user gave; returns it. `what` begins with "Cannot". */
-export function checkSize(size: number, minimum: number, what: string): number {
+/** Checks a size that a user gave. `what` begins with "Cannot". */
+export function checkSize(size: number, minimum: number, what: string): void {
   if (typeof size !== "number") {
     throw new TypeError(`${what}: size must be a number of bytes: got ${describe(size)}`);
   }
@@ -241,5 +251,4 @@ export function checkSize(size: number, minimum: number, what: string): number {
       `${what}: size must be a whole number of bytes from ${minimum} to 2^47: got ${size}`,
     );
   }
-  return size;
 }

@@ -7,7 +7,7 @@ import { describe } from "../check.ts";
 import { native } from "../library/find.ts";
 import { nodeModule } from "../node.ts";
 
-// A mark of the byte order is part of the string: C has no use for one, so it is text.
+// C has no use for a byte order mark: one at the beginning of a string is part of the text.
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 const encoder = new TextEncoder();
 const scratch = new Uint8Array(new ArrayBuffer(16 * 1024));
@@ -18,7 +18,7 @@ export function readCString(address: bigint): string | null {
   let bytes = scratch;
   let length = native().copyString(bytes, address, bytes.length);
   if (length > bytes.length) {
-    // For once: so much memory is not kept for the next string.
+    // Memory of its own, for this string only: so much is not kept for the next.
     bytes = new Uint8Array(new ArrayBuffer(length));
     length = native().copyString(bytes, address, length);
   }
@@ -27,12 +27,12 @@ export function readCString(address: bigint): string | null {
 }
 
 /**
- * Up to these lengths other ways than the decoder take less time: to put a string together here,
- * and to have Node's Buffer make it.
+ * Up to how many bytes something else takes less time than `TextDecoder`: characters that are put
+ * together one by one (`SHORT`), then Node's Buffer (`MEDIUM`).
  */
 const [SHORT, MEDIUM] = [12, 160];
 
-/** A view of `scratch`, of Node's kind; undefined until there is one. */
+/** `scratch` as a Buffer of Node's; undefined until there is one. */
 let buffer: { toString(encoding: "utf8", start: number, end: number): string } | undefined;
 
 function decodeMedium(length: number): string {
@@ -61,7 +61,10 @@ function decode(bytes: Uint8Array<ArrayBuffer>, length: number): string {
   return decoder.decode(bytes.subarray(0, length));
 }
 
-/** Refuses what is no string, and what C would cut off. `what` begins with "Cannot". */
+/**
+ * Checks that a value is null or a string that C sees all of: to C a string ends at its first
+ * U+0000. `what` begins with "Cannot".
+ */
 export function checkString(value: unknown, what: string): asserts value is string | null {
   if (value === null) return;
   if (typeof value !== "string") {

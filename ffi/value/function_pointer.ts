@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // Credit: after libfringe, by edef and the libfringe contributors
 
-/** The objects that stand for a C function pointer, and may be passed wherever C takes one. */
+/**
+ * Objects that stand for a C function pointer, and may be passed wherever C takes one. They are
+ * `Callback`s, which `call/callback.ts`, above here, makes known.
+ */
 
 /** What is behind such an object. */
 export interface Pointing {
@@ -16,7 +19,11 @@ export function makeFunctionPointer(object: object, pointing: Pointing): void {
   known.set(object, pointing);
 }
 
-/** What is behind `value`, if it is such an object. `what` begins with "Cannot". */
+/**
+ * What is behind `value`; undefined if it stands for no function pointer.
+ *
+ * @throws {Error} If the object has been closed. `what` begins with "Cannot".
+ */
 export function pointingOf(value: unknown, what: string): Pointing | undefined {
   if (typeof value !== "object" || value === null) return undefined;
   const pointing = known.get(value);

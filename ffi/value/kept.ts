@@ -12,8 +12,8 @@
  *   more, or the function returns. So C may use the last 16 answers of each callback.
  *
  * Why answers do not stay to the end: C that streams (zlib's `inflateBack` asks its `in` for chunk
- * after chunk) makes any number of callbacks in one call. All answers would be held together, and
- * looked at before each step, for somebody may have transferred them elsewhere.
+ * after chunk) makes any number of callbacks in one call. All answers would be held together. And
+ * before each step all would have to be looked at, since the program may have transferred one.
  *
  * Why 16: as a rule C uses what a callback has returned until it calls the same callback again, as
  * `inflateBack`, `lua_load` and `glob` do. Some C has a few answers in hand at once, in
@@ -42,7 +42,7 @@ export abstract class Answers implements Keeper {
   #place = ANSWERS_KEPT - 1;
   #isNext = true;
 
-  /** C has got the last answer: what is kept from now on does not take its place. */
+  /** C has got the last answer: the next one gets the next place, and leaves that one alone. */
   next(): void {
     this.#isNext = true;
   }
@@ -58,17 +58,17 @@ export abstract class Answers implements Keeper {
   abstract keepBytes(bytes: Uint8Array<ArrayBuffer>, what: string): bigint;
 }
 
-/** Memory of JavaScript's. */
+/** What keeps strings and buffers in JavaScript's own memory, for C on this thread. */
 export class Kept implements Keeper {
   readonly #strings: Strings = new Strings();
-  /** Those of the arguments. */
+  /** The buffers among the arguments. */
   #buffers: Set<ArrayBuffer> | undefined;
   #answers: Map<Answered, KeptAnswers> | undefined;
 
-  /** Whether there are, or were, buffers, which somebody could transfer elsewhere. */
+  /** Whether there are, or were, buffers: the program can transfer each elsewhere. */
   hasBuffers = false;
 
-  /** Whether somebody has transferred one that C may use. */
+  /** Whether the program has transferred a buffer that C may use. */
   get isGone(): boolean {
     if (this.isArgumentGone) return true;
     if (this.#answers !== undefined) {
@@ -77,14 +77,14 @@ export class Kept implements Keeper {
     return false;
   }
 
-  /** Whether that is an argument. */
+  /** Whether such a buffer is among the arguments; else a handler has answered with it. */
   get isArgumentGone(): boolean {
     if (this.#buffers === undefined) return false;
     for (const buffer of this.#buffers) if (isDetached(buffer)) return true;
     return false;
   }
 
-  /** Forgets everything: C no longer uses it. */
+  /** Lets go of everything: C has returned. */
   clear(): void {
     this.#strings.clear();
     this.#buffers = this.#answers = undefined;
@@ -118,7 +118,7 @@ export class Kept implements Keeper {
 }
 
 class KeptAnswers extends Answers {
-  /** Short strings lie there while there is room, so that a short call makes no memory. */
+  /** Those of the call, where short answers lie while there is room: so most need no new memory. */
   readonly #strings: Strings;
   readonly #places: StringPlace[] = [];
   readonly #buffers: ArrayBuffer[] = [];

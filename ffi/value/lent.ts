@@ -1,10 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // Credit: after libfringe, by edef and the libfringe contributors
 
-/**
- * Copies of strings and buffers, for C that runs on another thread. How long they stay is said in
- * kept.ts.
- */
+/** Copies of strings and buffers, for C on another thread. kept.ts says how long they stay. */
 
 import { isDetached } from "../buffer.ts";
 import { encodeCString } from "./cstring.ts";
@@ -30,16 +27,18 @@ interface Copy {
   /** All of the buffer. */
   readonly bytes: Uint8Array<ArrayBuffer>;
   readonly block: Block;
-  /** Whether an argument is a view of the buffer: then it stays. */
+  /** Whether an argument is a view of the buffer: then the copy stays until C returns. */
   isArgument: boolean;
-  /** How many answers are. */
+  /** How many answers that C may use are views of it. */
   answers: number;
 }
 
 /**
- * Memory of the system's, for C that runs on another thread: nobody can transfer it elsewhere
- * meanwhile, and it stays when a Worker is terminated, or a program ends, and all that JavaScript
- * owns is freed. The mailbox and what is small lie at the top of the stack:
+ * What keeps copies of strings and buffers in memory of the system's, for C on another thread.
+ *
+ * JavaScript's own memory would not do. The program could transfer it elsewhere while C writes; and
+ * when a Worker is terminated, or the program ends, V8 frees all of it under C that still runs. The
+ * mailbox and small copies lie at the top of the stack:
  *
  *     base of the stack
  *     | mailbox              |  <- mailbox
@@ -68,12 +67,12 @@ export class Lent implements Keeper {
     this.#view = view;
   }
 
-  /** Whether a buffer has been transferred elsewhere, so that C's changes cannot be seen. */
+  /** Whether the program has transferred a buffer, so that C's changes to the copy are lost. */
   get isGone(): boolean {
     return this.#copies.keys().some(isDetached);
   }
 
-  /** Whether that is an argument. */
+  /** Whether such a buffer is among the arguments. */
   get isArgumentGone(): boolean {
     return this.#copies.values().some(({ isArgument, bytes }) => {
       return isArgument && isDetached(bytes.buffer);
@@ -140,7 +139,7 @@ export class Lent implements Keeper {
     return { address: mapping.limit, size: Number(mapping.base - mapping.limit), mapping };
   }
 
-  /** Takes back what C no longer uses. */
+  /** Takes back a block that C no longer uses, for the next answers. */
   give(block: Block): void {
     this.#free.push(block);
     const mapping = this.#free.length > ANSWERS_KEPT ? this.#free.shift()!.mapping : undefined;
@@ -198,7 +197,10 @@ class LentAnswers extends Answers {
     return copy.block.address + BigInt(bytes.byteOffset);
   }
 
-  /** After the new answer has its memory: an answer that fails leaves the one before it. */
+  /**
+   * Gives the new answer its place. Called when the answer has its memory: one that fails before has
+   * left the answer that had the place.
+   */
   #put(drop: () => void): void {
     const place = this.place();
     this.#drops[place]?.();

@@ -21,7 +21,7 @@ export interface FunctionPointer {
 }
 
 /** How a value travels and is checked. */
-export interface TypeRow {
+interface TypeRow {
   /**
    * - "word": an integer of at most 32 bits, or a bool. It travels in a register of a resume;
    *   `isWord` of `native/context/generator.zig` is the same rule.
@@ -32,7 +32,7 @@ export interface TypeRow {
   readonly kind: "word" | "wide" | "float" | "address";
   /** What an integer may be. Bigints, since the bounds of 64 bits are no numbers. */
   readonly range?: readonly [minimum: bigint, maximum: bigint];
-  /** Whether a generator body takes and gives it: a type whose memory nobody has to keep. */
+  /** Whether a generator body takes and gives it: not so a type whose memory has to be kept for C. */
   readonly isScalar: boolean;
   /** What C makes of an argument behind the dots of a variadic function (C17, 6.5.2.2). */
   readonly promoted?: "i32" | "f64";
@@ -109,7 +109,8 @@ export type FromNative<T> = T extends "void" ? undefined
   : number;
 
 const rows: ReadonlyMap<string, TypeRow> = new Map(
-  // Without a prototype, since some fields are not there.
+  // Without a prototype: a field that a row lacks is then undefined, whatever a program has put into
+  // `Object.prototype`.
   Object.entries(TYPES).map(([name, row]) => [name, own(row)]),
 );
 

@@ -33,7 +33,7 @@ export function fromWord(type: string, word: number): unknown {
   }
 }
 
-/** What keeps the bytes that C is given the address of, for as long as it may use them. */
+/** What keeps strings and buffers that C gets the address of, for as long as C may use them. */
 export interface Keeper {
   /** Puts a string where C finds it; returns its address, 0 for null. */
   keepString(value: unknown, what: string): bigint;
@@ -80,7 +80,7 @@ function writeOther(
       if (typeof value !== "boolean") refuse(type, value, what);
       view.setUint32(offset, value ? 1 : 0, true);
       return;
-    // Integers are extended to 32 bits, as compilers expect it of whoever calls them.
+    // Small integers are extended to 32 bits: compilers rely on it that the caller does so.
     case "i8":
       if (typeof value !== "number" || (value << 24 >> 24) !== value) refuse(type, value, what);
       view.setInt32(offset, value, true);
@@ -218,7 +218,7 @@ function refuse(type: string, value: unknown, what: string): never {
   throw new RangeError(`${what} must be ${range}: got ${describe(value)}${beyond}`);
 }
 
-/** What was meant, where something else than a pointer is passed for one. */
+/** What to write instead, for what is mostly passed in place of a pointer by mistake. */
 function hintFor(type: string, value: unknown): string {
   if (describe(value) === "an object of class UnsafeCallback") {
     return "; use a Callback: it would run JavaScript on the fringe stack";
