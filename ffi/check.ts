@@ -4,8 +4,8 @@
 /** What every check of a caller's argument needs: values in messages, keys, copies. */
 
 /**
- * A value as it can stand in a message, such as `"text"`, `7n`, `a function f` or `an object of class
- * Map`. It always gives one: getters and proxies that throw count as what has no name.
+ * A value as it can stand in a message, such as `"text"`, `7n`, `a function f` or `an object of
+ * class Map`. It always gives one: getters and proxies that throw count as what has no name.
  */
 export function describe(value: unknown): string {
   if (typeof value === "string") return JSON.stringify(cut(value));
@@ -50,8 +50,8 @@ export function checkKeys(definition: object, known: readonly string[], what: st
 }
 
 /**
- * A frozen copy of a definition. The arguments that C passes are read by it for as long as C has the
- * callback, and a program may change its own object meanwhile. `what` begins with "Cannot".
+ * A frozen copy of a definition. The arguments that C passes are read by it for as long as C has
+ * the callback, and a program may change its own object meanwhile. `what` begins with "Cannot".
  */
 export function copyOf<T>(definition: T, what: string): T {
   try {

@@ -18,7 +18,7 @@ import { describe } from "./check.ts";
 import type { NativeFrame } from "./context/backtrace.ts";
 import { type BodySymbol, type NativeBody, symbolOf } from "./context/body.ts";
 import { Context, Entry } from "./context/context.ts";
-import { checkOpen, isInTime } from "./context/occupancy.ts";
+import { checkOpen, takeOffLate } from "./context/occupancy.ts";
 import { Mailbox, Status } from "./layout.ts";
 import { native } from "./library/find.ts";
 import type { Native } from "./library/symbols.ts";
@@ -466,7 +466,7 @@ export class Generator<Input = void, Output = unknown, Return = void>
   #finish(): void {
     const owner = this.#owner;
     if (!owner.isDone) return;
-    if (this.#machine !== undefined) isInTime(this.#machine.scope);
+    if (this.#machine !== undefined) takeOffLate(this.#machine.scope);
     this.#memory?.disown(owner);
     // A program that never comes back to the event loop would gather what the finalizer is to get.
     net.unregister(this);

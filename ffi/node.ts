@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // Credit: after libfringe, by edef and the libfringe contributors
 
-/** Node's modules, which Deno has: fetched at the first use, so that importing fringe loads none. */
+/**
+ * Node's modules, which Deno has: fetched at the first use, so that importing fringe loads none.
+ */
 
 import { hasStack } from "./check.ts";
 

@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // Credit: after libfringe, by edef and the libfringe contributors
 
-/** Who answers a callback, and what is no answer. */
+/** Which function answers a callback, and which values are no answers. */
 
 import type { Answerer } from "./callee.ts";
 import type { Handler, Target } from "./thunk.ts";
 
-/** What answers a callback: its own handler if it may be kept, else the call's, if there is one. */
+/**
+ * The function that answers a callback: for a `Callback` its own handler, for a callback parameter
+ * what the call was passed. Undefined where a call is pulled, and so was passed none.
+ */
 export function handlerOf(
   target: Target,
   answerers: readonly Answerer[] | undefined,
@@ -20,10 +23,10 @@ export function isThenable(value: unknown): value is PromiseLike<unknown> {
     typeof (value as PromiseLike<unknown>).then === "function";
 }
 
-/** Says what to do instead when an answer is one that C would have to wait for. */
+/** Refuses an answer that C would have to wait for, and says which form of the call waits. */
 export function refuseDeferred(value: object, what: string): void {
   if (isThenable(value)) {
-    // Should it be rejected later, nobody would have seen that, and Deno would end the process.
+    // Marked as handled: else Deno would end the process should the Promise be rejected later.
     Promise.resolve(value).catch(() => {});
     throw new TypeError(
       `${what} is a Promise; call the function by .async(), which awaits it, or let a handler of ` +

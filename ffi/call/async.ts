@@ -30,26 +30,28 @@ export async function callAsync(callee: Callee, args: readonly unknown[]): Promi
     if (call !== undefined) await endBecauseOf(call, error);
     throw error;
   } finally {
-    // Should the call not have ended, the fiber goes with the collector, which ends it first.
+    // A fiber whose call could not be ended is not taken back: once it is garbage, its finalizer
+    // ends the call.
     putFiber(fiber);
   }
 }
 
+/** Ends a call because of an error, which the caller throws then. */
 async function endBecauseOf(call: Call, error: unknown): Promise<void> {
   try {
     if (call.callee.nonblocking) await call.endElsewhere();
     else call.end();
   } catch (other) {
     if (call.hasEnded) throw both(other, error);
-    // V8's stack was used up. A task has all of it.
+    // V8's stack was used up. After an `await` this goes on in a task, which has all of the stack.
     await undefined;
     call.end();
   }
 }
 
 /**
- * Runs C to its end. The Promise is rejected as soon as `signal` aborts or the library closes,
- * though a handler is pending; the call is to be ended then.
+ * Runs C to its end. The Promise is rejected as soon as `signal` aborts or the library closes, even
+ * while a handler is pending; the caller ends the call then.
  */
 async function untilInterrupted(
   call: Call,
@@ -57,9 +59,9 @@ async function untilInterrupted(
   signal: AbortSignal | undefined,
 ): Promise<unknown> {
   const { promise, resolve, reject } = Promise.withResolvers<unknown>();
-  // Weak, for the library knows this call, and would keep one that nobody waits for any more.
+  // Weak, since the library knows the call: a call whose Promise is garbage is to be garbage, too.
   call.interrupt = new WeakRef(reject);
-  // What another thread runs is not to be ended: the loop looks at the signal when it is back.
+  // While another thread runs C, nothing can be ended: `answerAll` looks at the signal later.
   const abort = (): void => {
     if (!call.context.elsewhere) reject(signal!.reason);
   };
@@ -72,6 +74,7 @@ async function untilInterrupted(
   }
 }
 
+/** Runs C to its end, and has each callback answered. */
 async function answerAll(
   call: Call,
   answerers: readonly Answerer[],
@@ -79,8 +82,8 @@ async function answerAll(
 ): Promise<unknown> {
   const { resumeCall } = native();
   const { nonblocking } = call.callee;
-  // A thread that has begun cannot be taken back: to begin it must not fail half-way. A task has
-  // all of V8's stack.
+  // A thread that has begun cannot be taken back, so nothing may fail while it begins. After an
+  // `await` this goes on in a task, which has all of V8's stack.
   if (nonblocking && !hasStack(32)) await undefined;
   for (;;) {
     let target: Target | undefined;
@@ -100,7 +103,9 @@ async function answerAll(
   }
 }
 
-/** The signal among the options of a call; `given` arguments include them, if they are there. */
+/**
+ * The signal in the options of a call; `given` is how many arguments there are, options included.
+ */
 function signalOf(callee: Callee, options: unknown, given: number): AbortSignal | undefined {
   const expected = callee.parameters.length;
   if (given !== expected + 1) {
@@ -118,8 +123,8 @@ function signalOf(callee: Callee, options: unknown, given: number): AbortSignal 
   const { signal } = own(options as { readonly signal?: unknown });
   if (signal === undefined) return undefined;
   try {
-    // One of our own: the caller's can be made to say `abort` when it has not been aborted, and its
-    // methods can be replaced by some that end the call, or close the library, under it.
+    // A signal of our own, which follows the caller's. A program can dispatch `abort` on its signal
+    // without aborting it, and can replace its methods by ones that close the library meanwhile.
     return AbortSignal.any([signal as AbortSignal]);
   } catch (cause) {
     if (isExhaustion(cause)) throw cause;

@@ -3,15 +3,15 @@
 
 /**
  * One call of a C function on a fringe stack, as a machine that takes steps. Each callback that C
- * calls suspends the function; whoever drives the call answers, and C goes on:
+ * calls suspends C; the form of the call has it answered, and C goes on:
  *
- *     step()  -> a callback that waits: its target
- *     ask()   -> what a handler says to it
- *     reply() -> C has the answer when it goes on
- *     step()  -> the next callback, or undefined: C has returned, `result` is what it gave
+ *     new Call(…)     the arguments are written, the first frame is laid
+ *     step()          C runs. Gives the callback that waits for an answer
+ *     ask(), reply()  a handler is called; its answer is written where C finds it
+ *     step()          C runs. Gives the next callback, or undefined: C has returned `result`
+ *     end()           or, at any time: C is told to stop, or its frames are unwound
  *
- * The four forms of a call (`sync.ts`, `async.ts`, `script.ts`, `pulled.ts`) are four ways to
- * drive.
+ * The four forms (`sync.ts`, `async.ts`, `script.ts`, `pulled.ts`) are four loops around this.
  */
 
 import { isExhaustion } from "../check.ts";
@@ -33,8 +33,9 @@ const { callback: CALLBACK } = Mailbox;
 const SUSPENDED = Status.suspended;
 
 /**
- * A call that has begun. It knows none of its handlers: its library knows it for as long as C has
- * not returned, and would keep what they refer to, such as their own generator, from the collector.
+ * A call that has begun. It does not know its handlers, which the form of the call holds. Until C
+ * has returned, the library leads to the call (`library.latest`); if the call led on to a handler,
+ * and the handler to its own generator, no collection would ever find that generator dropped.
  */
 export class Call implements Ender {
   readonly callee: Callee;
@@ -43,19 +44,18 @@ export class Call implements Ender {
   readonly keeper: Kept | Lent;
   /** What C has returned. */
   result: unknown;
-  /** Rejects the Promise of a call that waits for a handler, so that it need not wait any more. */
+  /** Rejects the Promise of an `f.async()` that waits for a handler, when its library closes. */
   interrupt: WeakRef<(reason: unknown) => void> | undefined;
-  /** The callbacks of its own for which C has got what it may keep. */
+  /** The callback parameters for which a `Callback` was passed: C got its pointer, not theirs. */
   #replaced: Target[] | undefined;
-  /** Whether the callback that waits has an answer, which another one would replace. */
+  /** Whether the callback that waits has an answer already; one more replaces that. */
   #answered = false;
-  /** What C has ended by instead of returning. */
+  /** The exception, or overflow, that C has ended by instead of returning. */
   #error: Error | undefined;
 
   /**
-   * Writes the arguments and lays the first frame; `step` runs it. `args` are those of the
-   * parameters that are no callbacks, `answerers` those that are; without them the calls of C are
-   * pulled.
+   * Writes the arguments and lays the first frame; `step` runs it. `args` belong to the parameters
+   * that are no callbacks, `answerers` to those that are. A call that is pulled has no answerers.
    */
   constructor(
     callee: Callee,
@@ -77,7 +77,8 @@ export class Call implements Ender {
     this.context = context;
     this.keeper = context.prepare(callee.stackCount, callee.nonblocking);
     this.#writeArguments(what, args, answerers);
-    // Once more: to look at the handlers may have run code of the caller's.
+    // Once more: code of the caller's may have run since (a getter, a trap), and closed the
+    // library.
     checkOpen(callee.library, what);
     context.call = this;
     context.begin(native().callBody!, callee);
@@ -145,7 +146,7 @@ export class Call implements Ender {
     return this.arrive();
   }
 
-  /** What must be so before C goes on; returns what to enter. */
+  /** Checks all that must hold before C goes on; returns the handle of the context to enter. */
   leave(): Deno.PointerObject {
     this.check();
     if (this.keeper.isGone) this.#refuseBuffer();
@@ -163,7 +164,10 @@ export class Call implements Ender {
     throw new Error(`Cannot go on with ${this.callee.name}: ${reason}`);
   }
 
-  /** After a step: the callback that waits for an answer, or undefined: C has returned. */
+  /**
+   * To be called when C has suspended or ended. Gives the callback that waits for an answer;
+   * undefined: C has returned.
+   */
   arrive(): Target | undefined {
     const { context } = this;
     if (context.status[0] !== SUSPENDED) return this.#finish();
@@ -180,7 +184,8 @@ export class Call implements Ender {
   /** C has returned, or ended in another way. */
   #finish(): undefined {
     const hasReturned = this.context.status[0] === Status.returned;
-    // Now: what C has returned may point at what is gone with the next call, or the library.
+    // Read before anything else can run: a string that C has returned may be C's to write over at
+    // the next call.
     if (hasReturned) this.result = this.#read();
     this.#follow();
     if (!hasReturned) this.check();
@@ -192,7 +197,7 @@ export class Call implements Ender {
     if (error !== undefined) throw this.#error = error;
   }
 
-  /** Whether C was given this callback by this call. */
+  /** Whether this call has passed the callback to C. */
   #isOwn(target: Target): boolean {
     return target.callee === this.callee && !this.#replaced?.includes(target);
   }
@@ -246,7 +251,7 @@ export class Call implements Ender {
   reply(target: Target, value: unknown): void {
     const { result, what, isKept } = target;
     if (typeof value === "object" && value !== null) refuseDeferred(value, what);
-    // After that, which may have run code of the caller's.
+    // `refuseDeferred` may have run code of the caller's (a getter of `then`) that ended the call.
     this.check();
     const answers = isKept ? this.keeper.answersTo(target, this.#answered) : undefined;
     this.#answered = true;
@@ -260,11 +265,12 @@ export class Call implements Ender {
   }
 
   /**
-   * Ends the call early: C is told by `stop` where it was declared, else its frames are unwound. If
-   * a handler is pending, nobody waits for it any more.
+   * Ends the call early. Where the callback that waits has a `stop`, C gets that as its answer, and
+   * runs on; else C's frames are unwound. The answer of a handler that is pending counts no more. A
+   * call that has ended is left as it is.
    *
-   * @throws {NativeError} If an exception leaves the function at that.
-   * @throws {RangeError} If V8's stack is used up; then this is to be called again.
+   * @throws {NativeError} If an exception leaves the function meanwhile.
+   * @throws {RangeError} If V8's stack is used up; call this again then.
    */
   end(): void {
     let thrown: unknown;
@@ -291,7 +297,7 @@ export class Call implements Ender {
     this.#endContext(thrown);
   }
 
-  /** Whether no frame of it is left. */
+  /** Whether no frame of this call is left. Its context may run another one by now. */
   get hasEnded(): boolean {
     return this.context.call !== this || this.context.handle === null;
   }
@@ -301,7 +307,7 @@ export class Call implements Ender {
     return this.hasEnded ? [] : this.context.frames();
   }
 
-  /** Gives C the answer that stops it, if C waits for one, and the callback that waits has one. */
+  /** Answers the callback that waits with its `stop`; false if none waits, or it has no `stop`. */
   #tellToStop(): boolean {
     const { context } = this;
     if (this.hasEnded || context.elsewhere || !context.isSuspended) return false;
@@ -320,8 +326,8 @@ export class Call implements Ender {
         this.interrupt?.deref()?.(new Error(`Cannot go on with ${this.callee.name}: ${reason}`));
       }
     }
-    // What native code throws must be heard. Any other error says that C cannot be told to stop:
-    // then whatever ended the call is what the caller must hear of, not this.
+    // The exception that C has ended by must be heard. Any other error only says why C could not be
+    // told to stop (a detached buffer, for one): the caller hears of what ended the call instead.
     if (thrown !== undefined && thrown === this.#error) throw thrown;
   }
 

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // Credit: after libfringe, by edef and the libfringe contributors
 
-/** What is said of frames that were abandoned, because they could not be unwound. */
+/** The warning that frames were abandoned, because they could not be unwound. */
 
 import { Abandonment, HEADROOM_MIN, Mailbox } from "../layout.ts";
 import { frameAt, frameLine, type NativeFrame } from "./backtrace.ts";
 
-/** For each reason, a clause; `place` is the function at the address, as a line of a trace. */
+/** For each reason, a clause; `place` is the function where it went no further, as in a trace. */
 const CLAUSES: Readonly<
   Record<number, (place: string, frame: NativeFrame, size: number) => string>
 > = {
@@ -31,11 +31,13 @@ const CLAUSES: Readonly<
   [Abandonment.no_unwinder]: () => "the process has no unwinder; it needs libgcc_s.so.1",
 };
 
+/** What has been said: a reason and the name of a function, each pair once. */
 const warned = new Set<string>();
 
 /**
- * Says that frames of the function `name`, on a stack of so many bytes, have been abandoned: no
- * error, for the stack has come back, but no secret. Native code has written why into `mailbox`.
+ * Prints that frames of the function `name`, on a stack of `size` bytes, have been abandoned, and
+ * why: native code has written the reason, and the address of the function that it is about, into
+ * `mailbox`. It is no error, since the stack has come back; but what the frames held has not.
  */
 export function warnOfAbandoned(name: string, size: number, mailbox: DataView<ArrayBuffer>): void {
   const reason = Number(mailbox.getBigUint64(Mailbox.output, true));

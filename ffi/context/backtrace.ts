@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // Credit: after libfringe, by edef and the libfringe contributors
 
-/** Where native code stands: return addresses, and what the process's own tables say of them. */
+/** Where native code stands: return addresses, and the functions and modules that they are in. */
 
 import { FRAMES_MAX, SLOT_SIZE, SymbolBlock } from "../layout.ts";
 import { native } from "../library/find.ts";
@@ -9,21 +9,21 @@ import { readCString } from "../value/cstring.ts";
 
 /** A native function that has called another, or has suspended. */
 export interface NativeFrame {
-  /** Where it goes on. */
+  /** Where the function goes on: the address behind its call. */
   readonly address: bigint;
   /**
-   * The name of the function, as it stands in the module's table of symbols that others may use:
-   * that of C++ and Rust is mangled. One that is `static` or hidden has none, nor has what the
-   * compiler has moved out of a function, as gcc does with a `throw`.
+   * The name of the function, as it stands in the module's table of symbols that others may use, so
+   * mangled for C++ and Rust: `_ZN6Parser4nextEv`. Undefined for a function that is `static` or
+   * hidden, and for what the compiler has moved out of a function, as gcc does with a `throw`.
    */
   readonly name: string | undefined;
-  /** How many bytes behind the beginning of the function, where that is known. */
+  /** How many bytes `address` is behind the beginning of the function, if that has a name. */
   readonly offset: number | undefined;
-  /** The file of the library or program that it is in. */
+  /** The path of the library or program that the function is in, if it is in one. */
   readonly module: string | undefined;
   /**
-   * How many bytes behind the beginning of the module: what `addr2line -e module` takes; less 1 for
-   * the line of the call.
+   * How many bytes `address` is behind the beginning of the module. `addr2line -e module` takes it;
+   * 1 less gives the line of the call.
    */
   readonly moduleOffset: number | undefined;
 }
@@ -38,7 +38,8 @@ export function framesOf(handle: Deno.PointerObject): NativeFrame[] {
 /** What is known of a return address. */
 export function frameAt(address: bigint): NativeFrame {
   const found = new DataView(new ArrayBuffer(SymbolBlock.size));
-  // One byte below it, for a call may be the last instruction of its function.
+  // One byte less is in the call itself. That may be the last instruction of its function, and then
+  // the address behind it belongs to another.
   native().symbol(address - 1n, found);
   const word = (offset: number): bigint => found.getBigUint64(offset, true);
   const [name, module] = [word(SymbolBlock.name), word(SymbolBlock.module)];

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // Credit: after libfringe, by edef and the libfringe contributors
 
-/** Native bodies, as `dlopen` gives them. */
+/** Native bodies: the objects that `dlopen` gives for them, and what is behind each. */
 
 import { rowOf } from "../value/type.ts";
 import { Entry, type Subject } from "./context.ts";
@@ -22,7 +22,7 @@ export interface NativeBody<in Input, out Output> {
   readonly signature?: (input: Input) => Output;
 }
 
-/** What is behind a native body. */
+/** What is behind a native body, where `new Generator()` finds it. */
 export interface BodySymbol extends Subject {
   readonly pointer: Deno.PointerObject;
   readonly input: string;
@@ -30,11 +30,10 @@ export interface BodySymbol extends Subject {
   /** Whether the values travel in a register. */
   readonly inputIsWord: boolean;
   readonly outputIsWord: boolean;
-  /** How it is entered once it has begun. */
+  /** The way in that `Generator.resume` takes from the second resume on; one of `Entry`. */
   readonly entry: number;
 }
 
-/** Whether the values of a type travel in a register. */
 function isWord(type: string): boolean {
   return rowOf(type)?.kind === "word";
 }

@@ -3,12 +3,19 @@
 
 /**
  * A native context: what runs on a stack, be it the body of a generator or a C function that is
- * called. `begin` lays the first frame, `resumeU32` and its like of `library/symbols.ts` enter,
- * `arrive` is asked whenever native code is back, `end` ends the frames early.
+ * called. Its life:
  *
- * Native code is the owner of the truth: the status in the mailbox says whether frames are left.
- * What stands here follows it, and can do so at any time later. So whatever is cut short on the
- * way, for want of V8's stack or by an interrupt, is done by the next call.
+ *     begin()                     lays the first frame: `handle` is set, the context is occupied
+ *     resumeU32() and its like    native code runs (library/symbols.ts), and comes back
+ *     arrive()                    follows the status: is a frame left, is there an error?
+ *     ...                         again, while the status is `suspended`
+ *     end()                       or: the frames are ended early
+ *     #forget()                   no frame is left: `handle` is null, the context is free
+ *
+ * Native code owns the truth: the status in the mailbox says whether frames are left, and native
+ * code alone ends them. The fields here follow, and may be late. V8 may cut any function short,
+ * when its stack is used up or at an interrupt (`timeout` of `node:vm`). Then the next call of
+ * `arrive` or `end` finds the status, and does what is still to be done.
  */
 
 import { Mailbox, SLOT_SIZE, Status } from "../layout.ts";
@@ -23,48 +30,52 @@ import { type NativeError, readReport } from "./exception.ts";
 import { type Library, Occupancy } from "./occupancy.ts";
 import { overflowError, overrunError } from "./outcome.ts";
 
-/** How a context is entered without ado. Only `Generator.resume` asks. */
+/** The ways into a context that `Generator.resume` tells apart by one comparison each. */
 export const Entry = {
-  /** Not at all: look at the context first. */
+  /** The context may have no frames, no memory, or no guard page: look before it is entered. */
   checked: 0,
-  /** By `resumeU32` or `resumeI32` at once: input and output are of that type. */
+  /** `resumeU32` at once: input and output are of that type, and travel in a register. */
   u32: 1,
+  /** The same by `resumeI32`. */
   i32: 2,
-  /** By way of the mailbox. */
+  /** The values of other types go through the mailbox. */
   mailbox: 3,
 } as const;
 
-/** What runs on a context, as far as it is of interest here. */
+/** The native function that runs on a context. */
 export interface Subject {
   readonly name: string;
   readonly library: Library;
-  /** Where its C++ runtime, if any, keeps its exceptions; looked up when it is first needed. */
+  /** Where its C++ runtime, if it has one, keeps exceptions; looked up when first needed. */
   readonly exceptionState: () => Deno.PointerValue;
 }
 
-/** What ends a context in a way of its own: a call, which may tell C to stop. */
+/** What ends a context more gently than by unwinding: a call, which may tell C to stop. */
 export interface Ender {
   end(): void;
 }
 
-/** What is wrong with touching a context meanwhile. */
+/** Why a context cannot be touched, in a message, while another thread runs its frames. */
 export const ELSEWHERE = "it is running on another thread; await its Promise first";
 
 /** A native context. */
 export class Context extends Occupancy {
+  /** The way in for the next resume; one of `Entry`. */
   entry: number = Entry.checked;
+  /** What native code calls the context; null if and only if there are no frames. */
   handle: Deno.PointerObject | null = null;
   /** The mailbox's status, which native code sets when the body finishes. */
   status!: Int32Array;
+  /** The mailbox: the memory that native code and JavaScript share, laid out as `Mailbox`. */
   view!: DataView<ArrayBuffer>;
   readonly memory: StackMemory;
-  /** The call that it runs, if it is not the body of a generator. */
+  /** The call that runs here; undefined for the body of a generator. */
   call: Ender | undefined;
-  /** What C may use until it returns, if it runs on this thread; generators have no need of it. */
+  /** Strings and buffers for C on this thread; the body of a generator gets none. */
   #kept: Kept | undefined;
-  /** The same, and native code's mailbox, if it runs on others. */
+  /** Copies of strings and buffers, and native code's own mailbox, for C on another thread. */
   #lent: Lent | undefined;
-  /** What `init` takes again and again: the base of the stack, and where `view` lies. */
+  /** Pointers that `init` takes each time: the base of the stack (`#base`), and `view` (`#box`). */
   #base: Deno.PointerValue = null;
   #box: Deno.PointerValue = null;
   #subject: Subject | undefined;
@@ -76,7 +87,7 @@ export class Context extends Occupancy {
   }
 
   #makeMailbox(size: number): void {
-    // A buffer of its own, not a small typed array: those may lie in V8's heap, where they move.
+    // An ArrayBuffer does not move. A small typed array may lie in V8's heap, where it would.
     const buffer = new ArrayBuffer(size);
     this.status = new Int32Array(buffer, Mailbox.status, 1);
     this.view = new DataView(buffer);
@@ -91,7 +102,7 @@ export class Context extends Occupancy {
     const size = Mailbox.stack + stackCount * SLOT_SIZE;
     if (size > this.view.byteLength) this.#makeMailbox(size);
     if (nonblocking) {
-      // Its mailbox lies where frames were.
+      // For Valgrind: the mailbox lies where earlier calls had frames.
       native().registerStack?.(this.memory.base, this.memory.limit);
       return this.#lent = new Lent(this.memory.base, this.view);
     }
@@ -100,7 +111,7 @@ export class Context extends Occupancy {
     return this.#kept;
   }
 
-  /** Lays the first frame: `body` will begin at the first resume. It runs `subject`. */
+  /** Lays the first frame: `body` begins at the first resume, and runs `subject`. */
   begin(body: Deno.PointerObject, subject: Subject): void {
     const exceptionState = subject.exceptionState();
     const { addressOfBuffer, init, pointerTo } = native();
@@ -115,16 +126,17 @@ export class Context extends Occupancy {
     const handle = init(base, body, box, exceptionState, this.memory.limit);
     this.#subject = subject;
     this.enter(subject.library);
-    // Last, and nothing but an assignment: a context has a handle if and only if it is entered.
+    // Assignments only, in `enter` too, from the moment at which the library knows the context: so
+    // a context has a handle if and only if its library knows it, wherever V8 cuts this short.
     this.handle = handle;
   }
 
-  /** Before native code goes on: gives it what JavaScript has changed, if it has copies. */
+  /** Before C goes on, if C has copies: gives it what JavaScript has changed. */
   lend(): void {
     this.#lent?.lend();
   }
 
-  /** After native code has suspended: takes over what it has changed. */
+  /** After C has suspended, if C has copies: takes over what C has changed. */
   takeBack(): void {
     this.#lent?.takeBack(Mailbox.size);
   }
@@ -135,9 +147,10 @@ export class Context extends Occupancy {
   }
 
   /**
-   * To be asked whenever native code is back and may not have suspended in good order. Follows the
-   * status, and returns what the body has ended by; undefined if it has suspended, or returned.
-   * Whoever gets an error has to throw it. `what` begins with "Cannot".
+   * To be called whenever native code is back and may have done something else than suspend.
+   * Follows the status: where no frame is left, the context is free. Returns the error that the
+   * body has ended by, which the caller throws; undefined if the body has suspended or returned.
+   * `what` begins with "Cannot".
    */
   arrive(what: string): NativeError | RangeError | undefined {
     const { handle, memory } = this;
@@ -147,7 +160,7 @@ export class Context extends Occupancy {
     if (status === Status.overflowed) error = overflowError(what, memory);
     if (status === Status.throwing) {
       const make = readReport(this.view);
-      // The report has been read: now native code forgets it, and the context ends.
+      // Entered once more, native code frees the exception, and the context ends.
       native().resumeI32(handle, 0);
       this.status[0] = Status.thrown;
       error = make();
@@ -155,23 +168,25 @@ export class Context extends Occupancy {
     if (isOverrun(memory)) {
       const isSuspended = this.status[0] === Status.suspended;
       error = overrunError(what, memory, isSuspended, error);
-      // They are not to be run any more, and not to be unwound: it would read what is written over.
+      // Its frames may have been written over: they can be neither run nor unwound.
       if (isSuspended) this.status[0] = Status.abandoned;
     }
     if (this.status[0] !== Status.suspended) this.#forget();
     return error;
   }
 
-  /** No native frame is left: native code has said so. */
+  /** Makes the context free: native code has said that no frame is left, or the memory is gone. */
   #forget(): void {
+    // First, since it may be cut short: the context still has its handle then, and does it again.
     this.#letGo();
+    // Plain assignments, to the end.
     this.leave();
     this.entry = Entry.checked;
     this.call = undefined;
     this.handle = null;
   }
 
-  /** Lets go of what a call has prepared that was refused while it was made ready. */
+  /** Lets go of the arguments of a call that was refused before it began. */
   release(): void {
     if (this.handle === null) this.#letGo();
   }
@@ -184,10 +199,10 @@ export class Context extends Occupancy {
   }
 
   /**
-   * Ends the body early, if it has begun and not finished: its frames are unwound, their cleanups
-   * run. Never called by the garbage collector itself, but from a task after it.
+   * Ends the body early, if there are frames: they are unwound, their cleanups run. Where this was
+   * cut short, call it again. Never called during a garbage collection, only from a task after it.
    *
-   * @throws {NativeError} If it throws an exception of its own in place of that; it has ended then.
+   * @throws {NativeError} If a cleanup throws an exception of its own; the body has ended then.
    */
   end(): void {
     const { handle, memory } = this;

@@ -8,7 +8,7 @@ import { native } from "../library/find.ts";
 import { readCString } from "../value/cstring.ts";
 import { frameAt, frameLine, type NativeFrame } from "./backtrace.ts";
 
-/** What the constructor asks for, which nobody else has. */
+/** What the constructor asks for: it is known in this file only. */
 const KEY = Symbol("NativeError");
 
 /**
@@ -58,9 +58,9 @@ export class NativeError extends Error {
     const thrown = type ?? "an exception of a type that is not known";
     super(message ?? `Native code has thrown ${thrown}`);
     this.type = type;
-    // Not enumerable: `stack` has it, and whoever prints the error shows that.
+    // Not enumerable, since printing an error shows `stack`, which has the frames too.
     Object.defineProperty(this, "backtrace", { value: Object.freeze([...backtrace]) });
-    // A program's own Error.prepareStackTrace makes of it what it likes.
+    // A program's own Error.prepareStackTrace may have made something else of `stack`.
     if (typeof this.stack !== "string") return;
     const start = this.stack.indexOf("\n    at ");
     const rest = start < 0 ? "" : this.stack.slice(start + 1);
@@ -81,11 +81,14 @@ export function makeNativeError(
 
 /**
  * Reads what native code reports of an exception that has left a body; the mailbox says where.
- * Returns what makes an error of it, for later: Error.prepareStackTrace is the program's.
+ *
+ * Returns a function that makes the error. To make one may run the program's own code
+ * (Error.prepareStackTrace), which may fail, or call fringe: so the caller makes the error when
+ * native code has been told that the report was read.
  */
 export function readReport(mailbox: DataView): () => NativeError {
   const address = mailbox.getBigUint64(Mailbox.output, true);
-  // Native code had no memory left for a report.
+  // 0: native code had no memory left for a report.
   if (address === 0n) return () => makeNativeError(undefined, undefined, []);
   const report = new DataView(new ArrayBuffer(Report.size));
   native().copyIn(report, address, BigInt(report.byteLength));

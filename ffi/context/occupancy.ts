@@ -4,26 +4,32 @@
 /**
  * The one owner of the fact that native frames exist: on which stack, of which library.
  *
- * A record is entered before the first frame, and leaves when native code says that no frame is
- * left or when the memory itself is gone. Whoever must not pull the ground from under frames asks
- * here: a library that closes, a stack that goes back, a generator that nobody holds.
+ * A record (`Occupancy`; each `Context` is one) enters the list of its library before the first
+ * frame runs. It leaves when native code says that no frame is left, or when the memory of the
+ * frames is gone. What would pull the ground from under frames asks here first: a library that
+ * closes, a stack that goes back, a finalizer.
  *
- * Records of one library are a list in the order in which they began, so that the innermost can end
- * first:
+ * The list of a library has its records in the order in which they began, so that the innermost
+ * ends first:
  *
- *     library.latest -> the call in a handler -> the call that waits for it -> a generator
+ *     library.latest
+ *       |
+ *       v             earlier                          earlier
+ *     a call that a  -------->  the call which waits  -------->  a generator
+ *     handler makes             for that handler
  *
- * The links are fields of the records, and `enter` and `leave` are plain assignments: neither needs
- * memory, or more of V8's stack than its own frame. So each happens as a whole or not at all.
+ * The links are fields of the records, and `enter` and `leave` are lists of plain assignments:
+ * neither takes memory, nor more of V8's stack than its own frame. V8 looks at its stack only when
+ * a function is called. So each happens as a whole or not at all.
  */
 
 import { describe } from "../check.ts";
 
-/** A user's library. */
+/** A library that a user has opened. */
 export interface Library {
   readonly filename: string;
   closed: boolean;
-  /** The record that began last, of those that have frames of this library. */
+  /** The record that began last; undefined: no frame of this library is left. */
   latest: Occupancy | undefined;
 }
 
@@ -33,28 +39,29 @@ export function checkOpen(library: Library, what: string): void {
   throw new Error(`${what}: ${describe(library.filename)} has been closed; open it again`);
 }
 
-/** Native frames on a stack, from the first to the last one. */
+/** The record of a stack that native frames may be on. */
 export abstract class Occupancy {
-  /** The library whose frames they are; undefined while there are none. */
+  /** The library whose frames are on the stack; undefined while there are none. */
   #library: Library | undefined;
+  /** The neighbours in the list of the library. */
   #earlier: Occupancy | undefined;
   #later: Occupancy | undefined;
 
-  /** Why they have ended, if neither their own code nor their user did it. */
+  /** Why the last frames were ended, if their library did so by closing; a clause for messages. */
   reason: string | undefined;
 
-  /** Whether another thread is running them, so that nothing here may touch them. */
+  /** Whether another thread is running the frames, so that this one must not touch them. */
   elsewhere = false;
 
-  /** Ends them early, as gently as can be: C is told to stop where it can be told. */
+  /** Ends the frames early, as gently as can be: C is told to stop where it can be told. */
   abstract endGently(): void;
 
-  /** Whether there are no native frames. */
+  /** Whether no frame is on the stack. */
   get isDone(): boolean {
     return this.#library === undefined;
   }
 
-  /** The first frame is about to be laid. */
+  /** Enters the list of `library`, behind the others. Plain assignments, see above. */
   protected enter(library: Library): void {
     const { latest } = library;
     this.reason = undefined;
@@ -64,7 +71,9 @@ export abstract class Occupancy {
     this.#library = library;
   }
 
-  /** No frame is left. */
+  /**
+   * Leaves the list, from any place in it; once more does nothing. Plain assignments, see above.
+   */
   protected leave(): void {
     const library = this.#library;
     if (library === undefined) return;
@@ -92,9 +101,9 @@ export function isElsewhere(library: Library): boolean {
 
 /**
  * Ends all frames of a library, those that began last first, and returns what native code has
- * thrown meanwhile. Whoever goes on with them is told the reason.
+ * thrown meanwhile. A later attempt to resume one of them fails with `reason` in its message.
  *
- * @throws What prevents an end, such as too little of V8's stack. The frames are left then, the
+ * @throws What prevents an end, such as too little of V8's stack. Frames are left then, so the
  * library must stay, and this can be called again.
  */
 export function endAll(library: Library, reason: string): unknown[] {
@@ -111,7 +120,7 @@ export function endAll(library: Library, reason: string): unknown[] {
   return thrown;
 }
 
-/** Who has frames that should have ended. */
+/** An owner of frames that should have ended: the calls of a TypeScript body (`call/scope.ts`). */
 export interface Late {
   /** Whether no frame is left. */
   readonly isDone: boolean;
@@ -122,20 +131,32 @@ export interface Late {
 }
 
 /**
- * Whose frames should have ended: whatever is done next ends those that could not be ended for want
- * of V8's stack. To be put on the list takes two assignments, and must not take more:
+ * The owners whose frames should have ended, the last one first. A body that finishes puts its
+ * calls here, ends them, and takes them off. If V8's stack is used up before they have ended, they
+ * stay here, and the next operation of fringe ends them (`endLate`).
+ *
+ * To be put here takes two assignments, and must not take more, for a function that is called could
+ * already fail:
  *
  *     scope.nextLate = late.first;
  *     late.first = scope;
  */
 export const late: { first: Late | undefined } = { first: undefined };
 
-/** Takes an owner that is done off the list, if it is the last that was put there. */
-export function isInTime(owner: Late): void {
+/**
+ * Takes an owner that is done off the list, if it is the last that was put there. Another one may
+ * stay: `endLate` passes over owners that are done.
+ */
+export function takeOffLate(owner: Late): void {
   if (late.first === owner) late.first = owner.nextLate;
 }
 
-/** Ends what is late. What native code throws at that is told to whoever looks. */
+/**
+ * Ends the frames of all owners that are late. No caller waits for them, so what native code throws
+ * meanwhile is printed.
+ *
+ * @throws What prevents an end, such as too little of V8's stack; the rest stays on the list.
+ */
 export function endLate(): void {
   for (let owner; (owner = late.first) !== undefined;) {
     try {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // Credit: after libfringe, by edef and the libfringe contributors
 
-/** What a status of native code means to whoever has entered a context: an error, or a warning. */
+/** The errors for stacks that were used up. (Exceptions: exception.ts. Warnings: abandoned.ts.) */
 
 import { Left, SLOT_SIZE } from "../layout.ts";
 import { native } from "../library/find.ts";
@@ -26,8 +26,8 @@ export function overflowError(what: string, memory: StackMemory): RangeError {
 }
 
 /**
- * The error for a body that has gone beyond a stack without a guard page. Either it had suspended
- * when that was noticed (`isSuspended`), or it had ended: by the exception `thrown`, or by itself.
+ * The error for a body that has gone beyond a stack without a guard page. When that was noticed,
+ * the body had suspended (`isSuspended`), or had ended, be it by the exception `thrown`.
  */
 export function overrunError(
   what: string,
@@ -42,7 +42,9 @@ export function overrunError(
   );
 }
 
-/** Where the innermost frames were: native code has left that at the lower end of the stack. */
+/**
+ * The innermost frames of the overflow, which native code has left at the lower end of the stack.
+ */
 function framesAt(limit: bigint): NativeFrame[] {
   const words = (address: bigint, count: number): BigUint64Array<ArrayBuffer> => {
     const view = new BigUint64Array(new ArrayBuffer(SLOT_SIZE * count));

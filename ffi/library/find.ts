@@ -92,9 +92,9 @@ function override(): string | undefined {
 }
 
 /**
- * Compares a file with its digest, if it may be read; a file that may not be read counts as present.
- * A truncated library would kill the process as it is opened, and one of another version would
- * corrupt its memory.
+ * Compares a file with its digest, if it may be read; a file that may not be read counts as
+ * present. A truncated library would kill the process as it is opened, and one of another version
+ * would corrupt its memory.
  */
 function verify(path: string, digest: string): "missing" | "present" {
   if (Deno.permissions.querySync({ name: "read", path }).state !== "granted") return "present";

@@ -11,8 +11,8 @@
  *     limit
  *     | other memory       |
  *
- * A body that needs more stack than there is writes over the canary, as a rule, before it writes over
- * other memory. Whenever native code is back, the canary is looked at.
+ * A body that needs more stack than there is writes over the canary, as a rule, before it writes
+ * over other memory. Whenever native code is back, the canary is looked at.
  */
 
 import { CANARY as TEXT } from "../layout.ts";

@@ -21,9 +21,9 @@ export interface Mapping {
  * The mappings that are no longer used, and that the system has not taken back yet.
  *
  * The system may refuse to take one back: a hole in the midst of a mapping makes two of one, and a
- * process has only so many. That is no error, since a program cannot do anything about it: the system
- * is asked again whenever something is mapped or unmapped. A linked list, since to put a mapping on
- * it takes no memory, and so cannot fail.
+ * process has only so many. That is no error, since a program cannot do anything about it: the
+ * system is asked again whenever something is mapped or unmapped. A linked list, since to put a
+ * mapping on it takes no memory, and so cannot fail.
  */
 let left: Mapping | undefined;
 
@@ -61,7 +61,9 @@ function mappingAt(bounds: BigUint64Array): Mapping {
   return { base: bounds[0]!, limit: bounds[1]!, waits: false, next: undefined };
 }
 
-/** Unmaps memory, now or when the system lets it go. A call that was cut short may be made again. */
+/**
+ * Unmaps memory, now or when the system lets it go. A call that was cut short may be made again.
+ */
 export function unmap(mapping: Mapping): void {
   if (!mapping.waits) {
     mapping.waits = true;

@@ -71,8 +71,8 @@ export class SliceStack extends Stack {
       guarded: false,
       overflow: "report",
       shareable: true,
-      // V8 makes a view of a detached buffer empty. The function refers to the view, and so keeps the
-      // memory alive for as long as anything runs on it.
+      // V8 makes a view of a detached buffer empty. The function refers to the view, and so keeps
+      // the memory alive for as long as anything runs on it.
       fault: () =>
         bytes.length === 0
           ? "the memory of its SliceStack has been detached (transferred, or grown away), and " +

@@ -4,8 +4,8 @@
 /**
  * What a stack is, and who runs on it.
  *
- * The classes that users see (`OsStack`, `OwnedStack`, `SliceStack`) differ in where the memory comes
- * from. Each is a `Stack` over a `StackMemory`, which the rest of fringe finds by `memoryOf`:
+ * The classes that users see (`OsStack`, `OwnedStack`, `SliceStack`) differ in where the memory
+ * comes from. Each is a `Stack` over a `StackMemory`, which the rest of fringe finds by `memoryOf`:
  *
  *     OsStack    --.
  *     OwnedStack --+-> StackMemory -> its Owner: the body of a generator, or the calls of one
@@ -117,7 +117,8 @@ export function endGarbage(owner: Owner): void {
 let firstShared: StackMemory | undefined;
 
 /**
- * A range of memory, and who runs on it, from the making of a generator until its body has finished.
+ * A range of memory, and who runs on it, from the making of a generator until its body has
+ * finished.
  *
  * Whether the memory is free is asked of the owner (`isDone`), and the owner follows native code
  * (`context/occupancy.ts`). So the memory is free as soon as no frame is left, even if `disown` was

@@ -198,8 +198,8 @@ class LentAnswers extends Answers {
   }
 
   /**
-   * Gives the new answer its place. Called when the answer has its memory: one that fails before has
-   * left the answer that had the place.
+   * Gives the new answer its place. Called when the answer has its memory: one that fails before
+   * has left the answer that had the place.
    */
   #put(drop: () => void): void {
     const place = this.place();

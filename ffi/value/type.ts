@@ -32,7 +32,9 @@ interface TypeRow {
   readonly kind: "word" | "wide" | "float" | "address";
   /** What an integer may be. Bigints, since the bounds of 64 bits are no numbers. */
   readonly range?: readonly [minimum: bigint, maximum: bigint];
-  /** Whether a generator body takes and gives it: not so a type whose memory has to be kept for C. */
+  /**
+   * Whether a generator body takes and gives it: not so a type whose memory has to be kept for C.
+   */
   readonly isScalar: boolean;
   /** What C makes of an argument behind the dots of a variadic function (C17, 6.5.2.2). */
   readonly promoted?: "i32" | "f64";
@@ -109,8 +111,8 @@ export type FromNative<T> = T extends "void" ? undefined
   : number;
 
 const rows: ReadonlyMap<string, TypeRow> = new Map(
-  // Without a prototype: a field that a row lacks is then undefined, whatever a program has put into
-  // `Object.prototype`.
+  // Without a prototype: a field that a row lacks is then undefined, whatever a program has put
+  // into `Object.prototype`.
   Object.entries(TYPES).map(([name, row]) => [name, own(row)]),
 );
 
