@@ -1,7 +1,13 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // Credit: after libfringe, by edef and the libfringe contributors
 
-/** Users' libraries: generator bodies, and C functions whose callbacks suspend. */
+/**
+ * Users' libraries: generator bodies, and C functions whose callbacks suspend. `dlopen` checks the
+ * table, opens the library, and makes an object for each symbol:
+ *
+ *     { input, output }       -> a `NativeBody` (context/body.ts), for `new Generator()`
+ *     { parameters, result }  -> a function: f() (call/sync.ts), f.async(), f.calls()
+ */
 
 import { callAsync } from "./call/async.ts";
 import { type CallbackParameter, type Callee, makeFunction } from "./call/callee.ts";
@@ -81,17 +87,18 @@ export function dlopen<const Definitions extends SymbolDefinitions>(
   definitions: Definitions,
 ): NativeLibrary<Definitions> {
   checkFilename(filename);
-  // Looked at once, since the caller may change his, and a getter may say something else each time.
+  // A copy, which is checked and then used: the caller may change his table, and a getter in it may
+  // give something else each time.
   const known = copy(definitions);
   const names = Object.keys(known);
   for (const name of names) checkDefinition(name, known[name]);
 
-  // Without a prototype, or a symbol of the name `__proto__` would be set as one.
+  // Without a prototype, since to set a symbol of the name `__proto__` would set that.
   const table: Record<string, { name: string; type: "pointer" }> = Object.create(null);
   for (const name of names) {
     table[name] = own({ name: known[name]!.name ?? name, type: "pointer" as const });
   }
-  // First, so that a library that is linked with fringe's finds it.
+  // Opens fringe's own library first: one of the user's may be linked with it, and finds it loaded.
   native();
   needStack(8);
   const opened = Deno.dlopen(filename, table);
@@ -112,7 +119,9 @@ export function dlopen<const Definitions extends SymbolDefinitions>(
 }
 
 /**
- * Closes a library when no frame of it is left; what cannot be done now is done when called again.
+ * Closes a library. Its frames are ended first; where one cannot be ended this throws, the library
+ * stays open, and can be closed again. Only `opened.close()` takes the code away, and by then no
+ * frame is left.
  */
 function closeLibrary(library: Library, thunks: Thunk[], opened: { close(): void }): void {
   if (library.closed) return;
@@ -132,6 +141,7 @@ function closeLibrary(library: Library, thunks: Thunk[], opened: { close(): void
   if (thrown.length > 0) throw thrown[0];
 }
 
+/** What `dlopen` gives for a symbol; the thunks that it will need are put into `thunks`. */
 function symbol(
   name: string,
   definition: BodyDefinition | FunctionDefinition,
@@ -150,7 +160,8 @@ function symbol(
     ...subject,
     address: once(() => {
       if (definition.nonblocking) {
-        // It may still run when this Worker is terminated, and its libraries are closed.
+        // Its code has to stay: when this Worker is terminated its libraries are closed, and
+        // another thread may still run the function.
         native().pin(pointer);
         native().pin(native().callBody);
       }
@@ -197,7 +208,7 @@ function checkFilename(filename: unknown): void {
       `Cannot open library: filename must be a string or a file URL: got ${describe(filename)}`,
     );
   }
-  // The system would take what stands before it, and so another file than was asked for.
+  // The system would open the file whose name stands before U+0000: another one than was asked for.
   if (typeof filename === "string" && filename.includes("\0")) {
     throw new TypeError(
       `Cannot open library: filename must not contain the character U+0000: got ${
@@ -207,13 +218,13 @@ function checkFilename(filename: unknown): void {
   }
 }
 
-/** What `make` gives the first time, when it is first needed: not before native code is. */
+/** A function that calls `make` when it is first called, and gives the same value from then on. */
 function once<T>(make: () => T): () => T {
   let made: T | undefined;
   return () => made === undefined ? made = make() : made;
 }
 
-/** Copies of the definitions, which must be plain data, with their own properties only. */
+/** A copy of the table, with own properties only. Each definition must be plain data. */
 function copy(definitions: SymbolDefinitions): SymbolDefinitions {
   if (typeof definitions !== "object" || definitions === null) {
     throw new TypeError(
@@ -284,7 +295,7 @@ function checkVariadic(parameters: readonly unknown[], variadic: unknown, what: 
   }
   for (const [i, type] of parameters.entries()) {
     if (i < fixed || typeof type !== "string") continue;
-    // What a C compiler makes of an argument behind the dots.
+    // A C compiler would pass an argument of this type as one of another.
     const promoted = rowOf(type)?.promoted;
     if (promoted === undefined) continue;
     throw new TypeError(

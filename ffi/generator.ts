@@ -49,14 +49,17 @@ export type ScriptBody<Input, Output, Return> = (
   // deno-lint-ignore no-explicit-any -- see above
 ) => ScriptGenerator<Output, Return, any>;
 
-// A task of its own, after the collection: nothing is unwound inside the garbage collector.
+/**
+ * The safety net: ends the frames of generators that became garbage. A finalizer is a task of its
+ * own, after the collection, so nothing is unwound while the garbage collector runs.
+ */
 const net = new FinalizationRegistry<Owner>(endGarbage);
 
 const RUNNING =
   "it is running; a body, and whatever it calls, cannot resume or end its own generator";
 
 /**
- * A stack whose user has taken the risk of having no guard: how `unguarded` tells the constructor.
+ * A stack that may lack a guard page: by this `unguarded` tells the constructor not to refuse it.
  */
 class Unguarded {
   constructor(readonly stack: Stack) {}
@@ -70,7 +73,10 @@ const SUSPENDED = Status.suspended;
 let resumeI32: Native["resumeI32"];
 let resumeU32: Native["resumeU32"];
 
-/** The context of every TypeScript body: none, so that a resume looks further. */
+/**
+ * Stands for the context of every TypeScript body. `resume` looks at a context first, without
+ * asking whether there is one; this one never has frames, so `resume` looks further.
+ */
 const NO_CONTEXT = new Context(
   new StackMemory(0n, 0n, {
     guarded: true,
@@ -108,18 +114,21 @@ const NO_CONTEXT = new Context(
  */
 export class Generator<Input = void, Output = unknown, Return = void>
   extends Iterator<Output, Return, Input> {
-  /** Of a native body. */
+  /** Where a native body runs; `NO_CONTEXT` for a TypeScript body. */
   readonly #context: Context;
+  /** The native body; undefined for a TypeScript body. */
   readonly #symbol: BodySymbol | undefined;
-  /** What has the name of the body. */
-  readonly #named: { readonly name: unknown };
-  /** Of a TypeScript body. */
+  /** The TypeScript body; undefined for a native body. */
   readonly #machine: ScriptMachine<Input, Output, Return> | undefined;
-  /** The memory of its own stack, if it has one: a generator of `f.calls()` has none. */
+  /** Whatever has the name of the body. */
+  readonly #named: { readonly name: unknown };
+  /** The memory of the generator's own stack; a generator of `f.calls()` has none. */
   readonly #memory: StackMemory | undefined;
+  /** The stack itself, until `unwrap` hands it back. */
   #stack: Stack | undefined;
+  /** What a native body has failed by, or what the end of the frames has thrown. */
   #failure: { readonly error: unknown } | undefined;
-  /** The word that a native body has suspended with, if its output could not be taken. */
+  /** What a native body has suspended with, where V8's stack left no room to read the output. */
   #untaken: number | undefined;
 
   /**
@@ -162,8 +171,8 @@ export class Generator<Input = void, Output = unknown, Return = void>
     const owner = this.#owner;
     ({ resumeI32, resumeU32 } = native());
     net.register(this, owner, this);
-    // From here on nothing is taken that whoever is refused would have to give back: memory whose
-    // owner is done, or was never begun, is free.
+    // Last, so that a constructor which is cut short before has taken nothing. Only `begin` follows,
+    // for a native body. If that is cut short, no frame is there, so the memory is free all the same.
     memory?.own(owner);
     if (symbol !== undefined) this.#context.begin(symbol.pointer, symbol);
   }
@@ -200,8 +209,8 @@ export class Generator<Input = void, Output = unknown, Return = void>
    * @throws {NativeError} If an exception has left a native body.
    * @throws {TypeError} If the input has the wrong type, or the generator is running.
    * @throws {RangeError} If the input is out of the range of its type.
-   * @throws {RangeError} If the body has used up its stack, and that one is not to end the process
-   * (`OsStackOptions`).
+   * @throws {RangeError} If the body has used up its stack, and the stack is one that says so by an
+   * error (`OsStackOptions`).
    * @throws {Error} If the body has failed before, or its stack or its library is gone.
    */
   resume(input: Input): Output | undefined {
@@ -266,7 +275,7 @@ export class Generator<Input = void, Output = unknown, Return = void>
     if (context.isDone && context.reason === undefined) {
       return { value: undefined as Return, done: true };
     }
-    // Made before the step: nothing that can fail stands between that and its result.
+    // Made before the step: nothing that can fail stands between the step and its result.
     const result: { value: unknown; done: boolean } = { value: undefined, done: false };
     result.value = this.resume(input as Input);
     if (context.handle === null) result.done = true;
@@ -348,7 +357,7 @@ export class Generator<Input = void, Output = unknown, Return = void>
     return `Generator { ${shown}: ${this.state} }`;
   }
 
-  /** Every resume but the two fastest. */
+  /** Resumes a TypeScript body, or a native one whose context has to be looked at first. */
   #resume(input: Input): Output | undefined {
     const machine = this.#machine;
     if (machine !== undefined) {
@@ -366,7 +375,8 @@ export class Generator<Input = void, Output = unknown, Return = void>
     const fault = memory.fault();
     if (fault !== undefined) throw new Error(`Cannot resume generator: ${fault}`);
     const { guarded } = memory.origin;
-    // What is called behind the switch is called before it, too: so it does not fail then.
+    // `isOverrun` is called before the switch as it is behind it: what had room on V8's stack before
+    // has room then.
     if (!guarded && isOverrun(memory)) return this.#leave();
     const output = this.#untaken === undefined ? this.#enter(input) : this.#take(this.#untaken);
     if (context.handle === null) return output;
@@ -410,7 +420,7 @@ export class Generator<Input = void, Output = unknown, Return = void>
       : read(this.#context.view, OUTPUT, output)) as Output;
   }
 
-  /** Lets a TypeScript body take a step. Native frames do not outlive the body. */
+  /** Has a TypeScript body take a step. If the body has finished then, its calls are ended. */
   #advance(
     machine: ScriptMachine<Input, Output, Return>,
     step: number,
@@ -434,12 +444,14 @@ export class Generator<Input = void, Output = unknown, Return = void>
     return result;
   }
 
-  /** What has native frames, and needs the stack for them. */
+  /**
+   * The owner of the native frames: the context of a native body, the calls of a TypeScript body.
+   */
   get #owner(): Scope | Context {
     return this.#machine?.scope ?? this.#context;
   }
 
-  /** Ends what native frames there are. */
+  /** Ends the native frames, if there are any; once more does nothing. */
   #end(): void {
     try {
       this.#owner.endGently();
@@ -451,29 +463,33 @@ export class Generator<Input = void, Output = unknown, Return = void>
     }
   }
 
-  /** A native body will not go on: it has returned, or an error has come of it. */
+  /** Notes why a native body has not suspended: it has returned, or failed, which is thrown. */
   #leave(): undefined {
     const error = this.#context.arrive("Cannot resume generator");
     if (error !== undefined) this.#failure = { error };
     this.#finish();
     if (error !== undefined) throw error;
-    // It has been ended, by whoever could do no more than that.
+    // A library that closes has ended it.
     const { reason } = this.#context;
     if (reason !== undefined) throw new Error(`Cannot resume generator: ${reason}`);
   }
 
-  /** Notes that the body has finished, if it has: the stack is free for another. */
+  /** If no native frame is left, and none will come: takes the generator off all lists. */
   #finish(): void {
     const owner = this.#owner;
+    // Frames that could not be ended: those of calls are on the list of what is late.
     if (!owner.isDone) return;
     if (this.#machine !== undefined) takeOffLate(this.#machine.scope);
     this.#memory?.disown(owner);
-    // A program that never comes back to the event loop would gather what the finalizer is to get.
+    // Else a program that never comes back to the event loop would gather entries for the
+    // finalizer.
     net.unregister(this);
   }
 }
 
-/** The body that is no native one. */
+/**
+ * Makes the machine of a body that is no native one: a generator function, or that of `f.calls()`.
+ */
 function machineOf<Input, Output, Return>(
   body: unknown,
   memory: StackMemory | undefined,
@@ -485,7 +501,7 @@ function machineOf<Input, Output, Return>(
   return new ScriptMachine(memory, (scope, input) => script(makeYielder(scope), input));
 }
 
-/** A generator for `f.calls()`; the call's stack comes from the pool. */
+/** A generator for `f.calls()`: it has no stack of its own, since the call takes a fiber. */
 export function pulledGenerator(body: PulledBody): Generator<void, unknown, unknown> {
   return new Generator<void, unknown, unknown>(
     undefined as unknown as GuardedStack,

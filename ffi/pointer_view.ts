@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // Credit: after libfringe, by edef and the libfringe contributors
 
-/** Memory that C owns, read and written under a path-scoped permission too. */
+/** `PointerView`: reads and writes memory by its address, as `Deno.UnsafePointerView` does. */
 
 import { bytesOf, isDetached } from "./buffer.ts";
 import { readCString } from "./value/cstring.ts";
@@ -11,8 +11,9 @@ import type { ToNative } from "./value/type.ts";
 import { write } from "./value/value.ts";
 
 /**
- * What `PointerView.of` was given, by the pointer to it, once somebody has asked for that: whoever
- * holds the pointer holds the memory, such as a call that it was passed to.
+ * For each pointer that a view made by `PointerView.of` has given out, the memory that it points
+ * at. So the memory lives as long as the pointer is held, as by a call that the pointer was passed
+ * to.
  */
 const memoryBehind = new WeakMap<Deno.PointerObject, Uint8Array<ArrayBuffer>>();
 
@@ -61,8 +62,9 @@ export class PointerView {
    * @throws {TypeError} If it is null or no pointer.
    */
   constructor(pointer: Deno.PointerObject) {
-    // A pointer inherits nothing, unlike what is passed in its place by mistake. What else inherits
-    // nothing is refused where the pointer is used; to ask here would take longer than that.
+    // A pointer inherits nothing, and most objects that are passed by mistake inherit
+    // `constructor`. Another object without a prototype is refused by Deno where it is used: to ask
+    // Deno here would take longer than all else does.
     if (typeof pointer !== "object" || pointer === null || "constructor" in pointer) {
       throw new TypeError(`Cannot view memory: got ${describe(pointer)} for a pointer`);
     }
@@ -71,8 +73,8 @@ export class PointerView {
 
   /**
    * Makes a view of the memory of a buffer, whose address C can then be given. The buffer stays
-   * where it is for as long as this view, its `pointer` or the buffer is held, and nobody transfers
-   * it elsewhere. A call that has been passed the pointer holds it until C returns.
+   * where it is for as long as this view, its `pointer` or the buffer is held, and is not
+   * transferred elsewhere. A call that has been passed the pointer holds it until C returns.
    *
    * @throws {TypeError} If it is no buffer, or one that is shared, resizable, detached or empty.
    */
@@ -93,12 +95,12 @@ export class PointerView {
     return pointer;
   }
 
-  /** The address of that. */
+  /** The address where the view begins. */
   get address(): bigint {
     return native().addressOfPointer(this.#pointer);
   }
 
-  /** A byte that is not 0. */
+  /** Whether the byte at `offset` is another than 0. */
   getBool(offset: number = 0): boolean {
     return native().load8(this.#at(offset, 1), by(offset)) !== 0;
   }
@@ -276,7 +278,7 @@ export class PointerView {
   }
 }
 
-/** Checks an offset: native code takes 32 bits of it, and no -0. */
+/** Checks an offset, which native code takes as 32 bits; returns it, with 0 for -0. */
 function by(offset: number): number {
   if (typeof offset === "number" && (offset | 0) === offset) return offset | 0;
   throw new RangeError(

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // Credit: after libfringe, by edef and the libfringe contributors
 
-/** What a TypeScript body calls C functions with. */
+/** The first argument of a TypeScript body: by it the body calls C functions. */
 
 import type {
   HandlerYield,
@@ -46,14 +46,19 @@ import type { ScriptGenerator } from "./script_generator.ts";
  */
 export interface Yielder {
   /**
-   * Calls a C function on the generator's stack or, while another such call is on that, on one of
-   * 1 MiB. Handlers are plain functions or generator functions; what these `yield` leaves the whole
-   * generator, and the next input comes back to them. Use it as `yield*`.
+   * Calls a C function on the generator's own stack. A call in a handler of such a call finds that
+   * stack taken, and gets another one, of 1 MiB. Handlers are plain functions or generator
+   * functions; what these `yield` leaves the whole generator, and the next input comes back to
+   * them. Use it as `yield*`: without, nothing happens.
    *
    * @param f A function of `dlopen`.
    * @param args Its arguments, a handler for each callback parameter.
    * @returns A generator that returns what C returns.
    * @throws {TypeError} If an argument, or an answer of a handler, has the wrong type.
+   * @throws {RangeError} If such a value is out of its type's range, or the function uses up a
+   * stack that says so by an error (`OsStackOptions`).
+   * @throws {NativeError} If an exception leaves the function.
+   * @throws Whatever a handler throws.
    * @throws {Error} If the body of this yielder is not running, or the library is closed.
    */
   call<

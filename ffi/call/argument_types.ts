@@ -16,7 +16,7 @@ import type {
   SyncHandler,
 } from "./definition.ts";
 
-/** What a callback parameter takes in place of a handler: a callback that C may keep. */
+/** The `Callback` that a callback parameter takes in place of a handler: one of the same types. */
 export type CallbackOf<Definition extends CallbackDefinition> = Callback<
   CallbackDefinition & {
     readonly parameters: Definition["parameters"];

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // Credit: after libfringe, by edef and the libfringe contributors
 
-/** Callbacks that C may keep. */
+/** `Callback`: a function pointer that C may keep beyond a call. */
 
 import { copyOf, describe, needStack } from "../check.ts";
 import { native } from "../library/find.ts";
@@ -15,19 +15,19 @@ import { KeptThunk, putThunk, takeThunk, type Target } from "./thunk.ts";
  * A callback that C may keep beyond the call that it was passed to: an event handler, a function
  * for SQL, a progress report. It lives until it is closed.
  *
- * It is passed where a parameter is declared as `"function"` or as `{ callback }`; `pointer` goes
- * wherever C takes an address, such as into a struct. Whenever C calls it, the call of `dlopen`'s
- * that runs at that moment is suspended, and goes on when the handler has answered. So the handler
- * may be `async` where that call is an `f.async()`, and a generator function where it is a
- * `yielder.call()`.
+ * Pass the object where a parameter is declared as `"function"` or as `{ callback }`. Its `pointer`
+ * goes wherever C takes an address, such as into a struct. When C calls the pointer, the function
+ * of `dlopen` that runs at that moment is suspended, and goes on when the handler has answered. So
+ * the handler may be `async` where that function was called by `f.async()`, and a generator
+ * function where it was called by `yielder.call()`.
  *
- * C must not call it where no such call runs: in a function that was called by `Deno.dlopen`, in a
- * generator body, on another thread. That ends the process, with a message. In a signal handler C
- * may call it if such a call runs and C has raised the signal itself, but not on an alternate stack
- * (`SA_ONSTACK`); the signal is blocked until the handler has returned.
+ * C may call the pointer only while such a call runs, on its thread. In a function that was called
+ * by `Deno.dlopen`, in a generator body, or on another thread it ends the process, with a message.
+ * In a signal handler C may call it if such a call runs and C has raised the signal itself, but not
+ * on an alternate stack (`SA_ONSTACK`); the signal is blocked until the handler has returned.
  *
- * When a call ends early while C waits for its answer, C is told the `stop` of its definition, also
- * where the parameter that it was passed for has another.
+ * If a call ends early while C waits for the answer of this callback, C is answered with the `stop`
+ * of this definition, not with the one of the parameter that the callback was passed for.
  *
  * @typeParam Definition What C passes to it, and is answered.
  *
@@ -54,7 +54,7 @@ export class Callback<const Definition extends CallbackDefinition = CallbackDefi
   /** What C passes and is answered: a copy. */
   readonly definition: Definition;
 
-  /** The function pointer. When C calls it after `close`, that is an error. */
+  /** The function pointer. If C calls it after `close`, the call that runs fails. */
   readonly pointer: Deno.PointerObject;
 
   readonly #kept: KeptThunk;
@@ -90,8 +90,8 @@ export class Callback<const Definition extends CallbackDefinition = CallbackDefi
   }
 
   /**
-   * Releases the function pointer, which C must have forgotten: should it call it nevertheless, the
-   * call that runs at that moment is ended with an error. Closing twice does nothing.
+   * Releases the function pointer, which C must no longer use. If C calls it nevertheless, the call
+   * that runs at that moment is ended with an error. Closing twice does nothing.
    */
   close(): void {
     const { target, thunk } = this.#kept;

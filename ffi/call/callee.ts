@@ -21,16 +21,16 @@ export interface CallbackParameter {
 
 /** A C function, as `dlopen` has checked it. */
 export interface Callee extends Signature, Subject {
-  /** Its address; computed when it is first needed. */
+  /** Where C's code is; looked up when it is first needed. */
   readonly address: () => bigint;
   readonly callbacks: readonly CallbackParameter[];
-  /** Whether it runs on another thread. */
+  /** Whether the function runs on another thread. */
   readonly nonblocking: boolean;
-  /** What happens when it uses up a stack of the pool's. */
+  /** What happens when the function uses up a stack that `fiber.ts` keeps for calls. */
   readonly overflow: Overflow;
 }
 
-/** What answers a callback parameter: a function, or what is behind a thunk that C may keep. */
+/** What was passed for a callback parameter: a function, or the thunk of a `Callback`. */
 export type Answerer = Handler | Thunk;
 
 const callees = new WeakMap<object, Callee>();
@@ -70,7 +70,10 @@ export function checkCount(
   );
 }
 
-/** Parts the arguments of a call into those that C gets and those that answer it. */
+/**
+ * Parts the arguments of a call: `plain` ones, whose values C gets, and `answerers`, one for each
+ * callback parameter. With `refused` a generator function is no answerer.
+ */
 export function split(
   callee: Callee,
   args: readonly unknown[],

@@ -8,9 +8,9 @@ import type { FromNative, ScalarType, ToNative, ValueType } from "../value/type.
 
 /** A generator body: a native function that suspends. */
 export interface BodyDefinition {
-  /** The type that it is resumed with; "void": nothing. */
+  /** The type of the value that each `resume` passes in; "void": none. */
   readonly input: ScalarType | "void";
-  /** The type that it suspends with; "void": nothing. */
+  /** The type of the value that each suspension gives; "void": none. */
   readonly output: ScalarType | "void";
   /** The name of the symbol, if it is not the key in the table. */
   readonly name?: string;
@@ -26,14 +26,15 @@ export interface CallbackDefinition {
    */
   readonly result: ValueType | "void";
   /**
-   * What C is answered from the moment on that nobody listens any more (`break`, `return()`, an
-   * error), to this and to every further call, until the function returns. Without it the frames of
-   * C are unwound.
+   * How C is told that the call is being ended (by `break`, `return()`, an error, an abort): C gets
+   * this value as the answer to the callback that waits, and to each further call of a callback
+   * with a `stop`, until the function returns. For `nftw`, which ends at any answer but 0, it is 1.
+   * Without a `stop` the frames of C are unwound.
    */
   readonly stop?: boolean | number | bigint | string | Deno.PointerObject | null | undefined;
 }
 
-/** A parameter of a C function. */
+/** A parameter of a C function: a value that C gets, or a function that C calls. */
 export type ParameterDefinition = ValueType | { readonly callback: CallbackDefinition };
 
 /** Any C function. */

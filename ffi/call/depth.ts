@@ -2,36 +2,45 @@
 // Credit: after libfringe, by edef and the libfringe contributors
 
 /**
- * How deep V8's stack is, which tells whether JavaScript that began something is still there. V8
- * says nothing when an interrupt (`timeout` of `node:vm`) takes a function away: no `catch` and no
- * `finally` runs. But what is called now lies deeper than everything that waits for it:
+ * How deep V8's stack is: this tells that JavaScript which began something is gone.
+ *
+ * An interrupt (`timeout` of `node:vm`) takes functions off V8's stack without a word: no `catch`
+ * and no `finally` of theirs runs. But a function that waits for another lies above it, at a higher
+ * address. `depth` is an address, so more is less deep:
  *
  *     higher addresses
- *     | a call of f()   |  depth 900
- *     | its handler     |
- *     | a call of g()   |  depth 700: deeper. f() waits for it, or is gone: nobody can tell
+ *     :                              :
+ *     | f() begins, at depth 900     |
+ *     | its handler runs             |
+ *     | g() begins, at depth 700     |  700 < 900: f() may wait for g(), or may be gone
+ *     :                              :
  *
- *     | a call of g()   |  depth 950: less deep than f() was, so f() cannot wait for it. It is gone
+ *     :                              :
+ *     | g() begins, at depth 950     |  950 > 900: f() is gone, or g() would lie below it
+ *     :                              :
  */
 
 import { native } from "../library/find.ts";
 import type { Native } from "../library/symbols.ts";
 
 /**
- * How much less deep something must be: 4 KiB, in the units of `depth`. V8 makes one frame of
- * several functions when it optimises them, and several again when it gives that up, so a frame
- * need not stay quite where it was.
+ * By how much the stack must be less deep before that tells anything: 4 KiB, in units of 16 bytes.
+ * V8 makes one frame of several functions when it optimises them, and several again when it gives
+ * that up, so the same call does not always lie at quite the same depth.
  */
 const MARGIN = 256;
 
 let depth: Native["depth"] | undefined;
 
-/** How deep V8's stack is here; less is deeper. */
+/** How deep V8's stack is here, in units of 16 bytes; a smaller number is deeper. */
 export function depthNow(): number {
   return depth === undefined ? (depth = native().depth)() : depth();
 }
 
-/** Whether what began at `depth` is gone, because this is less deep. */
+/**
+ * Whether JavaScript that began something at `depth` is gone, since this is less deep. False says
+ * nothing: the JavaScript may be there, or gone.
+ */
 export function isGone(depth: number): boolean {
   return depthNow() > depth + MARGIN;
 }

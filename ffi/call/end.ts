@@ -7,8 +7,8 @@ import { describe, isExhaustion } from "../check.ts";
 import type { Call } from "./call.ts";
 
 /**
- * Ends a call because of an error; returns what to throw. Where the call could not be ended, for
- * want of V8's stack, whoever owns the call does so later.
+ * Ends a call because of an error; returns what to throw. A call that could not be ended, for want
+ * of V8's stack, stays in the list of its owner, which ends it later.
  */
 export function errorAfterEnd(call: Call | undefined, error: unknown): unknown {
   try {
@@ -31,7 +31,9 @@ export function both(thrown: unknown, error: unknown): unknown {
   return new SuppressedError(thrown, error, message);
 }
 
-/** For a message, because Deno shows no more of a SuppressedError than that. */
+/**
+ * An error as a part of a message: of a SuppressedError Deno shows the message, and not the rest.
+ */
 function textOf(error: unknown): string {
   return error instanceof Error ? `${error.name}: ${error.message}` : describe(error);
 }

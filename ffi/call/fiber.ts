@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // Credit: after libfringe, by edef and the libfringe contributors
 
-/** Stacks for calls of C functions, kept for the next call. */
+/** The stacks that calls of C functions run on: each is kept for the next call. */
 
 import { Context } from "../context/context.ts";
 import { OsStack } from "../stack/os_stack.ts";
 import type { Overflow } from "../stack/overflow.ts";
 import { memoryOf } from "../stack/stack.ts";
 
-/** How many stacks are kept: more than are in use at once by anything but a storm of calls. */
+/** How many stacks are kept: more than most programs ever use at once. */
 const KEPT_MAX = 64;
 
 /**
- * A stack of fringe's own with the context that runs on it. The fiber holds the stack object, and
- * the call holds the fiber: so a stack becomes garbage only together with the call on it.
+ * A stack of fringe's own, with the context that runs on it. The form of a call holds the fiber,
+ * and the fiber the stack: so a stack becomes garbage only together with the call that is on it.
  */
 export class Fiber {
   readonly stack: OsStack;
@@ -21,13 +21,14 @@ export class Fiber {
   readonly overflow: Overflow;
   /** The next in the list of those that are kept. */
   next: Fiber | undefined;
+  /** Whether the fiber is in that list, so free for the next call. */
   isKept = false;
 
   constructor(overflow: Overflow) {
     this.overflow = overflow;
     this.stack = new OsStack(undefined, { overflow });
     this.context = new Context(memoryOf(this.stack));
-    // Nobody else could end what is left on a stack that is garbage.
+    // So the finalizer of a stack that is garbage ends the frames that are left on it.
     this.context.memory.own(this.context);
   }
 }
@@ -42,7 +43,7 @@ const kept: Readonly<Record<Overflow, Kept>> = {
   throw: { first: undefined, count: 0 },
 };
 
-/** A fiber that nobody uses; give it back with `putFiber`. */
+/** A fiber that is free, for one call; `putFiber` takes it back. */
 export function takeFiber(overflow: Overflow): Fiber {
   const list = kept[overflow];
   const fiber = list.first;
@@ -55,14 +56,15 @@ export function takeFiber(overflow: Overflow): Fiber {
 }
 
 /**
- * Takes a fiber back, if no frame is left on it. Once more does nothing. What keeps the fiber are
- * plain assignments, and nobody loses one for want of V8's stack.
+ * Takes a fiber back, if no frame is left on it; once more does nothing. The steps that may be cut
+ * short come first, and plain assignments last: so a fiber is in the list as a whole or not at all.
+ * One that is not stays with its call, whose owner puts it here later.
  */
 export function putFiber(fiber: Fiber): void {
   const { context, stack, overflow } = fiber;
   const list = kept[overflow];
   if (fiber.isKept || context.handle !== null) return;
-  // What a call that was refused while it was made ready has left.
+  // A call that was refused may have left strings and buffers.
   context.release();
   if (list.count >= KEPT_MAX) {
     stack[Symbol.dispose]();

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // Credit: after libfringe, by edef and the libfringe contributors
 
-/** `f.calls(...args)`: no handlers; each call of a callback is yielded, and must be replied to. */
+/**
+ * `f.calls(...args)`: there are no handlers. A generator yields each call of a callback, and
+ * whoever pulls the next one has replied to it before.
+ */
 
 import { isScriptGenerator, type ScriptGenerator } from "../script_generator.ts";
 import type { CallbackCall } from "./argument_types.ts";
@@ -11,7 +14,7 @@ import { type Callee, checkCount, refuseNonblocking } from "./callee.ts";
 import type { Scope } from "./scope.ts";
 import type { Target } from "./thunk.ts";
 
-/** What `f.calls()` makes a generator of: a body without a stack of its own. */
+/** The body of the generator that `f.calls()` gives. It has no stack: the call takes a fiber. */
 export class PulledBody {
   readonly #callee: Callee;
   readonly #args: readonly unknown[];
@@ -31,7 +34,7 @@ export class PulledBody {
   }
 }
 
-/** Calls a C function; on the way out, however that comes, the call is ended. */
+/** Calls a C function. However this generator is left, it ends the call on the way out. */
 function* callPulled(
   scope: Scope,
   callee: Callee,
@@ -52,7 +55,7 @@ function* callPulled(
     }
     return call.result;
   } catch (error) {
-    // V8's own error when its stack is used up; here, where nothing has to be called for it.
+    // It may be V8's own, for a stack that is used up. To ask would be a call, which could fail.
     if (error instanceof RangeError) scope.hasLost = true;
     throw scope.fail(call, error);
   } finally {
@@ -60,7 +63,9 @@ function* callPulled(
   }
 }
 
-/** Yields one call of a callback to whoever pulls, and sees to it that it is answered. */
+/**
+ * Yields one call of a callback, and throws if it has not been replied to when the next is pulled.
+ */
 function* offer(call: Call, target: Target): ScriptGenerator<unknown, void, unknown> {
   const { name } = call.callee;
   let [replied, over] = [target.result === "void", false];

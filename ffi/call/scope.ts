@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // Credit: after libfringe, by edef and the libfringe contributors
 
-/** The calls that a TypeScript body has open. */
+/** The calls that a TypeScript body has open: on which stacks, and how they end in order. */
 
 import type { NativeFrame } from "../context/backtrace.ts";
 import { Context } from "../context/context.ts";
@@ -14,40 +14,44 @@ import { type Fiber, putFiber, takeFiber } from "./fiber.ts";
 import { endGone } from "./sync.ts";
 
 /**
- * The calls that a TypeScript body has open, and the stack that they are on. A scope is what is
- * left of a dropped generator, since V8 runs no `finally` block of a body that is garbage.
+ * The calls that a TypeScript body has open. A body may have several, each made by a handler of the
+ * one before. The first is on the generator's own stack, the others are on fibers:
+ *
+ *     body -> call of f, own stack -> handler -> call of g, a fiber -> handler -> …
+ *
+ * A scope does not refer to its generator, so it outlives one that is dropped. V8 runs no `finally`
+ * block of a body that is garbage; the finalizer ends the calls by the scope instead.
  */
 export class Scope implements Owner, Late {
-  /** Whether the body is running, which is when it may call. */
+  /** Whether the body is running: only then may it call. */
   running = false;
-  /** Whether the body will not go on. */
+  /** Whether the body has finished, or is garbage: it will not go on. */
   isOver = false;
   /**
-   * Whether V8's stack may have been used up: then V8 has left the generators of inner calls as
-   * they were, and nobody else ends those calls.
+   * Whether V8's stack may have been used up since the last call was closed. Then calls within the
+   * one that is being closed may still be open: V8 could not enter their generators again, so their
+   * `finally` blocks have not run.
    */
   hasLost = false;
   nextLate: Late | undefined;
-  /** The body's own stack; undefined: it has none. */
+  /** The context of the generator's own stack; undefined: it has none. */
   readonly #own: Context | undefined;
-  /** Whether the overflow of a stack is thrown, as the generator's own stack has it. */
+  /** Whether an overflow on a fiber is thrown: it is if one on the generator's own stack is. */
   readonly #throws: boolean;
   /**
-   * With the pool's stacks that they are on: these must not become garbage before the calls end, or
-   * each would end the call on it when the collector finds it, be that an inner one or not.
+   * The open calls, the outermost first, each with its fiber if it is on one. The scope holds the
+   * fibers: one that became garbage would end the call on it at once, whether that is the innermost
+   * or not.
    */
   readonly #calls: Map<Call, Fiber | undefined> = new Map();
 
-  /** `memory` is the generator's own stack, if it has one. */
+  /** `memory` is that of the generator's own stack; undefined: it has none. */
   constructor(memory: StackMemory | undefined) {
     this.#throws = memory?.origin.overflow === "throw";
     if (memory !== undefined) this.#own = new Context(memory);
   }
 
-  /**
-   * Begins a call, on the generator's own stack if nothing is on that. A handler that calls again
-   * finds the stack taken, and gets another.
-   */
+  /** Opens a call, on the generator's own stack if no frame is on that, else on a fiber. */
   open(
     callee: Callee,
     plain: readonly unknown[],
@@ -77,8 +81,9 @@ export class Scope implements Owner, Late {
   }
 
   /**
-   * Ends a call, if it has not ended. Where V8's stack is used up the call ends with the generator,
-   * or when this is called again.
+   * Ends a call, if it has not ended, and takes it from the list. Where V8's stack is used up this
+   * throws, and the call stays in the list: it ends when this is called again, or with the
+   * generator.
    */
   close(call: Call): void {
     if (this.hasLost) {
@@ -102,20 +107,20 @@ export class Scope implements Owner, Late {
   }
 
   /**
-   * Ends every open call, the innermost first, and throws then what the first has thrown. The body
-   * has finished, or nobody holds it any more.
+   * Ends every open call, the innermost first, when the body has finished, or is garbage. Throws in
+   * the end what the first of them has thrown.
    */
   endGently(): void {
     this.isOver = true;
     const thrown = this.#endLater(undefined);
-    // The stacks of the pool that they were on go with the collector.
+    // Their fibers are not kept for other calls: the collector gets them.
     this.#calls.clear();
     if (thrown.length > 0) throw thrown[0];
   }
 
   /**
-   * Ends the calls that began after `call`, or all of them, the last first. Returns what native
-   * code has thrown meanwhile.
+   * Ends the calls within `call`, which began after it; all calls if it is undefined. The innermost
+   * ends first. Returns what native code has thrown meanwhile.
    */
   #endLater(call: Call | undefined): unknown[] {
     const thrown: unknown[] = [];
@@ -131,7 +136,7 @@ export class Scope implements Owner, Late {
     return thrown;
   }
 
-  /** Whether the body will not go on, and no native frame of its calls is left. */
+  /** Whether the body will not go on, and no frame of its calls is left: its stack is free then. */
   get isDone(): boolean {
     if (!this.isOver) return false;
     for (const call of this.#calls.keys()) if (!call.hasEnded) return false;

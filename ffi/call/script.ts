@@ -2,8 +2,12 @@
 // Credit: after libfringe, by edef and the libfringe contributors
 
 /**
- * `yield* yielder.call(f, ...args)`: handlers may be generator functions; what they yield leaves
- * the generator whose body calls.
+ * `yield* yielder.call(f, ...args)`: handlers may be generator functions. What a handler yields
+ * leaves the whole generator whose body made the call, and the next input comes back to the
+ * handler:
+ *
+ *     resume() -> body -> yielder.call() -> C -> callback -> handler -> yield "a value"
+ *     "a value" <----------------------------------------------------------'
  */
 
 import { isScriptGenerator, type ScriptGenerator } from "../script_generator.ts";
@@ -11,7 +15,7 @@ import { handlerOf } from "./answer.ts";
 import { type Callee, checkCount, refuseNonblocking, split } from "./callee.ts";
 import type { Scope } from "./scope.ts";
 
-/** Calls a C function; on the way out, however that comes, the call is ended. */
+/** Calls a C function. However this generator is left, it ends the call on the way out. */
 export function* callScript(
   scope: Scope,
   callee: Callee,
@@ -24,12 +28,13 @@ export function* callScript(
   try {
     for (let target; (target = call.step()) !== undefined;) {
       const answer = call.ask(target, handlerOf(target, answerers)!);
-      // Here, and not in a generator of its own that all that is yielded would pass through.
+      // Not in a function of its own: that would be one more generator for each value to pass
+      // through.
       call.reply(target, isScriptGenerator(answer) ? yield* answer : answer);
     }
     return call.result;
   } catch (error) {
-    // V8's own error when its stack is used up; here, where nothing has to be called for it.
+    // It may be V8's own, for a stack that is used up. To ask would be a call, which could fail.
     if (error instanceof RangeError) scope.hasLost = true;
     throw scope.fail(call, error);
   } finally {

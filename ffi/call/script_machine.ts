@@ -4,9 +4,15 @@
 /**
  * A TypeScript body: one of V8's own generators, and the scope of the calls that it has open. V8
  * suspends no other TypeScript frames (README.md, "Why JavaScript stays on V8's stack").
+ *
+ *     not begun  --advance-->  suspended  --advance-->  running  -->  suspended, or finished
+ *
+ * The states are fields, so that to set one after a step is an assignment, which cannot fail.
+ * Nothing that can fail stands between a step of V8's generator and its result, or the result would
+ * be lost.
  */
 
-import { describe } from "../check.ts";
+import { describe, EXHAUSTED } from "../check.ts";
 import { late } from "../context/occupancy.ts";
 import { isScriptGenerator, type ScriptGenerator } from "../script_generator.ts";
 import type { StackMemory } from "../stack/stack.ts";
@@ -14,7 +20,7 @@ import { depthNow, isGone } from "./depth.ts";
 import { Scope } from "./scope.ts";
 
 /** Makes V8's generator, when the first input is there. */
-export type Start<Input, Output, Return> = (
+type Start<Input, Output, Return> = (
   scope: Scope,
   input: Input,
 ) => ScriptGenerator<Output, Return, Input>;
@@ -22,9 +28,12 @@ export type Start<Input, Output, Return> = (
 /** The steps of V8's generator. Numbers, since a closure for each step would cost more than one. */
 export const Step = { next: 0, return: 1, throw: 2 } as const;
 
-/** What V8 says of a generator for ever, if it was interrupted while its body ran. */
+/**
+ * The message of V8's TypeError, for ever, for a generator that was interrupted as its body ran.
+ */
 const STUCK = "Generator is already running";
 
+/** The error for such a body. */
 class Interrupted extends Error {
   constructor(cause: unknown) {
     super(
@@ -35,25 +44,23 @@ class Interrupted extends Error {
   }
 }
 
-/** What V8 says when its stack is used up. */
-const EXHAUSTED = "Maximum call stack size exceeded";
-
 /** A TypeScript body. */
 export class ScriptMachine<Input, Output, Return> {
-  /** The calls that it has open. It is all that is left when the generator is dropped. */
+  /** The calls that the body has open. When the generator is garbage, the scope alone is left. */
   readonly scope: Scope;
   readonly #start: Start<Input, Output, Return>;
+  /** V8's generator; undefined until the body begins. */
   #machine: ScriptGenerator<Output, Return, Input> | undefined;
   /** How deep V8's stack was when the body was last entered. */
   #depth = 0;
-  /** Whether a step has been cut short by an interrupt. */
+  /** Whether an interrupt has cut a step short. */
   #wasCut = false;
-  /** Whether the body will not go on. A field, since to ask must not fail after a step. */
+  /** Whether the body will not go on. */
   isFinished = false;
   /** What the body has failed by. */
   failure: { readonly error: unknown } | undefined;
 
-  /** `memory` is the stack that its calls run on, if it is to have one of its own. */
+  /** `memory` is that of the generator's own stack, if it has one; `start` calls the body. */
   constructor(memory: StackMemory | undefined, start: Start<Input, Output, Return>) {
     this.scope = new Scope(memory);
     this.#start = start;
@@ -65,8 +72,8 @@ export class ScriptMachine<Input, Output, Return> {
   }
 
   /**
-   * Whether the body is running, and with it whoever asks. An interrupt takes a running body away
-   * without a word (`depth.ts`).
+   * Whether the body is running, so that whoever asks is called by it. A body that an interrupt has
+   * taken away is not running, though nothing has said so: the depth tells (`depth.ts`).
    */
   get isRunning(): boolean {
     if (!this.scope.running) return false;
@@ -77,12 +84,16 @@ export class ScriptMachine<Input, Output, Return> {
   }
 
   /**
-   * Lets V8's generator take a step, or begins it; `isRunning` and `isFinished` have been asked.
+   * Has V8's generator take a step, or begins it. The body is neither running nor finished.
    *
-   * With V8's stack used up, either the body has been entered, and what it has thrown has ended it;
-   * or V8 has not even entered it, and it can be resumed as if nothing had been. V8 does not say
-   * which, but a second try from the same place tells: a body that has ended is done at once, and
-   * one that could not be entered cannot be entered again.
+   * A RangeError for a stack that is used up may mean two things. Either the body was entered, and
+   * the error has left it: it has ended. Or V8 could not even enter the body: it is still
+   * suspended, and can be resumed later as if nothing had been. V8 does not say which; a second try
+   * from the same place tells:
+   *
+   *     first try    second try     so the body
+   *     RangeError   done: true     had ended by the error; the error is its failure
+   *     RangeError   RangeError     could not be entered, and still waits
    */
   advance(step: number, value: unknown): IteratorResult<Output, Return> {
     const { scope } = this;
@@ -99,6 +110,7 @@ export class ScriptMachine<Input, Output, Return> {
         else result = machine.throw(value);
       } catch (error) {
         scope.running = false;
+        // Not by `isExhaustion`: with the stack used up, that call could fail itself.
         if (!(error instanceof RangeError) || error.message !== EXHAUSTED) throw this.#fail(error);
         if (exhausted !== undefined) throw exhausted;
         exhausted = error;
@@ -113,7 +125,7 @@ export class ScriptMachine<Input, Output, Return> {
     }
   }
 
-  /** Ends V8's generator, whose `finally` blocks run; one that has not begun has none. */
+  /** Ends the body early: its `finally` blocks run, if it has begun. */
   return(value: Return): IteratorResult<Output, Return> {
     if (this.#machine !== undefined && !this.isFinished) {
       try {
@@ -135,7 +147,7 @@ export class ScriptMachine<Input, Output, Return> {
     return this.#machine.next(input);
   }
 
-  /** The body has thrown, and will not go on; returns what to throw. */
+  /** Notes that `error` has left the body, which has ended; returns what to throw. */
   #fail(error: unknown): unknown {
     const isStuck = this.#wasCut && error instanceof TypeError && error.message === STUCK;
     const failure = isStuck ? new Interrupted(error) : error;
@@ -144,7 +156,10 @@ export class ScriptMachine<Input, Output, Return> {
     return failure;
   }
 
-  /** The body is not to go on: its calls are to end, now or when something else is done. */
+  /**
+   * Notes that the body will not go on. Its calls are to end: the generator ends them next, and if
+   * it is cut short, whatever is done after that. Plain assignments, so it happens as a whole.
+   */
   finish(): void {
     const { scope } = this;
     if (this.isFinished) return;

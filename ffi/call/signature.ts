@@ -17,25 +17,25 @@ export interface Signature {
   /** The type of each parameter; a callback's is "callback". */
   readonly parameters: readonly string[];
   readonly result: string;
-  /** Where in the mailbox each argument is; from `Mailbox.stack` on it is one of the stack's. */
+  /** Where in the mailbox each argument is, in bytes; from `Mailbox.stack` on are the stack's. */
   readonly offsets: readonly number[];
   /** How many words are passed on the stack. */
   readonly stackCount: number;
 }
 
-/** What a callback is, as far as C goes. */
+/** The definition of a callback that has been checked. */
 export interface CallbackSignature extends Signature {
-  /** What C is told once nobody listens any more. */
+  /** What C is answered while the call is being ended. */
   readonly stop: unknown;
-  /** Whether it is told at all; else its frames are unwound. */
+  /** Whether there is a `stop`, which may be undefined; else C's frames are unwound. */
   readonly hasStop: boolean;
-  /** Whether C gets the address of an answer, which must then be kept. */
+  /** Whether an answer is a string or a buffer: C gets its address, so it has to be kept. */
   readonly isKept: boolean;
-  /** The same as the lists say, where one or two arguments in registers are all. */
+  /** The first two parameters once more, for `sync.ts`, which has no time for lists. */
   readonly fast: Fast;
 }
 
-/** The first two parameters, and how many there are; -1: some are on the stack. */
+/** The first two parameters, and how many there are; a `count` of -1: some are on the stack. */
 interface Fast {
   readonly count: number;
   readonly first: string;
@@ -44,10 +44,10 @@ interface Fast {
   readonly secondAt: number;
 }
 
-/** As many as a C compiler must take, at the least (C17, section 5.2.4.1). */
-export const PARAMETERS_MAX = 127;
+/** How many parameters a function may have: C promises as many, and no more (C17, 5.2.4.1). */
+const PARAMETERS_MAX = 127;
 
-/** The fields of the mailbox that a function's arguments are put in, and that a callback's are. */
+/** Where the mailbox has the arguments of a function in registers, and those of a callback. */
 export const FUNCTION = { integers: Mailbox.integers, floats: Mailbox.floats } as const;
 const CALLBACK = {
   integers: Mailbox.callback_integers,
@@ -56,8 +56,11 @@ const CALLBACK = {
 
 /**
  * Lays out parameters as the System V psABI for AMD64 does (section 3.2.3): integers and pointers
- * in six registers, floating-point values in eight, in their order; whatever finds its registers
- * taken goes on the stack.
+ * in six registers, floating-point values in eight, each in their order; what finds the registers
+ * of its kind taken goes on the stack.
+ *
+ *     f(i32, f64, i64, …five more integers)   the registers are counted by kind:
+ *      int0  flt0 int1  …int2 to int5, then the eighth parameter is on the stack
  */
 export function signatureOf(
   parameters: readonly string[],
@@ -88,7 +91,7 @@ export function callbackSignature(callback: unknown, what: string): CallbackSign
   checkType(result, VALUE_TYPES, `${what}: result`);
   const hasStop = Object.hasOwn(callback, "stop");
   if (hasStop) {
-    // Tried now, so that it cannot fail when it is needed.
+    // `stop` is written once now: so it does not turn out to be wrong while a call is being ended.
     if (result === "void" && stop !== undefined) {
       throw new TypeError(
         `${what}: stop must be undefined, since the result is void: got ${describe(stop)}`,

@@ -4,10 +4,15 @@
 /**
  * `f(...args)`: handlers are plain functions, and answer before C goes on.
  *
- * Such calls nest as JavaScript's own calls do: the one that began last ends first. The calls that
- * have not ended are a list, the innermost first. One whose JavaScript is gone, since V8's stack
- * was used up as it was to end, or since an interrupt (`timeout` of `node:vm`) took it away, is
- * still in that list: whichever call comes next outside of it ends it.
+ * Such calls nest as JavaScript's own calls do, and the innermost ends first. All calls that have
+ * not ended are in a list:
+ *
+ *     innermost -> h(), in the handler of -> g(), in the handler of -> f()
+ *
+ * A call may stay in the list though its JavaScript is gone: V8's stack was used up when the call
+ * was to end, or an interrupt (`timeout` of `node:vm`) took the JavaScript away. Such a call is
+ * ended by the call around it, when that ends; or by whatever operation of fringe comes next at a
+ * place that is less deep on V8's stack (`endGone`).
  */
 
 import { endLate, late } from "../context/occupancy.ts";
@@ -27,14 +32,16 @@ import type { Handler, Target } from "./thunk.ts";
 // Local, because V8 folds a local constant, and loads an imported one at each use.
 const { input: INPUT } = Mailbox;
 
-/** A call, in the list of those that have not ended. */
+/** A call that has not ended. */
 interface Activation {
   readonly fiber: Fiber;
-  /** How deep V8's stack was. */
+  /** How deep V8's stack was when the call began. */
   readonly depth: number;
+  /** The call in one of whose handlers this one began; undefined: it is the outermost. */
   readonly outer: Activation | undefined;
 }
 
+/** The call that began last, of those that have not ended. */
 let innermost: Activation | undefined;
 
 /** Calls a C function. */
@@ -44,6 +51,7 @@ export function callSync(callee: Callee, args: readonly unknown[]): unknown {
   endGone();
   const fiber = takeFiber(callee.overflow);
   const activation: Activation = { fiber, depth: depthNow(), outer: innermost };
+  // Before the first frame, so that no frame is ever on a fiber which this list does not lead to.
   innermost = activation;
   let call: Call | undefined;
   try {
@@ -54,6 +62,7 @@ export function callSync(callee: Callee, args: readonly unknown[]): unknown {
     throw errorAfterEnd(call, error);
   } finally {
     if (innermost !== activation) endInner(activation);
+    // With frames left it stays in the list. All that can fail has been done before.
     if (fiber.context.handle === null) {
       innermost = activation.outer;
       putFiber(fiber);
@@ -62,19 +71,23 @@ export function callSync(callee: Callee, args: readonly unknown[]): unknown {
 }
 
 /**
- * Ends what has not ended and should have: the calls whose JavaScript is gone, and what is late.
+ * Ends what should have ended: the calls of TypeScript bodies that are late (`occupancy.ts`), and
+ * the calls of this form whose JavaScript is gone. Each operation that begins something asks this
+ * first.
  */
 export function endGone(): void {
   if (late.first !== undefined) endLate();
   while (innermost !== undefined && isGone(innermost.depth)) endInnermost(innermost);
 }
 
-/** Ends the calls inside of one that is about to end. */
+/**
+ * Ends the calls within one that is about to end, which can be there only if they were cut short.
+ */
 function endInner(activation: Activation): void {
   while (innermost !== activation && innermost !== undefined) endInnermost(innermost);
 }
 
-/** Ends a call that nobody waits for: what native code throws is told to whoever looks. */
+/** Ends the innermost call. Its JavaScript is gone, so what native code throws is printed. */
 function endInnermost({ fiber, outer }: Activation): void {
   try {
     fiber.context.endGently();
@@ -86,11 +99,12 @@ function endInnermost({ fiber, outer }: Activation): void {
   putFiber(fiber);
 }
 
-const NOTHING: Handler = () => {};
+/** Stands for the handler until the first callback comes; never called. */
+const NO_HANDLER: Handler = () => {};
 
-/** No callback at all. */
-const NOBODY: Target = {
-  ...callbackSignature({ parameters: [], result: "void" }, "nobody"),
+/** Stands for the callback until the first one comes: a closed one, so that it is looked up. */
+const NO_TARGET: Target = {
+  ...callbackSignature({ parameters: [], result: "void" }, "no target"),
   callee: undefined,
   index: -1,
   parameter: -1,
@@ -100,20 +114,23 @@ const NOBODY: Target = {
 };
 
 /**
- * Runs C to its end. The loop calls native code itself, not by `step`: a `ret` in JavaScript that
- * follows a switch is mispredicted, and so there is none.
+ * Runs C to its end. This loop is the fast path of a callback:
  *
- * C mostly calls the same callback again, so the callback is looked up only when it is another. All
- * that is done seldom is in functions of its own: V8 throws the machine code of a loop away when
- * that gets to a place which it had not seen used.
+ * - It enters native code itself, and not by `step`: the processor mispredicts the first `ret` of
+ *   JavaScript behind a switch, so there is to be none.
+ * - C mostly calls the same callback again, so the callback is looked up only when its number is
+ *   another than last time.
+ * - What is done seldom is in functions of its own (`arrive`, `leave`): V8 throws the machine code
+ *   of
+ *   a loop away when the loop comes to a place that V8 had not seen used.
  */
 function run(call: Call, answerers: readonly Answerer[]): unknown {
   const { resumeCall } = native();
   const { context } = call;
   const { view } = context;
   const keeper = call.keeper as Kept;
-  let target = NOBODY;
-  let handler = NOTHING;
+  let target = NO_TARGET;
+  let handler = NO_HANDLER;
   let known = 0;
   for (;;) {
     const { handle } = context;

@@ -2,8 +2,13 @@
 // Credit: after libfringe, by edef and the libfringe contributors
 
 /**
- * Thunks: the function pointers that C gets for callbacks, each with a number that native code
- * reports when C has called it. `native/call/thunk.zig` makes them, a page at a time, for good.
+ * Thunks: the function pointers that C gets for callbacks. A thunk is a few instructions of machine
+ * code with a number, which native code reports when C has called the thunk:
+ *
+ *     C calls a thunk -> its number, in the mailbox -> targetOf(number) -> the handler
+ *
+ * `native/call/thunk.zig` makes thunks, a page at a time, and they are never freed, since C may
+ * have kept the address of one.
  */
 
 import { ThunkBlock } from "../layout.ts";
@@ -13,17 +18,18 @@ import type { Pointing } from "../value/function_pointer.ts";
 import type { CallbackSignature } from "./signature.ts";
 
 /** A handler: answers a callback. */
-// deno-lint-ignore no-explicit-any -- each has the parameters of its callback; types.ts infers them
+// deno-lint-ignore no-explicit-any -- each callback has parameters of its own, see definition.ts
 export type Handler = (...args: any[]) => unknown;
 
 /** A callback that C can call: a callback parameter of a function, or one that may be kept. */
 export interface Target extends CallbackSignature {
-  /** The function whose parameter it is, of those that `call.ts` knows. */
+  /** The function (a `Callee`) that has it as a parameter; undefined for a `Callback`. */
   readonly callee: object | undefined;
-  /** Its place among the callbacks of the function, and among its parameters. */
+  /** Its place among the callback parameters of that function; -1 for a `Callback`. */
   readonly index: number;
+  /** Its place among all parameters of that function; -1 for a `Callback`. */
   readonly parameter: number;
-  /** What answers it, if that is not passed with each call. */
+  /** The handler of a `Callback`; undefined for a parameter, whose handler each call brings. */
   readonly handler: Handler | undefined;
   /** How a message about its answer begins. */
   readonly what: string;
@@ -38,9 +44,9 @@ export interface Thunk {
 }
 
 /**
- * How many thunks of a type are released before one of them is used again. C might still call what
- * has been released, and is to be refused then. If it does so very late, it reaches another handler
- * of the same type, and never one that would take an integer for an address.
+ * How many released thunks of a type rest before the first of them is used again. C may still call
+ * a released one by mistake: while the thunk rests, that is refused. Later the call reaches another
+ * handler, but one of the same type, which does not take an integer for an address.
  */
 const RESTED = 1024;
 
@@ -48,7 +54,9 @@ const RESTED = 1024;
 let fresh: Thunk[] = [];
 /** Thunks that have been released, by their type, the longest rested first. */
 const rested: Map<string, Thunk[]> = new Map();
-/** By number, from this Worker's first one on. */
+/**
+ * What each thunk of this Worker stands for: at its number, less that of the first one (`first`).
+ */
 const targets: (Target | undefined)[] = [];
 let first = 0;
 
@@ -68,7 +76,7 @@ export function takeThunk(target: Target): Thunk {
   return thunk;
 }
 
-/** Takes a thunk back; should C call it, it stands for nothing. Once more does nothing. */
+/** Takes a thunk back: it stands for nothing from now on, and rests. Once more does nothing. */
 export function putThunk(thunk: Thunk): void {
   const target = targets[thunk.number - first];
   if (target === undefined) return;
@@ -79,7 +87,7 @@ export function putThunk(thunk: Thunk): void {
   targets[thunk.number - first] = undefined;
 }
 
-/** What the thunk of this number stands for; undefined: nothing any more, or not in this Worker. */
+/** What the thunk of this number stands for; undefined: it was released, or is another Worker's. */
 export function targetOf(number: number): Target | undefined {
   return targets[number - first];
 }
@@ -87,7 +95,8 @@ export function targetOf(number: number): Target | undefined {
 function makeThunks(): void {
   const block = new DataView(new ArrayBuffer(ThunkBlock.size));
   checkGrant(native().mapThunks(block), "Cannot make function pointers for callbacks");
-  // What they go on in must stay, since C may call them when this Worker is long gone.
+  // Thunks jump into this library. It must stay loaded, since C may call one when the Worker is
+  // gone.
   native().pin(native().callBody);
   const word = (offset: number): bigint => block.getBigUint64(offset, true);
   const [address, number] = [word(ThunkBlock.address), Number(word(ThunkBlock.number))];
@@ -100,7 +109,9 @@ function makeThunks(): void {
   fresh = made;
 }
 
-/** What is behind a `Callback`. */
+/**
+ * What is behind a `Callback`: its target, and the thunk that stands for that until it is closed.
+ */
 export class KeptThunk implements Pointing {
   readonly target: Target;
   /** Undefined once the callback is closed. */
