@@ -171,8 +171,9 @@ export class Generator<Input = void, Output = unknown, Return = void>
     const owner = this.#owner;
     ({ resumeI32, resumeU32 } = native());
     net.register(this, owner, this);
-    // Last, so that a constructor which is cut short before has taken nothing. Only `begin` follows,
-    // for a native body. If that is cut short, no frame is there, so the memory is free all the same.
+    // Last, so that a constructor which is cut short before has taken nothing. Only `begin`
+    // follows, for a native body. If that is cut short, no frame is there, so the memory is free
+    // all the same.
     memory?.own(owner);
     if (symbol !== undefined) this.#context.begin(symbol.pointer, symbol);
   }
@@ -375,8 +376,8 @@ export class Generator<Input = void, Output = unknown, Return = void>
     const fault = memory.fault();
     if (fault !== undefined) throw new Error(`Cannot resume generator: ${fault}`);
     const { guarded } = memory.origin;
-    // `isOverrun` is called before the switch as it is behind it: what had room on V8's stack before
-    // has room then.
+    // `isOverrun` is called before the switch as it is behind it: what had room on V8's stack
+    // before has room then.
     if (!guarded && isOverrun(memory)) return this.#leave();
     const output = this.#untaken === undefined ? this.#enter(input) : this.#take(this.#untaken);
     if (context.handle === null) return output;

@@ -30,11 +30,12 @@ import type { Native } from "../library/symbols.ts";
  */
 const MARGIN = 256;
 
-let depth: Native["depth"] | undefined;
+/** Local, since it is asked at each step of a TypeScript body. */
+let nativeDepth: Native["depth"] | undefined;
 
 /** How deep V8's stack is here, in units of 16 bytes; a smaller number is deeper. */
 export function depthNow(): number {
-  return depth === undefined ? (depth = native().depth)() : depth();
+  return (nativeDepth ??= native().depth)();
 }
 
 /**

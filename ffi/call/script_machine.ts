@@ -25,7 +25,9 @@ type Start<Input, Output, Return> = (
   input: Input,
 ) => ScriptGenerator<Output, Return, Input>;
 
-/** The steps of V8's generator. Numbers, since a closure for each step would cost more than one. */
+/**
+ * The steps of V8's generator, as numbers: a closure for each step would cost more than the step.
+ */
 export const Step = { next: 0, return: 1, throw: 2 } as const;
 
 /**
@@ -94,6 +96,9 @@ export class ScriptMachine<Input, Output, Return> {
    *     first try    second try     so the body
    *     RangeError   done: true     had ended by the error; the error is its failure
    *     RangeError   RangeError     could not be entered, and still waits
+   *
+   * After the step `throw`, a body that had ended gives back the value that was thrown in, which is
+   * its failure then.
    */
   advance(step: number, value: unknown): IteratorResult<Output, Return> {
     const { scope } = this;
