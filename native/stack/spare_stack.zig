@@ -11,8 +11,8 @@ const Mailbox = @import("../layout.zig").Mailbox;
 const os = @import("../os/os.zig").os;
 const os_stack = @import("os_stack.zig");
 
-/// Calls a function with a pointer. Returns false, and calls nothing, where there is no memory, or no
-/// system to ask for some.
+/// Calls a function with a pointer. Returns false, and calls nothing, where there is no memory, or
+/// no system to ask for some.
 pub fn run(argument: anytype, comptime function: fn (@TypeOf(argument)) void) bool {
     if (!os.is_there) return false;
     const Argument = @TypeOf(argument);

@@ -14,8 +14,8 @@ type Native = (...args: unknown[]) => unknown;
 const limits = new Set<bigint>();
 
 /**
- * Where native code has written the bounds of the stack that was mapped last. It is looked at before
- * the next call, since V8's stack may be too short to note anything after one.
+ * Where native code has written the bounds of the stack that was mapped last. It is looked at
+ * before the next call, since V8's stack may be too short to note anything after one.
  */
 let last: BigUint64Array | undefined;
 
