@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // Credit: after libfringe, by edef and the libfringe contributors
 
+//! Builds what is made of Zig, C and assembly here; `zig build --help` lists the steps.
+
 const std = @import("std");
 const builtin = @import("builtin");
 const manifest = @import("build.zig.zon");

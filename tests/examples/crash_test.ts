@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // Credit: after libfringe, by edef and the libfringe contributors
 
+/** The crash that README.md shows is what gdb says of examples/crash.zig. */
+
 import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { crash, withCrash } from "../../tools/crash.ts";
 import { text } from "../support/repository.ts";

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // Credit: after libfringe, by edef and the libfringe contributors
 
+/** The unwind tables of the assembly are those that were read: the snapshots beside this file. */
+
 import { assertEquals, assertThrows } from "@std/assert";
 import { architectures, cfi, path, rules } from "../../tools/cfi.ts";
 import { testWith } from "../support/support.ts";

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // Credit: after libfringe, by edef and the libfringe contributors
 
+/** How the comparison with others gets into README.md. */
+
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { type Comparison, withComparison } from "../../tools/comparison.ts";
 import { text } from "../support/repository.ts";

@@ -33,7 +33,7 @@ const TESTED_ELSEWHERE: Readonly<Record<string, string>> = {
   load: "behaviour/find_test.ts loads libraries that are not to be had",
   mapping: "behaviour/faults_test.ts has mappings refused",
   memory_file: "behaviour/find_test.ts opens the library from memory",
-  occupancy: "behaviour/context_test.ts ends all frames of a library",
+  occupancy: "unit/context_test.ts ends all frames of a library",
   outcome: "behaviour/overflow_test.ts has what becomes of overflows",
   scope: "unit/yielder_test.ts opens calls in each other",
   script: "unit/yielder_test.ts calls",
@@ -50,6 +50,10 @@ function* headers(): Problems {
     }
     if (!start.includes("Credit: after libfringe, by edef and the libfringe contributors")) {
       yield `${file}: credit libfringe's authors in the second line, as every other file does`;
+    }
+    const [third, fourth] = text(file).split("\n").slice(2, 4);
+    if (/\.(?:ts|zig)$/.test(file) && !/^\/[/*]/.test(third || fourth!)) {
+      yield `${file}: say in a comment behind these lines what the file is for`;
     }
   }
 }

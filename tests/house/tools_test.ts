@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // Credit: after libfringe, by edef and the libfringe contributors
 
+/** The tools of the gate: what they count, make and refuse. */
+
 import {
   assertEquals,
   assertMatch,

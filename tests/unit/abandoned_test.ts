@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // Credit: after libfringe, by edef and the libfringe contributors
 
+/** The warning about frames that were abandoned; real ones are in unwind_test.ts. */
+
 import { assertEquals, assertMatch } from "@std/assert";
 import { warnOfAbandoned } from "../../ffi/context/abandoned.ts";
 import { Abandonment, Mailbox } from "../../ffi/layout.ts";

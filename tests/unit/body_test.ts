@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // Credit: after libfringe, by edef and the libfringe contributors
 
+/** Native bodies as objects: what they show, and who may use them. */
+
 import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { Generator, OsStack } from "../../mod.ts";
 import { openBodies } from "../support/support.ts";

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // Credit: after libfringe, by edef and the libfringe contributors
 
+/** What is a buffer, whatever an object says of itself. */
+
 import { assert, assertEquals, assertStrictEquals, assertThrows } from "@std/assert";
 import { bytesOf, isDetached } from "../../ffi/buffer.ts";
 

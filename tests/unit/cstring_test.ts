@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // Credit: after libfringe, by edef and the libfringe contributors
 
+/** Strings to C and back: all lengths, all characters, and what is no UTF-8. */
+
 import { assertEquals, assertThrows } from "@std/assert";
 import { readCString, Strings } from "../../ffi/value/cstring.ts";
 import { PointerView } from "../../mod.ts";

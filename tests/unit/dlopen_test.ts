@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // Credit: after libfringe, by edef and the libfringe contributors
 
+/** Libraries: which tables are understood, what a symbol is, and what closes. */
+
 import {
   assert,
   assertEquals,

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // Credit: after libfringe, by edef and the libfringe contributors
 
+/** `Generator`, with native bodies and TypeScript ones: each member, in each state. */
+
 import {
   assert,
   assertEquals,

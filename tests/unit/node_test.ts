@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // Credit: after libfringe, by edef and the libfringe contributors
 
-/** That a program with frozen objects gets on without is in intrinsics_test.ts. */
+/** Modules of Node's; intrinsics_test.ts has a program that gets on without, its objects frozen. */
 
 import { Buffer } from "node:buffer";
 import { assertStrictEquals } from "@std/assert";

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // Credit: after libfringe, by edef and the libfringe contributors
 
+/** `OsStack`: sizes, and bodies that use all of one. stack_test.ts has what all kinds share. */
+
 import {
   assert,
   assertEquals,

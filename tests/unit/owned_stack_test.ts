@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // Credit: after libfringe, by edef and the libfringe contributors
 
+/** `OwnedStack`: sizes, and memory that stays where it is. */
+
 import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { Generator, OwnedStack } from "../../mod.ts";
 import { gc, openBodies } from "../support/support.ts";

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // Credit: after libfringe, by edef and the libfringe contributors
 
+/** `PointerView`: every getter and setter, the bounds of a buffer, and memory that has to stay. */
+
 import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { Callback, dlopen, PointerView } from "../../mod.ts";
 import { collectUntil, gc, openBodies, testBodies } from "../support/support.ts";

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // Credit: after libfringe, by edef and the libfringe contributors
 
+/** What is a generator function, or a generator, also one of another realm. */
+
 import { assertEquals, assertThrows } from "@std/assert";
 import { runInNewContext } from "node:vm";
 import { isGeneratorFunction, isScriptGenerator } from "../../ffi/script_generator.ts";

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // Credit: after libfringe, by edef and the libfringe contributors
 
+/** The digest, compared with Node's. */
+
 import { createHash } from "node:crypto";
 import { assertEquals } from "@std/assert";
 import { sha256 } from "../../ffi/library/sha256.ts";

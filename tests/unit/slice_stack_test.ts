@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // Credit: after libfringe, by edef and the libfringe contributors
 
+/** `SliceStack`: which memory is taken, and memory that vanishes under a body. */
+
 import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { Generator, PointerView, SliceStack, STACK_ALIGNMENT } from "../../mod.ts";
 import { openBodies } from "../support/support.ts";

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // Credit: after libfringe, by edef and the libfringe contributors
 
+/** `yield* yielder.call(f, ...args)`: calls of TypeScript bodies, in each other, and their ends. */
+
 import {
   assert,
   assertEquals,

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // Credit: after libfringe, by edef and the libfringe contributors
 
+/** The stacks of calls: which are kept, for whom, and how many. */
+
 import { assertEquals, assertNotEquals, assertStrictEquals, assertThrows } from "@std/assert";
 import { putFiber, takeFiber } from "../../ffi/call/fiber.ts";
 import { memoryOf } from "../../ffi/stack/stack.ts";

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // Credit: after libfringe, by edef and the libfringe contributors
 
+/** What the system refuses, as an error. */
+
 import { assert, assertEquals, assertInstanceOf, assertThrows } from "@std/assert";
 import { FringeError } from "../../mod.ts";
 import { checkGrant } from "../../ffi/library/fringe_error.ts";
