@@ -180,7 +180,8 @@ export class Generator<Input = void, Output = unknown, Return = void>
 
   /**
    * Makes a generator on a stack of any kind, libfringe's `unsafe_new`: without a guard page
-   * nothing stops a body that needs more stack than there is from writing over other memory.
+   * nothing stops a body that needs more stack than there is from writing over other memory. It
+   * throws what the constructor throws, but takes a stack without a guard.
    *
    * @example
    * ```ts
@@ -269,7 +270,10 @@ export class Generator<Input = void, Output = unknown, Return = void>
     return this.#owner.frames();
   }
 
-  /** As `resume`, in the form of a JavaScript generator. */
+  /**
+   * As `resume`, in the form of a JavaScript generator: `{ value, done }`. It throws what `resume`
+   * throws; but once the body has failed it gives `done: true`, as JavaScript's generators do.
+   */
   override next(input?: Input): IteratorResult<Output, Return> {
     if (this.#machine !== undefined) return this.#advance(this.#machine, Step.next, input);
     const context = this.#context;
@@ -286,6 +290,10 @@ export class Generator<Input = void, Output = unknown, Return = void>
   /**
    * Ends the body early. A TypeScript body runs its `finally` blocks; the frames of native code are
    * unwound and their destructors run.
+   *
+   * @returns `{ value, done: true }`, or what a `finally` block yields or returns in place of that.
+   * @throws {TypeError} If the generator is running.
+   * @throws {NativeError} If native code throws in place of being unwound; it has ended then.
    */
   override return(value: Return): IteratorResult<Output, Return> {
     const machine = this.#machine;
@@ -304,6 +312,10 @@ export class Generator<Input = void, Output = unknown, Return = void>
   /**
    * Throws `error` into the body where it is suspended. A TypeScript body may catch it; native code
    * cannot, so its frames are unwound and the error comes back out.
+   *
+   * @returns What a TypeScript body that has caught the error yields next, or returns.
+   * @throws The error, or what the body throws in place of it.
+   * @throws {TypeError} If the generator is running.
    */
   override throw(error: unknown): IteratorResult<Output, Return> {
     const machine = this.#machine;
@@ -328,7 +340,8 @@ export class Generator<Input = void, Output = unknown, Return = void>
   }
 
   /**
-   * Ends the body if it has not finished, and disposes of the stack if it has not been unwrapped.
+   * Ends the body if it has not finished, as `return` does, and disposes of the stack if it has not
+   * been unwrapped. Once is enough, more does nothing.
    */
   override [Symbol.dispose](): void {
     const machine = this.#machine;

@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // Credit: after libfringe, by edef and the libfringe contributors
 
-/**
- * Node's modules, which Deno has: fetched at the first use, so that importing fringe loads none.
- */
+/** Node's modules, which Deno has: got at the first use, so that importing fringe loads none. */
 
 import { hasStack } from "./check.ts";
 
@@ -24,8 +22,8 @@ const loaded: Partial<Modules> = {};
 /**
  * A module of Node's, or undefined where it cannot be loaded now:
  *
- * - in a program that has frozen JavaScript's own objects: the module sets Symbol.iterator of a Set,
- *   for one, and its error ends the process;
+ * - in a program that has frozen JavaScript's own objects: as a module is loaded it sets properties
+ *   of theirs, and its error ends the process;
  * - with little of V8's stack left: a module that fails half-way stays broken.
  */
 export function nodeModule<Name extends keyof Modules>(name: Name): Modules[Name] | undefined {

@@ -20,8 +20,8 @@ export function errorAfterEnd(call: Call | undefined, error: unknown): unknown {
 }
 
 /**
- * What to throw when native code has thrown while it was ended because of another error. That V8's
- * stack was used up is no news beside what the other of the two says.
+ * What to throw when native code has thrown (`thrown`) while it was ended because of an `error`. If
+ * one of the two only says that V8's stack was used up, it is the other.
  */
 export function both(thrown: unknown, error: unknown): unknown {
   if (isExhaustion(thrown)) return error;

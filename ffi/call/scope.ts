@@ -6,7 +6,7 @@
 import type { NativeFrame } from "../context/backtrace.ts";
 import { Context } from "../context/context.ts";
 import type { Late } from "../context/occupancy.ts";
-import type { Owner, StackMemory } from "../stack/stack.ts";
+import type { StackMemory } from "../stack/stack.ts";
 import { Call } from "./call.ts";
 import type { Answerer, Callee } from "./callee.ts";
 import { both } from "./end.ts";
@@ -22,7 +22,7 @@ import { endGone } from "./sync.ts";
  * A scope does not refer to its generator, so it outlives one that is dropped. V8 runs no `finally`
  * block of a body that is garbage; the finalizer ends the calls by the scope instead.
  */
-export class Scope implements Owner, Late {
+export class Scope implements Late {
   /** Whether the body is running: only then may it call. */
   running = false;
   /** Whether the body has finished, or is garbage: it will not go on. */

@@ -24,6 +24,7 @@
  */
 
 import { describe } from "../check.ts";
+import type { Owner } from "../stack/stack.ts";
 
 /** A library that a user has opened. */
 export interface Library {
@@ -40,7 +41,7 @@ export function checkOpen(library: Library, what: string): void {
 }
 
 /** The record of a stack that native frames may be on. */
-export abstract class Occupancy {
+export abstract class Occupancy implements Owner {
   /** The library whose frames are on the stack; undefined while there are none. */
   #library: Library | undefined;
   /** The neighbours in the list of the library. */
@@ -121,11 +122,7 @@ export function endAll(library: Library, reason: string): unknown[] {
 }
 
 /** An owner of frames that should have ended: the calls of a TypeScript body (`call/scope.ts`). */
-export interface Late {
-  /** Whether no frame is left. */
-  readonly isDone: boolean;
-  /** Ends the frames, those that began last first. */
-  endGently(): void;
+export interface Late extends Owner {
   /** The next in the list. */
   nextLate: Late | undefined;
 }
