@@ -75,7 +75,7 @@ let resumeU32: Native["resumeU32"];
 
 /**
  * Stands for the context of every TypeScript body. `resume` looks at a context first, without
- * asking whether there is one; this one never has frames, so `resume` looks further.
+ * asking whether there is one. `NO_CONTEXT` never has frames, so `resume` looks further.
  */
 const NO_CONTEXT = new Context(
   new StackMemory(0n, 0n, {

@@ -74,8 +74,8 @@ export class ScriptMachine<Input, Output, Return> {
   }
 
   /**
-   * Whether the body is running, so that whoever asks is called by it. A body that an interrupt has
-   * taken away is not running, though nothing has said so: the depth tells (`depth.ts`).
+   * Whether the body is running: the code that asks was called by it then. A body that an interrupt
+   * has taken away is not running, though V8 has not said so: the depth tells (`depth.ts`).
    */
   get isRunning(): boolean {
     if (!this.scope.running) return false;

@@ -37,7 +37,7 @@ interface Activation {
   readonly fiber: Fiber;
   /** How deep V8's stack was when the call began. */
   readonly depth: number;
-  /** The call in one of whose handlers this one began; undefined: it is the outermost. */
+  /** The call whose handler has made this call; undefined: this is the outermost. */
   readonly outer: Activation | undefined;
 }
 

@@ -211,7 +211,7 @@ export class Context extends Occupancy {
     // Frames whose memory is gone are gone too.
     if (memory.fault() !== undefined) return this.#forget();
     if (this.status[0] === Status.suspended) {
-      native().cancel(handle, memory.limit);
+      native().end(handle, memory.limit);
       this.takeBack();
     }
     const isAbandoned = this.status[0] === Status.abandoned;

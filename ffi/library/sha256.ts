@@ -24,7 +24,7 @@ const BLOCK = 64;
 
 /** The digest of `bytes`, in hexadecimal. */
 export function sha256(bytes: Uint8Array): string {
-  // Sections 4.2.2 and 5.3.3: constants that nobody has chosen.
+  // Sections 4.2.2 and 5.3.3: constants that follow from the primes, and so hide nothing.
   const constants = Int32Array.from(primes(64), (prime) => fraction(Math.cbrt(prime)));
   const state = Int32Array.from(primes(8), (prime) => fraction(Math.sqrt(prime)));
   // Section 5.1.1: a bit that is 1, zeros, and the length in bits, to a multiple of the block.

@@ -45,7 +45,7 @@ export const SYMBOLS = {
     result: "i32",
     nonblocking: true,
   },
-  cancel: {
+  end: {
     name: "fringe_end",
     parameters: ["pointer", /* context */ "usize" /* limit */],
     result: "i32",

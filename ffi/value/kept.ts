@@ -42,7 +42,7 @@ export abstract class Answers implements Keeper {
   #place = ANSWERS_KEPT - 1;
   #isNext = true;
 
-  /** C has got the last answer: the next one gets the next place, and leaves that one alone. */
+  /** C has got the last answer: the next answer gets the next place, and does not replace it. */
   next(): void {
     this.#isNext = true;
   }

@@ -25,7 +25,7 @@ const Yielder = fringe.Yielder;
 const sanitizer = @import("../watch/sanitizer.zig");
 const valgrind = @import("../watch/valgrind.zig");
 
-// Not weak, unlike in unwind.zig: so the linker takes the unwinder into the tests.
+// Not weak, unlike in unwinder.zig: so the linker takes the unwinder into the tests.
 extern "c" fn _Unwind_Backtrace(
     visit: *const fn (unwind_context: *anyopaque, trace: *Trace) callconv(.c) c_int,
     trace: *Trace,
