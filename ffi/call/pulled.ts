@@ -2,8 +2,10 @@
 // Credit: after libfringe, by edef and the libfringe contributors
 
 /**
- * `f.calls(...args)`: there are no handlers. A generator yields each call of a callback, and
- * whoever pulls the next one has replied to it before.
+ * `f.calls(...args)`: there are no handlers. A generator yields each call of a callback, and the
+ * caller replies to it before the next one is pulled:
+ *
+ *     for (const { args, reply } of f.calls("/usr")) reply(0);
  */
 
 import { isScriptGenerator, type ScriptGenerator } from "../script_generator.ts";
