@@ -771,8 +771,9 @@ BEGIN fringe_thunk_common
         mov     PREVIOUS(%r10), %r10
         jmp     .Lcurrent
 
-        # This is another stack: that of a generator which C itself resumes, one that C has made,
-        # or one that C had no right to jump to. jump.zig tells, and is asked once for each page.
+        # This is another stack: that of a generator which C itself resumes, or one that C has made;
+        # or one that no callback may be called on, where C has jumped to or a signal is handled.
+        # jump.zig tells, and is asked once for each page.
 4:      cmpq    $0, LIMIT(%rdi)
         je      3b
         mov     %rsp, %rcx

@@ -20,15 +20,18 @@ const arch = @import("../arch/arch.zig").arch;
 const context_module = @import("../context/context.zig");
 const Context = context_module.Context;
 const os = @import("../os/os.zig").os;
+const signal_stack = @import("signal_stack.zig");
 const spare_stack = @import("../stack/spare_stack.zig");
 const unwinder = @import("../unwind/unwinder.zig");
 
 /// C has called a thunk, and the running stack is not that of `current`, the call that this thread
-/// is in. Ends the process if it is the stack of a suspended body; comes back if it is any other:
-///  * C has resumed a generator, and the body of that one calls back;
-///  * C has a stack of its own (makecontext(3)).
-/// That one may be small, so the work is done on a spare stack.
+/// is in. Ends the process if the running stack is that of a suspended body, or the alternate
+/// signal stack. Comes back if it is any other:
+///  * the stack of a generator that C has resumed, and whose body calls back;
+///  * a stack that C has made (makecontext(3)).
+/// A stack of C's may be small, so the frames are walked on a spare stack.
 pub fn judgeStack(current: *Context) callconv(.c) void {
+    signal_stack.refuseSignalStack();
     if (isOnSuspendedStack(current)) jumped();
 }
 

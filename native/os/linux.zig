@@ -296,6 +296,16 @@ fn returnsFromHandler(address: usize) bool {
     return std.mem.eql(u8, &code, &return_from_handler);
 }
 
+/// sigaltstack(2). A thread may have asked the kernel to forget the alternate stack while a handler
+/// runs there (SS_AUTODISARM). No other signal is handled on it then, so it is like any stack.
+pub fn isOnSignalStack() bool {
+    const SS_ONSTACK = 1;
+    var stack: linux.stack_t = undefined;
+    const result = call(linux.sigaltstack, .{ null, &stack });
+    const flags: u32 = @bitCast(stack.flags);
+    return linux.errno(result) == .SUCCESS and flags & SS_ONSTACK != 0;
+}
+
 test "a return from a handler is known wherever it lies, at the end of memory, too" {
     var pages: [4 * page_size]u8 align(page_size) = @splat(0xcc);
     const start = @intFromPtr(&pages);

@@ -17,6 +17,7 @@
 //!     writeError      writes to stderr
 //!     handleFaults    has a `FaultHandler` see each fault of the process
 //!     leaveHandler    says that a frame is unwound, which may be the handler of a signal
+//!     isOnSignalStack says whether the running code is on the thread's alternate signal stack
 //!     refusals        has the system refuse what it is asked for, in tests
 //!
 //! All of it may be called in a signal handler. What asks the system for something in good order

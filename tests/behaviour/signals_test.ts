@@ -13,7 +13,7 @@
  */
 
 import { join } from "node:path";
-import { assert, assertEquals, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { dlopen, Generator, type NativeLibrary, OsStack } from "../../mod.ts";
 import { root } from "../../tools/zig.ts";
 import { rounds } from "../support/seeds.ts";
@@ -207,7 +207,7 @@ const inHandlers = {
   handlers_left: { parameters: [], result: "i32" },
 } as const;
 
-function openHandlers(): NativeLibrary<typeof inHandlers> {
+function buildHandlers(): string {
   const folder = join(root, ".zig-cache", "signals");
   Deno.mkdirSync(folder, { recursive: true });
   const path = join(folder, "libhandlers.so");
@@ -218,7 +218,7 @@ function openHandlers(): NativeLibrary<typeof inHandlers> {
     args: ["-x", "c", ...options, `-I${include}`, source, "-o", path],
   }).outputSync();
   assert(success, new TextDecoder().decode(stderr));
-  return dlopen(path, inHandlers);
+  return path;
 }
 
 type InHandlers = NativeLibrary<typeof inHandlers>["symbols"];
@@ -232,7 +232,7 @@ testWith(
   "g++",
   "a callback in a handler suspends the call, in which the signal is blocked",
   async () => {
-    using library = openHandlers();
+    using library = dlopen(buildHandlers(), inHandlers);
     const { symbols } = library;
     const { call_in_handler, call_in_two_handlers } = symbols;
     const seen: number[][] = [];
@@ -263,7 +263,7 @@ testWith(
 );
 
 testWith("g++", "a call that is ended in a handler leaves the signals as they were", async () => {
-  using library = openHandlers();
+  using library = dlopen(buildHandlers(), inHandlers);
   const { symbols } = library;
   const { call_in_handler, call_in_two_handlers } = symbols;
   const mine = new Error("mine");
@@ -289,5 +289,28 @@ testWith("g++", "a call that is ended in a handler leaves the signals as they we
     assertEquals(call_in_handler((signal) => signal, 0), SIGUSR1);
     assertLeft(1);
     for (const signal of before) symbols.block(signal, 0);
+  }
+});
+
+testWith("g++", "a callback on the alternate signal stack ends the process", async () => {
+  const path = buildHandlers();
+  const forms = [
+    "call_in_handler(answers, 1)",
+    "await call_in_handler.async(async (signal) => answers(signal), 1)",
+    "call_in_handler.calls(1).next()",
+  ];
+  for (const form of forms) {
+    const source = `
+      import { dlopen } from ${JSON.stringify(moduleUrl)};
+      const { call_in_handler } = dlopen(${JSON.stringify(path)}, {
+        call_in_handler: ${JSON.stringify(inHandlers.call_in_handler)},
+      }).symbols;
+      const answers = (signal) => signal;
+      console.log(call_in_handler(answers, 0));
+      console.log(${form});
+    `;
+    const { signal, stdout, stderr } = await runChild(source, ["-A"]);
+    assertEquals([signal, stdout], ["SIGABRT", "10\n"]);
+    assertStringIncludes(stderr, "in a signal handler, on the alternate signal stack");
   }
 });
