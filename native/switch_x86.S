@@ -677,8 +677,10 @@ BEGIN fringe_aside
         mov     %esp, %ebx
         .cfi_def_cfa_register %ebx
         mov     8(%ebx), %eax
-        mov     12(%ebx), %ecx
         mov     LINK(%eax), %esp
+        # Valgrind looks at esp where memory is accessed. So it sees here that the stack is another
+        # one; else it would take what is pushed next for a write below that stack.
+        mov     12(%ebx), %ecx
         and     $-16, %esp
         sub     $8, %esp
         push    %ecx
