@@ -15,7 +15,7 @@
 const std = @import("std");
 const builtin = @import("builtin");
 const linux = std.os.linux;
-const call_module = @import("call/stray_callback.zig");
+const stray_callback = @import("call/stray_callback.zig");
 const context_module = @import("context/context.zig");
 const Context = context_module.Context;
 const layout = @import("layout.zig");
@@ -35,7 +35,7 @@ extern fn fringe_call_body(context: *Context) void;
 
 comptime {
     @export(&here, .{ .name = "here" });
-    @export(&call_module.strayCallback, .{
+    @export(&stray_callback.strayCallback, .{
         .name = "fringe_stray_callback",
         .visibility = .hidden,
     });

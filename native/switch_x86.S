@@ -14,8 +14,9 @@
 #    one in st(0), which is empty at every other call and return.
 #  * The control words of both floating-point units are the caller's. There is no JavaScript on this
 #    architecture, and nobody has asked for speed: both are compared EXACTLY, on both ways. So there
-#    is no use for `rounded`, nor for functions of JavaScript's own.
-#  * A native program gives no limits of stacks, so nothing here looks for jumps out of them.
+#    is no use for `rounded`, nor for the bit NATIVE.
+#  * A native program gives no limits of stacks, so nothing here looks for jumps out of them, and
+#    there is no use for `judged`.
 #  * Nothing can be addressed relative to eip. It is read by a `call` to the next instruction, which
 #    processors keep out of their return prediction.
 #
@@ -24,7 +25,7 @@
 # A suspended side, and a context
 # -------------------------------
 #
-#                                                        | judged                 |  R + 60
+#                                                        | judged, never used     |  R + 60
 #                                                        | limit                  |  R + 56
 #                                                        | rounded, never used    |  R + 52
 #                                                        | control, 8 bytes       |  R + 44

@@ -4,17 +4,23 @@
 # This file provides, for x86_64, every instruction that moves between two stacks:
 #
 #   fringe_init             writes the first frame of a fringe stack
+#   fringe_init_caught      the same for a resumer that exceptions cannot go on in: JavaScript
 #   fringe_resume           enters a body from a function call; leaves by `ret`
 #   fringe_resume_call      enters a body that will suspend by a call, as thunks do; leaves by `jmp`
 #   fringe_signal           enters a body, telling it that it is being ended
 #   fringe_suspend          leaves a body by an ordinary function call (other languages use it)
-#   fringe_call_body        the body that calls any C function with the mailbox's arguments
+#   fringe_exchange         exchanges what belongs to each side besides its stack; EXCHANGES tells
+#   fringe_exchange_control the same for the control words alone
 #   fringe_thunk_write      makes a thunk: one of the C function pointers that suspend
+#   fringe_thunk_common     what every thunk goes on with: suspends the call that it is called in
+#   fringe_call_body        the body that calls any C function with the mailbox's arguments
+#   fringe_trampoline       under every body; hands over when the body returns
 #   fringe_finish           ends a context whose frames have been unwound
 #   fringe_aside            lets a suspended body be unwound from the stack of whoever ends it
 #   fringe_trace            walks the frames of a suspended body
-#   fringe_trampoline       under every body; hands over when the body returns
 #   fringe_root             never executed: it is where unwinders cross to the resumer
+#   fringe_current          of each thread: the context that a thunk suspends
+#   fringe_leave_current    makes the context before that one the current one again
 #
 # It owns the layout of the frames. `arch/x86_64.zig` and `include/fringe_x86_64.h` repeat one
 # sequence of it, SWITCH, so that the compiler can inline a suspension; a tidy test compares the
@@ -350,8 +356,7 @@
 #    1.5         2           1      2       1
 #   -1.5        -2          -2     -1      -1
 #
-# C that has asked for traps on inexact results has a trap here. It would have one at almost any
-# other sum.
+# C that has asked for traps on inexact results has a trap here, as at almost any sum of its own.
 .macro QUICKLY label
         ROUNDED_NOW
         cmp     %rcx, ROUNDED(%rdi)
@@ -374,26 +379,31 @@
 #   to 4   before the switch, if EXCHANGES is not 0: rdi = R; rax = 0 or a signal; rsi = a word
 #   to 7   after the switch, if the words are not those of CONTROL: rdi = R; rax = a word
 #
-# and goes on at 5, where it compares the words, or at 6. The frame is that of SAVE, with rsp at its
-# end.
+# and goes on at 5, where it compares the words as JavaScript asks, or at 6, where it returns. The
+# frame is that of SAVE, with rsp at its end.
 .macro EXCHANGE
 4:      testl   $NATIVE, EXCHANGES(%rdi)
         jz      2f
         QUICKLY 3f
         cmpl    $NATIVE, EXCHANGES(%rdi)
         jne     2f
+        # A native resumer, and nothing to exchange.
         SWITCH
 9:      QUICKLY 7f
         jmp     6b
+        # The resumer has changed its words, and the body is still to have those of CONTROL.
 3:      orl     $CONTROL_TOO, EXCHANGES(%rdi)
+        # There is something to exchange.
 2:      EXCHANGE_BEFORE
         SWITCH
         EXCHANGE_AFTER fringe_exchange
+        # Words that have just been exchanged need not be compared.
         testl   $CONTROL_TOO, EXCHANGES(%rdi)
         jnz     6b
         testl   $NATIVE, EXCHANGES(%rdi)
         jnz     9b
         jmp     5b
+        # The body has changed its words, and the resumer is still to have those of CONTROL.
 7:      orl     $CONTROL_TOO, EXCHANGES(%rdi)
         EXCHANGE_AFTER fringe_exchange_control
         jmp     6b
@@ -401,7 +411,8 @@
 .endm
 
 # EXCHANGE_BEFORE keeps rdi, rsi and rax. If the body cannot be entered it goes to NOTHING_TO_ENTER,
-# and from there to 6, with no word. EXCHANGE_AFTER keeps rax and rdi.
+# and from there to 6, with no word. EXCHANGE_AFTER keeps rax and rdi. In the frame of SAVE rsp is 8
+# more than a multiple of 16, so both call three words below (psABI 3.2.2).
 .macro EXCHANGE_BEFORE
         cmpq    $FINISHED, EXCEPTIONS(%rdi)
         je      8f
@@ -948,8 +959,9 @@ BEGIN fringe_finish
 END fringe_finish
 
 # void fringe_aside(void *yielder, uintptr_t word), which does not return
-#   entry: a signal, so on the stack of the suspended function; rdi = R;
-#          rsi = the address of a function f(R, rsi), which does not return either
+#   entry: the body calls it in place of going on, as fringe_signal has it do; so it begins on the
+#          stack of the suspended function. rdi = R; rsi = where the address of a function f(R, rsi)
+#          lies, which does not return either
 #   Calls f on the stack of the resumer, below its record, while the table says that the suspended
 #   function has called. So f, which may be an unwinder, sees the frames of the body below itself,
 #   and needs no room on their stack. The two words that this function has there, its return address

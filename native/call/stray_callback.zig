@@ -1,17 +1,16 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // Credit: after libfringe, by edef and the libfringe contributors
 
-//! Calls of C functions whose callbacks suspend. The work is in `switch_<arch>.S`: fringe_call_body
-//! runs the function, the thunks are what C is given for callbacks. Here is what is not worth
-//! assembly.
+//! Stray callbacks: C calls a thunk on a thread where no call of fringe's is running, such as a
+//! thread of its own. A callback suspends the call that it is called in, and there is none.
 
 const std = @import("std");
 const jump = @import("jump.zig");
 const os = @import("../os/os.zig").os;
 
-/// C has called a thunk on a thread where no call is running. There is nothing to suspend, nobody
-/// to answer, and C must not go on with an invented value. It may be in a signal handler, so this
-/// does what one may: it writes and ends the process (signal-safety(7)).
+/// The thunk calls this. There is nobody to answer, and C must not go on with an answer that nobody
+/// gave, so the process ends. C may be in a signal handler, hence no more than is allowed there is
+/// done: a message is written (signal-safety(7)).
 pub fn strayCallback() callconv(.c) noreturn {
     if (jump.isOnSuspendedStack(null)) jump.jumped();
     const message = "fringe: C has called a callback where none of fringe's calls is running: in" ++

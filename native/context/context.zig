@@ -25,7 +25,7 @@ pub const Context = extern struct {
     return_address: usize,
     body: *const anyopaque,
     mailbox: *anyopaque,
-    /// Where the C++ exceptions are that have to be exchanged; see EXCHANGES.
+    /// Where the thread's C++ exceptions are, which have to be exchanged; see EXCHANGES.
     exceptions: Exceptions,
     /// C++'s exception state of the side that is not running.
     caught: ?*anyopaque,
@@ -63,6 +63,8 @@ pub const Exchanges = packed struct(usize) {
     native: bool,
     padding: @Int(.unsigned, @bitSizeOf(usize) - 3) = 0,
 
+    /// Whether there is anything to exchange in an inlined switch, which compares no control words,
+    /// so that it makes no difference there whether the resumer is native.
     pub fn any(self: Exchanges) bool {
         return self.exceptions or self.control;
     }
@@ -105,7 +107,8 @@ pub extern const fringe_trampoline_caught: u8;
 
 /// Makes a context at the top of a stack. `body` is a C function `fn (yielder, first_input)`.
 pub fn init(stack: Stack, body: *const anyopaque, mailbox: *anyopaque) *Context {
-    // What fringe_root asks. Only here, because a library of bodies has no need of it.
+    // The personality routine of fringe_trampoline. It is imported here, where contexts are made,
+    // since a library of bodies makes none and has no need of it.
     comptime _ = @import("../unwind/exception.zig");
     stack.check();
     const context = fringe_init(stack.base, body, mailbox);

@@ -5,20 +5,20 @@
 //! `os/<os>.zig`, and in no other; `<os>` is Zig's name for it, such as `linux`. A new system is
 //! this file and one line in the `switch` below. It declares:
 //!
-//!     is_there        whether there is a system at all; without one there are no OsStacks
-//!     page_size       what memory is mapped in
-//!     map             maps memory for a `Purpose`: zeros, to be read and written
-//!     guard           has each access to a page fault
-//!     makeExecutable  has memory be read and executed, and no longer written
+//!     is_there             whether there is a system at all; without one there are no OsStacks
+//!     page_size            what memory is mapped in
+//!     map                  maps memory for a `Purpose`: zeros, to be read and written
+//!     guard                has each access to a page fault
+//!     makeExecutable       has memory be read and executed, and no longer written
 //!     makeStackExecutable  has a stack be executed as well
-//!     unmap           the other end of `map`
-//!     discard         gives memory back to the system, and leaves it mapped
-//!     tryRead         reads memory that may not be there
-//!     writeError      writes to stderr
-//!     handleFaults    has a `FaultHandler` see each fault of the process
-//!     leaveHandler    says that a frame is unwound, which may be the handler of a signal
-//!     isOnSignalStack says whether the running code is on the thread's alternate signal stack
-//!     refusals        has the system refuse what it is asked for, in tests
+//!     unmap                the other end of `map`
+//!     discard              gives memory back to the system, and leaves it mapped
+//!     tryRead              reads memory that may not be there
+//!     writeError           writes to stderr
+//!     handleFaults         has a `FaultHandler` see each fault of the process
+//!     leaveHandler         says that a frame is unwound, which may be the handler of a signal
+//!     isOnSignalStack      says whether the running code is on the thread's alternate signal stack
+//!     refusals             has the system refuse what it is asked for, in tests
 //!
 //! All of it may be called in a signal handler. What asks the system for something in good order
 //! fails with `Refusal`, and then nothing has changed.

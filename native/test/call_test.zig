@@ -7,7 +7,7 @@ const std = @import("std");
 const builtin = @import("builtin");
 const expect = std.testing.expect;
 const expectEqual = std.testing.expectEqual;
-const call_module = @import("../call/stray_callback.zig");
+const stray_callback = @import("../call/stray_callback.zig");
 const child_process = @import("child_process.zig");
 const context_module = @import("../context/context.zig");
 const Context = context_module.Context;
@@ -21,7 +21,7 @@ extern fn fringe_resume_call(context: *Context, word: usize) usize;
 extern fn fringe_call_body(context: *Context) void;
 
 comptime {
-    @export(&call_module.strayCallback, .{
+    @export(&stray_callback.strayCallback, .{
         .name = "fringe_stray_callback",
         .visibility = .hidden,
     });

@@ -22,8 +22,10 @@ pub const Trace = struct {
     context: *const Context,
     addresses: []u64,
     length: usize = 0,
-    /// The frame behind which it begins goes on there; 0 is the first, that of fringe_trace.
+    /// The trace begins behind the frame that goes on at this address; 0: behind the first frame,
+    /// which is that of fringe_trace.
     behind: usize,
+    /// Whether the walk has come past that frame.
     begun: bool = false,
 
     fn visit(frame: *unwinder.Frame, argument: *anyopaque) callconv(.c) c_int {

@@ -23,11 +23,11 @@ const survey = @import("survey.zig");
 const unwinder = @import("unwinder.zig");
 const Exception = unwinder.Exception;
 
-/// A body may catch the unwinding (`catch (...)` without `throw;`) and suspend once more. It is
-/// told again, so many times; then it is abandoned.
+/// A body may catch the unwinding (`catch (...)` without `throw;`) and suspend once more. Then it
+/// is told again that it is to end. A body that has been told so many times is abandoned.
 const attempts_max = 1000;
 
-/// What is passed to a body that is ended.
+/// What is passed to a body that is ended, and what becomes of it.
 const Ending = struct {
     /// What fringe_aside calls.
     function: Function = &unwindBody,
@@ -73,15 +73,16 @@ pub fn end(context: *Context, limit: usize, why: *Why) Status {
     // On the resumer's stack: the body's frames, with all that lies on them, are about to go.
     var ending: Ending = undefined;
     why.* = for (0..attempts_max) |_| {
-        // It is suspended in a cleanup that an exception of its own runs: as below.
+        // The body is suspended in a cleanup that an exception of its own runs. To unwind out of
+        // the middle of an unwinding would end the process: compilers have it that no cleanup
+        // throws.
         if (context.uncaught > 0) break .{ .reason = .suspended_in_cleanup };
         ending = .begin(context, limit);
         const word = @intFromPtr(&ending.function);
         _ = context_module.fringe_signal(context, &context_module.fringe_aside, word);
         if (box.status == .abandoned) why.* = ending.why();
         if (box.status != .suspended) return box.status;
-        // A cleanup has suspended. To unwind it as well, out of the middle of an unwinding, would
-        // end the process: compilers have it that no cleanup throws.
+        // A cleanup that this unwinding runs has suspended: the same.
         if (ending.unwinding) break .{ .reason = .suspended_in_cleanup };
     } else .{ .reason = .swallowed };
     box.status = .abandoned;
@@ -93,6 +94,7 @@ pub fn end(context: *Context, limit: usize, why: *Why) Status {
 fn unwindBody(context: *Context, word: usize) callconv(.c) noreturn {
     const function: *Ending.Function = @ptrFromInt(word);
     const ending: *Ending = @alignCast(@fieldParentPtr("function", function));
+    // If the innermost frame must not be unwound, none is.
     const begins = if (ending.obstacle) |obstacle| !obstacle.is_innermost else true;
     if (begins and unwinder.isComplete()) {
         ending.unwinding = true;
@@ -131,6 +133,7 @@ fn stop(
 
 // C ABI
 
+/// fringe_cancel of `include/fringe.h`.
 pub fn cancelContext(context: *Context, limit: usize) callconv(.c) Status {
     return cancel(context, limit);
 }

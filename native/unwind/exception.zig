@@ -6,7 +6,14 @@
 //! A resumer that has unwind tables gets them as they are: the frames of the body and those of its
 //! resumer are one call stack, so the search for a handler goes on there by itself, and all that is
 //! to be done on the way is to finish the context. For a resumer that has none, such as JavaScript,
-//! the search ends in the trampoline. Then a report says what the exception was, and it is deleted.
+//! the search ends in the trampoline. Then a report says what the exception was, and it is deleted:
+//!
+//!     throw     the unwinder searches, and asks `personality` last, which says: here is a handler
+//!               the frames of the body are noted in a report, since they are still there
+//!               the unwinder leaves the frames, runs their cleanups, goes on in the trampoline
+//!               `caught` describes the exception, deletes it, and suspends: `throwing`
+//!     resumer   reads the report, and resumes the body once more
+//!               `caught` unmaps the report, and finishes: `thrown`
 
 const std = @import("std");
 const arch = @import("../arch/arch.zig").arch;
@@ -54,8 +61,9 @@ fn freeReport(report: *Report) void {
     os.unmap(page) catch {};
 }
 
-/// Copies what an exception says into pages of its own, if all of that is there to be read. Says
-/// whether it was, and was UTF-8 where that is asked for.
+/// Copies what an exception says, `length` bytes at `address`, into pages that belong to the
+/// report. Returns false, and copies nothing, if not all of them can be read, or if they are to be
+/// UTF-8 and are not.
 fn say(report: *Report, address: usize, length: usize, encoding: enum { any, utf8 }) bool {
     const copy = os.map(messageSize(length), .data) catch return false;
     const bytes = copy[0..length];
@@ -204,7 +212,9 @@ fn delete(context: *Context, exception: *Exception) void {
     if (language == .cpp and context.exceptions == .none) land(runtime);
 }
 
-/// The body is not known to use C++, so its state, with one still in flight, is the thread's.
+/// Counts one exception less in flight. The body was not known to use C++, so no switch has
+/// exchanged the state: it is the thread's, and that exception still counts there. `runtime` is an
+/// address in the C++ runtime.
 fn land(runtime: usize) void {
     const found = loader.find(runtime, "__cxa_get_globals") orelse return;
     const globals: *const fn () callconv(.c) *State = @ptrCast(@alignCast(found));
@@ -245,15 +255,17 @@ const Thrown = struct {
     header: usize,
     object: usize,
 
+    /// How many bytes of a `__cxa_exception` lie before its `_Unwind_Exception`.
     const header_size = 80;
+    /// The size of an `_Unwind_Exception`, as the runtimes have it.
     const unwind_size = @sizeOf([4]usize);
 
     /// Null where the exception is not one of C++, or a pointer in it leads nowhere.
     fn by(exception: *const Exception) ?Thrown {
-        // The layout is that of 64-bit machines; nobody asks on x86.
         if (!arch.knows_exceptions or languageOf(exception) != .cpp) return null;
         const start = @intFromPtr(exception);
-        if (exception.class & 0xff != 1) {
+        const is_rethrown = exception.class & 0xff == 1;
+        if (!is_rethrown) {
             return .{ .header = start - header_size, .object = start + unwind_size };
         }
         const is_gnu = exception.class & ~@as(u64, 0xff) == gnu;
@@ -329,12 +341,13 @@ const Naming = struct {
 
     const Demangle = fn ([*:0]const u8, ?[*]u8, ?*usize, *c_int) callconv(.c) ?[*:0]u8;
 
-    /// As it stands in a source, if the runtime can tell. It needs much stack for a long name (some
-    /// 70 bytes for each letter), and puts that beyond a guard page at once.
+    /// As it stands in a source, if the runtime can tell. For a long name `__cxa_demangle` takes
+    /// much stack, some 70 bytes for each letter, and it may take them in one step that passes over
+    /// a guard page. So this runs on a spare stack.
     fn demangle(self: *const Naming) void {
         const found = loader.find(self.runtime, "__cxa_demangle") orelse return;
         const function: *const Demangle = @ptrCast(@alignCast(found));
-        // On a stack of 1 MiB.
+        // For so many letters a spare stack, of 1 MiB, has room. A longer name stays as it is.
         var name: [8 * 1024:0]u8 = undefined;
         const length = memory.stringLength(self.name, name.len) orelse return;
         if (length == name.len or !memory.read(self.name, name[0..length])) return;
@@ -357,7 +370,7 @@ fn asException(runtime: usize, type_info: usize, object: usize) ?usize {
         outer: c_uint,
     ) callconv(.c) bool;
     const std_exception = @intFromPtr(loader.find(runtime, "_ZTISt9exception") orelse return null);
-    // It calls the other one's, too.
+    // That function in turn calls one of the thrown type's std::type_info.
     _ = virtualFunction(type_info, 4) orelse return null;
     const catches: Catches = @ptrFromInt(virtualFunction(std_exception, 4) orelse return null);
     var base = object;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // Credit: after libfringe, by edef and the libfringe contributors
 
-//! What the process's loader knows of addresses and libraries. Everything is weak: a program
-//! without a loader has none, and then nothing is known. (Each stands in a `var`, as in
-//! unwinder.zig.)
+//! What the dynamic loader of the process knows of addresses and libraries. Its functions are weak:
+//! in a program without a loader they are null, and nothing is known. (Each stands in a `var`, as
+//! in unwinder.zig.)
 
 const std = @import("std");
 const SymbolBlock = @import("../layout.zig").SymbolBlock;
@@ -69,16 +69,11 @@ pub fn find(address: usize, name: [*:0]const u8) ?*anyopaque {
 pub fn findIn(file_name: [*:0]const u8, name: [*:0]const u8) ?*anyopaque {
     const handle = (dlopen orelse return null)(file_name, RTLD_LAZY | RTLD_NOLOAD) orelse
         return null;
-    // It stays loaded: whoever has the address uses it.
+    // The library stays loaded all the same: whoever has the address uses it.
     defer if (dlclose) |close| {
         _ = close(handle);
     };
     return (dlsym orelse return null)(handle, name);
-}
-
-fn open(address: usize, flags: c_int) ?*anyopaque {
-    const file_name = symbolAt(address).file_name orelse return null;
-    return (dlopen orelse return null)(file_name, flags);
 }
 
 /// Whether any module wants stacks to be executable.
@@ -91,21 +86,24 @@ fn wantsExecutableStack(module: *const Module, _: usize, _: ?*anyopaque) callcon
     for (module.headers[0..module.header_count]) |header| {
         if (header.type == std.elf.PT.GNU_STACK) return @intFromBool(header.flags.X);
     }
-    // What is no file has no need to say: the kernel's own module, which has no path.
+    // A module without the header wants it too; but the kernel's own, which is no file and so has
+    // no path, has no need to say anything.
     const name = std.mem.span(module.name orelse return 0);
     return @intFromBool(std.mem.findScalar(u8, name, '/') != null);
 }
 
-/// Keeps a library loaded until the process ends, whoever closes it: one that something outside may
-/// still be in, or come back to. Deno closes the libraries of a Worker that is terminated, and does
-/// not wait for either.
+/// Keeps the library that `address` lies in loaded until the process ends, whoever closes it. A
+/// library needs that if another thread may still run in it, or if C may come back to it later:
+/// when a Worker is terminated, Deno closes its libraries, and waits for neither.
 pub fn keep(address: usize) void {
-    _ = open(address, RTLD_LAZY | RTLD_NOLOAD | RTLD_NODELETE);
+    const file_name = symbolAt(address).file_name orelse return;
+    const open = dlopen orelse return;
+    _ = open(file_name, RTLD_LAZY | RTLD_NOLOAD | RTLD_NODELETE);
 }
 
 // C ABI
 
-/// Keeps the library that `address` is in loaded.
+/// `keep`, for TypeScript.
 pub fn pin(address: *const anyopaque) callconv(.c) void {
     keep(@intFromPtr(address));
 }

@@ -1,18 +1,21 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // Credit: after libfringe, by edef and the libfringe contributors
 
-//! Which unwinder the frames of a body are made for. A frame with cleanups has a personality
-//! routine, which asks the unwinder that has called it about the frame. A library may bring its own
-//! unwinder, hidden: that one makes frames of another kind, and the routine would read ours as its
-//! own. So such frames are never shown to it.
+//! What the unwind tables say of a function: its personality routine, whether that is made for our
+//! unwinder, and whether anything has called the function.
+//!
+//! A frame with cleanups has a personality routine, which asks an unwinder about the frame: the one
+//! that its library is linked with. A library may have an unwinder of its own, hidden. The frames
+//! of that unwinder are of another kind, and the routine would read ours as if they were such. So
+//! our unwinder must never show a frame to such a routine.
 
 const std = @import("std");
 const arch = @import("../arch/arch.zig").arch;
 const loader = @import("loader.zig");
 const unwinder = @import("unwinder.zig");
 
-/// Whether a routine asks our unwinder: it is in the same module, or in one that has the function
-/// that it asks from there, or in glibc.
+/// Whether a personality routine asks our unwinder: the routine is in the same module, or in a
+/// module that takes the function it asks by from ours, or in glibc.
 pub fn isOurs(routine: usize) bool {
     const ours = @intFromPtr(unwinder.getLanguageSpecificData.?);
     const module = loader.symbolAt(routine).file_base;

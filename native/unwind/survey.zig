@@ -14,7 +14,7 @@
 //!     thunk -> f -> g -> trampoline             f's stack was made by C, which has switched to it
 //!     thunk -> f -> nothing                     likewise: makecontext(3) makes such a last frame
 //!
-//! A frame without cleanups is left without that anything runs, wherever it is.
+//! When a frame without cleanups is left nothing runs, so it may be left wherever it is.
 
 const std = @import("std");
 const Abandonment = layout.Abandonment;

@@ -1,12 +1,17 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // Credit: after libfringe, by edef and the libfringe contributors
 
-//! Tells AddressSanitizer of each switch. It has to know where the running stack is, and it keeps
-//! locals elsewhere (on a "fake stack") to notice who uses them later: each stack has its own.
+//! Tells AddressSanitizer of each switch. AddressSanitizer has to know where the running stack
+//! lies. And it keeps local variables apart, on a "fake stack", so that it notices who uses one
+//! after its function has returned: each stack has a fake stack of its own.
+//!
+//!     one side                                     the other side
+//!     `leave`   keeps this side's fake stack in R
+//!     SWITCH    ---------------------------------> `arrive`   takes its own fake stack from R
 //!
 //! A program has this if its root file says `pub const fringe_sanitize_address = true;`, and if
-//! `switch_<arch>.S` is built with FRINGE_SANITIZE_ADDRESS defined. In any other there is nothing
-//! of it. Zig code is not watched, C and C++ bodies are.
+//! `switch_<arch>.S` is built with FRINGE_SANITIZE_ADDRESS defined. In any other program there is
+//! nothing of it. C and C++ bodies are watched, Zig code is not.
 
 const std = @import("std");
 const root = @import("root");
@@ -15,13 +20,14 @@ const Stack = @import("../stack/stack.zig").Stack;
 
 pub const enabled = @hasDecl(root, "fringe_sanitize_address") and root.fringe_sanitize_address;
 
-/// What lies at the end of a context: as its link, it belongs to the side that is not running.
+/// What lies at the end of a context. Like the context's link, it belongs to the side that is not
+/// running.
 pub const Fiber = if (enabled) extern struct {
-    /// That side's fake stack; null if it has none.
+    /// The fake stack of that side; null if it has none.
     fake_stack: ?*anyopaque,
-    /// That of the side that is being left, until the other one has arrived.
+    /// During a switch: the fake stack of the side that is being left.
     fake_stack_left: ?*anyopaque,
-    /// Where its stack is.
+    /// Where the stack of that side lies.
     bottom: usize,
     size: usize,
 } else extern struct {};

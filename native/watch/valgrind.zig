@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // Credit: after libfringe, by edef and the libfringe contributors
 
-//! Tells Valgrind which memory is a stack. Without, it takes a switch for a large move of one stack
-//! pointer, and believes that all that lies between two stacks has just come or gone.
+//! Tells Valgrind which memory is a stack. If Valgrind does not know, it takes a switch for a large
+//! move of one stack pointer, and believes that all memory between the two stacks has just become
+//! part of a stack, or has just ceased to be.
 //!
-//! Valgrind knows a stack by a number. They are kept here, by the stack's base, so that nobody else
-//! has to carry one. Zig's `-fvalgrind` switches it on, which a Debug build has by itself; in any
-//! other there is nothing of this.
+//! Valgrind gives each stack a number. The numbers are kept here, by the base of the stack, so that
+//! no other part of fringe has to carry one. All of this is in a program that is built with Zig's
+//! `-fvalgrind`, as a Debug build is by default; in any other there is nothing of it.
 //!
-//! A part of another stack cannot be told from it.
+//! One limit: to Valgrind a stack that is a part of another one (a SliceStack in a local variable)
+//! is the same stack.
 
 const std = @import("std");
 const builtin = @import("builtin");
@@ -22,7 +24,7 @@ const SliceStack = @import("../stack/slice_stack.zig").SliceStack;
 var mutex: std.atomic.Mutex = .unlocked;
 var numbers: std.AutoHashMapUnmanaged(usize, usize) = .empty;
 
-/// A stack begins to be one, or a generator begins on it: nothing that lies there counts.
+/// Memory becomes a stack, or a generator begins on one: what lies there is no value to be read.
 pub fn register(stack: Stack) void {
     if (!builtin.valgrind_support) return;
     std.valgrind.memcheck.makeMemUndefined(bytes(stack));
@@ -32,7 +34,8 @@ pub fn register(stack: Stack) void {
     if (!entry.found_existing) entry.value_ptr.* = std.valgrind.stackRegister(bytes(stack));
 }
 
-/// It is plain memory again, all of which can be used; called before it goes away.
+/// A stack becomes plain memory again, all of which can be used. Called before the memory goes
+/// away.
 pub fn deregister(stack: Stack) void {
     if (!builtin.valgrind_support) return;
     lock();
