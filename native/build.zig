@@ -253,7 +253,7 @@ fn sanitizedTests(
         "-Werror",
     });
     link.addPrefixedDirectoryArg("-I", b.path("include"));
-    for ([_][]const u8{ "fringe", "fringe_x86_64", "fringe_x86_vectors" }) |header| {
+    for ([_][]const u8{ "fringe", "fringe_x86_64", "fringe_x86_common" }) |header| {
         link.addFileInput(b.path(b.fmt("include/{s}.h", .{header})));
     }
     link.addArgs(&.{ "-x", "c" });

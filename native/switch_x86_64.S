@@ -275,9 +275,9 @@
         .cfi_def_cfa %rsp, 8
 .endm
 
-# ENTER_CURRENT and LEAVE_CURRENT: R is the thread's current context in between, which is how a
-# thunk, that C gives us nothing for, finds its way. Calls may nest, so the one before waits in the
-# context, where exception.zig finds it, too. Destroys rcx and rbx.
+# ENTER_CURRENT and LEAVE_CURRENT: in between, R is the thread's current context. C passes a thunk
+# nothing of ours, so that is how a thunk finds the context which it is to suspend. Calls may nest,
+# so the context that was current before waits in PREVIOUS. Both destroy rcx and rbx.
 .macro ENTER_CURRENT
         mov     fringe_current@gottpoff(%rip), %rcx
         mov     %fs:(%rcx), %rbx
@@ -300,8 +300,9 @@
 #                    The bit is set where there is a C++ runtime that could have any. EXCEPTIONS is
 #
 #                      0                   no runtime that anyone knows of
-#                      FINISHED            an exception has left the body, for the resumer: it
-#                                          cannot be entered again. The bit is set then, too
+#                      FINISHED            the body cannot be entered again: it is abandoned, or
+#                                          an exception has left it for the resumer. The bit is set
+#                                          then, too
 #                      __cxa_get_globals   the function of the runtime that says where they are
 #
 #   CONTROL_TOO      one side has control words of its own, see below

@@ -5,7 +5,7 @@
 #ifndef FRINGE_X86_H
 #define FRINGE_X86_H
 
-#include "fringe_x86_vectors.h"
+#include "fringe_x86_common.h"
 
 #define FRINGE_SWITCH \
     "lea     -8(%%esp), %%esp\n\t" \
@@ -25,18 +25,5 @@
     "1:"
 
 #define FRINGE_CLOBBERS "ebx", "ecx", "edx", FRINGE_CLOBBERS_VECTOR "cc", "memory"
-
-/* Naming the frame address makes the compiler keep a frame pointer, so that the call frame
- * information of the function holds while the stack pointer moves. As a memory operand it costs no
- * instruction. */
-#define FRINGE_SWITCH_TO_RESUMER(yielder, word, signal) \
-    do { \
-        uintptr_t fringe_out = (word); \
-        __asm__ volatile(FRINGE_SWITCH \
-                         : "+a"(fringe_out), "+D"(yielder), "=S"(word) \
-                         : "m"(*(const char *)__builtin_frame_address(0)) \
-                         : FRINGE_CLOBBERS); \
-        (signal) = fringe_out; \
-    } while (0)
 
 #endif

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0
  * Credit: after libfringe, by edef and the libfringe contributors
  *
- * What fringe.h needs of x86_64: the macro FRINGE_SWITCH_TO_RESUMER. */
+ * What fringe.h needs of x86_64: SWITCH of switch_x86_64.S, and the registers that it destroys. */
 #ifndef FRINGE_X86_64_H
 #define FRINGE_X86_64_H
 
-#include "fringe_x86_vectors.h"
+#include "fringe_x86_common.h"
 
 #define FRINGE_SWITCH \
     "lea     -144(%%rsp), %%rsp\n\t" \
@@ -40,18 +40,5 @@
 #else
 #define FRINGE_CLOBBERS_XMM16
 #endif
-
-/* Naming the frame address makes the compiler keep a frame pointer, so that the call frame
- * information of the function holds while the stack pointer moves. As a memory operand it costs no
- * instruction. */
-#define FRINGE_SWITCH_TO_RESUMER(yielder, word, signal) \
-    do { \
-        uintptr_t fringe_out = (word); \
-        __asm__ volatile(FRINGE_SWITCH \
-                         : "+a"(fringe_out), "+D"(yielder), "=S"(word) \
-                         : "m"(*(const char *)__builtin_frame_address(0)) \
-                         : FRINGE_CLOBBERS); \
-        (signal) = fringe_out; \
-    } while (0)
 
 #endif

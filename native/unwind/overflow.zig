@@ -96,7 +96,7 @@ const Overflow = struct {
         while (at >= stack.limit) : (at -= alignment) {
             const context: *Context = @ptrFromInt(at);
             if (context.return_address != @intFromPtr(&context_module.fringe_root_return)) continue;
-            // Nor one that an exception has left.
+            // Nor one that nothing can enter any more.
             if (context.exceptions == .finished) continue;
             const link = @intFromPtr(context.link);
             if (link < stack.limit or link >= stack.base) return context;

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0
  * Credit: after libfringe, by edef and the libfringe contributors
  *
- * The registers beside the general ones, as far as x86_64 and x86 have them in common. */
-#ifndef FRINGE_X86_VECTORS_H
-#define FRINGE_X86_VECTORS_H
+ * What x86_64 and x86 have in common for fringe.h: the macro FRINGE_SWITCH_TO_RESUMER, and the
+ * registers beside the general ones. Either's own header has FRINGE_SWITCH and FRINGE_CLOBBERS. */
+#ifndef FRINGE_X86_COMMON_H
+#define FRINGE_X86_COMMON_H
 
 #if defined(__APX_F__)
 #error "fringe.h does not name the registers of Intel APX yet"
@@ -45,5 +46,18 @@
 #else
 #define FRINGE_CLOBBERS_MASK
 #endif
+
+/* Naming the frame address makes the compiler keep a frame pointer, so that the call frame
+ * information of the function holds while the stack pointer moves. As a memory operand it costs no
+ * instruction. */
+#define FRINGE_SWITCH_TO_RESUMER(yielder, word, signal) \
+    do { \
+        uintptr_t fringe_out = (word); \
+        __asm__ volatile(FRINGE_SWITCH \
+                         : "+a"(fringe_out), "+D"(yielder), "=S"(word) \
+                         : "m"(*(const char *)__builtin_frame_address(0)) \
+                         : FRINGE_CLOBBERS); \
+        (signal) = fringe_out; \
+    } while (0)
 
 #endif
