@@ -15,8 +15,9 @@
 const std = @import("std");
 const os = @import("../os/os.zig").os;
 
-/// Called where C has called a thunk on another stack than that of its call: only there may the
-/// running stack be a signal stack, and to ask costs a system call. Comes back if it is none.
+/// Called where C has called a thunk on another stack than that of its call. Comes back if that is
+/// no signal stack. To ask costs a system call, so it is not asked where the running stack is that
+/// of the call; an alternate stack that C has made of a local variable there goes unnoticed.
 pub fn refuseSignalStack() void {
     if (!os.isOnSignalStack()) return;
     const message = "fringe: C has called a callback in a signal handler, on the alternate" ++
