@@ -29,7 +29,3 @@ pub fn tryRead(_: usize, _: []u8) bool {
 
 /// There are no signals.
 pub fn leaveHandler(_: usize, _: usize) void {}
-
-pub fn isOnSignalStack() bool {
-    return false;
-}

@@ -138,10 +138,11 @@ fn readPages(address: usize, bytes: []u8) bool {
     return true;
 }
 
-/// rt_sigprocmask(2) reads a set of signals, of eight bytes, before it looks at what to do with the
-/// set, which is nothing that there is: the error says whether the set was there. No filter refuses
-/// the call, which every thread needs, nor has it an effect. (mincore(2) and msync(2) would say
-/// that a page is mapped, though nobody may read it.)
+/// rt_sigprocmask(2) reads a set of signals, of eight bytes, and then looks at what it is to do
+/// with the set. It is told to do something that it does not know. So it has no effect, and its
+/// error is EFAULT where the set cannot be read, EINVAL where it can. No filter refuses the call,
+/// which every thread needs. (mincore(2) and msync(2) would say that a page is mapped, though
+/// nobody may read it.)
 fn isPageThere(address: usize) bool {
     const set: *const linux.sigset_t = @ptrFromInt(std.mem.alignBackward(usize, address, 8));
     const no_operation = std.math.maxInt(u32);

@@ -3,7 +3,7 @@
 
 //! Chooses the operating system that fringe is built for. A system is known in one file,
 //! `os/<os>.zig`, and in no other; `<os>` is Zig's name for it, such as `linux`. A new system is
-//! this file and one line in the `switch` below. It declares:
+//! that file and one line in the `switch` below. It declares:
 //!
 //!     is_there             whether there is a system at all; without one there are no OsStacks
 //!     page_size            what memory is mapped in
@@ -20,8 +20,9 @@
 //!     isOnSignalStack      says whether the running code is on the thread's alternate signal stack
 //!     refusals             has the system refuse what it is asked for, in tests
 //!
-//! All of it may be called in a signal handler. What asks the system for something in good order
-//! fails with `Refusal`, and then nothing has changed.
+//! A native generator alone needs less: freestanding.zig declares how little. All of it may be
+//! called in a signal handler. What asks the system for something in good order fails with
+//! `Refusal`, and then nothing has changed.
 
 const builtin = @import("builtin");
 const Machine = @import("../arch/arch.zig").arch.Machine;
