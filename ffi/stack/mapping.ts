@@ -7,14 +7,29 @@ import { Grant } from "../layout.ts";
 import { native } from "../library/find.ts";
 import { checkGrant } from "../library/fringe_error.ts";
 
-/** Where a mapping lies: from `limit`, its lowest usable byte, up to `base`. */
-export interface Mapping {
-  readonly base: bigint;
-  readonly limit: bigint;
+/**
+ * The place of a mapping, made before the memory is: whoever holds the place gives the memory back
+ * by `unmap`. Native code itself writes down where the memory lies, so nothing that comes between
+ * can lose a mapping: an interrupt, V8's stack that is used up, or code of the program's, which may
+ * map something else meanwhile.
+ */
+export class Mapping {
+  /** Base and limit; 0 while there is no memory. */
+  readonly bounds: BigUint64Array<ArrayBuffer> = new BigUint64Array(new ArrayBuffer(16));
   /** Whether it is in the list of those that wait to be unmapped. */
-  waits: boolean;
+  waits = false;
   /** The next in that list. */
   next: Mapping | undefined;
+
+  /** One past the highest byte. */
+  get base(): bigint {
+    return this.bounds[0]!;
+  }
+
+  /** The lowest usable byte. */
+  get limit(): bigint {
+    return this.bounds[1]!;
+  }
 }
 
 /**
@@ -28,43 +43,19 @@ export interface Mapping {
 let left: Mapping | undefined;
 
 /**
- * Base and limit of the mapping that was made last, until `claim` has been called; then 0. Native
- * code itself writes them, together with the mapping. So a mapping is known here even if JavaScript
- * was cut short before `mapStack` could return.
+ * Maps memory at a place that has none yet. With `recover` an overflow of it is to be thrown.
+ * `what` begins with "Cannot".
  */
-const unclaimed = new BigUint64Array(new ArrayBuffer(16));
-
-/**
- * Maps memory. The caller calls `claim` as soon as the mapping is in an object that unmaps it:
- *
- *     const mapping = map(size, false, what);
- *     this.#mappings.add(mapping);  // whose `release` unmaps it
- *     claim();
- *
- * If the caller is cut short before `claim`, the next `map` unmaps the memory first. With `recover`
- * an overflow of the memory is thrown, not reported. `what` begins with "Cannot".
- */
-export function map(size: number, recover: boolean, what: string): Mapping {
-  if (unclaimed[0] !== 0n) unmap(mappingAt(unclaimed));
-  unclaimed[0] = 0n;
+export function map({ bounds }: Mapping, size: number, recover: boolean, what: string): void {
   unmapLeft();
-  checkGrant(native().mapStack(BigInt(size), recover, unclaimed), what);
-  return mappingAt(unclaimed);
-}
-
-/** Says that an object which unmaps it has the mapping that was made last. */
-export function claim(): void {
-  unclaimed[0] = 0n;
-}
-
-function mappingAt(bounds: BigUint64Array): Mapping {
-  return { base: bounds[0]!, limit: bounds[1]!, waits: false, next: undefined };
+  checkGrant(native().mapStack(BigInt(size), recover, bounds), what);
 }
 
 /**
  * Unmaps memory, now or when the system lets it go. A call that was cut short may be made again.
  */
 export function unmap(mapping: Mapping): void {
+  if (mapping.base === 0n) return;
   if (!mapping.waits) {
     mapping.waits = true;
     mapping.next = left;

@@ -5,9 +5,9 @@
 
 import { checkKeys, describe, own } from "../check.ts";
 import { STACK_SIZE_DEFAULT } from "../layout.ts";
-import { claim, map, type Mapping, unmap } from "./mapping.ts";
+import { map, Mapping, unmap } from "./mapping.ts";
 import { overflowOf } from "./overflow.ts";
-import { checkSize, type GuardedStack, memoryOf, Stack, StackMemory } from "./stack.ts";
+import { checkSize, type GuardedStack, Stack, StackMemory } from "./stack.ts";
 
 /** The safety net: unmaps the stacks that became garbage before they were disposed of. */
 const net = new FinalizationRegistry<StackMemory>((memory) => memory.reclaim());
@@ -64,10 +64,14 @@ export class OsStack extends Stack implements GuardedStack {
     }
     checkKeys(options, ["overflow"], `${what}: options`);
     const overflow = overflowOf(own(options).overflow, what);
-    const mapping = map(size, overflow === "throw", `${what} of ${size} bytes`);
-    super(memoryIn(mapping, overflow));
-    net.register(this, memoryOf(this), this);
-    claim();
+    const mapping = new Mapping();
+    const memory = memoryIn(mapping, overflow);
+    super(memory);
+    net.register(this, memory, this);
+    // Last: to look at the class, as `super` does, may have run code of the caller's.
+    map(mapping, size, overflow === "throw", `${what} of ${size} bytes`);
+    memory.base = mapping.base;
+    memory.limit = mapping.limit;
   }
 
   /** Always true: the page below `limit` can be neither read nor written. */
@@ -87,7 +91,7 @@ export class OsStack extends Stack implements GuardedStack {
 }
 
 function memoryIn(mapping: Mapping, overflow: "report" | "throw"): StackMemory {
-  return new StackMemory(mapping.base, mapping.limit, {
+  return new StackMemory(0n, 0n, {
     guarded: true,
     overflow,
     shareable: false,

@@ -125,8 +125,9 @@ let firstShared: StackMemory | undefined;
  * cut short, and is called later or never.
  */
 export class StackMemory {
-  readonly base: bigint;
-  readonly limit: bigint;
+  /** Both ends; an `OsStack` writes them down when it has its mapping, and nobody later. */
+  base: bigint;
+  limit: bigint;
   readonly origin: Origin;
   /** Where there is no guard page: the lower end, where the canary goes. */
   bottom: DataView<ArrayBuffer> | undefined;

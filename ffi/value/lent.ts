@@ -8,7 +8,7 @@ import { encodeCString } from "./cstring.ts";
 import { type Answered, Answers, ANSWERS_KEPT } from "./kept.ts";
 import { STACK_ALIGNMENT } from "../layout.ts";
 import { native } from "../library/find.ts";
-import { claim, map, type Mapping, unmap } from "../stack/mapping.ts";
+import { map, Mapping, unmap } from "../stack/mapping.ts";
 import type { Keeper } from "./value.ts";
 
 /** How many bytes of strings and buffers lie on the stack; what is larger gets its own mapping. */
@@ -133,9 +133,9 @@ export class Lent implements Keeper {
       this.#next += BigInt(room);
       return block;
     }
-    const mapping = map(size, false, `${what} cannot be copied (${size} bytes)`);
+    const mapping = new Mapping();
     this.#mappings.add(mapping);
-    claim();
+    map(mapping, size, false, `${what} cannot be copied (${size} bytes)`);
     return { address: mapping.limit, size: Number(mapping.base - mapping.limit), mapping };
   }
 

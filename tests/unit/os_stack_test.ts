@@ -67,6 +67,26 @@ Deno.test("new OsStack() says what to do when the system has no room for it", ()
   assertStringIncludes(error.message, "dispose of generators and stacks that are not needed");
 });
 
+Deno.test("new OsStack() has memory of its own, whatever is mapped while it is made", () => {
+  const stacks: OsStack[] = [];
+  // The engine asks for it when the object is made.
+  const whoMaps = new Proxy(OsStack, {
+    get(target, key, receiver) {
+      if (key === "prototype") stacks.push(new OsStack());
+      return Reflect.get(target, key, receiver);
+    },
+  });
+  stacks.push(Reflect.construct(OsStack, [], whoMaps) as OsStack);
+  assertEquals(stacks.length, 2);
+  const [first, second] = stacks as [OsStack, OsStack];
+  assert(first.base < second.limit || second.base < first.limit);
+  using library = openBodies();
+  for (const stack of stacks) {
+    using generator = new Generator(stack, library.symbols.echo_i32);
+    assertEquals(generator.resume(1), 1);
+  }
+});
+
 Deno.test("new OsStack() gives stacks that do not overlap", () => {
   const stacks = Array.from({ length: 20 }, () => new OsStack(4096));
   const sorted = stacks.map(({ base, limit }) => ({ base, limit }))
