@@ -97,8 +97,9 @@ export class ScriptMachine<Input, Output, Return> {
    *     RangeError   done: true     had ended by the error; the error is its failure
    *     RangeError   RangeError     could not be entered, and still waits
    *
-   * After the step `throw`, a body that had ended gives back the value that was thrown in, which is
-   * its failure then.
+   * After the step `throw` there is a second sign of a body that has ended: the value that was thrown
+   * in comes out. At the first try the body has let that out, be it an old RangeError of this kind;
+   * at the second, the body had ended by the RangeError.
    */
   advance(step: number, value: unknown): IteratorResult<Output, Return> {
     const { scope } = this;
@@ -115,6 +116,7 @@ export class ScriptMachine<Input, Output, Return> {
         else result = machine.throw(value);
       } catch (error) {
         scope.running = false;
+        if (step === Step.throw && error === value) throw this.#fail(exhausted ?? error);
         // Not by `isExhaustion`: with the stack used up, that call could fail itself.
         if (!(error instanceof RangeError) || error.message !== EXHAUSTED) throw this.#fail(error);
         if (exhausted !== undefined) throw exhausted;

@@ -41,8 +41,14 @@ export const STACK_ALIGNMENT: 16 = ALIGNMENT;
  * destructors do not run.
  */
 export abstract class Stack implements Disposable {
-  /** Makes `memory` known as that of this object. */
+  /** Not for programs: makes `memory` known as that of this object, and only fringe has one. */
   constructor(memory: StackMemory) {
+    if (!(memory instanceof StackMemory)) {
+      throw new TypeError(
+        `Cannot make stack of ${describe(memory)}: make one with new OsStack(), new OwnedStack() ` +
+          "or new SliceStack()",
+      );
+    }
     memories.set(this, memory);
   }
 

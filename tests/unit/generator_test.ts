@@ -487,6 +487,46 @@ Deno.test("Generator.throw() unwinds a native body and gives the error back", ()
   generator.unwrap()[Symbol.dispose]();
 });
 
+Deno.test("Generator.throw() tells a body that has used up V8's stack from one that is not entered", () => {
+  const make = () => new RangeError("Maximum call stack size exceeded");
+  const forever = (): void => forever();
+  // What the body does with what is thrown into it, and what comes out.
+  const bodies: readonly (readonly [(error: unknown) => void, (thrown: unknown) => boolean])[] = [
+    [forever, (thrown) => thrown instanceof RangeError],
+    [() => {
+      throw own;
+    }, (thrown) => thrown === own],
+    [(error) => {
+      throw error;
+    }, (thrown) => thrown === into],
+  ];
+  const own = make();
+  let into: unknown;
+  for (into of [new Error("thrown in"), make()]) {
+    for (const [answer, isRight] of bodies) {
+      using generator = new Generator(new OsStack(), function* () {
+        try {
+          yield 1;
+        } catch (error) {
+          answer(error);
+        }
+      });
+      generator.resume();
+      let thrown: unknown;
+      try {
+        generator.throw(into);
+      } catch (error) {
+        thrown = error;
+      }
+      assert(isRight(thrown), String(thrown));
+      assertEquals(generator.state, "unavailable");
+      const { cause } = assertThrows(() => generator.resume(), Error, "its body has failed");
+      assertStrictEquals(cause, thrown);
+      generator.unwrap()[Symbol.dispose]();
+    }
+  }
+});
+
 Deno.test("`using` ends a native body at once, however the block is left", () => {
   using library = openBodies();
   const { has_destructor, destructor_count } = library.symbols;

@@ -188,3 +188,16 @@ Deno.test("Generator refuses a stack without a guard, and says who takes it", ()
     assertStringIncludes(error.message, "Generator.unguarded(stack, body)");
   }
 });
+
+Deno.test("Stack takes no memory that a program has made up", () => {
+  const base = Object.getPrototypeOf(OsStack);
+  const memory = { base: 0x2000n, limit: 0x1000n, size: 0x1000, checkFree() {}, own() {} };
+  for (const { constructor } of kinds.map(({ make }) => make())) {
+    const error = assertThrows(
+      () => Reflect.construct(base, [memory], constructor),
+      TypeError,
+      "Cannot make stack of an object of class Object",
+    );
+    assertStringIncludes(error.message, "make one with new OsStack()");
+  }
+});
