@@ -8,6 +8,7 @@
  *     for (const { args, reply } of f.calls("/usr")) reply(0);
  */
 
+import { EXHAUSTED } from "../check.ts";
 import { isScriptGenerator, type ScriptGenerator } from "../script_generator.ts";
 import type { CallbackCall } from "./argument_types.ts";
 import { handlerOf } from "./answer.ts";
@@ -57,8 +58,8 @@ function* callPulled(
     }
     return call.result;
   } catch (error) {
-    // It may be V8's own, for a stack that is used up. To ask would be a call, which could fail.
-    if (error instanceof RangeError) scope.hasLost = true;
+    // V8's own, for a stack that is used up? Not by `isExhaustion`: a call could fail itself.
+    if (error instanceof RangeError && error.message === EXHAUSTED) scope.hasLost = true;
     throw scope.fail(call, error);
   } finally {
     scope.close(call);

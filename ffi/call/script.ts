@@ -10,6 +10,7 @@
  *     "a value" <----------------------------------------------------------'
  */
 
+import { EXHAUSTED } from "../check.ts";
 import { isScriptGenerator, type ScriptGenerator } from "../script_generator.ts";
 import { handlerOf } from "./answer.ts";
 import { type Callee, checkCount, refuseNonblocking, split } from "./callee.ts";
@@ -34,8 +35,8 @@ export function* callScript(
     }
     return call.result;
   } catch (error) {
-    // It may be V8's own, for a stack that is used up. To ask would be a call, which could fail.
-    if (error instanceof RangeError) scope.hasLost = true;
+    // V8's own, for a stack that is used up? Not by `isExhaustion`: a call could fail itself.
+    if (error instanceof RangeError && error.message === EXHAUSTED) scope.hasLost = true;
     throw scope.fail(call, error);
   } finally {
     scope.close(call);

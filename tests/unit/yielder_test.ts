@@ -6,6 +6,7 @@
 import {
   assert,
   assertEquals,
+  assertInstanceOf,
   assertStrictEquals,
   assertStringIncludes,
   assertThrows,
@@ -354,6 +355,30 @@ Deno.test("Yielder.call() that another generator took over ends with its own", (
   const error = assertThrows(() => stolen.next(), Error, "Cannot go on with with_destructor");
   assertStringIncludes(error.message, "the call has been ended");
   assertEquals(next.resume(2), 2);
+});
+
+Deno.test("Yielder.call() that fails leaves alone what another generator calls meanwhile", () => {
+  using library = openBodies();
+  const { call_n } = library.symbols;
+  // The answer ends the outer call only: it is a RangeError, but V8's stack is not used up.
+  using outer = new Generator(new OsStack(), function* (yielder) {
+    using inner = new Generator(new OsStack(), function* () {
+      return yield* yielder.call(call_n, 1, function* (i) {
+        yield "inner";
+        return i + 1;
+      });
+    });
+    try {
+      yield* yielder.call(call_n, 1, () => {
+        assertEquals(inner.resume(), "inner");
+        return 2 ** 31;
+      });
+    } catch (error) {
+      assertInstanceOf(error, RangeError);
+    }
+    return inner.next().value;
+  });
+  assertEquals(outer.next(), { value: 1, done: true });
 });
 
 Deno.test("Yielder.call() of a library that closes gives the body an error to catch", () => {
