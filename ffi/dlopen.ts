@@ -135,9 +135,12 @@ function closeLibrary(library: Library, thunks: Thunk[], opened: { close(): void
   needStack(8);
   endGone();
   const thrown = endAll(library, `${name} has been closed, which ended it; close it later`);
-  for (const thunk of thunks) putThunk(thunk);
-  opened.close();
-  library.closed = true;
+  // Whoever was told of something that was thrown may have closed it meanwhile.
+  if (!library.closed) {
+    for (const thunk of thunks) putThunk(thunk);
+    opened.close();
+    library.closed = true;
+  }
   if (thrown.length > 0) throw thrown[0];
 }
 

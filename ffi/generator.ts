@@ -157,9 +157,10 @@ export class Generator<Input = void, Output = unknown, Return = void>
       );
     }
     const symbol = symbolOf(body);
-    if (symbol !== undefined) checkOpen(symbol.library, what);
-    else if (!pulled) checkScript(body);
+    if (symbol === undefined && !pulled) checkScript(body);
     endGone();
+    // After that, which may have run code of the program's.
+    if (symbol !== undefined) checkOpen(symbol.library, what);
     memory?.checkFree(what);
 
     this.#memory = memory;

@@ -87,16 +87,21 @@ function endInner(activation: Activation): void {
   while (innermost !== activation && innermost !== undefined) endInnermost(innermost);
 }
 
-/** Ends the innermost call. Its JavaScript is gone, so what native code throws is printed. */
+/**
+ * Ends the innermost call. Its JavaScript is gone, so what native code throws is printed: last,
+ * since a `console.error` of the program's own may call again.
+ */
 function endInnermost({ fiber, outer }: Activation): void {
+  const thrown: unknown[] = [];
   try {
     fiber.context.endGently();
   } catch (error) {
     if (fiber.context.handle !== null) throw error;
-    console.error(error);
+    thrown.push(error);
   }
   innermost = outer;
   putFiber(fiber);
+  for (const error of thrown) console.error(error);
 }
 
 /** Stands for the handler until the first callback comes; never called. */

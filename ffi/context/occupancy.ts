@@ -150,18 +150,20 @@ export function takeOffLate(owner: Late): void {
 
 /**
  * Ends the frames of all owners that are late. No caller waits for them, so what native code throws
- * meanwhile is printed.
+ * meanwhile is printed: last, since a `console.error` of the program's own may end others.
  *
  * @throws What prevents an end, such as too little of V8's stack; the rest stays on the list.
  */
 export function endLate(): void {
   for (let owner; (owner = late.first) !== undefined;) {
+    const thrown: unknown[] = [];
     try {
       if (!owner.isDone) owner.endGently();
     } catch (error) {
       if (!owner.isDone) throw error;
-      console.error(error);
+      thrown.push(error);
     }
-    late.first = owner.nextLate;
+    takeOffLate(owner);
+    for (const error of thrown) console.error(error);
   }
 }

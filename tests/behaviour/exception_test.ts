@@ -4,6 +4,7 @@
 /** Exceptions of C++ and panics of Rust that leave native code, or are handled in it. */
 
 import { join } from "node:path";
+import { runInNewContext } from "node:vm";
 import {
   assert,
   assertEquals,
@@ -538,6 +539,61 @@ testWith("g++", "what a dropped generator throws when it is ended is printed", a
   }
   assertEquals(printed.map((value) => (value as Error).message), ["the value is 5"]);
   assertClean(library.symbols);
+});
+
+testWith("g++", "whoever is told what an end has thrown may close a library, or call", () => {
+  const { error } = console;
+  let library: ReturnType<typeof openCpp>;
+  /** Leaves a call behind, whose JavaScript an interrupt takes away. It throws when it is ended. */
+  const leaveCall = (depth: number): void => {
+    if (depth > 0) return leaveCall(depth - 1);
+    const forever = () => {
+      for (;;);
+    };
+    const f = () => left.symbols.throws_when_call_ends(forever);
+    let cut: unknown;
+    try {
+      runInNewContext("f()", { f }, { timeout: 10 });
+    } catch (error) {
+      cut = error;
+    }
+    assertStringIncludes(String(cut), "timed out");
+  };
+  /** Does `next`, which ends what has been left behind; returns how often `told` was called. */
+  const withTold = (told: (count: number) => void, next: () => void): number => {
+    let count = 0;
+    console.error = () => told(++count);
+    try {
+      next();
+    } finally {
+      console.error = error;
+    }
+    assertClean(left.symbols);
+    return count;
+  };
+  using left = openCpp();
+  using stack = new OsStack();
+  const nexts = [
+    () => new Generator(stack, library.symbols.throws),
+    () => library.symbols.alive(),
+    () => {
+      library.close();
+      library.symbols.alive();
+    },
+  ];
+  for (const next of nexts) {
+    library = openCpp();
+    leaveCall(100);
+    const refused = () => void assertThrows(next, Error, "has been closed; open it again");
+    assertEquals(withTold(() => library.close(), refused), 1);
+  }
+
+  // What is left behind while somebody is told is ended as well.
+  leaveCall(200);
+  const again = (count: number) => {
+    if (count === 1) leaveCall(100);
+  };
+  assertEquals(withTold(again, () => left.symbols.alive()), 2);
 });
 
 testWith("g++", "a library with an unwinder of its own: frames are abandoned, not read", () => {

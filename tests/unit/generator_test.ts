@@ -487,7 +487,7 @@ Deno.test("Generator.throw() unwinds a native body and gives the error back", ()
   generator.unwrap()[Symbol.dispose]();
 });
 
-Deno.test("Generator.throw() tells a body that has used up V8's stack from one that is not entered", () => {
+Deno.test("Generator.throw() knows a body that has used up V8's stack to have ended", () => {
   const make = () => new RangeError("Maximum call stack size exceeded");
   const forever = (): void => forever();
   // What the body does with what is thrown into it, and what comes out.
