@@ -195,7 +195,7 @@ function symbol(
   const f = callee.nonblocking
     ? (...args: unknown[]): unknown => callAsync(callee, args)
     : (...args: unknown[]): unknown => callSync(callee, args);
-  Object.defineProperty(f, "name", { value: name });
+  Object.defineProperty(f, "name", own({ value: name }));
   return makeFunction(
     Object.assign(f, {
       async: (...args: unknown[]): Promise<unknown> => callAsync(callee, args),

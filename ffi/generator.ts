@@ -351,9 +351,11 @@ export class Generator<Input = void, Output = unknown, Return = void>
       // A `finally` block of the body may have yielded; that is as far as it gets.
       machine?.finish();
     } finally {
-      if (this.#owner.isDone || machine?.isFinished) {
-        this.#end();
-        this.#stack?.[Symbol.dispose]();
+      const isOver = this.#owner.isDone || machine?.isFinished;
+      try {
+        if (isOver) this.#end();
+      } finally {
+        if (isOver && this.#owner.isDone) this.#stack?.[Symbol.dispose]();
       }
     }
   }

@@ -24,11 +24,13 @@ const loaded: Partial<Modules> = {};
  *
  * - in a program that has frozen JavaScript's own objects: as a module is loaded it sets properties
  *   of theirs, and its error ends the process;
+ * - in a program that has made accessors of all properties that are defined: likewise;
  * - with little of V8's stack left: a module that fails half-way stays broken.
  */
 export function nodeModule<Name extends keyof Modules>(name: Name): Modules[Name] | undefined {
   const known = loaded[name];
   if (known !== undefined) return known;
   if (Object.isFrozen(Set.prototype) || !hasStack(128)) return undefined;
+  if ("get" in Object.prototype || "set" in Object.prototype) return undefined;
   return loaded[name] = process.getBuiltinModule(name) as Modules[Name];
 }

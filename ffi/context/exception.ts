@@ -3,6 +3,7 @@
 
 /** Exceptions that have left native code: C++'s, Rust's panics, and others. */
 
+import { own } from "../check.ts";
 import { Mailbox, Report, SLOT_SIZE } from "../layout.ts";
 import { native } from "../library/find.ts";
 import { readCString } from "../value/cstring.ts";
@@ -59,7 +60,7 @@ export class NativeError extends Error {
     super(message ?? `Native code has thrown ${thrown}`);
     this.type = type;
     // Not enumerable, since printing an error shows `stack`, which has the frames too.
-    Object.defineProperty(this, "backtrace", { value: Object.freeze([...backtrace]) });
+    Object.defineProperty(this, "backtrace", own({ value: Object.freeze([...backtrace]) }));
     // A program's own Error.prepareStackTrace may have made something else of `stack`.
     if (typeof this.stack !== "string") return;
     const start = this.stack.indexOf("\n    at ");

@@ -497,6 +497,27 @@ testWith("g++", "an exception in place of being ended comes out of what has ende
   assertClean(symbols);
 });
 
+testWith("g++", "a generator is disposed of with its stack, though C throws at that", () => {
+  using library = openCpp();
+  const stack = new OsStack();
+  const generator = new Generator(stack, function* (yielder) {
+    const call = yielder.call(library.symbols.throws_when_call_ends, function* () {
+      yield "inside";
+      return 1;
+    });
+    call.next();
+    try {
+      yield "begun";
+    } finally {
+      yield "the body goes no further";
+    }
+  });
+  generator.resume();
+  assertEquals(errorOf(() => generator[Symbol.dispose]()).message, "the value is 9");
+  assertThrows(() => new Generator(stack, function* () {}), Error, "has been disposed of");
+  assertClean(library.symbols);
+});
+
 testWith("g++", "a library closes whose bodies throw at that", () => {
   const library = openCpp();
   const generators = [1, 2].map((i) => {

@@ -36,6 +36,7 @@ const OURS = new RegExp(
 /** What the engine and Deno say, where they are asked first and fringe has nothing to add. */
 const OTHERS = [
   /^Cannot read private member #\w+ from an object whose class did not declare it$/,
+  /^Receiver must be an instance of class \w+$/,
   /^Class constructor \w+ cannot be invoked without 'new'$/,
   /is not a constructor$/,
   /^Cannot (get|perform) '?\w+'? on a proxy that has been revoked$/,
