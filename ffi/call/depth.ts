@@ -40,8 +40,9 @@ export function depthNow(): number {
 
 /**
  * Whether JavaScript that began something at `depth` is gone, since this is less deep. False says
- * nothing: the JavaScript may be there, or gone.
+ * nothing: the JavaScript may be there, or gone. The difference counts, since a depth has 32 bits,
+ * and those of one stack may lie on both sides of 0.
  */
 export function isGone(depth: number): boolean {
-  return depthNow() > depth + MARGIN;
+  return (depthNow() - depth | 0) > MARGIN;
 }
