@@ -27,7 +27,6 @@ const TESTED_ELSEWHERE: Readonly<Record<string, string>> = {
   callee: "the tests of each form check their arguments",
   canary: "behaviour/overflow_test.ts goes beyond stacks without a guard page",
   check: "whatever is refused; behaviour/exhausted_test.ts and stack_depth_test.ts",
-  depth: "behaviour/stack_depth_test.ts has the calls that are interrupted",
   end: "behaviour/exception_test.ts has exceptions in place of an end",
   function_pointer: "unit/callback_test.ts passes callbacks",
   load: "behaviour/find_test.ts loads libraries that are not to be had",
