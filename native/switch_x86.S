@@ -288,6 +288,13 @@ BEGIN fringe_init
         FUNCTION_ADDRESS __cxa_get_globals, ebx
         xor     %edx, %edx
         xor     %esi, %esi
+        test    %ebx, %ebx
+        jnz     .Linit
+        CURRENT ecx
+        mov     %gs:(%ecx), %ecx
+        test    %ecx, %ecx
+        jz      .Linit
+        mov     EXCEPTIONS(%ecx), %ebx
         jmp     .Linit
 END fringe_init
 

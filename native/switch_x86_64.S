@@ -471,11 +471,21 @@
 #   exit:  rax = R, a multiple of 16
 #   Writes the context and its first record, CONTEXT_SIZE + SUSPENDED bytes below base. Exceptions
 #   that leave the body go on in the resumer. The body will begin with the control words of now.
+#   This library finds a C++ runtime that the program is linked with, but none that came with a
+#   library which was opened later, as all of them in Deno are. In a call of such a library the
+#   current context has the function of its runtime.
         .weak   __cxa_get_globals
 BEGIN fringe_init
         mov     __cxa_get_globals@gotpcrel(%rip), %rcx
         xor     %r8d, %r8d
         xor     %r9d, %r9d
+        test    %rcx, %rcx
+        jnz     .Linit
+        mov     fringe_current@gottpoff(%rip), %rax
+        mov     %fs:(%rax), %rax
+        test    %rax, %rax
+        jz      .Linit
+        mov     EXCEPTIONS(%rax), %rcx
         jmp     .Linit
 END fringe_init
 

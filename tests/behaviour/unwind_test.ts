@@ -45,6 +45,7 @@ const inCpp = {
   forget: { parameters: [], result: "i32" },
   calls_in_generators: { parameters: ["i32", "i32", callback], result: "i32" },
   calls_in_flight: { parameters: ["i32", callback], result: "i32" },
+  calls_after_end: { parameters: ["i32", callback], result: "i32" },
   calls_on_context: { parameters: ["buffer", "usize", "i32", callback], result: "i32" },
   calls_once: {
     parameters: ["buffer", { callback: { parameters: [], result: "void" } }],
@@ -106,6 +107,23 @@ testWith("g++", "a call that is ended in generators of C++'s own is unwound thro
     }
   }
 });
+
+testWith(
+  "g++",
+  "a generator of C++'s own that rethrows its end leaves no exception in flight",
+  () => {
+    using library = openNested("library");
+    const { alive, calls_after_end } = library.symbols;
+    for (const entry of ENTRIES) {
+      assertEquals(calls_after_end(entry, (i) => i), 1);
+      assertEquals(alive(), 0);
+      const warnings = warningsOf(() => {
+        assertStrictEquals(assertThrows(() => calls_after_end(entry, throwMine)), mine);
+      });
+      assertEquals([alive(), warnings], [0, []]);
+    }
+  },
+);
 
 testWith("g++", "a backtrace leads through generators of C++'s own", () => {
   for (const way of BY) {

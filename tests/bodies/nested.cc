@@ -7,6 +7,7 @@
 #include "fringe.h"
 
 #include <cstdlib>
+#include <exception>
 #include <new>
 #include <pthread.h>
 #include <stdexcept>
@@ -117,6 +118,33 @@ FRINGE_EXPORT int32_t calls_in_flight(int32_t entry, Callback *callback)
     } catch (const std::runtime_error &) {
     }
     return 7;
+}
+
+// A body that catches its end and passes it on.
+namespace {
+
+void rethrows(Yielder *yielder, int32_t value)
+{
+    Object object;
+    try {
+        Object inside;
+        yielder->suspend(value);
+    } catch (...) {
+        throw;
+    }
+}
+
+} // namespace
+
+// Ends a generator with such a body, and calls back then.
+FRINGE_EXPORT int32_t calls_after_end(int32_t entry, Callback *callback)
+{
+    Object object;
+    {
+        Owned generator(rethrows, 1);
+        entry_of(entry)(generator.yielder, 1);
+    }
+    return 10 * std::uncaught_exceptions() + callback(1);
 }
 
 // A body that resumes another one: {input, output} are those of the inner one.
