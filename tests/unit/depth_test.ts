@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // Credit: after libfringe, by edef and the libfringe contributors
 
+/** Depths of V8's stack, and what they tell of JavaScript that an interrupt has taken away. */
+
 import { runInNewContext } from "node:vm";
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { Generator, OsStack } from "../../mod.ts";
