@@ -97,9 +97,9 @@ export class ScriptMachine<Input, Output, Return> {
    *     RangeError   done: true     had ended by the error; the error is its failure
    *     RangeError   RangeError     could not be entered, and still waits
    *
-   * After the step `throw` there is a second sign of a body that has ended: what was thrown in comes
-   * out. At the first try the body has let that out, be it an old RangeError of this kind; at the
-   * second, the body had ended by the RangeError.
+   * After the step `throw` there is a second sign of a body that has ended: what was thrown in
+   * comes out. At the first try the body has let that out, be it an old RangeError of this kind; at
+   * the second, the body had ended by the RangeError.
    */
   advance(step: number, value: unknown): IteratorResult<Output, Return> {
     const { scope } = this;
