@@ -25,10 +25,12 @@ import type { Native } from "../library/symbols.ts";
 
 /**
  * By how much the stack must be less deep before that tells anything: 1 KiB, in units of 16 bytes.
- * Deno calls native code in two ways, of which one takes more of the stack, and V8 makes one frame
- * of several functions when it optimises them. So what lies deeper may seem to be less deep, by 464
- * bytes at the most that were measured. What `node:vm` runs is some 2,400 bytes deeper than its
- * caller.
+ *
+ * The function that waits stays where it is, and all that it waits for lies below its frame. Only
+ * what lies between its frame and native code, as the depth is asked for, differs from time to
+ * time: Deno calls native code in two ways, of which one takes more of the stack, and V8 may make
+ * one frame of several functions. So what is deeper may seem to be less deep, by 464 bytes at the
+ * most that were measured. What `node:vm` runs is some 2,400 bytes deeper than its caller.
  */
 const MARGIN = 64;
 
