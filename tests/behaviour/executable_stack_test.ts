@@ -42,8 +42,15 @@ function compile(name: string, how: { mark?: boolean; options?: string[] } = {})
   return path;
 }
 
+/** Compiled once: it stays mapped, and another file in its place would leave a mapping of none. */
+let compiled: string | undefined;
+
+function compileNested(): string {
+  return compiled ??= compile("nested");
+}
+
 function openNested(): NativeLibrary<typeof nested> {
-  return dlopen(compile("nested"), nested);
+  return dlopen(compileNested(), nested);
 }
 
 /** What may be done with the memory at an address: "rw-p", say. */
@@ -178,7 +185,7 @@ testWith("g++", "where the system refuses to make a stack executable, that is sa
   const { canWatch } = await import("../support/faults.ts");
   if (!canWatch()) return;
   const { signal, stderr } = await endOf(
-    compile("nested"),
+    compileNested(),
     `
       const { refuse, watch } = await import(${JSON.stringify(faults)});
       watch(/libfringe\\.so$/);
@@ -192,7 +199,7 @@ testWith("g++", "where the system refuses to make a stack executable, that is sa
 
 testWith("g++", "a stack that cannot become executable is named", async () => {
   const make = "Generator.unguarded(new OwnedStack(64 * 1024), counts_nested)";
-  const { signal, stderr } = await endOf(compile("nested"), "", make);
+  const { signal, stderr } = await endOf(compileNested(), "", make);
   assertEquals(signal, "SIGSEGV");
   assertStringIncludes(stderr, "If it is an OwnedStack or a SliceStack, use an OsStack");
   // Where no library asks for it, nothing is said.

@@ -6,6 +6,7 @@
 import { assertEquals, assertMatch } from "@std/assert";
 import { warnOfAbandoned } from "../../ffi/context/abandoned.ts";
 import { Abandonment, Mailbox } from "../../ffi/layout.ts";
+import { native } from "../../ffi/library/find.ts";
 import { Callback } from "../../mod.ts";
 
 const EXPECTED: Readonly<Record<string, RegExp>> = {
@@ -36,7 +37,7 @@ Deno.test("warnOfAbandoned() has one sentence for each reason, and says each onc
       if (reason === Abandonment.none) continue;
       printed.length = 0;
       // The address is one that no module has.
-      const mailbox = because(reason, Deno.UnsafePointer.value(callback.pointer));
+      const mailbox = because(reason, native().addressOfPointer(callback.pointer));
       for (let i = 0; i < 2; i++) warnOfAbandoned("parse", 4711, mailbox);
       assertEquals(printed.length, 1);
       assertMatch(
