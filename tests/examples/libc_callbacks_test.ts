@@ -311,6 +311,8 @@ Deno.test("visitLibraries shows what is mapped, and stops when it is told to", (
   for (const { path, segments } of files) {
     const [start] = segments[0]!;
     const line = maps.split("\n").find((line) => line.startsWith(`${start.toString(16)}-`));
+    // Another test's library, which stays mapped though its file is gone, or is another one by now.
+    if (line?.endsWith(" (deleted)")) continue;
     assert(line?.endsWith(Deno.realPathSync(path)), `${path} at ${start}: ${line}`);
   }
 
