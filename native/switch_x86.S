@@ -14,7 +14,7 @@
 #    one in st(0), which is empty at every other call and return.
 #  * The control words of both floating-point units are the caller's. There is no JavaScript on this
 #    architecture, and nobody has asked for speed: both are compared EXACTLY, on both ways. So there
-#    is no use for `rounded`, nor for the bit NATIVE.
+#    are no sums, nor the bits NATIVE and FIRST.
 #  * A native program gives no limits of stacks, so nothing here looks for jumps out of them, and
 #    there is no use for `judged`.
 #  * Nothing can be addressed relative to eip. It is read by a `call` to the next instruction, which
@@ -25,9 +25,8 @@
 # A suspended side, and a context
 # -------------------------------
 #
-#                                                        | judged, never used     |  R + 60
-#                                                        | limit                  |  R + 56
-#                                                        | rounded, never used    |  R + 52
+#                                                        | judged, never used     |  R + 56
+#                                                        | limit                  |  R + 52
 #                                                        | control, 8 bytes       |  R + 44
 #                                                        | exchanges              |  R + 40
 #                                                        | report                 |  R + 36
@@ -61,8 +60,8 @@
 #define EXCHANGES       40
 #define CONTROL         44
 #define CONTROL_X87     48
-#define LIMIT           56
-#define JUDGED          60
+#define LIMIT           52
+#define JUDGED          56
 #define CONTEXT_SIZE    64
 
 #define RECORD_SIZE     8

@@ -72,10 +72,9 @@
 # A context, at the top of a fringe stack. Its address, R below, is the handle and the yielder
 # ------------------------------------------------------------------------------------------
 #
-#      | padding                |  R + 120
-#      | judged                 |  R + 112   the page of another stack that a thunk may run on
-#      | limit                  |  R + 104   the lowest usable byte of the stack, 0 if not known
-#      | rounded                |  R + 96    ROUNDED of the control words
+#      | sums                   |  R + 112   SUMS of the control words, 16 bytes
+#      | judged                 |  R + 104   the page of another stack that a thunk may run on
+#      | limit                  |  R + 96    the lowest usable byte of the stack, 0 if not known
 #      | control                |  R + 88    control words, of the side that is not running
 #      | exchanges              |  R + 80    what has to be exchanged with each switch
 #      | report                 |  R + 72    what exception.zig writes down about an exception
@@ -119,13 +118,14 @@
 #define EXCHANGES       80
 #define CONTROL         88
 #define CONTROL_X87     92
-#define ROUNDED         96
-#define LIMIT           104
-#define JUDGED          112
+#define LIMIT           96
+#define JUDGED          104
 #ifdef FRINGE_SANITIZE_ADDRESS
-#define FIBER           128
+#define FIBER           112
+#define SUMS            144
 #define CONTEXT_SIZE    160
 #else
+#define SUMS            112
 #define CONTEXT_SIZE    128
 #endif
 
@@ -309,9 +309,13 @@
 #
 #   NATIVE           the resumer is native code, which may have any control words. JavaScript always
 #                    has the same ones, and fringe_init_caught is for JavaScript
+#
+#   FIRST            fringe_resume has not entered the body yet
 #define EXCEPTIONS_TOO  1
 #define CONTROL_TOO     2
 #define NATIVE          4
+#define FIRST           8
+#define FIRST_BIT       3
 #define FINISHED        1
 
 # CONTROL WORDS: C that sets a rounding mode, flushes to zero or unmasks exceptions finds that again
@@ -324,21 +328,27 @@
 #    the other side still has those in CONTROL. So the bit is set, and the words are exchanged with
 #    CONTROL, in this switch and in each later one.
 #
-# Comparing must be cheap. `stmxcsr` takes 6 ns on Zen 5, three times a switch; but what does not
-# depend on it goes on meanwhile.
+# Comparing must be cheap, and MXCSR is slow to read: on AMD's processors, what `stmxcsr` has stored
+# can be loaded 7 ns later, three switches' time (Zen 3 and 5).
 #
-#   EXACTLY   compares every control bit, for JavaScript. JavaScript never changes its words, so it
-#             is enough to compare on the way back. There are other things to wait for there, which
-#             hide most of the 6 ns: less than 1 is seen.
-#   QUICKLY   compares how MXCSR rounds, in less than half a nanosecond, for native resumers. They
-#             may change their words, so both ways are compared. What is set besides the rounding
-#             mode (libc's fesetround sets that in both units) goes unnoticed, and both sides share
-#             it until their rounding modes differ.
+#   EXACTLY   compares every control bit. The functions that thunks come back to do so, each time:
+#             around a thunk there are other things to wait for, and nothing is seen of the 7 ns.
+#             JavaScript never changes its words, so it is enough to compare on the way back.
+#   QUICKLY   compares the x87 control word, and what sums come to that depend on MXCSR; less than
+#             half a nanosecond is seen. It knows every rounding mode and both flushing modes, and
+#             the traps that C sets for both units at once, as libc's feenableexcept does. It takes
+#             no notice where C sets traps in MXCSR alone, by hand. So fringe_resume, in which a
+#             body that suspends inline comes back, compares EXACTLY the FIRST time, and QUICKLY
+#             from then on: it notices all that a body sets where it begins.
+#
+# Native resumers may change their words, so both ways are compared, and always QUICKLY but for the
+# first time. Where traps in MXCSR alone go unnoticed both sides share them.
 #
 # Either goes to `label` if the words differ, and destroys rcx; QUICKLY also xmm0.
 #
 # The flags of MXCSR (bits 0 to 5) belong to the thread: the resumer sees which exceptions the body
-# has raised, as a caller sees those of a function.
+# has raised, as a caller sees those of a function. QUICKLY raises two of them: inexact, and that an
+# operand was denormal. Who sets traps for these in MXCSR alone has one there, as at almost any sum.
 .macro EXACTLY label
         stmxcsr -8(%rsp)
         fnstcw  -16(%rsp)
@@ -351,26 +361,40 @@
         jne     \label
 .endm
 
-# ROUNDED is what two numbers become as integers. Each of the four modes gives another pair:
-#
-#            to nearest    down    up    to zero
-#    1.5         2           1      2       1
-#   -1.5        -2          -2     -1      -1
-#
-# C that has asked for traps on inexact results has a trap here, as at almost any sum of its own.
+# The x87 unit comes first: libc's traps are known by it before any sum could spring one. Its word is
+# compared with the one that a process begins with (psABI 3.4.1), half a nanosecond cheaper than
+# with CONTROL_X87: nearly every thread has it, and for one that has another, words are exchanged
+# each time.
+#define X87_AT_FIRST    0x37f
+#define MASKS           0x1f80          /* of MXCSR: no exception is a trap */
 .macro QUICKLY label
-        ROUNDED_NOW
-        cmp     %rcx, ROUNDED(%rdi)
+        fnstcw  -16(%rsp)
+        movzwl  -16(%rsp), %ecx
+        cmp     $X87_AT_FIRST, %ecx
+        jne     \label
+        SUMS_NOW
+        pcmpeqd SUMS(%rdi), %xmm0
+        pmovmskb %xmm0, %ecx
+        cmp     $0xffff, %ecx
         jne     \label
 .endm
 
-.macro ROUNDED_NOW
-        cvtps2dq .Lhalves(%rip), %xmm0
-        movq    %xmm0, %rcx
+# SUMS are four sums of single-precision numbers. Each mode gives others; u is the distance from 1
+# to the next number, m the smallest normal number, and d the smallest number of all:
+#
+#                       to nearest    down     up       to zero    flushes results    operands
+#     1 + 3/4 u         1 + u         1        1 + u    1
+#    -1 - 3/4 u         -1 - u        -1 - u   -1       -1
+#     3/2 m - m         1/2 m                                      0
+#     m + d             m + d                                                         m
+.macro SUMS_NOW
+        movaps  .Laugends(%rip), %xmm0
+        addps   .Laddends(%rip), %xmm0
 .endm
 
-.macro UNLESS_EXCHANGING
-        cmpl    $0, EXCHANGES(%rdi)
+# UNLESS_EXCHANGING: goes to EXCHANGE if a bit of EXCHANGES is set that is not to be `ignored`.
+.macro UNLESS_EXCHANGING ignored=0
+        testl   $~(\ignored), EXCHANGES(%rdi)
         jne     4f
 .endm
 
@@ -380,11 +404,12 @@
 #   to 4   before the switch, if EXCHANGES is not 0: rdi = R; rax = 0 or a signal; rsi = a word
 #   to 7   after the switch, if the words are not those of CONTROL: rdi = R; rax = a word
 #
-# and goes on at 5, where it compares the words as JavaScript asks, or at 6, where it returns. The
-# frame is that of SAVE, with rsp at its end.
+# and goes on at 6, where it returns. The frame is that of SAVE, with rsp at its end.
 .macro EXCHANGE
-4:      testl   $NATIVE, EXCHANGES(%rdi)
-        jz      2f
+4:      mov     EXCHANGES(%rdi), %ecx
+        and     $NATIVE | CONTROL_TOO, %ecx
+        cmp     $NATIVE, %ecx
+        jne     2f
         QUICKLY 3f
         cmpl    $NATIVE, EXCHANGES(%rdi)
         jne     2f
@@ -394,16 +419,19 @@
         jmp     6b
         # The resumer has changed its words, and the body is still to have those of CONTROL.
 3:      orl     $CONTROL_TOO, EXCHANGES(%rdi)
-        # There is something to exchange.
+        # There is something to exchange, or it is the first time.
 2:      EXCHANGE_BEFORE
         SWITCH
         EXCHANGE_AFTER fringe_exchange
         # Words that have just been exchanged need not be compared.
         testl   $CONTROL_TOO, EXCHANGES(%rdi)
         jnz     6b
+        btrl    $FIRST_BIT, EXCHANGES(%rdi)
+        jc      1f
         testl   $NATIVE, EXCHANGES(%rdi)
         jnz     9b
-        jmp     5b
+1:      EXACTLY 7f
+        jmp     6b
         # The body has changed its words, and the resumer is still to have those of CONTROL.
 7:      orl     $CONTROL_TOO, EXCHANGES(%rdi)
         EXCHANGE_AFTER fringe_exchange_control
@@ -507,14 +535,22 @@ BEGIN fringe_init_caught
         xor     %edx, %edx
         test    %rcx, %rcx
         setnz   %dl                     # EXCEPTIONS_TOO
+        or      $FIRST, %edx
         test    %r9, %r9
         jnz     1f
         or      $NATIVE, %edx
-1:      mov     %rdx, EXCHANGES(%rax)
-        stmxcsr CONTROL(%rax)
+1:      stmxcsr CONTROL(%rax)
         fnstcw  CONTROL_X87(%rax)
-        ROUNDED_NOW
-        mov     %rcx, ROUNDED(%rax)
+        # Where a sum might spring a trap none is asked for, here or later.
+        mov     CONTROL(%rax), %ecx
+        not     %ecx
+        test    $MASKS, %ecx
+        jz      2f
+        or      $CONTROL_TOO, %edx
+        jmp     3f
+2:      SUMS_NOW
+        movaps  %xmm0, SUMS(%rax)
+3:      mov     %rdx, EXCHANGES(%rax)
         xor     %ecx, %ecx
         mov     %rcx, JUDGED(%rax)
         mov     %rcx, CAUGHT(%rax)
@@ -614,7 +650,7 @@ BEGIN fringe_resume
         xor     %eax, %eax
         UNLESS_EXCHANGING
         SWITCH
-5:      EXACTLY 7f
+        QUICKLY 7f
 6:      .cfi_remember_state
         RESTORE
         ret
@@ -633,9 +669,9 @@ BEGIN fringe_resume_call
         SAVE
         ENTER_CURRENT
         xor     %eax, %eax
-        UNLESS_EXCHANGING
+        UNLESS_EXCHANGING ignored=FIRST
         SWITCH
-5:      EXACTLY 7f
+        EXACTLY 7f
 6:      LEAVE_CURRENT
         .cfi_remember_state
         RESTORE
@@ -653,9 +689,9 @@ BEGIN fringe_signal
         ENTER_CURRENT
         mov     %rsi, %rax
         mov     %rdx, %rsi
-        UNLESS_EXCHANGING
+        UNLESS_EXCHANGING ignored=FIRST
         SWITCH
-5:      EXACTLY 7f
+        EXACTLY 7f
 6:      LEAVE_CURRENT
         .cfi_remember_state
         RESTORE
@@ -1057,8 +1093,10 @@ END fringe_root
 
         .section .rodata.fringe, "a", @progbits
         .balign 16
-.Lhalves:                                       # 1.5, -1.5, 0, 0
-        .long   0x3fc00000, 0xbfc00000, 0, 0
+.Laugends:                                      # 1, -1, 3/2 m, m
+        .long   0x3f800000, 0xbf800000, 0x00c00000, 0x00800000
+.Laddends:                                      # 3/4 u, -3/4 u, -m, d
+        .long   0x33c00000, 0xb3c00000, 0x80800000, 0x00000001
 
 # The context that a thunk suspends: the one whose call this thread is in, or 0.
         .section .tbss.fringe, "awT", @nobits

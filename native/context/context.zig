@@ -40,8 +40,6 @@ pub const Context = extern struct {
     exchanges: Exchanges,
     /// The control words of the side that is not running.
     control: Control,
-    /// How the words of `control` round, where that is what a switch compares.
-    rounded: usize,
     /// The lowest usable byte of the stack, 0 where it is not known.
     limit: usize,
     /// The last page of another stack where a callback was found to be in its right place.
@@ -61,10 +59,11 @@ pub const Exchanges = packed struct(usize) {
     exceptions: bool,
     control: bool,
     native: bool,
-    padding: @Int(.unsigned, @bitSizeOf(usize) - 3) = 0,
+    first: bool,
+    padding: @Int(.unsigned, @bitSizeOf(usize) - 4) = 0,
 
     /// Whether there is anything to exchange in an inlined switch, which compares no control words,
-    /// so that it makes no difference there whether the resumer is native.
+    /// so that it makes no difference there whether the resumer is native, or has come before.
     pub fn any(self: Exchanges) bool {
         return self.exceptions or self.control;
     }

@@ -852,25 +852,27 @@ extern fn fringe_init_caught(
     limit: usize,
 ) *Context;
 
-/// Each rounds in another way.
-const rounding = [_]Words{
+/// What each switch notices.
+const words_noticed_quickly = [_]Words{
     .{},
     .{ .mxcsr = mxcsr_upward, .x87 = x87_upward },
     .{ .mxcsr = mxcsr_downward, .x87 = x87_downward },
     .{ .mxcsr = mxcsr_default | 0x6000 },
-};
-/// What JavaScript must not see either.
-const words_of_all_kinds = rounding ++ [_]Words{
     .{ .mxcsr = mxcsr_upward },
     .{ .mxcsr = mxcsr_downward },
     .{ .x87 = x87_upward },
     .{ .x87 = x87_double },
     .{ .mxcsr = mxcsr_trapping, .x87 = x87_trapping },
+    .{ .mxcsr = mxcsr_default | 0x8000 },
+    .{ .mxcsr = mxcsr_default | 0x0040 },
     .{ .mxcsr = mxcsr_flushing },
     .{ .mxcsr = mxcsr_flushing | 0x4000 },
+    .{ .mxcsr = mxcsr_flushing & ~@as(u32, 0x1f80), .x87 = 0x40 },
+};
+/// What a thunk's switch notices, and the first that enters a body.
+const words_noticed_exactly = words_noticed_quickly ++ [_]Words{
     .{ .mxcsr = mxcsr_trapping },
     .{ .mxcsr = 0 },
-    .{ .mxcsr = mxcsr_flushing & ~@as(u32, 0x1f80), .x87 = 0x40 },
 };
 
 fn expectWords(expected: Words, actual: Words) !void {
@@ -881,10 +883,11 @@ fn expectWords(expected: Words, actual: Words) !void {
 
 const ResumerKind = enum { javascript, native };
 
-/// Resumes a body that sets `theirs`, where the resumer has set `mine`.
+/// Resumes a body that sets `theirs` at the beginning or later, where the resumer has set `mine`.
 fn keepWords(
     resume_function: *const ResumeFunction,
     kind: ResumerKind,
+    begins: enum { at_once, later },
     mine: Words,
     theirs: Words,
 ) !void {
@@ -895,6 +898,10 @@ fn keepWords(
     if (kind == .javascript) {
         fixture.context =
             fringe_init_caught(stack.base, &wordsSettingBody, fixture.box, null, stack.limit);
+    }
+    if (begins == .later) {
+        wanted = mine;
+        for (0..2) |_| _ = resume_function(fixture.context, 0);
     }
     wanted = theirs;
     for (0..4) |i| {
@@ -911,11 +918,19 @@ const ResumeFunction = fn (context: *Context, word: usize) callconv(.c) usize;
 test "each side of a called switch keeps its own control words" {
     // It rounds to the nearest in many places, whatever the mode.
     if (valgrind.isRunning()) return error.SkipZigTest;
-    for ([_]*const ResumeFunction{ &fringe_resume, &fringe_resume_call }) |function| {
-        for (words_of_all_kinds) |theirs| try keepWords(function, .javascript, .{}, theirs);
-        for (rounding) |mine| for (rounding) |theirs| {
-            try keepWords(function, .native, mine, theirs);
-        };
+    for (words_noticed_exactly) |theirs| {
+        try keepWords(&fringe_resume, .javascript, .at_once, .{}, theirs);
+        try keepWords(&fringe_resume_call, .javascript, .at_once, .{}, theirs);
+        try keepWords(&fringe_resume_call, .javascript, .later, .{}, theirs);
+    }
+    for (words_noticed_quickly) |theirs| {
+        try keepWords(&fringe_resume, .javascript, .later, .{}, theirs);
+        for ([_]*const ResumeFunction{ &fringe_resume, &fringe_resume_call }) |function| {
+            for (words_noticed_exactly) |mine| {
+                try keepWords(function, .native, .at_once, mine, theirs);
+                try keepWords(function, .native, .later, mine, theirs);
+            }
+        }
     }
 }
 
@@ -926,7 +941,7 @@ test "a resumer that changes its control words keeps them, and the body its own"
         defer fixture.deinit();
         wanted = .{};
         // Twice, since from the first difference on words are exchanged without being compared.
-        for (0..2) |_| for (rounding) |mine| {
+        for (0..2) |_| for (words_noticed_quickly) |mine| {
             mine.set();
             _ = function(fixture.context, 0);
             try expectWords(mine, Words.control());
@@ -964,7 +979,7 @@ fn wordsSignal(context: *Context, _: usize) callconv(.c) noreturn {
 
 test "a body that is ended has its control words, and its resumer others" {
     if (valgrind.isRunning()) return error.SkipZigTest;
-    for (rounding) |theirs| {
+    for (words_noticed_exactly) |theirs| {
         var fixture = try Fixture.init(&wordsSettingBody);
         defer fixture.deinit();
         wanted = theirs;
@@ -984,7 +999,7 @@ test "inlined resumers exchange control words that a called one has found to dif
     var generator: Generator = .initBody(os_stack.stack().stack, &wordsSettingBody);
     wanted = .{ .mxcsr = mxcsr_downward, .x87 = x87_downward };
     // As after a called switch that has noticed, in a program without C++.
-    generator.context.exchanges = .{ .exceptions = false, .control = true, .native = true };
+    generator.context.exchanges = .{ .exceptions = false, .control = true, .native = true, .first = false };
     for (0..3) |i| {
         _ = generator.@"resume"(0);
         try expectWords(.{}, Words.control());

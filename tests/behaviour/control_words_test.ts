@@ -157,16 +157,22 @@ for (const [what, words] of Object.entries(WORDS)) {
     });
   }
 
-  Deno.test(`words: ${what}, a generator's body`, () => {
-    using library = open();
-    const generator = new Generator(new OsStack(), library.symbols.keeps_words);
-    for (let i = 0; i < 5; i++) {
-      assertEquals(generator.resume(words), 1);
+  for (const begins of [0, 3]) {
+    // fringe.h, on control words: traps that are set by hand, in MXCSR alone, and later.
+    if (begins > 0 && what.includes("MXCSR") && !what.startsWith("round")) continue;
+
+    Deno.test(`words: ${what}, a generator's body, from resume ${begins} on`, () => {
+      using library = open();
+      const generator = new Generator(new OsStack(), library.symbols.keeps_words);
+      for (let i = 0; i < begins; i++) assertEquals(generator.resume(DEFAULT), 1);
+      for (let i = 0; i < 5; i++) {
+        assertEquals(generator.resume(words), 1);
+        assertPlain();
+        assertEquals(generator.resume(DEFAULT), 1);
+        assertPlain();
+      }
+      generator.return();
       assertPlain();
-      assertEquals(generator.resume(DEFAULT), 1);
-      assertPlain();
-    }
-    generator.return();
-    assertPlain();
-  });
+    });
+  }
 }
