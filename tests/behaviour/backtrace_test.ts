@@ -332,7 +332,7 @@ function* tracesOf({ situation, caller, places }: Course): Generator<Trace> {
 
 /** Each once, and without what is no part of a switch. */
 function* changes(all: readonly Step[]): Generator<Trace> {
-  const passed = ["here", "thunk", "fringe_finish"];
+  const passed = ["here", "thunk", "fringe_finish", "fringe_exchange"];
   let last = "";
   for (const { situation, functions } of all) {
     const now = [situation, ...functions].join();
