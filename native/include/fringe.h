@@ -49,11 +49,11 @@
  * exception of its own runs: what is handled and what is in flight belongs to each side.
  *
  * How the floating-point units round, what they flush to zero and which exceptions they trap is a
- * matter of each side: a body that changes it finds it again, and its resumer never sees it, be that
- * JavaScript or a caller of fringe_resume or fringe_resume_call. One thing goes unnoticed: traps that
- * a body sets by hand in MXCSR alone (_MM_SET_EXCEPTION_MASK), after its first suspension.
- * feenableexcept() sets both units' traps, and is noticed at any time. A resumer in Zig, whose switch
- * is inlined, sees what a body has left behind.
+ * matter of each side: a body that changes it finds it again, and its resumer never sees it, be
+ * that JavaScript or a caller of fringe_resume or fringe_resume_call. One thing goes unnoticed:
+ * traps that a body sets by hand in MXCSR alone (_MM_SET_EXCEPTION_MASK), after its first
+ * suspension. feenableexcept() sets both units' traps, and is noticed at any time. A resumer in
+ * Zig, whose switch is inlined, sees what a body has left behind.
  *
  * What a body must not do: use a yielder that is not its own, suspend in a destructor or cleanup
  * function while it is being ended, or keep pointers to thread-local variables across a suspension
