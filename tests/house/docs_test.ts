@@ -33,7 +33,8 @@
 import { howToInstall } from "../../tools/packages.ts";
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { formProblems, missing, runPage } from "../support/page.ts";
-import { files, text } from "../support/repository.ts";
+import { rowOf, VALUE_TYPES } from "../../ffi/value/type.ts";
+import { between, files, text } from "../support/repository.ts";
 
 const pages = files.filter((file) => /^(README\.md|docs\/.*\.md)$/.test(file));
 
@@ -113,4 +114,19 @@ Deno.test("docs: what is not run says why, and what is compiled has a name", () 
   assertEquals(problems(generated + fenced("perl", "1")), [
     "line 7: perl is not run; teach tests/support/page.ts to",
   ]);
+});
+
+Deno.test("docs: the table of types has every type, and its range", () => {
+  const rows = between(text("docs/types.md"), "| ---", "\n\n").split("\n").slice(1)
+    .map((row) => row.split("|").map((cell) => cell.trim()));
+  assertEquals(rows.map(([, type]) => type), [...VALUE_TYPES, "void"].map((type) => `\`${type}\``));
+  const value = (text: string): bigint => {
+    const [, sign, exponent, minusOne] = text.match(/^(-?)2\^(\d+)( - 1)?$/) ?? [];
+    if (exponent === undefined) return BigInt(text);
+    return (sign === "-" ? -1n : 1n) * 2n ** BigInt(exponent) - (minusOne === undefined ? 0n : 1n);
+  };
+  for (const [, type, , range] of rows) {
+    const expected = rowOf(type!.replaceAll("`", ""))?.range;
+    if (expected !== undefined) assertEquals(range!.split(" to ").map(value), [...expected], type);
+  }
 });
