@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // Credit: after libfringe, by edef and the libfringe contributors
 
-//! The root of the shared library: every function that it exports, under its C name.
-//! `ffi/library/find.ts` has the same table for Deno, and a tidy test compares the two. What
+//! The root of the shared library: everything that it exports, under its C name.
+//! `ffi/library/symbols.ts` has the same table for Deno, and a tidy test compares the two. What
 //! `switch_<arch>.S` defines is exported from there.
 
 const builtin = @import("builtin");
 
 comptime {
     _ = @import("unwind/exception.zig");
+    @export(&@import("layout.zig").abi, .{ .name = "fringe_abi" });
     @export(&@import("stack/os_stack.zig").map, .{ .name = "fringe_os_stack_map" });
     @export(&@import("stack/os_stack.zig").unmapBounds, .{ .name = "fringe_os_stack_unmap" });
     @export(&@import("unwind/loader.zig").pin, .{ .name = "fringe_pin" });
