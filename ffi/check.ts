@@ -19,6 +19,18 @@ export function describe(value: unknown): string {
   return String(value);
 }
 
+/**
+ * What `hintFor` says of a value, to be added to a message: empty where the value, which may be a
+ * proxy, throws when it is looked at.
+ */
+export function hint(hintFor: (value: unknown) => string, value: unknown): string {
+  try {
+    return hintFor(value);
+  } catch {
+    return "";
+  }
+}
+
 function named(otherwise: string, what: string, nameOf: () => unknown): string {
   try {
     const name = nameOf();
@@ -35,6 +47,7 @@ function cut(text: string): string {
 /** What to do instead, for keys that are meant well. */
 const HINTS: Readonly<Record<string, string>> = {
   optional: "; leave a symbol out if the library may lack it",
+  type: "; a variable of a library is read by Deno.dlopen",
   stop: "; it belongs to a callback, beside its parameters and result",
 };
 
