@@ -18,7 +18,15 @@
  */
 
 import { assertEquals } from "../assert.ts";
-import { type Message, messagesOfC, messagesOfScript, messagesOfZig } from "../support/messages.ts";
+import {
+  entriesOf,
+  type Entry,
+  FOREIGN,
+  type Message,
+  messagesOfC,
+  messagesOfScript,
+  messagesOfZig,
+} from "../support/messages.ts";
 import { files, type Problems, testRules, text } from "../support/repository.ts";
 
 const PAGE = "docs/troubleshooting.md";
@@ -49,13 +57,6 @@ interface Source extends Message {
   readonly file: string;
 }
 
-interface Entry {
-  readonly section: string;
-  readonly text: string;
-  /** What stands below the text. */
-  readonly rest: string;
-}
-
 /** The texts of the files that users run. */
 function sources(of: RegExp, read: (source: string) => Message[]): Source[] {
   return files.filter((file) => of.test(file)).flatMap((file) =>
@@ -69,21 +70,12 @@ const zig = sources(/^native\/(?!test\/|\w+_program).*\.zig$/, messagesOfZig)
   .filter(({ file, text }) => file !== "native/build.zig" || text.startsWith("fringe"));
 const native = [...zig, ...sources(/^native\/.*\.[hS]$/, messagesOfC)];
 
-/** The entries of a page: ``- `text`\``, and what is said about it. */
-function entriesOf(page: string): Entry[] {
-  return page.split(/^## /m).slice(1).flatMap((part) => {
-    const section = part.slice(0, part.indexOf("\n"));
-    return [...part.matchAll(/^- (`+) ?(.*?) ?\1\\\n((?: {2}.*\n?)*)/gm)].map(
-      ([, , text, rest]) => ({ section, text: text!.replace(/(?:‹[^›]*›)+/g, "‹›"), rest: rest! }),
-    );
-  });
-}
-
 /** What is missing on a page, and what is left over there. */
 function* differences(script: Source[], native: Source[], entries: Entry[]): Problems {
+  const own = entries.filter(({ section }) => section !== FOREIGN);
   const isNative = ({ section }: Entry): boolean => NATIVE.test(section);
-  const rows = new Set(entries.filter((entry) => !isNative(entry)).map(({ text }) => text));
-  const nativeRows = entries.filter(isNative).map(({ text }) => text);
+  const rows = new Set(own.filter((entry) => !isNative(entry)).map(({ text }) => text));
+  const nativeRows = own.filter(isNative).map(({ text }) => text);
   const missing = [
     ...script.filter(({ text }) => !rows.has(text)),
     ...native.filter(({ text }) => !nativeRows.some((row) => row.includes(text))),
