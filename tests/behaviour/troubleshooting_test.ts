@@ -5,8 +5,8 @@
 
 import { join } from "node:path";
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { entriesOf, FOREIGN } from "../support/messages.ts";
 import { type Ended, moduleUrl, run, runChild } from "../support/support.ts";
+import { entriesOf, FOREIGN } from "../support/troubleshooting.ts";
 
 /** Runs a program that has opened libc: qsort, and div. */
 function runWithLibc(program: string): Promise<Ended> {

@@ -17,17 +17,10 @@
  * in pieces, so each piece has to be in an entry, and entries have to consist of pieces.
  */
 
-import { assertEquals } from "../assert.ts";
-import {
-  entriesOf,
-  type Entry,
-  FOREIGN,
-  type Message,
-  messagesOfC,
-  messagesOfScript,
-  messagesOfZig,
-} from "../support/messages.ts";
+import { assertEquals } from "@std/assert";
+import { type Message, messagesOfC, messagesOfScript, messagesOfZig } from "../support/messages.ts";
 import { files, type Problems, testRules, text } from "../support/repository.ts";
+import { entriesOf, type Entry, FOREIGN } from "../support/troubleshooting.ts";
 
 const PAGE = "docs/troubleshooting.md";
 
