@@ -29,14 +29,14 @@ Deno.test("a division by zero in C ends the process by SIGFPE, without a message
   assertEquals([signal, stderr], ["SIGFPE", ""]);
 });
 
-Deno.test("a handler that never answers leaves Deno waiting for nothing, unless aborted", async () => {
+Deno.test("a handler that never answers leaves nothing to wait for, unless aborted", async () => {
   const never = "() => new Promise(() => {})";
   const { code, stderr } = await runWithLibc(`await qsort.async(bytes, 3, 1, ${never});`);
   assertEquals(code, 1);
   assertStringIncludes(stderr, "Top-level await promise never resolved");
   const aborted = await runWithLibc(
     `const signal = AbortSignal.timeout(1);
-    await qsort.async(bytes, 3, 1, ${never}, { signal }).catch((error) => console.log(error.name));`,
+    await qsort.async(bytes, 3, 1, ${never}, { signal }).catch(({ name }) => console.log(name));`,
   );
   assertEquals([aborted.stdout, aborted.stderr], ["TimeoutError\n", ""]);
 });

@@ -2,7 +2,7 @@
 // Credit: after libfringe, by edef and the libfringe contributors
 
 /**
- * `docs/troubleshooting.md` has every text that a user may see, and none that is not in the sources.
+ * `docs/troubleshooting.md` has every text that a user may see, and none that no source has.
  *
  * The rule: in ffi/ each string with a blank in it is a text, and so is whatever is given to an
  * error or to the console. It needs an entry on the page, word for word, with a name in `‹›` for
@@ -112,7 +112,8 @@ testRules(troubleshooting, noMessages);
 Deno.test("troubleshooting: a new text and a stale entry are found", () => {
   const source = (text: string): Source => ({ file: "a.ts", line: 1, text });
   const page = entriesOf(
-    "## One\n\n- `‹what› is old`\\\n  It is. → Pass another.\n- `gone away`\\\n  It went. → Stay.\n" +
+    "## One\n\n- `‹what› is old`\\\n  It is. → Pass another.\n" +
+      "- `gone away`\\\n  It went. → Stay.\n" +
       "## Compile errors\n\n- `fringe: one ‹or› two pieces`\\\n  It does. → See.\n" +
       "- `fringe: one of none`\\\n  It does. → See.\n",
   );
@@ -156,7 +157,8 @@ Deno.test("troubleshooting: texts of TypeScript are found wherever they are writ
 
 Deno.test("troubleshooting: texts of Zig and of headers are found", () => {
   const zig = messagesOfZig(
-    'const a = "one " ++ // a comment\n  @tagName(b) ++ " two\\n";\nconst c = if (d) "a b" else "e";\n' +
+    'const a = "one " ++ // a comment\n  @tagName(b) ++ " two\\n";\n' +
+      'const c = if (d) "a b" else "e";\n' +
       '@panic("oh no");\ntest "no text of ours" {}\n',
   );
   assertEquals(zig.map(({ text, line }) => `${line}: ${text}`), [
