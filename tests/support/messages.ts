@@ -31,7 +31,7 @@ export function messagesOfScript(source: string): Message[] {
     }
     computed.forEach(visit);
   };
-  visit(file);
+  ts.forEachChild(file, visit);
   return messages.filter(({ text }) => /\p{L}{2}/u.test(text));
 }
 
@@ -40,8 +40,9 @@ function isProse(text: string): boolean {
   return /\S\s+\S/.test(text) || /^\s.*‹›|‹›.*\s$/.test(text);
 }
 
-/** Whether a node is a text as a whole. */
+/** Whether a node is a text as a whole. The key of an object is none. */
 function isText(node: ts.Node): node is ts.Expression {
+  if (ts.isPropertyAssignment(node.parent) && node.parent.name === node) return false;
   return ts.isStringLiteralLike(node) || ts.isTemplateExpression(node) || isSum(node);
 }
 
