@@ -62,7 +62,11 @@ const RUNNING =
  * A stack that may lack a guard page: by this `unguarded` tells the constructor not to refuse it.
  */
 class Unguarded {
-  constructor(readonly stack: Stack) {}
+  readonly stack: Stack;
+
+  constructor(stack: Stack) {
+    this.stack = stack;
+  }
 }
 
 // What a resume touches is local to this module: V8 folds a local constant, and loads an imported
