@@ -607,7 +607,9 @@ Deno.test("f() says what to pass in place of what is no pointer", () => {
   const same_pointer = library.symbols.same_pointer as (...args: unknown[]) => unknown;
   const message = (value: unknown): string =>
     assertThrows(() => same_pointer(value), TypeError, "must be a Deno.PointerObject").message;
-  for (const value of [4096, 4096n]) assertStringIncludes(message(value), 'passed as "usize"');
+  for (const value of [4096, 4096n]) {
+    assertStringIncludes(message(value), '; an address is passed as "usize"');
+  }
   assertStringIncludes(message(PointerView.of(new Uint8Array(1))), "; pass its `pointer`");
   using callback = new Callback({ parameters: [], result: "void" }, () => {});
   assertStringIncludes(message(callback), "; pass its `pointer`");
