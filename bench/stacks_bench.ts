@@ -5,7 +5,7 @@
 // resumed in random order, so that from some number on stacks and objects come from memory that no
 // cache has. tools/plots.ts draws it.
 
-import { dlopen, Generator, OsStack } from "../mod.ts";
+import { dlopen, Generator, OsStack } from "fringe";
 import { bench, INNER, smoke, sumBelow, testBodies } from "./setup.ts";
 
 const COUNTS = smoke ? [1, 10] : [1, 10, 100, 1000, 10_000];

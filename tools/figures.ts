@@ -121,13 +121,13 @@ function figures(results: Results): string {
       `- Deno ${deno}, Boost ${boost}, corosensei ${corosensei};`,
       `- in ${rounds} rounds, of which a figure is the median, and a spread the least and the most.`,
     ].join("\n"),
-    "### Ratios\n\nThe ratios that fringe has set itself:",
+    "## Ratios\n\nThe ratios that fringe has set itself:",
     ratios(targets),
-    "### One operation",
+    "## One operation",
     table(["", "one operation", "ns"], "llr", nanoseconds),
-    "### Real libraries\n\nThe same work in several ways, in ns for each callback:",
+    "## Real libraries\n\nThe same work in several ways, in ns for each callback:",
     table(["", "suspended", "UnsafeCallback", "in other ways"], "lrrl", rows),
-    "### Many generators\n\nIn ns for each operation, of generators in random order:",
+    "## Many generators\n\nIn ns for each operation, of generators in random order:",
     stacks(results),
   ].join("\n\n");
 }
