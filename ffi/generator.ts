@@ -5,7 +5,7 @@
  * Generators with a native body, or with a TypeScript body whose native calls run on their stack.
  *
  * A native body has a `Context`, which `resume` enters. A TypeScript body is one of V8's own
- * generators: V8 suspends no other TypeScript frames (README.md, "Why JavaScript stays on V8's
+ * generators: V8 suspends no other TypeScript frames (docs/how.md, "Why JavaScript stays on V8's
  * stack").
  */
 

@@ -2,15 +2,16 @@
 // Credit: after libfringe, by edef and the libfringe contributors
 
 /**
- * Puts the figures of `bench/results.json` into README.md, between two comments that mark their
- * place: `deno run -A tools/figures.ts`, after `deno task bench`. A tidy test compares the two.
+ * Puts the figures of `bench/results.json` into docs/figures.md, and the first ratios into
+ * README.md, between two comments that mark their place: `deno run -A tools/figures.ts`, after
+ * `deno task bench`. A tidy test compares them.
  *
  * @module
  */
 
 import { placed, rewrite, table } from "./readme.ts";
 
-/** What `bench/run.ts` writes, as far as the README shows it. */
+/** What `bench/run.ts` writes, as far as readers see it. */
 export interface Results {
   readonly machine: { readonly cpu: string; readonly cores: number; readonly release: string };
   readonly versions: Readonly<Record<string, string>>;
@@ -27,9 +28,27 @@ export interface Results {
   }[];
 }
 
-/** The text of README.md with the figures of `results` in their place. */
-export function withFigures(readme: string, results: Results): string {
-  return placed(readme, "figures", "tools/figures.ts", figures(results));
+/** How many of the ratios README.md shows: the first ones are those of fringe's own operations. */
+const RATIOS = 5;
+
+/** The text of docs/figures.md with the figures of `results` in their place. */
+export function withFigures(page: string, results: Results): string {
+  return placed(page, "figures", "tools/figures.ts", figures(results));
+}
+
+/** The text of README.md with the first ratios of `results` in their place. */
+export function withRatios(readme: string, { targets }: Results): string {
+  return placed(readme, "ratios", "tools/figures.ts", ratios(targets.slice(0, RATIOS)));
+}
+
+function ratios(targets: Results["targets"]): string {
+  const rows = targets.map(({ name, ratio, atMost, outcome }) => [
+    name,
+    ratio?.toFixed(2) ?? "-",
+    String(atMost),
+    outcome,
+  ]);
+  return table(["ratio of", "measured", "at most", ""], "lrrl", rows);
 }
 
 function figures({ machine, versions, figures, targets }: Results): string {
@@ -52,12 +71,6 @@ function figures({ machine, versions, figures, targets }: Results): string {
       rest.map(({ name, ns }) => `${otherwise(name, work)}: ${inWords(ns)}`).join("; "),
     ];
   });
-  const ratios = targets.map(({ name, ratio, atMost, outcome }) => [
-    name,
-    ratio?.toFixed(2) ?? "-",
-    String(atMost),
-    outcome,
-  ]);
   const { deno, corosensei, boost } = versions;
   return [
     [
@@ -70,7 +83,7 @@ function figures({ machine, versions, figures, targets }: Results): string {
     "The same work through real libraries, in ns for each callback:",
     table(["", "suspended", "UnsafeCallback", "in other ways"], "lrrl", rows),
     "The ratios that fringe has set itself:",
-    table(["ratio of", "measured", "at most", ""], "lrrl", ratios),
+    ratios(targets),
   ].join("\n\n");
 }
 
@@ -84,4 +97,9 @@ function otherwise(name: string, work: string): string {
   return name.replace(work, "").replace(/^('s work)?[,:]? /, "");
 }
 
-if (import.meta.main) await rewrite("results.json", withFigures);
+if (import.meta.main) {
+  await rewrite<Results>("results.json", {
+    "README.md": withRatios,
+    "docs/figures.md": withFigures,
+  });
+}

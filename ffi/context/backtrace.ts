@@ -23,7 +23,8 @@ import { readCString } from "../value/cstring.ts";
  * });
  * using generator = new Generator(new OsStack(), library.symbols.count);
  * generator.resume();
- * for (const frame of generator.backtrace()) console.log(line(frame)); // count in …/libbodies.so at …
+ * const [frame] = generator.backtrace();
+ * console.log(line(frame!)); // count in ./native/prebuilt/x86_64-linux/libbodies.so at …
  * ```
  */
 export interface NativeFrame {

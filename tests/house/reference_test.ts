@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // Credit: after libfringe, by edef and the libfringe contributors
 
-/** The API reference: `deno doc` makes it without a warning, and every public name has an example. */
+/** The API reference: `deno doc` makes it without a warning; every public name has an example. */
 
 import { assertEquals, assertMatch } from "@std/assert";
 import { join } from "node:path";
