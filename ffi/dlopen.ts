@@ -84,7 +84,7 @@ export interface NativeLibrary<Definitions extends SymbolDefinitions> extends Di
  *
  * @example
  * ```ts
- * import { dlopen } from "@fringe/fringe";
+ * import { dlopen } from "fringe";
  *
  * using libc = dlopen("libc.so.6", {
  *   qsort: {

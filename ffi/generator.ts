@@ -130,7 +130,7 @@ const NO_CONTEXT = new Context(
  *
  * @example A TypeScript body
  * ```ts
- * import { Generator, OsStack } from "@fringe/fringe";
+ * import { Generator, OsStack } from "fringe";
  *
  * using generator = new Generator(new OsStack(), function* () {
  *   for (let i = 1; i < 4; i++) yield i;
@@ -215,7 +215,7 @@ export class Generator<Input = void, Output = unknown, Return = void>
    *
    * @example
    * ```ts
-   * import { Generator, OwnedStack } from "@fringe/fringe";
+   * import { Generator, OwnedStack } from "fringe";
    *
    * using generator = Generator.unguarded(new OwnedStack(16 * 1024), function* () {
    *   yield "small";

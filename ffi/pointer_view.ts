@@ -31,7 +31,7 @@ const slot = new DataView(new ArrayBuffer(8));
  *
  * @example What C points at
  * ```ts
- * import { dlopen, PointerView } from "@fringe/fringe";
+ * import { dlopen, PointerView } from "fringe";
  *
  * using libc = dlopen("libc.so.6", {
  *   getenv: { parameters: ["cstring"], result: "pointer" },
@@ -42,7 +42,7 @@ const slot = new DataView(new ArrayBuffer(8));
  *
  * @example A struct that holds the address of a buffer
  * ```ts
- * import { PointerView } from "@fringe/fringe";
+ * import { PointerView } from "fringe";
  *
  * const bytes = Uint8Array.of(1, 2, 3);
  * const iovec = PointerView.of(new Uint8Array(16));

@@ -21,7 +21,7 @@ import type { ScriptGenerator } from "./script_generator.ts";
  *
  * @example
  * ```ts
- * import { dlopen, Generator, OsStack } from "@fringe/fringe";
+ * import { dlopen, Generator, OsStack } from "fringe";
  *
  * using libc = dlopen("libc.so.6", {
  *   qsort: {

@@ -49,7 +49,7 @@ export interface OsStackOptions {
  *
  * @example
  * ```ts
- * import { OsStack } from "@fringe/fringe";
+ * import { OsStack } from "fringe";
  *
  * using stack = new OsStack(64 * 1024);
  * console.log(stack.size, stack.guarded); // 65536 true

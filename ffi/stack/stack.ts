@@ -22,7 +22,7 @@ import type { Overflow } from "./overflow.ts";
  *
  * @example
  * ```ts
- * import { OwnedStack, STACK_ALIGNMENT } from "@fringe/fringe";
+ * import { OwnedStack, STACK_ALIGNMENT } from "fringe";
  *
  * using stack = new OwnedStack(64 * 1024);
  * console.log(stack.base % BigInt(STACK_ALIGNMENT)); // 0n

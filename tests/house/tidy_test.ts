@@ -294,6 +294,22 @@ function* versions(): Problems {
   }
 }
 
+/** Whoever copies an example maps one name, the same in all of them. */
+function* names(): Problems {
+  const examples = /^(?:(?:examples|bench|ffi|docs)\/.*|mod|README)\.(?:ts|md)$/;
+  for (const file of files.filter((file) => examples.test(file))) {
+    for (const [i, line] of text(file).split("\n").entries()) {
+      const [, name] = line.match(/\b(?:from |import )"((?:\S*\/)?(?:mod\.ts|@?fringe))"/) ?? [];
+      if (name !== undefined && name !== "fringe") {
+        yield `${file}:${i + 1}: import from "fringe", not from ${JSON.stringify(name)}`;
+      }
+    }
+  }
+  const { imports } = JSON.parse(text("deno.json")) as { imports: Record<string, string> };
+  const mapped = Object.keys(imports).filter((name) => imports[name] === "./mod.ts");
+  if (mapped.join() !== "fringe") yield 'deno.json: map "fringe" to ./mod.ts, and no other name';
+}
+
 function* assembly(): Problems {
   const count = (source: string, pattern: RegExp): number => source.match(pattern)?.length ?? 0;
   for (const file of files.filter((file) => file.endsWith(".S"))) {
@@ -352,6 +368,7 @@ testRules(
   lengths,
   deno,
   versions,
+  names,
   assembly,
   written,
   names,
