@@ -84,10 +84,13 @@ function* missingFiles(file: string, page: string, read: Read): Generator<string
 
 /** Pages, and headings of them as `docs/how.md, "A heading"`, that a source names in vain. */
 function* brokenMentions(file: string, source: string, read: Read): Generator<string> {
+  const seen = new Set<string>();
   const unwrapped = source.replace(/\n\s*(?:\*|\/\/[/!]?|#)? +/g, " ");
   const pattern =
     /\b((?:docs\/[\w/]+|README|CONTRIBUTING|SECURITY|CHANGELOG)\.md)(?:, "([^"]+)")?/g;
-  for (const [, path, heading] of unwrapped.matchAll(pattern)) {
+  for (const [mention, path, heading] of unwrapped.matchAll(pattern)) {
+    if (seen.has(mention)) continue;
+    seen.add(mention);
     const page = read(path!);
     if (page === undefined) yield `${file}: there is no ${path}`;
     else if (heading !== undefined && !page.includes(`\n## ${heading}\n`)) {
@@ -160,7 +163,8 @@ Deno.test("missingFiles() finds files that are not there, outside of snippets", 
 });
 
 Deno.test("brokenMentions() finds pages and headings that comments name in vain", () => {
-  const source = '/**\n * See docs/a.md, "It\'s so\n * twice", docs/b.md and README.md. */\n' +
+  const source =
+    '/**\n * See docs/a.md, "It\'s so\n * twice", docs/b.md and\n * README.md; docs/b.md. */\n' +
     '// docs/a.md,\n// "Another"\n';
   assertEquals([...brokenMentions("a.ts", source, made)], [
     "a.ts: there is no docs/b.md",

@@ -346,7 +346,7 @@ function* written(): Problems {
 }
 
 /** A reader of the README and of docs/ hears of all that there is. */
-function* names(): Problems {
+function* mentioned(): Problems {
   const pages = files.filter((file) => /^(README\.md|docs\/.*\.md)$/.test(file)).map(text).join();
   for (const name of Object.keys(mod)) {
     if (!new RegExp(`\\b${name}\\b`).test(pages)) yield `docs/README.md: say what ${name} is for`;
@@ -371,5 +371,5 @@ testRules(
   names,
   assembly,
   written,
-  names,
+  mentioned,
 );
