@@ -11,19 +11,26 @@
 
 import { placed, rewrite, table } from "./readme.ts";
 
+/** Of so many rounds. */
+export type Spread = readonly [least: number, most: number];
+
 /** What `bench/run.ts` writes, as far as readers see it. */
 export interface Results {
   readonly machine: { readonly cpu: string; readonly cores: number; readonly release: string };
   readonly versions: Readonly<Record<string, string>>;
+  readonly rounds: number;
   readonly figures: readonly {
     readonly group: string;
     readonly name: string;
     readonly ns?: number;
+    readonly spread?: Spread;
   }[];
   readonly targets: readonly {
     readonly name: string;
+    readonly to: string;
     readonly atMost: number;
     readonly ratio?: number;
+    readonly spread?: Spread;
     readonly outcome: string;
   }[];
 }
@@ -42,23 +49,57 @@ export function withRatios(readme: string, { targets }: Results): string {
 }
 
 function ratios(targets: Results["targets"]): string {
-  const rows = targets.map(({ name, ratio, atMost, outcome }) => [
+  const rows = targets.map(({ name, ratio, spread, atMost, outcome }) => [
     name,
     ratio?.toFixed(2) ?? "-",
+    spread?.map((ratio) => ratio.toFixed(2)).join(" to ") ?? "-",
     String(atMost),
     outcome,
   ]);
-  return table(["ratio of", "measured", "at most", ""], "lrrl", rows);
+  return table(["ratio of", "measured", "spread", "at most", ""], "lrrrl", rows);
 }
 
-function figures({ machine, versions, figures, targets }: Results): string {
+/** An operation, measured among so many generators. */
+export interface AmongMany {
+  readonly operation: string;
+  readonly count: number;
+  readonly ns: number;
+  readonly spread: Spread;
+}
+
+/** What `bench/stacks_bench.ts` has found out. */
+export function amongMany({ figures }: Results): AmongMany[] {
+  return figures.filter(({ group }) => group === STACKS).map(({ name, ns, spread }) => {
+    const [, operation, count] = /^(.*) among (\d+)$/.exec(name) ?? [];
+    if (operation === undefined || ns === undefined || spread === undefined) {
+      throw new Error(`Cannot show "${name}": it is no figure among so many generators`);
+    }
+    return { operation, count: Number(count), ns, spread };
+  });
+}
+
+const STACKS = "stacks";
+
+function stacks(results: Results): string {
+  const many = amongMany(results);
+  const operations = [...new Set(many.map(({ operation }) => operation))];
+  const rows = Map.groupBy(many, ({ count }) => count).entries().map(([count, measured]) => [
+    count.toLocaleString("en"),
+    ...operations.map((name) => inWords(measured.find(({ operation }) => operation === name)?.ns)),
+  ]);
+  return table(["generators", ...operations], "r".repeat(operations.length + 1), [...rows]);
+}
+
+function figures(results: Results): string {
+  const { machine, versions, rounds, figures, targets } = results;
   const libraries = figures.filter(({ name }) => name.includes(", suspended callback"));
   const works = new Set(libraries.map(({ group }) => group));
-  const nanoseconds = figures.filter(({ group }) => !works.has(group)).map((figure) => [
-    figure.group,
-    figure.name,
-    inWords(figure.ns),
-  ]);
+  const nanoseconds = figures.filter(({ group }) => group !== STACKS && !works.has(group))
+    .map((figure) => [
+      figure.group,
+      figure.name,
+      inWords(figure.ns),
+    ]);
   const rows = libraries.map(({ group, name, ns }) => {
     const work = name.replace(/, suspended callbacks?$/, "");
     const others = figures.filter((figure) => figure.group === group && figure.name !== name);
@@ -77,13 +118,17 @@ function figures({ machine, versions, figures, targets }: Results): string {
       "Measured on",
       "",
       `- ${machine.cores} cores of ${machine.cpu}, Linux ${machine.release};`,
-      `- Deno ${deno}, Boost ${boost}, corosensei ${corosensei}.`,
+      `- Deno ${deno}, Boost ${boost}, corosensei ${corosensei};`,
+      `- in ${rounds} rounds, of which a figure is the median, and a spread the least and the most.`,
     ].join("\n"),
-    table(["", "one operation", "ns"], "llr", nanoseconds),
-    "The same work through real libraries, in ns for each callback:",
-    table(["", "suspended", "UnsafeCallback", "in other ways"], "lrrl", rows),
-    "The ratios that fringe has set itself:",
+    "## Ratios\n\nThe ratios that fringe has set itself:",
     ratios(targets),
+    "## One operation",
+    table(["", "one operation", "ns"], "llr", nanoseconds),
+    "## Real libraries\n\nThe same work in several ways, in ns for each callback:",
+    table(["", "suspended", "UnsafeCallback", "in other ways"], "lrrl", rows),
+    "## Many generators\n\nIn ns for each operation, of generators in random order:",
+    stacks(results),
   ].join("\n\n");
 }
 
