@@ -58,7 +58,8 @@ const call = (printed: string): string =>
   fenced(
     "ts",
     'import { dlopen } from "fringe";',
-    'using library = dlopen("./scratch/libcount.so", { count: { parameters: [], result: "i32" } });',
+    'const table = { count: { parameters: [], result: "i32" } } as const;',
+    'using library = dlopen("./scratch/libcount.so", table);',
     `console.log(library.symbols.count()); // ${printed}`,
   );
 
@@ -80,7 +81,8 @@ const FAILING: Readonly<Record<string, [page: string, message: string]>> = {
 
 for (const [what, [page, message]] of Object.entries(FAILING)) {
   Deno.test(`docs: a page that ${what} fails`, async () => {
-    const failed = await runPage("page.md", page).catch(String);
+    const flags = message.startsWith("TS") ? [] : ["--no-check"];
+    const failed = await runPage("page.md", page, flags).catch(String);
     assertStringIncludes(failed ?? "nothing has failed", message);
   });
 }

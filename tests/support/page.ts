@@ -99,9 +99,14 @@ export function missing(page: string): Set<Installable> {
 
 /**
  * Runs a page, without the sections that need what is missing, in a folder that looks like the top
- * of a fresh checkout. Returns what has failed, with what it has printed.
+ * of a fresh checkout. Returns what has failed, with what it has printed. `flags` are for the run of
+ * its TypeScript.
  */
-export async function runPage(name: string, page: string): Promise<string | undefined> {
+export async function runPage(
+  name: string,
+  page: string,
+  flags: readonly string[] = [],
+): Promise<string | undefined> {
   const folder = await Deno.makeTempDir({ prefix: "fringe-docs-" });
   try {
     for (const { name } of Deno.readDirSync(root)) {
@@ -111,13 +116,18 @@ export async function runPage(name: string, page: string): Promise<string | unde
     }
     await Deno.mkdir(join(folder, "scratch"));
     const left = sectionsOf(page).filter(({ needs }) => needs.every(isInstalled));
-    return await runIn(folder, basename(name), left.map(({ text }) => text).join(""));
+    return await runIn(folder, basename(name), left.map(({ text }) => text).join(""), flags);
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
 }
 
-async function runIn(folder: string, name: string, page: string): Promise<string | undefined> {
+async function runIn(
+  folder: string,
+  name: string,
+  page: string,
+  flags: readonly string[],
+): Promise<string | undefined> {
   const snippets = snippetsOf(page).filter(({ isIgnored }) => !isIgnored);
   for (const snippet of snippets) {
     const file = fileOf(snippet);
@@ -134,7 +144,7 @@ async function runIn(folder: string, name: string, page: string): Promise<string
   await Deno.writeTextFile(copy, withChecks(page));
   return await run(folder, Deno.execPath(), [
     ...["test", "--doc", "--no-prompt", "-A", "--v8-flags=--expose-gc"],
-    ...["--config", join(root, "deno.json"), copy],
+    ...["--config", join(root, "deno.json"), ...flags, copy],
   ]);
 }
 
@@ -153,13 +163,13 @@ async function runSnippet(folder: string, snippet: Snippet): Promise<string | un
   return await run(folder, compiler!, [...args, "-fsyntax-only", "-I", "native/include", file]);
 }
 
-/** Runs a program to its end; returns what it has printed if it has failed. */
+/** Runs a program to its end; returns how, and what it has printed, if it has failed. */
 async function run(folder: string, command: string, args: string[]): Promise<string | undefined> {
   const compiler = await zig();
   // The commands of a page find the deno that runs this, and the pinned zig.
   const found = [Deno.execPath(), compiler].filter(isAbsolute).map((file) => dirname(file));
   const path = [...found, Deno.env.get("PATH")].join(":");
-  const { success, stdout, stderr } = await new Deno.Command(command, {
+  const { success, code, signal, stdout, stderr } = await new Deno.Command(command, {
     args,
     cwd: folder,
     env: { ...zigEnvironment, PATH: path, NO_COLOR: "1", DENO_NO_UPDATE_CHECK: "1" },
@@ -167,7 +177,7 @@ async function run(folder: string, command: string, args: string[]): Promise<str
   }).output();
   if (success) return undefined;
   const decoder = new TextDecoder();
-  return `failed\n${decoder.decode(stdout)}${decoder.decode(stderr)}`;
+  return `ended with ${signal ?? code}\n${decoder.decode(stdout)}${decoder.decode(stderr)}`;
 }
 
 /**
