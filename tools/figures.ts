@@ -119,7 +119,7 @@ function figures(results: Results): string {
       "",
       `- ${machine.cores} cores of ${machine.cpu}, Linux ${machine.release};`,
       `- Deno ${deno}, Boost ${boost}, corosensei ${corosensei};`,
-      `- in ${rounds} rounds, of which a figure is the median, and a spread the least and the most.`,
+      `- in ${rounds} rounds: a figure is their median, a spread is from the least to the most.`,
     ].join("\n"),
     "## Ratios\n\nThe ratios that fringe has set itself:",
     ratios(targets),

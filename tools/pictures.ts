@@ -70,8 +70,9 @@ function rowsUnder(source: string, heading: string): Row[] {
 
 function states(source: string): State[] {
   const found = [...source.matchAll(/^# {2}\d\. (.*(?:\n# {5}.*)*)/gm)].map(([, text]) => {
-    const [, title, caption] = /^([^.:]+): (.*?)(?:\. |\.$)/.exec(text!.replace(/\n# +/g, " ")) ?? [];
-    if (title === undefined) throw new Error(`Cannot draw: "${text}" has the form "Title: text."`);
+    const line = text!.replace(/\n# +/g, " ");
+    const [, title, caption] = /^([^.:]+): (.*?)(?:\. |\.$)/.exec(line) ?? [];
+    if (title === undefined) throw new Error(`Cannot draw "${line}": write "Title: text."`);
     return { title, caption: caption! };
   });
   if (found.length !== 3) {
@@ -235,8 +236,8 @@ function stacks(source: string): string {
     title: "Two stacks, and the link between them",
     about: "On the left JavaScript's stack: V8's frames, and below them fringe_resume. On the " +
       "right a fringe stack: the link, fringe_trampoline, the body, and what it has called. A " +
-      "resume goes from the left to the right, a suspension back. Whichever side waits has left a " +
-      `record: ${record}. The link points at it.`,
+      "resume goes from the left to the right, a suspension back. Whichever side waits has left " +
+      `a record: ${record}. The link points at it.`,
     parts: [
       words([left + width / 2, 30], "JavaScript's stack", "ink heading", "middle"),
       words([right + width / 2, 30], "a fringe stack", "ink heading", "middle"),

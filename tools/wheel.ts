@@ -194,7 +194,11 @@ async function sha256(path: string): Promise<string> {
   return hash.digest("hex");
 }
 
-/** Unpacks what lies under `folder` in the wheel at `path`, a zip archive, into `directory`. */
+/**
+ * Unpacks what lies under `folder` in the wheel at `path`, a zip archive, into `directory`.
+ *
+ * zip.js comes from npm, as Deno itself does where `npx` runs it, so no machine needs more for it.
+ */
 export async function unpack(
   path: string,
   folder: string,

@@ -63,7 +63,7 @@ Measured on
 
 - 3 cores of a processor, Linux 1.2;
 - Deno 1.2.3, Boost 4.5, corosensei 6.7;
-- in 3 rounds, of which a figure is the median, and a spread the least and the most.
+- in 3 rounds: a figure is their median, a spread is from the least to the most.
 
 ## Ratios
 

@@ -66,7 +66,7 @@ Deno.test("pictures() refuses comments that it cannot read", () => {
   };
   refused("# A suspended side", "# A side", 'no picture follows "A suspended side"');
   refused("#  1. Just", "#  Just", "numbers 2 states of the link, not 3");
-  refused("1. Just initialised: ", "1. Just initialised ", 'has the form "Title: text."');
+  refused("1. Just initialised: ", "1. Just initialised ", 'write "Title: text."');
   refused("link points at the body's record", "link is the body's", "where the link leads");
   refused("#   fringe_resume  ", "#   fringe_enter   ", "lacks fringe_resume");
 });
