@@ -1,17 +1,20 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // Credit: after libfringe, by edef and the libfringe contributors
 
-/** What docs/troubleshooting.md says of programs that end, or go on, without a message of ours. */
+/** What docs/troubleshooting.md says of Deno, and of programs that fail without a message. */
 
-import { assertEquals, assertStringIncludes } from "@std/assert";
-import { type Ended, moduleUrl, runChild } from "../support/support.ts";
+import { join } from "node:path";
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { type Ended, moduleUrl, run, runChild } from "../support/support.ts";
+import { entriesOf, FOREIGN } from "../support/troubleshooting.ts";
 
-/** Runs a program that has opened libc: qsort, with a callback as the argument says, and div. */
-function runWithLibc(callback: string, program: string): Promise<Ended> {
+/** Runs a program that has opened libc: qsort, and div. */
+function runWithLibc(program: string): Promise<Ended> {
+  const compare = '{ callback: { parameters: ["pointer", "pointer"], result: "i32", stop: 0 } }';
   return runChild(
     `import { dlopen } from ${JSON.stringify(moduleUrl)};
     using libc = dlopen("libc.so.6", {
-      qsort: { parameters: ["buffer", "usize", "usize", ${callback}], result: "void" },
+      qsort: { parameters: ["buffer", "usize", "usize", ${compare}], result: "void" },
       div: { parameters: ["i32", "i32"], result: "i64" },
     });
     const { qsort, div } = libc.symbols;
@@ -21,46 +24,87 @@ function runWithLibc(callback: string, program: string): Promise<Ended> {
   );
 }
 
-const compare = '{ callback: { parameters: ["pointer", "pointer"], result: "i32", stop: 0 } }';
-
-Deno.test("an UnsafeCallback on a fringe stack ends the process by V8's check", async () => {
-  const { code, stdout, stderr } = await runWithLibc(
-    '"function"',
-    `const callback = new Deno.UnsafeCallback(
-      { parameters: ["pointer", "pointer"], result: "i32" },
-      () => 0,
-    );
-    qsort(bytes, 3, 1, callback.pointer);
-    console.log("went on");`,
-  );
-  assertEquals([code, stdout], [1, ""]);
-  assertStringIncludes(stderr, "Check failed: IsOnCentralStack()");
-});
-
 Deno.test("a division by zero in C ends the process by SIGFPE, without a message", async () => {
-  const { signal, stderr } = await runWithLibc(compare, "div(1, 0);");
+  const { signal, stderr } = await runWithLibc("div(1, 0);");
   assertEquals([signal, stderr], ["SIGFPE", ""]);
 });
 
-Deno.test("a handler that never answers leaves Deno waiting for nothing, unless aborted", async () => {
+Deno.test("a handler that never answers leaves nothing to wait for, unless aborted", async () => {
   const never = "() => new Promise(() => {})";
-  const { code, stderr } = await runWithLibc(compare, `await qsort.async(bytes, 3, 1, ${never});`);
+  const { code, stderr } = await runWithLibc(`await qsort.async(bytes, 3, 1, ${never});`);
   assertEquals(code, 1);
   assertStringIncludes(stderr, "Top-level await promise never resolved");
   const aborted = await runWithLibc(
-    compare,
     `const signal = AbortSignal.timeout(1);
-    await qsort.async(bytes, 3, 1, ${never}, { signal }).catch((error) => console.log(error.name));`,
+    await qsort.async(bytes, 3, 1, ${never}, { signal }).catch(({ name }) => console.log(name));`,
   );
   assertEquals([aborted.stdout, aborted.stderr], ["TimeoutError\n", ""]);
 });
 
 Deno.test("a plain call lets no timer run before C returns", async () => {
   const { stdout } = await runWithLibc(
-    compare,
     `setTimeout(() => console.log("timer"));
     qsort(bytes, 3, 1, () => 0);
     console.log("returned");`,
   );
   assertEquals(stdout, "returned\ntimer\n");
+});
+
+/** Programs that Deno or TypeScript has something to say about, and the command that runs each. */
+const WRONG: readonly (readonly [args: readonly string[], program: string])[] = [
+  [["run", "--allow-ffi=/nowhere"], 'Deno.dlopen("libc.so.6", {});'],
+  [["run", "--allow-ffi"], 'dlopen("nowhere.so", {});'],
+  [["run", "--allow-ffi"], 'dlopen("libc.so.6", { nowhere: { parameters: [], result: "void" } });'],
+  [["run"], "await new Promise(() => {});"],
+  [
+    ["run", "--allow-ffi"],
+    `using libc = dlopen("libc.so.6", {
+      qsort: { parameters: ["buffer", "usize", "usize", "function"], result: "void" },
+    });
+    const callback = new Deno.UnsafeCallback(
+      { parameters: ["pointer", "pointer"], result: "i32" },
+      () => 0,
+    );
+    libc.symbols.qsort(Uint8Array.of(3, 1, 2), 3n, 1n, callback.pointer);
+    console.log("went on");`,
+  ],
+  [
+    ["test", "--allow-ffi"],
+    `Deno.test.sanitizer({ ops: true, resources: true });
+    Deno.test("first", () => new OsStack()[Symbol.dispose]());`,
+  ],
+  [
+    ["check"],
+    `const table = { abs: { parameters: ["i32"], result: "i32" } };
+    dlopen("libc.so.6", table);`,
+  ],
+  [["check"], "new Generator(new OsStack(), () => 1);"],
+  [["check"], "new Generator(new OwnedStack(4096), function* () {});"],
+];
+
+Deno.test("Deno and TypeScript say what the page has of them", async () => {
+  const folder = await Deno.makeTempDir({ prefix: "fringe-test-" });
+  try {
+    const names = "dlopen, Generator, OsStack, OwnedStack";
+    const outputs = await Promise.all(WRONG.map(async ([args, program], i) => {
+      const file = join(folder, `${i}_test.ts`);
+      await Deno.writeTextFile(file, `import { ${names} } from "${moduleUrl}";\n${program}`);
+      const check = args[0] === "check" ? [] : ["--no-prompt", "--no-check"];
+      const { code, stdout, stderr } = await run([...args, ...check, file]);
+      assertEquals(code, 1, stderr);
+      return stdout + stderr;
+    }));
+    const page = await Deno.readTextFile(
+      new URL("../../docs/troubleshooting.md", import.meta.url),
+    );
+    const texts = entriesOf(page).filter(({ section }) => section === FOREIGN)
+      .map(({ text }) => text);
+    assertEquals(texts.length, WRONG.length);
+    for (const text of texts) {
+      const pattern = new RegExp(text.split("‹›").map((part) => RegExp.escape(part)).join(".*"));
+      assert(outputs.some((output) => pattern.test(output)), `${text}\n${outputs.join("\n")}`);
+    }
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
 });

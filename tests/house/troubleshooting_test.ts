@@ -2,7 +2,7 @@
 // Credit: after libfringe, by edef and the libfringe contributors
 
 /**
- * `docs/troubleshooting.md` has every text that a user may see, and none that is not in the sources.
+ * `docs/troubleshooting.md` has every text that a user may see, and none that no source has.
  *
  * The rule: in ffi/ each string with a blank in it is a text, and so is whatever is given to an
  * error or to the console. It needs an entry on the page, word for word, with a name in `‹›` for
@@ -17,9 +17,10 @@
  * in pieces, so each piece has to be in an entry, and entries have to consist of pieces.
  */
 
-import { assertEquals } from "../assert.ts";
+import { assertEquals } from "@std/assert";
 import { type Message, messagesOfC, messagesOfScript, messagesOfZig } from "../support/messages.ts";
 import { files, type Problems, testRules, text } from "../support/repository.ts";
+import { entriesOf, type Entry, FOREIGN } from "../support/troubleshooting.ts";
 
 const PAGE = "docs/troubleshooting.md";
 
@@ -49,13 +50,6 @@ interface Source extends Message {
   readonly file: string;
 }
 
-interface Entry {
-  readonly section: string;
-  readonly text: string;
-  /** What stands below the text. */
-  readonly rest: string;
-}
-
 /** The texts of the files that users run. */
 function sources(of: RegExp, read: (source: string) => Message[]): Source[] {
   return files.filter((file) => of.test(file)).flatMap((file) =>
@@ -69,21 +63,12 @@ const zig = sources(/^native\/(?!test\/|\w+_program).*\.zig$/, messagesOfZig)
   .filter(({ file, text }) => file !== "native/build.zig" || text.startsWith("fringe"));
 const native = [...zig, ...sources(/^native\/.*\.[hS]$/, messagesOfC)];
 
-/** The entries of a page: ``- `text`\``, and what is said about it. */
-function entriesOf(page: string): Entry[] {
-  return page.split(/^## /m).slice(1).flatMap((part) => {
-    const section = part.slice(0, part.indexOf("\n"));
-    return [...part.matchAll(/^- (`+) ?(.*?) ?\1\\\n((?: {2}.*\n?)*)/gm)].map(
-      ([, , text, rest]) => ({ section, text: text!.replace(/(?:‹[^›]*›)+/g, "‹›"), rest: rest! }),
-    );
-  });
-}
-
 /** What is missing on a page, and what is left over there. */
 function* differences(script: Source[], native: Source[], entries: Entry[]): Problems {
+  const own = entries.filter(({ section }) => section !== FOREIGN);
   const isNative = ({ section }: Entry): boolean => NATIVE.test(section);
-  const rows = new Set(entries.filter((entry) => !isNative(entry)).map(({ text }) => text));
-  const nativeRows = entries.filter(isNative).map(({ text }) => text);
+  const rows = new Set(own.filter((entry) => !isNative(entry)).map(({ text }) => text));
+  const nativeRows = own.filter(isNative).map(({ text }) => text);
   const missing = [
     ...script.filter(({ text }) => !rows.has(text)),
     ...native.filter(({ text }) => !nativeRows.some((row) => row.includes(text))),
@@ -127,7 +112,8 @@ testRules(troubleshooting, noMessages);
 Deno.test("troubleshooting: a new text and a stale entry are found", () => {
   const source = (text: string): Source => ({ file: "a.ts", line: 1, text });
   const page = entriesOf(
-    "## One\n\n- `‹what› is old`\\\n  It is. → Pass another.\n- `gone away`\\\n  It went. → Stay.\n" +
+    "## One\n\n- `‹what› is old`\\\n  It is. → Pass another.\n" +
+      "- `gone away`\\\n  It went. → Stay.\n" +
       "## Compile errors\n\n- `fringe: one ‹or› two pieces`\\\n  It does. → See.\n" +
       "- `fringe: one of none`\\\n  It does. → See.\n",
   );
@@ -171,7 +157,8 @@ Deno.test("troubleshooting: texts of TypeScript are found wherever they are writ
 
 Deno.test("troubleshooting: texts of Zig and of headers are found", () => {
   const zig = messagesOfZig(
-    'const a = "one " ++ // a comment\n  @tagName(b) ++ " two\\n";\nconst c = if (d) "a b" else "e";\n' +
+    'const a = "one " ++ // a comment\n  @tagName(b) ++ " two\\n";\n' +
+      'const c = if (d) "a b" else "e";\n' +
       '@panic("oh no");\ntest "no text of ours" {}\n',
   );
   assertEquals(zig.map(({ text, line }) => `${line}: ${text}`), [
