@@ -51,8 +51,9 @@ async function graph(): Promise<string[]> {
   const { code, stdout, stderr } = await run(["info", "--json", join(root, "mod.ts")]);
   assertEquals(code, 0, stderr);
   const { modules } = JSON.parse(stdout) as { modules: { local?: string }[] };
-  return modules.flatMap(({ local }) => local === undefined ? [] : [local.slice(root.length)])
-    .sort();
+  const files = modules.flatMap(({ local }) => local === undefined ? [] : local.slice(root.length));
+  for (const file of files) assertMatch(file, /^(?:mod|ffi\/[\w/]+)\.ts$/);
+  return files.sort();
 }
 
 function assertSucceeds(ended: Ended, stdout = "generator\n"): void {
