@@ -13,8 +13,31 @@ import { prebuilt } from "../../ffi/library/prebuilt.ts";
 import { Project, Served } from "../support/served.ts";
 import { copySources, type Ended, fringeLibrary, run, withCopy } from "../support/support.ts";
 
+/**
+ * The commands of docs/install.md that begin with `deno`, in its order. HOST is that of a server,
+ * and ../fringe is a checkout.
+ */
+const commands = {
+  run: "deno run --allow-import=HOST --allow-ffi main.ts",
+  set: "deno run -P main.ts",
+  install: "deno install --allow-import=HOST --entrypoint main.ts",
+  frozen: "deno run --frozen --allow-import=HOST --allow-ffi main.ts",
+  offline: "deno run --cached-only --allow-ffi main.ts",
+  link: "deno link ../fringe",
+  pack: "deno pack -o fringe.tgz",
+  bundle: "deno bundle --allow-import=HOST -o bundle.js main.ts",
+  bundled: "deno run --allow-ffi bundle.js",
+  compile: "deno compile --allow-import=HOST --allow-ffi -o program main.ts",
+} as const;
+
+/** The arguments of a command, with the host put in. */
+function told(command: keyof typeof commands, host = ""): string[] {
+  return commands[command].replace("HOST", host).split(" ").slice(1);
+}
+
 const root = decodeURIComponent(new URL("../../", import.meta.url).pathname);
-const { digest } = prebuilt[`${Deno.build.arch}-${Deno.build.os}`]!;
+const platform = `${Deno.build.arch}-${Deno.build.os}`;
+const { digest } = prebuilt[platform]!;
 
 /** Needs fringe's library and no other. */
 const main = `
@@ -65,30 +88,39 @@ function assertFails(ended: Ended, ...texts: string[]): void {
   for (const text of texts) assertStringIncludes(ended.stderr, text);
 }
 
+Deno.test("docs/install.md has the commands that are tested here, and no others", async () => {
+  const docs = await Deno.readTextFile(join(root, "docs/install.md"));
+  assertEquals([...docs.match(/^deno .*/gm) ?? []], Object.values<string>(commands));
+  for (const [, json] of docs.matchAll(/^```json\n(.*?)^```/gms)) JSON.parse(json!);
+});
+
 // From a URL
 
 Deno.test("from a URL, two grants do: --allow-import=HOST and --allow-ffi", async () => {
   await using served = new Served();
   await using project = Project.importing(served.url, main);
+  const [run, grant, ...rest] = told("run", served.host);
   const others = ["read", "write", "env", "net", "run", "sys"].map((name) => `--deny-${name}`);
-  const grants = [`--allow-import=${served.host}`, "--allow-ffi"];
-  assertFails(await project.run(grants[1]!, ...others), `import access to "${served.host}`);
-  assertFails(await project.run(grants[0]!, ...others), "fringe needs --allow-ffi");
-  assertSucceeds(await project.run(...grants, ...others));
+  assertFails(
+    await project.deno([run!, ...others, ...rest]),
+    `import access to "${served.host}"`,
+  );
+  assertFails(await project.deno([run!, grant!, ...others, "main.ts"]), "fringe needs --allow-ffi");
+  assertSucceeds(await project.deno([run!, ...others, grant!, ...rest]));
 });
 
 Deno.test("from a URL, both grants can stand in deno.json, as a set for -P", async () => {
   await using served = new Served();
   const permissions = { default: { import: [served.host], ffi: true } };
   await using project = Project.importing(served.url, main, { permissions });
-  assertFails(await project.run());
-  assertSucceeds(await project.run("-P"));
+  assertFails(await project.run(), `import access to "${served.host}"`);
+  assertSucceeds(await project.deno(told("set")));
 });
 
 Deno.test("from a URL, files of mod.ts's module graph are fetched, and nothing else", async () => {
   await using served = new Served();
   await using project = Project.importing(served.url, main);
-  assertSucceeds(await project.run(`--allow-import=${served.host}`, "--allow-ffi"));
+  assertSucceeds(await project.deno(told("run", served.host)));
   // Each once. A run passes over those that declare types and no more.
   assertEquals(served.requests.length, new Set(served.requests).size);
   assertEquals(new Set(served.requests).difference(new Set(await graph())), new Set());
@@ -108,10 +140,10 @@ Deno.test("from a URL, this platform's library alone is fetched, and opened", as
   assertEquals(digests, [digest]);
 });
 
-Deno.test("from a URL, types are checked as from a file, and are the rest of the graph", async () => {
+Deno.test("from a URL, types are checked, and are the rest of the graph", async () => {
   await using served = new Served();
   await using project = Project.importing(served.url, typed);
-  const ended = await project.deno("check", `--allow-import=${served.host}`, "main.ts");
+  const ended = await project.deno(["check", `--allow-import=${served.host}`, "main.ts"]);
   assertSucceeds(ended, "");
   assertEquals(served.requests.toSorted(), await graph());
 });
@@ -119,14 +151,12 @@ Deno.test("from a URL, types are checked as from a file, and are the rest of the
 Deno.test("the lock file refuses a file that has changed at its address", async () => {
   await using served = new Served();
   await using project = Project.importing(served.url, main);
-  const grants = [`--allow-import=${served.host}`, "--allow-ffi"];
-  assertSucceeds(await project.run(...grants));
-
+  assertSucceeds(await project.deno(told("install", served.host)), "");
   for (const changed of ["ffi/stack/os_stack.ts", "ffi/library/prebuilt.ts"]) {
     served.change = (name, text) =>
       name === changed ? `${text}\nconsole.log("from a stranger");\n` : text;
     project.emptyCache();
-    const ended = await project.run(...grants);
+    const ended = await project.deno(told("run", served.host));
     assertEquals([ended.code, ended.stdout], [10, ""], ended.stderr);
     assertStringIncludes(ended.stderr, "Integrity check failed");
     assertStringIncludes(ended.stderr, changed);
@@ -151,41 +181,33 @@ Deno.test("a library that was changed on its way is not opened", async () => {
 Deno.test("--frozen takes what the lock file has, and no other file", async () => {
   await using served = new Served();
   await using project = Project.importing(served.url, main);
-  const flags = ["--frozen", `--allow-import=${served.host}`, "--allow-ffi"];
-  const ended = await project.run(...flags);
+  const ended = await project.deno(told("frozen", served.host));
   assertFails(ended, "The lockfile is out of date", served.url);
   assertEquals(ended.stdout, "");
-
-  const install = ["install", `--allow-import=${served.host}`, "--entrypoint", "main.ts"];
-  assertSucceeds(await project.deno(...install), "");
-  assertSucceeds(await project.run(...flags));
+  assertSucceeds(await project.deno(told("install", served.host)), "");
+  assertSucceeds(await project.deno(told("frozen", served.host)));
 });
 
 Deno.test("offline, the cache does", async () => {
   await using served = new Served();
   await using project = Project.importing(served.url, main);
-  const grants = [`--allow-import=${served.host}`, "--allow-ffi"];
-  const install = ["install", `--allow-import=${served.host}`, "--entrypoint", "main.ts"];
-  assertSucceeds(await project.deno(...install), "");
+  assertSucceeds(await project.deno(told("install", served.host)), "");
   await served.close();
-  assertSucceeds(await project.run("--cached-only", ...grants));
-  assertSucceeds(await project.run(...grants));
-
+  assertSucceeds(await project.deno(told("offline")));
+  assertSucceeds(await project.deno(told("run", served.host)));
   project.emptyCache();
-  assertFails(await project.run("--cached-only", ...grants), "not found in cache", served.url);
+  assertFails(await project.deno(told("offline")), "not found in cache", served.url);
 });
 
 Deno.test('"vendor": true puts all of it into the project, which goes elsewhere then', async () => {
   await using served = new Served();
   await using project = Project.importing(served.url, main, { vendor: true });
-  const grants = [`--allow-import=${served.host}`, "--allow-ffi"];
-  const install = ["install", `--allow-import=${served.host}`, "--entrypoint", "main.ts"];
-  assertSucceeds(await project.deno(...install), "");
+  assertSucceeds(await project.deno(told("install", served.host)), "");
   await served.close();
-
   await using elsewhere = new Project();
   cpSync(project.folder, elsewhere.folder, { recursive: true });
-  assertSucceeds(await elsewhere.run("--cached-only", "--frozen", ...grants));
+  assertSucceeds(await elsewhere.deno(told("offline")));
+  assertSucceeds(await elsewhere.run("--cached-only", "--frozen", "--allow-ffi"));
 });
 
 // In one file
@@ -215,37 +237,41 @@ async function runIfMade(
 Deno.test("a bundle has the library in it, and runs from an empty folder", async (t) => {
   await using served = new Served();
   await using project = Project.importing(served.url, main);
-  await using empty = new Project();
-  const flags = ["bundle", `--allow-import=${served.host}`, "-o", empty.path("bundle.js")];
-  const made = await project.deno(...flags, "main.ts");
+  const made = await project.deno(told("bundle", served.host));
   await served.close();
   await runIfMade(t, made, "deno bundle", async () => {
-    const flags = ["run", "--no-prompt", "--no-config", "--cached-only", "--allow-ffi"];
-    assertSucceeds(await empty.deno(...flags, "bundle.js"));
+    await using elsewhere = new Project();
+    await Deno.rename(project.path("bundle.js"), elsewhere.path("bundle.js"));
+    assertSucceeds(await elsewhere.deno(told("bundled")));
   });
 });
 
 Deno.test("a compiled program has the library in it, and runs from anywhere", async (t) => {
   await using served = new Served();
   await using project = Project.importing(served.url, main);
-  await using empty = new Project();
-  const program = empty.path("program");
-  const flags = [`--allow-import=${served.host}`, "--no-check", "--allow-ffi", "-o", program];
-  const made = await project.deno("compile", ...flags, "main.ts");
+  const made = await project.deno(told("compile", served.host));
   await served.close();
   await runIfMade(t, made, "deno compile", async () => {
-    const { code, stdout } = await new Deno.Command(program, { cwd: empty.folder }).output();
+    await using elsewhere = new Project();
+    const program = elsewhere.path("program");
+    await Deno.rename(project.path("program"), program);
+    const { code, stdout } = await new Deno.Command(program, { cwd: elsewhere.folder }).output();
     assertEquals([code, new TextDecoder().decode(stdout)], [0, "generator\n"]);
   });
 });
 
 // From files
 
-Deno.test("a copy of mod.ts and ffi/ is enough", async () => {
+Deno.test("a copy of mod.ts and ffi/ is enough; with the library, so is its path", async () => {
   await using project = Project.importing("./vendor/fringe/mod.ts", main);
-  await Deno.mkdir(project.path("vendor/fringe"), { recursive: true });
+  const prebuilt = project.path(`vendor/fringe/native/prebuilt/${platform}`);
+  await Deno.mkdir(prebuilt, { recursive: true });
   copySources(project.path("vendor/fringe"));
   assertSucceeds(await project.run("--allow-ffi"));
+  const grant = `--allow-ffi=vendor/fringe/native/prebuilt/${platform}/libfringe.so`;
+  assertFails(await project.run(grant), "fringe needs --allow-ffi");
+  await Deno.copyFile(fringeLibrary, join(prebuilt, "libfringe.so"));
+  assertSucceeds(await project.run(grant));
 });
 
 Deno.test("a copied library that was changed is refused before anything is opened", async () => {
@@ -267,17 +293,23 @@ Deno.test("a copied library that was changed is refused before anything is opene
 
 Deno.test("a checkout is linked by deno link, and asks no registry", async () => {
   await using project = Project.importing("jsr:@fringe/fringe", main);
-  assertSucceeds(await project.deno("link", root), "");
+  assertFails(await project.run("--no-remote", "--allow-ffi"), "@fringe/fringe");
+  const link = told("link").map((part) => part.replace("../fringe", root));
+  assertSucceeds(await project.deno(link), "");
   // The library is the checkout's file, so its path is grant enough.
   const grant = `--allow-ffi=${decodeURIComponent(fringeLibrary.pathname)}`;
   assertSucceeds(await project.run("--no-remote", grant));
 });
 
 Deno.test("a package from deno pack is unpacked into node_modules, and has its types", async () => {
+  await using checkout = new Project();
+  for (const name of ["deno.json", "mod.ts", "ffi", "native/include"]) {
+    cpSync(join(root, name), checkout.path(name), { recursive: true });
+  }
+  assertSucceeds(await checkout.deno(told("pack")), "");
+
   await using project = new Project();
-  const archive = project.path("fringe.tgz");
-  const pack = ["pack", "--allow-dirty", "--config", join(root, "deno.json"), "-o", archive];
-  assertSucceeds(await project.deno(...pack), "");
+  const archive = checkout.path("fringe.tgz");
   const folder = project.path("node_modules/fringe");
   await Deno.mkdir(folder, { recursive: true });
   const args = ["-xzf", archive, "-C", folder, "--strip-components=1"];
@@ -286,5 +318,8 @@ Deno.test("a package from deno pack is unpacked into node_modules, and has its t
   project.write("main.ts", main);
   assertSucceeds(await project.run("--no-remote", "--allow-ffi"));
   project.write("main.ts", typed);
-  assertSucceeds(await project.deno("check", "main.ts"), "");
+  assertSucceeds(await project.deno(["check", "main.ts"]), "");
+  // By a path, there are no declarations to be found.
+  project.write("deno.json", '{ "imports": { "fringe": "./node_modules/fringe/mod.js" } }');
+  assertFails(await project.deno(["check", "main.ts"]), "Unused '@ts-expect-error' directive");
 });

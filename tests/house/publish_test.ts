@@ -7,11 +7,12 @@ import { createHash } from "node:crypto";
 import { basename, dirname, join } from "node:path";
 import { assert, assertEquals, assertMatch, assertRejects, assertThrows } from "@std/assert";
 import { parse } from "yaml";
+import { dlopen, Generator, OsStack } from "../../mod.ts";
 import { prebuilt } from "../../ffi/library/prebuilt.ts";
 import { release } from "../../tools/release.ts";
 import { root } from "../../tools/zig.ts";
 import { files, text } from "../support/repository.ts";
-import { run } from "../support/support.ts";
+import { run, testWith } from "../support/support.ts";
 
 const platform = `${Deno.build.arch}-${Deno.build.os}`;
 const { version } = JSON.parse(text("deno.json")) as { version: string };
@@ -38,7 +39,7 @@ function tar(...args: string[]): string {
   return new TextDecoder().decode(stdout);
 }
 
-Deno.test("deno publish takes the module, its headers and its documents, and warns of nothing", async () => {
+Deno.test("deno publish takes module, headers and documents, and warns of nothing", async () => {
   // The checkout may be at work; types have a stage of their own, but slow ones are looked for.
   const args = ["publish", "--dry-run", "--allow-dirty", "--no-check"];
   const { code, stdout, stderr } = await run(args, {}, { cwd: root });
@@ -100,13 +101,40 @@ Deno.test("release() packs each library with its headers and licences", async ()
   });
 });
 
-Deno.test("release() gives digests that sha256sum checks, and the same bytes each time", async () => {
+testWith(
+  "g++",
+  "an archive has all that a body in C includes, as docs/install.md says",
+  async () => {
+    const [, section] = text("docs/install.md").split("## The header for bodies in C");
+    const [, commands] = section!.match(/^```sh ignore\n(.*?)^```/ms)!;
+    await withFolder(async (folder) => {
+      await release(tag, folder);
+      await Deno.copyFile(join(root, "examples/bodies/add_one.c"), join(folder, "bodies.c"));
+      const { success, stderr } = await new Deno.Command("sh", {
+        args: ["-ec", commands!.replaceAll("VERSION", version)],
+        cwd: folder,
+      }).output();
+      assert(success, new TextDecoder().decode(stderr));
+      using library = dlopen(join(folder, "libbodies.so"), {
+        add_one: { input: "i32", output: "i32" },
+      });
+      using generator = new Generator(new OsStack(), library.symbols.add_one);
+      assertEquals(generator.resume(41), 42);
+    });
+  },
+);
+
+Deno.test("release() gives digests for sha256sum, and the same bytes each time", async () => {
   await withFolder(async (folder) => {
     const [archive, sums] = await release(tag, folder);
     const check = (): Deno.CommandOutput =>
       new Deno.Command("sha256sum", { args: ["--check", "--strict", sums!], cwd: folder })
         .outputSync();
     assert(check().success);
+    // No name and no moment of the machine that made it.
+    for (const line of tar("--utc", "-tvzf", archive!).trim().split("\n")) {
+      assertMatch(line, /^(?:drwxr-xr-x|-rw-r--r--|-rwxr-xr-x) 0\/0 +\d+ 1970-01-01 00:00 /);
+    }
     const first = await Deno.readFile(archive!);
     await Deno.writeFile(archive!, first.subarray(1));
     assert(!check().success);
@@ -115,7 +143,7 @@ Deno.test("release() gives digests that sha256sum checks, and the same bytes eac
   });
 });
 
-Deno.test("release() refuses another version's tag, and a library that is not the module's", async () => {
+Deno.test("release() refuses another version's tag, and another library", async () => {
   await withFolder(async (folder) => {
     await assertRejects(
       async () => await release("v9.9.9", folder),

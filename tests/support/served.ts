@@ -84,15 +84,14 @@ export class Project implements AsyncDisposable {
     Deno.writeTextFileSync(this.path(name), text);
   }
 
-  /** Runs `deno` in the folder, with the cache of this project. */
-  async deno(...args: string[]): Promise<Ended> {
-    const env = { DENO_DIR: this.#cache, DENO_NO_UPDATE_CHECK: "1" };
-    return await run(args, env, { cwd: this.folder });
+  /** Runs `deno` in the folder, or elsewhere, with the cache of this project. */
+  async deno(args: readonly string[], cwd: string | URL = this.folder): Promise<Ended> {
+    return await run(args, { DENO_DIR: this.#cache, DENO_NO_UPDATE_CHECK: "1" }, { cwd });
   }
 
   /** Runs `main.ts` with these flags and no other grants. */
   async run(...flags: string[]): Promise<Ended> {
-    return await this.deno("run", "--no-prompt", "--no-check", ...flags, "main.ts");
+    return await this.deno(["run", "--no-prompt", "--no-check", ...flags, "main.ts"]);
   }
 
   /** Forgets what has been fetched. */
