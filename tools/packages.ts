@@ -32,6 +32,11 @@ const elsewhere = {
 /** A library or program that one of the packages has, or that comes from elsewhere. */
 export type Installable = keyof typeof packages | keyof typeof elsewhere;
 
+/** Whether one of the packages has it, or it is said where it comes from. */
+export function isInstallable(name: string): name is Installable {
+  return name in packages || name in elsewhere;
+}
+
 /** Whether the loader finds a library, or a shell a program that runs. */
 export function isInstalled(name: Installable): boolean {
   try {

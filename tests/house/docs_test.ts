@@ -27,7 +27,8 @@
  * - `<!-- needs rustc -->` in a section that begins with `##` leaves the section out where
  *   tools/packages.ts does not find the program or library, and says so.
  * - What a tool has written, from `<!-- name: begin, by … -->` to `<!-- name: end -->`, is not run.
- * - A fence that says `ignore` is not run. `<!-- not run: why -->` must stand before it.
+ * - A fence that says `ignore` is not run. `<!-- not run: why -->` must stand above it, in the same
+ *   section, or above the first `##`, for the whole page.
  */
 
 import { howToInstall } from "../../tools/packages.ts";
@@ -103,9 +104,13 @@ Deno.test("docs: a section whose needs are missing is left out", async () => {
 Deno.test("docs: what is not run says why, and what is compiled has a name", () => {
   const problems = (page: string): string[] => [...formProblems(page)];
   assertEquals(problems(fenced("ts ignore", "1")), [
-    "line 3: say why it is ignored, as <!-- not run: … --> before it",
+    "line 3: say why it is ignored, as <!-- not run: … --> above it",
   ]);
-  assertEquals(problems("<!-- not run: it waits for ever -->\n" + fenced("ts ignore", "1")), []);
+  const reason = "<!-- not run: it waits for ever -->\n";
+  const ignored = fenced("ts ignore", "1");
+  assertEquals(problems(reason + ignored + ignored), []);
+  assertEquals(problems(`${reason}\n## One\n${ignored}\n## Two\n${ignored}`), []);
+  assertEquals(problems(`# Page\n## One\n${reason}${ignored}\n## Two\n${ignored}`).length, 1);
   assertEquals(problems(fenced("zig", "const a = 1;")), [
     "line 3: name its file in the first line: // scratch/name.zig",
   ]);
@@ -113,6 +118,7 @@ Deno.test("docs: what is not run says why, and what is compiled has a name", () 
   const begin = "<!-- crash: begin, by tools/crash.ts -->";
   const generated = `${begin}${fenced("zig", "a")}<!-- crash: end -->`;
   assertEquals(problems(generated), []);
+  assertEquals(problems("<!-- needs perl -->"), ["perl is needed: add it to tools/packages.ts"]);
   assertEquals(problems(generated + fenced("perl", "1")), [
     "line 7: perl is not run; teach tests/support/page.ts to",
   ]);

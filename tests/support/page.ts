@@ -9,7 +9,7 @@
  */
 
 import { basename, dirname, isAbsolute, join } from "node:path";
-import { type Installable, isInstalled } from "../../tools/packages.ts";
+import { type Installable, isInstallable, isInstalled } from "../../tools/packages.ts";
 import { root, zig, zigEnvironment } from "../../tools/zig.ts";
 
 /** A fenced block of a page. */
@@ -20,8 +20,6 @@ export interface Snippet {
   /** The number of its first line in the page. */
   readonly line: number;
   readonly lines: readonly string[];
-  /** The last line of prose before it. */
-  readonly before: string;
 }
 
 /** Languages of snippets that only show something: what a program prints, or a picture. */
@@ -43,19 +41,14 @@ export function snippetsOf(page: string): Snippet[] {
   const snippets: Snippet[] = [];
   const generated = /^<!-- (\w+): begin, by .*? -->$.*?^<!-- \1: end -->$/gms;
   const all = page.replace(generated, (part) => part.replace(/.+/g, "")).split("\n");
-  let before = "";
   for (let i = 0; i < all.length; i++) {
     const [, language, rest] = all[i]!.match(/^```(\w*)(.*)$/) ?? [];
-    if (language === undefined) {
-      before = all[i]! || before;
-      continue;
-    }
+    if (language === undefined) continue;
     const end = all.indexOf("```", i + 1);
     if (end < 0) throw new Error(`line ${i + 1}: close the snippet that begins here`);
     const lines = all.slice(i + 1, end);
     const isIgnored = rest!.trim() === "ignore";
-    snippets.push({ language, isIgnored, line: i + 2, lines, before });
-    before = "";
+    snippets.push({ language, isIgnored, line: i + 2, lines });
     i = end;
   }
   return snippets;
@@ -68,18 +61,27 @@ export function fileOf({ lines }: Snippet): string | undefined {
 
 /** What is wrong with the form of a snippet. */
 export function* formProblems(page: string): Generator<string, void> {
+  for (const name of sectionsOf(page).flatMap(({ needs }) => needs)) {
+    if (!isInstallable(name)) yield `${name} is needed: add it to tools/packages.ts`;
+  }
   for (const snippet of snippetsOf(page)) {
-    const { language, isIgnored, line, before } = snippet;
+    const { language, isIgnored, line } = snippet;
     const isKnown = SHOWN.has(language) || language in COMPILED ||
       ["ts", "sh", "json"].includes(language);
     if (!isKnown) yield `line ${line}: ${language} is not run; teach tests/support/page.ts to`;
-    else if (isIgnored && !/^<!-- not run: .+ -->$/.test(before)) {
-      yield `line ${line}: say why it is ignored, as <!-- not run: … --> before it`;
+    else if (isIgnored && !hasReason(page, line)) {
+      yield `line ${line}: say why it is ignored, as <!-- not run: … --> above it`;
     } else if (
       !isIgnored && language in COMPILED && COMPILED[language] === undefined &&
       fileOf(snippet) === undefined
     ) yield `line ${line}: name its file in the first line: // scratch/name.${language}`;
   }
+}
+
+/** Whether a comment above says why what follows is not run: in its section, or for the page. */
+function hasReason(page: string, line: number): boolean {
+  const above = page.split("\n", line - 1).join("\n").split(/^(?=## )/m);
+  return [above[0]!, above.at(-1)!].some((part) => part.includes("<!-- not run: "));
 }
 
 /** The parts of a page that begin with a heading, each with what it says that it needs. */
