@@ -138,7 +138,7 @@ Deno.test("troubleshooting: texts of TypeScript are found wherever they are writ
     console.warn("Careful");
     class Other extends Error { constructor() { super("Other"); } }
     const reason = "it is running" + \` on \${a ? "this" : "that"} thread\`;
-    const HINTS = { stop: "; it belongs elsewhere" };
+    const HINTS = { "a key": "; it belongs elsewhere" };
     const key = "stop";
   `);
   assertEquals(found.map(({ text, line }) => `${line}: ${text}`), [

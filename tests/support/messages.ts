@@ -40,8 +40,9 @@ function isProse(text: string): boolean {
   return /\S\s+\S/.test(text) || /^\s.*‹›|‹›.*\s$/.test(text);
 }
 
-/** Whether a node is a text as a whole. */
+/** Whether a node is a text as a whole. The key of an object is none. */
 function isText(node: ts.Node): node is ts.Expression {
+  if (ts.isPropertyAssignment(node.parent) && node.parent.name === node) return false;
   return ts.isStringLiteralLike(node) || ts.isTemplateExpression(node) || isSum(node);
 }
 
