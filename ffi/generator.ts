@@ -22,7 +22,12 @@ import { checkOpen, takeOffLate } from "./context/occupancy.ts";
 import { Mailbox, Status } from "./layout.ts";
 import { native } from "./library/find.ts";
 import type { Native } from "./library/symbols.ts";
-import { isGeneratorFunction, type ScriptGenerator } from "./script_generator.ts";
+import {
+  isAsyncFunction,
+  isGeneratorFunction,
+  isScriptGenerator,
+  type ScriptGenerator,
+} from "./script_generator.ts";
 import { isOverrun } from "./stack/canary.ts";
 import {
   endGarbage,
@@ -91,7 +96,11 @@ const RUNNING =
  * A stack that may lack a guard page: by this `unguarded` tells the constructor not to refuse it.
  */
 class Unguarded {
-  constructor(readonly stack: Stack) {}
+  readonly stack: Stack;
+
+  constructor(stack: Stack) {
+    this.stack = stack;
+  }
 }
 
 // What a resume touches is local to this module: V8 folds a local constant, and loads an imported
@@ -123,6 +132,10 @@ const NO_CONTEXT = new Context(
  * It is a JavaScript generator too: `for…of`, `yield*`, spreading and iterator helpers work on
  * it. The one difference is that the first `next(input)` is not lost: the body gets it as an
  * argument.
+ *
+ * The order of its type parameters is libfringe's: `Generator<Input, Output, Return>`. TypeScript's
+ * own type, which the import of this class hides, has another one, `<Output, Return, Input>`; write
+ * `ScriptGenerator<…>` for it. Mostly nothing has to be written: all three are inferred.
  *
  * @typeParam Input What `resume` passes to the body.
  * @typeParam Output What the body suspends with.
@@ -345,6 +358,9 @@ export class Generator<Input = void, Output = unknown, Return = void>
    * As `resume`, in the form of a JavaScript generator: `{ value, done }`. It throws what `resume`
    * throws; but once the body has failed it gives `done: true`, as JavaScript's generators do.
    *
+   * A body with an input needs one each time. So TypeScript refuses what passes none: `for…of`, a
+   * spread, destructuring.
+   *
    * @example
    * ```ts
    * import { Generator, OsStack } from "fringe";
@@ -357,6 +373,10 @@ export class Generator<Input = void, Output = unknown, Return = void>
    * console.log(generator.next()); // { value: 3, done: true }
    * ```
    */
+  override next(
+    ...[input]: Input extends void ? [] | [Input] : [Input]
+  ): IteratorResult<Output, Return>;
+  // An overload, since a parameter with three dots would have V8 make an array for each call.
   override next(input?: Input): IteratorResult<Output, Return> {
     if (this.#machine !== undefined) return this.#advance(this.#machine, Step.next, input);
     const context = this.#context;
@@ -651,11 +671,13 @@ function checkScript(body: unknown): void {
     throw new TypeError(
       `Cannot make generator: ${describe(body)} is no generator function. V8 keeps the frames of ` +
         "a plain or async function on the thread's stack, where nothing can suspend them; write " +
-        "function* and yield",
+        "function* and yield" +
+        (isAsyncFunction(body) ? ", and yield a Promise to the resumer, which can await it" : ""),
     );
   }
   throw new TypeError(
     "Cannot make generator: the body must be a generator function (function*), or a native body " +
-      `that dlopen has given in this Worker: got ${describe(body)}`,
+      `that dlopen has given in this Worker: got ${describe(body)}` +
+      (isScriptGenerator(body) ? "; pass the function* itself, and do not call it" : ""),
   );
 }

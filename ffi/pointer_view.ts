@@ -3,7 +3,7 @@
 
 /** `PointerView`: reads and writes memory by its address, as `Deno.UnsafePointerView` does. */
 
-import { bytesOf, isDetached } from "./buffer.ts";
+import { bytesOf, isBuffer, isDetached } from "./buffer.ts";
 import { readCString } from "./value/cstring.ts";
 import { native } from "./library/find.ts";
 import { describe } from "./check.ts";
@@ -66,7 +66,11 @@ export class PointerView {
     // `constructor`. Another object without a prototype is refused by Deno where it is used: to ask
     // Deno here would take longer than all else does.
     if (typeof pointer !== "object" || pointer === null || "constructor" in pointer) {
-      throw new TypeError(`Cannot view memory: got ${describe(pointer)} for a pointer`);
+      throw new TypeError(
+        `Cannot view memory: got ${describe(pointer)} for a pointer` +
+          (pointer === null ? "; C's NULL points at nothing, so look for null first" : "") +
+          (isBuffer(pointer) || ArrayBuffer.isView(pointer) ? "; use PointerView.of(buffer)" : ""),
+      );
     }
     this.#pointer = pointer;
   }

@@ -37,6 +37,12 @@ export function isGeneratorFunction(value: unknown): boolean {
     (value instanceof GeneratorFunction || tagOf(value) === "GeneratorFunction");
 }
 
+/** Whether `value` is an `async function` or an `async function*`, by its tag. */
+export function isAsyncFunction(value: object): boolean {
+  const tag = tagOf(value);
+  return tag === "AsyncFunction" || tag === "AsyncGeneratorFunction";
+}
+
 /** Whether `value` is what a `function*` returns, also one of another realm. */
 export function isScriptGenerator(
   value: unknown,

@@ -275,7 +275,8 @@ export function memoryOf(stack: Stack): StackMemory {
   if (memory !== undefined) return memory;
   throw new TypeError(
     `Cannot use ${describe(stack)} as a stack: make one with new OsStack(), new OwnedStack() or ` +
-      "new SliceStack() in this Worker",
+      "new SliceStack() in this Worker" +
+      (typeof stack === "function" ? ", and pass it first: new Generator(stack, body)" : ""),
   );
 }
 

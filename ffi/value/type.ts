@@ -187,6 +187,51 @@ export function rowOf(type: string): TypeRow | undefined {
   return rows.get(type);
 }
 
+/** What to write for a type's name in C, TypeScript or elsewhere: the rest is in `meantBy`. */
+const OTHER_NAMES: Readonly<Record<string, ValueType>> = own({
+  boolean: "bool",
+  _bool: "bool",
+  char: "i8",
+  "signed char": "i8",
+  "unsigned char": "u8",
+  byte: "u8",
+  short: "i16",
+  "unsigned short": "u16",
+  int: "i32",
+  unsigned: "u32",
+  "unsigned int": "u32",
+  uint: "u32",
+  long: "i64",
+  "long long": "i64",
+  "unsigned long": "u64",
+  "unsigned long long": "u64",
+  bigint: "i64",
+  size: "usize",
+  ssize: "isize",
+  intptr: "isize",
+  uintptr: "usize",
+  float: "f32",
+  double: "f64",
+  string: "cstring",
+  str: "cstring",
+  "char*": "cstring",
+  ptr: "pointer",
+  bytes: "buffer",
+  uint8array: "buffer",
+});
+
+/**
+ * The type that a name of another language stands for, such as `size_t` or `const char *`;
+ * undefined if it is not known. Only for messages: what is meant is then for the reader to say.
+ */
+export function meantBy(name: string): ValueType | undefined {
+  const plain = name.toLowerCase().replace(/\bconst\b|_t$/g, "").replace(/\s*\*$/, "*").trim();
+  const bits = /^(u?)int(8|16|32|64)$/.exec(plain);
+  const type = bits === null ? plain : `${bits[1] || "i"}${bits[2]}`;
+  if (rows.has(type)) return type as ValueType;
+  return OTHER_NAMES[type] ?? (type.endsWith("*") ? "pointer" : undefined);
+}
+
 /** The names of every `ValueType`. */
 export const VALUE_TYPES: ReadonlySet<string> = new Set(rows.keys());
 

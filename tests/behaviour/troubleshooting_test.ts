@@ -76,10 +76,19 @@ const WRONG: readonly (readonly [args: readonly string[], program: string])[] = 
   [
     ["check"],
     `const table = { abs: { parameters: ["i32"], result: "i32" } };
-    dlopen("libc.so.6", table);`,
+    dlopen("libc.so.6", table);
+    new Generator(new OsStack(), () => 1);
+    new Generator(new OwnedStack(4096), function* () {});
+    const numbers: Generator<number, void, void> = new Generator(new OsStack(), function* () {
+      yield 1;
+    });
+    const callback = { callback: { parameters: ["i32"], result: "i32" } } as const;
+    const { f } = dlopen("f.so", { f: { parameters: [callback], result: "void" } }).symbols;
+    const { body } = dlopen("b.so", { body: { input: "i32", output: "i32" } }).symbols;
+    for (const output of new Generator(new OsStack(), body)) console.log(output);
+    f(async () => 1);
+    f(() => {});`,
   ],
-  [["check"], "new Generator(new OsStack(), () => 1);"],
-  [["check"], "new Generator(new OwnedStack(4096), function* () {});"],
 ];
 
 Deno.test("Deno and TypeScript say what the page has of them", async () => {
@@ -99,7 +108,7 @@ Deno.test("Deno and TypeScript say what the page has of them", async () => {
     );
     const texts = entriesOf(page).filter(({ section }) => section === FOREIGN)
       .map(({ text }) => text);
-    assertEquals(texts.length, WRONG.length);
+    assert(texts.length > WRONG.length);
     for (const text of texts) {
       const pattern = new RegExp(text.split("‹›").map((part) => RegExp.escape(part)).join(".*"));
       assert(outputs.some((output) => pattern.test(output)), `${text}\n${outputs.join("\n")}`);

@@ -31,7 +31,7 @@ export function messagesOfScript(source: string): Message[] {
     }
     computed.forEach(visit);
   };
-  visit(file);
+  ts.forEachChild(file, visit);
   return messages.filter(({ text }) => /\p{L}{2}/u.test(text));
 }
 
