@@ -33,6 +33,18 @@ Deno.test("docs/images/ has nothing else, and a page of docs/ shows each drawing
   for (const name of Object.keys(drawings)) assert(pages.includes(`](images/${name})`), name);
 });
 
+Deno.test("the picture of a context has each word where the assembly has it", () => {
+  const rows = [...source.matchAll(/^# {6}\| (\w+) +\| {2}R \+ (\d+)/gm)];
+  const defined = source.matchAll(/^#define ([A-Z_]+) +(\d+)$/gm).map(([, name, at]) =>
+    `${name} ${at}`
+  )
+    .toArray();
+  assert(rows.length > 10);
+  for (const [, name, at] of rows) {
+    assert(defined.includes(`${name!.toUpperCase()} ${at}`), `${name} is not at R + ${at}`);
+  }
+});
+
 Deno.test("pictures() draws another picture when a comment changes", () => {
   const changed = (from: string, to: string): string[] => {
     assert(source.includes(from), from);
