@@ -101,14 +101,9 @@ export function missing(page: string): Set<Installable> {
 
 /**
  * Runs a page, without the sections that need what is missing, in a folder that looks like the top
- * of a fresh checkout. Returns what has failed, with what it has printed. `flags` are for the run of
- * its TypeScript.
+ * of a fresh checkout. Returns what has failed, with what it has printed.
  */
-export async function runPage(
-  name: string,
-  page: string,
-  flags: readonly string[] = [],
-): Promise<string | undefined> {
+export async function runPage(name: string, page: string): Promise<string | undefined> {
   const folder = await Deno.makeTempDir({ prefix: "fringe-docs-" });
   try {
     for (const { name } of Deno.readDirSync(root)) {
@@ -118,18 +113,13 @@ export async function runPage(
     }
     await Deno.mkdir(join(folder, "scratch"));
     const left = sectionsOf(page).filter(({ needs }) => needs.every(isInstalled));
-    return await runIn(folder, basename(name), left.map(({ text }) => text).join(""), flags);
+    return await runIn(folder, basename(name), left.map(({ text }) => text).join(""));
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
 }
 
-async function runIn(
-  folder: string,
-  name: string,
-  page: string,
-  flags: readonly string[],
-): Promise<string | undefined> {
+async function runIn(folder: string, name: string, page: string): Promise<string | undefined> {
   const snippets = snippetsOf(page).filter(({ isIgnored }) => !isIgnored);
   for (const snippet of snippets) {
     const file = fileOf(snippet);
@@ -145,8 +135,8 @@ async function runIn(
   const copy = join(folder, "scratch", name);
   await Deno.writeTextFile(copy, withChecks(page));
   return await run(folder, Deno.execPath(), [
-    ...["test", "--doc", "--no-prompt", "-A", "--v8-flags=--expose-gc"],
-    ...["--config", join(root, "deno.json"), ...flags, copy],
+    ...["test", "--doc", "--no-check", "--no-prompt", "-A", "--v8-flags=--expose-gc"],
+    ...["--config", join(root, "deno.json"), copy],
   ]);
 }
 
@@ -163,6 +153,12 @@ async function runSnippet(folder: string, snippet: Snippet): Promise<string | un
   await Deno.writeTextFile(file, text);
   const [compiler, ...args] = reader;
   return await run(folder, compiler!, [...args, "-fsyntax-only", "-I", "native/include", file]);
+}
+
+/** Checks the types of all snippets of pages; returns what is wrong. */
+export async function checkTypes(pages: readonly string[]): Promise<string | undefined> {
+  const args = ["check", "--doc-only", "--config", join(root, "deno.json"), ...pages];
+  return await run(root, Deno.execPath(), args);
 }
 
 /** Runs a program to its end; returns how, and what it has printed, if it has failed. */
