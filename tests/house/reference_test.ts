@@ -23,7 +23,12 @@ interface PublicName {
 }
 
 interface Members {
-  readonly methods?: readonly (Documented & { readonly name: string; readonly kind?: string })[];
+  readonly methods?: readonly Method[];
+}
+
+interface Method extends Documented {
+  readonly name: string;
+  readonly kind?: string;
 }
 
 interface Documented {
@@ -36,12 +41,21 @@ function withoutExample({ nodes }: Reference): string[] {
   for (const { name, declarations } of Object.values(nodes).flatMap(({ symbols }) => symbols)) {
     if (!declarations.some(hasExample)) lacking.push(name);
     if (!EXAMPLE_FOR_EACH_METHOD.includes(name)) continue;
-    for (const method of declarations.flatMap(({ def }) => def?.methods ?? [])) {
-      const isNamed = method.kind === "method" && !method.name.startsWith("[");
-      if (isNamed && !hasExample(method)) lacking.push(`${name}.${method.name}()`);
+    // The declarations of an overloaded method share an example.
+    const methods = Map.groupBy(
+      declarations.flatMap(({ def }) => def?.methods ?? []).filter(isNamed),
+      (method) => method.name,
+    );
+    for (const [method, overloads] of methods) {
+      if (!overloads.some(hasExample)) lacking.push(`${name}.${method}()`);
     }
   }
   return lacking;
+}
+
+/** Whether it is a method with a name of its own: no getter, no `[Symbol.dispose]`. */
+function isNamed({ kind, name }: Method): boolean {
+  return kind === "method" && !name.startsWith("[");
 }
 
 function hasExample({ jsDoc }: Documented): boolean {
@@ -67,6 +81,7 @@ Deno.test("withoutExample() finds names and methods that have none", () => {
         def: {
           methods: [
             { name: "resume", kind: "method", jsDoc: example },
+            { name: "resume", kind: "method" },
             { name: "state", kind: "getter" },
             { name: "[Symbol.dispose]", kind: "method" },
             { name: "unwrap", kind: "method" },

@@ -294,6 +294,19 @@ function* versions(): Problems {
   }
 }
 
+/** Readers are told of the lowest Deno that the module checks for. */
+function* lowestDeno(): Problems {
+  const lowest = text("ffi/library/runtime.ts").match(/LOWEST_DENO = "(\d+\.\d+)\./)?.[1];
+  for (const file of files.filter((file) => file.endsWith(".md"))) {
+    const told = text(file).matchAll(/\bDeno (\d+\.\d+) or later/g).map(([, version]) => version);
+    const wrong = [...told].find((version) => version !== lowest);
+    if (wrong !== undefined) yield `${file}: it names Deno ${wrong}; LOWEST_DENO is ${lowest}`;
+  }
+  if (!text("README.md").includes(`Deno ${lowest} or later`)) {
+    yield `README.md: say that fringe needs "Deno ${lowest} or later"`;
+  }
+}
+
 /** Whoever copies an example maps one name, the same in all of them. */
 function* names(): Problems {
   const examples = /^(?:(?:examples|bench|ffi|docs)\/.*|mod|README)\.(?:ts|md)$/;
@@ -368,6 +381,7 @@ testRules(
   lengths,
   deno,
   versions,
+  lowestDeno,
   names,
   assembly,
   written,
