@@ -10,7 +10,7 @@
  *
  * @example
  * ```ts
- * import { dlopen } from "@fringe/fringe";
+ * import { dlopen } from "fringe";
  *
  * using libc = dlopen("libc.so.6", {
  *   scandir: {

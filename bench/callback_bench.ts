@@ -3,7 +3,7 @@
 
 // A C loop that calls a callback which TypeScript answers: suspended, and with Deno.UnsafeCallback.
 
-import { dlopen } from "../mod.ts";
+import { dlopen } from "fringe";
 import { bench, INNER, sumBelow, testBodies } from "./setup.ts";
 
 const library = dlopen(testBodies, {

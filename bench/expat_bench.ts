@@ -7,7 +7,7 @@
 // passes a text in pieces.
 
 import type { XmlEvent } from "../examples/expat.ts";
-import { Callback } from "../mod.ts";
+import { Callback } from "fringe";
 import { howToInstall, isInstalled } from "../tools/packages.ts";
 import { bench, INNER, smoke } from "./setup.ts";
 

@@ -3,7 +3,7 @@
 
 // `for…of` over a native body, beside V8's own generators. Both are left by `break`.
 
-import { dlopen, Generator, OsStack } from "../mod.ts";
+import { dlopen, Generator, OsStack } from "fringe";
 import { bench, INNER, sumBelow, testBodies } from "./setup.ts";
 
 const library = dlopen(testBodies, { counts: { input: "void", output: "u32" } });

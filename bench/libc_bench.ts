@@ -8,7 +8,7 @@
 
 import { join } from "node:path";
 import { FTW_PHYS, libc, Offset, Visit } from "../examples/libc.ts";
-import { PointerView } from "../mod.ts";
+import { PointerView } from "fringe";
 import { bench, smoke } from "./setup.ts";
 
 const plain = Deno.dlopen("libc.so.6", {

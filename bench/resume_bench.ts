@@ -3,7 +3,7 @@
 
 // A resume with a number in and a number out, beside V8's own generators and a plain call.
 
-import { dlopen, Generator, OsStack } from "../mod.ts";
+import { dlopen, Generator, OsStack } from "fringe";
 import { bench, INNER, sumBelow, testBodies } from "./setup.ts";
 
 const library = dlopen(testBodies, { echo_u32: { input: "u32", output: "u32" } });

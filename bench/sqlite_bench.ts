@@ -5,7 +5,7 @@
 // virtual machine. Suspended, with Deno.UnsafeCallback, and by node:sqlite, a binding in Rust.
 
 import { DatabaseSync } from "node:sqlite";
-import { Callback, PointerView } from "../mod.ts";
+import { Callback, PointerView } from "fringe";
 import { howToInstall, isInstalled } from "../tools/packages.ts";
 import { bench, INNER, sumBelow } from "./setup.ts";
 

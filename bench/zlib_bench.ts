@@ -9,7 +9,7 @@
 import { Buffer } from "node:buffer";
 import { deflateRawSync, inflateRawSync } from "node:zlib";
 import { definitions, Inflater, inflateStream, ZStream } from "../examples/zlib.ts";
-import { dlopen, PointerView } from "../mod.ts";
+import { dlopen, PointerView } from "fringe";
 import { howToInstall, isInstalled } from "../tools/packages.ts";
 import { bench, smoke } from "./setup.ts";
 

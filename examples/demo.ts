@@ -12,7 +12,7 @@
  * @module
  */
 
-import { dlopen, Generator, OsStack, PointerView } from "../mod.ts";
+import { dlopen, Generator, OsStack, PointerView } from "fringe";
 import {
   FTW_PHYS,
   type Holdings,

@@ -40,7 +40,7 @@
  * @module
  */
 
-import { Callback, dlopen, Generator, OsStack, PointerView, type ScriptGenerator } from "../mod.ts";
+import { Callback, dlopen, Generator, OsStack, PointerView, type ScriptGenerator } from "fringe";
 
 /** libexpat 2. Each declaration is beside its C prototype; `XML_Char` is `char`, and UTF-8. */
 export const expat = dlopen("libexpat.so.1", {

@@ -10,7 +10,7 @@
  * @module
  */
 
-import { dlopen, PointerView } from "../mod.ts";
+import { dlopen, PointerView } from "fringe";
 
 /** The C library, for glibc on x86_64 Linux. Each declaration is beside its C prototype. */
 export const libc = dlopen("libc.so.6", {

@@ -31,7 +31,7 @@
  * @module
  */
 
-import { Callback, PointerView } from "../mod.ts";
+import { Callback, PointerView } from "fringe";
 import { FTW_PHYS, lastError, libc, Offset, realpath, Visit } from "./libc.ts";
 
 /** An answer now or later. */

@@ -40,7 +40,7 @@
  */
 
 import { setImmediate } from "node:timers";
-import { Callback, dlopen, PointerView } from "../mod.ts";
+import { Callback, dlopen, PointerView } from "fringe";
 
 const library = "libsqlite3.so.0";
 

@@ -38,7 +38,7 @@
  * @module
  */
 
-import { dlopen, type NativeLibrary, PointerView } from "../mod.ts";
+import { dlopen, type NativeLibrary, PointerView } from "fringe";
 
 /** What of zlib is used. Each declaration is beside its C prototype. */
 export const definitions = {

@@ -19,6 +19,18 @@ export function describe(value: unknown): string {
   return String(value);
 }
 
+/**
+ * What `look` gives, to be added to a message: empty where the object that it looks at, which may
+ * be a proxy, throws.
+ */
+export function hint(look: () => string): string {
+  try {
+    return look();
+  } catch {
+    return "";
+  }
+}
+
 function named(otherwise: string, what: string, nameOf: () => unknown): string {
   try {
     const name = nameOf();
@@ -35,6 +47,7 @@ function cut(text: string): string {
 /** What to do instead, for keys that are meant well. */
 const HINTS: Readonly<Record<string, string>> = {
   optional: "; leave a symbol out if the library may lack it",
+  type: "; a variable of a library is read by Deno.dlopen",
   stop: "; it belongs to a callback, beside its parameters and result",
 };
 

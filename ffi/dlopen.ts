@@ -31,7 +31,31 @@ import { overflowOf } from "./stack/overflow.ts";
 import type { SymbolOf } from "./types.ts";
 import { rowOf, SCALAR_TYPES, VALUE_TYPES } from "./value/type.ts";
 
-/** A library that `dlopen` has opened. */
+/**
+ * A library that `dlopen` has opened.
+ *
+ * @example
+ * ```ts
+ * import { dlopen, type NativeLibrary } from "fringe";
+ *
+ * const definitions = { labs: { parameters: ["i64"], result: "i64" } } as const;
+ *
+ * class Distances implements Disposable {
+ *   readonly #libc: NativeLibrary<typeof definitions> = dlopen("libc.so.6", definitions);
+ *
+ *   between(a: bigint, b: bigint): bigint {
+ *     return this.#libc.symbols.labs(a - b);
+ *   }
+ *
+ *   [Symbol.dispose](): void {
+ *     this.#libc.close();
+ *   }
+ * }
+ *
+ * using distances = new Distances();
+ * console.log(distances.between(2n, 5n)); // 3n
+ * ```
+ */
 export interface NativeLibrary<Definitions extends SymbolDefinitions> extends Disposable {
   /** What the table named: bodies and functions. */
   readonly symbols: { readonly [Name in keyof Definitions]: SymbolOf<Definitions[Name]> };
@@ -60,7 +84,7 @@ export interface NativeLibrary<Definitions extends SymbolDefinitions> extends Di
  *
  * @example
  * ```ts
- * import { dlopen } from "@fringe/fringe";
+ * import { dlopen } from "fringe";
  *
  * using libc = dlopen("libc.so.6", {
  *   qsort: {
@@ -101,7 +125,7 @@ export function dlopen<const Definitions extends SymbolDefinitions>(
   // Opens fringe's own library first: one of the user's may be linked with it, and finds it loaded.
   native();
   needStack(8);
-  const opened = Deno.dlopen(filename, table);
+  const opened = open(filename, table);
   const library: Library = { filename: String(filename), closed: false, latest: undefined };
 
   const symbols: Record<string, unknown> = Object.create(null);
@@ -205,10 +229,43 @@ function symbol(
   );
 }
 
+/** Opens the library. What Deno says of one that it cannot open gets a hint what to do. */
+function open<Table extends Deno.ForeignLibraryInterface>(
+  filename: string | URL,
+  table: Table,
+): Deno.DynamicLibrary<Table> {
+  try {
+    return Deno.dlopen(filename, table);
+  } catch (error) {
+    if (!(error instanceof Error) || error.constructor !== Error) throw error;
+    throw new Error(`${error.message}; ${hintFor(error.message)}`, { cause: error });
+  }
+}
+
+function hintFor(message: string): string {
+  if (message.startsWith("Failed to register symbol")) {
+    return "`nm -D` lists what a library has; a function is there under its own name if it has " +
+      'the linkage of C (extern "C" in C++ and Rust, export in Zig); where the key in the table ' +
+      "is another, `name` says it";
+  }
+  if (message.includes("No such file")) {
+    return "a path is relative to the working directory, or absolute; a name without a slash is " +
+      "looked for where the system has its libraries, and needs its version (libsqlite3.so.0)";
+  }
+  return "it must be a shared library for this system, and so must those that it needs (`ldd`)";
+}
+
 function checkFilename(filename: unknown): void {
   if (typeof filename !== "string" && !(filename instanceof URL)) {
     throw new TypeError(
       `Cannot open library: filename must be a string or a file URL: got ${describe(filename)}`,
+    );
+  }
+  if (filename instanceof URL && filename.protocol !== "file:") {
+    throw new TypeError(
+      `Cannot open library: filename must be a string or a file URL: got ${
+        describe(filename.href)
+      }; a library is opened from a file, so download it first`,
     );
   }
   // The system would open the file whose name stands before U+0000: another one than was asked for.
@@ -229,23 +286,37 @@ function once<T>(make: () => T): () => T {
 
 /** A copy of the table, with own properties only. Each definition must be plain data. */
 function copy(definitions: SymbolDefinitions): SymbolDefinitions {
-  if (typeof definitions !== "object" || definitions === null) {
+  if (!isTable(definitions)) {
     throw new TypeError(
-      `Cannot open library: the definitions must be an object: got ${describe(definitions)}`,
+      `Cannot open library: the definitions must be an object: got ${describe(definitions)}; ` +
+        "write { symbol: definition, … }",
     );
   }
   return Object.fromEntries(
     Object.entries(definitions).map(([name, definition]) => {
       const copied = copyOf(definition, `Cannot open symbol ${name}`);
-      return [name, typeof copied === "object" && copied !== null ? own(copied) : copied];
+      return [name, isTable(copied) ? own(copied) : copied];
     }),
   );
 }
 
+/**
+ * Whether `value` is an object as `{ … }` makes one, in whichever realm, or a module's namespace.
+ * An array or a `Map` is none: its keys are not what was meant.
+ */
+function isTable(value: unknown): value is object {
+  if (typeof value !== "object" || value === null) return false;
+  const prototype = Object.getPrototypeOf(value);
+  return prototype === null || Object.getPrototypeOf(prototype) === null;
+}
+
 function checkDefinition(name: string, definition: unknown): void {
   const what = `Cannot open symbol ${name}`;
-  if (typeof definition !== "object" || definition === null) {
-    throw new TypeError(`${what}: its definition must be an object: got ${describe(definition)}`);
+  if (!isTable(definition)) {
+    throw new TypeError(
+      `${what}: its definition must be an object: got ${describe(definition)}; write ` +
+        "{ parameters, result } for a function, { input, output } for a generator body",
+    );
   }
   const { name: symbol } = definition as { readonly name?: unknown };
   if (symbol !== undefined && typeof symbol !== "string") {

@@ -5,6 +5,9 @@
 
 /** The layouts and the numbers that TypeScript shares with native code. */
 
+/** The number of the interface between the library and TypeScript, which compares the two. */
+export const ABI = 1;
+
 /** What has become of a body, as its mailbox says. */
 export const Status = {
   /** The body waits to be resumed. */

@@ -3,7 +3,7 @@
 
 /** `PointerView`: reads and writes memory by its address, as `Deno.UnsafePointerView` does. */
 
-import { bytesOf, isDetached } from "./buffer.ts";
+import { bytesOf, isBuffer, isDetached } from "./buffer.ts";
 import { readCString } from "./value/cstring.ts";
 import { native } from "./library/find.ts";
 import { describe } from "./check.ts";
@@ -31,7 +31,7 @@ const slot = new DataView(new ArrayBuffer(8));
  *
  * @example What C points at
  * ```ts
- * import { dlopen, PointerView } from "@fringe/fringe";
+ * import { dlopen, PointerView } from "fringe";
  *
  * using libc = dlopen("libc.so.6", {
  *   getenv: { parameters: ["cstring"], result: "pointer" },
@@ -42,7 +42,7 @@ const slot = new DataView(new ArrayBuffer(8));
  *
  * @example A struct that holds the address of a buffer
  * ```ts
- * import { PointerView } from "@fringe/fringe";
+ * import { PointerView } from "fringe";
  *
  * const bytes = Uint8Array.of(1, 2, 3);
  * const iovec = PointerView.of(new Uint8Array(16));
@@ -66,7 +66,11 @@ export class PointerView {
     // `constructor`. Another object without a prototype is refused by Deno where it is used: to ask
     // Deno here would take longer than all else does.
     if (typeof pointer !== "object" || pointer === null || "constructor" in pointer) {
-      throw new TypeError(`Cannot view memory: got ${describe(pointer)} for a pointer`);
+      throw new TypeError(
+        `Cannot view memory: got ${describe(pointer)} for a pointer` +
+          (pointer === null ? "; C's NULL points at nothing, so look for null first" : "") +
+          (isBuffer(pointer) || ArrayBuffer.isView(pointer) ? "; use PointerView.of(buffer)" : ""),
+      );
     }
     this.#pointer = pointer;
   }
@@ -77,6 +81,20 @@ export class PointerView {
    * transferred elsewhere. A call that has been passed the pointer holds it until C returns.
    *
    * @throws {TypeError} If it is no buffer, or one that is shared, resizable, detached or empty.
+   *
+   * @example
+   * ```ts
+   * import { dlopen, PointerView } from "fringe";
+   *
+   * // long strtol(const char *text, char **end, int base)
+   * using libc = dlopen("libc.so.6", {
+   *   strtol: { parameters: ["pointer", "buffer", "i32"], result: "i64" },
+   * });
+   * const text = PointerView.of(new TextEncoder().encode("42 apples\0"));
+   * const end = new Uint8Array(8);
+   * console.log(libc.symbols.strtol(text.pointer, end, 10)); // 42n
+   * console.log(new PointerView(PointerView.of(end).getPointer()!).getCString()); // " apples"
+   * ```
    */
   static of(buffer: BufferSource): PointerView {
     const bytes = bytesOf(buffer, "Cannot view memory: the buffer");

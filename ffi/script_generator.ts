@@ -5,7 +5,22 @@
 
 import { nodeModule } from "./node.ts";
 
-/** What a `function*` returns. */
+/**
+ * What a `function*` returns.
+ *
+ * @example
+ * ```ts
+ * import { Generator, OsStack, type ScriptGenerator } from "fringe";
+ *
+ * function* letters(): ScriptGenerator<string, void, void> {
+ *   yield "a";
+ *   yield "b";
+ * }
+ *
+ * using generator = new Generator(new OsStack(), letters);
+ * console.log([...generator]); // ["a", "b"]
+ * ```
+ */
 export type ScriptGenerator<Output, Return, Input> = globalThis.Generator<Output, Return, Input>;
 
 const GeneratorFunction = Object.getPrototypeOf(function* () {}).constructor;
@@ -20,6 +35,12 @@ const { isPrototypeOf } = Object.prototype;
 export function isGeneratorFunction(value: unknown): boolean {
   return typeof value === "function" &&
     (value instanceof GeneratorFunction || tagOf(value) === "GeneratorFunction");
+}
+
+/** Whether `value` is an `async function` or an `async function*`, by its tag. */
+export function isAsyncFunction(value: object): boolean {
+  const tag = tagOf(value);
+  return tag === "AsyncFunction" || tag === "AsyncGeneratorFunction";
 }
 
 /** Whether `value` is what a `function*` returns, also one of another realm. */

@@ -21,7 +21,7 @@ import type { ScriptGenerator } from "./script_generator.ts";
  *
  * @example
  * ```ts
- * import { dlopen, Generator, OsStack } from "@fringe/fringe";
+ * import { dlopen, Generator, OsStack } from "fringe";
  *
  * using libc = dlopen("libc.so.6", {
  *   qsort: {
@@ -49,7 +49,8 @@ export interface Yielder {
    * Calls a C function on the generator's own stack. A call in a handler of such a call finds that
    * stack taken, and gets another one, of 1 MiB. Handlers are plain functions or generator
    * functions; what these `yield` leaves the whole generator, and the next input comes back to
-   * them. Use it as `yield*`: without, nothing happens.
+   * them. Write `yield*` before it: without, C does not run. A body that has yielded the call
+   * itself, or returns with a call that has never begun, gets a TypeError that says so.
    *
    * @param f A function of `dlopen`.
    * @param args Its arguments, a handler for each callback parameter.
@@ -73,7 +74,9 @@ export interface Yielder {
 
 /** Makes the yielder of a body. */
 export function makeYielder(scope: Scope): Yielder {
-  const call = (f: unknown, ...args: readonly unknown[]): unknown =>
-    callScript(scope, calleeOf(f), args);
+  const call = (f: unknown, ...args: readonly unknown[]): unknown => {
+    const callee = calleeOf(f);
+    return callScript(scope, callee, args, scope.make(callee.name));
+  };
   return Object.freeze({ call }) as Yielder;
 }

@@ -11,6 +11,13 @@
 
 const std = @import("std");
 
+/// The number of the interface between the library and TypeScript, which compares the two.
+/// It rises by one with every change after which one side of the last release would misunderstand
+/// the other: a number or a layout in this file that changes or moves; a function in
+/// `ffi/library/symbols.ts` that is added, removed, or takes, gives or means something else. It
+/// stays for a change that only one side can see.
+pub const abi = @as(u32, 1);
+
 // Outcomes
 
 /// What has become of a body, as its mailbox says.

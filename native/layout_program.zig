@@ -25,6 +25,7 @@ pub fn main(init: std.process.Init) !void {
     var output = std.Io.File.stdout().writer(init.io, &buffer);
     const writer = &output.interface;
     try writer.writeAll(head);
+    try printNumber(writer, "abi");
     try printEnum(writer, "Status");
     try printEnum(writer, "Abandonment");
     try printEnum(writer, "Grant");

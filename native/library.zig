@@ -9,6 +9,7 @@ const builtin = @import("builtin");
 
 comptime {
     _ = @import("unwind/exception.zig");
+    @export(&@import("layout.zig").abi, .{ .name = "fringe_abi" });
     @export(&@import("stack/os_stack.zig").map, .{ .name = "fringe_os_stack_map" });
     @export(&@import("stack/os_stack.zig").unmapBounds, .{ .name = "fringe_os_stack_unmap" });
     @export(&@import("unwind/loader.zig").pin, .{ .name = "fringe_pin" });

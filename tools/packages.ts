@@ -14,6 +14,7 @@ export const packages = {
   "g++": "g++",
   "gdb": "gdb",
   "libexpat.so.1": "libexpat1",
+  "libgc.so.1": "libgc1",
   "liblua5.4.so.0": "liblua5.4-0",
   "libsqlite3.so.0": "libsqlite3-0",
   "libunwind.so.8": "libunwind8",
@@ -22,11 +23,19 @@ export const packages = {
   "valgrind": "valgrind",
 } as const;
 
-/** What Debian has in a version that is too old, and how to get it. */
-const elsewhere = { rustc: "Rust 1.71 or later (https://rustup.rs)" } as const;
+/** What Debian has in another version, as a rule, and how to get it. */
+const elsewhere = {
+  "libpython3.11.so.1.0": "Python 3.11 (libpython3.11 in Debian 12)",
+  rustc: "Rust 1.71 or later (https://rustup.rs)",
+} as const;
 
 /** A library or program that one of the packages has, or that comes from elsewhere. */
 export type Installable = keyof typeof packages | keyof typeof elsewhere;
+
+/** Whether one of the packages has it, or it is said where it comes from. */
+export function isInstallable(name: string): name is Installable {
+  return name in packages || name in elsewhere;
+}
 
 /** Whether the loader finds a library, or a shell a program that runs. */
 export function isInstalled(name: Installable): boolean {

@@ -11,7 +11,7 @@
  * @module
  */
 
-import { dlopen, Generator, OsStack } from "../mod.ts";
+import { dlopen, Generator, OsStack } from "fringe";
 import { collectUntil, testBodies } from "../tests/support/support.ts";
 
 const SWITCHES_DEFAULT = 1_000_000_000;

@@ -23,6 +23,7 @@ import {
 } from "./counts.ts";
 import { howToInstall, type Installable, isInstalled } from "./packages.ts";
 import { watch } from "./valgrind.ts";
+import { versions } from "./versions.ts";
 import { root, zig, zigBuild, zigEnvironment } from "./zig.ts";
 
 /** The core suite: it runs once more with the grants below and nothing else. */
@@ -70,6 +71,7 @@ const stages: Stage[] = [
     about: "Zig tests and the core suite under Valgrind",
     run: ifInstalled("valgrind", valgrind),
   },
+  { name: "versions", about: "other versions of Deno, Node and Bun, from npm", run: versions },
   { name: "bench", about: "a small run of each bench", run: bench },
 ];
 
@@ -172,8 +174,10 @@ async function underValgrind(
 }
 
 async function bench(): Promise<Counts> {
-  const args = ["run", "--no-prompt", "--v8-flags=--expose-gc", "-A", "bench/run.ts", "--smoke"];
-  return one((await run(Deno.execPath(), args)).success);
+  const flags = ["run", "--no-prompt", "--v8-flags=--expose-gc", "-A"];
+  const smoke = async (file: string): Promise<Counts> =>
+    one((await run(Deno.execPath(), [...flags, file, "--smoke"])).success);
+  return total([await smoke("bench/run.ts"), await smoke("bench/startup.ts")]);
 }
 
 /** Runs a program to its end, shows what it prints as it comes, and returns that too. */

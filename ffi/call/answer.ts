@@ -33,7 +33,14 @@ export function refuseDeferred(value: object, what: string): void {
         "yielder.call() yield it to whoever can await",
     );
   }
-  if (Object.prototype.toString.call(value) === "[object Generator]") {
+  const tag = Object.prototype.toString.call(value);
+  if (tag === "[object AsyncGenerator]") {
+    throw new TypeError(
+      `${what} is an async generator, which no form of the call takes; write an async function ` +
+        "for .async(), or a function* for `yield* yielder.call()`",
+    );
+  }
+  if (tag === "[object Generator]") {
     throw new TypeError(
       `${what} is a generator; call the function by \`yield* yielder.call()\` in a TypeScript ` +
         "body, where handlers may be generator functions",

@@ -33,7 +33,7 @@ import { KeptThunk, putThunk, takeThunk, type Target } from "./thunk.ts";
  *
  * @example
  * ```ts
- * import { Callback, dlopen } from "@fringe/fringe";
+ * import { Callback, dlopen } from "fringe";
  *
  * using libc = dlopen("libc.so.6", {
  *   bsearch: {

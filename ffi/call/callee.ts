@@ -3,12 +3,13 @@
 
 /** The C functions behind the functions that `dlopen` gives, and the checks of their arguments. */
 
-import { describe } from "../check.ts";
+import { describe, hint } from "../check.ts";
 import { checkOpen } from "../context/occupancy.ts";
 import type { Subject } from "../context/context.ts";
-import { isGeneratorFunction } from "../script_generator.ts";
+import { symbolOf } from "../context/body.ts";
+import { isGeneratorFunction, isScriptGenerator } from "../script_generator.ts";
 import type { Overflow } from "../stack/overflow.ts";
-import { pointingOf } from "../value/function_pointer.ts";
+import { hintForUnsafeCallback, pointingOf } from "../value/function_pointer.ts";
 import type { Signature } from "./signature.ts";
 import { type Handler, KeptThunk, type Target, type Thunk } from "./thunk.ts";
 
@@ -50,6 +51,13 @@ export function isFunction(f: unknown): boolean {
 export function calleeOf(f: unknown): Callee {
   const callee = typeof f === "function" ? callees.get(f) : undefined;
   if (callee !== undefined) return callee;
+  const body = symbolOf(f);
+  if (body !== undefined) {
+    throw new TypeError(
+      `Cannot call ${body.name}: it is a generator body; make a generator of it by ` +
+        "new Generator(stack, body), which yield* takes",
+    );
+  }
   throw new TypeError(
     `Cannot call ${
       describe(f)
@@ -65,9 +73,33 @@ export function checkCount(
 ): void {
   checkOpen(callee.library, `Cannot call ${callee.name}`);
   if (args.length === expected) return;
+  const arguments_ = expected === 1 ? "argument" : "arguments";
   throw new TypeError(
-    `Cannot call ${callee.name}: it takes ${expected} arguments here: got ${args.length}`,
+    `Cannot call ${callee.name}: it takes ${expected} ${arguments_} here: got ${args.length}; ` +
+      (args.length < expected
+        ? `missing: ${missing(callee, args.length, expected).join(", ")}`
+        : excess(callee, expected)),
   );
+}
+
+/** What the arguments from the place `given` on are for. */
+function missing(callee: Callee, given: number, expected: number): string[] {
+  const isPulled = expected < callee.parameters.length;
+  return callee.parameters
+    .filter((type) => !isPulled || type !== "callback")
+    .map((type, i) =>
+      type === "callback"
+        ? `argument ${i} (the function that answers its callback)`
+        : `argument ${i} (${type})`
+    )
+    .slice(given);
+}
+
+/** What to do where there are more arguments than `expected`. */
+function excess(callee: Callee, expected: number): string {
+  return expected < callee.parameters.length
+    ? ".calls() takes no functions that answer: whoever pulls a call answers it by reply()"
+    : "leave the others out; options such as { signal } are for .async()";
 }
 
 /**
@@ -99,6 +131,20 @@ export function refuseNonblocking(callee: Callee): void {
   );
 }
 
+/** What to write instead, for what is mostly passed in place of a function by mistake. */
+function hintForAnswerer(arg: unknown): string {
+  if (arg === null) return '; to pass NULL to C, declare the parameter as "function"';
+  if (isScriptGenerator(arg) || describe(arg) === "an object of class Promise") {
+    return "; pass the function itself, and do not call it";
+  }
+  // Only a pointer, and an object that is made to look like one, inherits nothing.
+  if (typeof arg === "object" && Object.getPrototypeOf(arg) === null) {
+    return '; a pointer is passed where the parameter is declared as "function", but that of an ' +
+      "UnsafeCallback ends the process: make a Callback of its handler";
+  }
+  return hintForUnsafeCallback(arg);
+}
+
 /** Checks what is to answer the callback parameter at place `i`. */
 function answererOf(
   callee: Callee,
@@ -119,7 +165,7 @@ function answererOf(
   if (!(kept instanceof KeptThunk)) {
     throw new TypeError(
       `${what} must be a function that answers the callback, or a Callback: got ${describe(arg)}` +
-        (arg === null ? '; to pass NULL to C, declare the parameter as "function"' : ""),
+        hint(() => hintForAnswerer(arg)),
     );
   }
   const { parameters, result } = callee.callbacks[index]!.target;

@@ -71,7 +71,7 @@ function* callPulled(
  */
 function* offer(call: Call, target: Target): ScriptGenerator<unknown, void, unknown> {
   const { name } = call.callee;
-  let [replied, over] = [target.result === "void", false];
+  let [replied, over] = [false, false];
   const pulled: CallbackCall<number, readonly unknown[], unknown> = {
     parameter: target.parameter,
     args: call.args(target),
@@ -79,6 +79,12 @@ function* offer(call: Call, target: Target): ScriptGenerator<unknown, void, unkn
       if (over) {
         throw new Error(
           `Cannot answer ${name}: C has gone on; reply before the next call is pulled`,
+        );
+      }
+      if (replied) {
+        throw new Error(
+          `Cannot answer ${name}: callback parameter ${target.parameter} has an answer already, ` +
+            "and C gets one; call reply() once",
         );
       }
       call.reply(target, value);
@@ -90,7 +96,7 @@ function* offer(call: Call, target: Target): ScriptGenerator<unknown, void, unkn
   } finally {
     over = true;
   }
-  if (replied) return;
+  if (replied || target.result === "void") return;
   call.check();
   throw new Error(
     `Cannot go on with ${name}: callback parameter ${target.parameter} has not been answered, ` +

@@ -34,6 +34,12 @@ export class Scope implements Late {
    */
   hasLost = false;
   nextLate: Late | undefined;
+  /** How many calls that `yielder.call()` has made have not begun: each waits for its `yield*`. */
+  waiting = 0;
+  /** How many calls `yielder.call()` has made, begun or not. */
+  #made = 0;
+  /** The name of the function that the last of them is for; undefined once that has begun. */
+  #lastMade: string | undefined;
   /** The context of the generator's own stack; undefined: it has none. */
   readonly #own: Context | undefined;
   /** Whether an overflow on a fiber is thrown: it is if one on the generator's own stack is. */
@@ -49,6 +55,25 @@ export class Scope implements Late {
   constructor(memory: StackMemory | undefined) {
     this.#throws = memory?.origin.overflow === "throw";
     if (memory !== undefined) this.#own = new Context(memory);
+  }
+
+  /** Notes that `yielder.call()` has made a call; returns its number, for `begin`. */
+  make(name: string): number {
+    this.waiting++;
+    this.#lastMade = name;
+    return ++this.#made;
+  }
+
+  /** Notes that the call of this number has begun. */
+  begin(number: number): void {
+    this.waiting--;
+    if (number === this.#made) this.#lastMade = undefined;
+  }
+
+  /** What a message calls the call that waits. Its name is known if it is the one made last. */
+  get waitingCall(): string {
+    const name = this.waiting === 1 ? this.#lastMade : undefined;
+    return name === undefined ? "a call" : `a call of ${name}`;
   }
 
   /** Opens a call, on the generator's own stack if no frame is on that, else on a fiber. */

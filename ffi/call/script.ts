@@ -16,12 +16,17 @@ import { handlerOf } from "./answer.ts";
 import { type Callee, checkCount, refuseNonblocking, split } from "./callee.ts";
 import type { Scope } from "./scope.ts";
 
-/** Calls a C function. However this generator is left, it ends the call on the way out. */
+/**
+ * Calls a C function. However this generator is left, it ends the call on the way out. `number` is
+ * the call's own, by `Scope.make`.
+ */
 export function* callScript(
   scope: Scope,
   callee: Callee,
   args: readonly unknown[],
+  number: number,
 ): ScriptGenerator<unknown, unknown, unknown> {
+  scope.begin(number);
   checkCount(callee, args, callee.parameters.length);
   refuseNonblocking(callee);
   const { plain, answerers } = split(callee, args);
@@ -41,4 +46,13 @@ export function* callScript(
   } finally {
     scope.close(call);
   }
+}
+
+/**
+ * Whether `value` is what `yielder.call()` gives. Each generator inherits from the `prototype` of
+ * its own `function*`, so this is known of it at no cost.
+ */
+export function isCall(value: unknown): boolean {
+  return typeof value === "object" && value !== null &&
+    Object.getPrototypeOf(value) === callScript.prototype;
 }

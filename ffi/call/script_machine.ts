@@ -18,6 +18,7 @@ import { isScriptGenerator, type ScriptGenerator } from "../script_generator.ts"
 import type { StackMemory } from "../stack/stack.ts";
 import { depthNow, isGone } from "./depth.ts";
 import { Scope } from "./scope.ts";
+import { isCall } from "./script.ts";
 
 /** Makes V8's generator, when the first input is there. */
 type Start<Input, Output, Return> = (
@@ -124,9 +125,11 @@ export class ScriptMachine<Input, Output, Return> {
         continue;
       }
       scope.running = false;
-      if (!result.done) return result;
+      if (!result.done) return scope.waiting > 0 ? this.#checkYielded(result) : result;
       this.finish();
-      if (exhausted === undefined) return result;
+      if (exhausted === undefined) {
+        return scope.waiting > 0 && step !== Step.return ? this.#failForgetful() : result;
+      }
       this.failure = { error: exhausted };
       throw exhausted;
     }
@@ -143,6 +146,31 @@ export class ScriptMachine<Input, Output, Return> {
     }
     this.finish();
     return { value, done: true };
+  }
+
+  /**
+   * A call waits for its `yield*`. If that is what the body has yielded, the body hears of it where
+   * its `yield` stands: so its `finally` blocks run.
+   */
+  #checkYielded(result: IteratorResult<Output, Return>): IteratorResult<Output, Return> {
+    const { scope } = this;
+    if (!isCall(result.value)) return result;
+    const error = new TypeError(
+      `Cannot resume generator: its body has yielded ${scope.waitingCall} that has not begun; ` +
+        "write yield* in place of yield before yielder.call()",
+    );
+    scope.waiting--;
+    return this.advance(Step.throw, error);
+  }
+
+  /** The body has returned, and a call still waits for its `yield*`, in vain. */
+  #failForgetful(): never {
+    const error = new TypeError(
+      `Cannot end generator: its body has returned, and ${this.scope.waitingCall} never began; ` +
+        "write yield* before yielder.call()",
+    );
+    this.failure = { error };
+    throw error;
   }
 
   #begin(input: Input): IteratorResult<Output, Return> {

@@ -9,7 +9,7 @@
 import { checkKeys, describe, own } from "../check.ts";
 import { FLOATS_MAX, INTEGERS_MAX, Mailbox, SLOT_SIZE } from "../layout.ts";
 import { Kept } from "../value/kept.ts";
-import { rowOf, VALUE_TYPES } from "../value/type.ts";
+import { meantBy, rowOf, VALUE_TYPES } from "../value/type.ts";
 import { write } from "../value/value.ts";
 
 /** A signature that has been checked. */
@@ -144,6 +144,12 @@ export function checkType(
     );
   }
   const isObject = typeof type === "object" && type !== null;
+  if (isObject && Object.hasOwn(type, "callback")) {
+    throw new TypeError(
+      `${what} is a callback, which can only stand among the parameters of a function: write ` +
+        `"${known.has("function") ? "function" : "pointer"}" where a function pointer is passed on`,
+    );
+  }
   if (isObject && (Object.hasOwn(type, "function") || Object.hasOwn(type, "result"))) {
     throw new TypeError(
       `${what} is an object: a function that C calls is written ` +
@@ -158,6 +164,17 @@ export function checkType(
   }
   throw new TypeError(
     `${what} has the type ${describe(type)}: it must be one of ` +
-      `${[...known].join(", ")}${mayBeVoid ? ", void" : ""}`,
+      `${[...known].join(", ")}${mayBeVoid ? ", void" : ""}${hintFor(type, known, mayBeVoid)}`,
   );
+}
+
+/** What to write instead, for what is mostly written in place of a type by mistake. */
+function hintFor(type: unknown, known: ReadonlySet<string>, mayBeVoid: boolean): string {
+  if (type === undefined && mayBeVoid) return '; write "void" if there is none';
+  if (type === "void") return "; the parameters of a function that has none are []";
+  if (type === "callback" || typeof type === "object" && type !== null) {
+    return "; a function that C calls is written { callback: { parameters, result } }";
+  }
+  const meant = typeof type === "string" ? meantBy(type) : undefined;
+  return meant !== undefined && known.has(meant) ? `; it may be ${describe(meant)}` : "";
 }

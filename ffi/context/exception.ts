@@ -20,7 +20,7 @@ const KEY = Symbol("NativeError");
  *
  * @example
  * ```ts ignore
- * import { dlopen, NativeError } from "@fringe/fringe";
+ * import { dlopen, NativeError } from "fringe";
  *
  * using library = dlopen("./libparser.so", { parse: { parameters: ["cstring"], result: "i32" } });
  * try {

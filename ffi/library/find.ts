@@ -14,10 +14,11 @@
 
 import { needStack } from "../check.ts";
 import { FringeError } from "./fringe_error.ts";
-import { checkDigest, load } from "./load.ts";
+import { checkDigest, openNative } from "./load.ts";
 import { openInMemory } from "./memory_file.ts";
-import { prebuilt } from "./prebuilt.ts";
-import { type Native, SYMBOLS } from "./symbols.ts";
+import { type Prebuilt, prebuilt } from "./prebuilt.ts";
+import { checkRuntime } from "./runtime.ts";
+import type { Native } from "./symbols.ts";
 
 let opened: Native | undefined;
 
@@ -28,6 +29,7 @@ export function native(): Native {
 
 function openNow(): Native {
   needStack(128);
+  checkRuntime();
   const library = open();
   // Native code notices overflows from now on.
   library.installOverflow();
@@ -35,25 +37,34 @@ function openNow(): Native {
 }
 
 function open(): Native {
-  const chosen = override();
-  if (chosen !== undefined) return load(chosen, SYMBOLS, `FRINGE_LIBRARY=${chosen}`).symbols;
+  if (!mayReadOverride()) {
+    try {
+      return openPrebuilt();
+    } catch (error) {
+      throw withUnseen(error);
+    }
+  }
+  const chosen = Deno.env.get(OVERRIDE) || undefined;
+  return chosen === undefined ? openPrebuilt() : openNative(chosen, `${OVERRIDE}=${chosen}`);
+}
 
+function openPrebuilt(): Native {
   const platform = `${Deno.build.arch}-${Deno.build.os}`;
   const build = prebuilt[platform];
   if (build === undefined) {
     throw new FringeError(
       "unavailable",
       `Cannot open fringe's native library: none is prebuilt for ${platform}, only for ` +
-        `${Object.keys(prebuilt).join(", ")}. Set FRINGE_LIBRARY to one that you have built ` +
+        `${Object.keys(prebuilt).join(", ")}. Set ${OVERRIDE} to one that you have built ` +
         "(zig build library, in native/)",
     );
   }
   const url = new URL(`../../native/prebuilt/${platform}/libfringe.so`, import.meta.url);
   if (url.protocol === "file:") {
     const path = pathOf(url);
-    if (verify(path, build.digest) !== "missing") {
+    if (verify(path, build) !== "missing") {
       try {
-        return load(path, SYMBOLS, path).symbols;
+        return openNative(path, path);
       } catch (error) {
         // A bundle, or a compiled program, has this file, and not the library. Where files may not
         // be read, the loader is the first to find out.
@@ -84,19 +95,36 @@ function isMissing(error: unknown): boolean {
     error.cause.message.includes("No such file or directory");
 }
 
-/** FRINGE_LIBRARY, if it is set and may be read; a program without that permission has none. */
-function override(): string | undefined {
-  const query = { name: "env", variable: "FRINGE_LIBRARY" } as const;
-  if (Deno.permissions.querySync(query).state !== "granted") return undefined;
-  return Deno.env.get("FRINGE_LIBRARY") || undefined;
+/** The variable that names a library to use instead. */
+const OVERRIDE = "FRINGE_LIBRARY";
+
+/** Whether it is known if that variable is set; a program that may not read it goes on without. */
+function mayReadOverride(): boolean {
+  const query = { name: "env", variable: OVERRIDE } as const;
+  return Deno.permissions.querySync(query).state === "granted";
 }
 
 /**
- * Compares a file with its digest, if it may be read; a file that may not be read counts as
- * present. A truncated library would kill the process as it is opened, and one of another version
- * would corrupt its memory.
+ * The same error, which says what was not seen: whoever has set the variable to get round just that
+ * error would look for the mistake elsewhere.
  */
-function verify(path: string, digest: string): "missing" | "present" {
+function withUnseen(error: unknown): unknown {
+  const say = (message: string): string =>
+    `${message}. A library that ${OVERRIDE} names cannot be seen without --allow-env=${OVERRIDE}`;
+  if (error instanceof FringeError) {
+    return new FringeError(error.status, say(error.message), { cause: error.cause });
+  }
+  if (error instanceof Deno.errors.NotCapable) {
+    return new Deno.errors.NotCapable(say(error.message), { cause: error.cause });
+  }
+  return error;
+}
+
+/**
+ * Compares a file with the library that came with the module, if the file may be read; one that may
+ * not be read counts as present. A truncated library would kill the process as it is opened.
+ */
+function verify(path: string, build: Prebuilt): "missing" | "present" {
   if (Deno.permissions.querySync({ name: "read", path }).state !== "granted") return "present";
   let bytes;
   try {
@@ -105,6 +133,14 @@ function verify(path: string, digest: string): "missing" | "present" {
     if (error instanceof Deno.errors.NotFound) return "missing";
     throw error;
   }
-  checkDigest(bytes, digest, path, "Restore the file, or rebuild it with `deno task build`");
+  // Digests are for what differs: they take longer than all else that is done at the first use.
+  if (bytes.toBase64() !== build.base64.replaceAll("\n", "")) {
+    checkDigest(
+      bytes,
+      build.digest,
+      path,
+      "Restore the file, or rebuild it with `deno task build`",
+    );
+  }
   return "present";
 }

@@ -22,7 +22,7 @@ const REASONS: Readonly<Record<number, string>> = {
  *
  * @example
  * ```ts
- * import { FringeError, OsStack } from "@fringe/fringe";
+ * import { FringeError, OsStack } from "fringe";
  *
  * try {
  *   using stack = new OsStack(2 ** 46);

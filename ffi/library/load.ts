@@ -3,8 +3,10 @@
 
 /** Loads a library for fringe's own use, with errors that say what to grant or to mend. */
 
+import { ABI } from "../layout.ts";
 import { FringeError } from "./fringe_error.ts";
 import { sha256 } from "./sha256.ts";
+import { type Native, SYMBOLS } from "./symbols.ts";
 
 /** Compares what is to be loaded with the digest that this version of fringe goes with. */
 export function checkDigest(
@@ -22,12 +24,60 @@ export function checkDigest(
   );
 }
 
+/**
+ * Opens fringe's own library, of the version that TypeScript goes with; the arguments are those of
+ * `load`.
+ */
+export function openNative(path: string, what: string, grant?: string): Native {
+  let library;
+  try {
+    library = load(path, SYMBOLS, what, grant);
+  } catch (error) {
+    // A library of another version may lack a symbol, and the loader names no more than that one.
+    if (error instanceof FringeError) checkAbiOf(path, what, error);
+    throw error;
+  }
+  if (library.symbols.abi !== ABI) {
+    library.close();
+    throw otherVersion(what, library.symbols.abi);
+  }
+  return library.symbols;
+}
+
+const { abi } = SYMBOLS;
+
+/** Throws if a library that does not load as it should is one of another version. */
+function checkAbiOf(path: string, what: string, cause: FringeError): void {
+  let library;
+  try {
+    library = load(path, { abi }, what);
+  } catch {
+    return; // No library at all, or none that may be opened.
+  }
+  const number = library.symbols.abi;
+  library.close();
+  if (number !== ABI) throw otherVersion(what, number, cause);
+}
+
+function otherVersion(what: string, found: number | null, cause?: FringeError): FringeError {
+  const has = found === null
+    ? "it has no number of its interface (fringe_abi), so it is older or none of fringe's"
+    : `it has interface ${found}`;
+  return new FringeError(
+    "unavailable",
+    `Cannot open fringe's native library: ${what} does not load: ${has}, and this version of ` +
+      `fringe goes with interface ${ABI}. Use the library of this version, or build it from its ` +
+      "sources (zig build library, in native/)",
+    { cause },
+  );
+}
+
 /** Opens a library. `what` names it in a message, `grant` says which permission it needs. */
 export function load<const S extends Deno.ForeignLibraryInterface>(
   path: string,
   symbols: S,
   what: string,
-  grant: string = `fringe needs --allow-ffi, or --allow-ffi=${path} for this library alone`,
+  grant = `fringe needs --allow-ffi, or --allow-ffi=${path} for this library alone`,
 ): Deno.DynamicLibrary<S> {
   try {
     return Deno.dlopen(path, bare(symbols));

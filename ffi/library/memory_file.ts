@@ -8,9 +8,9 @@
  */
 
 import { FringeError } from "./fringe_error.ts";
-import { checkDigest, load } from "./load.ts";
+import { checkDigest, load, openNative } from "./load.ts";
 import type { Prebuilt } from "./prebuilt.ts";
-import { type Native, SYMBOLS } from "./symbols.ts";
+import type { Native } from "./symbols.ts";
 
 /** What to grant where there is no file whose path could be granted. */
 const IN_MEMORY = "fringe needs --allow-ffi: its library came with the module, and has no path; " +
@@ -43,7 +43,7 @@ export function openInMemory(build: Prebuilt): Native {
       (made = makeFile(build, what, libc.symbols));
     // The descriptor stays open for good. glibc tells libraries apart by name, and this one's is
     // /proc/self/fd/N: if N came to be another file, glibc would give this library for that file.
-    return load(`/proc/self/fd/${fd}`, SYMBOLS, what, IN_MEMORY).symbols;
+    return openNative(`/proc/self/fd/${fd}`, what, IN_MEMORY);
   } catch (error) {
     if (made !== undefined) libc.symbols.close(made);
     throw error;
@@ -74,10 +74,11 @@ function fileOf(digest: string, { readlink, fcntl }: Libc): number | undefined {
   const found = new Uint8Array(link.length + 1);
   // A new file gets the lowest descriptor that is free, so the one that is looked for is low.
   for (let fd = 3; fd < 1024; fd++) {
+    // First what costs least to ask, and is true of hardly any.
+    if (fcntl(fd, F_GET_SEALS, 0) !== SEALED) continue;
     const path = encoder.encode(`/proc/self/fd/${fd}\0`);
     if (Number(readlink(path, found, BigInt(found.length))) !== link.length) continue;
-    if (new TextDecoder().decode(found.subarray(0, -1)) !== link) continue;
-    if (fcntl(fd, F_GET_SEALS, 0) === SEALED) return fd;
+    if (new TextDecoder().decode(found.subarray(0, -1)) === link) return fd;
   }
   return undefined;
 }

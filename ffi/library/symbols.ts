@@ -11,6 +11,8 @@
 
 /** Every function that fringe's library exports and TypeScript calls, with its C parameters. */
 export const SYMBOLS = {
+  // The number of this interface. A library from before there were such numbers has none.
+  abi: { name: "fringe_abi", type: "u32", optional: true },
   init: {
     name: "fringe_init_caught",
     parameters: [

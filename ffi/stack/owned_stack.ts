@@ -20,7 +20,7 @@ import { checkSize, type Origin, Stack, StackMemory } from "./stack.ts";
  *
  * @example
  * ```ts
- * import { OwnedStack } from "@fringe/fringe";
+ * import { OwnedStack } from "fringe";
  *
  * using stack = new OwnedStack(16 * 1024);
  * console.log(stack.size, stack.guarded); // 16384 false

@@ -19,7 +19,7 @@ import { type Origin, Stack, StackMemory } from "./stack.ts";
  *
  * @example
  * ```ts
- * import { SliceStack } from "@fringe/fringe";
+ * import { SliceStack } from "fringe";
  *
  * const memory = new Uint8Array(32 * 1024);
  * using first = new SliceStack(memory.subarray(0, 16 * 1024));

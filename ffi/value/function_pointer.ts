@@ -6,6 +6,8 @@
  * `Callback`s, which `call/callback.ts`, above here, makes known.
  */
 
+import { describe } from "../check.ts";
+
 /** What is behind such an object. */
 export interface Pointing {
   /** The address that C gets; undefined once the object is closed. */
@@ -29,4 +31,11 @@ export function pointingOf(value: unknown, what: string): Pointing | undefined {
   const pointing = known.get(value);
   if (pointing === undefined || pointing.address !== undefined) return pointing;
   throw new Error(`${what} is a callback that has been closed; make a new one`);
+}
+
+/** What to pass in place of a `Deno.UnsafeCallback`; empty where `value` is none. */
+export function hintForUnsafeCallback(value: unknown): string {
+  return describe(value) === "an object of class UnsafeCallback"
+    ? "; use a Callback: it would run JavaScript on the fringe stack"
+    : "";
 }

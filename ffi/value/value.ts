@@ -10,7 +10,7 @@ import { describe } from "../check.ts";
 import { native } from "../library/find.ts";
 import { bytesOf, isBuffer } from "../buffer.ts";
 import { readCString } from "./cstring.ts";
-import { pointingOf } from "./function_pointer.ts";
+import { hintForUnsafeCallback, pointingOf } from "./function_pointer.ts";
 import { rowOf } from "./type.ts";
 
 /** The value of a word type that a register holds, whose upper bits may be anything. */
@@ -220,16 +220,17 @@ function refuse(type: string, value: unknown, what: string): never {
 
 /** What to write instead, for what is mostly passed in place of a pointer by mistake. */
 function hintFor(type: string, value: unknown): string {
-  if (describe(value) === "an object of class UnsafeCallback") {
-    return "; use a Callback: it would run JavaScript on the fringe stack";
-  }
   if (typeof value === "function" && type === "function") {
     return "; pass a Callback, or declare the parameter as { callback } if C keeps nothing of it";
   }
   if (ArrayBuffer.isView(value) || isBuffer(value)) {
     return '; declare it as "buffer", or pass PointerView.of(bytes).pointer';
   }
-  return "";
+  if (typeof value === "bigint" || typeof value === "number") {
+    return '; an address can be passed as "usize"';
+  }
+  if (/class (Callback|PointerView)$/.test(describe(value))) return "; pass its `pointer`";
+  return hintForUnsafeCallback(value);
 }
 
 function addressOf(value: unknown, type: string, what: string): bigint {

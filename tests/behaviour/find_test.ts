@@ -5,7 +5,9 @@
 
 import { join } from "node:path";
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { ABI } from "../../ffi/layout.ts";
 import { prebuilt } from "../../ffi/library/prebuilt.ts";
+import { dynamicSymbols, offsetOf } from "../support/elf.ts";
 import {
   type Ended,
   exampleBodies,
@@ -131,6 +133,115 @@ Deno.test("FRINGE_LIBRARY that is no library of fringe's is named in the error",
       "FringeError: Cannot open fringe's native library",
       `FRINGE_LIBRARY=${library} does not load`,
     );
+  }
+});
+
+const UNSEEN = "A library that FRINGE_LIBRARY names cannot be seen without " +
+  "--allow-env=FRINGE_LIBRARY";
+
+Deno.test("native() says that it cannot see FRINGE_LIBRARY, whatever has failed", async () => {
+  const copies = async (flags: readonly string[]): Promise<Ended> =>
+    await runCopy(async (_, library) => await Deno.truncate(library, 4096), flags);
+  assertFails(await runChild(small(local), []), "NotCapable: Requires ffi access", UNSEEN);
+  assertFails(await copies(["--allow-ffi", "--allow-read"]), "has the digest", UNSEEN);
+  assertFails(await runServedElsewhere(["--allow-ffi"]), "none is prebuilt for", UNSEEN);
+  assertFails(await runServed(small, undefined, []), "fringe needs --allow-ffi", UNSEEN);
+  // Where the variable may be read it is seen, and so not spoken of.
+  for (const env of ["--allow-env", "--allow-env=FRINGE_LIBRARY"]) {
+    const ended = await copies(["--allow-ffi", "--allow-read", env]);
+    assertFails(ended, "has the digest");
+    assertEquals(ended.stderr.includes(UNSEEN), false, ended.stderr);
+  }
+});
+
+// Other versions
+
+/** Fringe's library with changes: `at` gives the place of an exported symbol in the file. */
+function changed(
+  change: (bytes: Uint8Array<ArrayBuffer>, at: (symbol: string) => number) => void,
+): Uint8Array<ArrayBuffer> {
+  const bytes = Deno.readFileSync(fringeLibrary);
+  const symbols = dynamicSymbols(bytes);
+  change(bytes, (symbol) => offsetOf(bytes, symbols.get(symbol)!));
+  return bytes;
+}
+
+/** A library of which any call kills the process: the first that is made is this one. */
+const deadly = changed((bytes, at) => bytes.set([0x0f, 0x0b], at("fringe_overflow_install")));
+
+const another = ABI + 1;
+const ofAnother = changed((bytes, at) => {
+  bytes.set(deadly);
+  new DataView(bytes.buffer).setUint32(at("fringe_abi"), another, true);
+});
+
+/** Runs `small` with these bytes as FRINGE_LIBRARY. */
+async function runWith(library: Uint8Array): Promise<Ended> {
+  const file = await Deno.makeTempFile({ suffix: ".so" });
+  try {
+    await Deno.writeFile(file, library);
+    return await runChild(small(local), ["-A"], { FRINGE_LIBRARY: file });
+  } finally {
+    await Deno.remove(file);
+  }
+}
+
+Deno.test("native() refuses a library of another version before it calls it", async () => {
+  const { signal, stderr } = await runWith(deadly);
+  assertEquals(signal, "SIGILL", stderr);
+  const said = [
+    "FringeError: Cannot open fringe's native library",
+    `does not load: it has interface ${another}, and this version of fringe goes with ` +
+    `interface ${ABI}. Use the library of this version`,
+  ];
+  assertFails(await runWith(ofAnother), ...said, "FRINGE_LIBRARY=");
+  // The file of a checkout, which may not be read: nobody looks at its digest.
+  const replace = async (_: string, library: string): Promise<void> =>
+    await Deno.writeFile(library, ofAnother);
+  assertFails(await runCopy(replace, ["--allow-ffi"]), ...said, "libfringe.so does not load");
+  // Over HTTP, with a digest that is right.
+  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", ofAnother)).toHex();
+  const served = await runServed(
+    small,
+    (name, text) =>
+      name === "ffi/library/prebuilt.ts"
+        ? text.replace(/digest: "\w+"/, `digest: "${digest}"`)
+          .replace(/base64: `[^`]*`/, `base64: "${ofAnother.toBase64()}"`)
+        : text,
+  );
+  assertFails(served, ...said, "the library that came with the module does not load");
+});
+
+Deno.test("native() refuses a library from before there were such numbers", async () => {
+  const said = "does not load: it has no number of its interface (fringe_abi)";
+  const name = new TextEncoder().encode("\0fringe_abi\0");
+  const without = changed((bytes) => {
+    bytes.set(deadly);
+    const at = bytes.findIndex((_, i) => name.every((byte, j) => bytes[i + j] === byte));
+    bytes[at + name.length - 2]! += 1;
+  });
+  assertFails(await runWith(without), "FringeError", said);
+});
+
+testWith("g++", "native() tells another version from a library that lacks a function", async () => {
+  const folder = await Deno.makeTempDir({ prefix: "fringe-test-" });
+  try {
+    const [source, library] = [join(folder, "number.c"), join(folder, "libnumber.so")];
+    for (
+      const [number, said] of [
+        [another, `it has interface ${another}`],
+        [ABI, "does not load\n"],
+      ] as const
+    ) {
+      await Deno.writeTextFile(source, `const unsigned fringe_abi = ${number};`);
+      const { success } = await new Deno.Command("gcc", {
+        args: ["-shared", "-fPIC", source, "-o", library],
+      }).output();
+      assert(success);
+      assertFails(await runWith(Deno.readFileSync(library)), said);
+    }
+  } finally {
+    await Deno.remove(folder, { recursive: true });
   }
 });
 
@@ -266,14 +377,15 @@ Deno.test("native() refuses a library that was changed on the way", async () => 
   }
 });
 
+/** Runs `small` where no library is prebuilt for this platform. */
+async function runServedElsewhere(flags: readonly string[]): Promise<Ended> {
+  const change = (name: string, text: string): string =>
+    name === "ffi/library/prebuilt.ts" ? text.replace(`"${platform}": {`, '"pdp11-unix": {') : text;
+  return await runServed(small, change, flags);
+}
+
 Deno.test("native() says which platforms there are when this one has no library", async () => {
-  const ended = await runServed(
-    small,
-    (name, text) =>
-      name === "ffi/library/prebuilt.ts"
-        ? text.replace(`"${platform}": {`, '"pdp11-unix": {')
-        : text,
-  );
+  const ended = await runServedElsewhere(["--allow-ffi"]);
   assertFails(
     ended,
     "FringeError: Cannot open fringe's native library",

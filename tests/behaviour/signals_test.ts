@@ -247,7 +247,7 @@ testWith(
     }, 0);
     assertEquals(awaited, 11);
     for (const { args: [signal], reply } of call_in_handler.calls(0)) reply(answers(signal));
-    using generator = new Generator<number>(new OsStack(), function* (yielder) {
+    using generator = new Generator<void, number>(new OsStack(), function* (yielder) {
       yield yield* yielder.call(call_in_handler, function* (signal: number) {
         yield 0;
         return answers(signal);

@@ -63,6 +63,14 @@ function nativeBodies(stack: OsStack, owned: OwnedStack): void {
   same<typeof counting, Generator<void, number, void>>(true);
   counting.resume();
   for (const value of counting) same<typeof value, number>(true);
+  // @ts-expect-error Of a body with an input, for…of would resume with none.
+  for (const value of echo) void value;
+  // @ts-expect-error So would a spread.
+  void [...echo];
+  // @ts-expect-error And next() without an argument.
+  echo.next();
+  echo.next(1);
+  counting.next();
   const truth = new Generator(stack, symbols.echo_bool);
   same<ReturnType<typeof truth.resume>, boolean | undefined>(true);
   const pointer = new Generator(stack, symbols.echo_pointer);
@@ -136,8 +144,16 @@ function javaScriptGenerators(stack: OsStack): void {
     const returned = yield* generator;
     same<typeof returned, boolean>(true);
   }
+  // @ts-expect-error To take it apart would resume it with no input.
   const [first] = generator;
-  same<typeof first, string | undefined>(true);
+  const plain = new Generator(stack, function* () {
+    yield "output";
+  });
+  const [second] = plain;
+  same<typeof second, string | undefined>(true);
+  const unknown: globalThis.Generator<string, void, unknown> = plain;
+  const short: globalThis.Generator<string> = plain;
+  void [first, unknown, short];
   void [assigned, iterator, iterable, object, disposable, wrong, alsoWrong, delegating];
 }
 
@@ -350,6 +366,15 @@ function definitionsThatAreWrong(): void {
   dlopen("library.so", { f: { parameters: [] } });
   // @ts-expect-error A parameter cannot be void.
   dlopen("library.so", { f: { parameters: ["void"], result: "i32" } });
+  // @ts-expect-error A callback gets a "function".
+  dlopen("library.so", { f: { parameters: [{ callback: { parameters: [{ callback: {} }] } }] } });
+  const table = { f: { parameters: ["i32"], result: "i32" } };
+  // @ts-expect-error Without `as const` its types are any strings.
+  dlopen("library.so", table);
+  const constant = { f: { parameters: ["i32"], result: "i32" } } as const;
+  same<ReturnType<ReturnType<typeof dlopen<typeof constant>>["symbols"]["f"]>, number>(true);
+  // @ts-expect-error An array is no table.
+  dlopen("library.so", []);
   // @ts-expect-error A struct is passed by its address.
   dlopen("library.so", { f: { parameters: [{ struct: ["i32"] }], result: "i32" } });
   // @ts-expect-error It says how many, not whether.

@@ -41,7 +41,7 @@ async function fuzz(program: string, ...args: string[]): Promise<Report> {
         ...[new URL(program, import.meta.url).pathname, ...args],
       ],
       { TMPDIR: directory },
-      AbortSignal.timeout(PATIENCE),
+      { signal: AbortSignal.timeout(PATIENCE) },
     );
     const lines = stdout.trimEnd().split("\n");
     // V8 itself may have the last word.

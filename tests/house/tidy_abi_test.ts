@@ -6,6 +6,7 @@
 import { join } from "node:path";
 import * as layout from "../../ffi/layout.ts";
 import { root } from "../../tools/zig.ts";
+import { dynamicSymbols } from "../support/elf.ts";
 import { between, type Problems, testRules, text, withoutComments } from "../support/repository.ts";
 
 /** Exported by the library, and not called by TypeScript. */
@@ -88,34 +89,13 @@ function* symbols(): Problems {
   const built = dynamicSymbols(Deno.readFileSync(
     join(root, "native/prebuilt/x86_64-linux/libfringe.so"),
   ));
-  for (const name of new Set([...built, ...exported.keys()])) {
+  for (const name of new Set([...built.keys(), ...exported.keys()])) {
     if (built.has(name) === (exported.has(name) && !FOR_VALGRIND.includes(name))) continue;
     yield `libfringe.so ${
       built.has(name) ? "exports" : "lacks"
     } ${name}: run \`deno task build\`, ` +
       "or hide what only the library itself calls";
   }
-}
-
-/** The names that a library exports: ELF's .dynsym, as `nm -D --defined-only` lists it. */
-function dynamicSymbols(bytes: Uint8Array<ArrayBuffer>): Set<string> {
-  const view = new DataView(bytes.buffer);
-  const word = (at: number): number => Number(view.getBigUint64(at, true));
-  const [SHT_DYNSYM, SHN_UNDEF] = [11, 0];
-  const section = (index: number): number => word(0x28) + index * view.getUint16(0x3a, true);
-  const names = new Set<string>();
-  for (let index = 0; index < view.getUint16(0x3c, true); index++) {
-    const header = section(index);
-    if (view.getUint32(header + 4, true) !== SHT_DYNSYM) continue;
-    const strings = word(section(view.getUint32(header + 40, true)) + 24);
-    const [start, end] = [word(header + 24), word(header + 24) + word(header + 32)];
-    for (let symbol = start + 24; symbol < end; symbol += 24) {
-      if (view.getUint16(symbol + 6, true) === SHN_UNDEF) continue;
-      const name = strings + view.getUint32(symbol, true);
-      names.add(new TextDecoder().decode(bytes.subarray(name, bytes.indexOf(0, name))));
-    }
-  }
-  return names;
 }
 
 type Numbers = Readonly<Record<string, number>>;

@@ -241,14 +241,14 @@ export async function withCopy<T>(
   }
 }
 
-/** Runs this Deno, until `signal` says that it is enough. */
+/** Runs this Deno in the folder `cwd`, until `signal` says that it is enough. */
 export async function run(
   args: readonly string[],
   env: Readonly<Record<string, string>> = {},
-  signal?: AbortSignal,
+  options: Pick<Deno.CommandOptions, "cwd" | "signal"> = {},
 ): Promise<Ended> {
   const ended = await new Deno.Command(Deno.execPath(), {
-    ...(signal === undefined ? {} : { signal }),
+    ...options,
     args: [...args],
     env: { NO_COLOR: "1", FRINGE_LIBRARY: "", ...env },
     stdin: "null",

@@ -79,6 +79,7 @@ Deno.test("f.async() rejects for wrong arguments and wrong answers", async () =>
   // deno-lint-ignore no-explicit-any -- what a program without types can pass
   const call_n = library.symbols.call_n as any;
   await assertRejects(() => call_n.async(1), TypeError, "it takes 2 arguments here: got 1");
+  await assertRejects(() => call_n.async(1), TypeError, "the function that answers its callback");
   await assertRejects(() => call_n.async("1", () => 1), TypeError, "argument 0 must be");
   await assertRejects(() => call_n.async(1, 1), TypeError, "argument 1 must be a function");
   await assertRejects(

@@ -6,10 +6,12 @@
 import {
   assert,
   assertEquals,
+  assertInstanceOf,
   assertStrictEquals,
   assertStringIncludes,
   assertThrows,
 } from "@std/assert";
+import { runInNewContext } from "node:vm";
 import { dlopen, Generator, OsStack, OwnedStack } from "../../mod.ts";
 import { definitions, gc, openBodies, testBodies } from "../support/support.ts";
 
@@ -41,8 +43,48 @@ Deno.test("dlopen() refuses what is no name of a file", () => {
   for (const other of others) {
     assertThrows(() => dlopen(other, {}), TypeError, "Cannot open library: filename must be a ");
   }
+  assertThrows(
+    () => dlopen(new URL("https://example.com/library.so"), {}),
+    TypeError,
+    'got "https://example.com/library.so"; a library is opened from a file, so download it first',
+  );
   // The system would take no more of it than what stands before.
   assertThrows(() => dlopen("libc.so.6\0x", {}), TypeError, "the character U+0000");
+});
+
+Deno.test("dlopen() refuses a table that is no plain object", () => {
+  class Table {}
+  const tables = [
+    undefined,
+    null,
+    "abs",
+    [],
+    ["abs"],
+    new Map(),
+    new Date(),
+    new Table(),
+    () => {},
+  ];
+  for (const table of tables) {
+    const error = assertThrows(
+      () => open(testBodies, table),
+      TypeError,
+      "Cannot open library: the definitions must be an object: got ",
+    );
+    assertStringIncludes(error.message, "write { symbol: definition, … }");
+  }
+  open(testBodies, Object.create(null)).close();
+  open(testBodies, runInNewContext("({})")).close();
+});
+
+Deno.test("dlopen() says of a library that cannot be opened what to look at", () => {
+  const message = (filename: URL | string): string =>
+    assertThrows(() => dlopen(filename, {}), Error, "Could not open library").message;
+  for (const name of ["./no_such_library.so", "no_such_library"]) {
+    assertStringIncludes(message(name), "; a path is relative to the working directory, or absol");
+  }
+  const text = new URL(import.meta.url);
+  assertStringIncludes(message(text), "; it must be a shared library for this system");
 });
 
 Deno.test("dlopen() takes no symbols at all", () => {
@@ -56,6 +98,8 @@ Deno.test("dlopen() names a symbol that the library does not have", () => {
     Error,
   );
   assertStringIncludes(error.message, "no_such_body");
+  assertStringIncludes(error.message, "; `nm -D` lists what a library has");
+  assertInstanceOf(error.cause, Error);
 });
 
 Deno.test("dlopen() says which definition it does not understand, and what is known", () => {
@@ -67,6 +111,7 @@ Deno.test("dlopen() says which definition it does not understand, and what is kn
   const cases: readonly (readonly [unknown, string])[] = [
     [{ x: null }, "its definition must be an object: got null"],
     [{ x: "i32" }, 'its definition must be an object: got "i32"'],
+    [{ x: ["i32"] }, "its definition must be an object: got an object of class Array; write { pa"],
     [{ x: {} }, "parameters must be an array of types: got undefined"],
     [{ x: { input: "i32" } }, "output has the type undefined: it must be one of bool"],
     [{ x: { output: "i32" } }, "input has the type undefined: it must be one of bool"],
@@ -86,6 +131,25 @@ Deno.test("dlopen() says which definition it does not understand, and what is kn
     [f(["cstring", "..."]), 'parameter 1 is "...": declare the parameters that this call passes'],
     [f([], "int"), 'result has the type "int"'],
     [f([], null), "result has the type null"],
+    [{ x: { input: "i32" } }, 'pointer, void; write "void" if there is none'],
+    [f(["void"]), "; the parameters of a function that has none are []"],
+    [f(["int"]), 'cstring; it may be "i32"'],
+    [f(["const char *"]), '; it may be "cstring"'],
+    [f(["I32"]), '; it may be "i32"'],
+    [f(["uint16_t"]), '; it may be "u16"'],
+    [f(["struct s *"]), '; it may be "pointer"'],
+    [f([], "size_t"), '; it may be "usize"'],
+    [f(["callback"]), "; a function that C calls is written { callback: { parameters, result } }"],
+    [f([{ calback: {} }]), "; a function that C calls is written { callback: { parameters, resu"],
+    [f([], { callback: {} }), "result is a callback, which can only stand among the parameters"],
+    [{ x: { input: { callback: {} }, output: "i32" } }, 'write "pointer" where a function pointer'],
+    [
+      callback({ parameters: [{ callback: {} }], result: "i32" }),
+      "callback parameter 0: parameter 0 is a callback, which can only stand among the " +
+      "parameters " +
+      'of a function: write "function" where a function pointer is passed on',
+    ],
+    [{ x: { type: "i32" } }, 'the key "type" is not understood; a variable of a library is read'],
     [{ x: { parameters: [] } }, "result has the type undefined"],
     [f(Array(128).fill("i32")), "it has 128 parameters, and C promises no more than 127"],
     [{ x: { parameters: [], result: "void", constructor: 1 } }, "keys here are parameters, resu"],
@@ -210,7 +274,7 @@ Deno.test("close() does nothing to generators that have ended", () => {
   assertEquals(generator.resume(1), undefined);
   library.close();
   assertEquals(generator.resume(1), undefined);
-  assertEquals(generator.next().done, true);
+  assertEquals(generator.next(1).done, true);
 });
 
 Deno.test("close() twice does nothing more, and `using` closes", () => {

@@ -256,7 +256,31 @@ Deno.test("new Generator() says why a function that is no function* cannot suspe
     assertStringIncludes(error.message, "is no generator function");
     assertStringIncludes(error.message, "on the thread's stack, where nothing can suspend them");
     assertStringIncludes(error.message, "write function* and yield");
+    const isAsync = /^async/.test(body.toString());
+    assertEquals(
+      error.message.endsWith("yield a Promise to the resumer, which can await it"),
+      isAsync,
+    );
   }
+});
+
+Deno.test("new Generator() says what to pass in place of a generator", () => {
+  using stack = new OsStack();
+  assertThrows(
+    // @ts-expect-error It is no body.
+    () => new Generator(stack, (function* () {})()),
+    TypeError,
+    "; pass the function* itself, and do not call it",
+  );
+});
+
+Deno.test("new Generator() says that the stack stands first", () => {
+  assertThrows(
+    // @ts-expect-error The stack is missing.
+    () => new Generator(function* () {}),
+    TypeError,
+    "and pass it first: new Generator(stack, body)",
+  );
 });
 
 Deno.test("new Generator() says what makes a generator of a C function", () => {

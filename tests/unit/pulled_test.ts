@@ -120,13 +120,15 @@ Deno.test("f.calls() without a reply where C needs one: refused, and C is unwoun
   assertEquals(generator.next().done, true);
 });
 
-Deno.test("f.calls() takes the last reply before the next pull, and none after it", () => {
+Deno.test("f.calls() takes one reply before the next pull, and none after it", () => {
   using library = openBodies();
   const generator = library.symbols.call_n.calls(2);
   const first = generator.next().value;
   assert(typeof first === "object");
-  first.reply(1);
   first.reply(10);
+  const twice = assertThrows(() => first.reply(1), Error, "Cannot answer call_n: callback param");
+  assertStringIncludes(twice.message, "parameter 1 has an answer already, and C gets one");
+  assertStringIncludes(twice.message, "call reply() once");
   const second = generator.next().value;
   assert(typeof second === "object");
   const error = assertThrows(() => first.reply(5), Error, "Cannot answer call_n: C has gone on");
@@ -134,6 +136,16 @@ Deno.test("f.calls() takes the last reply before the next pull, and none after i
   second.reply(100);
   assertEquals(generator.next(), { value: 110, done: true });
   assertThrows(() => second.reply(5), Error, "Cannot answer call_n: C has gone on");
+});
+
+Deno.test("f.calls() takes one reply where C expects no result, too", () => {
+  using library = openBodies();
+  const generator = library.symbols.call_void.calls();
+  const call = generator.next().value;
+  assert(typeof call === "object");
+  call.reply();
+  assertThrows(() => call.reply(), Error, "has an answer already");
+  assertEquals(generator.next().done, true);
 });
 
 Deno.test("f.calls() refuses a reply after it has been left", () => {
@@ -166,9 +178,10 @@ Deno.test("f.calls() counts its arguments without the callbacks", () => {
   using library = openBodies();
   // deno-lint-ignore no-explicit-any -- what a program without types can pass
   const { call_n } = library.symbols as any;
-  for (const args of [[], [1, () => 1]]) {
-    assertThrows(() => call_n.calls(...args).next(), TypeError, "it takes 1 arguments here");
-  }
+  const message = (...args: unknown[]): string =>
+    assertThrows(() => call_n.calls(...args).next(), TypeError, "it takes 1 argument here").message;
+  assertStringIncludes(message(), "got 0; missing: argument 0 (i32)");
+  assertStringIncludes(message(1, () => 1), "got 2; .calls() takes no functions that answer");
 });
 
 Deno.test("f.calls() cannot be resumed while it runs another's handler, but others can", () => {

@@ -171,8 +171,20 @@ Deno.test("a value of any kind can stand in a message, and cannot prevent it", (
   ];
   for (const [value, text] of values) {
     const error = assertThrows(() => same_pointer(value), TypeError, "Cannot call same_pointer");
-    assert(error.message.endsWith(`: got ${text}`), error.message);
+    // What follows, if anything does, is a hint.
+    assertStringIncludes(`${error.message};`, `: got ${text};`);
   }
+});
+
+Deno.test("an object that throws when it is looked at is refused, without a hint", () => {
+  using library = openBodies();
+  const call_n = library.symbols.call_n as (...args: unknown[]) => unknown;
+  const no = () => {
+    throw new Error("no");
+  };
+  const hostile = new Proxy({}, { get: no, has: no, getPrototypeOf: no });
+  const error = assertThrows(() => call_n(1, hostile), TypeError, "Cannot call call_n");
+  assert(error.message.endsWith("got an object"));
 });
 
 Deno.test("Generator refuses a stack without a guard, and says who takes it", () => {

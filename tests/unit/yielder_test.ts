@@ -259,7 +259,7 @@ Deno.test("Yielder.call() refuses answers of the wrong type, Promises, and async
       yield 1;
     }, "must be an integer"],
     [async () => await 1, "is a Promise; call the function by .async()"],
-    [async function* () {}, "must be an integer"],
+    [async function* () {}, "is an async generator, which no form of the call takes"],
   ];
   for (const [handler, text] of cases) {
     const before = destructor_count();
@@ -271,6 +271,114 @@ Deno.test("Yielder.call() refuses answers of the wrong type, Promises, and async
     assertEquals(destructor_count(), before + 1);
     generator[Symbol.dispose]();
   }
+});
+
+Deno.test("Yielder.call() that is yielded without the star: the body hears of it", () => {
+  using library = openBodies();
+  const { call_n } = library.symbols;
+  const seen: string[] = [];
+  using generator = new Generator(new OsStack(), function* (yielder) {
+    try {
+      yield "before";
+      yield yielder.call(call_n, 1, () => 1);
+    } finally {
+      seen.push("finally");
+    }
+  });
+  assertEquals(generator.resume(), "before");
+  const error = assertThrows(() => generator.resume(), TypeError, "Cannot resume generator");
+  assertStringIncludes(error.message, "its body has yielded a call of call_n that has not begun");
+  assertStringIncludes(error.message, "write yield* in place of yield");
+  assertEquals(seen, ["finally"]);
+  assertEquals(generator.state, "unavailable");
+  assertStrictEquals(assertThrows(() => generator.resume(), Error).cause, error);
+});
+
+Deno.test("Yielder.call() that a handler yields without the star ends the call around it", () => {
+  using library = openBodies();
+  const { call_n, with_destructor, destructor_count } = library.symbols;
+  const before = destructor_count();
+  using generator = new Generator(new OsStack(), function* (yielder) {
+    return yield* yielder.call(with_destructor, function* () {
+      return yield yielder.call(call_n, 1, () => 1);
+    });
+  });
+  assertThrows(() => generator.next(), TypeError, "write yield* in place of yield");
+  assertEquals(destructor_count(), before + 1);
+});
+
+Deno.test("Yielder.call() without the star can be caught, and the body goes on", () => {
+  using library = openBodies();
+  const { call_n } = library.symbols;
+  using generator = new Generator(new OsStack(), function* (yielder) {
+    try {
+      yield yielder.call(call_n, 1, () => 1);
+    } catch (error) {
+      yield (error as Error).name;
+    }
+    return yield* yielder.call(call_n, 3, (i) => i);
+  });
+  assertEquals(generator.next(), { value: "TypeError", done: false });
+  assertEquals(generator.next(), { value: 3, done: true });
+});
+
+Deno.test("Yielder.call() that never begins is an error when the body returns", () => {
+  using library = openBodies();
+  const { call_n, add_six } = library.symbols;
+  const bodies: readonly ((yielder: Yielder) => globalThis.Generator)[] = [
+    function* (yielder) {
+      yielder.call(call_n, 1, () => 1);
+      yield* yielder.call(add_six, 1, 2, 3, 4, 5, 6);
+    },
+    function* (yielder) {
+      yield* yielder.call(add_six, 1, 2, 3, 4, 5, 6);
+      return yielder.call(call_n, 1, () => 1);
+    },
+  ];
+  const messages = bodies.map((body) => {
+    using generator = new Generator(new OsStack(), body);
+    const error = assertThrows(() => generator.next(), TypeError, "its body has returned, and");
+    assertEquals(generator.state, "unavailable");
+    return error.message;
+  });
+  // Only of the call that was made last the name is known.
+  assertStringIncludes(messages[0]!, "a call never began; write yield* before yielder.call()");
+  assertStringIncludes(messages[1]!, "a call of call_n never began");
+});
+
+Deno.test("Yielder.call() may begin later than it is made, or never if the body is left", () => {
+  using library = openBodies();
+  const { call_n } = library.symbols;
+  using generator = new Generator(new OsStack(), function* (yielder) {
+    const [one, two] = [1, 2].map((n) => yielder.call(call_n, n, () => n));
+    yield "made";
+    return [yield* two!, yield* one!].join();
+  });
+  assertEquals([generator.next().value, generator.next().value], ["made", "4,1"]);
+  const thrown = new Error("on purpose");
+  for (const end of ["return", "throw"] as const) {
+    const left = new Generator(new OsStack(), function* (yielder) {
+      yielder.call(call_n, 1, () => 1);
+      yield "left";
+    });
+    left.next();
+    if (end === "return") assertEquals(left.return(), { value: undefined, done: true });
+    else assertStrictEquals(assertThrows(() => left.throw(thrown)), thrown);
+    left[Symbol.dispose]();
+  }
+});
+
+Deno.test("Yielder.call() says what makes a generator of a body", () => {
+  using library = openBodies();
+  using generator = new Generator(new OsStack(), function* (yielder) {
+    // @ts-expect-error A body is no function.
+    yield* yielder.call(library.symbols.echo_i32, 1);
+  });
+  assertThrows(
+    () => generator.next(),
+    TypeError,
+    "Cannot call echo_i32: it is a generator body; make a generator of it by new Generator(",
+  );
 });
 
 Deno.test("Yielder.call() refuses what dlopen has not given", () => {

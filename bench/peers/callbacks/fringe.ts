@@ -3,7 +3,7 @@
 
 /** The probe of fringe. */
 
-import { Callback, dlopen, Generator, OsStack } from "../../../mod.ts";
+import { Callback, dlopen, Generator, OsStack } from "fringe";
 import { library, main, no, otherLibrary, partly, sleep, ticksDuring, time, yes } from "./trial.ts";
 
 const callback = { callback: { parameters: ["i32"], result: "i32" } } as const;

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// Credit: after libfringe, by edef and the libfringe contributors
+
+/**
+ * Whether this runtime is one that fringe works in. It is asked when the library is opened, so that
+ * importing `mod.ts` does nothing but define, there as well.
+ */
+
+import { FringeError } from "./fringe_error.ts";
+
+/**
+ * The lowest version of Deno that fringe works in: `Uint8Array.fromBase64`, which reads the library
+ * that comes with the module, is missing below. `deno task test versions` runs a program in it.
+ */
+export const LOWEST_DENO = "2.6.0";
+
+/** Throws unless this is Deno, and new enough. */
+export function checkRuntime(): void {
+  const [major, minor] = LOWEST_DENO.split(".").map(Number) as [number, number, number];
+  const needed = `fringe needs Deno ${major}.${minor} or later`;
+  if (typeof Deno === "undefined") {
+    throw new FringeError(
+      "unavailable",
+      `${needed}, and this is another runtime: install Deno (https://deno.com), and run the ` +
+        "program by `deno run --allow-ffi`",
+    );
+  }
+  const found = Deno.version.deno;
+  const [foundMajor, foundMinor] = found.split(".").map(Number) as [number, number, number];
+  if (foundMajor > major || (foundMajor === major && foundMinor >= minor)) return;
+  throw new FringeError(
+    "unavailable",
+    `Cannot open fringe's native library: this is Deno ${found}, and ${needed}. Get it by ` +
+      "`deno upgrade`",
+  );
+}

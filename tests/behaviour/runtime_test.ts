@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// Credit: after libfringe, by edef and the libfringe contributors
+
+/** Other runtimes, and versions of Deno that are too old, are told what fringe needs. */
+
+import { join } from "node:path";
+import { assertEquals } from "@std/assert";
+import { LOWEST_DENO } from "../../ffi/library/runtime.ts";
+import { exampleBodies, moduleUrl, run, runChild } from "../support/support.ts";
+
+const lowest = LOWEST_DENO.split(".").slice(0, 2).join(".");
+
+/** Prints what each first use throws, a line for each. */
+const uses = (from: string): string => `
+  import { Callback, dlopen, OsStack, OwnedStack, SliceStack } from ${JSON.stringify(from)};
+  const uses = {
+    OsStack: () => new OsStack(),
+    OwnedStack: () => new OwnedStack(4096),
+    SliceStack: () => new SliceStack(new Uint8Array(4096)),
+    Callback: () => new Callback({ parameters: [], result: "void" }, () => {}),
+    dlopen: () => dlopen(${JSON.stringify(decodeURIComponent(exampleBodies.pathname))}, {}),
+  };
+  for (const [name, use] of Object.entries(uses)) {
+    try {
+      use();
+      console.log(name, "works");
+    } catch (error) {
+      console.log(name, String(error));
+    }
+  }
+`;
+
+const NAMES = ["OsStack", "OwnedStack", "SliceStack", "Callback", "dlopen"];
+
+function assertEach(stdout: string, said: string): void {
+  assertEquals(stdout.trim().split("\n"), NAMES.map((name) => `${name} ${said}`));
+}
+
+/** Runs `uses` in a Deno that says it has this version. */
+async function inVersion(version: string): Promise<string> {
+  const source = `
+    Object.defineProperty(Deno, "version", { value: { deno: ${JSON.stringify(version)} } });
+    await import(${
+    JSON.stringify(
+      "data:application/typescript," + encodeURIComponent(
+        uses(moduleUrl),
+      ),
+    )
+  });
+  `;
+  const { code, stdout, stderr } = await runChild(source, ["-A"]);
+  assertEquals(code, 0, stderr);
+  return stdout;
+}
+
+Deno.test("an older Deno is told which one fringe needs, at each first use", async () => {
+  const [major, minor] = LOWEST_DENO.split(".").map(Number) as [number, number, number];
+  for (const old of [`${major}.${minor - 1}.7`, `${major - 1}.99.0`]) {
+    assertEach(
+      await inVersion(old),
+      `FringeError: Cannot open fringe's native library: this is Deno ${old}, and fringe needs ` +
+        `Deno ${lowest} or later. Get it by \`deno upgrade\``,
+    );
+  }
+});
+
+Deno.test("a newer Deno is not refused for its number", async () => {
+  const [major, minor] = LOWEST_DENO.split(".").map(Number) as [number, number, number];
+  const versions = [LOWEST_DENO, `${major}.${minor + 10}.0`, `${major + 1}.0.0+0123abc`];
+  for (const version of versions) assertEach(await inVersion(version), "works");
+});
+
+Deno.test("Node is told that fringe needs Deno, at each first use", async () => {
+  const folder = await Deno.makeTempDir({ prefix: "fringe-test-" });
+  try {
+    // A bundle, since Node 20 reads no TypeScript.
+    const [source, bundle] = [join(folder, "uses.ts"), join(folder, "uses.mjs")];
+    await Deno.writeTextFile(source, uses(moduleUrl));
+    const bundled = await run(["bundle", "--quiet", "--output", bundle, source]);
+    assertEquals(bundled.code, 0, bundled.stderr);
+    // Node 20 lacks two things that `mod.ts` needs as it is imported; later ones have them.
+    const later = encodeURIComponent(`
+      globalThis.Iterator ??= class {};
+      if (!("detached" in ArrayBuffer.prototype)) {
+        const ofBuffer = Object.getOwnPropertyDescriptor(ArrayBuffer.prototype, "byteLength").get;
+        const get = function () { return ofBuffer.call(this) < 0; };
+        Object.defineProperty(ArrayBuffer.prototype, "detached", { get });
+      }
+    `);
+    const { code, stdout, stderr } = await new Deno.Command("node", {
+      args: ["--import", `data:text/javascript,${later}`, bundle],
+    }).output();
+    assertEquals(code, 0, new TextDecoder().decode(stderr));
+    assertEach(
+      new TextDecoder().decode(stdout),
+      `FringeError: fringe needs Deno ${lowest} or later, and this is another runtime: install ` +
+        "Deno (https://deno.com), and run the program by `deno run --allow-ffi`",
+    );
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});

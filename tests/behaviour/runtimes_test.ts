@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// Credit: after libfringe, by edef and the libfringe contributors
+
+/**
+ * What docs/runtimes.md says of C that is suspended while it holds something. Each part of the
+ * page's recipes is needed: without it the page's own snippets fail, as the page says. That they
+ * work with it is a test of house/docs_test.ts.
+ */
+
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import type { Installable } from "../../tools/packages.ts";
+import { runPage, sectionsOf } from "../support/page.ts";
+import { text } from "../support/repository.ts";
+import { moduleUrl, runChild, testWith } from "../support/support.ts";
+
+/** A part of a recipe: what to replace, by what, and what is said then. */
+interface Part {
+  readonly name: string;
+  readonly recipe: string;
+  readonly instead: string;
+  readonly message: string;
+}
+
+const recipes: Partial<Record<Installable, readonly Part[]>> = {
+  "libgc.so.1": [
+    {
+      name: "Boehm's collector has to know where the stack begins",
+      recipe: "gc.GC_set_stackbottom(thread, BigUint64Array.of(stack.base));",
+      instead: "",
+      message: "SIGSEGV",
+    },
+    {
+      name: "Boehm's collector has to know of a suspended stack",
+      recipe: "gc.GC_add_roots(stack.limit, stack.base);",
+      instead: "",
+      message: "the comment says `500500n`",
+    },
+  ],
+  "libpython3.11.so.1.0": [
+    {
+      name: "Python fails later where a handler's error has no stop",
+      recipe: ", stop: null }",
+      instead: " }",
+      message: 'the comment says `300 Set(1) {"there is no 0"}`',
+    },
+    {
+      name: "Python's calls have to queue",
+      recipe: "last.then(() => py.PyRun_SimpleString.async(code))",
+      instead: "py.PyRun_SimpleString.async(code)",
+      message: "SIGSEGV",
+    },
+    {
+      name: "Python uses up a stack of 1 MiB where its own limit is raised",
+      recipe: "new OsStack(64 << 20)",
+      instead: "new OsStack()",
+      message: "stack overflow in function `PyRun_SimpleString`",
+    },
+  ],
+  "liblua5.4.so.0": [
+    {
+      name: "Lua closes nothing where a handler's error has no stop",
+      recipe: '"i32", stop: 0 }',
+      instead: '"i32" }',
+      message: "it prints `null`, and the comment says `closed`",
+    },
+    {
+      name: "Lua's calls need a thread each",
+      recipe: "const thread = lua.lua_newthread(state);",
+      instead: "lua.lua_newthread(state); const thread = state;",
+      message: "SIGSEGV",
+    },
+    {
+      name: "Lua's panic ends the process",
+      recipe: "lua.lua_atpanic(state, panic);",
+      instead: "",
+      message: "PANIC: unprotected error",
+    },
+  ],
+};
+
+for (const [library, parts] of Object.entries(recipes)) {
+  const section = sectionsOf(text("docs/runtimes.md")).find(({ needs }) =>
+    needs.some((name) =>
+      name === library
+    )
+  )!.text;
+  for (const { name, recipe, instead, message } of parts) {
+    testWith(library as Installable, name, async () => {
+      const changed = section.replace(recipe, instead);
+      assert(changed !== section, `docs/runtimes.md no longer has ${recipe}`);
+      assertStringIncludes(
+        await runPage("page.md", changed) ?? "nothing has failed",
+        message,
+      );
+    });
+  }
+}
+
+Deno.test("pthread_once waits for ever for a call of it that is awaited", async () => {
+  const { signal, stdout, stderr } = await runChild(
+    `
+      import { dlopen } from ${JSON.stringify(moduleUrl)};
+      const { alarm, pthread_once } = dlopen("libc.so.6", {
+        alarm: { parameters: ["u32"], result: "u32" }, // SIGALRM ends the process
+        pthread_once: {
+          parameters: ["buffer", { callback: { parameters: [], result: "void" } }],
+          result: "i32",
+        },
+      }).symbols;
+      const wait = () => new Promise((resolve) => setTimeout(resolve, 10));
+
+      const first = new Int32Array(1);
+      await pthread_once.async(first, wait);
+      await pthread_once.async(first, wait);
+      console.log("one after the other");
+
+      const second = new Int32Array(1);
+      pthread_once.async(second, wait);
+      alarm(2);
+      pthread_once.async(second, wait);
+      console.log("both at once");
+    `,
+    ["--allow-ffi"],
+  );
+  assertEquals([signal, stdout], ["SIGALRM", "one after the other\n"], stderr);
+});

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// Credit: after libfringe, by edef and the libfringe contributors
+
+/** What docs/troubleshooting.md says of Deno, and of programs that fail without a message. */
+
+import { join } from "node:path";
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { type Ended, moduleUrl, run, runChild } from "../support/support.ts";
+import { entriesOf, FOREIGN } from "../support/troubleshooting.ts";
+
+/** Runs a program that has opened libc: qsort, and div. */
+function runWithLibc(program: string): Promise<Ended> {
+  const compare = '{ callback: { parameters: ["pointer", "pointer"], result: "i32", stop: 0 } }';
+  return runChild(
+    `import { dlopen } from ${JSON.stringify(moduleUrl)};
+    using libc = dlopen("libc.so.6", {
+      qsort: { parameters: ["buffer", "usize", "usize", ${compare}], result: "void" },
+      div: { parameters: ["i32", "i32"], result: "i64" },
+    });
+    const { qsort, div } = libc.symbols;
+    const bytes = Uint8Array.of(3, 1, 2);
+    ${program}`,
+    ["--allow-ffi"],
+  );
+}
+
+Deno.test("a division by zero in C ends the process by SIGFPE, without a message", async () => {
+  const { signal, stderr } = await runWithLibc("div(1, 0);");
+  assertEquals([signal, stderr], ["SIGFPE", ""]);
+});
+
+Deno.test("a handler that never answers leaves nothing to wait for, unless aborted", async () => {
+  const never = "() => new Promise(() => {})";
+  const { code, stderr } = await runWithLibc(`await qsort.async(bytes, 3, 1, ${never});`);
+  assertEquals(code, 1);
+  assertStringIncludes(stderr, "Top-level await promise never resolved");
+  const aborted = await runWithLibc(
+    `const signal = AbortSignal.timeout(1);
+    await qsort.async(bytes, 3, 1, ${never}, { signal }).catch(({ name }) => console.log(name));`,
+  );
+  assertEquals([aborted.stdout, aborted.stderr], ["TimeoutError\n", ""]);
+});
+
+Deno.test("a plain call lets no timer run before C returns", async () => {
+  const { stdout } = await runWithLibc(
+    `setTimeout(() => console.log("timer"));
+    qsort(bytes, 3, 1, () => 0);
+    console.log("returned");`,
+  );
+  assertEquals(stdout, "returned\ntimer\n");
+});
+
+/** Programs that Deno or TypeScript has something to say about, and the command that runs each. */
+const WRONG: readonly (readonly [args: readonly string[], program: string])[] = [
+  [["run", "--allow-ffi=/nowhere"], 'Deno.dlopen("libc.so.6", {});'],
+  [["run", "--allow-ffi"], 'dlopen("nowhere.so", {});'],
+  [["run", "--allow-ffi"], 'dlopen("libc.so.6", { nowhere: { parameters: [], result: "void" } });'],
+  [["run"], "await new Promise(() => {});"],
+  [
+    ["run", "--allow-ffi"],
+    `using libc = dlopen("libc.so.6", {
+      qsort: { parameters: ["buffer", "usize", "usize", "function"], result: "void" },
+    });
+    const callback = new Deno.UnsafeCallback(
+      { parameters: ["pointer", "pointer"], result: "i32" },
+      () => 0,
+    );
+    libc.symbols.qsort(Uint8Array.of(3, 1, 2), 3n, 1n, callback.pointer);
+    console.log("went on");`,
+  ],
+  [
+    ["test", "--allow-ffi"],
+    `Deno.test.sanitizer({ ops: true, resources: true });
+    Deno.test("first", () => new OsStack()[Symbol.dispose]());`,
+  ],
+  [
+    ["check"],
+    `const table = { abs: { parameters: ["i32"], result: "i32" } };
+    dlopen("libc.so.6", table);
+    new Generator(new OsStack(), () => 1);
+    new Generator(new OwnedStack(4096), function* () {});
+    const numbers: Generator<number, void, void> = new Generator(new OsStack(), function* () {
+      yield 1;
+    });
+    const callback = { callback: { parameters: ["i32"], result: "i32" } } as const;
+    const { f } = dlopen("f.so", { f: { parameters: [callback], result: "void" } }).symbols;
+    const { body } = dlopen("b.so", { body: { input: "i32", output: "i32" } }).symbols;
+    for (const output of new Generator(new OsStack(), body)) console.log(output);
+    f(async () => 1);
+    f(() => {});`,
+  ],
+];
+
+Deno.test("Deno and TypeScript say what the page has of them", async () => {
+  const folder = await Deno.makeTempDir({ prefix: "fringe-test-" });
+  try {
+    const names = "dlopen, Generator, OsStack, OwnedStack";
+    const outputs = await Promise.all(WRONG.map(async ([args, program], i) => {
+      const file = join(folder, `${i}_test.ts`);
+      await Deno.writeTextFile(file, `import { ${names} } from "${moduleUrl}";\n${program}`);
+      const check = args[0] === "check" ? [] : ["--no-prompt", "--no-check"];
+      const { code, stdout, stderr } = await run([...args, ...check, file]);
+      assertEquals(code, 1, stderr);
+      return stdout + stderr;
+    }));
+    const page = await Deno.readTextFile(
+      new URL("../../docs/troubleshooting.md", import.meta.url),
+    );
+    const texts = entriesOf(page).filter(({ section }) => section === FOREIGN)
+      .map(({ text }) => text);
+    assert(texts.length > WRONG.length);
+    for (const text of texts) {
+      const pattern = new RegExp(text.split("‹›").map((part) => RegExp.escape(part)).join(".*"));
+      assert(outputs.some((output) => pattern.test(output)), `${text}\n${outputs.join("\n")}`);
+    }
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});

@@ -1,0 +1,325 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// Credit: after libfringe, by edef and the libfringe contributors
+
+/**
+ * How a stranger's project imports fringe, as docs/install.md says: from a URL, a copy, a linked
+ * checkout, a package. Each is a program in a folder elsewhere, from an empty cache.
+ */
+
+import { cpSync } from "node:fs";
+import { join } from "node:path";
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { prebuilt } from "../../ffi/library/prebuilt.ts";
+import { Project, Served } from "../support/served.ts";
+import { copySources, type Ended, fringeLibrary, run, withCopy } from "../support/support.ts";
+
+/**
+ * The commands of docs/install.md that begin with `deno`, in its order. HOST is that of a server,
+ * and ../fringe is a checkout.
+ */
+const commands = {
+  run: "deno run --allow-import=HOST --allow-ffi main.ts",
+  set: "deno run -P main.ts",
+  install: "deno install --allow-import=HOST --entrypoint main.ts",
+  frozen: "deno run --frozen --allow-import=HOST --allow-ffi main.ts",
+  offline: "deno run --cached-only --allow-ffi main.ts",
+  link: "deno link ../fringe",
+  pack: "deno pack -o fringe.tgz",
+  bundle: "deno bundle --allow-import=HOST -o bundle.js main.ts",
+  bundled: "deno run --allow-ffi bundle.js",
+  compile: "deno compile --allow-import=HOST --allow-ffi -o program main.ts",
+} as const;
+
+/** The arguments of a command, with the host put in. */
+function told(command: keyof typeof commands, host = ""): string[] {
+  return commands[command].replace("HOST", host).split(" ").slice(1);
+}
+
+const root = decodeURIComponent(new URL("../../", import.meta.url).pathname);
+const platform = `${Deno.build.arch}-${Deno.build.os}`;
+const { digest } = prebuilt[platform]!;
+
+/** Needs fringe's library and no other. */
+const main = `
+  import { Generator, OsStack } from "fringe";
+  using generator = new Generator(new OsStack(), function* () { yield "generator"; });
+  console.log(generator.resume());
+`;
+
+/** `main`, which says beforehand what it opens: a name, or the digest of a file in memory. */
+const spied = `
+  import "./spy.ts";
+  ${main}
+`;
+const spy = `
+  import { createHash } from "node:crypto";
+  const { dlopen } = Deno;
+  Deno.dlopen = (name, symbols) => {
+    const inMemory = String(name).startsWith("/proc/self/fd/");
+    const digest = () => createHash("sha256").update(Deno.readFileSync(name)).digest("hex");
+    console.log("opens", inMemory ? digest() : name);
+    return dlopen(name, symbols);
+  };
+`;
+
+/** Is refused where `size` is no number, and where it is not known what it is. */
+const typed = `
+  import { OsStack } from "fringe";
+  // @ts-expect-error: a number is no string
+  export const text: string = new OsStack().size;
+`;
+
+/** The files of mod.ts's module graph, relative to the checkout, in order of their names. */
+async function graph(): Promise<string[]> {
+  const { code, stdout, stderr } = await run(["info", "--json", join(root, "mod.ts")]);
+  assertEquals(code, 0, stderr);
+  const { modules } = JSON.parse(stdout) as { modules: { local?: string }[] };
+  const files = modules.flatMap(({ local }) => local === undefined ? [] : local.slice(root.length));
+  for (const file of files) assertMatch(file, /^(?:mod|ffi\/[\w/]+)\.ts$/);
+  return files.sort();
+}
+
+function assertSucceeds(ended: Ended, stdout = "generator\n"): void {
+  assertEquals([ended.code, ended.signal, ended.stdout], [0, null, stdout], ended.stderr);
+}
+
+function assertFails(ended: Ended, ...texts: string[]): void {
+  assertEquals([ended.code, ended.signal], [1, null], ended.stderr);
+  for (const text of texts) assertStringIncludes(ended.stderr, text);
+}
+
+Deno.test("docs/install.md has the commands that are tested here, and no others", async () => {
+  const docs = await Deno.readTextFile(join(root, "docs/install.md"));
+  assertEquals([...docs.match(/^deno .*/gm) ?? []], Object.values<string>(commands));
+  for (const [, json] of docs.matchAll(/^```json\n(.*?)^```/gms)) JSON.parse(json!);
+});
+
+// From a URL
+
+Deno.test("from a URL, two grants do: --allow-import=HOST and --allow-ffi", async () => {
+  await using served = new Served();
+  await using project = Project.importing(served.url, main);
+  const [run, grant, ...rest] = told("run", served.host);
+  const others = ["read", "write", "env", "net", "run", "sys"].map((name) => `--deny-${name}`);
+  assertFails(
+    await project.deno([run!, ...others, ...rest]),
+    `import access to "${served.host}"`,
+  );
+  assertFails(await project.deno([run!, grant!, ...others, "main.ts"]), "fringe needs --allow-ffi");
+  assertSucceeds(await project.deno([run!, ...others, grant!, ...rest]));
+});
+
+Deno.test("from a URL, both grants can stand in deno.json, as a set for -P", async () => {
+  await using served = new Served();
+  const permissions = { default: { import: [served.host], ffi: true } };
+  await using project = Project.importing(served.url, main, { permissions });
+  assertFails(await project.run(), `import access to "${served.host}"`);
+  assertSucceeds(await project.deno(told("set")));
+});
+
+Deno.test("from a URL, files of mod.ts's module graph are fetched, and nothing else", async () => {
+  await using served = new Served();
+  await using project = Project.importing(served.url, main);
+  assertSucceeds(await project.deno(told("run", served.host)));
+  // Each once. A run passes over those that declare types and no more.
+  assertEquals(served.requests.length, new Set(served.requests).size);
+  assertEquals(new Set(served.requests).difference(new Set(await graph())), new Set());
+});
+
+Deno.test("from a URL, this platform's library alone is fetched, and opened", async () => {
+  await using served = new Served();
+  await using project = Project.importing(served.url, spied);
+  project.write("spy.ts", spy);
+  const digests: string[] = [];
+  served.change = (_, text) => {
+    digests.push(...text.match(/\b[0-9a-f]{64}\b/g) ?? []);
+    return text;
+  };
+  // A file in memory is for a process with every grant to look at.
+  assertSucceeds(await project.run("-A"), `opens libc.so.6\nopens ${digest}\ngenerator\n`);
+  assertEquals(digests, [digest]);
+});
+
+Deno.test("from a URL, types are checked, and are the rest of the graph", async () => {
+  await using served = new Served();
+  await using project = Project.importing(served.url, typed);
+  const ended = await project.deno(["check", `--allow-import=${served.host}`, "main.ts"]);
+  assertSucceeds(ended, "");
+  assertEquals(served.requests.toSorted(), await graph());
+});
+
+Deno.test("the lock file refuses a file that has changed at its address", async () => {
+  await using served = new Served();
+  await using project = Project.importing(served.url, main);
+  assertSucceeds(await project.deno(told("install", served.host)), "");
+  for (const changed of ["ffi/stack/os_stack.ts", "ffi/library/prebuilt.ts"]) {
+    served.change = (name, text) =>
+      name === changed ? `${text}\nconsole.log("from a stranger");\n` : text;
+    project.emptyCache();
+    const ended = await project.deno(told("run", served.host));
+    assertEquals([ended.code, ended.stdout], [10, ""], ended.stderr);
+    assertStringIncludes(ended.stderr, "Integrity check failed");
+    assertStringIncludes(ended.stderr, changed);
+  }
+});
+
+Deno.test("a library that was changed on its way is not opened", async () => {
+  await using served = new Served();
+  await using project = Project.importing(served.url, spied, { lock: false });
+  project.write("spy.ts", spy);
+  served.change = (name, text) => {
+    if (name !== "ffi/library/prebuilt.ts") return text;
+    const at = text.indexOf("base64: `") + 4000;
+    return text.slice(0, at) + (text[at] === "A" ? "B" : "A") + text.slice(at + 1);
+  };
+  const ended = await project.run("-A");
+  assertFails(ended, "the library that came with the module has the digest", `with ${digest}`);
+  // libc makes the file in memory that the library would have been opened from.
+  assertMatch(ended.stdout, /^(?:opens libc\.so\.6\n)?$/);
+});
+
+Deno.test("--frozen takes what the lock file has, and no other file", async () => {
+  await using served = new Served();
+  await using project = Project.importing(served.url, main);
+  const ended = await project.deno(told("frozen", served.host));
+  assertFails(ended, "The lockfile is out of date", served.url);
+  assertEquals(ended.stdout, "");
+  assertSucceeds(await project.deno(told("install", served.host)), "");
+  assertSucceeds(await project.deno(told("frozen", served.host)));
+});
+
+Deno.test("offline, the cache does", async () => {
+  await using served = new Served();
+  await using project = Project.importing(served.url, main);
+  assertSucceeds(await project.deno(told("install", served.host)), "");
+  await served.close();
+  assertSucceeds(await project.deno(told("offline")));
+  assertSucceeds(await project.deno(told("run", served.host)));
+  project.emptyCache();
+  assertFails(await project.deno(told("offline")), "not found in cache", served.url);
+});
+
+Deno.test('"vendor": true puts all of it into the project, which goes elsewhere then', async () => {
+  await using served = new Served();
+  await using project = Project.importing(served.url, main, { vendor: true });
+  assertSucceeds(await project.deno(told("install", served.host)), "");
+  await served.close();
+  await using elsewhere = new Project();
+  cpSync(project.folder, elsewhere.folder, { recursive: true });
+  assertSucceeds(await elsewhere.deno(told("offline")));
+  assertSucceeds(await elsewhere.run("--cached-only", "--frozen", "--allow-ffi"));
+});
+
+// In one file
+
+/** Whether a tool of Deno is had only from a host that cannot be reached; the reason then. */
+function unreachable({ code, stderr }: Ended): string | undefined {
+  if (code === 0) return undefined;
+  return stderr.match(/error sending request for url \([^)]*\)/)?.[0];
+}
+
+/** Runs a step with what was made, or says as the name of an ignored step why it was not made. */
+async function runIfMade(
+  t: Deno.TestContext,
+  made: Ended,
+  name: string,
+  fn: () => Promise<void>,
+): Promise<void> {
+  const reason = unreachable(made);
+  if (reason === undefined) assertEquals(made.code, 0, made.stderr);
+  await t.step({
+    name: reason === undefined ? name : `${name}: not tried, ${reason}`,
+    ignore: reason !== undefined,
+    fn,
+  });
+}
+
+Deno.test("a bundle has the library in it, and runs from an empty folder", async (t) => {
+  await using served = new Served();
+  await using project = Project.importing(served.url, main);
+  const made = await project.deno(told("bundle", served.host));
+  await served.close();
+  await runIfMade(t, made, "deno bundle", async () => {
+    await using elsewhere = new Project();
+    await Deno.rename(project.path("bundle.js"), elsewhere.path("bundle.js"));
+    assertSucceeds(await elsewhere.deno(told("bundled")));
+  });
+});
+
+Deno.test("a compiled program has the library in it, and runs from anywhere", async (t) => {
+  await using served = new Served();
+  await using project = Project.importing(served.url, main);
+  const made = await project.deno(told("compile", served.host));
+  await served.close();
+  await runIfMade(t, made, "deno compile", async () => {
+    await using elsewhere = new Project();
+    const program = elsewhere.path("program");
+    await Deno.rename(project.path("program"), program);
+    const { code, stdout } = await new Deno.Command(program, { cwd: elsewhere.folder }).output();
+    assertEquals([code, new TextDecoder().decode(stdout)], [0, "generator\n"]);
+  });
+});
+
+// From files
+
+Deno.test("a copy of mod.ts and ffi/ is enough; with the library, so is its path", async () => {
+  await using project = Project.importing("./vendor/fringe/mod.ts", main);
+  const prebuilt = project.path(`vendor/fringe/native/prebuilt/${platform}`);
+  await Deno.mkdir(prebuilt, { recursive: true });
+  copySources(project.path("vendor/fringe"));
+  assertSucceeds(await project.run("--allow-ffi"));
+  const grant = `--allow-ffi=vendor/fringe/native/prebuilt/${platform}/libfringe.so`;
+  assertFails(await project.run(grant), "fringe needs --allow-ffi");
+  await Deno.copyFile(fringeLibrary, join(prebuilt, "libfringe.so"));
+  assertSucceeds(await project.run(grant));
+});
+
+Deno.test("a copied library that was changed is refused before anything is opened", async () => {
+  await withCopy(async (directory, library) => {
+    await using project = Project.importing(`file://${directory}/mod.ts`, spied);
+    project.write("spy.ts", spy);
+    assertSucceeds(
+      await project.run("--allow-ffi", "--allow-read"),
+      `opens ${library}\ngenerator\n`,
+    );
+    const bytes = await Deno.readFile(library);
+    bytes[bytes.length - 1]! ^= 1;
+    await Deno.writeFile(library, bytes);
+    const ended = await project.run("--allow-ffi", "--allow-read");
+    assertFails(ended, "has the digest", `goes with ${digest}`);
+    assertEquals(ended.stdout, "");
+  });
+});
+
+Deno.test("a checkout is linked by deno link, and asks no registry", async () => {
+  await using project = Project.importing("jsr:@fringe/fringe", main);
+  assertFails(await project.run("--no-remote", "--allow-ffi"), "@fringe/fringe");
+  const link = told("link").map((part) => part.replace("../fringe", root));
+  assertSucceeds(await project.deno(link), "");
+  // The library is the checkout's file, so its path is grant enough.
+  const grant = `--allow-ffi=${decodeURIComponent(fringeLibrary.pathname)}`;
+  assertSucceeds(await project.run("--no-remote", grant));
+});
+
+Deno.test("a package from deno pack is unpacked into node_modules, and has its types", async () => {
+  await using checkout = new Project();
+  for (const name of ["deno.json", "mod.ts", "ffi", "native/include"]) {
+    cpSync(join(root, name), checkout.path(name), { recursive: true });
+  }
+  assertSucceeds(await checkout.deno(told("pack")), "");
+
+  await using project = new Project();
+  const archive = checkout.path("fringe.tgz");
+  const folder = project.path("node_modules/fringe");
+  await Deno.mkdir(folder, { recursive: true });
+  const args = ["-xzf", archive, "-C", folder, "--strip-components=1"];
+  assert((await new Deno.Command("tar", { args }).output()).success);
+  project.write("deno.json", '{ "nodeModulesDir": "manual" }');
+  project.write("main.ts", main);
+  assertSucceeds(await project.run("--no-remote", "--allow-ffi"));
+  project.write("main.ts", typed);
+  assertSucceeds(await project.deno(["check", "main.ts"]), "");
+  // By a path, there are no declarations to be found.
+  project.write("deno.json", '{ "imports": { "fringe": "./node_modules/fringe/mod.js" } }');
+  assertFails(await project.deno(["check", "main.ts"]), "Unused '@ts-expect-error' directive");
+});

@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// Credit: after libfringe, by edef and the libfringe contributors
+
+/**
+ * Runs a small program in other versions of Deno, which come from npm: the lowest that fringe works
+ * in, one between, and the newest. It imports `mod.ts` over HTTP, from an empty cache, and makes a
+ * generator and a call with a callback. The last Deno below the lowest, Node and Bun are told what
+ * fringe needs.
+ *
+ * A runtime that cannot be had, as where npm's registry is out of reach, is named and counts as
+ * skipped.
+ *
+ * @module
+ */
+
+import { join } from "node:path";
+import { LOWEST_DENO } from "../ffi/library/runtime.ts";
+import { type Counts, one, total } from "./counts.ts";
+import { root } from "./zig.ts";
+
+/** A package of npm that is a runtime, how it runs `main.ts`, and what that prints there. */
+interface Runtime {
+  readonly name: string;
+  run(origin: string): string[];
+  readonly says: RegExp;
+}
+
+const WORKS = /^generator\ncallbacks 3\n$/;
+
+const runtimes: readonly Runtime[] = [
+  deno(LOWEST_DENO, WORKS),
+  deno("2.8.0", WORKS),
+  deno("latest", WORKS),
+  deno(`<${LOWEST_DENO}`, /^FringeError: .*: this is Deno \S+, and fringe needs Deno .*\n$/),
+  ...["node", "bun"].map((name): Runtime => ({
+    name: `${name}@latest`,
+    run: () => [join(root, "tools", "versions_child.ts"), `file://${root}/mod.ts`],
+    says: /^FringeError: fringe needs Deno .*\n$/,
+  })),
+];
+
+function deno(version: string, says: RegExp): Runtime {
+  const flags = ["--no-prompt", "--no-check", "--allow-ffi"];
+  return {
+    name: `deno@${version}`,
+    run: (origin) => [
+      ...["run", ...flags, `--allow-import=${new URL(origin).host}`],
+      ...[`${origin}/tools/versions_child.ts`, `${origin}/mod.ts`],
+    ],
+    says,
+  };
+}
+
+/** Runs the program in each runtime that can be had, one after the other. */
+export async function versions(): Promise<Counts> {
+  await using server = Deno.serve(
+    { hostname: "127.0.0.1", port: 0, onListen() {} },
+    async (request) => {
+      const file = new URL(request.url).pathname.slice(1);
+      const isKnown = /^(?:mod|tools\/versions_child|ffi\/[\w/]+)\.ts$/.test(file);
+      if (!isKnown) return new Response(null, { status: 404 });
+      const text = await Deno.readTextFile(join(root, file));
+      return new Response(text, { headers: { "content-type": "application/typescript" } });
+    },
+  );
+  const counts: Counts[] = [];
+  for (const runtime of runtimes) {
+    counts.push(await judge(runtime, `http://127.0.0.1:${server.addr.port}`));
+  }
+  return total(counts);
+}
+
+async function judge({ name, run, says }: Runtime, origin: string): Promise<Counts> {
+  const had = await npx([name, "--version"]);
+  if (!had.success) {
+    const [, code] = had.stderr.match(/^npm error code (\S+)/m) ?? [, had.stderr.trim()];
+    console.log(`${name} was not run, since npm does not give it (${code})`);
+    return { passed: 0, failed: 0, skipped: 1 };
+  }
+  const version = had.stdout.match(/\d+\.\d+\.\d+/)?.[0] ?? "unknown";
+  const { stdout, stderr } = await npx([name, ...run(origin)]);
+  const isRight = says.test(stdout);
+  console.log(`${name}, which is ${version}: ${isRight ? "ok" : `printed ${stdout}${stderr}`}`);
+  return one(isRight);
+}
+
+interface Ended {
+  readonly success: boolean;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Runs a package of npm, with nothing of Deno's cached. */
+async function npx(args: string[]): Promise<Ended> {
+  const cache = await Deno.makeTempDir({ prefix: "fringe-versions-" });
+  try {
+    const { success, stdout, stderr } = await new Deno.Command("npx", {
+      args: ["--yes", ...args],
+      // Elsewhere than in the checkout, whose deno.json is not to be found.
+      cwd: cache,
+      env: {
+        ...{ NO_COLOR: "1", DENO_NO_UPDATE_CHECK: "1", DENO_DIR: cache, FRINGE_LIBRARY: "" },
+        npm_config_fetch_retries: "0",
+      },
+      stdin: "null",
+    }).output();
+    const decoder = new TextDecoder();
+    return { success, stdout: decoder.decode(stdout), stderr: decoder.decode(stderr) };
+  } finally {
+    await Deno.remove(cache, { recursive: true });
+  }
+}
