@@ -95,7 +95,7 @@ Deno.test("docs/how.md has the instructions of SWITCH", () => {
   assertEquals(shown, instructions.map((line) => line.replaceAll("\\t", "")));
 });
 
-Deno.test("plots() shows ratios as they have turned out, and those that could not be measured", () => {
+Deno.test("plots() shows whether a ratio is met, missed or not measured", () => {
   const target = { name: "a peer", to: "another", atMost: 0.5 };
   const row = (rest: { outcome: string; ratio?: number; spread?: [number, number] }): string => {
     const drawing = plots({ ...results, targets: [{ ...target, ...rest }] })["ratios.svg"]!;
