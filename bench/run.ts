@@ -122,7 +122,7 @@ async function buildCorosensei(): Promise<{ library: string } | { missing: strin
 
 /** Runs the benches in TypeScript. */
 async function measureDeno(): Promise<Figure[]> {
-  const args = ["bench", "--no-prompt", "-A", "--json", "bench/", "--", ...Deno.args];
+  const args = ["bench", "--no-prompt", "-P", "--json", "bench/", "--", ...Deno.args];
   const rounds = new Map<string, { group: string; samples: number[] }>();
   for (let round = 0; round < ROUNDS; round++) {
     for (const { group, results, ...rest } of parseBenches(await output(Deno.execPath(), args))) {

@@ -3,7 +3,7 @@
 
 /**
  * Puts what `bench/peers/callbacks/run.ts` has found out into README.md, between two comments that
- * mark the place: `deno run -A tools/comparison.ts`.
+ * mark the place: `deno run -P=tools tools/comparison.ts`.
  *
  * @module
  */

@@ -25,15 +25,10 @@ import { howToInstall, type Installable, isInstalled } from "./packages.ts";
 import { watch } from "./valgrind.ts";
 import { root, zig, zigBuild, zigEnvironment } from "./zig.ts";
 
-/** The core suite: it runs once more with the grants below and nothing else. */
-const unitTests = "tests/unit";
+const testFlags = ["--no-prompt", "--trace-leaks"];
 
-/** What the core suite may open: our library, and what its own tests load. */
-const coreLibraries = ["libfringe", "libtest_bodies", "libbodies"].map((name) =>
-  `native/prebuilt/${Deno.build.arch}-${Deno.build.os}/${name}.so`
-);
-
-const testFlags = ["--no-prompt", "--trace-leaks", "--v8-flags=--expose-gc"];
+/** V8 collects garbage on demand; where it does not, support.ts forces it, which takes longer. */
+const exposeGc = "--v8-flags=--expose-gc";
 
 interface Stage {
   readonly name: string;
@@ -102,12 +97,14 @@ async function prebuilt(): Promise<Counts> {
 async function denoTest(): Promise<Counts> {
   // Only tests have dependencies. A lock file at the top would have every task fetch them.
   const lock = ["--lock=tests/deno.lock", "--frozen"];
-  return denoCounts(await run(Deno.execPath(), ["test", ...testFlags, ...lock, "--doc", "-A"]));
+  // The set has all permissions: Deno lets nobody without them read /proc.
+  const args = ["test", ...testFlags, exposeGc, ...lock, "--doc", "-P=suite"];
+  return denoCounts(await run(Deno.execPath(), args));
 }
 
 async function core(): Promise<Counts> {
-  const grants = [`--allow-ffi=${coreLibraries.join(",")}`];
-  return denoCounts(await run(Deno.execPath(), ["test", ...testFlags, ...grants, unitTests]));
+  // What -P stands for is test.permissions of deno.json: to open three libraries, no more.
+  return denoCounts(await run(Deno.execPath(), ["test", ...testFlags, "-P", "tests/unit"]));
 }
 
 /** A stage that needs a program is skipped where that is missing. */
@@ -136,9 +133,9 @@ async function valgrind(): Promise<Counts> {
     const counts = await Promise.all([
       underValgrind(
         [
-          ...[Deno.execPath(), "test", "--no-prompt", "--no-check", "-A"],
+          ...[Deno.execPath(), "test", "--no-prompt", "--no-check", "-P=suite"],
           // Valgrind translates all machine code, and what V8 makes better again and again.
-          "--v8-flags=--expose-gc,--no-opt,--no-maglev,--no-sparkplug",
+          `${exposeGc},--no-opt,--no-maglev,--no-sparkplug`,
           "tests/support/unit_under_valgrind.ts",
         ],
         denoCounts,
@@ -172,7 +169,7 @@ async function underValgrind(
 }
 
 async function bench(): Promise<Counts> {
-  const args = ["run", "--no-prompt", "--v8-flags=--expose-gc", "-A", "bench/run.ts", "--smoke"];
+  const args = ["run", "--no-prompt", "-P=tools", "bench/run.ts", "--smoke"];
   return one((await run(Deno.execPath(), args)).success);
 }
 
