@@ -2,7 +2,7 @@
 // Credit: after libfringe, by edef and the libfringe contributors
 
 /**
- * Finds out what fringe and its peers do with a callback of C: `deno run -A
+ * Finds out what fringe and its peers do with a callback of C: `deno run -P=tools
  * bench/peers/callbacks/run.ts [PEER…]`. Each cell of the table is a program that was run, in a
  * process of its own: see `trial.ts`. Prints the cells and writes `results.json`, of which
  * `tools/comparison.ts` makes the table in README.md; with peers as arguments it only prints.
@@ -55,6 +55,7 @@ interface Peer {
 
 const deno = {
   command: Deno.execPath(),
+  // A peer has all permissions, so that what it cannot do is not for want of one.
   args: ["run", "--no-prompt", "-A"],
   narrowArgs: ["run", "--no-prompt", `--allow-ffi=${library}`],
 };
