@@ -3,7 +3,8 @@
 
 /**
  * Puts the figures of `bench/results.json` into README.md, between two comments that mark their
- * place: `deno run -P=tools tools/figures.ts`, after `deno task bench`. A tidy test compares the two.
+ * place: `deno run -P=tools tools/figures.ts`, after `deno task bench`. A tidy test compares
+ * the two.
  *
  * @module
  */

@@ -69,6 +69,20 @@ Deno.test("tidy: grants finds -A that nobody has given a reason for", () => {
   assertEquals(setsOfAll(), ["suite"]);
 });
 
+testRules(function* testingPage() {
+  const page = text("docs/testing.md");
+  for (const set of Object.keys(JSON.parse(text("deno.json")).permissions)) {
+    if (!page.includes(`| \`${set}\``)) yield `docs/testing.md: say what the set ${set} is for`;
+  }
+  const commands = [...page.matchAll(/^deno task test ([a-z][\w -]*?) +#/gm)];
+  const prefixes = commands.flatMap(([, names]) => names!.split(" "));
+  const stages = [...text("tools/test.ts").matchAll(/^ +(?:\{ )?name: "([\w-]+)"/gm)];
+  for (const [, stage] of stages) {
+    if (prefixes.some((prefix) => stage!.startsWith(prefix))) continue;
+    yield `docs/testing.md: show how to run the stage ${stage}`;
+  }
+});
+
 /** Runs Deno in a folder. */
 async function runIn(folder: string, ...args: string[]): Promise<Ended> {
   // A copy of the checkout is to use the compiler that there is.
