@@ -16,6 +16,7 @@
  * @module
  */
 
+import { cpus } from "node:os";
 import { join } from "node:path";
 import { drawPlots } from "../tools/plots.ts";
 import { root, zig, zigEnvironment } from "../tools/zig.ts";
@@ -144,7 +145,7 @@ async function buildCorosensei(): Promise<{ library: string } | { missing: strin
 
 /** Runs the benches in TypeScript. */
 async function measureDeno(): Promise<Figure[]> {
-  const args = ["bench", "--no-prompt", "-A", "--json", "bench/", "--", ...Deno.args];
+  const args = ["bench", "--no-prompt", "-P", "--json", "bench/", "--", ...Deno.args];
   const rounds = new Rounds();
   for (let round = 0; round < ROUNDS; round++) {
     for (const { group, results, ...rest } of parseBenches(await output(Deno.execPath(), args))) {
@@ -238,8 +239,7 @@ async function versions(): Promise<Record<string, string>> {
 
 async function machine(): Promise<Record<string, string | number>> {
   const { os, arch } = Deno.build;
-  const info = await Deno.readTextFile("/proc/cpuinfo").catch(() => "");
-  const cpu = /^model name\s*: (.*)$/m.exec(info)?.[1] ?? "unknown";
+  const cpu = cpus()[0]?.model ?? "unknown";
   // The version alone; what distributions append says nothing about speed.
   const release = Deno.osRelease().replace(/-.*/, "");
   return { os, arch, release, cpu, cores: navigator.hardwareConcurrency };

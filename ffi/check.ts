@@ -20,12 +20,12 @@ export function describe(value: unknown): string {
 }
 
 /**
- * What `look` gives, to be added to a message: empty where the object that it looks at, which may
- * be a proxy, throws.
+ * What `hintFor` says of a value, to be added to a message: empty where the value, which may be a
+ * proxy, throws when it is looked at.
  */
-export function hint(look: () => string): string {
+export function hint(hintFor: (value: unknown) => string, value: unknown): string {
   try {
-    return look();
+    return hintFor(value);
   } catch {
     return "";
   }

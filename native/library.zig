@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // Credit: after libfringe, by edef and the libfringe contributors
 
-//! The root of the shared library: every function that it exports, under its C name.
-//! `ffi/library/find.ts` has the same table for Deno, and a tidy test compares the two. What
+//! The root of the shared library: everything that it exports, under its C name.
+//! `ffi/library/symbols.ts` has the same table for Deno, and a tidy test compares the two. What
 //! `switch_<arch>.S` defines is exported from there.
 
 const builtin = @import("builtin");

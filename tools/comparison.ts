@@ -3,7 +3,7 @@
 
 /**
  * Puts what `bench/peers/callbacks/run.ts` has found out into docs/comparison.md, and the rows that
- * matter most into README.md, between two comments that mark the place: `deno run -A
+ * matter most into README.md, between two comments that mark the place: `deno run -P=tools
  * tools/comparison.ts`.
  *
  * @module

@@ -3,7 +3,8 @@
 
 /**
  * Has `examples/crash.zig` crash in gdb, and puts the program and its call stack into docs/how.md,
- * between two comments that mark the place: `deno run -A tools/crash.ts`. A test compares the two.
+ * between two comments that mark the place: `deno run -P=tools tools/crash.ts`. A test compares the
+ * two.
  *
  * @module
  */

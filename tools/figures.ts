@@ -3,7 +3,7 @@
 
 /**
  * Puts the figures of `bench/results.json` into docs/figures.md, and the first ratios into
- * README.md, between two comments that mark their place: `deno run -A tools/figures.ts`, after
+ * README.md, between two comments that mark their place: `deno run -P=tools tools/figures.ts`, after
  * `deno task bench`. A tidy test compares them.
  *
  * @module

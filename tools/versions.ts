@@ -18,7 +18,7 @@ import { LOWEST_DENO } from "../ffi/library/runtime.ts";
 import { type Counts, one, total } from "./counts.ts";
 import { root } from "./zig.ts";
 
-/** A package of npm that is a runtime, how it runs `main.ts`, and what that prints there. */
+/** A package of npm that is a runtime, its arguments to run the child, and what that prints. */
 interface Runtime {
   readonly name: string;
   run(origin: string): string[];
@@ -27,25 +27,34 @@ interface Runtime {
 
 const WORKS = /^generator\ncallbacks 3\n$/;
 
+const child = "tools/versions_child.ts";
+const flags = ["run", "--no-prompt", "--no-check", "--allow-ffi"];
+const inCheckout = [join(root, child), `file://${root}/mod.ts`];
+
 const runtimes: readonly Runtime[] = [
-  deno(LOWEST_DENO, WORKS),
-  deno("2.8.0", WORKS),
-  deno("latest", WORKS),
-  deno(`<${LOWEST_DENO}`, /^FringeError: .*: this is Deno \S+, and fringe needs Deno .*\n$/),
+  overHttp(LOWEST_DENO, WORKS),
+  overHttp("2.8.0", WORKS),
+  overHttp("latest", WORKS),
+  // The file of a checkout that may be read is looked at in another way.
+  {
+    name: `deno@${LOWEST_DENO}`,
+    run: () => [...flags, "--allow-read", ...inCheckout],
+    says: WORKS,
+  },
+  overHttp(`<${LOWEST_DENO}`, /^FringeError: .*: this is Deno \S+, and fringe needs Deno .*\n$/),
   ...["node", "bun"].map((name): Runtime => ({
     name: `${name}@latest`,
-    run: () => [join(root, "tools", "versions_child.ts"), `file://${root}/mod.ts`],
+    run: () => inCheckout,
     says: /^FringeError: fringe needs Deno .*\n$/,
   })),
 ];
 
-function deno(version: string, says: RegExp): Runtime {
-  const flags = ["--no-prompt", "--no-check", "--allow-ffi"];
+function overHttp(version: string, says: RegExp): Runtime {
   return {
     name: `deno@${version}`,
     run: (origin) => [
-      ...["run", ...flags, `--allow-import=${new URL(origin).host}`],
-      ...[`${origin}/tools/versions_child.ts`, `${origin}/mod.ts`],
+      ...[...flags, `--allow-import=${new URL(origin).host}`],
+      ...[`${origin}/${child}`, `${origin}/mod.ts`],
     ],
     says,
   };

@@ -34,16 +34,17 @@ export function refuseDeferred(value: object, what: string): void {
     );
   }
   const tag = Object.prototype.toString.call(value);
-  if (tag === "[object AsyncGenerator]") {
-    throw new TypeError(
-      `${what} is an async generator, which no form of the call takes; write an async function ` +
+  if (tag === "[object Generator]" || tag === "[object AsyncGenerator]") {
+    throw generatorAnswer(tag, what);
+  }
+}
+
+function generatorAnswer(tag: string, what: string): TypeError {
+  return new TypeError(
+    tag === "[object Generator]"
+      ? `${what} is a generator; call the function by \`yield* yielder.call()\` in a TypeScript ` +
+        "body, where handlers may be generator functions"
+      : `${what} is an async generator, which no form of the call takes; write an async function ` +
         "for .async(), or a function* for `yield* yielder.call()`",
-    );
-  }
-  if (tag === "[object Generator]") {
-    throw new TypeError(
-      `${what} is a generator; call the function by \`yield* yielder.call()\` in a TypeScript ` +
-        "body, where handlers may be generator functions",
-    );
-  }
+  );
 }

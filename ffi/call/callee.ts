@@ -51,17 +51,18 @@ export function isFunction(f: unknown): boolean {
 export function calleeOf(f: unknown): Callee {
   const callee = typeof f === "function" ? callees.get(f) : undefined;
   if (callee !== undefined) return callee;
+  throw noCallee(f);
+}
+
+function noCallee(f: unknown): TypeError {
   const body = symbolOf(f);
-  if (body !== undefined) {
-    throw new TypeError(
-      `Cannot call ${body.name}: it is a generator body; make a generator of it by ` +
+  return new TypeError(
+    body === undefined
+      ? `Cannot call ${
+        describe(f)
+      }: yielder.call() takes a function that dlopen has given in this Worker`
+      : `Cannot call ${body.name}: it is a generator body; make a generator of it by ` +
         "new Generator(stack, body), which yield* takes",
-    );
-  }
-  throw new TypeError(
-    `Cannot call ${
-      describe(f)
-    }: yielder.call() takes a function that dlopen has given in this Worker`,
   );
 }
 
@@ -73,11 +74,17 @@ export function checkCount(
 ): void {
   checkOpen(callee.library, `Cannot call ${callee.name}`);
   if (args.length === expected) return;
-  const arguments_ = expected === 1 ? "argument" : "arguments";
-  throw new TypeError(
-    `Cannot call ${callee.name}: it takes ${expected} ${arguments_} here: got ${args.length}; ` +
-      (args.length < expected
-        ? `missing: ${missing(callee, args.length, expected).join(", ")}`
+  throw wrongCount(callee, args.length, expected);
+}
+
+/** The error for too few arguments, or too many. In a function of its own: calls are many. */
+function wrongCount(callee: Callee, given: number, expected: number): TypeError {
+  return new TypeError(
+    `Cannot call ${callee.name}: it takes ${expected} ${
+      expected === 1 ? "argument" : "arguments"
+    } here: got ${given}; ` +
+      (given < expected
+        ? `missing: ${missing(callee, given, expected).join(", ")}`
         : excess(callee, expected)),
   );
 }
@@ -165,7 +172,7 @@ function answererOf(
   if (!(kept instanceof KeptThunk)) {
     throw new TypeError(
       `${what} must be a function that answers the callback, or a Callback: got ${describe(arg)}` +
-        hint(() => hintForAnswerer(arg)),
+        hint(hintForAnswerer, arg),
     );
   }
   const { parameters, result } = callee.callbacks[index]!.target;

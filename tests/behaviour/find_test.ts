@@ -355,6 +355,19 @@ Deno.test("Workers share the library that came with the module, so it is loaded 
   assertSucceeds(ended, "worker\nworker\nworker\n1\n1\n");
 });
 
+Deno.test("native() takes no other sealed file for its library", async () => {
+  const source = (mod: string): string => `
+    const { symbols: { memfd_create, fcntl } } = Deno.dlopen("libc.so.6", {
+      memfd_create: { parameters: ["buffer", "u32"], result: "i32" },
+      fcntl: { parameters: ["i32", "i32", "i32"], result: "i32" },
+    });
+    const fd = memfd_create(new TextEncoder().encode("another\\0"), 2);
+    console.log(fd > 2, fcntl(fd, 1033, 15));
+    ${small(mod)}
+  `;
+  assertSucceeds(await runServed(source), "true 0\ngenerator\n");
+});
+
 Deno.test("native() over HTTP says what to grant", async () => {
   for (const flags of [[], ["--allow-ffi=/none.so"]]) {
     assertFails(await runServed(small, undefined, flags), "NotCapable", "fringe needs --allow-ffi");

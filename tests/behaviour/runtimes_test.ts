@@ -24,12 +24,6 @@ interface Part {
 const recipes: Partial<Record<Installable, readonly Part[]>> = {
   "libgc.so.1": [
     {
-      name: "Boehm's collector has to know where the stack begins",
-      recipe: "gc.GC_set_stackbottom(thread, BigUint64Array.of(stack.base));",
-      instead: "",
-      message: "SIGSEGV",
-    },
-    {
       name: "Boehm's collector has to know of a suspended stack",
       recipe: "gc.GC_add_roots(stack.limit, stack.base);",
       instead: "",
@@ -123,4 +117,35 @@ Deno.test("pthread_once waits for ever for a call of it that is awaited", async 
     ["--allow-ffi"],
   );
   assertEquals([signal, stdout], ["SIGALRM", "one after the other\n"], stderr);
+});
+
+// In a process of its own, on its main thread: there nothing is mapped between the two stacks.
+testWith("libgc.so.1", "Boehm's collector has to know where the stack begins", async () => {
+  const collect = (recipe: string) =>
+    runChild(
+      `
+        import { dlopen, Generator, OsStack } from ${JSON.stringify(moduleUrl)};
+        const gc = Deno.dlopen("libgc.so.1", {
+          GC_init: { parameters: [], result: "void" },
+          GC_get_my_stackbottom: { parameters: ["buffer"], result: "pointer" },
+          GC_set_stackbottom: { parameters: ["pointer", "buffer"], result: "void" },
+        }).symbols;
+        const { GC_gcollect } = dlopen("libgc.so.1", {
+          GC_gcollect: { parameters: [], result: "void" },
+        }).symbols;
+        gc.GC_init();
+        const thread = gc.GC_get_my_stackbottom(new BigUint64Array(1));
+        const stack = new OsStack();
+        ${recipe}
+        new Generator(stack, function* (yielder) {
+          yield* yielder.call(GC_gcollect);
+        }).next();
+        console.log("collected");
+      `,
+      ["--allow-ffi"],
+    );
+  const told = await collect("gc.GC_set_stackbottom(thread, BigUint64Array.of(stack.base));");
+  assertEquals([told.signal, told.stdout], [null, "collected\n"], told.stderr);
+  const untold = await collect("");
+  assertEquals([untold.signal, untold.stdout], ["SIGSEGV", ""], untold.stderr);
 });

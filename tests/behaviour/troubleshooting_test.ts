@@ -55,6 +55,18 @@ const WRONG: readonly (readonly [args: readonly string[], program: string])[] = 
   [["run", "--allow-ffi=/nowhere"], 'Deno.dlopen("libc.so.6", {});'],
   [["run", "--allow-ffi"], 'dlopen("nowhere.so", {});'],
   [["run", "--allow-ffi"], 'dlopen("libc.so.6", { nowhere: { parameters: [], result: "void" } });'],
+  [
+    ["run", "--allow-ffi"],
+    `const library = dlopen("libc.so.6", { abs: { input: "i32", output: "i32" } });
+    library.symbols.abs();`,
+  ],
+  [
+    ["run", "--allow-ffi"],
+    `const libc = dlopen("libc.so.6", { abs: { parameters: ["i32"], result: "i32" } });
+    new Generator(new OsStack(), function* () {
+      yield* libc.symbols.abs(1);
+    }).next();`,
+  ],
   [["run"], "await new Promise(() => {});"],
   [
     ["run", "--allow-ffi"],
@@ -86,6 +98,9 @@ const WRONG: readonly (readonly [args: readonly string[], program: string])[] = 
     const { f } = dlopen("f.so", { f: { parameters: [callback], result: "void" } }).symbols;
     const { body } = dlopen("b.so", { body: { input: "i32", output: "i32" } }).symbols;
     for (const output of new Generator(new OsStack(), body)) console.log(output);
+    body();
+    function* count(): Generator<number> {}
+    f();
     f(async () => 1);
     f(() => {});`,
   ],

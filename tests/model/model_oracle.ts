@@ -505,6 +505,12 @@ function* pull(call: Call, asked: Asked): globalThis.Generator<unknown, number, 
       args: [asked.value],
       reply(value: unknown): void {
         if (over) throw new Error(`Cannot answer ${call.name}: C has gone on`);
+        if (answer !== undefined) {
+          throw new Error(
+            `Cannot answer ${call.name}: callback parameter ${parameter} has an answer already, ` +
+              "and C gets one",
+          );
+        }
         answer = call.answer(asked, value);
       },
     };

@@ -146,8 +146,7 @@ Deno.test("dlopen() says which definition it does not understand, and what is kn
     [
       callback({ parameters: [{ callback: {} }], result: "i32" }),
       "callback parameter 0: parameter 0 is a callback, which can only stand among the " +
-      "parameters " +
-      'of a function: write "function" where a function pointer is passed on',
+      'parameters of a function: write "function" where a function pointer is passed on',
     ],
     [{ x: { type: "i32" } }, 'the key "type" is not understood; a variable of a library is read'],
     [{ x: { parameters: [] } }, "result has the type undefined"],
