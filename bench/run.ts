@@ -2,7 +2,8 @@
 // Credit: after libfringe, by edef and the libfringe contributors
 
 /**
- * Measures everything, prints a table and writes `bench/results.json`: `deno task bench`.
+ * Measures everything, prints a table, writes `bench/results.json` and has it drawn:
+ * `deno task bench`. What the pages of docs/ and README.md say of it, `tools/figures.ts` writes.
  *
  * Goals: figures of one run on one machine, each beside what it is compared with; the targets that
  * this project has set itself, met or missed; what could not be measured, and what to install.
@@ -15,19 +16,21 @@
  * @module
  */
 
+import { cpus } from "node:os";
 import { join } from "node:path";
+import { drawPlots } from "../tools/plots.ts";
 import { root, zig, zigEnvironment } from "../tools/zig.ts";
 
 const smoke = Deno.args.includes("--smoke");
 
-/** How often the benches in TypeScript run; what counts is the median. */
+/** How often each bench runs; what counts is the median, and how far the others lie from it. */
 const ROUNDS = smoke ? 1 : 5;
 
-/** What one operation took, or why that is not known. */
+/** What one operation took in each round, or why that is not known. */
 interface Figure {
   readonly group: string;
   readonly name: string;
-  readonly ns?: number;
+  readonly samples: readonly number[];
   readonly missing?: string;
 }
 
@@ -90,21 +93,41 @@ async function measureNative(): Promise<Figure[]> {
   const prefix = join(root, ".zig-cache", "bench");
   await output(await zig(), ["build", "bench", "--prefix", prefix, "--color", "off"], "native");
   const corosensei = await buildCorosensei();
-  const lines = await output(join(prefix, "bin", "fringe-bench"), [
-    ...(smoke ? ["--smoke"] : []),
-    "boost=libboost_context.so",
-    ...("library" in corosensei ? [`corosensei=${corosensei.library}`] : []),
-  ]);
   const group = "round trip, native";
-  const figures = lines.trim().split("\n").map((line): Figure => {
-    const { name, ns } = JSON.parse(line) as { name: string; ns?: number };
-    if (ns !== undefined) return { group, name, ns };
-    return { group, name, missing: "install libboost-context-dev (Debian's name)" };
-  });
-  if ("missing" in corosensei) {
-    figures.push({ group, name: "corosensei", missing: corosensei.missing });
+  const rounds = new Rounds();
+  const missing = new Map<string, string>();
+  for (let round = 0; round < ROUNDS; round++) {
+    const lines = await output(join(prefix, "bin", "fringe-bench"), [
+      ...(smoke ? ["--smoke"] : []),
+      "boost=libboost_context.so",
+      ...("library" in corosensei ? [`corosensei=${corosensei.library}`] : []),
+    ]);
+    for (const line of lines.trim().split("\n")) {
+      const { name, ns } = JSON.parse(line) as { name: string; ns?: number };
+      if (ns !== undefined) rounds.add(group, name, ns);
+      else missing.set(name, "install libboost-context-dev (Debian's name)");
+    }
   }
-  return figures;
+  if ("missing" in corosensei) missing.set("corosensei", corosensei.missing);
+  return [
+    ...rounds.figures(),
+    ...[...missing].map(([name, missing]) => ({ group, name, samples: [], missing })),
+  ];
+}
+
+/** What the rounds have measured so far, in the order in which it came. */
+class Rounds {
+  readonly #samples = new Map<string, { group: string; samples: number[] }>();
+
+  add(group: string, name: string, ns: number): void {
+    const entry = this.#samples.get(name) ?? { group, samples: [] };
+    this.#samples.set(name, entry);
+    entry.samples.push(ns);
+  }
+
+  figures(): Figure[] {
+    return [...this.#samples].map(([name, entry]) => ({ name, ...entry }));
+  }
 }
 
 async function buildCorosensei(): Promise<{ library: string } | { missing: string }> {
@@ -122,8 +145,8 @@ async function buildCorosensei(): Promise<{ library: string } | { missing: strin
 
 /** Runs the benches in TypeScript. */
 async function measureDeno(): Promise<Figure[]> {
-  const args = ["bench", "--no-prompt", "-A", "--json", "bench/", "--", ...Deno.args];
-  const rounds = new Map<string, { group: string; samples: number[] }>();
+  const args = ["bench", "--no-prompt", "-P", "--json", "bench/", "--", ...Deno.args];
+  const rounds = new Rounds();
   for (let round = 0; round < ROUNDS; round++) {
     for (const { group, results, ...rest } of parseBenches(await output(Deno.execPath(), args))) {
       const [, name, operations] = /^(.*) ×(\d+)$/.exec(rest.name) ?? [];
@@ -132,13 +155,11 @@ async function measureDeno(): Promise<Figure[]> {
       }
       const result = results[0];
       if (!result?.ok) throw new Error(`Cannot measure ${name}: ${JSON.stringify(result)}`);
-      const entry = rounds.get(name) ?? { group, samples: [] };
-      rounds.set(name, entry);
       // The average would count what else the machine did; there is no median.
-      entry.samples.push(result.ok.p75 / Number(operations));
+      rounds.add(group, name, result.ok.p75 / Number(operations));
     }
   }
-  return [...rounds].map(([name, { group, samples }]) => ({ group, name, ns: median(samples) }));
+  return rounds.figures();
 }
 
 /** What `deno bench --json` prints, as far as it is needed. */
@@ -154,33 +175,47 @@ function parseBenches(json: string): readonly Bench[] {
   return benches;
 }
 
-function median(samples: number[]): number {
-  return samples.sort((a, b) => a - b)[samples.length >> 1]!;
+/** The median, and the least and the most; of nothing, nothing. */
+function summary(samples: readonly number[]): { median?: number; spread?: [number, number] } {
+  if (samples.length === 0) return {};
+  const sorted = samples.toSorted((a, b) => a - b).map(round);
+  return { median: sorted[sorted.length >> 1]!, spread: [sorted[0]!, sorted.at(-1)!] };
+}
+
+/** A target, and what the ratio was: of the medians, and in each round. */
+interface Judged extends Target {
+  readonly ratio?: number;
+  readonly spread?: readonly [least: number, most: number];
 }
 
 /** Compares a target with the figures. */
-function judge(target: Target, figures: readonly Figure[]): Target & { ratio?: number } {
-  const of = figures.find(({ name }) => name === target.of)?.ns;
-  const to = figures.find(({ name }) => name === target.to)?.ns;
-  return of === undefined || to === undefined ? target : { ...target, ratio: of / to };
+function judge(target: Target, figures: readonly Figure[]): Judged {
+  const [of, to] = [target.of, target.to].map((name) =>
+    figures.find((figure) => figure.name === name)?.samples ?? []
+  ) as [readonly number[], readonly number[]];
+  if (of.length === 0 || to.length === 0) return target;
+  const ratio = round(summary(of).median! / summary(to).median!);
+  const { spread } = summary(of.map((ns, i) => ns / to[i]!));
+  return { ...target, ratio, spread: spread! };
 }
 
 function printFigures(figures: readonly Figure[]): void {
   let group = "";
   for (const figure of figures) {
     if (figure.group !== group) console.log(`\n${group = figure.group}`);
-    const value = figure.ns === undefined ? "missing" : `${figure.ns.toFixed(2)} ns`;
-    const note = figure.missing === undefined ? "" : `  ${figure.missing}`;
-    console.log(`  ${figure.name.padEnd(46)}${value.padStart(10)}${note}`);
+    const { median, spread } = summary(figure.samples);
+    const value = median === undefined ? "missing" : `${median.toFixed(2)} ns`;
+    const note = figure.missing ?? spread!.map((ns) => ns.toFixed(1)).join(" to ");
+    console.log(`  ${figure.name.padEnd(46)}${value.padStart(14)}  ${note}`);
   }
 }
 
-function printTargets(judged: readonly ReturnType<typeof judge>[]): void {
+function printTargets(judged: readonly Judged[]): void {
   console.log("\ntargets");
   for (const { name, ratio, atMost } of judged) {
     const value = ratio === undefined ? "-" : ratio.toFixed(2);
     console.log(
-      `  ${name.padEnd(46)}${value.padStart(10)}  ${outcome(ratio, atMost)} (at most ${atMost})`,
+      `  ${name.padEnd(46)}${value.padStart(14)}  ${outcome(ratio, atMost)} (at most ${atMost})`,
     );
   }
 }
@@ -204,8 +239,7 @@ async function versions(): Promise<Record<string, string>> {
 
 async function machine(): Promise<Record<string, string | number>> {
   const { os, arch } = Deno.build;
-  const info = await Deno.readTextFile("/proc/cpuinfo").catch(() => "");
-  const cpu = /^model name\s*: (.*)$/m.exec(info)?.[1] ?? "unknown";
+  const cpu = cpus()[0]?.model ?? "unknown";
   // The version alone; what distributions append says nothing about speed.
   const release = Deno.osRelease().replace(/-.*/, "");
   return { os, arch, release, cpu, cores: navigator.hardwareConcurrency };
@@ -232,16 +266,22 @@ async function main(): Promise<void> {
     machine: await machine(),
     versions: await versions(),
     unit: "ns per operation",
-    figures: figures.map(({ ns, ...rest }) => ns === undefined ? rest : { ...rest, ns: round(ns) }),
-    targets: judged.map(({ ratio, ...rest }) => ({
-      ...rest,
-      ...(ratio === undefined ? {} : { ratio: round(ratio) }),
-      outcome: outcome(ratio, rest.atMost),
+    rounds: ROUNDS,
+    figures: figures.map(({ samples, ...rest }) => {
+      const { median: ns, spread } = summary(samples);
+      return ns === undefined ? rest : { ...rest, ns, spread };
+    }),
+    targets: judged.map((target) => ({
+      ...target,
+      outcome: outcome(target.ratio, target.atMost),
     })),
   };
   const path = join(root, "bench", "results.json");
   await Deno.writeTextFile(path, `${JSON.stringify(results, null, 2)}\n`);
-  console.log("\nWritten to bench/results.json.");
+  await drawPlots();
+  console.log(
+    "\nWritten to bench/results.json, and drawn in docs/images/. Run tools/figures.ts, too.",
+  );
 }
 
 function round(value: number): number {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // Credit: after libfringe, by edef and the libfringe contributors
 
-//! A body with a bug, for `tools/crash.ts`: what a debugger shows of it stands in README.md.
+//! A body with a bug, for `tools/crash.ts`: what a debugger shows of it stands in docs/how.md.
 
 const fringe = @import("fringe");
 

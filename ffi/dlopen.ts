@@ -31,7 +31,31 @@ import { overflowOf } from "./stack/overflow.ts";
 import type { SymbolOf } from "./types.ts";
 import { rowOf, SCALAR_TYPES, VALUE_TYPES } from "./value/type.ts";
 
-/** A library that `dlopen` has opened. */
+/**
+ * A library that `dlopen` has opened.
+ *
+ * @example
+ * ```ts
+ * import { dlopen, type NativeLibrary } from "fringe";
+ *
+ * const definitions = { labs: { parameters: ["i64"], result: "i64" } } as const;
+ *
+ * class Distances implements Disposable {
+ *   readonly #libc: NativeLibrary<typeof definitions> = dlopen("libc.so.6", definitions);
+ *
+ *   between(a: bigint, b: bigint): bigint {
+ *     return this.#libc.symbols.labs(a - b);
+ *   }
+ *
+ *   [Symbol.dispose](): void {
+ *     this.#libc.close();
+ *   }
+ * }
+ *
+ * using distances = new Distances();
+ * console.log(distances.between(2n, 5n)); // 3n
+ * ```
+ */
 export interface NativeLibrary<Definitions extends SymbolDefinitions> extends Disposable {
   /** What the table named: bodies and functions. */
   readonly symbols: { readonly [Name in keyof Definitions]: SymbolOf<Definitions[Name]> };

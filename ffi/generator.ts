@@ -5,7 +5,7 @@
  * Generators with a native body, or with a TypeScript body whose native calls run on their stack.
  *
  * A native body has a `Context`, which `resume` enters. A TypeScript body is one of V8's own
- * generators: V8 suspends no other TypeScript frames (README.md, "Why JavaScript stays on V8's
+ * generators: V8 suspends no other TypeScript frames (docs/how.md, "Why JavaScript stays on V8's
  * stack").
  */
 
@@ -40,13 +40,42 @@ import {
 import { fromWord, read, write } from "./value/value.ts";
 import { makeYielder, type Yielder } from "./yielder.ts";
 
-/** Whether a generator can be resumed. */
+/**
+ * Whether a generator can be resumed.
+ *
+ * @example
+ * ```ts
+ * import { Generator, OsStack, type State } from "fringe";
+ *
+ * using generator = new Generator(new OsStack(), function* () {
+ *   yield "only";
+ * });
+ * generator.resume();
+ * const before: State = generator.state; // "runnable": suspended
+ * generator.resume();
+ * const after: State = generator.state; // "unavailable": it has returned
+ * console.log(before, after);
+ * ```
+ */
 export type State = "runnable" | "unavailable";
 
 /**
  * A TypeScript body: a generator function that gets a yielder and the first input. What its `yield`
  * gives is `any`, since TypeScript would infer from it in place of the second parameter, and gives
  * up on a body that has neither.
+ *
+ * @example
+ * ```ts
+ * import { Generator, OsStack, type ScriptBody } from "fringe";
+ *
+ * const doubled: ScriptBody<number, number, void> = function* (_yielder, input) {
+ *   while (input !== 0) input = yield input * 2;
+ * };
+ * using generator = new Generator(new OsStack(), doubled);
+ * console.log(generator.resume(1)); // 2
+ * console.log(generator.resume(21)); // 42
+ * console.log(generator.resume(0)); // undefined
+ * ```
  */
 export type ScriptBody<Input, Output, Return> = (
   yielder: Yielder,
@@ -228,6 +257,19 @@ export class Generator<Input = void, Output = unknown, Return = void>
    * @throws {RangeError} If the body has used up its stack, and the stack is one that says so by an
    * error (`OsStackOptions`).
    * @throws {Error} If the body has failed before, or its stack or its library is gone.
+   *
+   * @example
+   * ```ts
+   * import { Generator, OsStack } from "fringe";
+   *
+   * using adder = new Generator<number, number>(new OsStack(), function* (_yielder, first) {
+   *   let sum = first; // the first input is an argument
+   *   while (sum < 10) sum += yield sum;
+   * });
+   * console.log(adder.resume(1)); // 1
+   * console.log(adder.resume(2)); // 3
+   * console.log(adder.resume(7)); // undefined: the body has returned
+   * ```
    */
   resume(input: Input): Output | undefined {
     // The two types that V8 passes in a register come first: this is the whole of a resume. What is
@@ -255,6 +297,22 @@ export class Generator<Input = void, Output = unknown, Return = void>
    * Hands the stack back once the body has finished, for another generator or to be disposed of.
    *
    * @throws {Error} If the body has not finished, or the stack has been handed back before.
+   *
+   * @example
+   * ```ts
+   * import { Generator, OsStack } from "fringe";
+   *
+   * const first = new Generator(new OsStack(), function* () {
+   *   yield 1;
+   * });
+   * first.return();
+   * using stack = first.unwrap() as OsStack;
+   * const second = new Generator(stack, function* () {
+   *   yield 2;
+   * });
+   * console.log(second.resume()); // 2
+   * second.return();
+   * ```
    */
   unwrap(): Stack {
     const stack = this.#stack;
@@ -279,6 +337,18 @@ export class Generator<Input = void, Output = unknown, Return = void>
    * and after it has ended.
    *
    * @throws {Error} If it is running on another thread, or its stack's memory has been detached.
+   *
+   * @example
+   * ```ts
+   * import { dlopen, Generator, OsStack } from "fringe";
+   *
+   * using library = dlopen("./native/prebuilt/x86_64-linux/libbodies.so", {
+   *   count: { input: "void", output: "i32" },
+   * });
+   * using generator = new Generator(new OsStack(), library.symbols.count);
+   * generator.resume();
+   * console.log(generator.backtrace()[0]?.name); // count
+   * ```
    */
   backtrace(): NativeFrame[] {
     return this.#owner.frames();
@@ -290,6 +360,18 @@ export class Generator<Input = void, Output = unknown, Return = void>
    *
    * A body with an input needs one each time. So TypeScript refuses what passes none: `for…of`, a
    * spread, destructuring.
+   *
+   * @example
+   * ```ts
+   * import { Generator, OsStack } from "fringe";
+   *
+   * using generator = new Generator<void, string, number>(new OsStack(), function* () {
+   *   yield "a";
+   *   return 3;
+   * });
+   * console.log(generator.next()); // { value: "a", done: false }
+   * console.log(generator.next()); // { value: 3, done: true }
+   * ```
    */
   override next(
     ...[input]: Input extends void ? [] | [Input] : [Input]
@@ -315,6 +397,22 @@ export class Generator<Input = void, Output = unknown, Return = void>
    * @returns `{ value, done: true }`, or what a `finally` block yields or returns in place of that.
    * @throws {TypeError} If the generator is running.
    * @throws {NativeError} If native code throws in place of being unwound; it has ended then.
+   *
+   * @example
+   * ```ts
+   * import { Generator, OsStack } from "fringe";
+   *
+   * using generator = new Generator<void, string, number>(new OsStack(), function* () {
+   *   try {
+   *     yield "a";
+   *     return 1;
+   *   } finally {
+   *     console.log("the end");
+   *   }
+   * });
+   * generator.next();
+   * console.log(generator.return(2)); // the end; { value: 2, done: true }
+   * ```
    */
   override return(value: Return): IteratorResult<Output, Return> {
     const machine = this.#machine;
@@ -337,6 +435,21 @@ export class Generator<Input = void, Output = unknown, Return = void>
    * @returns What a TypeScript body that has caught the error yields next, or returns.
    * @throws The error, or what the body throws in place of it.
    * @throws {TypeError} If the generator is running.
+   *
+   * @example
+   * ```ts
+   * import { Generator, OsStack } from "fringe";
+   *
+   * using generator = new Generator<void, string>(new OsStack(), function* () {
+   *   try {
+   *     yield "a";
+   *   } catch (error) {
+   *     yield `caught ${(error as Error).message}`;
+   *   }
+   * });
+   * generator.next();
+   * console.log(generator.throw(new Error("it")).value); // caught it
+   * ```
    */
   override throw(error: unknown): IteratorResult<Output, Return> {
     const machine = this.#machine;

@@ -81,6 +81,20 @@ export class PointerView {
    * transferred elsewhere. A call that has been passed the pointer holds it until C returns.
    *
    * @throws {TypeError} If it is no buffer, or one that is shared, resizable, detached or empty.
+   *
+   * @example
+   * ```ts
+   * import { dlopen, PointerView } from "fringe";
+   *
+   * // long strtol(const char *text, char **end, int base)
+   * using libc = dlopen("libc.so.6", {
+   *   strtol: { parameters: ["pointer", "buffer", "i32"], result: "i64" },
+   * });
+   * const text = PointerView.of(new TextEncoder().encode("42 apples\0"));
+   * const end = new Uint8Array(8);
+   * console.log(libc.symbols.strtol(text.pointer, end, 10)); // 42n
+   * console.log(new PointerView(PointerView.of(end).getPointer()!).getCString()); // " apples"
+   * ```
    */
   static of(buffer: BufferSource): PointerView {
     const bytes = bytesOf(buffer, "Cannot view memory: the buffer");

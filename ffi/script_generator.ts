@@ -5,7 +5,22 @@
 
 import { nodeModule } from "./node.ts";
 
-/** What a `function*` returns. */
+/**
+ * What a `function*` returns.
+ *
+ * @example
+ * ```ts
+ * import { Generator, OsStack, type ScriptGenerator } from "fringe";
+ *
+ * function* letters(): ScriptGenerator<string, void, void> {
+ *   yield "a";
+ *   yield "b";
+ * }
+ *
+ * using generator = new Generator(new OsStack(), letters);
+ * console.log([...generator]); // ["a", "b"]
+ * ```
+ */
 export type ScriptGenerator<Output, Return, Input> = globalThis.Generator<Output, Return, Input>;
 
 const GeneratorFunction = Object.getPrototypeOf(function* () {}).constructor;

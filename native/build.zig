@@ -192,7 +192,7 @@ fn backtraceProgram(b: *std.Build, target: std.Build.ResolvedTarget) *std.Build.
     });
 }
 
-/// What the README shows in a debugger, as a user would build it.
+/// What docs/how.md shows in a debugger, as a user would build it.
 fn crashProgram(
     b: *std.Build,
     target: std.Build.ResolvedTarget,

@@ -3,8 +3,8 @@
 
 /**
  * Writes down what the tables of `native/switch_<arch>.S` say to unwinders, function by function,
- * as `tests/house/switch_<arch>.cfi`: `deno run -A tools/cfi.ts`. A change of them is then seen as
- * such, and a test compares the two.
+ * as `tests/house/switch_<arch>.cfi`: `deno run -P=tools tools/cfi.ts`. A change of them is then
+ * seen as such, and a test compares the two.
  *
  * @module
  */

@@ -2,8 +2,9 @@
 // Credit: after libfringe, by edef and the libfringe contributors
 
 /**
- * Puts what `bench/peers/callbacks/run.ts` has found out into README.md, between two comments that
- * mark the place: `deno run -A tools/comparison.ts`.
+ * Puts what `bench/peers/callbacks/run.ts` has found out into docs/comparison.md, and the rows that
+ * matter most into README.md, between two comments that mark the place: `deno run -P=tools
+ * tools/comparison.ts`.
  *
  * @module
  */
@@ -17,7 +18,7 @@ export interface Cell {
   readonly note?: string;
   /** What one operation took, where that is the question. */
   readonly ns?: number;
-  /** What the verdict rests on; not for the README. */
+  /** What the verdict rests on; not for readers. */
   readonly seen?: string;
 }
 
@@ -34,9 +35,40 @@ export interface Comparison {
   }[];
 }
 
-/** The text of README.md with the table of `comparison` in its place. */
-export function withComparison(readme: string, comparison: Comparison): string {
-  const { cpu, versions, peers, rows } = comparison;
+/** What README.md shows of the comparison, by the ids of rows and peers. */
+const SUMMARY = {
+  rows: ["awaits", "yields", "stops", "thread", "ns"],
+  peers: ["fringe", "unsafe-callback", "koffi", "jspi"],
+};
+
+/** The text of docs/comparison.md with the whole of `comparison` in its place. */
+export function withComparison(page: string, comparison: Comparison): string {
+  const { cpu, versions } = comparison;
+  const measured = Object.entries(versions).map((entry) => entry.join(" ")).join(", ");
+  const parts = [tableOf(comparison), `With ${measured}, on ${cpu}.`];
+  return placed(page, "comparison", "tools/comparison.ts", parts.join("\n\n"));
+}
+
+/** The text of README.md with the rows and peers of `shown` in their place, in that order. */
+export function withSummary(
+  readme: string,
+  comparison: Comparison,
+  shown: { readonly rows: readonly string[]; readonly peers: readonly string[] } = SUMMARY,
+): string {
+  const summary = tableOf({
+    peers: shown.peers.map((id) => byId(comparison.peers, id)),
+    rows: shown.rows.map((id) => byId(comparison.rows, id)),
+  });
+  return placed(readme, "comparison", "tools/comparison.ts", summary);
+}
+
+function byId<T extends { readonly id: string }>(all: readonly T[], id: string): T {
+  const found = all.find((other) => other.id === id);
+  if (found === undefined) throw new Error(`Cannot compare: there is no row or peer ${id}`);
+  return found;
+}
+
+function tableOf({ peers, rows }: Pick<Comparison, "peers" | "rows">): string {
   const cells = rows.map(({ id, text, cells }) => [
     text,
     ...peers.map((peer) => {
@@ -46,11 +78,7 @@ export function withComparison(readme: string, comparison: Comparison): string {
     }),
   ]);
   const names = peers.map(({ name }) => name);
-  const parts = [
-    table(["", ...names], "l".repeat(names.length + 1), cells),
-    `With ${Object.entries(versions).map((entry) => entry.join(" ")).join(", ")}, on ${cpu}.`,
-  ];
-  return placed(readme, "comparison", "tools/comparison.ts", parts.join("\n\n"));
+  return table(["", ...names], "l".repeat(names.length + 1), cells);
 }
 
 function words({ verdict, note, ns }: Cell): string {
@@ -59,4 +87,9 @@ function words({ verdict, note, ns }: Cell): string {
   return note === undefined ? verdict : `${verdict}: ${note}`;
 }
 
-if (import.meta.main) await rewrite("peers/callbacks/results.json", withComparison);
+if (import.meta.main) {
+  await rewrite<Comparison>("peers/callbacks/results.json", {
+    "README.md": withSummary,
+    "docs/comparison.md": withComparison,
+  });
+}

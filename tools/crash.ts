@@ -2,8 +2,9 @@
 // Credit: after libfringe, by edef and the libfringe contributors
 
 /**
- * Has `examples/crash.zig` crash in gdb, and puts the program and its call stack into README.md,
- * between two comments that mark the place: `deno run -A tools/crash.ts`. A test compares the two.
+ * Has `examples/crash.zig` crash in gdb, and puts the program and its call stack into docs/how.md,
+ * between two comments that mark the place: `deno run -P=tools tools/crash.ts`. A test compares the
+ * two.
  *
  * @module
  */
@@ -26,8 +27,8 @@ export async function crash(): Promise<string> {
   return decoder.decode(stderr) + decoder.decode(stdout);
 }
 
-/** The text of README.md with the program, and what has been printed, in their place. */
-export function withCrash(readme: string, program: string, printed: string): string {
+/** The text of docs/how.md with the program, and what has been printed, in their place. */
+export function withCrash(page: string, program: string, printed: string): string {
   const source = program.split("\n");
   const code = source.slice(source.findIndex((line) => /^(pub )?fn /.test(line)));
   const stack = callStack(printed).flatMap(({ number, name, file, line }) => {
@@ -40,7 +41,7 @@ export function withCrash(readme: string, program: string, printed: string): str
     "It ends in a panic. But for addresses, arguments and Zig's own frames, gdb shows:",
     block("", [`panic: ${/panic: (.*)/.exec(printed)?.[1]}`, ...stack].join("\n")),
   ];
-  return placed(readme, "crash", "tools/crash.ts", parts.join("\n\n"));
+  return placed(page, "crash", "tools/crash.ts", parts.join("\n\n"));
 }
 
 interface Frame {
@@ -68,8 +69,8 @@ function block(language: string, text: string): string {
 }
 
 if (import.meta.main) {
-  const readme = join(root, "README.md");
+  const page = join(root, "docs", "how.md");
   const program = await Deno.readTextFile(join(root, example));
-  const text = withCrash(await Deno.readTextFile(readme), program, await crash());
-  await Deno.writeTextFile(readme, text);
+  const text = withCrash(await Deno.readTextFile(page), program, await crash());
+  await Deno.writeTextFile(page, text);
 }

@@ -3,8 +3,8 @@
 
 /**
  * What the examples, the tests and the benches use of the system, and the Debian packages that have
- * it. `deno run -A tools/packages.ts` installs what is missing, where there is an apt-get and the
- * right to call it; CI does so.
+ * it. `deno run -P=tools tools/packages.ts` installs what is missing, where there is an apt-get
+ * and the right to call it; CI does so.
  *
  * @module
  */

@@ -2,7 +2,8 @@
 // Credit: after libfringe, by edef and the libfringe contributors
 
 /**
- * Puts what programs have found out into README.md, between two comments that mark the place.
+ * Puts what programs have found out into README.md and pages of docs/, between two comments that
+ * mark the place.
  *
  * @module
  */
@@ -15,14 +16,14 @@ function markers(name: string, tool: string): [begin: string, end: string] {
   return [`<!-- ${name}: begin, by ${tool} -->`, `<!-- ${name}: end -->`];
 }
 
-/** The text of README.md with `text` in the place of `name`. */
-export function placed(readme: string, name: string, tool: string, text: string): string {
+/** The text of a page with `text` in the place of `name`. */
+export function placed(page: string, name: string, tool: string, text: string): string {
   const [BEGIN, END] = markers(name, tool);
-  const [begin, end] = [readme.indexOf(BEGIN), readme.indexOf(END)];
+  const [begin, end] = [page.indexOf(BEGIN), page.indexOf(END)];
   if (begin < 0 || end < begin) {
-    throw new Error(`Cannot place the ${name}: README.md must contain ${BEGIN} and ${END}`);
+    throw new Error(`Cannot place the ${name}: the page must contain ${BEGIN} and ${END}`);
   }
-  return `${readme.slice(0, begin + BEGIN.length)}\n\n${text}\n\n${readme.slice(end)}`;
+  return `${page.slice(0, begin + BEGIN.length)}\n\n${text}\n\n${page.slice(end)}`;
 }
 
 /** A table as `deno fmt` wants it. `alignment` has a letter for each column, `l` or `r`. */
@@ -47,12 +48,17 @@ export function table(
   return [first, rule, ...rest].join("\n");
 }
 
-/** Has `change` make another README.md of what a bench has written to `results`, below bench/. */
+/**
+ * Rewrites pages, such as "README.md", by what a bench has written to `results`, below bench/. For
+ * each page `pages` has a function that makes the new text of the old one.
+ */
 export async function rewrite<Results>(
   results: string,
-  change: (readme: string, results: Results) => string,
+  pages: Readonly<Record<string, (page: string, results: Results) => string>>,
 ): Promise<void> {
-  const readme = join(root, "README.md");
   const found = JSON.parse(await Deno.readTextFile(join(root, "bench", results))) as Results;
-  await Deno.writeTextFile(readme, change(await Deno.readTextFile(readme), found));
+  for (const [name, change] of Object.entries(pages)) {
+    const path = join(root, name);
+    await Deno.writeTextFile(path, change(await Deno.readTextFile(path), found));
+  }
 }

@@ -8,6 +8,8 @@
  * A resume is two switches, there and back; so is a callback that is answered, and so is the end of
  * what is suspended.
  *
+ * It reads /proc/self/maps, which Deno lets nobody do without all permissions.
+ *
  * @module
  */
 

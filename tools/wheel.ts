@@ -11,6 +11,7 @@
  * @module
  */
 
+import { configure, Uint8ArrayReader, ZipReader } from "@zip.js/zip.js";
 import { createHash } from "node:crypto";
 import { basename, dirname, join } from "node:path";
 
@@ -31,7 +32,6 @@ export interface Wheel {
 export type Progress = (done: number) => void;
 
 const decoder = new TextDecoder();
-const chunkSize = 1 << 20;
 
 /** Downloads `wheel` into `directory`, checks its digest and returns the path of the file. */
 export async function download(
@@ -190,26 +190,14 @@ export function indexLinks(page: string, contentType: string, base: string): URL
 async function sha256(path: string): Promise<string> {
   const hash = createHash("sha256");
   using file = await Deno.open(path);
-  for await (const piece of pieces(file, 0, (await file.stat()).size)) hash.update(piece);
+  for await (const chunk of file.readable) hash.update(chunk);
   return hash.digest("hex");
 }
 
-/** A file in an archive. */
-interface Entry {
-  readonly name: string;
-  readonly deflated: boolean;
-  /** Where its header is in the archive. */
-  readonly offset: number;
-  /** Its size in the archive, and unpacked. */
-  readonly packedSize: number;
-  readonly size: number;
-}
-
 /**
- * Unpacks what lies under `folder` in the wheel at `path` into `directory`, piece by piece.
+ * Unpacks what lies under `folder` in the wheel at `path`, a zip archive, into `directory`.
  *
- * A wheel is a zip archive, and the runtime brings the decoder, so this reads the rest itself: an
- * npm package for it would need a second registry within reach before the first test could run.
+ * zip.js comes from npm, as Deno itself does where `npx` runs it, so no machine needs more for it.
  */
 export async function unpack(
   path: string,
@@ -217,80 +205,22 @@ export async function unpack(
   directory: string,
   progress: Progress,
 ): Promise<void> {
-  using archive = await Deno.open(path);
-  for (const entry of await entries(archive)) {
-    if (!entry.name.startsWith(`${folder}/`) || entry.name.endsWith("/")) continue;
-    const target = join(directory, entry.name.slice(folder.length + 1));
-    await Deno.mkdir(dirname(target), { recursive: true });
-    const header = view(await section(archive, entry.offset, 30));
-    const start = entry.offset + 30 + header.getUint16(26, true) + header.getUint16(28, true);
-    const packed = ReadableStream.from(pieces(archive, start, entry.packedSize));
-    const bytes = entry.deflated
-      ? packed.pipeThrough(new DecompressionStream("deflate-raw"))
-      : packed;
-    await bytes.pipeTo((await Deno.open(target, { write: true, createNew: true })).writable);
-    const { size } = await Deno.stat(target);
-    if (size !== entry.size) throw new Error(`Cannot unpack ${entry.name}: it is ${size} bytes`);
-    progress(start + entry.packedSize);
-  }
-}
-
-/** The table of contents, which is at the end of a zip archive. */
-async function entries(archive: Deno.FsFile): Promise<Entry[]> {
-  const { size } = await archive.stat();
-  // The last record is 22 bytes, and a comment that wheels do not have.
-  const end = view(await section(archive, Math.max(0, size - 22), Math.min(22, size)));
-  if (size < 22 || end.getUint32(0, true) !== 0x0605_4b50) {
-    throw new Error("Cannot unpack: the file is no zip archive");
-  }
-  const count = end.getUint16(10, true);
-  const table = await section(archive, end.getUint32(16, true), end.getUint32(12, true));
-  const fields = view(table);
-  const found: Entry[] = [];
-  for (let at = 0; found.length < count;) {
-    const method = fields.getUint16(at + 10, true);
-    const nameEnd = at + 46 + fields.getUint16(at + 28, true);
-    const name = decoder.decode(table.subarray(at + 46, nameEnd));
-    if (fields.getUint32(at, true) !== 0x0201_4b50 || (method !== 0 && method !== 8)) {
-      throw new Error(`Cannot unpack ${name}: it is packed in a way that is not known here`);
-    }
-    found.push({
-      name,
-      deflated: method === 8,
-      packedSize: fields.getUint32(at + 20, true),
-      size: fields.getUint32(at + 24, true),
-      offset: fields.getUint32(at + 42, true),
-    });
-    at = nameEnd + fields.getUint16(at + 30, true) + fields.getUint16(at + 32, true);
-  }
-  return found;
-}
-
-async function section(file: Deno.FsFile, start: number, size: number): Promise<Uint8Array> {
-  const bytes = new Uint8Array(size);
+  configure({ useWebWorkers: false });
+  const bytes = await Deno.readFile(path);
+  const archive = new ZipReader(new Uint8ArrayReader(bytes), { checkSignature: true });
+  const entries = await archive.getEntries().catch((cause: Error) => {
+    throw new Error(`Cannot unpack ${path}: it is no zip archive: ${cause.message}`, { cause });
+  });
   let done = 0;
-  for await (const piece of pieces(file, start, size)) {
-    bytes.set(piece, done);
-    done += piece.length;
+  for (const entry of entries) {
+    done += entry.compressedSize;
+    if (entry.directory || !entry.filename.startsWith(`${folder}/`)) continue;
+    const target = join(directory, entry.filename.slice(folder.length + 1));
+    await Deno.mkdir(dirname(target), { recursive: true });
+    const file = await Deno.open(target, { write: true, createNew: true });
+    await entry.getData(file).catch((cause: Error) => {
+      throw new Error(`Cannot unpack ${entry.filename}: ${cause.message}`, { cause });
+    });
+    progress(done);
   }
-  return bytes;
-}
-
-async function* pieces(
-  file: Deno.FsFile,
-  start: number,
-  size: number,
-): AsyncGenerator<Uint8Array<ArrayBuffer>> {
-  await file.seek(start, Deno.SeekMode.Start);
-  for (let left = size; left > 0;) {
-    const buffer = new Uint8Array(Math.min(left, chunkSize));
-    const count = await file.read(buffer);
-    if (count === null) throw new Error("Cannot unpack: the file ends early");
-    yield buffer.subarray(0, count);
-    left -= count;
-  }
-}
-
-function view(bytes: Uint8Array): DataView {
-  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }

@@ -2,7 +2,8 @@
 // Credit: after libfringe, by edef and the libfringe contributors
 
 /**
- * Finds the pinned Zig compiler, or installs it into the checkout: `deno run -A tools/zig.ts`.
+ * Finds the pinned Zig compiler, or installs it into the checkout: `deno run -P=tools
+ * tools/zig.ts`.
  *
  * The version is stated once, in `native/build.zig.zon`. Any other version is of no use, because
  * the prebuilt library is compared byte for byte with what the compiler gives.

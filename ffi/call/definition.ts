@@ -6,7 +6,19 @@
 import type { ScriptGenerator } from "../script_generator.ts";
 import type { FromNative, ScalarType, ToNative, ValueType } from "../value/type.ts";
 
-/** A generator body: a native function that suspends. */
+/**
+ * A generator body: a native function that suspends.
+ *
+ * @example
+ * ```ts
+ * import { type BodyDefinition, dlopen, Generator, OsStack } from "fringe";
+ *
+ * const count = { input: "void", output: "i32" } as const satisfies BodyDefinition;
+ * using library = dlopen("./native/prebuilt/x86_64-linux/libbodies.so", { count });
+ * using generator = new Generator(new OsStack(), library.symbols.count);
+ * console.log([...generator]); // [1, 2, 3]
+ * ```
+ */
 export interface BodyDefinition {
   /** The type of the value that each `resume` passes in; "void": none. */
   readonly input: ScalarType | "void";
@@ -16,7 +28,24 @@ export interface BodyDefinition {
   readonly name?: string;
 }
 
-/** A callback parameter. */
+/**
+ * A callback parameter.
+ *
+ * @example
+ * ```ts
+ * import { type CallbackDefinition, dlopen } from "fringe";
+ *
+ * const filter = {
+ *   parameters: ["pointer"],
+ *   result: "i32",
+ *   stop: 0, // a call that is being ended: leave out what is left
+ * } as const satisfies CallbackDefinition;
+ * using libc = dlopen("libc.so.6", {
+ *   scandir: { parameters: ["cstring", "buffer", { callback: filter }, "pointer"], result: "i32" },
+ * });
+ * console.log(libc.symbols.scandir("/", new Uint8Array(8), () => 0, null)); // 0
+ * ```
+ */
 export interface CallbackDefinition {
   /** What C passes. */
   readonly parameters: readonly ValueType[];
@@ -34,10 +63,46 @@ export interface CallbackDefinition {
   readonly stop?: boolean | number | bigint | string | Deno.PointerObject | null | undefined;
 }
 
-/** A parameter of a C function: a value that C gets, or a function that C calls. */
+/**
+ * A parameter of a C function: a value that C gets, or a function that C calls.
+ *
+ * @example
+ * ```ts
+ * import { dlopen, type ParameterDefinition } from "fringe";
+ *
+ * const path: ParameterDefinition = "cstring";
+ * const comparator: ParameterDefinition = {
+ *   callback: { parameters: ["pointer", "pointer"], result: "i32" },
+ * };
+ * using libc = dlopen("libc.so.6", {
+ *   access: { parameters: [path, "i32"], result: "i32" },
+ *   qsort: { parameters: ["buffer", "usize", "usize", comparator], result: "void" },
+ * });
+ * ```
+ */
 export type ParameterDefinition = ValueType | { readonly callback: CallbackDefinition };
 
-/** Any C function. */
+/**
+ * Any C function.
+ *
+ * @example
+ * ```ts
+ * import { dlopen, type FunctionDefinition } from "fringe";
+ *
+ * // int snprintf(char *to, size_t size, const char *format, ...)
+ * const twoNumbers = {
+ *   name: "snprintf",
+ *   parameters: ["buffer", "usize", "cstring", "i32", "f64"],
+ *   result: "i32",
+ *   variadic: 3,
+ * } as const satisfies FunctionDefinition;
+ * using libc = dlopen("libc.so.6", { twoNumbers });
+ *
+ * const to = new Uint8Array(32);
+ * const length = libc.symbols.twoNumbers(to, to.length, "%d and %.1f", 3, 0.5);
+ * console.log(new TextDecoder().decode(to.subarray(0, length))); // 3 and 0.5
+ * ```
+ */
 export interface FunctionDefinition {
   /** Its parameters, at most 127. */
   readonly parameters: readonly ParameterDefinition[];
@@ -66,28 +131,118 @@ export interface FunctionDefinition {
   readonly overflow?: "report" | "throw";
 }
 
-/** The table that `dlopen` takes: a definition for each symbol. */
+/**
+ * The table that `dlopen` takes: a definition for each symbol.
+ *
+ * @example
+ * ```ts
+ * import { dlopen, type SymbolDefinitions } from "fringe";
+ *
+ * const definitions = {
+ *   getpid: { parameters: [], result: "i32" },
+ *   labs: { parameters: ["i64"], result: "i64" },
+ * } as const satisfies SymbolDefinitions;
+ * using libc = dlopen("libc.so.6", definitions);
+ * console.log(libc.symbols.getpid() === Deno.pid); // true
+ * ```
+ */
 export interface SymbolDefinitions {
   /** By the key under which the symbol is to be had. */
   readonly [name: string]: BodyDefinition | FunctionDefinition;
 }
 
-/** What a handler is passed for the parameters of a callback. */
+/**
+ * What a handler is passed for the parameters of a callback.
+ *
+ * @example
+ * ```ts
+ * import type { HandlerParameters } from "fringe";
+ *
+ * // void (*log)(int level, const char *message, size_t length)
+ * const types = ["i32", "cstring", "usize"] as const;
+ *
+ * function log(...[level, message, length]: HandlerParameters<typeof types>): void {
+ *   console.log(level, message, length); // a number, a string or null, a bigint
+ * }
+ *
+ * log(1, "hello", 5n);
+ * ```
+ */
 export type HandlerParameters<Types extends readonly ValueType[]> = {
   -readonly [K in keyof Types]: FromNative<Types[K]>;
 };
 
-/** A handler that answers a callback at once. */
+/**
+ * A handler that answers a callback at once.
+ *
+ * @example
+ * ```ts
+ * import { dlopen, PointerView, type SyncHandler } from "fringe";
+ *
+ * const comparator = { parameters: ["pointer", "pointer"], result: "i32" } as const;
+ * const ascending: SyncHandler<typeof comparator> = (a, b) => {
+ *   return new PointerView(a!).getUint8() - new PointerView(b!).getUint8();
+ * };
+ *
+ * using libc = dlopen("libc.so.6", {
+ *   qsort: { parameters: ["buffer", "usize", "usize", { callback: comparator }], result: "void" },
+ * });
+ * const bytes = Uint8Array.of(3, 1, 2);
+ * libc.symbols.qsort(bytes, 3, 1, ascending);
+ * console.log(bytes); // Uint8Array(3) [ 1, 2, 3 ]
+ * ```
+ */
 export type SyncHandler<Definition extends CallbackDefinition> = (
   ...args: HandlerParameters<Definition["parameters"]>
 ) => ToNative<Definition["result"]>;
 
-/** A handler that may be awaited. */
+/**
+ * A handler that may be awaited.
+ *
+ * @example
+ * ```ts
+ * import { type AsyncHandler, dlopen, PointerView } from "fringe";
+ *
+ * const comparator = { parameters: ["pointer", "pointer"], result: "i32" } as const;
+ * const ascending: AsyncHandler<typeof comparator> = async (a, b) => {
+ *   await new Promise((resolve) => setTimeout(resolve, 1));
+ *   return new PointerView(a!).getUint8() - new PointerView(b!).getUint8();
+ * };
+ *
+ * using libc = dlopen("libc.so.6", {
+ *   qsort: { parameters: ["buffer", "usize", "usize", { callback: comparator }], result: "void" },
+ * });
+ * const bytes = Uint8Array.of(3, 1, 2);
+ * await libc.symbols.qsort.async(bytes, 3, 1, ascending);
+ * console.log(bytes); // Uint8Array(3) [ 1, 2, 3 ]
+ * ```
+ */
 export type AsyncHandler<Definition extends CallbackDefinition> = (
   ...args: HandlerParameters<Definition["parameters"]>
 ) => ToNative<Definition["result"]> | PromiseLike<ToNative<Definition["result"]>>;
 
-/** A handler that may yield. */
+/**
+ * A handler that may yield.
+ *
+ * @example
+ * ```ts
+ * import { dlopen, Generator, OsStack, type ScriptHandler } from "fringe";
+ *
+ * const comparator = { parameters: ["pointer", "pointer"], result: "i32", stop: 0 } as const;
+ * const ask: ScriptHandler<typeof comparator> = function* () {
+ *   return yield "which one is less?";
+ * };
+ *
+ * using libc = dlopen("libc.so.6", {
+ *   qsort: { parameters: ["buffer", "usize", "usize", { callback: comparator }], result: "void" },
+ * });
+ * using sorting = new Generator<number, string>(new OsStack(), function* (yielder) {
+ *   yield* yielder.call(libc.symbols.qsort, Uint8Array.of(1, 2), 2, 1, ask);
+ * });
+ * console.log(sorting.resume(0)); // which one is less?
+ * console.log(sorting.resume(-1)); // undefined: it is sorted
+ * ```
+ */
 export type ScriptHandler<Definition extends CallbackDefinition> = (
   ...args: HandlerParameters<Definition["parameters"]>
 ) =>
@@ -95,7 +250,24 @@ export type ScriptHandler<Definition extends CallbackDefinition> = (
   // deno-lint-ignore no-explicit-any -- what it yields and is resumed with is the body's affair
   | ScriptGenerator<any, ToNative<Definition["result"]>, any>;
 
-/** A handler of a `Callback`, which does not know by which form the running call was made. */
+/**
+ * A handler of a `Callback`, which does not know by which form the running call was made.
+ *
+ * @example
+ * ```ts
+ * import { Callback, type CallbackHandler } from "fringe";
+ *
+ * const progress = { parameters: ["pointer"], result: "i32", stop: 1 } as const;
+ *
+ * // Answers at once for f(), or waits for f.async().
+ * const turn: CallbackHandler<typeof progress> = async () => {
+ *   await new Promise((resolve) => setTimeout(resolve));
+ *   return 0;
+ * };
+ * using callback = new Callback(progress, turn);
+ * console.log(callback.definition.stop); // 1
+ * ```
+ */
 export type CallbackHandler<Definition extends CallbackDefinition> = (
   ...args: HandlerParameters<Definition["parameters"]>
 ) =>

@@ -3,7 +3,7 @@
 
 /**
  * A TypeScript body: one of V8's own generators, and the scope of the calls that it has open. V8
- * suspends no other TypeScript frames (README.md, "Why JavaScript stays on V8's stack").
+ * suspends no other TypeScript frames (docs/how.md, "Why JavaScript stays on V8's stack").
  *
  *     not begun  --advance-->  suspended  --advance-->  running  -->  suspended, or finished
  *

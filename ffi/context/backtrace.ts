@@ -7,7 +7,26 @@ import { FRAMES_MAX, SLOT_SIZE, SymbolBlock } from "../layout.ts";
 import { native } from "../library/find.ts";
 import { readCString } from "../value/cstring.ts";
 
-/** A native function that has called another, or has suspended. */
+/**
+ * A native function that has called another, or has suspended.
+ *
+ * @example
+ * ```ts
+ * import { dlopen, Generator, type NativeFrame, OsStack } from "fringe";
+ *
+ * function line({ name, module, moduleOffset }: NativeFrame): string {
+ *   return `${name ?? "?"} in ${module} at ${moduleOffset}`;
+ * }
+ *
+ * using library = dlopen("./native/prebuilt/x86_64-linux/libbodies.so", {
+ *   count: { input: "void", output: "i32" },
+ * });
+ * using generator = new Generator(new OsStack(), library.symbols.count);
+ * generator.resume();
+ * const [frame] = generator.backtrace();
+ * console.log(line(frame!)); // count in ./native/prebuilt/x86_64-linux/libbodies.so at …
+ * ```
+ */
 export interface NativeFrame {
   /** Where the function goes on: the address behind its call. */
   readonly address: bigint;

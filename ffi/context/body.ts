@@ -12,6 +12,21 @@ import { Entry, type Subject } from "./context.ts";
  *
  * @typeParam Input What `resume` passes to it.
  * @typeParam Output What it suspends with.
+ *
+ * @example
+ * ```ts
+ * import { dlopen, Generator, type NativeBody, OsStack } from "fringe";
+ *
+ * function first<Output>(body: NativeBody<void, Output>): Output | undefined {
+ *   using generator = new Generator(new OsStack(), body);
+ *   return generator.resume();
+ * }
+ *
+ * using library = dlopen("./native/prebuilt/x86_64-linux/libbodies.so", {
+ *   count: { input: "void", output: "i32" },
+ * });
+ * console.log(first(library.symbols.count)); // 1
+ * ```
  */
 export interface NativeBody<in Input, out Output> {
   /** The name of the type that it is resumed with. */

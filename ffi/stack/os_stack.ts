@@ -12,7 +12,18 @@ import { checkSize, type GuardedStack, Stack, StackMemory } from "./stack.ts";
 /** The safety net: unmaps the stacks that became garbage before they were disposed of. */
 const net = new FinalizationRegistry<StackMemory>((memory) => memory.reclaim());
 
-/** What `new OsStack()` takes after the size. */
+/**
+ * What `new OsStack()` takes after the size.
+ *
+ * @example
+ * ```ts
+ * import { OsStack, type OsStackOptions } from "fringe";
+ *
+ * const options: OsStackOptions = { overflow: "throw" };
+ * using stack = new OsStack(64 * 1024, options);
+ * console.log(stack.size); // 65536
+ * ```
+ */
 export interface OsStackOptions {
   /**
    * What happens when a native body, or a C function that is called on it, uses up the stack:

@@ -39,6 +39,20 @@ export const STACK_ALIGNMENT: 16 = ALIGNMENT;
  * keep 8 KiB free: when a generator is ended early, its destructors run there, and an unwinder
  * below them. With less the frames that have some are abandoned: the stack comes back, but the
  * destructors do not run.
+ *
+ * @example
+ * ```ts
+ * import { OsStack, OwnedStack, type Stack } from "fringe";
+ *
+ * function describe(stack: Stack): string {
+ *   return `${stack.size} bytes ${stack.guarded ? "above a guard page" : "without a guard"}`;
+ * }
+ *
+ * using large = new OsStack(64 * 1024);
+ * using small = new OwnedStack(16 * 1024);
+ * console.log(describe(large)); // 65536 bytes above a guard page
+ * console.log(describe(small)); // 16384 bytes without a guard
+ * ```
  */
 export abstract class Stack implements Disposable {
   /** Not for programs: makes `memory` known as that of this object, and only fringe has one. */
@@ -80,7 +94,24 @@ export abstract class Stack implements Disposable {
   }
 }
 
-/** A stack that has a guard page: what `new Generator()` asks for. */
+/**
+ * A stack that has a guard page: what `new Generator()` asks for.
+ *
+ * @example
+ * ```ts
+ * import { Generator, type GuardedStack, OsStack } from "fringe";
+ *
+ * function letters(stack: GuardedStack): Generator<void, string> {
+ *   return new Generator(stack, function* () {
+ *     yield "a";
+ *     yield "b";
+ *   });
+ * }
+ *
+ * using generator = letters(new OsStack());
+ * console.log([...generator]); // ["a", "b"]
+ * ```
+ */
 export interface GuardedStack extends Stack {
   /** Running off the end is caught. */
   readonly guarded: true;

@@ -8,7 +8,22 @@
 
 import { own } from "../check.ts";
 
-/** What TypeScript passes for a C function: a `Callback`. Objects of other origin are refused. */
+/**
+ * What TypeScript passes for a C function: a `Callback`. Objects of other origin are refused.
+ *
+ * @example
+ * ```ts
+ * import { Callback, type FunctionPointer, PointerView } from "fringe";
+ *
+ * // Writes the address of a function into a struct of C.
+ * function setHandler(struct: Uint8Array<ArrayBuffer>, offset: number, handler: FunctionPointer) {
+ *   PointerView.of(struct).setPointer(offset, handler.pointer);
+ * }
+ *
+ * using allocate = new Callback({ parameters: ["usize"], result: "pointer" }, () => null);
+ * setHandler(new Uint8Array(16), 8, allocate);
+ * ```
+ */
 export interface FunctionPointer {
   /** The function pointer that C gets. */
   readonly pointer: Deno.PointerObject;
@@ -69,10 +84,36 @@ const TYPES: Readonly<Record<ValueType, TypeRow>> = {
   cstring: { kind: "address", isScalar: false },
 };
 
-/** The names of the types that a native body takes and gives. */
+/**
+ * The names of the types that a native body takes and gives.
+ *
+ * @example
+ * ```ts
+ * import type { BodyDefinition, ScalarType } from "fringe";
+ *
+ * // The definition of a body that gives what it gets.
+ * function echo(type: ScalarType): BodyDefinition {
+ *   return { input: type, output: type };
+ * }
+ *
+ * console.log(echo("f64")); // { input: "f64", output: "f64" }
+ * ```
+ */
 export type ScalarType = Exclude<ValueType, "function" | "buffer" | "cstring">;
 
-/** The names of the types that a function takes, gives, and calls back with. */
+/**
+ * The names of the types that a function takes, gives, and calls back with.
+ *
+ * @example
+ * ```ts
+ * import { dlopen, type ValueType } from "fringe";
+ *
+ * const file: ValueType = "cstring";
+ * const mode: ValueType = "i32";
+ * using libc = dlopen("libc.so.6", { access: { parameters: [file, mode], result: "i32" } });
+ * console.log(libc.symbols.access("/", 0)); // 0: there is such a file
+ * ```
+ */
 export type ValueType =
   | "bool"
   | "i8"
@@ -92,7 +133,21 @@ export type ValueType =
   | "buffer"
   | "cstring";
 
-/** What TypeScript passes for a value that C receives. */
+/**
+ * What TypeScript passes for a value that C receives.
+ *
+ * @example
+ * ```ts
+ * import { dlopen, type ToNative } from "fringe";
+ *
+ * const length: ToNative<"usize"> = 3; // a number or a bigint
+ * const text: ToNative<"cstring"> = "abcdef"; // a string or null
+ * using libc = dlopen("libc.so.6", {
+ *   strnlen: { parameters: ["cstring", "usize"], result: "usize" },
+ * });
+ * console.log(libc.symbols.strnlen(text, length)); // 3n
+ * ```
+ */
 export type ToNative<T> = T extends "void" ? void
   : T extends "bool" ? boolean
   : T extends "i64" | "u64" | "isize" | "usize" ? number | bigint
@@ -102,7 +157,18 @@ export type ToNative<T> = T extends "void" ? void
   : T extends "cstring" ? string | null
   : number;
 
-/** What TypeScript receives for a value that C passes. */
+/**
+ * What TypeScript receives for a value that C passes.
+ *
+ * @example
+ * ```ts
+ * import { dlopen, type FromNative } from "fringe";
+ *
+ * using libc = dlopen("libc.so.6", { strlen: { parameters: ["cstring"], result: "usize" } });
+ * const length: FromNative<"usize"> = libc.symbols.strlen("abc"); // always a bigint
+ * console.log(length); // 3n
+ * ```
+ */
 export type FromNative<T> = T extends "void" ? undefined
   : T extends "bool" ? boolean
   : T extends "i64" | "u64" | "isize" | "usize" ? bigint

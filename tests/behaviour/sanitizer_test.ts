@@ -5,26 +5,54 @@
 
 import { join } from "node:path";
 import { assertEquals, assertMatch } from "@std/assert";
-import { moduleUrl, run } from "../support/support.ts";
+import { exampleBodies, moduleUrl, run } from "../support/support.ts";
 
-Deno.test("deno test blames the first test that uses fringe, if it is the first use", async () => {
+const importing = `import { dlopen, OsStack } from ${JSON.stringify(moduleUrl)};\n`;
+const used = "new OsStack()[Symbol.dispose]();";
+
+/** What a test file has above its tests, and whether the first one is blamed then. */
+const TOPS: readonly (readonly [top: string, isBlamed: boolean])[] = [
+  ["", true],
+  [used, false],
+  [`Deno.test.beforeAll(() => { ${used} });`, false],
+  [
+    `const library = dlopen(${JSON.stringify(exampleBodies.pathname)}, {
+      count: { input: "void", output: "i32" },
+    });`,
+    false,
+  ],
+];
+
+/** Runs two tests that use fringe, below `top`, and looks for leaked resources. */
+async function testBelow(top: string, ...flags: string[]): Promise<{ code: number; said: string }> {
   const folder = await Deno.makeTempDir({ prefix: "fringe-test-" });
   try {
-    for (const [i, line] of ["", "new OsStack()[Symbol.dispose]();"].entries()) {
-      const file = join(folder, `${i}_test.ts`);
-      await Deno.writeTextFile(
-        file,
-        `import { OsStack } from ${JSON.stringify(moduleUrl)};
-        ${line}
-        Deno.test.sanitizer({ ops: true, resources: true });
-        Deno.test("first", () => new OsStack()[Symbol.dispose]());
-        Deno.test("second", () => new OsStack()[Symbol.dispose]());`,
-      );
-      const { code, stdout } = await run(["test", "-A", "--no-check", file]);
-      assertEquals(code, line === "" ? 1 : 0, stdout);
-      assertMatch(stdout, line === "" ? /first \.\.\. FAILED/ : /2 passed \| 0 failed/);
-    }
+    await Deno.writeTextFile(join(folder, "preloaded.ts"), `${importing}${used}`);
+    await Deno.writeTextFile(
+      join(folder, "any_test.ts"),
+      `${importing}${top}
+      Deno.test.sanitizer({ ops: true, resources: true });
+      Deno.test("first", () => { ${used} });
+      Deno.test("second", () => { ${used} });`,
+    );
+    const absolute = flags.map((flag) => flag.replace("FOLDER", folder));
+    const { code, stdout } = await run(["test", "-A", "--no-check", ...absolute, folder]);
+    return { code, said: stdout };
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
+}
+
+Deno.test("deno test blames the first test that uses fringe, if it is the first use", async () => {
+  for (const [top, isBlamed] of TOPS) {
+    const { code, said } = await testBelow(top);
+    assertEquals(code, isBlamed ? 1 : 0, `${top}: ${said}`);
+    assertMatch(said, isBlamed ? /first \.\.\. FAILED/ : /2 passed \| 0 failed/);
+  }
+});
+
+Deno.test("deno test blames nobody where --preload has used fringe before", async () => {
+  const { code, said } = await testBelow("", "--preload=FOLDER/preloaded.ts");
+  assertEquals(code, 0, said);
+  assertMatch(said, /2 passed \| 0 failed/);
 });

@@ -5,7 +5,7 @@
  * Whatever the signature and the values, C sees what TypeScript passes, and the other way round:
  * random signatures are compiled, and called with random values.
  *
- * Each run has other signatures. A failure names its seed: `FRINGE_SEED=… deno test -A
+ * Each run has other signatures. A failure names its seed: `FRINGE_SEED=… deno test -P=suite
  * tests/behaviour/signature_test.ts` has the same signatures, and prints each before its turn,
  * should the process crash. `FRINGE_ROUNDS=100` runs a hundred seeds in a row.
  *
@@ -33,13 +33,11 @@ import {
   type Values,
 } from "../support/signature.ts";
 import { chosenSeed, seeds } from "../support/seeds.ts";
+import { gc } from "../support/support.ts";
 
 /** How many random signatures a library has, and how many random values each is called with. */
 const SIGNATURES = 50;
 const VALUES = 8;
-
-/** V8's collector, where `--v8-flags=--expose-gc` shows it. */
-const { gc: collect } = globalThis as { gc?: (options: { type: "minor" }) => void };
 
 /** A function of `dlopen`, of whose signature TypeScript knows nothing. */
 interface AnyFunction {
@@ -177,7 +175,7 @@ async function tryOut(
     got.push({ place, args: args.map(received) });
     if (expectedPlace === undefined) throw new Error("C has called back too often");
     // What C holds has to stand a collection while C waits.
-    if (values.dirt % 8n === 7n) collect?.({ type: "minor" });
+    if (values.dirt % 8n === 7n) gc("minor");
     const { result } = parameters[expectedPlace] as Prototype;
     return result === "void" ? undefined : passed[next++];
   };

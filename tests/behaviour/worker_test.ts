@@ -273,7 +273,7 @@ Deno.test("Workers that have each opened the library from memory can, too", asyn
   try {
     // Without the folder of libraries beside it.
     copySources(directory);
-    // A process has no room for many more (README.md, "Limits").
+    // A process has no room for many more (docs/limits.md, "Threads").
     for (let round = 0; round < rounds; round++) {
       await assertTerminates(`file://${directory}/mod.ts`, 3, true);
     }

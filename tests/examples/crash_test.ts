@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // Credit: after libfringe, by edef and the libfringe contributors
 
-/** The crash that README.md shows is what gdb says of examples/crash.zig. */
+/** The crash that docs/how.md shows is what gdb says of examples/crash.zig. */
 
 import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { crash, withCrash } from "../../tools/crash.ts";
 import { text } from "../support/repository.ts";
 import { testWith } from "../support/support.ts";
 
-const readme = `before
+const page = `before
 <!-- crash: begin, by tools/crash.ts -->
 old
 <!-- crash: end -->
@@ -43,7 +43,7 @@ Program received signal SIGABRT, Aborted.
 `;
 
 Deno.test("withCrash() shows the program and its call stack, and leaves the rest alone", () => {
-  const result = withCrash(readme, program, printed);
+  const result = withCrash(page, program, printed);
   assertEquals(withCrash(result, program, printed), result);
   assertStringIncludes(
     result,
@@ -81,12 +81,12 @@ after
   );
 });
 
-Deno.test("withCrash() refuses a readme without the markers", () => {
+Deno.test("withCrash() refuses a page without the markers", () => {
   assertThrows(() => withCrash("before\nafter\n", program, printed), Error, "must contain <!--");
 });
 
-testWith("gdb", "README.md has the call stack that gdb shows", async () => {
-  const source = text("README.md");
+testWith("gdb", "docs/how.md has the call stack that gdb shows", async () => {
+  const source = text("docs/how.md");
   assertEquals(
     withCrash(source, text("examples/crash.zig"), await crash()).split("\n"),
     source.split("\n"),

@@ -5,8 +5,8 @@
  * No misuse of the public API ends the process, or corrupts it: each is an error that says so. The
  * misuse is random, and takes place in other processes.
  *
- * A failure names its seed: `FRINGE_SEED=… deno test -A tests/fuzz/fuzz_test.ts` does the same
- * again. `FRINGE_ROUNDS=100` goes on for a hundred rounds.
+ * A failure names its seed: `FRINGE_SEED=… deno test -P=suite tests/fuzz/fuzz_test.ts` does the
+ * same again. `FRINGE_ROUNDS=100` goes on for a hundred rounds.
  *
  * @module
  */

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // Credit: after libfringe, by edef and the libfringe contributors
 
-/** How the comparison with others gets into README.md. */
+/** How the comparison with others gets into docs/comparison.md, and a part of it into README.md. */
 
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import { type Comparison, withComparison } from "../../tools/comparison.ts";
+import { type Comparison, withComparison, withSummary } from "../../tools/comparison.ts";
 import { text } from "../support/repository.ts";
 
-const readme = `before
+const page = `before
 <!-- comparison: begin, by tools/comparison.ts -->
 old
 <!-- comparison: end -->
@@ -52,14 +52,35 @@ With Deno 1.2.3, koffi 4.5.6, on a processor.
 <!-- comparison: end -->
 after
 `;
-  assertEquals(withComparison(readme, comparison), expected);
+  assertEquals(withComparison(page, comparison), expected);
   assertEquals(withComparison(expected, comparison), expected);
 });
 
-Deno.test("withComparison() refuses a readme without the markers, and a row without a cell", () => {
+Deno.test("withComparison() refuses a page without the markers, and a row without a cell", () => {
   assertThrows(() => withComparison("before\nafter\n", comparison), Error, "must contain <!--");
   const rows = [{ id: "first", text: "first", cells: { a: { verdict: "yes" as const } } }];
-  assertThrows(() => withComparison(readme, { ...comparison, rows }), Error, "b has no cell first");
+  assertThrows(() => withComparison(page, { ...comparison, rows }), Error, "b has no cell first");
+});
+
+Deno.test("withSummary() takes the rows and peers that it is asked for, in that order", () => {
+  const expected = `before
+<!-- comparison: begin, by tools/comparison.ts -->
+
+|       | b        | Peer A     |
+| ----- | -------- | ---------- |
+| third | Linux    | partly: or |
+| first | no: a\\|b | yes        |
+
+<!-- comparison: end -->
+after
+`;
+  const shown = { rows: ["third", "first"], peers: ["b", "a"] };
+  assertEquals(withSummary(page, comparison, shown), expected);
+  assertThrows(
+    () => withSummary(page, comparison, { ...shown, rows: ["fourth"] }),
+    Error,
+    "no row or peer fourth",
+  );
 });
 
 Deno.test("the comparison has a cell for each peer in each row, and no other", () => {

@@ -5,8 +5,8 @@
 
 import { basename, dirname, join } from "node:path";
 import * as mod from "../../mod.ts";
-import { withComparison } from "../../tools/comparison.ts";
-import { withFigures } from "../../tools/figures.ts";
+import { withSummary } from "../../tools/comparison.ts";
+import { withRatios } from "../../tools/figures.ts";
 import {
   between,
   code,
@@ -294,6 +294,19 @@ function* versions(): Problems {
   }
 }
 
+/** Readers are told of the lowest Deno that the module checks for. */
+function* lowestDeno(): Problems {
+  const lowest = text("ffi/library/runtime.ts").match(/LOWEST_DENO = "(\d+\.\d+)\./)?.[1];
+  for (const file of files.filter((file) => file.endsWith(".md"))) {
+    const told = text(file).matchAll(/\bDeno (\d+\.\d+) or later/g).map(([, version]) => version);
+    const wrong = [...told].find((version) => version !== lowest);
+    if (wrong !== undefined) yield `${file}: it names Deno ${wrong}; LOWEST_DENO is ${lowest}`;
+  }
+  if (!text("README.md").includes(`Deno ${lowest} or later`)) {
+    yield `README.md: say that fringe needs "Deno ${lowest} or later"`;
+  }
+}
+
 /** Whoever copies an example maps one name, the same in all of them. */
 function* names(): Problems {
   const examples = /^(?:(?:examples|bench|ffi|docs)\/.*|mod|README)\.(?:ts|md)$/;
@@ -331,18 +344,25 @@ function* assembly(): Problems {
   }
 }
 
-function* readme(): Problems {
-  const source = text("README.md");
-  if (withFigures(source, JSON.parse(text("bench/results.json"))) !== source) {
-    yield "README.md: its figures are not those of bench/results.json: run tools/figures.ts";
-  }
+/** What tools write into pages is what the benches have found. */
+function* written(): Problems {
+  const figures = JSON.parse(text("bench/results.json"));
   const comparison = JSON.parse(text("bench/peers/callbacks/results.json"));
-  if (withComparison(source, comparison) !== source) {
+  const readme = text("README.md");
+  if (withRatios(readme, figures) !== readme) {
+    yield "README.md: its ratios are not those of bench/results.json: run tools/figures.ts";
+  }
+  if (withSummary(readme, comparison) !== readme) {
     yield "README.md: its comparison is not that of bench/peers/callbacks/results.json: run " +
       "tools/comparison.ts";
   }
+}
+
+/** A reader of the README and of docs/ hears of all that there is. */
+function* mentioned(): Problems {
+  const pages = files.filter((file) => /^(README\.md|docs\/.*\.md)$/.test(file)).map(text).join();
   for (const name of Object.keys(mod)) {
-    if (!new RegExp(`\\b${name}\\b`).test(source)) yield `README.md: say what ${name} is for`;
+    if (!new RegExp(`\\b${name}\\b`).test(pages)) yield `docs/README.md: say what ${name} is for`;
   }
 }
 
@@ -361,7 +381,9 @@ testRules(
   lengths,
   deno,
   versions,
+  lowestDeno,
   names,
   assembly,
-  readme,
+  written,
+  mentioned,
 );

@@ -5,7 +5,7 @@
  * Whatever a program does with generators, it sees the same as with V8's own `function*`: the same
  * values, states and errors, in the same order, and C's destructors among them.
  *
- * Each run has other programs. A failure names its seed: `FRINGE_SEED=… deno test -A --v8-flags=…
+ * Each run has other programs. A failure names its seed: `FRINGE_SEED=… deno test -P=suite
  * tests/model/model_test.ts` has the same programs, and prints each before its turn, should the
  * process crash. `FRINGE_ROUNDS=100` runs a hundred seeds in a row, of a thousand programs each.
  *

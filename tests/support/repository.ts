@@ -4,6 +4,7 @@
 /** The files of the repository, for the tests that check the house itself. */
 
 import { join } from "node:path";
+import { ignoredFolders } from "../../tools/ignored.ts";
 import { root } from "../../tools/zig.ts";
 import { fail } from "../assert.ts";
 
@@ -21,16 +22,16 @@ export function testRules(...rules: (() => Problems)[]): void {
 }
 
 /** Every file of the repository that is not ignored, relative to its root. */
+const ignored = ignoredFolders().union(new Set([".git", "target", "prebuilt"]));
 export const files = filesIn("");
 export const code = files.filter((file) =>
   /\.(ts|zig|S|h|c|cc|cpp|rs|yml)$|^\.ci\/run$/.test(file)
 );
 
 function filesIn(folder: string): string[] {
-  const ignored = /^(\.git|\.zig|\.zig-cache|zig-out|zig-pkg|node_modules|target|prebuilt)$/;
   return [...Deno.readDirSync(join(root, folder))].flatMap(({ name, isDirectory, isFile }) => {
     const path = folder === "" ? name : `${folder}/${name}`;
-    if (isDirectory) return ignored.test(name) ? [] : filesIn(path);
+    if (isDirectory) return ignored.has(name) ? [] : filesIn(path);
     return isFile ? [path] : [];
   }).sort();
 }

