@@ -361,7 +361,7 @@
         jne     \label
 .endm
 
-# The x87 unit comes first: libc's traps are known by it before any sum could spring one. Its word is
+# The x87 unit is first: libc's traps are known by it before any sum could spring one. Its word is
 # compared with the one that a process begins with (psABI 3.4.1), half a nanosecond cheaper than
 # with CONTROL_X87: nearly every thread has it, and for one that has another, words are exchanged
 # each time.

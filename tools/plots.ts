@@ -3,7 +3,7 @@
 
 /**
  * Draws the figures of `bench/results.json` into docs/images/, as `deno task bench` has it do:
- * `deno run -A tools/plots.ts`. A test compares the two.
+ * `deno run -P=tools tools/plots.ts`. A test compares the two.
  *
  * No plotting library does it: one would bring a DOM or some dozens of packages to every run of a
  * bench, and what is needed of it here are two logarithmic scales.

@@ -82,7 +82,7 @@ export async function versions(): Promise<Counts> {
 async function judge({ name, run, says }: Runtime, origin: string): Promise<Counts> {
   const had = await npx([name, "--version"]);
   if (!had.success) {
-    const [, code] = had.stderr.match(/^npm error code (\S+)/m) ?? [, had.stderr.trim()];
+    const [, code] = had.stderr.match(/^npm error code (\S+)/m) ?? ["", had.stderr.trim()];
     console.log(`${name} was not run, since npm does not give it (${code})`);
     return { passed: 0, failed: 0, skipped: 1 };
   }

@@ -49,7 +49,7 @@
  * exception of its own runs: what is handled and what is in flight belongs to each side.
  *
  * How the floating-point units round, what they flush to zero and which exceptions they trap is a
- * matter of each side: a body that changes it finds it again, and its resumer never sees it, whether
+ * matter of each side: a body that changes it finds it again, its resumer never sees it, whether
  * that is JavaScript or a caller of fringe_resume or fringe_resume_call. One thing goes unnoticed:
  * traps that a body sets by hand in MXCSR alone (_MM_SET_EXCEPTION_MASK), not before its first
  * suspension but later. feenableexcept() sets both units' traps and is noticed at any time. A

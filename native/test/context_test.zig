@@ -999,7 +999,12 @@ test "inlined resumers exchange control words that a called one has found to dif
     var generator: Generator = .initBody(os_stack.stack().stack, &wordsSettingBody);
     wanted = .{ .mxcsr = mxcsr_downward, .x87 = x87_downward };
     // As after a called switch that has noticed, in a program without C++.
-    generator.context.exchanges = .{ .exceptions = false, .control = true, .native = true, .first = false };
+    generator.context.exchanges = .{
+        .exceptions = false,
+        .control = true,
+        .native = true,
+        .first = false,
+    };
     for (0..3) |i| {
         _ = generator.@"resume"(0);
         try expectWords(.{}, Words.control());
