@@ -3,8 +3,8 @@
 
 /**
  * Puts the figures of `bench/results.json` into docs/figures.md, and the first ratios into
- * README.md, between two comments that mark their place: `deno run -P=tools tools/figures.ts`, after
- * `deno task bench`. A tidy test compares them.
+ * README.md, between two comments that mark their place: `deno run -P=tools tools/figures.ts`,
+ * after `deno task bench`. A tidy test compares them.
  *
  * @module
  */

@@ -2,7 +2,7 @@
 // Credit: after libfringe, by edef and the libfringe contributors
 
 /**
- * Makes what is attached to a release: `deno run -A tools/release.ts TAG FOLDER`.
+ * Makes what is attached to a release: `deno run -P=tools tools/release.ts TAG FOLDER`.
  *
  * For each platform an archive of the library that comes with the module of this version, its
  * headers and the licences; and `SHA256SUMS`, for `sha256sum --check`. So who imports fringe from a
@@ -86,7 +86,9 @@ async function sha256(file: string): Promise<string> {
 if (import.meta.main) {
   const [tag, folder] = Deno.args;
   if (tag === undefined || folder === undefined) {
-    console.error("Say what to release, and where to: deno run -A tools/release.ts TAG FOLDER");
+    console.error(
+      "Say what to release, and where to: deno run -P=tools tools/release.ts TAG FOLDER",
+    );
     Deno.exit(2);
   }
   try {

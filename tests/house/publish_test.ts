@@ -230,7 +230,7 @@ Deno.test("release.ts says what to write where it is not told what to release", 
   const file = join(root, "tools/release.ts");
   const missing = await run(["run", "--no-prompt", "-A", file]);
   assertEquals([missing.code, missing.stdout], [2, ""]);
-  assertMatch(missing.stderr, /deno run -A tools\/release\.ts TAG FOLDER/);
+  assertMatch(missing.stderr, /deno run -P=tools tools\/release\.ts TAG FOLDER/);
   const wrong = await run(["run", "--no-prompt", "-A", file, "v9.9.9", "/nowhere"]);
   assertEquals([wrong.code, wrong.stdout], [1, ""]);
   assertMatch(wrong.stderr, /^Cannot release v9\.9\.9: /);
