@@ -203,7 +203,7 @@ async function versions(): Promise<Record<string, string>> {
   };
 }
 
-async function machine(): Promise<Record<string, string | number>> {
+function machine(): Record<string, string | number> {
   const { os, arch } = Deno.build;
   const cpu = cpus()[0]?.model ?? "unknown";
   // The version alone; what distributions append says nothing about speed.
@@ -229,7 +229,7 @@ async function main(): Promise<void> {
   const judged = [...targets, ...libraryTargets(figures)].map((target) => judge(target, figures));
   printTargets(judged);
   const results = {
-    machine: await machine(),
+    machine: machine(),
     versions: await versions(),
     unit: "ns per operation",
     figures: figures.map(({ ns, ...rest }) => ns === undefined ? rest : { ...rest, ns: round(ns) }),
