@@ -231,7 +231,10 @@ Deno.test("release.ts says what to write where it is not told what to release", 
   const missing = await run(["run", "--no-prompt", "-A", file]);
   assertEquals([missing.code, missing.stdout], [2, ""]);
   assertMatch(missing.stderr, /deno run -P=tools tools\/release\.ts TAG FOLDER/);
-  const wrong = await run(["run", "--no-prompt", "-A", file, "v9.9.9", "/nowhere"]);
+  const folder = await Deno.makeTempDir({ prefix: "fringe-test-" });
+  const wrong = await run(["run", "--no-prompt", "-A", file, "v9.9.9", folder]);
   assertEquals([wrong.code, wrong.stdout], [1, ""]);
   assertMatch(wrong.stderr, /^Cannot release v9\.9\.9: /);
+  assertEquals([...Deno.readDirSync(folder)], []);
+  await Deno.remove(folder);
 });
