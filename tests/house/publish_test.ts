@@ -211,7 +211,7 @@ Deno.test("jobs have a machine, an end and steps that do one thing each", () => 
 
 Deno.test("the workflow's own command makes a release, and says where its files are", async () => {
   const command = commands(releasing.jobs.release!)[0]!;
-  const [, script] = command.match(/^npx -y deno@\S+ run --no-prompt -A (.*)$/)!;
+  const [, script] = command.match(/^npx -y deno@\S+ run --no-prompt -P=tools (.*)$/)!;
   await withFolder(async (folder) => {
     const shell = `cd "$1" && "$2" run --no-prompt -A "$3"/${script}`;
     const { success, stdout, stderr } = await new Deno.Command("sh", {
