@@ -21,6 +21,8 @@ import { root } from "./zig.ts";
 /** A package of npm that is a runtime, its arguments to run the child, and what that prints. */
 interface Runtime {
   readonly name: string;
+  /** Where the program has `mod.ts` from. */
+  readonly from: "HTTP" | "a checkout";
   run(origin: string): string[];
   readonly says: RegExp;
 }
@@ -38,12 +40,14 @@ const runtimes: readonly Runtime[] = [
   // The file of a checkout that may be read is looked at in another way.
   {
     name: `deno@${LOWEST_DENO}`,
+    from: "a checkout",
     run: () => [...flags, "--allow-read", ...inCheckout],
     says: WORKS,
   },
   overHttp(`<${LOWEST_DENO}`, /^FringeError: .*: this is Deno \S+, and fringe needs Deno .*\n$/),
   ...["node", "bun"].map((name): Runtime => ({
     name: `${name}@latest`,
+    from: "a checkout",
     run: () => inCheckout,
     says: /^FringeError: fringe needs Deno .*\n$/,
   })),
@@ -52,6 +56,7 @@ const runtimes: readonly Runtime[] = [
 function overHttp(version: string, says: RegExp): Runtime {
   return {
     name: `deno@${version}`,
+    from: "HTTP",
     run: (origin) => [
       ...[...flags, `--allow-import=${new URL(origin).host}`],
       ...[`${origin}/${child}`, `${origin}/mod.ts`],
@@ -79,17 +84,18 @@ export async function versions(): Promise<Counts> {
   return total(counts);
 }
 
-async function judge({ name, run, says }: Runtime, origin: string): Promise<Counts> {
+async function judge({ name, from, run, says }: Runtime, origin: string): Promise<Counts> {
   const had = await npx([name, "--version"]);
   if (!had.success) {
-    const [, code] = had.stderr.match(/^npm error code (\S+)/m) ?? ["", had.stderr.trim()];
+    const code = had.stderr.match(/^npm error code (\S+)/m)?.[1] ?? had.stderr.trim();
     console.log(`${name} was not run, since npm does not give it (${code})`);
     return { passed: 0, failed: 0, skipped: 1 };
   }
   const version = had.stdout.match(/\d+\.\d+\.\d+/)?.[0] ?? "unknown";
   const { stdout, stderr } = await npx([name, ...run(origin)]);
   const isRight = says.test(stdout);
-  console.log(`${name}, which is ${version}: ${isRight ? "ok" : `printed ${stdout}${stderr}`}`);
+  const outcome = isRight ? "ok" : `it printed ${stdout}${stderr}`;
+  console.log(`${name}, which is ${version}, with mod.ts from ${from}: ${outcome}`);
   return one(isRight);
 }
 

@@ -133,7 +133,7 @@ function verify(path: string, build: Prebuilt): "missing" | "present" {
     if (error instanceof Deno.errors.NotFound) return "missing";
     throw error;
   }
-  // Digests are for what differs: they take longer than all else that is done at the first use.
+  // The digest, which takes longer, is for a file that differs.
   if (bytes.toBase64() !== build.base64.replaceAll("\n", "")) {
     checkDigest(
       bytes,
