@@ -77,7 +77,8 @@ export interface NativeLibrary<Definitions extends SymbolDefinitions> extends Di
  *   (`{ callback: { parameters, result, stop? } }`) suspends it.
  *
  * @param filename A path, a name that the system's loader knows, or a file URL.
- * @param definitions What the symbols are. A wrong description is undefined behaviour, as in C.
+ * @param definitions What the symbols are. A wrong description is undefined behaviour, as in C. A
+ * table that is a variable of its own needs `as const`: TypeScript forgets its strings otherwise.
  * @returns The symbols, and `close`.
  * @throws {TypeError} If a definition is not understood.
  * @throws {Deno.errors.NotCapable} If `--allow-ffi` does not cover the library.

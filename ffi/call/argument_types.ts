@@ -225,7 +225,7 @@ export interface CallbackCall<Parameter extends number, Args extends readonly un
   readonly parameter: Parameter;
   /** What C has passed to the callback. */
   readonly args: Args;
-  /** Says what the callback returns to C, once the next call is pulled. */
+  /** Says what the callback returns to C, once the next call is pulled. A second one throws. */
   reply(value: Result): void;
 }
 

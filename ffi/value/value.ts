@@ -227,7 +227,7 @@ function hintFor(type: string, value: unknown): string {
     return '; declare it as "buffer", or pass PointerView.of(bytes).pointer';
   }
   if (typeof value === "bigint" || typeof value === "number") {
-    return '; an address can be passed as "usize"';
+    return '; an address is passed as "usize", and written by setBigUint64()';
   }
   if (/class (Callback|PointerView)$/.test(describe(value))) return "; pass its `pointer`";
   return hintForUnsafeCallback(value);

@@ -79,6 +79,13 @@ Deno.test("new PointerView() refuses what is no pointer", () => {
   for (const pointer of [null, undefined, 0, 4096, 4096n, "0x1000", {}, new Uint8Array(8)] as any) {
     assertThrows(() => new PointerView(pointer), TypeError, "Cannot view memory: got");
   }
+  // deno-lint-ignore no-explicit-any -- as above
+  const message = (value: any): string =>
+    assertThrows(() => new PointerView(value), TypeError).message;
+  assertStringIncludes(message(null), "NULL points at nothing, so look for null first");
+  for (const buffer of [new Uint8Array(8), new ArrayBuffer(8), new DataView(new ArrayBuffer(8))]) {
+    assertStringIncludes(message(buffer), "for a pointer; use PointerView.of(buffer)");
+  }
 });
 
 Deno.test("PointerView refuses offsets that are none, and destinations that are none", () => {

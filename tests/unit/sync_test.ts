@@ -186,54 +186,6 @@ Deno.test("f() counts its arguments", () => {
   }
 });
 
-Deno.test("f() says which arguments are missing, and that one of them is to answer", () => {
-  using library = openBodies();
-  const call_n = library.symbols.call_n as (...args: unknown[]) => unknown;
-  const message = (...args: unknown[]): string =>
-    assertThrows(() => call_n(...args), TypeError).message;
-  const answer = "argument 1 (the function that answers its callback)";
-  assertStringIncludes(message(), `missing: argument 0 (i32), ${answer}`);
-  assertStringIncludes(message(1), `got 1; missing: ${answer}`);
-  assertStringIncludes(message(1, () => 1, {}), "options such as { signal } are for .async()");
-});
-
-Deno.test("f() says what to pass in place of what answers no callback", () => {
-  using library = openBodies();
-  const call_n = library.symbols.call_n as (...args: unknown[]) => unknown;
-  const message = (handler: unknown): string =>
-    assertThrows(() => call_n(1, handler), TypeError, "argument 1 must be a function").message;
-  const unsafe = new Deno.UnsafeCallback({ parameters: ["i32"], result: "i32" }, () => 1);
-  assertStringIncludes(message(unsafe), "got an object of class UnsafeCallback; use a Callback");
-  assertStringIncludes(message(unsafe.pointer), "UnsafeCallback ends the process: make a Callback");
-  unsafe.close();
-  const called = [(function* () {})(), Promise.resolve(1)];
-  for (const value of called) {
-    assertStringIncludes(message(value), "pass the function itself, and do not call it");
-  }
-});
-
-Deno.test("f() says what an async generator function cannot answer, and what can", () => {
-  using library = openBodies();
-  const call_n = library.symbols.call_n as (...args: unknown[]) => unknown;
-  const error = assertThrows(
-    () => call_n(1, async function* () {}),
-    TypeError,
-    "is an async generator, which no form of the call takes",
-  );
-  assertStringIncludes(error.message, "write an async function for .async(), or a function*");
-});
-
-Deno.test("f() says what to pass in place of what is no pointer", () => {
-  using library = openBodies();
-  const same_pointer = library.symbols.same_pointer as (...args: unknown[]) => unknown;
-  const message = (value: unknown): string =>
-    assertThrows(() => same_pointer(value), TypeError, "must be a Deno.PointerObject").message;
-  for (const value of [4096, 4096n]) assertStringIncludes(message(value), 'passed as "usize"');
-  assertStringIncludes(message(PointerView.of(new Uint8Array(1))), "; pass its `pointer`");
-  using callback = new Callback({ parameters: [], result: "void" }, () => {});
-  assertStringIncludes(message(callback), "; pass its `pointer`");
-});
-
 Deno.test("f() says which argument has the wrong type, and what it should be", () => {
   using library = openBodies();
   const { symbols } = library;
@@ -609,4 +561,56 @@ Deno.test("f() gives the error of its handler though a cleanup of C calls back",
   // The cleanup has been told to end, too: nobody listens any more.
   assertEquals(asked, [1]);
   assertEquals(call_n(2, (i) => i), 1);
+});
+
+// What to write instead
+
+Deno.test("f() says which arguments are missing, and that one of them is to answer", () => {
+  using library = openBodies();
+  const call_n = library.symbols.call_n as (...args: unknown[]) => unknown;
+  const message = (...args: unknown[]): string =>
+    assertThrows(() => call_n(...args), TypeError).message;
+  const answer = "argument 1 (the function that answers its callback)";
+  assertStringIncludes(message(), `missing: argument 0 (i32), ${answer}`);
+  assertStringIncludes(message(1), `got 1; missing: ${answer}`);
+  assertStringIncludes(message(1, () => 1, {}), "options such as { signal } are for .async()");
+});
+
+Deno.test("f() says what to pass in place of what answers no callback", () => {
+  using library = openBodies();
+  const call_n = library.symbols.call_n as (...args: unknown[]) => unknown;
+  const message = (handler: unknown): string =>
+    assertThrows(() => call_n(1, handler), TypeError, "argument 1 must be a function").message;
+  const unsafe = new Deno.UnsafeCallback({ parameters: ["i32"], result: "i32" }, () => 1);
+  assertStringIncludes(message(unsafe), "got an object of class UnsafeCallback; use a Callback");
+  assertStringIncludes(message(unsafe.pointer), "UnsafeCallback ends the process: make a Callback");
+  unsafe.close();
+  const called = [(function* () {})(), Promise.resolve(1)];
+  for (const value of called) {
+    assertStringIncludes(message(value), "pass the function itself, and do not call it");
+  }
+});
+
+Deno.test("f() says what an async generator function cannot answer, and what can", () => {
+  using library = openBodies();
+  const call_n = library.symbols.call_n as (...args: unknown[]) => unknown;
+  const error = assertThrows(
+    () => call_n(1, async function* () {}),
+    TypeError,
+    "is an async generator, which no form of the call takes",
+  );
+  assertStringIncludes(error.message, "write an async function for .async(), or a function*");
+});
+
+Deno.test("f() says what to pass in place of what is no pointer", () => {
+  using library = openBodies();
+  const same_pointer = library.symbols.same_pointer as (...args: unknown[]) => unknown;
+  const message = (value: unknown): string =>
+    assertThrows(() => same_pointer(value), TypeError, "must be a Deno.PointerObject").message;
+  for (const value of [4096, 4096n]) {
+    assertStringIncludes(message(value), '; an address is passed as "usize"');
+  }
+  assertStringIncludes(message(PointerView.of(new Uint8Array(1))), "; pass its `pointer`");
+  using callback = new Callback({ parameters: [], result: "void" }, () => {});
+  assertStringIncludes(message(callback), "; pass its `pointer`");
 });
