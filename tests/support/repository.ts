@@ -21,8 +21,10 @@ export function testRules(...rules: (() => Problems)[]): void {
   }
 }
 
-/** Every file of the repository that is not ignored, relative to its root. */
+/** Besides what .gitignore has, what is no text of ours: git's, Cargo's, and libraries. */
 const ignored = ignoredFolders().union(new Set([".git", "target", "prebuilt"]));
+
+/** Every file of the repository that is not ignored, relative to its root. */
 export const files = filesIn("");
 export const code = files.filter((file) =>
   /\.(ts|zig|S|h|c|cc|cpp|rs|yml)$|^\.ci\/run$/.test(file)
