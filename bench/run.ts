@@ -205,7 +205,7 @@ function printFigures(figures: readonly Figure[]): void {
     if (figure.group !== group) console.log(`\n${group = figure.group}`);
     const { median, spread } = summary(figure.samples);
     const value = median === undefined ? "missing" : `${median.toFixed(2)} ns`;
-    const note = figure.missing ?? `${spread!.map((ns) => ns.toFixed(1)).join(" to ")}`;
+    const note = figure.missing ?? spread!.map((ns) => ns.toFixed(1)).join(" to ");
     console.log(`  ${figure.name.padEnd(46)}${value.padStart(14)}  ${note}`);
   }
 }

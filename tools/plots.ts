@@ -90,7 +90,7 @@ function ratioRow(
   y: number,
   x: (ratio: number) => number,
 ): string[] {
-  const colour = outcome === "met" ? "third" : "second";
+  const colour = outcome === "met" ? "third" : outcome === "missed" ? "second" : "faint";
   const measured = ratio === undefined || spread === undefined ? [] : [
     line([[x(spread[0]), y - 4], [x(spread[1]), y - 4]], colour, 'stroke-width="3"'),
     dot([x(ratio), y - 4], colour),

@@ -95,6 +95,28 @@ Deno.test("docs/how.md has the instructions of SWITCH", () => {
   assertEquals(shown, instructions.map((line) => line.replaceAll("\\t", "")));
 });
 
+Deno.test("plots() shows whether a ratio is met, missed or not measured", () => {
+  const target = { name: "a peer", to: "another", atMost: 0.5 };
+  const row = (rest: { outcome: string; ratio?: number; spread?: [number, number] }): string => {
+    const drawing = plots({ ...results, targets: [{ ...target, ...rest }] })["ratios.svg"]!;
+    assertEquals(unreadable(drawing), []);
+    return between(drawing, '"ink">a peer</text>', "</svg>").match(/class="code .*/)![0];
+  };
+  const spread: [number, number] = [0.2, 0.4];
+  assertEquals(
+    [
+      row({ outcome: "met", ratio: 0.3, spread }),
+      row({ outcome: "missed", ratio: 0.6, spread }),
+      row({ outcome: "not measured" }),
+    ],
+    [
+      'class="code third" text-anchor="end">0.30</text>',
+      'class="code second" text-anchor="end">0.60</text>',
+      'class="code faint" text-anchor="end">-</text>',
+    ],
+  );
+});
+
 /** The words of a drawing, each with the room that it takes if its letters are wide. */
 function wordsOf(drawing: string): { text: string; left: number; right: number; y: number }[] {
   const pattern = /<text x="(.*?)" y="(.*?)" class="(.*?)"(?: text-anchor="(.*?)")?>(.*?)<\/text>/g;
