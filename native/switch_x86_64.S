@@ -347,8 +347,9 @@
 # Either goes to `label` if the words differ, and destroys rcx; QUICKLY also xmm0.
 #
 # The flags of MXCSR (bits 0 to 5) belong to the thread: the resumer sees which exceptions the body
-# has raised, as a caller sees those of a function. QUICKLY raises two of them: inexact, and that an
-# operand was denormal. Who sets traps for these in MXCSR alone has one there, as at almost any sum.
+# has raised, as a caller sees those of a function. QUICKLY itself raises inexact and denormal, and
+# underflow where results are flushed. Where C has set traps for one of these three in MXCSR alone,
+# and not at the beginning, its next suspension ends the process by SIGFPE.
 .macro EXACTLY label
         stmxcsr -8(%rsp)
         fnstcw  -16(%rsp)
@@ -541,14 +542,17 @@ BEGIN fringe_init_caught
         or      $NATIVE, %edx
 1:      stmxcsr CONTROL(%rax)
         fnstcw  CONTROL_X87(%rax)
-        # Where a sum might spring a trap none is asked for, here or later.
+        # Where a sum might spring a trap, or the x87 word is not what QUICKLY looks for, words are
+        # exchanged from the beginning.
         mov     CONTROL(%rax), %ecx
         not     %ecx
         test    $MASKS, %ecx
-        jz      2f
-        or      $CONTROL_TOO, %edx
+        jnz     2f
+        cmpw    $X87_AT_FIRST, CONTROL_X87(%rax)
+        je      4f
+2:      or      $CONTROL_TOO, %edx
         jmp     3f
-2:      SUMS_NOW
+4:      SUMS_NOW
         movaps  %xmm0, SUMS(%rax)
 3:      mov     %rdx, EXCHANGES(%rax)
         xor     %ecx, %ecx

@@ -92,6 +92,7 @@ pub extern fn fringe_suspend(context: *Context, word: usize) usize;
 pub extern fn fringe_finish(context: *Context, status: Status) noreturn;
 pub extern fn fringe_aside(context: *Context, function: usize) noreturn;
 pub extern fn fringe_exchange(context: *Context) void;
+pub extern fn fringe_exchange_control(context: *Context) void;
 pub extern fn fringe_leave_current(context: *Context) void;
 pub extern fn fringe_trace(
     link: *Record,

@@ -50,10 +50,12 @@
  *
  * How the floating-point units round, what they flush to zero and which exceptions they trap is a
  * matter of each side: a body that changes it finds it again, and its resumer never sees it, be
- * that JavaScript or a caller of fringe_resume or fringe_resume_call. One thing goes unnoticed:
- * traps that a body sets by hand in MXCSR alone (_MM_SET_EXCEPTION_MASK), after its first
- * suspension. feenableexcept() sets both units' traps, and is noticed at any time. A resumer in
- * Zig, whose switch is inlined, sees what a body has left behind.
+ * that JavaScript or a caller of fringe_resume or fringe_resume_call. The exception is a body that
+ * sets traps by hand in MXCSR alone (_MM_SET_EXCEPTION_MASK), after its first suspension: it must
+ * put them back before it suspends. Nobody notices such traps; those for inexact results,
+ * underflow and denormal operands spring in the switch itself, and end the process by SIGFPE.
+ * feenableexcept() sets both units' traps, and is noticed at any time. A resumer in Zig, whose
+ * switch is inlined, sees what a body has left behind.
  *
  * What a body must not do: use a yielder that is not its own, suspend in a destructor or cleanup
  * function while it is being ended, or keep pointers to thread-local variables across a suspension

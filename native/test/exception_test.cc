@@ -6,6 +6,7 @@
 
 #include "fringe.h"
 
+#include <cfenv>
 #include <exception>
 #include <stdexcept>
 
@@ -67,6 +68,15 @@ void fringe_test_throws(Yielder *yielder, uint32_t depth)
     yielder->suspend(2);
     throw_at(depth, depth);
 }
+
+/// Rounds upward, and does not put that back.
+void fringe_test_throws_rounding(Yielder *, uint32_t depth)
+{
+    std::fesetround(FE_UPWARD);
+    throw_at(depth, depth);
+}
+
+int fringe_test_rounding() { return std::fegetround(); }
 
 static uint32_t throw_now(uint32_t depth) { return throw_at(depth, 1); }
 

@@ -21,6 +21,7 @@ const Status = fringe.Status;
 const os = @import("../os/os.zig").os;
 const thunk_module = @import("../call/thunk.zig");
 const unwind = @import("../unwind/cancel.zig");
+const valgrind = @import("../watch/valgrind.zig");
 
 const Resume = *const fn (context: *Context, word: usize) callconv(.c) usize;
 const Problem = ?[*:0]const u8;
@@ -44,10 +45,12 @@ extern fn fringe_test_expect_thrown(
 extern "c" fn _Unwind_Backtrace() void;
 extern fn fringe_test_is_clean() bool;
 extern fn fringe_test_objects() c_int;
+extern fn fringe_test_rounding() c_int;
 extern fn fringe_test_forget_objects() void;
 extern var fringe_test_left: [8]u8;
 const throws_at_once = body("fringe_test_throws_at_once");
 const throws = body("fringe_test_throws");
+const throws_rounding = body("fringe_test_throws_rounding");
 const throws_through_c = body("fringe_test_throws_through_c");
 const throws_through_cleanup = body("fringe_test_throws_through_cleanup");
 const rethrows = body("fringe_test_rethrows");
@@ -111,6 +114,17 @@ test "an exception that leaves a body reaches the resumer as it is" {
         // As of one that has returned, nothing is left to be ended, or to be seen.
         try expectEqual(0, resume_function(fixture.context, 1));
     };
+}
+
+test "an exception that leaves a body leaves its control words behind" {
+    if (valgrind.isRunning()) return error.SkipZigTest; // It rounds to the nearest in many places.
+    const before = fringe_test_rounding();
+    for (resumes) |resume_function| {
+        var fixture = try Fixture.init(throws_rounding, 3);
+        defer fixture.deinit();
+        try expectNoProblem(fringe_test_catch(fixture.context, resume_function, 1, 3));
+        try expectEqual(before, fringe_test_rounding());
+    }
 }
 
 test "an exception is caught though there is no memory to report it" {
@@ -228,6 +242,17 @@ test "an exception passes through a resumer in Zig, whose generator has then fin
         _ = generator.unwrap();
     }
     try expectEqual(0, fringe_test_objects());
+}
+
+test "an exception leaves control words behind that a resumer in Zig exchanges" {
+    if (valgrind.isRunning()) return error.SkipZigTest;
+    var os_stack = try OsStack.init(1 << 16);
+    defer os_stack.deinit();
+    const before = fringe_test_rounding();
+    var generator: fringe.Generator(u32, u32) = .initBody(os_stack.stack().stack, throws_rounding);
+    generator.context.exchanges.control = true;
+    try expectNoProblem(catchGenerator(&generator));
+    try expectEqual(before, fringe_test_rounding());
 }
 
 /// Many bodies that are suspended in handlers.

@@ -165,6 +165,11 @@ fn leave(context: *Context, status: Status) void {
     box.status = status;
     context_module.fringe_leave_current(context);
     sanitizer.leaveByException(context);
+    // The words of a resumer that has called fringe_resume, or the like, are in `control`. One in
+    // Zig, whose switch is inlined, shares those of the body, until it exchanges them as well.
+    if (context.exchanges.control or isCalled(context.link)) {
+        context_module.fringe_exchange_control(context);
+    }
     const exceptions = context.exceptions;
     context.close();
     if (exceptions == .none) return;
@@ -173,6 +178,14 @@ fn leave(context: *Context, status: Status) void {
     const state = globals();
     state.caught = context.caught;
     state.uncaught += @truncate(context.uncaught);
+}
+
+/// Whether the resumer waits in one of the functions that compare control words; in
+/// `switch_<arch>.S` these stand between fringe_resume and fringe_suspend.
+fn isCalled(resumer: *const context_module.Record) bool {
+    const first = @intFromPtr(&context_module.fringe_resume);
+    const end = @intFromPtr(&context_module.fringe_suspend);
+    return first <= resumer.resume_address and resumer.resume_address < end;
 }
 
 /// Called by the trampoline in place of the body, when an exception has been caught: tells the
