@@ -6,7 +6,7 @@
 import { join } from "node:path";
 import { assertEquals } from "@std/assert";
 import { LOWEST_DENO } from "../../ffi/library/runtime.ts";
-import { exampleBodies, moduleUrl, run, runChild } from "../support/support.ts";
+import { exampleBodies, moduleUrl, run, runChild, withFolder } from "../support/support.ts";
 
 const lowest = LOWEST_DENO.split(".").slice(0, 2).join(".");
 
@@ -71,8 +71,7 @@ Deno.test("a newer Deno is not refused for its number", async () => {
 });
 
 Deno.test("Node is told that fringe needs Deno, at each first use", async () => {
-  const folder = await Deno.makeTempDir({ prefix: "fringe-test-" });
-  try {
+  await withFolder(async (folder) => {
     // A bundle, since Node 20 reads no TypeScript.
     const [source, bundle] = [join(folder, "uses.ts"), join(folder, "uses.mjs")];
     await Deno.writeTextFile(source, uses(moduleUrl));
@@ -96,7 +95,5 @@ Deno.test("Node is told that fringe needs Deno, at each first use", async () => 
       `FringeError: fringe needs Deno ${lowest} or later, and this is another runtime: install ` +
         "Deno (https://deno.com), and run the program by `deno run --allow-ffi`",
     );
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
+  });
 });

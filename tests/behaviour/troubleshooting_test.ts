@@ -5,7 +5,7 @@
 
 import { join } from "node:path";
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { type Ended, moduleUrl, run, runChild } from "../support/support.ts";
+import { type Ended, moduleUrl, run, runChild, withFolder } from "../support/support.ts";
 import { entriesOf, FOREIGN } from "../support/troubleshooting.ts";
 
 /** Runs a program that has opened libc: qsort, and div. */
@@ -107,8 +107,7 @@ const WRONG: readonly (readonly [args: readonly string[], program: string])[] = 
 ];
 
 Deno.test("Deno and TypeScript say what the page has of them", async () => {
-  const folder = await Deno.makeTempDir({ prefix: "fringe-test-" });
-  try {
+  await withFolder(async (folder) => {
     const names = "dlopen, Generator, OsStack, OwnedStack";
     const outputs = await Promise.all(WRONG.map(async ([args, program], i) => {
       const file = join(folder, `${i}_test.ts`);
@@ -128,7 +127,5 @@ Deno.test("Deno and TypeScript say what the page has of them", async () => {
       const pattern = new RegExp(text.split("‹›").map((part) => RegExp.escape(part)).join(".*"));
       assert(outputs.some((output) => pattern.test(output)), `${text}\n${outputs.join("\n")}`);
     }
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
+  });
 });
