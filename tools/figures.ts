@@ -9,7 +9,7 @@
  * @module
  */
 
-import { placed, rewrite, table } from "./readme.ts";
+import { placed, rewrite, table } from "./pages.ts";
 
 /** Of so many rounds. */
 export type Spread = readonly [least: number, most: number];

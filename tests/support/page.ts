@@ -10,6 +10,7 @@
 
 import { basename, dirname, isAbsolute, join } from "node:path";
 import { type Installable, isInstallable, isInstalled } from "../../tools/packages.ts";
+import { PLACED } from "../../tools/pages.ts";
 import { root, zig, zigEnvironment } from "../../tools/zig.ts";
 
 /** A fenced block of a page. */
@@ -36,11 +37,11 @@ const COMPILED: Readonly<Record<string, string[] | undefined>> = {
   rust: undefined,
 };
 
-/** The snippets of a page but for those that a tool has written, from a file which has a test. */
+/** The snippets of a page, without those that a tool has placed there: these have other tests. */
 export function snippetsOf(page: string): Snippet[] {
   const snippets: Snippet[] = [];
-  const generated = /^<!-- (\w+): begin, by .*? -->$.*?^<!-- \1: end -->$/gms;
-  const all = page.replace(generated, (part) => part.replace(/.+/g, "")).split("\n");
+  // Lines are blanked, not taken out, so that the others keep their numbers.
+  const all = page.replace(PLACED, (part) => part.replace(/.+/g, "")).split("\n");
   for (let i = 0; i < all.length; i++) {
     const [, language, rest] = all[i]!.match(/^```(\w*)(.*)$/) ?? [];
     if (language === undefined) continue;
