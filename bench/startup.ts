@@ -24,7 +24,7 @@ interface Program {
   readonly name: string;
   readonly source: string;
   readonly flags: readonly string[];
-  /** The ratio that this project has set itself. */
+  /** The most that its ratio is to be. */
   readonly atMost?: number;
 }
 

@@ -8,7 +8,8 @@ import { assertEquals } from "@std/assert";
 import { LOWEST_DENO } from "../../ffi/library/runtime.ts";
 import { exampleBodies, moduleUrl, run, runChild, withFolder } from "../support/support.ts";
 
-const lowest = LOWEST_DENO.split(".").slice(0, 2).join(".");
+const [major, minor] = LOWEST_DENO.split(".").map(Number) as [number, number, number];
+const lowest = `${major}.${minor}`;
 
 /** Prints what each first use throws, a line for each. */
 const uses = (from: string): string => `
@@ -38,15 +39,10 @@ function assertEach(stdout: string, said: string): void {
 
 /** Runs `uses` in a Deno that says it has this version. */
 async function inVersion(version: string): Promise<string> {
+  const program = `data:application/typescript,${encodeURIComponent(uses(moduleUrl))}`;
   const source = `
     Object.defineProperty(Deno, "version", { value: { deno: ${JSON.stringify(version)} } });
-    await import(${
-    JSON.stringify(
-      "data:application/typescript," + encodeURIComponent(
-        uses(moduleUrl),
-      ),
-    )
-  });
+    await import(${JSON.stringify(program)});
   `;
   const { code, stdout, stderr } = await runChild(source, ["-A"]);
   assertEquals(code, 0, stderr);
@@ -54,7 +50,6 @@ async function inVersion(version: string): Promise<string> {
 }
 
 Deno.test("an older Deno is told which one fringe needs, at each first use", async () => {
-  const [major, minor] = LOWEST_DENO.split(".").map(Number) as [number, number, number];
   for (const old of [`${major}.${minor - 1}.7`, `${major - 1}.99.0`]) {
     assertEach(
       await inVersion(old),
@@ -65,7 +60,6 @@ Deno.test("an older Deno is told which one fringe needs, at each first use", asy
 });
 
 Deno.test("a newer Deno is not refused for its number", async () => {
-  const [major, minor] = LOWEST_DENO.split(".").map(Number) as [number, number, number];
   const versions = [LOWEST_DENO, `${major}.${minor + 10}.0`, `${major + 1}.0.0+0123abc`];
   for (const version of versions) assertEach(await inVersion(version), "works");
 });

@@ -13,10 +13,10 @@ import { root, zig } from "../../tools/zig.ts";
 import { files, type Problems, testRules, text, withoutComments } from "../support/repository.ts";
 import { type Ended, fringeLibrary, run, withFolder } from "../support/support.ts";
 
-/** How files that run Deno grant all there is: by name, or by the set that does. */
-const ALL = /"-A"|\s-A\s|--allow-all|"?-P=suite"?/;
+/** How files that run Deno grant all there is: by a flag, or by the set that does. */
+const ALL = /"-A"|\s-A\s|--allow-all|-P=suite/;
 
-/** What is said where all there is has to be granted. */
+/** The words of the comment that says why all there is has to be granted. */
 const REASON = "all permissions";
 
 /** Sets that grant all there is. */
