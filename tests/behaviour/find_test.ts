@@ -4,11 +4,13 @@
 /** How the native library is found, verified and opened: each case in a process of its own. */
 
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { ABI } from "../../ffi/layout.ts";
 import { prebuilt } from "../../ffi/library/prebuilt.ts";
 import { dynamicSymbols, offsetOf } from "../support/elf.ts";
 import { Served } from "../../tools/served.ts";
+import { root } from "../../tools/zig.ts";
 import {
   type Change,
   changingPrebuilt,
@@ -29,9 +31,6 @@ import {
   withCopy,
   withFolder,
 } from "../support/support.ts";
-
-const root = new URL("../../", import.meta.url);
-const path = (url: URL): string => decodeURIComponent(url.pathname);
 
 /** Makes a generator and sorts with libc, which needs fringe's library and nothing else. */
 const program = `
@@ -72,7 +71,7 @@ Deno.test("importing mod.ts does nothing but define, and needs no permission", a
 
 Deno.test("native() opens the library of a checkout with that path granted only", async () => {
   assertSucceeds(
-    await runChild(small(moduleUrl), [`--allow-ffi=${path(fringeLibrary)}`]),
+    await runChild(small(moduleUrl), [`--allow-ffi=${fileURLToPath(fringeLibrary)}`]),
     "generator\n",
   );
 });
@@ -83,12 +82,12 @@ Deno.test("native() says what to grant when --allow-ffi is missing", async () =>
     ended,
     "NotCapable",
     "fringe needs --allow-ffi",
-    `or --allow-ffi=${path(fringeLibrary)} for this library alone`,
+    `or --allow-ffi=${fileURLToPath(fringeLibrary)} for this library alone`,
   );
   // Another library's grant does not help, and the message is the same.
   assertFails(
-    await runChild(small(moduleUrl), [`--allow-ffi=${path(exampleBodies)}`]),
-    `--allow-ffi=${path(fringeLibrary)}`,
+    await runChild(small(moduleUrl), [`--allow-ffi=${fileURLToPath(exampleBodies)}`]),
+    `--allow-ffi=${fileURLToPath(fringeLibrary)}`,
   );
 });
 
@@ -104,7 +103,10 @@ Deno.test("FRINGE_LIBRARY names another library", async () => {
       await runChild(small(moduleUrl), flags, { FRINGE_LIBRARY: copy }),
       "generator\n",
     );
-    assertFails(await runChild(small(moduleUrl), flags), `--allow-ffi=${path(fringeLibrary)}`);
+    assertFails(
+      await runChild(small(moduleUrl), flags),
+      `--allow-ffi=${fileURLToPath(fringeLibrary)}`,
+    );
   } finally {
     await Deno.remove(copy);
   }
@@ -121,7 +123,7 @@ Deno.test("FRINGE_LIBRARY that may not be read is as if there were none", async 
 
 Deno.test("FRINGE_LIBRARY that is no library of fringe's is named in the error", async () => {
   const flags = ["--allow-ffi", "--allow-env"];
-  for (const library of ["/none/libfringe.so", path(exampleBodies)]) {
+  for (const library of ["/none/libfringe.so", fileURLToPath(exampleBodies)]) {
     assertFails(
       await runChild(small(moduleUrl), flags, { FRINGE_LIBRARY: library }),
       "FringeError: Cannot open fringe's native library",
@@ -407,7 +409,7 @@ testWith("g++", "dlopen() finds fringe's library for one that is linked with it"
        }`,
     );
     // Without its folder as an rpath.
-    const options = ["-shared", "-fPIC", "-fexceptions", path(fringeLibrary)];
+    const options = ["-shared", "-fPIC", "-fexceptions", fileURLToPath(fringeLibrary)];
     const compiled = await new Deno.Command("gcc", { args: [source, ...options, "-o", library] })
       .output();
     assert(compiled.success, new TextDecoder().decode(compiled.stderr));
@@ -429,14 +431,14 @@ Deno.test("a checkout in a path that is not UTF-8 is refused, and why is said", 
     const script = `mkdir "$1/x$(printf '\\377')" && cd "$1"/x* && cp -r "$2"/mod.ts "$2"/ffi . ` +
       `&& mkdir native && cp -r "$2"/native/prebuilt native`;
     const { success } = await new Deno.Command("sh", {
-      args: ["-c", script, "sh", directory, path(root)],
+      args: ["-c", script, "sh", directory, root],
     }).output();
     assert(success);
     const url = `file://${directory}/x%FF/mod.ts`;
     const said = ["Cannot open fringe's native library: its path is not UTF-8", "x%FF/native"];
     assertFails(await runChild(small(url), ["-A"]), ...said, "Move the checkout");
     assertSucceeds(
-      await runChild(small(url), ["-A"], { FRINGE_LIBRARY: path(fringeLibrary) }),
+      await runChild(small(url), ["-A"], { FRINGE_LIBRARY: fileURLToPath(fringeLibrary) }),
       "generator\n",
     );
   });

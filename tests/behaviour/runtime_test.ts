@@ -4,6 +4,7 @@
 /** Other runtimes, and versions of Deno that are too old, are told what fringe needs. */
 
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { assertEquals } from "@std/assert";
 import { LOWEST_DENO } from "../../ffi/library/runtime.ts";
 import { exampleBodies, moduleUrl, run, runChild, withFolder } from "../support/support.ts";
@@ -19,7 +20,7 @@ const uses = (from: string): string => `
     OwnedStack: () => new OwnedStack(4096),
     SliceStack: () => new SliceStack(new Uint8Array(4096)),
     Callback: () => new Callback({ parameters: [], result: "void" }, () => {}),
-    dlopen: () => dlopen(${JSON.stringify(decodeURIComponent(exampleBodies.pathname))}, {}),
+    dlopen: () => dlopen(${JSON.stringify(fileURLToPath(exampleBodies))}, {}),
   };
   for (const [name, use] of Object.entries(uses)) {
     try {

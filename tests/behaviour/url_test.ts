@@ -8,6 +8,7 @@
 
 import { cpSync } from "node:fs";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { prebuilt } from "../../ffi/library/prebuilt.ts";
 import { Served } from "../../tools/served.ts";
@@ -295,7 +296,7 @@ Deno.test("a checkout is linked by deno link, and asks no registry", async () =>
   const link = told("link").map((part) => part.replace("../fringe", root));
   assertSucceeds(await project.deno(link), "");
   // The library is the checkout's file, so its path is grant enough.
-  const grant = `--allow-ffi=${decodeURIComponent(fringeLibrary.pathname)}`;
+  const grant = `--allow-ffi=${fileURLToPath(fringeLibrary)}`;
   assertSucceeds(await project.run("--no-remote", grant));
 });
 
