@@ -4,7 +4,8 @@
 /** What docs/troubleshooting.md says of Deno, and of programs that fail without a message. */
 
 import { join } from "node:path";
-import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
+import { dlopen } from "../../mod.ts";
 import { type Ended, moduleUrl, run, runChild, withFolder } from "../support/support.ts";
 import { entriesOf, FOREIGN } from "../support/troubleshooting.ts";
 
@@ -48,6 +49,17 @@ Deno.test("a plain call lets no timer run before C returns", async () => {
     console.log("returned");`,
   );
   assertEquals(stdout, "returned\ntimer\n");
+});
+
+// Not in unit/: the core suite may open three libraries, and Deno asks for more before it looks.
+Deno.test("dlopen() says of a library that cannot be opened what to look at", () => {
+  const message = (filename: URL | string): string =>
+    assertThrows(() => dlopen(filename, {}), Error, "Could not open library").message;
+  for (const name of ["./no_such_library.so", "no_such_library"]) {
+    assertStringIncludes(message(name), "; a path is relative to the working directory, or absol");
+  }
+  const text = new URL(import.meta.url);
+  assertStringIncludes(message(text), "; it must be a shared library for this system");
 });
 
 /** Programs that Deno or TypeScript has something to say about, and the command that runs each. */
