@@ -26,8 +26,8 @@ export const testBodies: URL = new URL(
 const AsyncFunction = (async () => {}).constructor;
 
 /**
- * Measures `run`, which does so many operations and returns a sum of what they gave, or a number
- * of it. The name says how many; run.ts divides by it.
+ * Measures `run`, which does so many `operations`, and returns `sum` if it has done them: what they
+ * gave, added up, or how many they were. The name says how many; run.ts divides by it.
  */
 export function bench(
   group: string,

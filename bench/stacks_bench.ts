@@ -33,7 +33,7 @@ function script(): globalThis.Generator<number, void, number> {
   return generator;
 }
 
-/** So many of the numbers below `count`, each as often as the others, in random order. */
+/** `length` numbers below `count`, each as often as the others, in random order. */
 function randomly(count: number, length: number): Uint32Array {
   const order = Uint32Array.from({ length }, (_, i) => i % count);
   for (let i = length - 1; i > 0; i--) {
@@ -60,7 +60,7 @@ for (const count of COUNTS) {
     return sum;
   }, sumBelow(INNER));
 
-  // Those that are alive at a time are `count`; it is done again until there were a thousand.
+  // `count` are alive at a time; where that is few, it is done again, until a thousand were made.
   const made = Math.max(count, Math.min(INNER, 1000));
   const end = randomly(count, count);
   bench(

@@ -12,6 +12,7 @@
  */
 
 import { join } from "node:path";
+import { Served } from "../tools/served.ts";
 import { root } from "../tools/zig.ts";
 
 const smoke = Deno.args.includes("--smoke");
@@ -23,7 +24,7 @@ interface Program {
   readonly name: string;
   readonly source: string;
   readonly flags: readonly string[];
-  /** The ratio that this project has set itself. */
+  /** The most that its ratio is to be. */
   readonly atMost?: number;
 }
 
@@ -39,7 +40,7 @@ const resumes = (mod: string): string =>
    const generator = new Generator(new OsStack(), function* () { yield 1; });
    if (generator.resume() !== 1) throw new Error("It does not work");`;
 
-function programs(origin: string): Program[] {
+function programs(served: Served): Program[] {
   const file = `file://${root}/mod.ts`;
   const ffi = "--allow-ffi";
   return [
@@ -54,19 +55,11 @@ function programs(origin: string): Program[] {
     },
     {
       name: "a generator, imported over HTTP",
-      source: resumes(`${origin}/mod.ts`),
-      flags: [ffi, `--allow-import=${new URL(origin).host}`],
+      source: resumes(served.url),
+      flags: [ffi, `--allow-import=${served.host}`],
       atMost: 1.8,
     },
   ];
-}
-
-/** Serves `mod.ts` and what it imports. */
-async function serve(request: Request): Promise<Response> {
-  const name = new URL(request.url).pathname.slice(1);
-  if (!/^(?:mod|ffi\/[\w/]+)\.ts$/.test(name)) return new Response(null, { status: 404 });
-  const text = await Deno.readTextFile(join(root, name));
-  return new Response(text, { headers: { "content-type": "application/typescript" } });
 }
 
 /** Runs a program to its end; returns how long that took, in milliseconds. */
@@ -100,9 +93,9 @@ async function measure(folder: string, programs: readonly Program[]): Promise<nu
 
 if (import.meta.main) {
   const folder = await Deno.makeTempDir({ prefix: "fringe-startup-" });
-  await using server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, serve);
+  await using served = new Served();
   try {
-    const all = programs(`http://127.0.0.1:${server.addr.port}`);
+    const all = programs(served);
     const medians = await measure(folder, all);
     for (const [index, { name, atMost }] of all.entries()) {
       const ratio = medians[index]! / medians[0]!;

@@ -112,7 +112,7 @@ export function dlopen<const Definitions extends SymbolDefinitions>(
   definitions: Definitions,
 ): NativeLibrary<Definitions> {
   checkFilename(filename);
-  // A copy, which is checked and then used: the caller may change his table, and a getter in it may
+  // A copy, which is checked and then used: the caller may change the table, and a getter in it may
   // give something else each time.
   const known = copy(definitions);
   const names = Object.keys(known);

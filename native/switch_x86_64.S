@@ -329,7 +329,7 @@
 #    CONTROL, in this switch and in each later one.
 #
 # Comparing must be cheap, and MXCSR is slow to read: on AMD's processors, what `stmxcsr` has stored
-# can be loaded 7 ns later, three switches' time (Zen 3 and 5).
+# cannot be loaded before 7 ns, three switches' time (Zen 3 and 5).
 #
 #   EXACTLY   compares every control bit. The functions that thunks come back to do so, each time:
 #             around a thunk there are other things to wait for, and nothing is seen of the 7 ns.
@@ -402,7 +402,7 @@
 # EXCHANGE is what a function that resumes does for a native resumer, and wherever something has to
 # be exchanged. It stands behind the function's end, and has switches of its own. The function comes
 #
-#   to 4   before the switch, if EXCHANGES is not 0: rdi = R; rax = 0 or a signal; rsi = a word
+#   to 4   before the switch, by UNLESS_EXCHANGING: rdi = R; rax = 0 or a signal; rsi = a word
 #   to 7   after the switch, if the words are not those of CONTROL: rdi = R; rax = a word
 #
 # and goes on at 6, where it returns. The frame is that of SAVE, with rsp at its end.

@@ -9,7 +9,7 @@
  * @module
  */
 
-import { placed, rewrite, table } from "./readme.ts";
+import { placed, rewrite, table } from "./pages.ts";
 
 /** What a trial has shown, or what a peer's documentation says. */
 export interface Cell {

@@ -10,7 +10,7 @@
  */
 
 import { join } from "node:path";
-import { placed } from "./readme.ts";
+import { placed } from "./pages.ts";
 import { root, zigBuild } from "./zig.ts";
 
 const example = "examples/crash.zig";

@@ -4,14 +4,14 @@
 /**
  * Puts the figures of `bench/results.json` into docs/figures.md, and the first ratios into
  * README.md, between two comments that mark their place: `deno run -P=tools tools/figures.ts`,
- * after `deno task bench`. A tidy test compares them.
+ * after `deno task bench`. A test compares them.
  *
  * @module
  */
 
-import { placed, rewrite, table } from "./readme.ts";
+import { placed, rewrite, table } from "./pages.ts";
 
-/** Of so many rounds. */
+/** What the round that took least, and the one that took most, has measured. */
 export type Spread = readonly [least: number, most: number];
 
 /** What `bench/run.ts` writes, as far as readers see it. */
@@ -22,9 +22,11 @@ export interface Results {
   readonly figures: readonly {
     readonly group: string;
     readonly name: string;
+    /** What one operation takes; undefined: it was not measured. */
     readonly ns?: number;
     readonly spread?: Spread;
   }[];
+  /** Ratios of two figures, each with the most that it is to be. */
   readonly targets: readonly {
     readonly name: string;
     readonly to: string;
@@ -37,6 +39,9 @@ export interface Results {
 
 /** How many of the ratios README.md shows: the first ones are those of fringe's own operations. */
 const RATIOS = 5;
+
+/** The group of figures of `bench/stacks_bench.ts`. */
+const STACKS = "stacks";
 
 /** The text of docs/figures.md with the figures of `results` in their place. */
 export function withFigures(page: string, results: Results): string {
@@ -59,7 +64,7 @@ function ratios(targets: Results["targets"]): string {
   return table(["ratio of", "measured", "spread", "at most", ""], "lrrrl", rows);
 }
 
-/** An operation, measured among so many generators. */
+/** What an operation takes where there are `count` generators. */
 export interface AmongMany {
   readonly operation: string;
   readonly count: number;
@@ -67,7 +72,7 @@ export interface AmongMany {
   readonly spread: Spread;
 }
 
-/** What `bench/stacks_bench.ts` has found out. */
+/** What `bench/stacks_bench.ts` has found out; a figure's name is "OPERATION among COUNT". */
 export function amongMany({ figures }: Results): AmongMany[] {
   return figures.filter(({ group }) => group === STACKS).map(({ name, ns, spread }) => {
     const [, operation, count] = /^(.*) among (\d+)$/.exec(name) ?? [];
@@ -77,8 +82,6 @@ export function amongMany({ figures }: Results): AmongMany[] {
     return { operation, count: Number(count), ns, spread };
   });
 }
-
-const STACKS = "stacks";
 
 function stacks(results: Results): string {
   const many = amongMany(results);
@@ -90,21 +93,20 @@ function stacks(results: Results): string {
   return table(["generators", ...operations], "r".repeat(operations.length + 1), [...rows]);
 }
 
-function figures(results: Results): string {
-  const { machine, versions, rounds, figures, targets } = results;
-  const libraries = figures.filter(({ name }) => name.includes(", suspended callback"));
-  const works = new Set(libraries.map(({ group }) => group));
-  const nanoseconds = figures.filter(({ group }) => group !== STACKS && !works.has(group))
-    .map((figure) => [
-      figure.group,
-      figure.name,
-      inWords(figure.ns),
-    ]);
-  const rows = libraries.map(({ group, name, ns }) => {
+type Figure = Results["figures"][number];
+
+/** Whether a figure is that of work through a library by fringe: "qsort, suspended callback". */
+function isSuspended({ name }: Figure): boolean {
+  return name.includes(", suspended callback");
+}
+
+/** A row for each work through a library: by fringe, by `Deno.UnsafeCallback`, in other ways. */
+function realLibraries(figures: Results["figures"]): string {
+  const rows = figures.filter(isSuspended).map(({ group, name, ns }) => {
     const work = name.replace(/, suspended callbacks?$/, "");
-    const others = figures.filter((figure) => figure.group === group && figure.name !== name);
+    const others = figures.filter((figure) => figure.group === group && !isSuspended(figure));
     const callback = others.find((figure) => figure.name === `${work}, Deno.UnsafeCallback`);
-    const rest = others.filter((figure) => figure !== callback && !libraries.includes(figure));
+    const rest = others.filter((figure) => figure !== callback);
     return [
       work,
       inWords(ns),
@@ -112,6 +114,14 @@ function figures(results: Results): string {
       rest.map(({ name, ns }) => `${otherwise(name, work)}: ${inWords(ns)}`).join("; "),
     ];
   });
+  return table(["", "suspended", "UnsafeCallback", "in other ways"], "lrrl", rows);
+}
+
+function figures(results: Results): string {
+  const { machine, versions, rounds, figures, targets } = results;
+  // The group of a library is named after it.
+  const libraries = new Set(figures.filter(isSuspended).map(({ group }) => group));
+  const operations = figures.filter(({ group }) => group !== STACKS && !libraries.has(group));
   const { deno, corosensei, boost } = versions;
   return [
     [
@@ -124,9 +134,13 @@ function figures(results: Results): string {
     "## Ratios\n\nThe ratios that fringe has set itself:",
     ratios(targets),
     "## One operation",
-    table(["", "one operation", "ns"], "llr", nanoseconds),
+    table(
+      ["", "one operation", "ns"],
+      "llr",
+      operations.map(({ group, name, ns }) => [group, name, inWords(ns)]),
+    ),
     "## Real libraries\n\nThe same work in several ways, in ns for each callback:",
-    table(["", "suspended", "UnsafeCallback", "in other ways"], "lrrl", rows),
+    realLibraries(figures),
     "## Many generators\n\nIn ns for each operation, of generators in random order:",
     stacks(results),
   ].join("\n\n");
@@ -137,7 +151,7 @@ function inWords(ns: number | undefined): string {
   return ns < 1000 ? ns.toFixed(1) : Math.round(ns).toLocaleString("en");
 }
 
-/** The name of another way to do a work, without the name of the work. */
+/** The name of another way to do `work`, without that: "qsort's work, another way". */
 function otherwise(name: string, work: string): string {
   return name.replace(work, "").replace(/^('s work)?[,:]? /, "");
 }

@@ -23,16 +23,16 @@ export const packages = {
   "valgrind": "valgrind",
 } as const;
 
-/** What Debian has in another version, as a rule, and how to get it. */
+/** What most Debians have in another version only, and how to get it. */
 const elsewhere = {
   "libpython3.11.so.1.0": "Python 3.11 (libpython3.11 in Debian 12)",
   rustc: "Rust 1.71 or later (https://rustup.rs)",
 } as const;
 
-/** A library or program that one of the packages has, or that comes from elsewhere. */
+/** A library or program of one of the two lists. */
 export type Installable = keyof typeof packages | keyof typeof elsewhere;
 
-/** Whether one of the packages has it, or it is said where it comes from. */
+/** Whether `name` stands in one of the two lists. */
 export function isInstallable(name: string): name is Installable {
   return name in packages || name in elsewhere;
 }

@@ -12,14 +12,21 @@
  */
 
 import { join } from "node:path";
-import { arrow, box, type Colour, DASHED, type Point, svg, words } from "./svg.ts";
+import {
+  arrow,
+  box,
+  type Colour,
+  DASHED,
+  type Drawings,
+  type Point,
+  save,
+  svg,
+  words,
+} from "./svg.ts";
 import { root } from "./zig.ts";
 
 /** The file whose comments are drawn. */
 export const assembly = "native/switch_x86_64.S";
-
-/** Where the drawings are. */
-export const images = "docs/images";
 
 /** A row of a picture of memory, as the comment has it: `| name |  place  <- pointer  (remark)`. */
 interface Row {
@@ -37,13 +44,21 @@ interface State {
   readonly caption: string;
 }
 
-/** The drawings, by the names of their files. */
-export function pictures(source: string): Readonly<Record<string, string>> {
+/** The pictures of what `source`, the text of `assembly`, describes. */
+export function pictures(source: string): Drawings {
+  const record = rowsUnder(source, "A suspended side");
   return {
-    "context.svg": context(rowsUnder(source, "A context, at the top of a fringe stack.")),
-    "record.svg": record(rowsUnder(source, "A suspended side")),
-    "link.svg": link(states(source), rowsUnder(source, "A suspended side")),
-    "stacks.svg": stacks(source),
+    "context.svg": memoryPicture(
+      "A context, at the top of a fringe stack",
+      rowsUnder(source, "A context, at the top of a fringe stack."),
+      ": the stack grows this way",
+    ),
+    "record.svg": memoryPicture(
+      "A suspended side, and the record that it leaves below its red zone",
+      record,
+    ),
+    "link.svg": link(states(source), record),
+    "stacks.svg": stacks(source, record),
   };
 }
 
@@ -111,32 +126,18 @@ function memory(rows: readonly Row[], [x, y]: Point, width: number): string[] {
   });
 }
 
-function context(rows: readonly Row[]): string {
+/** A picture of memory alone; `below` is added to what is said of its lower end. */
+function memoryPicture(title: string, rows: readonly Row[], below = ""): string {
   const height = 60 + rows.length * ROW;
   return svg({
     width: 760,
     height,
-    title: "A context, at the top of a fringe stack",
+    title,
     about: `Words in memory, from higher to lower addresses: ${inWords(rows)}.`,
     parts: [
       words([110, 24], "higher addresses", "faint"),
       ...memory(rows, [110, 34], 200),
-      words([110, height - 10], "lower addresses: the stack grows this way", "faint"),
-    ],
-  });
-}
-
-function record(rows: readonly Row[]): string {
-  const height = 60 + rows.length * ROW;
-  return svg({
-    width: 760,
-    height,
-    title: "A suspended side, and the record that it leaves below its red zone",
-    about: `Words in memory, from higher to lower addresses: ${inWords(rows)}.`,
-    parts: [
-      words([110, 24], "higher addresses", "faint"),
-      ...memory(rows, [110, 34], 200),
-      words([110, height - 10], "lower addresses", "faint"),
+      words([110, height - 10], `lower addresses${below}`, "faint"),
     ],
   });
 }
@@ -148,7 +149,12 @@ function inWords(rows: readonly Row[]): string {
   }).join("; ");
 }
 
-/** The record that the link leads to, by what the comment says of it. */
+/** The words of the record among the rows of a suspended side, the higher word first. */
+function namesOfRecord(rows: readonly Row[]): string[] {
+  return rows.filter(({ place }) => place.startsWith("record")).map(({ name }) => name);
+}
+
+/** Whose record the link leads to, as the comment says: `first` is the one that is made up. */
 function target({ caption }: State): "first" | "resumer" | "body" {
   if (caption.startsWith("link = R - SUSPENDED")) return "first";
   const side = /^link points at the (resumer|body)'s record/.exec(caption)?.[1];
@@ -157,8 +163,7 @@ function target({ caption }: State): "first" | "resumer" | "body" {
 }
 
 function link(states: readonly State[], rows: readonly Row[]): string {
-  // The record, the higher word first.
-  const names = rows.filter(({ place }) => place.startsWith("record")).map(({ name }) => name);
+  const names = namesOfRecord(rows);
   const width = 332;
   return svg({
     width: 3 * width,
@@ -210,9 +215,8 @@ function lines(text: string, most: number): string[] {
 }
 
 /** Both stacks and what goes between them, for a reader who has not seen anything yet. */
-function stacks(source: string): string {
-  const record = rowsUnder(source, "A suspended side").filter(({ place }) => place !== "")
-    .map(({ name }) => name).join(", ");
+function stacks(source: string, rows: readonly Row[]): string {
+  const record = namesOfRecord(rows).join(", ");
   const when = (to: ReturnType<typeof target>): string[] => {
     const { title } = states(source).find((state) => target(state) === to)!;
     return ["the link, while", ...lines(`the ${title.replace(/^The /, "")}`, 18)];
@@ -266,8 +270,5 @@ function stacks(source: string): string {
 }
 
 if (import.meta.main) {
-  const source = await Deno.readTextFile(join(root, assembly));
-  for (const [name, drawing] of Object.entries(pictures(source))) {
-    await Deno.writeTextFile(join(root, images, name), drawing);
-  }
+  await save(pictures(await Deno.readTextFile(join(root, assembly))));
 }

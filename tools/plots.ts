@@ -13,11 +13,11 @@
 
 import { join } from "node:path";
 import { type AmongMany, amongMany, type Results } from "./figures.ts";
-import { type Colour, dot, line, type Point, svg, words } from "./svg.ts";
+import { type Colour, dot, type Drawings, line, type Point, save, svg, words } from "./svg.ts";
 import { root } from "./zig.ts";
 
-/** The drawings, by the names of their files. */
-export function plots(results: Results): Readonly<Record<string, string>> {
+/** The plots of what the benches have measured. */
+export function plots(results: Results): Drawings {
   return { "ratios.svg": ratios(results), "stacks_cost.svg": stacksCost(results) };
 }
 
@@ -172,9 +172,7 @@ export async function drawPlots(): Promise<void> {
   const results: Results = JSON.parse(
     await Deno.readTextFile(join(root, "bench", "results.json")),
   );
-  for (const [name, drawing] of Object.entries(plots(results))) {
-    await Deno.writeTextFile(join(root, "docs", "images", name), drawing);
-  }
+  await save(plots(results));
 }
 
 if (import.meta.main) await drawPlots();

@@ -11,9 +11,9 @@
  * @module
  */
 
-import { createHash } from "node:crypto";
 import { basename, join } from "node:path";
 import { prebuilt } from "../ffi/library/prebuilt.ts";
+import { sha256 } from "./wheel.ts";
 import { root } from "./zig.ts";
 
 /** Makes the archives and their digests in `folder`, and names the files, the digests last. */
@@ -77,10 +77,6 @@ async function pack(library: string, archive: string): Promise<void> {
 async function run(command: string, args: string[]): Promise<void> {
   const { success, stderr } = await new Deno.Command(command, { args, stdin: "null" }).output();
   if (!success) throw new Error(`${command} failed: ${new TextDecoder().decode(stderr)}`);
-}
-
-async function sha256(file: string): Promise<string> {
-  return createHash("sha256").update(await Deno.readFile(file)).digest("hex");
 }
 
 if (import.meta.main) {

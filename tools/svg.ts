@@ -10,6 +10,22 @@
  * @module
  */
 
+import { join } from "node:path";
+import { root } from "./zig.ts";
+
+/** The folder of the drawings. */
+export const images = "docs/images";
+
+/** Drawings, by the names of their files: `stacks.svg`. */
+export type Drawings = Readonly<Record<string, string>>;
+
+/** Writes drawings into their folder. */
+export async function save(drawings: Drawings): Promise<void> {
+  for (const [name, drawing] of Object.entries(drawings)) {
+    await Deno.writeTextFile(join(root, images, name), drawing);
+  }
+}
+
 /** A point: from the left and from the top, in pixels. */
 export type Point = readonly [x: number, y: number];
 

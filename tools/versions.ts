@@ -16,6 +16,7 @@
 import { join } from "node:path";
 import { LOWEST_DENO } from "../ffi/library/runtime.ts";
 import { type Counts, one, total } from "./counts.ts";
+import { Served } from "./served.ts";
 import { root } from "./zig.ts";
 
 /** A package of npm that is a runtime, its arguments to run the child, and what that prints. */
@@ -23,7 +24,7 @@ interface Runtime {
   readonly name: string;
   /** Where the program has `mod.ts` from. */
   readonly from: "HTTP" | "a checkout";
-  run(origin: string): string[];
+  run(served: Served): string[];
   readonly says: RegExp;
 }
 
@@ -57,9 +58,9 @@ function overHttp(version: string, says: RegExp): Runtime {
   return {
     name: `deno@${version}`,
     from: "HTTP",
-    run: (origin) => [
-      ...[...flags, `--allow-import=${new URL(origin).host}`],
-      ...[`${origin}/${child}`, `${origin}/mod.ts`],
+    run: (served) => [
+      ...[...flags, `--allow-import=${served.host}`],
+      ...[served.urlOf(child), served.url],
     ],
     says,
   };
@@ -67,24 +68,13 @@ function overHttp(version: string, says: RegExp): Runtime {
 
 /** Runs the program in each runtime that can be had, one after the other. */
 export async function versions(): Promise<Counts> {
-  await using server = Deno.serve(
-    { hostname: "127.0.0.1", port: 0, onListen() {} },
-    async (request) => {
-      const file = new URL(request.url).pathname.slice(1);
-      const isKnown = /^(?:mod|tools\/versions_child|ffi\/[\w/]+)\.ts$/.test(file);
-      if (!isKnown) return new Response(null, { status: 404 });
-      const text = await Deno.readTextFile(join(root, file));
-      return new Response(text, { headers: { "content-type": "application/typescript" } });
-    },
-  );
+  await using served = new Served();
   const counts: Counts[] = [];
-  for (const runtime of runtimes) {
-    counts.push(await judge(runtime, `http://127.0.0.1:${server.addr.port}`));
-  }
+  for (const runtime of runtimes) counts.push(await judge(runtime, served));
   return total(counts);
 }
 
-async function judge({ name, from, run, says }: Runtime, origin: string): Promise<Counts> {
+async function judge({ name, from, run, says }: Runtime, served: Served): Promise<Counts> {
   const had = await npx([name, "--version"]);
   if (!had.success) {
     const code = had.stderr.match(/^npm error code (\S+)/m)?.[1] ?? had.stderr.trim();
@@ -92,7 +82,7 @@ async function judge({ name, from, run, says }: Runtime, origin: string): Promis
     return { passed: 0, failed: 0, skipped: 1 };
   }
   const version = had.stdout.match(/\d+\.\d+\.\d+/)?.[0] ?? "unknown";
-  const { stdout, stderr } = await npx([name, ...run(origin)]);
+  const { stdout, stderr } = await npx([name, ...run(served)]);
   const isRight = says.test(stdout);
   const outcome = isRight ? "ok" : `it printed ${stdout}${stderr}`;
   console.log(`${name}, which is ${version}, with mod.ts from ${from}: ${outcome}`);

@@ -187,7 +187,8 @@ export function indexLinks(page: string, contentType: string, base: string): URL
   });
 }
 
-async function sha256(path: string): Promise<string> {
+/** The digest of a file, in hexadecimal. */
+export async function sha256(path: string): Promise<string> {
   const hash = createHash("sha256");
   using file = await Deno.open(path);
   for await (const chunk of file.readable) hash.update(chunk);

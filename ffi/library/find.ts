@@ -20,6 +20,9 @@ import { type Prebuilt, prebuilt } from "./prebuilt.ts";
 import { checkRuntime } from "./runtime.ts";
 import type { Native } from "./symbols.ts";
 
+/** The variable that names a library to use instead. */
+const OVERRIDE = "FRINGE_LIBRARY";
+
 let opened: Native | undefined;
 
 /** The native library, opened when this is first called and kept open from then on. */
@@ -95,18 +98,15 @@ function isMissing(error: unknown): boolean {
     error.cause.message.includes("No such file or directory");
 }
 
-/** The variable that names a library to use instead. */
-const OVERRIDE = "FRINGE_LIBRARY";
-
-/** Whether it is known if that variable is set; a program that may not read it goes on without. */
+/** Whether the program may read `OVERRIDE`; one that may not goes on as if it were not set. */
 function mayReadOverride(): boolean {
   const query = { name: "env", variable: OVERRIDE } as const;
   return Deno.permissions.querySync(query).state === "granted";
 }
 
 /**
- * The same error, which says what was not seen: whoever has set the variable to get round just that
- * error would look for the mistake elsewhere.
+ * The same error, which also says that `OVERRIDE` was not seen. Whoever has set it to get round
+ * just that error would look for the mistake elsewhere.
  */
 function withUnseen(error: unknown): unknown {
   const say = (message: string): string =>

@@ -2,15 +2,15 @@
 // Credit: after libfringe, by edef and the libfringe contributors
 
 /**
- * Whether this runtime is one that fringe works in. It is asked when the library is opened, so that
- * importing `mod.ts` does nothing but define, there as well.
+ * Whether this runtime is one that fringe works in. It is asked when the library is opened, and not
+ * before: importing `mod.ts` does nothing but define, in other runtimes as in Deno.
  */
 
 import { FringeError } from "./fringe_error.ts";
 
 /**
- * The lowest version of Deno that fringe works in: `Uint8Array.fromBase64`, which reads the library
- * that comes with the module, is missing below. `deno task test versions` runs a program in it.
+ * The lowest version of Deno that fringe works in. Those below lack `Uint8Array.fromBase64`, which
+ * reads the library that comes with the module. `deno task test versions` runs a program in it.
  */
 export const LOWEST_DENO = "2.6.0";
 

@@ -4,26 +4,37 @@
 /** How the native library is found, verified and opened: each case in a process of its own. */
 
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { ABI } from "../../ffi/layout.ts";
 import { prebuilt } from "../../ffi/library/prebuilt.ts";
 import { dynamicSymbols, offsetOf } from "../support/elf.ts";
+import { Served } from "../../tools/served.ts";
+import { root } from "../../tools/zig.ts";
 import {
+  type Change,
+  changingPrebuilt,
+  Project,
+  small,
+  withCharacter,
+} from "../support/project.ts";
+import {
+  assertFails,
+  assertSucceeds,
   type Ended,
   exampleBodies,
   fringeLibrary,
+  moduleUrl,
+  platform,
   runChild,
   testWith,
   withCopy,
+  withFolder,
 } from "../support/support.ts";
 
-const root = new URL("../../", import.meta.url);
-const platform = `${Deno.build.arch}-${Deno.build.os}`;
-const path = (url: URL): string => decodeURIComponent(url.pathname);
-
 /** Makes a generator and sorts with libc, which needs fringe's library and nothing else. */
-const program = (from: string) => `
-  import { dlopen, Generator, OsStack } from ${JSON.stringify(from)};
+const program = `
+  import { dlopen, Generator, OsStack } from "fringe";
   const generator = new Generator(new OsStack(), function* () { yield "generator"; });
   console.log(generator.resume());
   const libc = dlopen("libc.so.6", {
@@ -41,27 +52,6 @@ const program = (from: string) => `
   console.log(comparisons > 1, bytes.length);
 `;
 
-/** Needs fringe's library and no other. */
-const small = (from: string) => `
-  import { Generator, OsStack } from ${JSON.stringify(from)};
-  console.log(new Generator(new OsStack(), function* () { yield "generator"; }).resume());
-`;
-
-const local = new URL("mod.ts", root).href;
-
-function assertSucceeds(ended: Ended, stdout: string): void {
-  assertEquals(
-    { ...ended, stderr: "" },
-    { code: 0, signal: null, stdout, stderr: "" },
-    ended.stderr,
-  );
-}
-
-function assertFails(ended: Ended, ...texts: string[]): void {
-  assertEquals([ended.code, ended.signal], [1, null], ended.stderr);
-  for (const text of texts) assertStringIncludes(ended.stderr, text);
-}
-
 // Permissions
 
 Deno.test("importing mod.ts does nothing but define, and needs no permission", async () => {
@@ -69,7 +59,7 @@ Deno.test("importing mod.ts does nothing but define, and needs no permission", a
     const before = Object.keys(globalThis).length;
     const refused = () => { throw new Error("Importing has opened a library"); };
     Deno.dlopen = refused;
-    const mod = await import(${JSON.stringify(local)});
+    const mod = await import(${JSON.stringify(moduleUrl)});
     console.log(Object.keys(globalThis).length === before, Object.keys(mod).sort().join());
   `;
   assertSucceeds(
@@ -81,23 +71,23 @@ Deno.test("importing mod.ts does nothing but define, and needs no permission", a
 
 Deno.test("native() opens the library of a checkout with that path granted only", async () => {
   assertSucceeds(
-    await runChild(small(local), [`--allow-ffi=${path(fringeLibrary)}`]),
+    await runChild(small(moduleUrl), [`--allow-ffi=${fileURLToPath(fringeLibrary)}`]),
     "generator\n",
   );
 });
 
 Deno.test("native() says what to grant when --allow-ffi is missing", async () => {
-  const ended = await runChild(small(local), []);
+  const ended = await runChild(small(moduleUrl), []);
   assertFails(
     ended,
     "NotCapable",
     "fringe needs --allow-ffi",
-    `or --allow-ffi=${path(fringeLibrary)} for this library alone`,
+    `or --allow-ffi=${fileURLToPath(fringeLibrary)} for this library alone`,
   );
   // Another library's grant does not help, and the message is the same.
   assertFails(
-    await runChild(small(local), [`--allow-ffi=${path(exampleBodies)}`]),
-    `--allow-ffi=${path(fringeLibrary)}`,
+    await runChild(small(moduleUrl), [`--allow-ffi=${fileURLToPath(exampleBodies)}`]),
+    `--allow-ffi=${fileURLToPath(fringeLibrary)}`,
   );
 });
 
@@ -109,8 +99,14 @@ Deno.test("FRINGE_LIBRARY names another library", async () => {
     await Deno.copyFile(fringeLibrary, copy);
     const flags = [`--allow-ffi=${copy}`, "--allow-env=FRINGE_LIBRARY"];
     // Only the copy may be opened, so it is what runs.
-    assertSucceeds(await runChild(small(local), flags, { FRINGE_LIBRARY: copy }), "generator\n");
-    assertFails(await runChild(small(local), flags), `--allow-ffi=${path(fringeLibrary)}`);
+    assertSucceeds(
+      await runChild(small(moduleUrl), flags, { FRINGE_LIBRARY: copy }),
+      "generator\n",
+    );
+    assertFails(
+      await runChild(small(moduleUrl), flags),
+      `--allow-ffi=${fileURLToPath(fringeLibrary)}`,
+    );
   } finally {
     await Deno.remove(copy);
   }
@@ -119,7 +115,7 @@ Deno.test("FRINGE_LIBRARY names another library", async () => {
 Deno.test("FRINGE_LIBRARY that may not be read is as if there were none", async () => {
   for (const flags of [[], ["--deny-env"], ["--allow-env=HOME"]]) {
     assertSucceeds(
-      await runChild(small(local), ["--allow-ffi", ...flags], { FRINGE_LIBRARY: "/none.so" }),
+      await runChild(small(moduleUrl), ["--allow-ffi", ...flags], { FRINGE_LIBRARY: "/none.so" }),
       "generator\n",
     );
   }
@@ -127,9 +123,9 @@ Deno.test("FRINGE_LIBRARY that may not be read is as if there were none", async 
 
 Deno.test("FRINGE_LIBRARY that is no library of fringe's is named in the error", async () => {
   const flags = ["--allow-ffi", "--allow-env"];
-  for (const library of ["/none/libfringe.so", path(exampleBodies)]) {
+  for (const library of ["/none/libfringe.so", fileURLToPath(exampleBodies)]) {
     assertFails(
-      await runChild(small(local), flags, { FRINGE_LIBRARY: library }),
+      await runChild(small(moduleUrl), flags, { FRINGE_LIBRARY: library }),
       "FringeError: Cannot open fringe's native library",
       `FRINGE_LIBRARY=${library} does not load`,
     );
@@ -142,10 +138,10 @@ const UNSEEN = "A library that FRINGE_LIBRARY names cannot be seen without " +
 Deno.test("native() says that it cannot see FRINGE_LIBRARY, whatever has failed", async () => {
   const copies = async (flags: readonly string[]): Promise<Ended> =>
     await runCopy(async (_, library) => await Deno.truncate(library, 4096), flags);
-  assertFails(await runChild(small(local), []), "NotCapable: Requires ffi access", UNSEEN);
+  assertFails(await runChild(small(moduleUrl), []), "NotCapable: Requires ffi access", UNSEEN);
   assertFails(await copies(["--allow-ffi", "--allow-read"]), "has the digest", UNSEEN);
   assertFails(await runServedElsewhere(["--allow-ffi"]), "none is prebuilt for", UNSEEN);
-  assertFails(await runServed(small, undefined, []), "fringe needs --allow-ffi", UNSEEN);
+  assertFails(await runServed(small("fringe"), undefined, []), "fringe needs --allow-ffi", UNSEEN);
   // Where the variable may be read it is seen, and so not spoken of.
   for (const env of ["--allow-env", "--allow-env=FRINGE_LIBRARY"]) {
     const ended = await copies(["--allow-ffi", "--allow-read", env]);
@@ -180,7 +176,7 @@ async function runWith(library: Uint8Array): Promise<Ended> {
   const file = await Deno.makeTempFile({ suffix: ".so" });
   try {
     await Deno.writeFile(file, library);
-    return await runChild(small(local), ["-A"], { FRINGE_LIBRARY: file });
+    return await runChild(small(moduleUrl), ["-A"], { FRINGE_LIBRARY: file });
   } finally {
     await Deno.remove(file);
   }
@@ -201,14 +197,11 @@ Deno.test("native() refuses a library of another version before it calls it", as
   assertFails(await runCopy(replace, ["--allow-ffi"]), ...said, "libfringe.so does not load");
   // Over HTTP, with a digest that is right.
   const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", ofAnother)).toHex();
-  const served = await runServed(
-    small,
-    (name, text) =>
-      name === "ffi/library/prebuilt.ts"
-        ? text.replace(/digest: "\w+"/, `digest: "${digest}"`)
-          .replace(/base64: `[^`]*`/, `base64: "${ofAnother.toBase64()}"`)
-        : text,
+  const change = changingPrebuilt((text) =>
+    text.replace(/digest: "\w+"/, `digest: "${digest}"`)
+      .replace(/base64: `[^`]*`/, `base64: "${ofAnother.toBase64()}"`)
   );
+  const served = await runServed(small("fringe"), change);
   assertFails(served, ...said, "the library that came with the module does not load");
 });
 
@@ -224,8 +217,7 @@ Deno.test("native() refuses a library from before there were such numbers", asyn
 });
 
 testWith("g++", "native() tells another version from a library that lacks a function", async () => {
-  const folder = await Deno.makeTempDir({ prefix: "fringe-test-" });
-  try {
+  await withFolder(async (folder) => {
     const [source, library] = [join(folder, "number.c"), join(folder, "libnumber.so")];
     for (
       const [number, said] of [
@@ -240,9 +232,7 @@ testWith("g++", "native() tells another version from a library that lacks a func
       assert(success);
       assertFails(await runWith(Deno.readFileSync(library)), said);
     }
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
+  });
 });
 
 // The file beside mod.ts
@@ -288,31 +278,16 @@ Deno.test("native() uses the library of the module where there is no file", asyn
 
 // Over HTTP
 
-/** Serves what a module graph over HTTP has, and lets `change` change it on the way. */
+/** Runs a program that imports `"fringe"` from a server, with files that `change` changes. */
 async function runServed(
-  source: (origin: string) => string,
-  change: (name: string, text: string) => string = (_, text) => text,
+  source: string,
+  change?: Change,
   flags: readonly string[] = ["--allow-ffi"],
 ): Promise<Ended> {
-  const served: string[] = [];
-  await using server = Deno.serve(
-    { hostname: "127.0.0.1", port: 0, onListen() {} },
-    async (request) => {
-      const name = new URL(request.url).pathname.slice(1);
-      if (!/^(mod\.ts|ffi\/[\w/]+\.ts)$/.test(name)) return new Response(null, { status: 404 });
-      served.push(name);
-      const text = change(name, await Deno.readTextFile(new URL(name, root)));
-      return new Response(text, { headers: { "content-type": "application/typescript" } });
-    },
-  );
-  const host = `127.0.0.1:${server.addr.port}`;
-  const cache = await Deno.makeTempDir({ prefix: "fringe-cache-" });
-  try {
-    const all = [`--allow-import=${host}`, ...flags];
-    return await runChild(source(`http://${host}/mod.ts`), all, { DENO_DIR: cache });
-  } finally {
-    await Deno.remove(cache, { recursive: true });
-  }
+  await using served = new Served();
+  if (change !== undefined) served.change = change;
+  await using project = Project.importing(served.url, source);
+  return await project.run(`--allow-import=${served.host}`, ...flags);
 }
 
 Deno.test("native() works over HTTP with --allow-ffi alone, and writes nothing", async () => {
@@ -356,31 +331,31 @@ Deno.test("Workers share the library that came with the module, so it is loaded 
 });
 
 Deno.test("native() takes no other sealed file for its library", async () => {
-  const source = (mod: string): string => `
+  const source = `
     const { symbols: { memfd_create, fcntl } } = Deno.dlopen("libc.so.6", {
       memfd_create: { parameters: ["buffer", "u32"], result: "i32" },
       fcntl: { parameters: ["i32", "i32", "i32"], result: "i32" },
     });
     const fd = memfd_create(new TextEncoder().encode("another\\0"), 2);
     console.log(fd > 2, fcntl(fd, 1033, 15));
-    ${small(mod)}
+    ${small("fringe")}
   `;
   assertSucceeds(await runServed(source), "true 0\ngenerator\n");
 });
 
 Deno.test("native() over HTTP says what to grant", async () => {
   for (const flags of [[], ["--allow-ffi=/none.so"]]) {
-    assertFails(await runServed(small, undefined, flags), "NotCapable", "fringe needs --allow-ffi");
+    assertFails(
+      await runServed(small("fringe"), undefined, flags),
+      "NotCapable",
+      "fringe needs --allow-ffi",
+    );
   }
 });
 
 Deno.test("native() refuses a library that was changed on the way", async () => {
   for (const other of ["A", "B", "!"]) {
-    const ended = await runServed(small, (name, text) => {
-      if (name !== "ffi/library/prebuilt.ts") return text;
-      const at = text.indexOf("base64: `") + 4000;
-      return text.slice(0, at) + (text[at] === other ? "C" : other) + text.slice(at + 1);
-    });
+    const ended = await runServed(small("fringe"), withCharacter(other));
     assertFails(
       ended,
       "FringeError: Cannot open fringe's native library",
@@ -392,9 +367,8 @@ Deno.test("native() refuses a library that was changed on the way", async () => 
 
 /** Runs `small` where no library is prebuilt for this platform. */
 async function runServedElsewhere(flags: readonly string[]): Promise<Ended> {
-  const change = (name: string, text: string): string =>
-    name === "ffi/library/prebuilt.ts" ? text.replace(`"${platform}": {`, '"pdp11-unix": {') : text;
-  return await runServed(small, change, flags);
+  const change = changingPrebuilt((text) => text.replace(`"${platform}": {`, '"pdp11-unix": {'));
+  return await runServed(small("fringe"), change, flags);
 }
 
 Deno.test("native() says which platforms there are when this one has no library", async () => {
@@ -409,7 +383,7 @@ Deno.test("native() says which platforms there are when this one has no library"
 
 Deno.test("a Worker opens the library for itself", async () => {
   const worker = `
-    import { Generator, OsStack } from ${JSON.stringify(local)};
+    import { Generator, OsStack } from ${JSON.stringify(moduleUrl)};
     postMessage(new Generator(new OsStack(), function* () { yield "worker"; }).resume());
   `;
   const source = `
@@ -423,8 +397,7 @@ Deno.test("a Worker opens the library for itself", async () => {
 });
 
 testWith("g++", "dlopen() finds fringe's library for one that is linked with it", async () => {
-  const folder = await Deno.makeTempDir({ prefix: "fringe-test-" });
-  try {
+  await withFolder(async (folder) => {
     const [source, library] = [join(folder, "linked.c"), join(folder, "liblinked.so")];
     await Deno.writeTextFile(
       source,
@@ -436,12 +409,12 @@ testWith("g++", "dlopen() finds fringe's library for one that is linked with it"
        }`,
     );
     // Without its folder as an rpath.
-    const options = ["-shared", "-fPIC", "-fexceptions", path(fringeLibrary)];
+    const options = ["-shared", "-fPIC", "-fexceptions", fileURLToPath(fringeLibrary)];
     const compiled = await new Deno.Command("gcc", { args: [source, ...options, "-o", library] })
       .output();
     assert(compiled.success, new TextDecoder().decode(compiled.stderr));
     const linked = `
-      import { dlopen, Generator, OsStack } from ${JSON.stringify(local)};
+      import { dlopen, Generator, OsStack } from ${JSON.stringify(moduleUrl)};
       const { twice } = dlopen(${JSON.stringify(library)}, {
         twice: { input: "i32", output: "i32" },
       }).symbols;
@@ -449,29 +422,24 @@ testWith("g++", "dlopen() finds fringe's library for one that is linked with it"
       console.log(generator.resume(2), generator.resume(3));
     `;
     assertSucceeds(await runChild(linked, ["--allow-ffi"]), "4 6\n");
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
+  });
 });
 
 Deno.test("a checkout in a path that is not UTF-8 is refused, and why is said", async () => {
-  const directory = await Deno.makeTempDir({ prefix: "fringe-test-" });
-  try {
+  await withFolder(async (directory) => {
     // Deno itself has no name for such a folder.
     const script = `mkdir "$1/x$(printf '\\377')" && cd "$1"/x* && cp -r "$2"/mod.ts "$2"/ffi . ` +
       `&& mkdir native && cp -r "$2"/native/prebuilt native`;
     const { success } = await new Deno.Command("sh", {
-      args: ["-c", script, "sh", directory, path(root)],
+      args: ["-c", script, "sh", directory, root],
     }).output();
     assert(success);
     const url = `file://${directory}/x%FF/mod.ts`;
     const said = ["Cannot open fringe's native library: its path is not UTF-8", "x%FF/native"];
     assertFails(await runChild(small(url), ["-A"]), ...said, "Move the checkout");
     assertSucceeds(
-      await runChild(small(url), ["-A"], { FRINGE_LIBRARY: path(fringeLibrary) }),
+      await runChild(small(url), ["-A"], { FRINGE_LIBRARY: fileURLToPath(fringeLibrary) }),
       "generator\n",
     );
-  } finally {
-    await Deno.remove(directory, { recursive: true });
-  }
+  });
 });

@@ -4,11 +4,13 @@
 /** Other runtimes, and versions of Deno that are too old, are told what fringe needs. */
 
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { assertEquals } from "@std/assert";
 import { LOWEST_DENO } from "../../ffi/library/runtime.ts";
-import { exampleBodies, moduleUrl, run, runChild } from "../support/support.ts";
+import { exampleBodies, moduleUrl, run, runChild, withFolder } from "../support/support.ts";
 
-const lowest = LOWEST_DENO.split(".").slice(0, 2).join(".");
+const [major, minor] = LOWEST_DENO.split(".").map(Number) as [number, number, number];
+const lowest = `${major}.${minor}`;
 
 /** Prints what each first use throws, a line for each. */
 const uses = (from: string): string => `
@@ -18,7 +20,7 @@ const uses = (from: string): string => `
     OwnedStack: () => new OwnedStack(4096),
     SliceStack: () => new SliceStack(new Uint8Array(4096)),
     Callback: () => new Callback({ parameters: [], result: "void" }, () => {}),
-    dlopen: () => dlopen(${JSON.stringify(decodeURIComponent(exampleBodies.pathname))}, {}),
+    dlopen: () => dlopen(${JSON.stringify(fileURLToPath(exampleBodies))}, {}),
   };
   for (const [name, use] of Object.entries(uses)) {
     try {
@@ -38,15 +40,10 @@ function assertEach(stdout: string, said: string): void {
 
 /** Runs `uses` in a Deno that says it has this version. */
 async function inVersion(version: string): Promise<string> {
+  const program = `data:application/typescript,${encodeURIComponent(uses(moduleUrl))}`;
   const source = `
     Object.defineProperty(Deno, "version", { value: { deno: ${JSON.stringify(version)} } });
-    await import(${
-    JSON.stringify(
-      "data:application/typescript," + encodeURIComponent(
-        uses(moduleUrl),
-      ),
-    )
-  });
+    await import(${JSON.stringify(program)});
   `;
   const { code, stdout, stderr } = await runChild(source, ["-A"]);
   assertEquals(code, 0, stderr);
@@ -54,7 +51,6 @@ async function inVersion(version: string): Promise<string> {
 }
 
 Deno.test("an older Deno is told which one fringe needs, at each first use", async () => {
-  const [major, minor] = LOWEST_DENO.split(".").map(Number) as [number, number, number];
   for (const old of [`${major}.${minor - 1}.7`, `${major - 1}.99.0`]) {
     assertEach(
       await inVersion(old),
@@ -65,14 +61,12 @@ Deno.test("an older Deno is told which one fringe needs, at each first use", asy
 });
 
 Deno.test("a newer Deno is not refused for its number", async () => {
-  const [major, minor] = LOWEST_DENO.split(".").map(Number) as [number, number, number];
   const versions = [LOWEST_DENO, `${major}.${minor + 10}.0`, `${major + 1}.0.0+0123abc`];
   for (const version of versions) assertEach(await inVersion(version), "works");
 });
 
 Deno.test("Node is told that fringe needs Deno, at each first use", async () => {
-  const folder = await Deno.makeTempDir({ prefix: "fringe-test-" });
-  try {
+  await withFolder(async (folder) => {
     // A bundle, since Node 20 reads no TypeScript.
     const [source, bundle] = [join(folder, "uses.ts"), join(folder, "uses.mjs")];
     await Deno.writeTextFile(source, uses(moduleUrl));
@@ -96,7 +90,5 @@ Deno.test("Node is told that fringe needs Deno, at each first use", async () => 
       `FringeError: fringe needs Deno ${lowest} or later, and this is another runtime: install ` +
         "Deno (https://deno.com), and run the program by `deno run --allow-ffi`",
     );
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
+  });
 });

@@ -3,8 +3,8 @@
 
 /**
  * What docs/runtimes.md says of C that is suspended while it holds something. Each part of the
- * page's recipes is needed: without it the page's own snippets fail, as the page says. That they
- * work with it is a test of house/docs_test.ts.
+ * page's recipes is needed: without it the page's own snippets fail, as the page says. That the
+ * snippets work as they stand is a test of house/docs_test.ts.
  */
 
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
@@ -73,11 +73,8 @@ const recipes: Partial<Record<Installable, readonly Part[]>> = {
 };
 
 for (const [library, parts] of Object.entries(recipes)) {
-  const section = sectionsOf(text("docs/runtimes.md")).find(({ needs }) =>
-    needs.some((name) =>
-      name === library
-    )
-  )!.text;
+  const section = sectionsOf(text("docs/runtimes.md"))
+    .find(({ needs }) => needs.includes(library as Installable))!.text;
   for (const { name, recipe, instead, message } of parts) {
     testWith(library as Installable, name, async () => {
       const changed = section.replace(recipe, instead);

@@ -5,7 +5,7 @@
 
 import { join } from "node:path";
 import { assertEquals, assertMatch } from "@std/assert";
-import { exampleBodies, moduleUrl, run } from "../support/support.ts";
+import { exampleBodies, moduleUrl, run, withFolder } from "../support/support.ts";
 
 const importing = `import { dlopen, OsStack } from ${JSON.stringify(moduleUrl)};\n`;
 const used = "new OsStack()[Symbol.dispose]();";
@@ -25,8 +25,7 @@ const TOPS: readonly (readonly [top: string, isBlamed: boolean])[] = [
 
 /** Runs two tests that use fringe, below `top`, and looks for leaked resources. */
 async function testBelow(top: string, ...flags: string[]): Promise<{ code: number; said: string }> {
-  const folder = await Deno.makeTempDir({ prefix: "fringe-test-" });
-  try {
+  return await withFolder(async (folder) => {
     await Deno.writeTextFile(join(folder, "preloaded.ts"), `${importing}${used}`);
     await Deno.writeTextFile(
       join(folder, "any_test.ts"),
@@ -38,9 +37,7 @@ async function testBelow(top: string, ...flags: string[]): Promise<{ code: numbe
     const absolute = flags.map((flag) => flag.replace("FOLDER", folder));
     const { code, stdout } = await run(["test", "-A", "--no-check", ...absolute, folder]);
     return { code, said: stdout };
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
+  });
 }
 
 Deno.test("deno test blames the first test that uses fringe, if it is the first use", async () => {

@@ -4,8 +4,9 @@
 /** What docs/troubleshooting.md says of Deno, and of programs that fail without a message. */
 
 import { join } from "node:path";
-import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { type Ended, moduleUrl, run, runChild } from "../support/support.ts";
+import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
+import { dlopen } from "../../mod.ts";
+import { type Ended, moduleUrl, run, runChild, withFolder } from "../support/support.ts";
 import { entriesOf, FOREIGN } from "../support/troubleshooting.ts";
 
 /** Runs a program that has opened libc: qsort, and div. */
@@ -48,6 +49,17 @@ Deno.test("a plain call lets no timer run before C returns", async () => {
     console.log("returned");`,
   );
   assertEquals(stdout, "returned\ntimer\n");
+});
+
+// Not in unit/: the core suite may open three libraries, and Deno asks for more before it looks.
+Deno.test("dlopen() says of a library that cannot be opened what to look at", () => {
+  const message = (filename: URL | string): string =>
+    assertThrows(() => dlopen(filename, {}), Error, "Could not open library").message;
+  for (const name of ["./no_such_library.so", "no_such_library"]) {
+    assertStringIncludes(message(name), "; a path is relative to the working directory, or absol");
+  }
+  const text = new URL(import.meta.url);
+  assertStringIncludes(message(text), "; it must be a shared library for this system");
 });
 
 /** Programs that Deno or TypeScript has something to say about, and the command that runs each. */
@@ -107,8 +119,7 @@ const WRONG: readonly (readonly [args: readonly string[], program: string])[] = 
 ];
 
 Deno.test("Deno and TypeScript say what the page has of them", async () => {
-  const folder = await Deno.makeTempDir({ prefix: "fringe-test-" });
-  try {
+  await withFolder(async (folder) => {
     const names = "dlopen, Generator, OsStack, OwnedStack";
     const outputs = await Promise.all(WRONG.map(async ([args, program], i) => {
       const file = join(folder, `${i}_test.ts`);
@@ -128,7 +139,5 @@ Deno.test("Deno and TypeScript say what the page has of them", async () => {
       const pattern = new RegExp(text.split("‹›").map((part) => RegExp.escape(part)).join(".*"));
       assert(outputs.some((output) => pattern.test(output)), `${text}\n${outputs.join("\n")}`);
     }
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
+  });
 });

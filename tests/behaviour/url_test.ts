@@ -8,10 +8,22 @@
 
 import { cpSync } from "node:fs";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { prebuilt } from "../../ffi/library/prebuilt.ts";
-import { Project, Served } from "../support/served.ts";
-import { copySources, type Ended, fringeLibrary, run, withCopy } from "../support/support.ts";
+import { Served } from "../../tools/served.ts";
+import { root } from "../../tools/zig.ts";
+import { Project, small, withCharacter } from "../support/project.ts";
+import {
+  assertFails,
+  assertSucceeds as assertPrints,
+  copySources,
+  type Ended,
+  fringeLibrary,
+  platform,
+  run,
+  withCopy,
+} from "../support/support.ts";
 
 /**
  * The commands of docs/install.md that begin with `deno`, in its order. HOST is that of a server,
@@ -35,16 +47,9 @@ function told(command: keyof typeof commands, host = ""): string[] {
   return commands[command].replace("HOST", host).split(" ").slice(1);
 }
 
-const root = decodeURIComponent(new URL("../../", import.meta.url).pathname);
-const platform = `${Deno.build.arch}-${Deno.build.os}`;
 const { digest } = prebuilt[platform]!;
 
-/** Needs fringe's library and no other. */
-const main = `
-  import { Generator, OsStack } from "fringe";
-  using generator = new Generator(new OsStack(), function* () { yield "generator"; });
-  console.log(generator.resume());
-`;
+const main = small("fringe");
 
 /** `main`, which says beforehand what it opens: a name, or the digest of a file in memory. */
 const spied = `
@@ -74,18 +79,16 @@ async function graph(): Promise<string[]> {
   const { code, stdout, stderr } = await run(["info", "--json", join(root, "mod.ts")]);
   assertEquals(code, 0, stderr);
   const { modules } = JSON.parse(stdout) as { modules: { local?: string }[] };
-  const files = modules.flatMap(({ local }) => local === undefined ? [] : local.slice(root.length));
+  const files = modules.flatMap(({ local }) =>
+    local === undefined ? [] : local.slice(root.length + 1)
+  );
   for (const file of files) assertMatch(file, /^(?:mod|ffi\/[\w/]+)\.ts$/);
   return files.sort();
 }
 
+/** Asserts that a child has ended well; it prints what `main` does, unless told. */
 function assertSucceeds(ended: Ended, stdout = "generator\n"): void {
-  assertEquals([ended.code, ended.signal, ended.stdout], [0, null, stdout], ended.stderr);
-}
-
-function assertFails(ended: Ended, ...texts: string[]): void {
-  assertEquals([ended.code, ended.signal], [1, null], ended.stderr);
-  for (const text of texts) assertStringIncludes(ended.stderr, text);
+  assertPrints(ended, stdout);
 }
 
 Deno.test("docs/install.md has the commands that are tested here, and no others", async () => {
@@ -167,11 +170,7 @@ Deno.test("a library that was changed on its way is not opened", async () => {
   await using served = new Served();
   await using project = Project.importing(served.url, spied, { lock: false });
   project.write("spy.ts", spy);
-  served.change = (name, text) => {
-    if (name !== "ffi/library/prebuilt.ts") return text;
-    const at = text.indexOf("base64: `") + 4000;
-    return text.slice(0, at) + (text[at] === "A" ? "B" : "A") + text.slice(at + 1);
-  };
+  served.change = withCharacter("A");
   const ended = await project.run("-A");
   assertFails(ended, "the library that came with the module has the digest", `with ${digest}`);
   // libc makes the file in memory that the library would have been opened from.
@@ -297,7 +296,7 @@ Deno.test("a checkout is linked by deno link, and asks no registry", async () =>
   const link = told("link").map((part) => part.replace("../fringe", root));
   assertSucceeds(await project.deno(link), "");
   // The library is the checkout's file, so its path is grant enough.
-  const grant = `--allow-ffi=${decodeURIComponent(fringeLibrary.pathname)}`;
+  const grant = `--allow-ffi=${fileURLToPath(fringeLibrary)}`;
   assertSucceeds(await project.run("--no-remote", grant));
 });
 

@@ -83,9 +83,19 @@ after
   );
 });
 
+const found: Comparison = JSON.parse(text("bench/peers/callbacks/results.json"));
+
 Deno.test("the comparison has a cell for each peer in each row, and no other", () => {
-  const { peers, rows } = JSON.parse(text("bench/peers/callbacks/results.json")) as Comparison;
+  const { peers, rows } = found;
   assert(peers.length > 0 && rows.length > 0);
   const ids = peers.map(({ id }) => id).sort();
   for (const { id, cells } of rows) assertEquals(Object.keys(cells).sort(), ids, id);
+});
+
+Deno.test("docs/comparison.md and README.md have what the peers were found to do", () => {
+  const whole = text("docs/comparison.md");
+  const message = "Run tools/comparison.ts";
+  assertEquals(withComparison(whole, found).split("\n"), whole.split("\n"), message);
+  const readme = text("README.md");
+  assertEquals(withSummary(readme, found).split("\n"), readme.split("\n"), message);
 });

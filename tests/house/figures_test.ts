@@ -4,7 +4,6 @@
 /** What the benches have measured gets into docs/ and README.md, as it is. */
 
 import { assertEquals, assertThrows } from "@std/assert";
-import { type Comparison, withComparison } from "../../tools/comparison.ts";
 import { amongMany, type Results, withFigures, withRatios } from "../../tools/figures.ts";
 import { text } from "../support/repository.ts";
 
@@ -108,18 +107,12 @@ Deno.test("withFigures() refuses a page without the markers, and amongMany() ano
   assertThrows(() => amongMany({ ...results, figures }), Error, 'Cannot show "made"');
 });
 
-Deno.test("docs/figures.md has the figures of bench/results.json", () => {
-  const page = text("docs/figures.md");
+Deno.test("docs/figures.md and README.md have the figures of bench/results.json", () => {
   const measured: Results = JSON.parse(text("bench/results.json"));
-  assertEquals(withFigures(page, measured).split("\n"), page.split("\n"), "Run tools/figures.ts");
-});
-
-Deno.test("docs/comparison.md has what bench/peers/callbacks/run.ts has found out", () => {
-  const page = text("docs/comparison.md");
-  const found: Comparison = JSON.parse(text("bench/peers/callbacks/results.json"));
-  assertEquals(
-    withComparison(page, found).split("\n"),
-    page.split("\n"),
-    "Run tools/comparison.ts",
-  );
+  for (
+    const [page, change] of [["docs/figures.md", withFigures], ["README.md", withRatios]] as const
+  ) {
+    const shown = text(page);
+    assertEquals(change(shown, measured).split("\n"), shown.split("\n"), "Run tools/figures.ts");
+  }
 });

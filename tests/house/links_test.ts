@@ -8,12 +8,12 @@ import { dirname, join, normalize } from "node:path";
 import { root } from "../../tools/zig.ts";
 import { code, files, text } from "../support/repository.ts";
 
-/** A reader comes to the end of it. */
+/** So long that a reader comes to its end. */
 const README_LINES_MAX = 250;
 
 const INDEX = "docs/README.md";
 
-/** The pages that are held to account; a page of others may be quoted somewhere else. */
+/** The pages whose links are followed: those of this repository's own. */
 const pages = files.filter((file) => /^(?:[A-Z]+\.md|docs\/.*\.md)$/.test(file));
 
 /** The text of a file of the repository; "" for a folder; undefined where there is none. */
@@ -46,7 +46,7 @@ function anchorsOf(page: string): Set<string> {
   return anchors;
 }
 
-/** The targets of a page's links and images; a reference without a definition is its own. */
+/** The targets of a page's links and images; of `[text][name]` without a definition, the name. */
 function* targetsOf(page: string): Generator<string> {
   const prose = withoutFences(page).replace(/<!--.*?-->/gs, "").replace(/`[^`]*`/g, "code");
   const defined = new Map(
@@ -135,6 +135,7 @@ Deno.test(`README.md has at most ${README_LINES_MAX} lines`, () => {
 });
 
 const target = "# Title\n\n## It's `so`, twice\n\n## It's so twice\n\n```sh\n# no heading\n```\n";
+/** A repository that is made up: a page, and its folder. */
 const made: Read = (path) => path === "docs/a.md" ? target : path === "docs/" ? "" : undefined;
 
 Deno.test("brokenLinks() finds files, headings and references that are not there", () => {
@@ -176,10 +177,7 @@ Deno.test("brokenMentions() finds pages and headings that comments name in vain"
 Deno.test("unlisted() finds pages that the index lacks, and items without a sentence", () => {
   const index =
     "## A\n\n- [a.md](a.md): what it\n  says.\n- [b.md](b.md)\n\n[c.md](c.md): no item.\n";
-  const problems = [...unlisted(index, ["README.md", INDEX, ...["a", "b", "c"].map(inDocs)])];
+  const some = ["README.md", INDEX, "docs/a.md", "docs/b.md", "docs/c.md"];
+  const problems = [...unlisted(index, some)];
   assertEquals(problems.map((problem) => problem.match(/\[(.*?)\]/)![1]), ["b.md", "c.md"]);
 });
-
-function inDocs(name: string): string {
-  return `docs/${name}.md`;
-}

@@ -11,12 +11,12 @@ import { cpSync } from "node:fs";
 import { join } from "node:path";
 import { root, zig } from "../../tools/zig.ts";
 import { files, type Problems, testRules, text, withoutComments } from "../support/repository.ts";
-import { type Ended, fringeLibrary } from "../support/support.ts";
+import { type Ended, fringeLibrary, run, withFolder } from "../support/support.ts";
 
-/** How files that run Deno grant all there is: by name, or by the set that does. */
-const ALL = /"-A"|\s-A\s|--allow-all|"?-P=suite"?/;
+/** How files that run Deno grant all there is: by a flag, or by the set that does. */
+const ALL = /"-A"|\s-A\s|--allow-all|-P=suite/;
 
-/** What is said where all there is has to be granted. */
+/** The words of the comment that says why all there is has to be granted. */
 const REASON = "all permissions";
 
 /** Sets that grant all there is. */
@@ -86,17 +86,9 @@ testRules(function* testingPage() {
   }
 });
 
-/** Runs Deno in a folder. */
+/** Runs Deno in a folder, where a copy of the checkout is to use the compiler that there is. */
 async function runIn(folder: string, ...args: string[]): Promise<Ended> {
-  // A copy of the checkout is to use the compiler that there is.
-  const { code, signal, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-    args,
-    cwd: folder,
-    env: { NO_COLOR: "1", DENO_NO_PROMPT: "1", FRINGE_LIBRARY: "", ZIG: await zig() },
-    stdin: "null",
-  }).output();
-  const decoder = new TextDecoder();
-  return { code, signal, stdout: decoder.decode(stdout), stderr: decoder.decode(stderr) };
+  return await run(args, { DENO_NO_PROMPT: "1", ZIG: await zig() }, { cwd: folder });
 }
 
 for (const command of ["test", "bench"]) {
@@ -112,8 +104,7 @@ for (const command of ["test", "bench"]) {
 const quick = join(root, "tests", "unit", "backtrace_test.ts");
 
 Deno.test("deno test -P passes from any folder, and grants nothing else", async () => {
-  const elsewhere = await Deno.makeTempDir({ prefix: "fringe-test-" });
-  try {
+  await withFolder(async (elsewhere) => {
     const config = `--config=${join(root, "deno.json")}`;
     const args = ["test", "-P", "--no-check"];
     for (
@@ -138,16 +129,13 @@ Deno.test("deno test -P passes from any folder, and grants nothing else", async 
     );
     const { stdout } = await runIn(elsewhere, ...args, config, asking);
     assertStringIncludes(stdout, `states granted prompt\n${"prompt\n".repeat(6)}`);
-  } finally {
-    await Deno.remove(elsewhere, { recursive: true });
-  }
+  });
 });
 
 Deno.test("deno bench -P has what a bench needs", async () => {
   const bench = "bench/libc_bench.ts";
-  const { code, stdout, stderr } = await runIn(
-    ...[root, "bench", "-P", "--no-check", bench, "--", "--smoke"] as const,
-  );
+  const args = ["bench", "-P", "--no-check", bench, "--", "--smoke"];
+  const { code, stdout, stderr } = await runIn(root, ...args);
   assertEquals(code, 0, stdout + stderr);
   assertMatch(stdout, /nftw/);
 });
@@ -168,8 +156,7 @@ const PARTS = [
 
 /** What the gate says when those files are in a folder of a checkout. */
 async function gateWith(folder: string): Promise<Record<string, string>> {
-  const checkout = await Deno.makeTempDir({ prefix: "fringe-test-" });
-  try {
+  return await withFolder(async (checkout) => {
     for (const part of PARTS) {
       cpSync(join(root, part), join(checkout, part), { recursive: true });
     }
@@ -193,9 +180,7 @@ async function gateWith(folder: string): Promise<Record<string, string>> {
       test: await of("test"),
       bench: await of("bench"),
     };
-  } finally {
-    await Deno.remove(checkout, { recursive: true });
-  }
+  });
 }
 
 Deno.test("no check looks at what readers try in scratch/", async () => {

@@ -5,9 +5,9 @@
 
 import { assert, assertEquals, assertNotEquals, assertThrows } from "@std/assert";
 import type { Results } from "../../tools/figures.ts";
-import { assembly, images, pictures } from "../../tools/pictures.ts";
+import { assembly, pictures } from "../../tools/pictures.ts";
 import { plots } from "../../tools/plots.ts";
-import { arrow, svg, words } from "../../tools/svg.ts";
+import { arrow, images, svg, words } from "../../tools/svg.ts";
 import { between, files, text } from "../support/repository.ts";
 
 const source = text(assembly);

@@ -12,9 +12,8 @@ import { prebuilt } from "../../ffi/library/prebuilt.ts";
 import { release } from "../../tools/release.ts";
 import { root } from "../../tools/zig.ts";
 import { files, text } from "../support/repository.ts";
-import { run, testWith } from "../support/support.ts";
+import { platform, run, testWith, withFolder } from "../support/support.ts";
 
-const platform = `${Deno.build.arch}-${Deno.build.os}`;
 const { version } = JSON.parse(text("deno.json")) as { version: string };
 const tag = `v${version}`;
 
@@ -22,15 +21,6 @@ const tag = `v${version}`;
 const published = files.filter((file) =>
   /^(?:(?:ffi|docs|native\/include)\/.*|mod\.ts|(?:README|CHANGELOG)\.md|LICENSE-\w+)$/.test(file)
 );
-
-async function withFolder(use: (folder: string) => Promise<void>): Promise<void> {
-  const folder = await Deno.makeTempDir({ prefix: "fringe-release-" });
-  try {
-    await use(folder);
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
-}
 
 /** What tar prints. */
 function tar(...args: string[]): string {
@@ -231,10 +221,10 @@ Deno.test("release.ts says what to write where it is not told what to release", 
   const missing = await run(["run", "--no-prompt", "-A", file]);
   assertEquals([missing.code, missing.stdout], [2, ""]);
   assertMatch(missing.stderr, /deno run -P=tools tools\/release\.ts TAG FOLDER/);
-  const folder = await Deno.makeTempDir({ prefix: "fringe-test-" });
-  const wrong = await run(["run", "--no-prompt", "-A", file, "v9.9.9", folder]);
-  assertEquals([wrong.code, wrong.stdout], [1, ""]);
-  assertMatch(wrong.stderr, /^Cannot release v9\.9\.9: /);
-  assertEquals([...Deno.readDirSync(folder)], []);
-  await Deno.remove(folder);
+  await withFolder(async (folder) => {
+    const wrong = await run(["run", "--no-prompt", "-A", file, "v9.9.9", folder]);
+    assertEquals([wrong.code, wrong.stdout], [1, ""]);
+    assertMatch(wrong.stderr, /^Cannot release v9\.9\.9: /);
+    assertEquals([...Deno.readDirSync(folder)], []);
+  });
 });

@@ -5,8 +5,6 @@
 
 import { basename, dirname, join } from "node:path";
 import * as mod from "../../mod.ts";
-import { withSummary } from "../../tools/comparison.ts";
-import { withRatios } from "../../tools/figures.ts";
 import {
   between,
   code,
@@ -344,20 +342,6 @@ function* assembly(): Problems {
   }
 }
 
-/** What tools write into pages is what the benches have found. */
-function* written(): Problems {
-  const figures = JSON.parse(text("bench/results.json"));
-  const comparison = JSON.parse(text("bench/peers/callbacks/results.json"));
-  const readme = text("README.md");
-  if (withRatios(readme, figures) !== readme) {
-    yield "README.md: its ratios are not those of bench/results.json: run tools/figures.ts";
-  }
-  if (withSummary(readme, comparison) !== readme) {
-    yield "README.md: its comparison is not that of bench/peers/callbacks/results.json: run " +
-      "tools/comparison.ts";
-  }
-}
-
 /** A reader of the README and of docs/ hears of all that there is. */
 function* mentioned(): Problems {
   const pages = files.filter((file) => /^(README\.md|docs\/.*\.md)$/.test(file)).map(text).join();
@@ -384,6 +368,5 @@ testRules(
   lowestDeno,
   names,
   assembly,
-  written,
   mentioned,
 );

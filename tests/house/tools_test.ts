@@ -18,7 +18,7 @@ import { grown } from "../../tools/soak.ts";
 import { errorsIn } from "../../tools/valgrind.ts";
 import { indexLinks, isFileOf, unpack, type Wheel } from "../../tools/wheel.ts";
 import { pinnedVersion } from "../../tools/zig.ts";
-import { type Ended, run } from "../support/support.ts";
+import { type Ended, run, withFolder } from "../support/support.ts";
 
 interface Prebuilt {
   readonly digest: string;
@@ -34,15 +34,6 @@ const wheel: Wheel = {
   size: 0,
 };
 const file = "ziglang-1.2.3-py3-none-manylinux_2_12_x86_64.musllinux_1_1_x86_64.whl";
-
-async function withFolder(use: (folder: string) => Promise<void> | void): Promise<void> {
-  const folder = await Deno.makeTempDir();
-  try {
-    await use(folder);
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
-}
 
 Deno.test("denoCounts() reads the summary among other lines", () => {
   const output = "a ... ok (1ms)\nok | 9 passed | 0 failed in a test's own print\n" +

@@ -10,6 +10,7 @@
 
 import { basename, dirname, isAbsolute, join } from "node:path";
 import { type Installable, isInstallable, isInstalled } from "../../tools/packages.ts";
+import { PLACED } from "../../tools/pages.ts";
 import { root, zig, zigEnvironment } from "../../tools/zig.ts";
 
 /** A fenced block of a page. */
@@ -22,12 +23,12 @@ export interface Snippet {
   readonly lines: readonly string[];
 }
 
-/** Languages of snippets that only show something: what a program prints, or a picture. */
+/** Languages of snippets that are shown and not run: what a program prints, or a picture. */
 const SHOWN: ReadonlySet<string> = new Set(["", "text"]);
 
 /**
- * Languages that a `sh` snippet of the page compiles, with the command that reads a snippet which
- * has no name, where there is one.
+ * Languages that a `sh` snippet of the page compiles. A snippet without a file name is only
+ * checked, by the command that stands here; undefined: each snippet needs a name.
  */
 const COMPILED: Readonly<Record<string, string[] | undefined>> = {
   c: ["cc", "-x", "c"],
@@ -36,11 +37,11 @@ const COMPILED: Readonly<Record<string, string[] | undefined>> = {
   rust: undefined,
 };
 
-/** The snippets of a page but for those that a tool has written, from a file which has a test. */
+/** The snippets of a page, without those that a tool has placed there: these have other tests. */
 export function snippetsOf(page: string): Snippet[] {
   const snippets: Snippet[] = [];
-  const generated = /^<!-- (\w+): begin, by .*? -->$.*?^<!-- \1: end -->$/gms;
-  const all = page.replace(generated, (part) => part.replace(/.+/g, "")).split("\n");
+  // Lines are blanked, not taken out, so that the others keep their numbers.
+  const all = page.replace(PLACED, (part) => part.replace(/.+/g, "")).split("\n");
   for (let i = 0; i < all.length; i++) {
     const [, language, rest] = all[i]!.match(/^```(\w*)(.*)$/) ?? [];
     if (language === undefined) continue;
@@ -84,7 +85,7 @@ function hasReason(page: string, line: number): boolean {
   return [above[0]!, above.at(-1)!].some((part) => part.includes("<!-- not run: "));
 }
 
-/** The parts of a page that begin with a heading, each with what it says that it needs. */
+/** The sections of a page, by its `##`, each with the names in its `<!-- needs … -->`. */
 export function sectionsOf(page: string): { text: string; needs: Installable[] }[] {
   return page.split(/^(?=## )/m).map((text) => ({
     text,
@@ -94,7 +95,7 @@ export function sectionsOf(page: string): { text: string; needs: Installable[] }
   }));
 }
 
-/** What a page needs, and is not there. */
+/** What a page needs, and this machine lacks. */
 export function missing(page: string): Set<Installable> {
   return new Set(sectionsOf(page).flatMap(({ needs }) => needs).filter((it) => !isInstalled(it)));
 }
@@ -161,7 +162,7 @@ export async function checkTypes(pages: readonly string[]): Promise<string | und
   return await run(root, Deno.execPath(), args);
 }
 
-/** Runs a program to its end; returns how, and what it has printed, if it has failed. */
+/** Runs a program to its end. If it fails, returns how, with what it has printed. */
 async function run(folder: string, command: string, args: string[]): Promise<string | undefined> {
   const compiler = await zig();
   // The commands of a page find the deno that runs this, and the pinned zig.

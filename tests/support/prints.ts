@@ -1,8 +1,15 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // Credit: after libfringe, by edef and the libfringe contributors
 
-/** Compares what a snippet of the documentation prints with the comments that say so. */
+/**
+ * Compares what a snippet of the documentation prints with the comments that say so. `page.ts` puts
+ * it into a copy of the page:
+ *
+ *     console.log(value); // 1      as it stands in the page
+ *     prints.at(4, value); // 1     as it runs, in line 4 of its snippet
+ */
 
+/** What a snippet prints; compared when the snippet has come to its end. */
 export class Prints implements Disposable {
   readonly #expected: Readonly<Record<number, string>>;
   readonly #printed = new Map<number, string[]>();

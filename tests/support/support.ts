@@ -9,6 +9,7 @@
  * @module
  */
 
+import { assertEquals, assertStringIncludes } from "@std/assert";
 import { dlopen, type NativeLibrary, type SymbolDefinitions } from "../../mod.ts";
 import { howToInstall, type Installable, isInstalled } from "../../tools/packages.ts";
 import { cpSync } from "node:fs";
@@ -16,7 +17,8 @@ import { join } from "node:path";
 import { getHeapStatistics, setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 
-const platform = `${Deno.build.arch}-${Deno.build.os}`;
+/** This machine, as the folders of `native/prebuilt/` name it: `x86_64-linux`. */
+export const platform = `${Deno.build.arch}-${Deno.build.os}`;
 
 /** Fringe's own library. */
 export const fringeLibrary = new URL(
@@ -203,7 +205,7 @@ export async function collectUntil(done: () => boolean): Promise<void> {
   }
 }
 
-/** The two lines every file begins with, of which child programs are made, too. */
+/** The address of this checkout's `mod.ts`, from which child programs import. */
 export const moduleUrl = new URL("../../mod.ts", import.meta.url).href;
 
 /** How a child process ended. */
@@ -212,6 +214,27 @@ export interface Ended {
   readonly signal: Deno.Signal | null;
   readonly stdout: string;
   readonly stderr: string;
+}
+
+/** Asserts that a child has ended well, and printed `stdout`. */
+export function assertSucceeds(ended: Ended, stdout: string): void {
+  assertEquals([ended.code, ended.signal, ended.stdout], [0, null, stdout], ended.stderr);
+}
+
+/** Asserts that a child has ended by an error, of which stderr has each of `texts`. */
+export function assertFails(ended: Ended, ...texts: string[]): void {
+  assertEquals([ended.code, ended.signal], [1, null], ended.stderr);
+  for (const text of texts) assertStringIncludes(ended.stderr, text);
+}
+
+/** Makes an empty folder, uses it, and removes it with all that is in it. */
+export async function withFolder<T>(use: (folder: string) => T | Promise<T>): Promise<T> {
+  const folder = await Deno.makeTempDir({ prefix: "fringe-test-" });
+  try {
+    return await use(folder);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
 }
 
 /**
@@ -244,16 +267,13 @@ export function copySources(directory: string): void {
 export async function withCopy<T>(
   use: (directory: string, library: string) => Promise<T>,
 ): Promise<T> {
-  const directory = await Deno.makeTempDir({ prefix: "fringe-copy-" });
-  try {
+  return await withFolder(async (directory) => {
     copySources(directory);
     await Deno.mkdir(join(directory, "native/prebuilt", platform), { recursive: true });
     const library = join(directory, "native/prebuilt", platform, "libfringe.so");
     await Deno.copyFile(fringeLibrary, library);
     return await use(directory, library);
-  } finally {
-    await Deno.remove(directory, { recursive: true });
-  }
+  });
 }
 
 /** Runs this Deno in the folder `cwd`, until `signal` says that it is enough. */

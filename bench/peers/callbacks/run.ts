@@ -5,9 +5,9 @@
  * Finds out what fringe and its peers do with a callback of C: `deno run -P=tools
  * bench/peers/callbacks/run.ts [PEER…]`. Each cell of the table is a program that was run, in a
  * process of its own: see `trial.ts`. Prints the cells and writes `results.json`, of which
- * `tools/comparison.ts` makes the table in README.md; with peers as arguments it only prints.
+ * `tools/comparison.ts` makes tables in two pages; with peers as arguments it only prints.
  *
- * Goals: what a user of each peer would see, where it is better than fringe, too.
+ * Goals: what a user of each peer would see, also where the peer is better than fringe.
  *
  * Non-goals: other platforms than this one. The row `platforms` is the one that is not tried.
  *

@@ -3,7 +3,11 @@
 
 /**
  * Puts what programs have found out into README.md and pages of docs/, between two comments that
- * mark the place.
+ * mark the place:
+ *
+ *     <!-- ratios: begin, by tools/figures.ts -->
+ *     the table of ratios
+ *     <!-- ratios: end -->
  *
  * @module
  */
@@ -11,20 +15,18 @@
 import { join } from "node:path";
 import { root } from "./zig.ts";
 
-/** The comments that mark the place of `name`, which `tool` fills. */
-function markers(name: string, tool: string): [begin: string, end: string] {
-  return [`<!-- ${name}: begin, by ${tool} -->`, `<!-- ${name}: end -->`];
+/** The text of a page with `text` in the place of `name`, which `tool` fills. */
+export function placed(page: string, name: string, tool: string, text: string): string {
+  const [begin, end] = [`<!-- ${name}: begin, by ${tool} -->`, `<!-- ${name}: end -->`];
+  const [from, to] = [page.indexOf(begin), page.indexOf(end)];
+  if (from < 0 || to < from) {
+    throw new Error(`Cannot place the ${name}: the page must contain ${begin} and ${end}`);
+  }
+  return `${page.slice(0, from + begin.length)}\n\n${text}\n\n${page.slice(to)}`;
 }
 
-/** The text of a page with `text` in the place of `name`. */
-export function placed(page: string, name: string, tool: string, text: string): string {
-  const [BEGIN, END] = markers(name, tool);
-  const [begin, end] = [page.indexOf(BEGIN), page.indexOf(END)];
-  if (begin < 0 || end < begin) {
-    throw new Error(`Cannot place the ${name}: the page must contain ${BEGIN} and ${END}`);
-  }
-  return `${page.slice(0, begin + BEGIN.length)}\n\n${text}\n\n${page.slice(end)}`;
-}
+/** Each part of a page that `placed` has made, with its two comments. */
+export const PLACED = /^<!-- (\w+): begin, by .*? -->$.*?^<!-- \1: end -->$/gms;
 
 /** A table as `deno fmt` wants it. `alignment` has a letter for each column, `l` or `r`. */
 export function table(

@@ -2,8 +2,12 @@
 // Credit: after libfringe, by edef and the libfringe contributors
 
 /**
- * A stranger's project that imports fringe: a server of this checkout, and folders outside of it
- * with a program, an import map and an empty cache.
+ * A stranger's project that imports fringe: a folder outside of this checkout, with a program, an
+ * import map and an empty cache.
+ *
+ *     await using served = new Served();
+ *     await using project = Project.importing(served.url, small("fringe"));
+ *     assertSucceeds(await project.run("--allow-import", "--allow-ffi"), "generator\n");
  *
  * @module
  */
@@ -11,49 +15,30 @@
 import { join } from "node:path";
 import { type Ended, run } from "./support.ts";
 
-const root = new URL("../../", import.meta.url);
+/** A program that imports from `from`, and needs fringe's library and no other. */
+export function small(from: string): string {
+  return `
+    import { Generator, OsStack } from ${JSON.stringify(from)};
+    using generator = new Generator(new OsStack(), function* () { yield "generator"; });
+    console.log(generator.resume());
+  `;
+}
 
-/** Serves the files of this checkout as any web server does, and keeps account of it. */
-export class Served implements AsyncDisposable {
-  /** What has been asked for, in order: `mod.ts`, `ffi/…`. */
-  readonly requests: string[] = [];
-  /** What changes a file on its way. */
-  change: (name: string, text: string) => string = (_, text) => text;
-  readonly #server = Deno.serve(
-    { hostname: "127.0.0.1", port: 0, onListen() {} },
-    async (request) => {
-      const name = new URL(request.url).pathname.slice(1);
-      this.requests.push(name);
-      try {
-        const text = await Deno.readTextFile(new URL(name, root));
-        // Hosts of sources say no more of TypeScript.
-        return new Response(this.change(name, text), {
-          headers: { "content-type": "text/plain; charset=utf-8" },
-        });
-      } catch {
-        return new Response(null, { status: 404 });
-      }
-    },
-  );
+/** What changes a served file on its way. */
+export type Change = (name: string, text: string) => string;
 
-  /** The host, as `--allow-import` wants it. */
-  get host(): string {
-    return `127.0.0.1:${this.#server.addr.port}`;
-  }
+/** Changes the file that has the library as text, and no other. */
+export function changingPrebuilt(change: (text: string) => string): Change {
+  return (name, text) => name === "ffi/library/prebuilt.ts" ? change(text) : text;
+}
 
-  /** The address that an import map maps "fringe" to. */
-  get url(): string {
-    return `http://${this.host}/mod.ts`;
-  }
-
-  /** Goes offline. Connections that a child has left open are closed, too. */
-  async close(): Promise<void> {
-    await this.#server.shutdown();
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.close();
-  }
+/** Has another character in the middle of the library's base64: `character`, if it is another. */
+export function withCharacter(character: string): Change {
+  return changingPrebuilt((text) => {
+    const at = text.indexOf("base64: `") + 4000;
+    const other = text[at] === character ? "C" : character;
+    return text.slice(0, at) + other + text.slice(at + 1);
+  });
 }
 
 /** A folder, and an empty cache of its own, until it is disposed of. */
