@@ -320,21 +320,48 @@ Deno.test("native() works over HTTP with --allow-ffi alone, and writes nothing",
   assertSucceeds(await runServed(program, undefined, flags), "generator\ntrue 3\n");
 });
 
-Deno.test("Workers share the library that came with the module, so it is loaded once", async () => {
-  const source = (mod: string): string => {
-    const worker = `
-      import { Generator, OsStack } from ${JSON.stringify(mod)};
+/**
+ * Runs a program in a copy of the checkout without the library, where it is as over HTTP; but what
+ * is below is Deno's to read with every permission only.
+ */
+async function runWithoutFile(source: (mod: string) => string): Promise<Ended> {
+  return await withCopy(async (directory, library) => {
+    await Deno.remove(library);
+    return await runChild(source(`file://${directory}/mod.ts`), ["--allow-all"]);
+  });
+}
+
+/** What follows makes Workers, of this address, and counts the copies of the library. */
+const workers = (mod: string): string => {
+  const worker = `
+    import { Generator, OsStack } from ${JSON.stringify(mod)};
+    onmessage = ({ data: ready }) => {
+      Atomics.add(ready, 1, 1);
+      Atomics.notify(ready, 1);
+      Atomics.wait(ready, 0, 0);
       postMessage(new Generator(new OsStack(), function* () { yield "worker"; }).resume());
-    `;
-    return `
-      const url = URL.createObjectURL(new Blob([${JSON.stringify(worker)}], {
-        type: "application/typescript",
-      }));
-      for (let i = 0; i < 3; i++) {
-        const worker = new Worker(url, { type: "module" });
-        console.log(await new Promise((resolve) => worker.onmessage = ({ data }) => resolve(data)));
-        worker.terminate();
-      }
+    };
+  `;
+  return `
+    const url = URL.createObjectURL(new Blob([${JSON.stringify(worker)}], {
+      type: "application/typescript",
+    }));
+    /** Makes Workers that open the library at the same moment; how many have done so. */
+    async function open(count) {
+      const ready = new Int32Array(new SharedArrayBuffer(8));
+      const workers = Array.from({ length: count }, () => new Worker(url, { type: "module" }));
+      const answers = workers.map((worker) =>
+        new Promise((resolve) => worker.onmessage = ({ data }) => resolve(data))
+      );
+      for (const worker of workers) worker.postMessage(ready);
+      for (let here; (here = ready[1]) < count;) await Atomics.waitAsync(ready, 1, here).value;
+      Atomics.store(ready, 0, 1);
+      Atomics.notify(ready, 0);
+      const opened = await Promise.all(answers);
+      for (const worker of workers) worker.terminate();
+      return opened.filter((answer) => answer === "worker").length;
+    }
+    function copies() {
       const links = Array.from(Deno.readDirSync("/proc/self/fd"), ({ name }) => {
         try {
           return Deno.readLinkSync("/proc/self/fd/" + name);
@@ -342,17 +369,53 @@ Deno.test("Workers share the library that came with the module, so it is loaded 
           return "";
         }
       });
-      console.log(links.filter((link) => link.startsWith("/memfd:fringe-")).length);
+      const files = links.filter((link) => link.startsWith("/memfd:fringe-")).length;
       const text = Deno.readTextFileSync("/proc/self/maps");
-      console.log(text.matchAll(/r-xp.*memfd:fringe-/g).toArray().length);
-    `;
-  };
-  // As over HTTP; but what is below is Deno's to read with every permission only.
-  const ended = await withCopy(async (directory, library) => {
-    await Deno.remove(library);
-    return await runChild(source(`file://${directory}/mod.ts`), ["--allow-all"]);
-  });
-  assertSucceeds(ended, "worker\nworker\nworker\n1\n1\n");
+      return [files, text.matchAll(/r-xp.*memfd:fringe-/g).toArray().length].join();
+    }
+  `;
+};
+
+Deno.test("Workers share the library that came with the module, so it is loaded once", async () => {
+  const ended = await runWithoutFile((mod) => `
+    ${workers(mod)}
+    for (let i = 0; i < 3; i++) console.log(await open(1));
+    console.log(copies());
+  `);
+  assertSucceeds(ended, "1\n1\n1\n1,1\n");
+});
+
+Deno.test("Workers that open it at the same moment share it, too", async () => {
+  const ended = await runWithoutFile((mod) => `
+    ${workers(mod)}
+    console.log(await open(24), copies());
+  `);
+  assertSucceeds(ended, "24 1,1\n");
+});
+
+Deno.test("Workers share it in a process with thousands of open files", async () => {
+  const ended = await runWithoutFile((mod) => `
+    ${workers(mod)}
+    const files = Array.from({ length: 2000 }, () => Deno.openSync("/dev/null"));
+    for (let i = 0; i < 3; i++) console.log(await open(1));
+    console.log(files.length, copies());
+  `);
+  assertSucceeds(ended, "1\n1\n1\n2000 1,1\n");
+});
+
+Deno.test("native() opens it though a Worker was terminated as it did so", async () => {
+  const source = (mod: string): string => `
+    const { symbols: { opendir, dirfd, flock } } = Deno.dlopen("libc.so.6", {
+      opendir: { parameters: ["buffer"], result: "pointer" },
+      dirfd: { parameters: ["pointer"], result: "i32" },
+      flock: { parameters: ["i32", "i32"], result: "i32" },
+    });
+    // What such a Worker leaves behind.
+    const folder = opendir(new TextEncoder().encode("/proc/self/fd\\0"));
+    console.log(flock(dirfd(folder), 2));
+    ${small(mod)}
+  `;
+  assertSucceeds(await runServed(source), "0\ngenerator\n");
 });
 
 Deno.test("native() takes no other sealed file for its library", async () => {
