@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { ABI } from "../../ffi/layout.ts";
 import { prebuilt } from "../../ffi/library/prebuilt.ts";
-import { dynamicSymbols, offsetOf } from "../support/elf.ts";
+import { dynamicSymbols, loadedEnd, offsetOf } from "../support/elf.ts";
 import {
   type Ended,
   exampleBodies,
@@ -134,6 +134,60 @@ Deno.test("FRINGE_LIBRARY that is no library of fringe's is named in the error",
       `FRINGE_LIBRARY=${library} does not load`,
     );
   }
+});
+
+Deno.test("FRINGE_LIBRARY that names no file gets a hint how to write one", async () => {
+  for (const library of ["libfringe.so", fringeLibrary.href, "none/libfringe.so"]) {
+    assertFails(
+      await runChild(small(local), ["-A"], { FRINGE_LIBRARY: library }),
+      `FRINGE_LIBRARY=${library} does not load: there is no such file. Write a path`,
+      "Caused by: Error: Could not open library",
+    );
+  }
+});
+
+Deno.test("FRINGE_LIBRARY that is truncated is refused, and does not kill the process", async () => {
+  const whole = Deno.readFileSync(fringeLibrary);
+  const loaded = loadedEnd(whole);
+  for (const size of [64, 4096, 20000, loaded - 1]) {
+    assertFails(
+      await runWith(whole.subarray(0, size)),
+      "FringeError: Cannot open fringe's native library: FRINGE_LIBRARY=",
+      `is truncated: the file has ${size} bytes, and by its headers at least `,
+    );
+  }
+  // What stands behind is for debuggers.
+  assertSucceeds(await runWith(whole.subarray(0, loaded)), "generator\n");
+});
+
+Deno.test("FRINGE_LIBRARY without a slash is not looked for in the working directory", async () => {
+  const folder = await Deno.makeTempDir({ prefix: "fringe-test-" });
+  try {
+    await Deno.writeFile(
+      join(folder, "libfringe.so"),
+      Deno.readFileSync(fringeLibrary).subarray(0, 4096),
+    );
+    const source = `Deno.chdir(${JSON.stringify(folder)}); ${small(local)}`;
+    const open = (name: string): Promise<Ended> =>
+      runChild(source, ["-A"], { FRINGE_LIBRARY: name });
+    assertFails(await open("libfringe.so"), "there is no such file");
+    assertFails(await open("./libfringe.so"), "is truncated");
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
+Deno.test("FRINGE_LIBRARY that is no ELF file is left to the loader", async () => {
+  for (const bytes of [new Uint8Array(0), new Uint8Array(63), new Uint8Array(4096)]) {
+    const ended = await runWith(bytes);
+    assertFails(ended, "does not load");
+    assertEquals(ended.stderr.includes("truncated"), false, ended.stderr);
+  }
+  // It has no end that could be read up to.
+  assertFails(
+    await runChild(small(local), ["-A"], { FRINGE_LIBRARY: "/dev/zero" }),
+    "FRINGE_LIBRARY=/dev/zero does not load",
+  );
 });
 
 const UNSEEN = "A library that FRINGE_LIBRARY names cannot be seen without " +
