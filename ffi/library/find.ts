@@ -58,9 +58,9 @@ function openChosen(path: string): Native {
     if (!isMissing(error)) throw error;
     throw new FringeError(
       error.status,
-      `${error.message}: there is no such file. Write a path, absolute or relative to the working ` +
-        "directory (./libfringe.so), and no URL; a name without a slash is looked for where the " +
-        "system has its libraries",
+      `${error.message}: there is no such file. Write a path, absolute or relative to the ` +
+        "working directory (./libfringe.so), and no URL; a name without a slash is looked for " +
+        "where the system has its libraries",
       { cause: error.cause },
     );
   }

@@ -146,7 +146,7 @@ Deno.test("FRINGE_LIBRARY that names no file gets a hint how to write one", asyn
   }
 });
 
-Deno.test("FRINGE_LIBRARY that is truncated is refused, and does not kill the process", async () => {
+Deno.test("FRINGE_LIBRARY that is truncated is refused, and kills no process", async () => {
   const whole = Deno.readFileSync(fringeLibrary);
   const loaded = loadedEnd(whole);
   for (const size of [64, 4096, 20000, loaded - 1]) {
@@ -160,7 +160,7 @@ Deno.test("FRINGE_LIBRARY that is truncated is refused, and does not kill the pr
   assertSucceeds(await runWith(whole.subarray(0, loaded)), "generator\n");
 });
 
-Deno.test("FRINGE_LIBRARY without a slash is not looked for in the working directory", async () => {
+Deno.test("FRINGE_LIBRARY without a slash is the loader's to find", async () => {
   const folder = await Deno.makeTempDir({ prefix: "fringe-test-" });
   try {
     await Deno.writeFile(

@@ -204,8 +204,13 @@ Deno.test("unpack() refuses what is no archive, and one that is damaged", async 
       const out = await Deno.makeTempDir({ dir: folder });
       await assertRejects(() => unpack(path, "ziglang", out, () => {}), Error, message);
     };
-    await refused(new Uint8Array(0), "no zip archive");
-    await refused(archive.subarray(0, -1), "no zip archive");
+    const here = `Cannot unpack ${path}: `;
+    await refused(new Uint8Array(0), `${here}File format is not recognized`);
+    await refused(archive.subarray(0, -1), `${here}End of central directory not found`);
+    // An archive it is, and one of its files would leave the folder.
+    const outside = new TextDecoder("latin1").decode(archive).replaceAll("ziglang/", "../lang/");
+    const unsafe = Uint8Array.from(outside, (char) => char.charCodeAt(0));
+    await refused(unsafe, `${here}Unsafe filename`);
     const damagedAt = (at: number): Uint8Array => archive.with(at, archive[at]! ^ 1);
     await refused(damagedAt(50), "Cannot unpack ziglang/zig: ");
     // Nothing but its checksum tells of a file that is stored as it is.
