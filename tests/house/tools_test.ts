@@ -13,6 +13,7 @@ import {
 import { join } from "node:path";
 import { generate } from "../../tools/build.ts";
 import { denoCounts, one, runnerCounts, total, zigCounts } from "../../tools/counts.ts";
+import { ignores } from "../../tools/ignored.ts";
 import { howToInstall, type Installable, isInstalled, packages } from "../../tools/packages.ts";
 import { grown } from "../../tools/soak.ts";
 import { errorsIn } from "../../tools/valgrind.ts";
@@ -249,6 +250,20 @@ Deno.test("generate() refuses a folder without a library", async () => {
   await withFolder((folder) => {
     assertThrows(() => generate(folder), Error, "no library in");
   });
+});
+
+Deno.test("ignores() takes each pattern of .gitignore as git does", () => {
+  const isIgnored = ignores("# A comment.\n\n/scratch/\n.cache/\ndocs/made/\n/a/b.c/\n");
+  // As `git check-ignore` says of the same.
+  const ignored = ["scratch", ".cache", "docs/.cache", "x/y/.cache", "docs/made", "a/b.c"];
+  const others = ["docs/scratch", "x/docs/made", "made", "x/a/b.c", "b.c", "a/bxc", "xcache", "a"];
+  assertEquals([...others, ...ignored].filter(isIgnored), ignored);
+});
+
+Deno.test("ignores() refuses a pattern that it does not know", () => {
+  for (const pattern of ["*.o", "!kept/", "file", "a/**/b/", "/", "[ab]/", " /a/"]) {
+    assertThrows(() => ignores(`/scratch/\n${pattern}\n`), Error, `means by ${pattern}: write`);
+  }
 });
 
 /** Runs the task. */
