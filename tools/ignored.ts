@@ -9,28 +9,39 @@
  * @module
  */
 
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { root } from "./zig.ts";
 
-/** The names in `.gitignore`, each of which is a folder's: `/scratch/`, `node_modules/`. */
-export function ignoredFolders(): Set<string> {
-  const lines = Deno.readTextFileSync(join(root, ".gitignore")).split("\n");
-  const patterns = lines.filter((line) => line !== "" && !line.startsWith("#"));
-  return new Set(patterns.map((pattern) => {
-    const name = /^\/?([\w.-]+)\/$/.exec(pattern)?.[1];
-    if (name === undefined) {
+/**
+ * Whether a folder, by its path from the root of the checkout, is one that `.gitignore` has. As
+ * with git, a slash that is not the last character ties a pattern to the root:
+ *
+ *     /scratch/        scratch, and not docs/scratch
+ *     docs/scratch/    docs/scratch, and not a/docs/scratch
+ *     node_modules/    node_modules, and bench/node_modules
+ */
+export function ignores(patterns: string): (folder: string) => boolean {
+  const lines = patterns.split("\n").filter((line) => line !== "" && !line.startsWith("#"));
+  const [paths, names] = [new Set<string>(), new Set<string>()];
+  for (const line of lines) {
+    const [, slash, path] = /^(\/?)((?:[\w.-]+\/)+)$/.exec(line) ?? [];
+    if (path === undefined) {
       throw new Error(
-        `Cannot tell what .gitignore means by ${pattern}: write a folder's name, /NAME/`,
+        `Cannot tell what .gitignore means by ${line}: write a folder, /PATH/ or NAME/`,
       );
     }
-    return name;
-  }));
+    const folder = path.slice(0, -1);
+    (slash === "/" || folder.includes("/") ? paths : names).add(folder);
+  }
+  return (folder) => paths.has(folder) || names.has(basename(folder));
 }
+
+/** The same, of the `.gitignore` of this checkout. */
+export const isIgnored = ignores(Deno.readTextFileSync(join(root, ".gitignore")));
 
 /** The folders at the top of the checkout that checks look into. */
 export function sourceFolders(): string[] {
-  const ignored = ignoredFolders();
   return [...Deno.readDirSync(root)].flatMap(({ name, isDirectory }) =>
-    isDirectory && !name.startsWith(".") && !ignored.has(name) ? [name] : []
+    isDirectory && !name.startsWith(".") && !isIgnored(name) ? [name] : []
   ).sort();
 }

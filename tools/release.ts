@@ -20,7 +20,7 @@ import { root } from "./zig.ts";
 export async function release(
   tag: string,
   folder: string,
-  libraries = join(root, "native", "prebuilt"),
+  native = join(root, "native"),
 ): Promise<string[]> {
   const { version } = JSON.parse(await Deno.readTextFile(join(root, "deno.json")));
   if (tag !== `v${version}`) {
@@ -32,7 +32,7 @@ export async function release(
   await Deno.mkdir(folder, { recursive: true });
   const archives: string[] = [];
   for (const [platform, { digest }] of Object.entries(prebuilt)) {
-    const library = join(libraries, platform, "libfringe.so");
+    const library = join(native, "prebuilt", platform, "libfringe.so");
     const found = await sha256(library);
     if (found !== digest) {
       throw new Error(
@@ -41,7 +41,7 @@ export async function release(
       );
     }
     const archive = join(folder, `fringe-${version}-${platform}.tar.gz`);
-    await pack(library, archive);
+    await pack(library, join(native, "include"), archive);
     archives.push(archive);
   }
   const sums = join(folder, "SHA256SUMS");
@@ -51,7 +51,7 @@ export async function release(
 }
 
 /** Packs a library with what goes with it, below a folder that has the name of the archive. */
-async function pack(library: string, archive: string): Promise<void> {
+async function pack(library: string, headers: string, archive: string): Promise<void> {
   const name = basename(archive, ".tar.gz");
   const temporary = await Deno.makeTempDir({ prefix: "fringe-release-" });
   try {
@@ -61,21 +61,27 @@ async function pack(library: string, archive: string): Promise<void> {
     for (const licence of ["LICENSE-APACHE", "LICENSE-MIT"]) {
       await Deno.copyFile(join(root, licence), join(top, licence));
     }
-    const headers = join(root, "native", "include");
-    for (const header of Deno.readDirSync(headers)) {
-      await Deno.copyFile(join(headers, header.name), join(top, "include", header.name));
+    for (const { name } of Deno.readDirSync(headers)) {
+      // What an editor or a system has left there is no header.
+      if (!name.endsWith(".h")) continue;
+      await Deno.copyFile(join(headers, name), join(top, "include", name));
     }
     // Nothing of this machine or of this moment goes into the archive.
     const same = ["--sort=name", "--mtime=@0", "--owner=0", "--group=0", "--numeric-owner"];
     const mode = ["--mode=u=rwX,go=rX", "--use-compress-program=gzip --no-name --best"];
-    await run("tar", [...same, ...mode, "-C", temporary, "-cf", archive, name]);
+    // Otherwise tar takes what stands before a colon for the name of another machine.
+    const file = ["--force-local", "-cf", archive];
+    await run("tar", [...same, ...mode, "-C", temporary, ...file, name]);
   } finally {
     await Deno.remove(temporary, { recursive: true });
   }
 }
 
+/** Runs a command without the variables that would change what it does: TAR_OPTIONS, GZIP. */
 async function run(command: string, args: string[]): Promise<void> {
-  const { success, stderr } = await new Deno.Command(command, { args, stdin: "null" }).output();
+  const env = { PATH: Deno.env.get("PATH") ?? "" };
+  const options = { args, env, clearEnv: true, stdin: "null" } as const;
+  const { success, stderr } = await new Deno.Command(command, options).output();
   if (!success) throw new Error(`${command} failed: ${new TextDecoder().decode(stderr)}`);
 }
 

@@ -210,7 +210,7 @@ export async function unpack(
   const bytes = await Deno.readFile(path);
   const archive = new ZipReader(new Uint8ArrayReader(bytes), { checkSignature: true });
   const entries = await archive.getEntries().catch((cause: Error) => {
-    throw new Error(`Cannot unpack ${path}: it is no zip archive: ${cause.message}`, { cause });
+    throw new Error(`Cannot unpack ${path}: ${cause.message}`, { cause });
   });
   let done = 0;
   for (const entry of entries) {

@@ -14,7 +14,7 @@
 
 import { needStack } from "../check.ts";
 import { FringeError } from "./fringe_error.ts";
-import { checkDigest, openNative } from "./load.ts";
+import { checkDigest, checkWhole, openNative } from "./load.ts";
 import { openInMemory } from "./memory_file.ts";
 import { type Prebuilt, prebuilt } from "./prebuilt.ts";
 import { checkRuntime } from "./runtime.ts";
@@ -48,7 +48,25 @@ function open(): Native {
     }
   }
   const chosen = Deno.env.get(OVERRIDE) || undefined;
-  return chosen === undefined ? openPrebuilt() : openNative(chosen, `${OVERRIDE}=${chosen}`);
+  return chosen === undefined ? openPrebuilt() : openChosen(chosen);
+}
+
+function openChosen(path: string): Native {
+  const what = `${OVERRIDE}=${path}`;
+  // Only the loader knows where it finds a name without a slash.
+  if (path.includes("/")) checkWhole(path, what);
+  try {
+    return openNative(path, what);
+  } catch (error) {
+    if (!isMissing(error)) throw error;
+    throw new FringeError(
+      error.status,
+      `${error.message}: there is no such file. Write a path, absolute or relative to the ` +
+        "working directory (./libfringe.so), and no URL; a name without a slash is looked for " +
+        "where the system has its libraries",
+      { cause: error.cause },
+    );
+  }
 }
 
 function openPrebuilt(): Native {
@@ -93,7 +111,7 @@ function pathOf(url: URL): string {
 }
 
 /** Whether a library did not load because there is no such file; only the loader's words say so. */
-function isMissing(error: unknown): boolean {
+function isMissing(error: unknown): error is FringeError {
   return error instanceof FringeError && error.cause instanceof Error &&
     error.cause.message.includes("No such file or directory");
 }

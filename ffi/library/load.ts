@@ -25,6 +25,48 @@ export function checkDigest(
 }
 
 /**
+ * Refuses a library that is truncated: the loader would map what the file does not have, and the
+ * first access to that kills the process (SIGBUS). Nobody can look into a file that may not be
+ * read, and whatever else is wrong with a file, the loader says.
+ */
+export function checkWhole(path: string, what: string): void {
+  if (Deno.permissions.querySync({ name: "read", path }).state !== "granted") return;
+  let bytes;
+  try {
+    if (!Deno.statSync(path).isFile) return; // A device may have no end.
+    bytes = Deno.readFileSync(path);
+  } catch {
+    return;
+  }
+  const size = loadedSize(bytes);
+  if (bytes.length >= size) return;
+  throw new FringeError(
+    "unavailable",
+    `Cannot open fringe's native library: ${what} is truncated: the file has ${bytes.length} ` +
+      `bytes, and by its headers at least ${size}. Copy or download it anew`,
+  );
+}
+
+/** Up to where an ELF file of 64 bits is loaded; 0 if it is none. */
+function loadedSize(bytes: Uint8Array<ArrayBuffer>): number {
+  const view = new DataView(bytes.buffer);
+  const [HEADER, PROGRAM_HEADER, PT_LOAD] = [64, 56, 1];
+  // The magic number; then 64 bits, with the lowest byte first.
+  if (bytes.length < HEADER || view.getUint32(0) !== 0x7f454c46 || view.getUint16(4) !== 0x0201) {
+    return 0;
+  }
+  const word = (at: number): number => Number(view.getBigUint64(at, true));
+  const start = word(0x20);
+  const end = start + view.getUint16(0x38, true) * PROGRAM_HEADER;
+  let size = end;
+  for (let header = start; header < end && end <= bytes.length; header += PROGRAM_HEADER) {
+    if (view.getUint32(header, true) !== PT_LOAD) continue;
+    size = Math.max(size, word(header + 8) + word(header + 32));
+  }
+  return size;
+}
+
+/**
  * Opens fringe's own library, of the version that TypeScript goes with; the arguments are those of
  * `load`.
  */

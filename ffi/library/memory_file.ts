@@ -26,6 +26,13 @@ const LIBC = {
   fcntl: { parameters: ["i32", /* fd */ "i32", /* command */ "i32" /* argument */], result: "i32" },
   write: { parameters: ["i32", /* fd */ "buffer", "usize" /* count */], result: "isize" },
   close: { parameters: ["i32" /* fd */], result: "i32" },
+  opendir: { parameters: ["buffer" /* path */], result: "pointer" },
+  readdir: { parameters: ["pointer" /* folder */], result: "pointer" },
+  rewinddir: { parameters: ["pointer" /* folder */], result: "void" },
+  dirfd: { parameters: ["pointer" /* folder */], result: "i32" },
+  closedir: { parameters: ["pointer" /* folder */], result: "i32" },
+  flock: { parameters: ["i32", /* fd */ "i32" /* operation */], result: "i32" },
+  usleep: { parameters: ["u32" /* microseconds */], result: "i32" },
   __errno_location: { parameters: [], result: "pointer" },
   memcpy: {
     parameters: ["buffer", /* destination */ "pointer", /* source */ "usize" /* count */],
@@ -37,10 +44,16 @@ const LIBC = {
 export function openInMemory(build: Prebuilt): Native {
   const what = "the library that came with the module";
   const libc = load("libc.so.6", LIBC, "libc.so.6", IN_MEMORY);
+  // Where this fails there is no descriptor left, and what needs the next one says so.
+  const folder = libc.symbols.opendir(encoder.encode("/proc/self/fd\0"));
   let made: number | undefined;
   try {
-    const fd = fileOf(build.digest, libc.symbols) ??
-      (made = makeFile(build, what, libc.symbols));
+    let fd = fileOf(folder, build.digest, libc.symbols);
+    if (fd === undefined) {
+      lock(folder, libc.symbols);
+      fd = fileOf(folder, build.digest, libc.symbols) ??
+        (made = makeFile(build, what, libc.symbols));
+    }
     // The descriptor stays open for good. glibc tells libraries apart by name, and this one's is
     // /proc/self/fd/N: if N came to be another file, glibc would give this library for that file.
     return openNative(`/proc/self/fd/${fd}`, what, IN_MEMORY);
@@ -48,13 +61,18 @@ export function openInMemory(build: Prebuilt): Native {
     if (made !== undefined) libc.symbols.close(made);
     throw error;
   } finally {
+    // This unlocks it, too.
+    if (folder !== null) libc.symbols.closedir(folder);
     libc.close();
   }
 }
 
 type Libc = Deno.DynamicLibrary<typeof LIBC>["symbols"];
+/** The open folder /proc/self/fd, which is another one in each process. */
+type Folder = Deno.PointerValue;
 
 const encoder = new TextEncoder();
+const decoder = new TextDecoder();
 const NAME = "fringe-";
 const [F_ADD_SEALS, F_GET_SEALS] = [1033, 1034];
 /** Every seal: the file can be neither written to nor resized, and the seals stay (fcntl(2)). */
@@ -69,18 +87,48 @@ const SEALED = 1 | 2 | 4 | 8;
  * too many: no copy is ever unloaded, and a process has room for the thread-local variables of some
  * 200.
  */
-function fileOf(digest: string, { readlink, fcntl }: Libc): number | undefined {
+function fileOf(folder: Folder, digest: string, libc: Libc): number | undefined {
   const link = `/memfd:${NAME}${digest} (deleted)`;
   const found = new Uint8Array(link.length + 1);
-  // A new file gets the lowest descriptor that is free, so the one that is looked for is low.
-  for (let fd = 3; fd < 1024; fd++) {
+  for (const fd of descriptors(folder, libc)) {
     // First what costs least to ask, and is true of hardly any.
-    if (fcntl(fd, F_GET_SEALS, 0) !== SEALED) continue;
+    if (libc.fcntl(fd, F_GET_SEALS, 0) !== SEALED) continue;
     const path = encoder.encode(`/proc/self/fd/${fd}\0`);
-    if (Number(readlink(path, found, BigInt(found.length))) !== link.length) continue;
-    if (new TextDecoder().decode(found.subarray(0, -1)) === link) return fd;
+    if (Number(libc.readlink(path, found, BigInt(found.length))) !== link.length) continue;
+    if (decoder.decode(found.subarray(0, -1)) === link) return fd;
   }
   return undefined;
+}
+
+/** The descriptors that this process has open, as the folder that lists them has them now. */
+function* descriptors(folder: Folder, { readdir, rewinddir, memcpy }: Libc): Generator<number> {
+  if (folder === null) return;
+  rewinddir(folder);
+  // A struct dirent: its size is at 16, its name at 19.
+  const entry = new Uint8Array(19 + 256);
+  const size = new DataView(entry.buffer);
+  for (let next = readdir(folder); next !== null; next = readdir(folder)) {
+    memcpy(entry, next, 19n);
+    memcpy(entry, next, BigInt(size.getUint16(16, true)));
+    const fd = Number(decoder.decode(entry.subarray(19, entry.indexOf(0, 19))));
+    if (Number.isInteger(fd)) yield fd; // Neither `.` nor `..`.
+  }
+}
+
+/**
+ * Keeps other Workers of this process from making such a file, too, until the folder is closed.
+ *
+ * A Worker may be terminated while it has the lock, and has it for good then. So the others wait
+ * for no more than a second or so, far longer than it takes to make the file, and then go on
+ * without: at worst there is one more copy of the library.
+ */
+function lock(folder: Folder, { dirfd, flock, usleep }: Libc): void {
+  if (folder === null) return;
+  const [LOCK_EX, LOCK_NB] = [2, 4];
+  for (let tries = 0; tries < 1000; tries++) {
+    if (flock(dirfd(folder), LOCK_EX | LOCK_NB) === 0) return;
+    usleep(1000);
+  }
 }
 
 /** Makes a file in memory with the library in it; returns its descriptor. */

@@ -8,7 +8,7 @@ import { fileURLToPath } from "node:url";
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { ABI } from "../../ffi/layout.ts";
 import { prebuilt } from "../../ffi/library/prebuilt.ts";
-import { dynamicSymbols, offsetOf } from "../support/elf.ts";
+import { dynamicSymbols, loadedEnd, offsetOf } from "../support/elf.ts";
 import { Served } from "../../tools/served.ts";
 import { root } from "../../tools/zig.ts";
 import {
@@ -130,6 +130,60 @@ Deno.test("FRINGE_LIBRARY that is no library of fringe's is named in the error",
       `FRINGE_LIBRARY=${library} does not load`,
     );
   }
+});
+
+Deno.test("FRINGE_LIBRARY that names no file gets a hint how to write one", async () => {
+  for (const library of ["libfringe.so", fringeLibrary.href, "none/libfringe.so"]) {
+    assertFails(
+      await runChild(small(moduleUrl), ["-A"], { FRINGE_LIBRARY: library }),
+      `FRINGE_LIBRARY=${library} does not load: there is no such file. Write a path`,
+      "Caused by: Error: Could not open library",
+    );
+  }
+});
+
+Deno.test("FRINGE_LIBRARY that is truncated is refused, and kills no process", async () => {
+  const whole = Deno.readFileSync(fringeLibrary);
+  const loaded = loadedEnd(whole);
+  for (const size of [64, 4096, 20000, loaded - 1]) {
+    assertFails(
+      await runWith(whole.subarray(0, size)),
+      "FringeError: Cannot open fringe's native library: FRINGE_LIBRARY=",
+      `is truncated: the file has ${size} bytes, and by its headers at least `,
+    );
+  }
+  // What stands behind is for debuggers.
+  assertSucceeds(await runWith(whole.subarray(0, loaded)), "generator\n");
+});
+
+Deno.test("FRINGE_LIBRARY without a slash is the loader's to find", async () => {
+  const folder = await Deno.makeTempDir({ prefix: "fringe-test-" });
+  try {
+    await Deno.writeFile(
+      join(folder, "libfringe.so"),
+      Deno.readFileSync(fringeLibrary).subarray(0, 4096),
+    );
+    const source = `Deno.chdir(${JSON.stringify(folder)}); ${small(moduleUrl)}`;
+    const open = (name: string): Promise<Ended> =>
+      runChild(source, ["-A"], { FRINGE_LIBRARY: name });
+    assertFails(await open("libfringe.so"), "there is no such file");
+    assertFails(await open("./libfringe.so"), "is truncated");
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
+Deno.test("FRINGE_LIBRARY that is no ELF file is left to the loader", async () => {
+  for (const bytes of [new Uint8Array(0), new Uint8Array(63), new Uint8Array(4096)]) {
+    const ended = await runWith(bytes);
+    assertFails(ended, "does not load");
+    assertEquals(ended.stderr.includes("truncated"), false, ended.stderr);
+  }
+  // It has no end that could be read up to.
+  assertFails(
+    await runChild(small(moduleUrl), ["-A"], { FRINGE_LIBRARY: "/dev/zero" }),
+    "FRINGE_LIBRARY=/dev/zero does not load",
+  );
 });
 
 const UNSEEN = "A library that FRINGE_LIBRARY names cannot be seen without " +
@@ -295,21 +349,48 @@ Deno.test("native() works over HTTP with --allow-ffi alone, and writes nothing",
   assertSucceeds(await runServed(program, undefined, flags), "generator\ntrue 3\n");
 });
 
-Deno.test("Workers share the library that came with the module, so it is loaded once", async () => {
-  const source = (mod: string): string => {
-    const worker = `
-      import { Generator, OsStack } from ${JSON.stringify(mod)};
+/**
+ * Runs a program in a copy of the checkout without the library, where it is as over HTTP; but what
+ * is below is Deno's to read with every permission only.
+ */
+async function runWithoutFile(source: (mod: string) => string): Promise<Ended> {
+  return await withCopy(async (directory, library) => {
+    await Deno.remove(library);
+    return await runChild(source(`file://${directory}/mod.ts`), ["--allow-all"]);
+  });
+}
+
+/** What follows makes Workers, of this address, and counts the copies of the library. */
+const workers = (mod: string): string => {
+  const worker = `
+    import { Generator, OsStack } from ${JSON.stringify(mod)};
+    onmessage = ({ data: ready }) => {
+      Atomics.add(ready, 1, 1);
+      Atomics.notify(ready, 1);
+      Atomics.wait(ready, 0, 0);
       postMessage(new Generator(new OsStack(), function* () { yield "worker"; }).resume());
-    `;
-    return `
-      const url = URL.createObjectURL(new Blob([${JSON.stringify(worker)}], {
-        type: "application/typescript",
-      }));
-      for (let i = 0; i < 3; i++) {
-        const worker = new Worker(url, { type: "module" });
-        console.log(await new Promise((resolve) => worker.onmessage = ({ data }) => resolve(data)));
-        worker.terminate();
-      }
+    };
+  `;
+  return `
+    const url = URL.createObjectURL(new Blob([${JSON.stringify(worker)}], {
+      type: "application/typescript",
+    }));
+    /** Makes Workers that open the library at the same moment; how many have done so. */
+    async function open(count) {
+      const ready = new Int32Array(new SharedArrayBuffer(8));
+      const workers = Array.from({ length: count }, () => new Worker(url, { type: "module" }));
+      const answers = workers.map((worker) =>
+        new Promise((resolve) => worker.onmessage = ({ data }) => resolve(data))
+      );
+      for (const worker of workers) worker.postMessage(ready);
+      for (let here; (here = ready[1]) < count;) await Atomics.waitAsync(ready, 1, here).value;
+      Atomics.store(ready, 0, 1);
+      Atomics.notify(ready, 0);
+      const opened = await Promise.all(answers);
+      for (const worker of workers) worker.terminate();
+      return opened.filter((answer) => answer === "worker").length;
+    }
+    function copies() {
       const links = Array.from(Deno.readDirSync("/proc/self/fd"), ({ name }) => {
         try {
           return Deno.readLinkSync("/proc/self/fd/" + name);
@@ -317,17 +398,53 @@ Deno.test("Workers share the library that came with the module, so it is loaded 
           return "";
         }
       });
-      console.log(links.filter((link) => link.startsWith("/memfd:fringe-")).length);
+      const files = links.filter((link) => link.startsWith("/memfd:fringe-")).length;
       const text = Deno.readTextFileSync("/proc/self/maps");
-      console.log(text.matchAll(/r-xp.*memfd:fringe-/g).toArray().length);
-    `;
-  };
-  // As over HTTP; but what is below is Deno's to read with every permission only.
-  const ended = await withCopy(async (directory, library) => {
-    await Deno.remove(library);
-    return await runChild(source(`file://${directory}/mod.ts`), ["--allow-all"]);
-  });
-  assertSucceeds(ended, "worker\nworker\nworker\n1\n1\n");
+      return [files, text.matchAll(/r-xp.*memfd:fringe-/g).toArray().length].join();
+    }
+  `;
+};
+
+Deno.test("Workers share the library that came with the module, so it is loaded once", async () => {
+  const ended = await runWithoutFile((mod) => `
+    ${workers(mod)}
+    for (let i = 0; i < 3; i++) console.log(await open(1));
+    console.log(copies());
+  `);
+  assertSucceeds(ended, "1\n1\n1\n1,1\n");
+});
+
+Deno.test("Workers that open it at the same moment share it, too", async () => {
+  const ended = await runWithoutFile((mod) => `
+    ${workers(mod)}
+    console.log(await open(24), copies());
+  `);
+  assertSucceeds(ended, "24 1,1\n");
+});
+
+Deno.test("Workers share it in a process with thousands of open files", async () => {
+  const ended = await runWithoutFile((mod) => `
+    ${workers(mod)}
+    const files = Array.from({ length: 2000 }, () => Deno.openSync("/dev/null"));
+    for (let i = 0; i < 3; i++) console.log(await open(1));
+    console.log(files.length, copies());
+  `);
+  assertSucceeds(ended, "1\n1\n1\n2000 1,1\n");
+});
+
+Deno.test("native() opens it though a Worker was terminated as it did so", async () => {
+  const source = `
+    const { symbols: { opendir, dirfd, flock } } = Deno.dlopen("libc.so.6", {
+      opendir: { parameters: ["buffer"], result: "pointer" },
+      dirfd: { parameters: ["pointer"], result: "i32" },
+      flock: { parameters: ["i32", "i32"], result: "i32" },
+    });
+    // What such a Worker leaves behind.
+    const folder = opendir(new TextEncoder().encode("/proc/self/fd\\0"));
+    console.log(flock(dirfd(folder), 2));
+    ${small("fringe")}
+  `;
+  assertSucceeds(await runServed(source), "0\ngenerator\n");
 });
 
 Deno.test("native() takes no other sealed file for its library", async () => {

@@ -22,6 +22,11 @@ const published = files.filter((file) =>
   /^(?:(?:ffi|docs|native\/include)\/.*|mod\.ts|(?:README|CHANGELOG)\.md|LICENSE-\w+)$/.test(file)
 );
 
+/** What to compare instead of bytes: to show how thousands of them differ takes minutes. */
+function digest(file: string): string {
+  return createHash("sha256").update(Deno.readFileSync(file)).digest("hex");
+}
+
 /** What tar prints. */
 function tar(...args: string[]): string {
   const { success, stdout, stderr } = new Deno.Command("tar", { args }).outputSync();
@@ -133,6 +138,43 @@ Deno.test("release() gives digests for sha256sum, and the same bytes each time",
   });
 });
 
+Deno.test("release() gives the same bytes whatever tar and gzip are told to do", async () => {
+  await withFolder(async (folder) => {
+    const [plain] = await release(tag, join(folder, "plain"));
+    const told = { TAR_OPTIONS: "--exclude=LICENSE-MIT", GZIP: "--fast", POSIXLY_CORRECT: "1" };
+    // To tar, what stands before the colon may be another machine.
+    const other = "host:other";
+    const { code, stdout, stderr } = await run(
+      ["run", "--quiet", "--no-prompt", "-P=tools", join(root, "tools/release.ts"), tag, other],
+      told,
+      { cwd: folder },
+    );
+    assertEquals(code, 0, stderr);
+    const [archive] = stdout.split("\n");
+    assertEquals(digest(join(folder, archive!)), digest(plain!));
+  });
+});
+
+Deno.test("release() packs headers, and nothing else that lies beside them", async () => {
+  await withFolder(async (folder) => {
+    const native = join(folder, "native");
+    for (const name of ["include", `prebuilt/${platform}`]) {
+      await Deno.mkdir(join(native, name), { recursive: true });
+      for await (const file of Deno.readDir(join(root, "native", name))) {
+        await Deno.copyFile(
+          join(root, "native", name, file.name),
+          join(native, name, file.name),
+        );
+      }
+    }
+    const [plain] = await release(tag, join(folder, "plain"), native);
+    await Deno.writeTextFile(join(native, "include/.fringe.h.swp"), "");
+    await Deno.mkdir(join(native, "include/notes"));
+    const [archive] = await release(tag, join(folder, "made"), native);
+    assertEquals(digest(archive!), digest(plain!));
+  });
+});
+
 Deno.test("release() refuses another version's tag, and another library", async () => {
   await withFolder(async (folder) => {
     await assertRejects(
@@ -140,8 +182,9 @@ Deno.test("release() refuses another version's tag, and another library", async 
       Error,
       `Cannot release v9.9.9: deno.json has the version ${version}. Tag ${tag}, or commit`,
     );
-    await Deno.mkdir(join(folder, platform));
-    await Deno.writeFile(join(folder, platform, "libfringe.so"), new Uint8Array(4096));
+    const prebuiltHere = join(folder, "prebuilt", platform);
+    await Deno.mkdir(prebuiltHere, { recursive: true });
+    await Deno.writeFile(join(prebuiltHere, "libfringe.so"), new Uint8Array(4096));
     await assertRejects(
       async () => await release(tag, join(folder, "made"), folder),
       Error,

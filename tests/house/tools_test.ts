@@ -13,6 +13,7 @@ import {
 import { join } from "node:path";
 import { generate } from "../../tools/build.ts";
 import { denoCounts, one, runnerCounts, total, zigCounts } from "../../tools/counts.ts";
+import { ignores } from "../../tools/ignored.ts";
 import { howToInstall, type Installable, isInstalled, packages } from "../../tools/packages.ts";
 import { grown } from "../../tools/soak.ts";
 import { errorsIn } from "../../tools/valgrind.ts";
@@ -195,8 +196,13 @@ Deno.test("unpack() refuses what is no archive, and one that is damaged", async 
       const out = await Deno.makeTempDir({ dir: folder });
       await assertRejects(() => unpack(path, "ziglang", out, () => {}), Error, message);
     };
-    await refused(new Uint8Array(0), "no zip archive");
-    await refused(archive.subarray(0, -1), "no zip archive");
+    const here = `Cannot unpack ${path}: `;
+    await refused(new Uint8Array(0), `${here}File format is not recognized`);
+    await refused(archive.subarray(0, -1), `${here}End of central directory not found`);
+    // An archive it is, and one of its files would leave the folder.
+    const outside = new TextDecoder("latin1").decode(archive).replaceAll("ziglang/", "../lang/");
+    const unsafe = Uint8Array.from(outside, (char) => char.charCodeAt(0));
+    await refused(unsafe, `${here}Unsafe filename`);
     const damagedAt = (at: number): Uint8Array => archive.with(at, archive[at]! ^ 1);
     await refused(damagedAt(50), "Cannot unpack ziglang/zig: ");
     // Nothing but its checksum tells of a file that is stored as it is.
@@ -235,6 +241,20 @@ Deno.test("generate() refuses a folder without a library", async () => {
   await withFolder((folder) => {
     assertThrows(() => generate(folder), Error, "no library in");
   });
+});
+
+Deno.test("ignores() takes each pattern of .gitignore as git does", () => {
+  const isIgnored = ignores("# A comment.\n\n/scratch/\n.cache/\ndocs/made/\n/a/b.c/\n");
+  // As `git check-ignore` says of the same.
+  const ignored = ["scratch", ".cache", "docs/.cache", "x/y/.cache", "docs/made", "a/b.c"];
+  const others = ["docs/scratch", "x/docs/made", "made", "x/a/b.c", "b.c", "a/bxc", "xcache", "a"];
+  assertEquals([...others, ...ignored].filter(isIgnored), ignored);
+});
+
+Deno.test("ignores() refuses a pattern that it does not know", () => {
+  for (const pattern of ["*.o", "!kept/", "file", "a/**/b/", "/", "[ab]/", " /a/"]) {
+    assertThrows(() => ignores(`/scratch/\n${pattern}\n`), Error, `means by ${pattern}: write`);
+  }
 });
 
 /** Runs the task. */

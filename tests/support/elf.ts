@@ -58,3 +58,15 @@ export function offsetOf(bytes: Uint8Array<ArrayBuffer>, address: number): numbe
   }
   throw new Error(`No segment has the address ${address}`);
 }
+
+/** Where in the file the last segment that is loaded ends. */
+export function loadedEnd(bytes: Uint8Array<ArrayBuffer>): number {
+  const view = new DataView(bytes.buffer);
+  const word = (at: number): number => Number(view.getBigUint64(at, true));
+  return Math.max(
+    ...Array.from({ length: view.getUint16(0x38, true) }, (_, index) => {
+      const header = word(0x20) + index * view.getUint16(0x36, true);
+      return word(header + 8) + word(header + 32);
+    }),
+  );
+}

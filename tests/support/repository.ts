@@ -4,7 +4,7 @@
 /** The files of the repository, for the tests that check the house itself. */
 
 import { join } from "node:path";
-import { ignoredFolders } from "../../tools/ignored.ts";
+import { isIgnored } from "../../tools/ignored.ts";
 import { root } from "../../tools/zig.ts";
 import { fail } from "../assert.ts";
 
@@ -22,7 +22,7 @@ export function testRules(...rules: (() => Problems)[]): void {
 }
 
 /** Besides what .gitignore has, what is no text of ours: git's, Cargo's, and libraries. */
-const ignored = ignoredFolders().union(new Set([".git", "target", "prebuilt"]));
+const noText = new Set([".git", "target", "prebuilt"]);
 
 /** Every file of the repository that is not ignored, relative to its root. */
 export const files = filesIn("");
@@ -33,7 +33,7 @@ export const code = files.filter((file) =>
 function filesIn(folder: string): string[] {
   return [...Deno.readDirSync(join(root, folder))].flatMap(({ name, isDirectory, isFile }) => {
     const path = folder === "" ? name : `${folder}/${name}`;
-    if (isDirectory) return ignored.has(name) ? [] : filesIn(path);
+    if (isDirectory) return noText.has(name) || isIgnored(path) ? [] : filesIn(path);
     return isFile ? [path] : [];
   }).sort();
 }
