@@ -18,6 +18,7 @@ import { copySources, type Ended, fringeLibrary, run, withCopy } from "../suppor
  * and ../fringe is a checkout.
  */
 const commands = {
+  serve: "deno serve --allow-read=. --host=127.0.0.1 --port=8000 serve.ts",
   run: "deno run --allow-import=HOST --allow-ffi main.ts",
   set: "deno run -P main.ts",
   install: "deno install --allow-import=HOST --entrypoint main.ts",
@@ -107,6 +108,50 @@ Deno.test("from a URL, two grants do: --allow-import=HOST and --allow-ffi", asyn
   );
   assertFails(await project.deno([run!, grant!, ...others, "main.ts"]), "fringe needs --allow-ffi");
   assertSucceeds(await project.deno([run!, ...others, grant!, ...rest]));
+});
+
+Deno.test("from a URL, the type of the files says that they are modules, or nothing", async () => {
+  await using served = new Served();
+  const types = {
+    "text/plain": true,
+    "text/typescript": true,
+    "video/mp2t": true,
+    "application/octet-stream": true,
+    "text/vnd.trolltech.linguist": false,
+    "application/javascript": false,
+    "text/html": false,
+  };
+  for (const [type, succeeds] of Object.entries(types)) {
+    served.type = type;
+    await using project = Project.importing(served.url, main);
+    const ended = await project.deno(told("run", served.host));
+    if (succeeds) assertSucceeds(ended);
+    else assertEquals(ended.code, 1, type);
+  }
+});
+
+Deno.test("from a URL, the server of docs/install.md does", async () => {
+  const docs = await Deno.readTextFile(join(root, "docs/install.md"));
+  await using copy = new Project();
+  copySources(copy.folder);
+  copy.write("serve.ts", docs.match(/^```ts\n(\/\/ serve\.ts\n.*?)^```/ms)![1]!);
+  const args = told("serve").map((part) => part.replace("8000", "0"));
+  await using server = new Deno.Command(Deno.execPath(), {
+    args,
+    cwd: copy.folder,
+    env: { NO_COLOR: "1" },
+    stdin: "null",
+    stdout: "null",
+    stderr: "piped",
+  }).spawn();
+  let said = "";
+  for await (const text of server.stderr.pipeThrough(new TextDecoderStream())) {
+    said += text;
+    if (/:\d+\/\s/.test(said)) break;
+  }
+  const host = said.match(/http:\/\/(127\.0\.0\.1:\d+)\//)?.[1] ?? said;
+  await using project = Project.importing(`http://${host}/mod.ts`, main);
+  assertSucceeds(await project.deno(told("run", host)));
 });
 
 Deno.test("from a URL, both grants can stand in deno.json, as a set for -P", async () => {
@@ -208,6 +253,17 @@ Deno.test('"vendor": true puts all of it into the project, which goes elsewhere 
   cpSync(project.folder, elsewhere.folder, { recursive: true });
   assertSucceeds(await elsewhere.deno(told("offline")));
   assertSucceeds(await elsewhere.run("--cached-only", "--frozen", "--allow-ffi"));
+});
+
+Deno.test("Deno compares nothing in vendor/ with the lock file", async () => {
+  await using served = new Served();
+  await using project = Project.importing(served.url, main, { vendor: true });
+  assertSucceeds(await project.deno(told("install", served.host)), "");
+  const vendored = [...Deno.readDirSync(project.path("vendor"))].map(({ name }) => name)
+    .find((name) => name.includes("127.0.0.1"))!;
+  const file = project.path(join("vendor", vendored, "mod.ts"));
+  await Deno.writeTextFile(file, '\nconsole.log("from a stranger");\n', { append: true });
+  assertSucceeds(await project.deno(told("frozen", served.host)), "from a stranger\ngenerator\n");
 });
 
 // In one file
