@@ -13,6 +13,12 @@ Deno.test("dlopen() says of a library that cannot be opened what to look at", ()
   for (const name of ["./no_such_library.so", "no_such_library"]) {
     assertStringIncludes(message(name), "; a path is relative to the working directory, or absol");
   }
+  const missing = import.meta.resolve("./no_such_library.so");
+  assertStringIncludes(message(missing), "; a string is a path, and this is an address: pass new");
+  assertStringIncludes(message(new URL(missing)), "; a path is relative to the working directory");
+  for (const address of ["https://example.com/library.so", "HTTP://example.com/library.so"]) {
+    assertStringIncludes(message(address), "address of the Web: download the library first");
+  }
   const text = new URL(import.meta.url);
   assertStringIncludes(message(text), "; it must be a shared library for this system");
 });
