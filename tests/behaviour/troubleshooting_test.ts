@@ -5,6 +5,7 @@
 
 import { join } from "node:path";
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { Project, Served } from "../support/served.ts";
 import { type Ended, moduleUrl, run, runChild } from "../support/support.ts";
 import { entriesOf, FOREIGN } from "../support/troubleshooting.ts";
 
@@ -88,7 +89,7 @@ const WRONG: readonly (readonly [args: readonly string[], program: string])[] = 
   [
     ["check"],
     `const table = { abs: { parameters: ["i32"], result: "i32" } };
-    dlopen("libc.so.6", table);
+    dlopen("libc.so.6", table).symbols.abs(1);
     new Generator(new OsStack(), () => 1);
     new Generator(new OwnedStack(4096), function* () {});
     const numbers: Generator<number, void, void> = new Generator(new OsStack(), function* () {
@@ -106,6 +107,38 @@ const WRONG: readonly (readonly [args: readonly string[], program: string])[] = 
   ],
 ];
 
+/** What Deno says of projects that import fringe from a server, each of which lacks something. */
+async function failingProjects(): Promise<string[]> {
+  await using served = new Served();
+  const grant = `--allow-import=${served.host}`;
+  const main = 'import "fringe";';
+  const outputs: string[] = [];
+  const fails = async (project: Project, ...args: string[]): Promise<void> => {
+    const { code, stdout, stderr } = await project.deno(args);
+    assert(code !== 0, stdout + stderr);
+    outputs.push(stdout + stderr);
+  };
+  await using unmapped = new Project();
+  unmapped.write("main.ts", main);
+  await fails(unmapped, "run", "main.ts");
+
+  await using unnamed = new Project();
+  unnamed.write("deno.json", '{ "test": { "permissions": { "ffi": true } } }');
+  unnamed.write("main_test.ts", "");
+  await fails(unnamed, "test");
+
+  await using project = Project.importing(served.url, main);
+  await fails(project, "run", "--no-prompt", "main.ts");
+  assertEquals((await project.deno(["run", grant, "main.ts"])).code, 0);
+  served.change = (_, text) => `${text}\n`;
+  project.emptyCache();
+  await fails(project, "run", grant, "main.ts");
+  served.type = "text/vnd.trolltech.linguist";
+  await using unknown = Project.importing(served.url, main);
+  await fails(unknown, "run", grant, "main.ts");
+  return outputs;
+}
+
 Deno.test("Deno and TypeScript say what the page has of them", async () => {
   const folder = await Deno.makeTempDir({ prefix: "fringe-test-" });
   try {
@@ -118,6 +151,7 @@ Deno.test("Deno and TypeScript say what the page has of them", async () => {
       assertEquals(code, 1, stderr);
       return stdout + stderr;
     }));
+    outputs.push(...await failingProjects());
     const page = await Deno.readTextFile(
       new URL("../../docs/troubleshooting.md", import.meta.url),
     );
