@@ -113,6 +113,11 @@ Deno.test("from a URL, two grants do: --allow-import=HOST and --allow-ffi", asyn
     "libc.so.6 does not load. fringe needs --allow-ffi",
   );
   assertSucceeds(await project.deno([run!, ...others, grant!, ...rest]));
+  // Without a port, the host is granted on each; with another one, it is not.
+  const grantOf = (host: string): string[] => [run!, `--allow-import=${host}`, ...rest];
+  assertSucceeds(await project.deno(grantOf("127.0.0.1")));
+  project.emptyCache();
+  assertFails(await project.deno(grantOf("127.0.0.1:1")), `import access to "${served.host}"`);
 });
 
 Deno.test("from a URL, the type of the files says that they are modules, or nothing", async () => {
