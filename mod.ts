@@ -26,7 +26,7 @@
  * let entries = 0;
  * for (const call of libc.symbols.scandir.calls("/", new BigUint64Array(1), null)) {
  *   entries++;
- *   call.reply(0);
+ *   call.reply(0); // leave it out of the list, which stays null: nothing is to be freed
  * }
  * console.log(entries > 0); // true
  * ```

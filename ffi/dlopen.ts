@@ -239,15 +239,21 @@ function open<Table extends Deno.ForeignLibraryInterface>(
     return Deno.dlopen(filename, table);
   } catch (error) {
     if (!(error instanceof Error) || error.constructor !== Error) throw error;
-    throw new Error(`${error.message}; ${hintFor(error.message)}`, { cause: error });
+    throw new Error(`${error.message}; ${hintFor(error.message, filename)}`, { cause: error });
   }
 }
 
-function hintFor(message: string): string {
+function hintFor(message: string, filename: string | URL): string {
   if (message.startsWith("Failed to register symbol")) {
     return "`nm -D` lists what a library has; a function is there under its own name if it has " +
       'the linkage of C (extern "C" in C++ and Rust, export in Zig); where the key in the table ' +
       "is another, `name` says it";
+  }
+  if (typeof filename === "string" && /^file:/i.test(filename)) {
+    return "a string is a path, and this is an address: pass new URL(…)";
+  }
+  if (typeof filename === "string" && /^https?:/i.test(filename)) {
+    return "a string is a path, and this is an address of the Web: download the library first";
   }
   if (message.includes("No such file")) {
     return "a path is relative to the working directory, or absolute; a name without a slash is " +

@@ -191,7 +191,7 @@ export class Generator<Input = void, Output = unknown, Return = void>
     const unguarded = stack instanceof Unguarded;
     const pulled = body instanceof PulledBody;
     const own = unguarded ? stack.stack : stack;
-    const memory = pulled ? undefined : memoryOf(own);
+    const memory = pulled ? undefined : memoryOf(own, body);
     if (memory !== undefined && !memory.origin.guarded && !unguarded) {
       throw new TypeError(
         `${what}: the stack has no guard page, so an overflow would write over other memory; use ` +

@@ -20,6 +20,8 @@ export class Served implements AsyncDisposable {
   readonly requests: string[] = [];
   /** Changes a file on its way. */
   change: (name: string, text: string) => string = (_, text) => text;
+  /** The type that files are served as. Hosts of sources say no more of TypeScript. */
+  type = "text/plain; charset=utf-8";
   readonly #server = Deno.serve(
     { hostname: "127.0.0.1", port: 0, onListen() {} },
     async (request) => {
@@ -27,10 +29,7 @@ export class Served implements AsyncDisposable {
       this.requests.push(name);
       try {
         const text = await Deno.readTextFile(join(root, name));
-        // Hosts of sources say no more of TypeScript.
-        return new Response(this.change(name, text), {
-          headers: { "content-type": "text/plain; charset=utf-8" },
-        });
+        return new Response(this.change(name, text), { headers: { "content-type": this.type } });
       } catch {
         return new Response(null, { status: 404 });
       }

@@ -12,7 +12,7 @@
  */
 
 import { join, resolve } from "node:path";
-import { download, unpack, type Wheel } from "./wheel.ts";
+import type { Wheel } from "./wheel.ts";
 
 /** The checkout's top folder. */
 export const root: string = resolve(import.meta.dirname ?? ".", "..");
@@ -71,7 +71,10 @@ async function find(): Promise<string> {
       `Cannot use ZIG=${chosen}: it is ${actual || "no working Zig"}, and ${version} is needed`,
     );
   }
-  if (await versionOf("zig") === version) return "zig";
+  for (const folder of (Deno.env.get("PATH") ?? "").split(":")) {
+    const path = resolve(folder, "zig");
+    if (await versionOf(path) === version) return path;
+  }
   const installed = join(root, ".zig", version, "zig");
   if (await versionOf(installed) !== version) await install(version, installed);
   return installed;
@@ -116,6 +119,8 @@ async function install(version: string, installed: string): Promise<void> {
   const unpacked = join(scratch, "unpacked");
   await Deno.mkdir(join(scratch, "download"), { recursive: true });
   try {
+    // Not above, since it has an npm package, which would be fetched where a zig is found, too.
+    const { download, unpack } = await import("./wheel.ts");
     report(version, "not found here, so it comes from the Python package index (once)");
     const path = await download(
       wheel,

@@ -127,9 +127,12 @@ export function load<const S extends Deno.ForeignLibraryInterface>(
     if (error instanceof Deno.errors.NotCapable) {
       throw new Deno.errors.NotCapable(`${error.message}. ${grant}`, { cause: error });
     }
+    // Under a grant of paths Deno takes a bare name for a file of the current folder.
+    const misled = !path.includes("/") && String(error).includes("No such file");
     throw new FringeError(
       "unavailable",
-      `Cannot open fringe's native library: ${what} does not load`,
+      `Cannot open fringe's native library: ${what} does not load` +
+        (misled ? `. ${grant}` : ""),
       { cause: error },
     );
   }

@@ -269,14 +269,18 @@ export class StackMemory {
 
 const memories = new WeakMap<object, StackMemory>();
 
-/** The memory of a stack, or a TypeError when it is not one of fringe's. */
-export function memoryOf(stack: Stack): StackMemory {
+/**
+ * The memory of a stack, or a TypeError when it is not one of fringe's. `body` is what was passed
+ * beside it: where that is a stack, the two were swapped.
+ */
+export function memoryOf(stack: Stack, body?: unknown): StackMemory {
   const memory = typeof stack === "object" && stack !== null ? memories.get(stack) : undefined;
   if (memory !== undefined) return memory;
+  const swapped = typeof stack === "function" || body instanceof Object && memories.has(body);
   throw new TypeError(
     `Cannot use ${describe(stack)} as a stack: make one with new OsStack(), new OwnedStack() or ` +
       "new SliceStack() in this Worker" +
-      (typeof stack === "function" ? ", and pass it first: new Generator(stack, body)" : ""),
+      (swapped ? ", and pass it first: new Generator(stack, body)" : ""),
   );
 }
 

@@ -4,8 +4,9 @@
 /** What docs/troubleshooting.md says of Deno, and of programs that fail without a message. */
 
 import { join } from "node:path";
-import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
-import { dlopen } from "../../mod.ts";
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { Served } from "../../tools/served.ts";
+import { Project } from "../support/project.ts";
 import { type Ended, moduleUrl, run, runChild, withFolder } from "../support/support.ts";
 import { entriesOf, FOREIGN } from "../support/troubleshooting.ts";
 
@@ -52,15 +53,6 @@ Deno.test("a plain call lets no timer run before C returns", async () => {
 });
 
 // Not in unit/: the core suite may open three libraries, and Deno asks for more before it looks.
-Deno.test("dlopen() says of a library that cannot be opened what to look at", () => {
-  const message = (filename: URL | string): string =>
-    assertThrows(() => dlopen(filename, {}), Error, "Could not open library").message;
-  for (const name of ["./no_such_library.so", "no_such_library"]) {
-    assertStringIncludes(message(name), "; a path is relative to the working directory, or absol");
-  }
-  const text = new URL(import.meta.url);
-  assertStringIncludes(message(text), "; it must be a shared library for this system");
-});
 
 /** Programs that Deno or TypeScript has something to say about, and the command that runs each. */
 const WRONG: readonly (readonly [args: readonly string[], program: string])[] = [
@@ -100,7 +92,7 @@ const WRONG: readonly (readonly [args: readonly string[], program: string])[] = 
   [
     ["check"],
     `const table = { abs: { parameters: ["i32"], result: "i32" } };
-    dlopen("libc.so.6", table);
+    dlopen("libc.so.6", table).symbols.abs(1);
     new Generator(new OsStack(), () => 1);
     new Generator(new OwnedStack(4096), function* () {});
     const numbers: Generator<number, void, void> = new Generator(new OsStack(), function* () {
@@ -118,6 +110,38 @@ const WRONG: readonly (readonly [args: readonly string[], program: string])[] = 
   ],
 ];
 
+/** What Deno says of projects that import fringe from a server, each of which lacks something. */
+async function failingProjects(): Promise<string[]> {
+  await using served = new Served();
+  const grant = `--allow-import=${served.host}`;
+  const main = 'import "fringe";';
+  const outputs: string[] = [];
+  const fails = async (project: Project, ...args: string[]): Promise<void> => {
+    const { code, stdout, stderr } = await project.deno(args);
+    assert(code !== 0, stdout + stderr);
+    outputs.push(stdout + stderr);
+  };
+  await using unmapped = new Project();
+  unmapped.write("main.ts", main);
+  await fails(unmapped, "run", "main.ts");
+
+  await using unnamed = new Project();
+  unnamed.write("deno.json", '{ "test": { "permissions": { "ffi": true } } }');
+  unnamed.write("main_test.ts", "");
+  await fails(unnamed, "test");
+
+  await using project = Project.importing(served.url, main);
+  await fails(project, "run", "--no-prompt", "main.ts");
+  assertEquals((await project.deno(["run", grant, "main.ts"])).code, 0);
+  served.change = (_, text) => `${text}\n`;
+  project.emptyCache();
+  await fails(project, "run", grant, "main.ts");
+  served.type = "text/vnd.trolltech.linguist";
+  await using unknown = Project.importing(served.url, main);
+  await fails(unknown, "run", grant, "main.ts");
+  return outputs;
+}
+
 Deno.test("Deno and TypeScript say what the page has of them", async () => {
   await withFolder(async (folder) => {
     const names = "dlopen, Generator, OsStack, OwnedStack";
@@ -129,6 +153,7 @@ Deno.test("Deno and TypeScript say what the page has of them", async () => {
       assertEquals(code, 1, stderr);
       return stdout + stderr;
     }));
+    outputs.push(...await failingProjects());
     const page = await Deno.readTextFile(
       new URL("../../docs/troubleshooting.md", import.meta.url),
     );

@@ -30,13 +30,14 @@ import {
  * and ../fringe is a checkout.
  */
 const commands = {
+  serve: "deno serve --allow-read=. --host=127.0.0.1 --port=8000 serve.ts",
   run: "deno run --allow-import=HOST --allow-ffi main.ts",
   set: "deno run -P main.ts",
   install: "deno install --allow-import=HOST --entrypoint main.ts",
   frozen: "deno run --frozen --allow-import=HOST --allow-ffi main.ts",
   offline: "deno run --cached-only --allow-ffi main.ts",
   link: "deno link ../fringe",
-  pack: "deno pack -o fringe.tgz",
+  pack: "deno pack -o scratch/fringe.tgz",
   bundle: "deno bundle --allow-import=HOST -o bundle.js main.ts",
   bundled: "deno run --allow-ffi bundle.js",
   compile: "deno compile --allow-import=HOST --allow-ffi -o program main.ts",
@@ -109,7 +110,61 @@ Deno.test("from a URL, two grants do: --allow-import=HOST and --allow-ffi", asyn
     `import access to "${served.host}"`,
   );
   assertFails(await project.deno([run!, grant!, ...others, "main.ts"]), "fringe needs --allow-ffi");
+  // By a path that Deno takes libc.so.6 to be in.
+  assertFails(
+    await project.deno([run!, grant!, ...others, "--allow-ffi=.", "main.ts"]),
+    "libc.so.6 does not load. fringe needs --allow-ffi",
+  );
   assertSucceeds(await project.deno([run!, ...others, grant!, ...rest]));
+  // Without a port, the host is granted on each; with another one, it is not.
+  const grantOf = (host: string): string[] => [run!, `--allow-import=${host}`, ...rest];
+  assertSucceeds(await project.deno(grantOf("127.0.0.1")));
+  project.emptyCache();
+  assertFails(await project.deno(grantOf("127.0.0.1:1")), `import access to "${served.host}"`);
+});
+
+Deno.test("from a URL, the type of the files says that they are modules, or nothing", async () => {
+  await using served = new Served();
+  const types = {
+    "text/plain": true,
+    "text/typescript": true,
+    "video/mp2t": true,
+    "application/octet-stream": true,
+    "text/vnd.trolltech.linguist": false,
+    "application/javascript": false,
+    "text/html": false,
+  };
+  for (const [type, succeeds] of Object.entries(types)) {
+    served.type = type;
+    await using project = Project.importing(served.url, main);
+    const ended = await project.deno(told("run", served.host));
+    if (succeeds) assertSucceeds(ended);
+    else assertEquals(ended.code, 1, type);
+  }
+});
+
+Deno.test("from a URL, the server of docs/install.md does", async () => {
+  const docs = await Deno.readTextFile(join(root, "docs/install.md"));
+  await using copy = new Project();
+  copySources(copy.folder);
+  copy.write("serve.ts", docs.match(/^```ts\n(\/\/ serve\.ts\n.*?)^```/ms)![1]!);
+  const args = told("serve").map((part) => part.replace("8000", "0"));
+  await using server = new Deno.Command(Deno.execPath(), {
+    args,
+    cwd: copy.folder,
+    env: { NO_COLOR: "1" },
+    stdin: "null",
+    stdout: "null",
+    stderr: "piped",
+  }).spawn();
+  let said = "";
+  for await (const text of server.stderr.pipeThrough(new TextDecoderStream())) {
+    said += text;
+    if (/:\d+\/\s/.test(said)) break;
+  }
+  const host = said.match(/http:\/\/(127\.0\.0\.1:\d+)\//)?.[1] ?? said;
+  await using project = Project.importing(`http://${host}/mod.ts`, main);
+  assertSucceeds(await project.deno(told("run", host)));
 });
 
 Deno.test("from a URL, both grants can stand in deno.json, as a set for -P", async () => {
@@ -209,6 +264,17 @@ Deno.test('"vendor": true puts all of it into the project, which goes elsewhere 
   assertSucceeds(await elsewhere.run("--cached-only", "--frozen", "--allow-ffi"));
 });
 
+Deno.test("Deno compares nothing in vendor/ with the lock file", async () => {
+  await using served = new Served();
+  await using project = Project.importing(served.url, main, { vendor: true });
+  assertSucceeds(await project.deno(told("install", served.host)), "");
+  const vendored = [...Deno.readDirSync(project.path("vendor"))].map(({ name }) => name)
+    .find((name) => name.includes("127.0.0.1"))!;
+  const file = project.path(join("vendor", vendored, "mod.ts"));
+  await Deno.writeTextFile(file, '\nconsole.log("from a stranger");\n', { append: true });
+  assertSucceeds(await project.deno(told("frozen", served.host)), "from a stranger\ngenerator\n");
+});
+
 // In one file
 
 /** Whether a tool of Deno is had only from a host that cannot be reached; the reason then. */
@@ -295,6 +361,10 @@ Deno.test("a checkout is linked by deno link, and asks no registry", async () =>
   assertFails(await project.run("--no-remote", "--allow-ffi"), "@fringe/fringe");
   const link = told("link").map((part) => part.replace("../fringe", root));
   assertSucceeds(await project.deno(link), "");
+  const config = JSON.parse(await Deno.readTextFile(project.path("deno.json")));
+  project.write("deno.json", JSON.stringify({ ...config, imports: {} }));
+  assertFails(await project.run("--no-remote", "--allow-ffi"), 'Import "fringe" not a dependency');
+  project.write("deno.json", JSON.stringify(config));
   // The library is the checkout's file, so its path is grant enough.
   const grant = `--allow-ffi=${fileURLToPath(fringeLibrary)}`;
   assertSucceeds(await project.run("--no-remote", grant));
@@ -305,10 +375,14 @@ Deno.test("a package from deno pack is unpacked into node_modules, and has its t
   for (const name of ["deno.json", "mod.ts", "ffi", "native/include"]) {
     cpSync(join(root, name), checkout.path(name), { recursive: true });
   }
-  assertSucceeds(await checkout.deno(told("pack")), "");
+  await Deno.mkdir(checkout.path("scratch"));
+  const packed = await checkout.deno(told("pack"));
+  assertSucceeds(packed, "");
+  // Of internal modules only: the types of the public names are checked below.
+  assertStringIncludes(packed.stderr, "Could not generate types");
 
   await using project = new Project();
-  const archive = checkout.path("fringe.tgz");
+  const archive = checkout.path("scratch/fringe.tgz");
   const folder = project.path("node_modules/fringe");
   await Deno.mkdir(folder, { recursive: true });
   const args = ["-xzf", archive, "-C", folder, "--strip-components=1"];

@@ -18,7 +18,7 @@ import { howToInstall, type Installable, isInstalled, packages } from "../../too
 import { grown } from "../../tools/soak.ts";
 import { errorsIn } from "../../tools/valgrind.ts";
 import { indexLinks, isFileOf, unpack, type Wheel } from "../../tools/wheel.ts";
-import { pinnedVersion } from "../../tools/zig.ts";
+import { pinnedVersion, root } from "../../tools/zig.ts";
 import { type Ended, run, withFolder } from "../support/support.ts";
 
 interface Prebuilt {
@@ -114,6 +114,23 @@ Deno.test("pinnedVersion() reads the version and not a comment", () => {
   const zon = '.{\n    // .minimum_zig_version = "0.1.0",\n    .minimum_zig_version = "0.9.8",\n}';
   assertEquals(pinnedVersion(zon), "0.9.8");
   assertThrows(() => pinnedVersion(".{}"), Error, "no .minimum_zig_version");
+});
+
+Deno.test("tools/zig.ts prints the path of a zig on PATH, and takes no package", async () => {
+  await withFolder(async (folder) => {
+    const zon = await Deno.readTextFile(join(root, "native", "build.zig.zon"));
+    const other = join(folder, "other");
+    const path = join(folder, "zig");
+    await Deno.mkdir(other);
+    const write = (path: string, version: string): Promise<void> =>
+      Deno.writeTextFile(path, `#!/bin/sh\necho ${version}\n`, { mode: 0o755 });
+    await write(join(other, "zig"), "0.1.0");
+    await write(path, pinnedVersion(zon));
+    const args = ["run", "--quiet", "--no-prompt", "--no-npm", "-P=tools", "tools/zig.ts"];
+    const env = { PATH: `${other}:${folder}`, ZIG: "" };
+    const { stdout, stderr } = await run(args, env, { cwd: root });
+    assertEquals([stdout, stderr], [`${path}\n`, ""]);
+  });
 });
 
 Deno.test("indexLinks() reads an HTML index", () => {

@@ -281,6 +281,14 @@ Deno.test("new Generator() says that the stack stands first", () => {
     TypeError,
     "and pass it first: new Generator(stack, body)",
   );
+  using library = openBodies();
+  using stack = new OsStack();
+  assertThrows(
+    // @ts-expect-error They are swapped.
+    () => new Generator(library.symbols.echo_i32, stack),
+    TypeError,
+    "and pass it first: new Generator(stack, body)",
+  );
 });
 
 Deno.test("new Generator() says what makes a generator of a C function", () => {

@@ -576,20 +576,12 @@ Deno.test("f() says which arguments are missing, and that one of them is to answ
   assertStringIncludes(message(1, () => 1, {}), "options such as { signal } are for .async()");
 });
 
-Deno.test("f() says what to pass in place of what answers no callback", () => {
+Deno.test("f() says that a handler is passed, and not called", () => {
   using library = openBodies();
   const call_n = library.symbols.call_n as (...args: unknown[]) => unknown;
-  const message = (handler: unknown): string =>
-    assertThrows(() => call_n(1, handler), TypeError, "argument 1 must be a function").message;
-  // Deno's own class would ask for more than the core suite has; it is known by its name.
-  class UnsafeCallback {}
-  const unsafe = new UnsafeCallback();
-  const { pointer } = PointerView.of(new Uint8Array(1));
-  assertStringIncludes(message(unsafe), "got an object of class UnsafeCallback; use a Callback");
-  assertStringIncludes(message(pointer), "UnsafeCallback ends the process: make a Callback");
-  const called = [(function* () {})(), Promise.resolve(1)];
-  for (const value of called) {
-    assertStringIncludes(message(value), "pass the function itself, and do not call it");
+  for (const value of [(function* () {})(), Promise.resolve(1)]) {
+    const error = assertThrows(() => call_n(1, value), TypeError, "argument 1 must be a function");
+    assertStringIncludes(error.message, "pass the function itself, and do not call it");
   }
 });
 
