@@ -104,6 +104,18 @@ export function waitingCall(value: unknown): MadeCall | undefined {
   return made?.waits ? made : undefined;
 }
 
+/** The error for a body that has yielded `value`, if that is a call of its own which waits. */
+export function missingStar(maker: Maker, value: unknown): TypeError | undefined {
+  const made = waitingCall(value);
+  if (made?.maker !== maker) return undefined;
+  const error = new TypeError(
+    `Cannot resume generator: its body has yielded ${made.description} that has not begun; ` +
+      "write yield* in place of yield before yielder.call()",
+  );
+  made.tell();
+  return error;
+}
+
 /** Notes that a call is ended. If it had not begun, none of its own code runs. */
 export function noteEnd(value: unknown): void {
   waitingCall(value)?.begin();

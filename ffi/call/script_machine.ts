@@ -12,12 +12,12 @@
  * be lost.
  */
 
-import { describe, EXHAUSTED, needStack } from "../check.ts";
+import { describe, EXHAUSTED } from "../check.ts";
 import { late } from "../context/occupancy.ts";
 import { isScriptGenerator, type ScriptGenerator } from "../script_generator.ts";
 import type { StackMemory } from "../stack/stack.ts";
 import { depthNow, isGone } from "./depth.ts";
-import { type MadeCall, waitingCall } from "./made_call.ts";
+import { missingStar } from "./made_call.ts";
 import { Scope } from "./scope.ts";
 
 /** Makes V8's generator, when the first input is there. */
@@ -45,16 +45,6 @@ class Interrupted extends Error {
       { cause },
     );
   }
-}
-
-/** The error for a body that has yielded a call; the body hears of it. */
-function missingStar(made: MadeCall): TypeError {
-  const error = new TypeError(
-    `Cannot resume generator: its body has yielded ${made.description} that has not begun; ` +
-      "write yield* in place of yield before yielder.call()",
-  );
-  made.tell();
-  return error;
 }
 
 /** A TypeScript body. */
@@ -120,9 +110,6 @@ export class ScriptMachine<Input, Output, Return> {
   advance(step: number, value: unknown): IteratorResult<Output, Return> {
     const { scope } = this;
     this.#depth = depthNow();
-    // To look at what the body yields takes some of V8's stack, if a call waits. For one that is
-    // made in this step there is enough: yielder.call() takes more, and is called by the body.
-    if (scope.waiting > 0) needStack(8);
     let exhausted: RangeError | undefined;
     for (;;) {
       let result: IteratorResult<Output, Return>;
@@ -144,10 +131,17 @@ export class ScriptMachine<Input, Output, Return> {
       }
       scope.running = false;
       if (!result.done) {
-        const made = scope.waiting > 0 ? this.#yielded(result) : undefined;
-        if (made === undefined) return result;
+        if (scope.waiting === 0) return result;
+        let error: TypeError | undefined;
+        try {
+          error = missingStar(scope, result.value);
+        } catch {
+          // V8's stack is used up, or the result is the own one of an iterator that the body has
+          // passed to `yield*`, and fails to give its value. It belongs to the caller all the same.
+        }
+        if (error === undefined) return result;
         step = Step.throw;
-        value = missingStar(made);
+        value = error;
         exhausted = undefined;
         continue;
       }
@@ -172,18 +166,6 @@ export class ScriptMachine<Input, Output, Return> {
     }
     this.finish();
     return { value, done: true };
-  }
-
-  /** The call that the body has yielded, if that is one of its own, and waits. */
-  #yielded(result: IteratorResult<Output, Return>): MadeCall | undefined {
-    let made: MadeCall | undefined;
-    try {
-      made = waitingCall(result.value);
-    } catch {
-      // By `yield*` an iterator's own object comes out, which may fail to give its value. It is for
-      // whoever has resumed the body to see that.
-    }
-    return made?.maker === this.scope ? made : undefined;
   }
 
   /** The body has returned, and a call still waits for its `yield*`, in vain. */
