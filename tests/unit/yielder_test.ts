@@ -409,7 +409,7 @@ Deno.test("Yielder.call() that waits does not lose a result that cannot be looke
   assertStrictEquals(generator.next() as unknown, result);
 });
 
-Deno.test("Yielder.call() that waits loses no value where V8's stack is nearly used up", async () => {
+Deno.test("Yielder.call() that waits loses no value as V8's stack ends", async () => {
   // In a new process no function has looked at a yielded value yet. Where less than 32 KiB of the
   // stack are left V8 compiles none, so the first look fails.
   const { stdout, stderr } = await runChild(
@@ -536,7 +536,7 @@ Deno.test("Yielder.call() that others make by a yielder costs the body no result
   assertEquals(generator.next(), { value: "result", done: true });
 });
 
-Deno.test("Yielder.call() owes nothing if the body is ended, even if a finally block yields", () => {
+Deno.test("Yielder.call() owes nothing if the body is ended, and a finally block yields", () => {
   using library = openBodies();
   const { call_n } = library.symbols;
   using generator = new Generator(new OsStack(), function* (yielder) {
