@@ -10,7 +10,7 @@
  *     "a value" <----------------------------------------------------------'
  */
 
-import { EXHAUSTED } from "../check.ts";
+import { EXHAUSTED, own } from "../check.ts";
 import { isScriptGenerator, type ScriptGenerator } from "../script_generator.ts";
 import { handlerOf } from "./answer.ts";
 import { type Callee, checkCount, refuseNonblocking, split } from "./callee.ts";
@@ -60,10 +60,9 @@ function* callScript(
 // generator inherits from the `prototype` of its own `function*`.
 for (const name of ["return", "throw"] as const) {
   const end: (value: unknown) => unknown = callScript.prototype[name];
-  Object.defineProperty(callScript.prototype, name, {
-    value(this: unknown, value: unknown): unknown {
-      noteEnd(this);
-      return end.call(this, value);
-    },
-  });
+  const noting = function (this: unknown, value: unknown): unknown {
+    noteEnd(this);
+    return end.call(this, value);
+  };
+  Object.defineProperty(callScript.prototype, name, own({ value: noting }));
 }
