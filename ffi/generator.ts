@@ -373,10 +373,14 @@ export class Generator<Input = void, Output = unknown, Return = void>
    * console.log(generator.next()); // { value: 3, done: true }
    * ```
    */
+  override next(input: Input): IteratorResult<Output, Return>;
+  /** For TypeScript alone: by it this is also a generator of its own with the input `never`. */
+  override next(this: never, ...inputs: Input[]): IteratorResult<Output, Return>;
+  /** As above; the input may be left out where it may be `undefined`. */
   override next(
-    ...[input]: Input extends void ? [] | [Input] : [Input]
+    ...[input]: undefined extends Input ? [] | [Input] : [Input]
   ): IteratorResult<Output, Return>;
-  // An overload, since a parameter with three dots would have V8 make an array for each call.
+  // Not with three dots, by which V8 would make an array for each call.
   override next(input?: Input): IteratorResult<Output, Return> {
     if (this.#machine !== undefined) return this.#advance(this.#machine, Step.next, input);
     const context = this.#context;

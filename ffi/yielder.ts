@@ -12,7 +12,7 @@ import type {
 import { calleeOf } from "./call/callee.ts";
 import type { FunctionDefinition } from "./call/definition.ts";
 import type { Scope } from "./call/scope.ts";
-import { callScript } from "./call/script.ts";
+import { makeCall } from "./call/script.ts";
 import type { ScriptGenerator } from "./script_generator.ts";
 
 /**
@@ -74,9 +74,7 @@ export interface Yielder {
 
 /** Makes the yielder of a body. */
 export function makeYielder(scope: Scope): Yielder {
-  const call = (f: unknown, ...args: readonly unknown[]): unknown => {
-    const callee = calleeOf(f);
-    return callScript(scope, callee, args, scope.make(callee.name));
-  };
+  const call = (f: unknown, ...args: readonly unknown[]): unknown =>
+    makeCall(scope, calleeOf(f), args);
   return Object.freeze({ call }) as Yielder;
 }

@@ -4,6 +4,7 @@
 /** Which function answers a callback, and which values are no answers. */
 
 import type { Answerer } from "./callee.ts";
+import { waitingCall } from "./made_call.ts";
 import type { Handler, Target } from "./thunk.ts";
 
 /**
@@ -37,6 +38,16 @@ export function refuseDeferred(value: object, what: string): void {
   if (tag === "[object Generator]" || tag === "[object AsyncGenerator]") {
     throw generatorAnswer(tag, what);
   }
+}
+
+/** Refuses an answer that is a call of `yielder.call()` without its `yield*`. */
+export function refuseWaiting(value: object, what: string): void {
+  const made = waitingCall(value);
+  if (made === undefined) return;
+  made.tell();
+  throw new TypeError(
+    `${what} is ${made.description} that has not begun; write yield* before yielder.call()`,
+  );
 }
 
 function generatorAnswer(tag: string, what: string): TypeError {

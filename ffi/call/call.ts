@@ -23,7 +23,7 @@ import { native } from "../library/find.ts";
 import type { Kept } from "../value/kept.ts";
 import type { Lent } from "../value/lent.ts";
 import { read, write } from "../value/value.ts";
-import { refuseDeferred } from "./answer.ts";
+import { refuseDeferred, refuseWaiting } from "./answer.ts";
 import type { Answerer, Callee } from "./callee.ts";
 import { type Handler, type Target, targetOf } from "./thunk.ts";
 
@@ -255,7 +255,10 @@ export class Call implements Ender {
   /** Answers the callback that waits; C goes on with the next `step`. */
   reply(target: Target, value: unknown): void {
     const { result, what, isKept } = target;
-    if (typeof value === "object" && value !== null) refuseDeferred(value, what);
+    if (typeof value === "object" && value !== null) {
+      refuseWaiting(value, what);
+      refuseDeferred(value, what);
+    }
     // `refuseDeferred` may have run code of the caller's (a getter of `then`) that ended the call.
     this.check();
     const answers = isKept ? this.keeper.answersTo(target, this.#answered) : undefined;

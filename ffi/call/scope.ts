@@ -11,6 +11,7 @@ import { Call } from "./call.ts";
 import type { Answerer, Callee } from "./callee.ts";
 import { both } from "./end.ts";
 import { type Fiber, putFiber, takeFiber } from "./fiber.ts";
+import type { MadeCall, Maker } from "./made_call.ts";
 import { endGone } from "./sync.ts";
 
 /**
@@ -22,7 +23,7 @@ import { endGone } from "./sync.ts";
  * A scope does not refer to its generator, so it outlives one that is dropped. V8 runs no `finally`
  * block of a body that is garbage; the finalizer ends the calls by the scope instead.
  */
-export class Scope implements Late {
+export class Scope implements Late, Maker {
   /** Whether the body is running: only then may it call. */
   running = false;
   /** Whether the body has finished, or is garbage: it will not go on. */
@@ -34,12 +35,9 @@ export class Scope implements Late {
    */
   hasLost = false;
   nextLate: Late | undefined;
-  /** How many calls that `yielder.call()` has made have not begun: each waits for its `yield*`. */
   waiting = 0;
-  /** How many calls `yielder.call()` has made, begun or not. */
-  #made = 0;
-  /** The name of the function that the last of them is for; undefined once that has begun. */
-  #lastMade: string | undefined;
+  untold = 0;
+  lastMade: MadeCall | undefined;
   /** The context of the generator's own stack; undefined: it has none. */
   readonly #own: Context | undefined;
   /** Whether an overflow on a fiber is thrown: it is if one on the generator's own stack is. */
@@ -55,25 +53,6 @@ export class Scope implements Late {
   constructor(memory: StackMemory | undefined) {
     this.#throws = memory?.origin.overflow === "throw";
     if (memory !== undefined) this.#own = new Context(memory);
-  }
-
-  /** Notes that `yielder.call()` has made a call; returns its number, for `begin`. */
-  make(name: string): number {
-    this.waiting++;
-    this.#lastMade = name;
-    return ++this.#made;
-  }
-
-  /** Notes that the call of this number has begun. */
-  begin(number: number): void {
-    this.waiting--;
-    if (number === this.#made) this.#lastMade = undefined;
-  }
-
-  /** What a message calls the call that waits. Its name is known if it is the one made last. */
-  get waitingCall(): string {
-    const name = this.waiting === 1 ? this.#lastMade : undefined;
-    return name === undefined ? "a call" : `a call of ${name}`;
   }
 
   /** Opens a call, on the generator's own stack if no frame is on that, else on a fiber. */

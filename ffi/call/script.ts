@@ -10,23 +10,31 @@
  *     "a value" <----------------------------------------------------------'
  */
 
-import { EXHAUSTED } from "../check.ts";
+import { EXHAUSTED, own } from "../check.ts";
 import { isScriptGenerator, type ScriptGenerator } from "../script_generator.ts";
 import { handlerOf } from "./answer.ts";
 import { type Callee, checkCount, refuseNonblocking, split } from "./callee.ts";
+import { MadeCall, noteEnd } from "./made_call.ts";
 import type { Scope } from "./scope.ts";
 
-/**
- * Calls a C function. However this generator is left, it ends the call on the way out. `number` is
- * the call's own, by `Scope.make`.
- */
-export function* callScript(
+/** Makes a call, which begins by its `yield*`. */
+export function makeCall(
   scope: Scope,
   callee: Callee,
   args: readonly unknown[],
-  number: number,
 ): ScriptGenerator<unknown, unknown, unknown> {
-  scope.begin(number);
+  const made = new MadeCall(scope, callee.name);
+  return made.mark(callScript(scope, callee, args, made));
+}
+
+/** Calls a C function. However this generator is left, it ends the call on the way out. */
+function* callScript(
+  scope: Scope,
+  callee: Callee,
+  args: readonly unknown[],
+  made: MadeCall,
+): ScriptGenerator<unknown, unknown, unknown> {
+  made.begin();
   checkCount(callee, args, callee.parameters.length);
   refuseNonblocking(callee);
   const { plain, answerers } = split(callee, args);
@@ -48,11 +56,13 @@ export function* callScript(
   }
 }
 
-/**
- * Whether `value` is what `yielder.call()` gives. Each generator inherits from the `prototype` of
- * its own `function*`, so this is known of it at no cost.
- */
-export function isCall(value: unknown): boolean {
-  return typeof value === "object" && value !== null &&
-    Object.getPrototypeOf(value) === callScript.prototype;
+// A call that is ended before it begins runs none of the code above, so it is noted here. Each
+// generator inherits from the `prototype` of its own `function*`.
+for (const name of ["return", "throw"] as const) {
+  const end: (value: unknown) => unknown = callScript.prototype[name];
+  const noting = function (this: unknown, value: unknown): unknown {
+    noteEnd(this);
+    return end.call(this, value);
+  };
+  Object.defineProperty(callScript.prototype, name, own({ value: noting }));
 }

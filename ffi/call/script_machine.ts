@@ -17,8 +17,8 @@ import { late } from "../context/occupancy.ts";
 import { isScriptGenerator, type ScriptGenerator } from "../script_generator.ts";
 import type { StackMemory } from "../stack/stack.ts";
 import { depthNow, isGone } from "./depth.ts";
+import { missingStar } from "./made_call.ts";
 import { Scope } from "./scope.ts";
-import { isCall } from "./script.ts";
 
 /** Makes V8's generator, when the first input is there. */
 type Start<Input, Output, Return> = (
@@ -58,6 +58,8 @@ export class ScriptMachine<Input, Output, Return> {
   #depth = 0;
   /** Whether an interrupt has cut a step short. */
   #wasCut = false;
+  /** Whether the body was ended early: then it owes no call its `yield*`. */
+  #isLeft = false;
   /** Whether the body will not go on. */
   isFinished = false;
   /** What the body has failed by. */
@@ -101,6 +103,9 @@ export class ScriptMachine<Input, Output, Return> {
    * After the step `throw` there is a second sign of a body that has ended: what was thrown in
    * comes out. At the first try the body has let that out, be it an old RangeError of this kind; at
    * the second, the body had ended by the RangeError.
+   *
+   * If the body yields a call that waits for its `yield*`, the next step is to throw an error where
+   * that `yield` stands: so its `finally` blocks run.
    */
   advance(step: number, value: unknown): IteratorResult<Output, Return> {
     const { scope } = this;
@@ -125,10 +130,24 @@ export class ScriptMachine<Input, Output, Return> {
         continue;
       }
       scope.running = false;
-      if (!result.done) return scope.waiting > 0 ? this.#checkYielded(result) : result;
+      if (!result.done) {
+        if (scope.waiting === 0) return result;
+        let error: TypeError | undefined;
+        try {
+          error = missingStar(scope, result.value);
+        } catch {
+          // V8's stack is used up, or the result is the own one of an iterator that the body has
+          // passed to `yield*`, and fails to give its value. It belongs to the caller all the same.
+        }
+        if (error === undefined) return result;
+        step = Step.throw;
+        value = error;
+        exhausted = undefined;
+        continue;
+      }
       this.finish();
       if (exhausted === undefined) {
-        return scope.waiting > 0 && step !== Step.return ? this.#failForgetful() : result;
+        return scope.untold > 0 && !this.#isLeft ? this.#failForgetful() : result;
       }
       this.failure = { error: exhausted };
       throw exhausted;
@@ -137,6 +156,7 @@ export class ScriptMachine<Input, Output, Return> {
 
   /** Ends the body early: its `finally` blocks run, if it has begun. */
   return(value: Return): IteratorResult<Output, Return> {
+    this.#isLeft = true;
     if (this.#machine !== undefined && !this.isFinished) {
       try {
         return this.advance(Step.return, value);
@@ -148,25 +168,12 @@ export class ScriptMachine<Input, Output, Return> {
     return { value, done: true };
   }
 
-  /**
-   * A call waits for its `yield*`. If that is what the body has yielded, the body hears of it where
-   * its `yield` stands: so its `finally` blocks run.
-   */
-  #checkYielded(result: IteratorResult<Output, Return>): IteratorResult<Output, Return> {
-    const { scope } = this;
-    if (!isCall(result.value)) return result;
-    const error = new TypeError(
-      `Cannot resume generator: its body has yielded ${scope.waitingCall} that has not begun; ` +
-        "write yield* in place of yield before yielder.call()",
-    );
-    scope.waiting--;
-    return this.advance(Step.throw, error);
-  }
-
   /** The body has returned, and a call still waits for its `yield*`, in vain. */
   #failForgetful(): never {
+    const { untold, lastMade } = this.scope;
+    const call = untold === 1 && lastMade?.isUntold ? lastMade.description : "a call";
     const error = new TypeError(
-      `Cannot end generator: its body has returned, and ${this.scope.waitingCall} never began; ` +
+      `Cannot end generator: its body has returned, and ${call} never began; ` +
         "write yield* before yielder.call()",
     );
     this.failure = { error };

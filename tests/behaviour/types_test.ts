@@ -157,6 +157,60 @@ function javaScriptGenerators(stack: OsStack): void {
   void [assigned, iterator, iterable, object, disposable, wrong, alsoWrong, delegating];
 }
 
+/** Passes the input on. */
+function step<I, O, R>(generator: Generator<I, O, R>, input: I): IteratorResult<O, R> {
+  const { done } = generator.next(input);
+  return done ? generator.next(input) : { value: generator.resume(input)! };
+}
+
+/** Runs a body that takes no input. */
+function run<O, R>(generator: Generator<void, O, R>): R {
+  for (;;) {
+    const { value, done } = generator.next();
+    if (done) return value;
+  }
+}
+
+function asOwn<I, O, R>(generator: Generator<I, O, R>): globalThis.Generator<O, R, I> {
+  return generator;
+}
+
+function anyOf(generator: globalThis.Generator<unknown, unknown, never>): unknown {
+  return generator;
+}
+
+function genericCode(
+  none: Generator<void, string, boolean>,
+  number: Generator<number, string, boolean>,
+  perhaps: Generator<number | undefined, string, boolean>,
+  unknown: Generator<unknown, string, boolean>,
+): void {
+  same<ReturnType<typeof step<number, string, boolean>>, IteratorResult<string, boolean>>(true);
+  step(number, 3);
+  // @ts-expect-error The input is a number.
+  step<number, string, boolean>(number, "3");
+  run(none);
+  // @ts-expect-error It needs an input each time.
+  run(number);
+  same<ReturnType<typeof asOwn<number, string, void>>, globalThis.Generator<string, void, number>>(
+    true,
+  );
+  for (const generator of [none, number, perhaps, unknown]) anyOf(generator);
+  unknown.next();
+  unknown.next("3");
+  perhaps.next();
+  perhaps.next(3);
+  for (const value of unknown) same<typeof value, string>(true);
+  for (const value of perhaps) same<typeof value, string>(true);
+  const { value } = unknown.next();
+  same<typeof value, string | boolean>(true);
+  const bound = number.next.bind(number);
+  bound(3);
+  // @ts-expect-error It still needs an input.
+  bound();
+  same<Parameters<typeof number.next>["length"], 1>(true);
+}
+
 function calls(): void {
   const { symbols } = open();
   const sum = symbols.call_n(3, (i) => {
@@ -389,6 +443,7 @@ Deno.test("types are what they should be, says deno check", () => {
     nativeBodies,
     scriptBodies,
     javaScriptGenerators,
+    genericCode,
     calls,
     yielderCalls,
     keptCallbacks,

@@ -28,6 +28,7 @@ const TESTED_ELSEWHERE: Readonly<Record<string, string>> = {
   end: "behaviour/exception_test.ts has exceptions in place of an end",
   function_pointer: "unit/callback_test.ts passes callbacks",
   load: "behaviour/find_test.ts loads libraries that are not to be had",
+  made_call: "unit/yielder_test.ts makes calls that begin late, or never",
   mapping: "behaviour/faults_test.ts has mappings refused",
   memory_file: "behaviour/find_test.ts opens the library from memory",
   occupancy: "unit/context_test.ts ends all frames of a library",

@@ -12,7 +12,7 @@ import {
   assertThrows,
 } from "@std/assert";
 import { Generator, OsStack, type Yielder } from "../../mod.ts";
-import { collectUntil, gc, openBodies } from "../support/support.ts";
+import { collectUntil, gc, moduleUrl, openBodies, runChild } from "../support/support.ts";
 
 Deno.test("Yielder.call() suspends C and the whole generator when a handler yields", () => {
   using library = openBodies();
@@ -366,6 +366,241 @@ Deno.test("Yielder.call() may begin later than it is made, or never if the body 
     else assertStrictEquals(assertThrows(() => left.throw(thrown)), thrown);
     left[Symbol.dispose]();
   }
+});
+
+Deno.test("Yielder.call() that waits does not touch what else the body yields", () => {
+  using library = openBodies();
+  const { call_n } = library.symbols;
+  let seen = 0;
+  const value: object = new Proxy({}, {
+    getPrototypeOf() {
+      seen++;
+      throw new Error("on purpose");
+    },
+    has: () => {
+      seen++;
+      return true;
+    },
+  });
+  using generator = new Generator(new OsStack(), function* (yielder) {
+    const call = yielder.call(call_n, 1, () => 7);
+    yield value;
+    return yield* call;
+  });
+  assertStrictEquals(generator.next().value, value);
+  assertEquals(seen, 0);
+  assertEquals(generator.next(), { value: 7, done: true });
+});
+
+Deno.test("Yielder.call() that waits does not lose a result that cannot be looked at", () => {
+  using library = openBodies();
+  const { call_n } = library.symbols;
+  const result = {
+    done: false,
+    get value(): string {
+      throw new Error("on purpose");
+    },
+  };
+  using generator = new Generator(new OsStack(), function* (yielder) {
+    const call = yielder.call(call_n, 1, () => 7);
+    yield* { [Symbol.iterator]: () => ({ next: () => result }) };
+    return yield* call;
+  });
+  assertStrictEquals(generator.next() as unknown, result);
+});
+
+Deno.test("Yielder.call() that waits loses no value as V8's stack ends", async () => {
+  // In a new process no function has looked at a yielded value yet. Where less than 32 KiB of the
+  // stack are left V8 compiles none, so the first look fails.
+  const { stdout, stderr } = await runChild(
+    `
+      import { dlopen, Generator, OsStack } from ${JSON.stringify(moduleUrl)};
+      import { hasStack } from ${JSON.stringify(new URL("ffi/check.ts", moduleUrl).href)};
+      const { labs } = dlopen("libc.so.6", {
+        labs: { parameters: ["i64"], result: "i64" },
+      }).symbols;
+      const generator = new Generator(new OsStack(), function* (yielder) {
+        for (let i = 0;; i++) {
+          const call = yielder.call(labs, -1n);
+          if (i !== 2) yield* call;
+          yield i;
+        }
+      });
+      const dive = () => hasStack(32) ? dive() : generator.next().value;
+      console.log(generator.next().value, generator.next().value, dive(), generator.next().value);
+    `,
+    ["--allow-ffi", "--allow-read"],
+  );
+  assertEquals([stdout, stderr], ["0 1 2 3\n", ""]);
+});
+
+Deno.test("Yielder.call() without the star, and caught, can come as often as it likes", () => {
+  using library = openBodies();
+  const { call_n } = library.symbols;
+  let caught = 0;
+  using generator = new Generator(new OsStack(), function* (yielder) {
+    for (let i = 0; i < 20_000; i++) {
+      try {
+        yield yielder.call(call_n, 1, () => 1);
+      } catch {
+        caught++;
+      }
+    }
+    return "result";
+  });
+  assertEquals(generator.next() as unknown, { value: "result", done: true });
+  assertEquals(caught, 20_000);
+});
+
+Deno.test("Yielder.call() without the star, told at the second try of a step", () => {
+  using library = openBodies();
+  const { call_n } = library.symbols;
+  // V8's stack is used up at the first try of the first step, which then has not been taken.
+  let tries = 0;
+  const body = (yielder: Yielder): globalThis.Generator<unknown, string, unknown> => {
+    const machine = (function* () {
+      try {
+        yield yielder.call(call_n, 1, () => 1);
+      } catch {
+        return "result";
+      }
+      return "not told";
+    })();
+    const { next } = machine;
+    return Object.assign(machine, {
+      next() {
+        if (tries++ === 0) throw new RangeError("Maximum call stack size exceeded");
+        return next.call(machine);
+      },
+    });
+  };
+  Object.assign(body, { [Symbol.toStringTag]: "GeneratorFunction" });
+  using generator = new Generator(new OsStack(), body);
+  assertEquals(generator.next(), { value: "result", done: true });
+});
+
+Deno.test("Yielder.call() without the star is told each time, and can begin after that", () => {
+  using library = openBodies();
+  const { call_n } = library.symbols;
+  const seen: string[] = [];
+  const body = function* (yielder: Yielder): globalThis.Generator<unknown, void, unknown> {
+    const call = yielder.call(call_n, 1, () => 7);
+    for (let i = 0; i < 2; i++) {
+      try {
+        yield call;
+      } catch (error) {
+        seen.push((error as Error).message);
+      }
+    }
+    yield yield* call;
+    yield yielder.call(call_n, 1, () => 7);
+  };
+  using generator = new Generator(new OsStack(), body);
+  assertEquals(generator.next(), { value: 7, done: false });
+  assertEquals(seen.length, 2);
+  for (const message of seen) assertStringIncludes(message, "a call of call_n that has not begun");
+  assertThrows(() => generator.next(), TypeError, "write yield* in place of yield");
+});
+
+Deno.test("Yielder.call() that has ended, or is another's, is a value like any other", () => {
+  using library = openBodies();
+  const { call_n } = library.symbols;
+  const calls: unknown[] = [];
+  const make = (yielder: Yielder) => yielder.call(call_n, 1, () => 7);
+  using owner = new Generator(new OsStack(), function* (yielder) {
+    const call = make(yielder);
+    calls.push(call);
+    yield "made";
+    return yield* call;
+  });
+  owner.next();
+  using generator = new Generator(new OsStack(), function* (yielder) {
+    const ended = make(yielder);
+    calls.push(ended);
+    yield* ended;
+    const waits = make(yielder);
+    yield calls[0];
+    yield calls[1];
+    yield yield* waits;
+    yield make(yielder);
+  });
+  assertStrictEquals(generator.next().value, calls[0]);
+  assertStrictEquals(generator.next().value, calls[1]);
+  assertEquals(generator.next().value, 7);
+  assertThrows(() => generator.next(), TypeError, "write yield* in place of yield");
+  assertEquals(owner.next(), { value: 7, done: true });
+});
+
+Deno.test("Yielder.call() that is ended before it begins owes nothing", () => {
+  using library = openBodies();
+  const { call_n } = library.symbols;
+  const thrown = new Error("on purpose");
+  using generator = new Generator(new OsStack(), function* (yielder) {
+    const [one, two] = [1, 2].map((n) => yielder.call(call_n, n, () => n));
+    assertEquals(one!.return(5), { value: 5, done: true });
+    assertStrictEquals(assertThrows(() => two!.throw(thrown)), thrown);
+    {
+      using _three = yielder.call(call_n, 3, () => 3);
+    }
+    yield one;
+    return "result";
+  });
+  assertEquals(Object.prototype.toString.call(generator.next().value), "[object Generator]");
+  assertEquals(generator.next() as unknown, { value: "result", done: true });
+});
+
+Deno.test("Yielder.call() that others make by a yielder costs the body no result", () => {
+  using library = openBodies();
+  const { call_n } = library.symbols;
+  let yielder!: Yielder;
+  using generator = new Generator(new OsStack(), function* (own) {
+    yielder = own;
+    yield 1;
+    return "result";
+  });
+  generator.next();
+  yielder.call(call_n, 1, () => 1);
+  assertEquals(generator.next(), { value: "result", done: true });
+});
+
+Deno.test("Yielder.call() owes nothing if the body is ended, and a finally block yields", () => {
+  using library = openBodies();
+  const { call_n } = library.symbols;
+  using generator = new Generator(new OsStack(), function* (yielder) {
+    yielder.call(call_n, 1, () => 1);
+    try {
+      yield "value";
+    } finally {
+      yield "finally";
+    }
+  });
+  for (const value of generator) {
+    assertEquals(value, "value");
+    break;
+  }
+  assertEquals(generator.next(), { value: undefined, done: true });
+});
+
+Deno.test("Yielder.call() that a generator handler returns without the star is told so", () => {
+  using library = openBodies();
+  const { call_n } = library.symbols;
+  using generator = new Generator(new OsStack(), function* (yielder) {
+    try {
+      yield* yielder.call(call_n, 1, function* () {
+        return yielder.call(call_n, 1, () => 1) as unknown as number;
+      });
+    } catch (error) {
+      yield (error as Error).message;
+    }
+    return "result";
+  });
+  assertEquals(
+    generator.next().value,
+    "Cannot answer call_n: the result of callback parameter 1 is a call of call_n that has not " +
+      "begun; write yield* before yielder.call()",
+  );
+  // It has been told, so it is not told again.
+  assertEquals(generator.next() as unknown, { value: "result", done: true });
 });
 
 Deno.test("Yielder.call() says what makes a generator of a body", () => {
