@@ -14,7 +14,7 @@
 #   fringe_thunk_write      makes a thunk: one of the C function pointers that suspend
 #   fringe_thunk_common     what every thunk goes on with: suspends the call that it is called in
 #   fringe_call_body        the body that calls any C function with the mailbox's arguments
-#   fringe_trampoline       under every body; hands over when the body returns
+#   fringe_trampoline       the outermost frame, calls the body; hands over when that returns
 #   fringe_finish           ends a context whose frames have been unwound
 #   fringe_aside            lets a suspended body be unwound from the stack of whoever ends it
 #   fringe_trace            walks the frames of a suspended body

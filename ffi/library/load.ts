@@ -114,21 +114,26 @@ function otherVersion(what: string, found: number | null, cause?: FringeError): 
   );
 }
 
-/** Opens a library. `what` names it in a message, `grant` says which permission it needs. */
+/**
+ * Opens a library. `what` names it in a message. `grant` says which permission it needs, where a
+ * path is not enough.
+ */
 export function load<const S extends Deno.ForeignLibraryInterface>(
   path: string,
   symbols: S,
   what: string,
-  grant = `fringe needs --allow-ffi, or --allow-ffi=${path} for this library alone`,
+  grant?: string,
 ): Deno.DynamicLibrary<S> {
   try {
     return Deno.dlopen(path, bare(symbols));
   } catch (error) {
     if (error instanceof Deno.errors.NotCapable) {
-      throw new Deno.errors.NotCapable(`${error.message}. ${grant}`, { cause: error });
+      const needed = grant ??
+        `fringe needs --allow-ffi, or --allow-ffi=${path} for this library alone`;
+      throw new Deno.errors.NotCapable(`${error.message}. ${needed}`, { cause: error });
     }
-    // Under a grant of paths Deno takes a bare name for a file of the current folder.
-    const misled = !path.includes("/") && String(error).includes("No such file");
+    // Under a grant of paths Deno takes the bare name of libc for a file of the current folder.
+    const misled = grant !== undefined && String(error).includes("No such file");
     throw new FringeError(
       "unavailable",
       `Cannot open fringe's native library: ${what} does not load` +
