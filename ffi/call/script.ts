@@ -57,12 +57,15 @@ function* callScript(
 }
 
 // A call that is ended before it begins runs none of the code above, so it is noted here. Each
-// generator inherits from the `prototype` of its own `function*`.
+// generator inherits from the `prototype` of its own `function*`. A proxy leaves V8's method what it
+// is, with the errors that it throws.
+const { apply } = Reflect;
 for (const name of ["return", "throw"] as const) {
-  const end: (value: unknown) => unknown = callScript.prototype[name];
-  const noting = function (this: unknown, value: unknown): unknown {
-    noteEnd(this);
-    return end.call(this, value);
-  };
+  const noting = new Proxy(callScript.prototype[name] as (value: unknown) => unknown, {
+    apply(end, generator: unknown, args: unknown[]): unknown {
+      noteEnd(generator);
+      return apply(end, generator, args);
+    },
+  });
   Object.defineProperty(callScript.prototype, name, own({ value: noting }));
 }

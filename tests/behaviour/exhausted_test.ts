@@ -6,7 +6,7 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { isExhaustion } from "../../ffi/check.ts";
 import { Callback, dlopen, OwnedStack, PointerView, SliceStack } from "../../mod.ts";
-import { openBodies, runChild, testBodies, withCopy } from "../support/support.ts";
+import { moduleUrl, openBodies, runChild, testBodies, withCopy } from "../support/support.ts";
 
 /** The error that V8 throws when its stack is used up. */
 function exhaust(): RangeError {
@@ -104,4 +104,29 @@ Deno.test("the native library is not blamed for want of V8's stack, and opens la
     await Deno.remove(library);
     await opened(directory);
   });
+});
+
+Deno.test("Yielder.call() that waits loses no value as V8's stack ends", async () => {
+  // In a new process no function has looked at a yielded value yet. Where less than 32 KiB of the
+  // stack are left V8 compiles none, so the first look fails.
+  const { stdout, stderr } = await runChild(
+    `
+      import { dlopen, Generator, OsStack } from ${JSON.stringify(moduleUrl)};
+      import { hasStack } from ${JSON.stringify(new URL("ffi/check.ts", moduleUrl).href)};
+      const { labs } = dlopen("libc.so.6", {
+        labs: { parameters: ["i64"], result: "i64" },
+      }).symbols;
+      const generator = new Generator(new OsStack(), function* (yielder) {
+        for (let i = 0;; i++) {
+          const call = yielder.call(labs, -1n);
+          if (i !== 2) yield* call;
+          yield i;
+        }
+      });
+      const dive = () => hasStack(32) ? dive() : generator.next().value;
+      console.log(generator.next().value, generator.next().value, dive(), generator.next().value);
+    `,
+    ["--allow-ffi", "--allow-read"],
+  );
+  assertEquals([stdout, stderr], ["0 1 2 3\n", ""]);
 });

@@ -12,7 +12,7 @@ import {
   assertThrows,
 } from "@std/assert";
 import { Generator, OsStack, type Yielder } from "../../mod.ts";
-import { collectUntil, gc, moduleUrl, openBodies, runChild } from "../support/support.ts";
+import { collectUntil, gc, openBodies } from "../support/support.ts";
 
 Deno.test("Yielder.call() suspends C and the whole generator when a handler yields", () => {
   using library = openBodies();
@@ -407,31 +407,6 @@ Deno.test("Yielder.call() that waits does not lose a result that cannot be looke
     return yield* call;
   });
   assertStrictEquals(generator.next() as unknown, result);
-});
-
-Deno.test("Yielder.call() that waits loses no value as V8's stack ends", async () => {
-  // In a new process no function has looked at a yielded value yet. Where less than 32 KiB of the
-  // stack are left V8 compiles none, so the first look fails.
-  const { stdout, stderr } = await runChild(
-    `
-      import { dlopen, Generator, OsStack } from ${JSON.stringify(moduleUrl)};
-      import { hasStack } from ${JSON.stringify(new URL("ffi/check.ts", moduleUrl).href)};
-      const { labs } = dlopen("libc.so.6", {
-        labs: { parameters: ["i64"], result: "i64" },
-      }).symbols;
-      const generator = new Generator(new OsStack(), function* (yielder) {
-        for (let i = 0;; i++) {
-          const call = yielder.call(labs, -1n);
-          if (i !== 2) yield* call;
-          yield i;
-        }
-      });
-      const dive = () => hasStack(32) ? dive() : generator.next().value;
-      console.log(generator.next().value, generator.next().value, dive(), generator.next().value);
-    `,
-    ["--allow-ffi", "--allow-read"],
-  );
-  assertEquals([stdout, stderr], ["0 1 2 3\n", ""]);
 });
 
 Deno.test("Yielder.call() without the star, and caught, can come as often as it likes", () => {
