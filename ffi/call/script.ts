@@ -57,8 +57,8 @@ function* callScript(
 }
 
 // A call that is ended before it begins runs none of the code above, so it is noted here. Each
-// generator inherits from the `prototype` of its own `function*`. A proxy leaves V8's method what it
-// is, with the errors that it throws.
+// generator inherits from the `prototype` of its own `function*`. A proxy leaves V8's method what
+// it is, with the errors that it throws.
 const { apply } = Reflect;
 for (const name of ["return", "throw"] as const) {
   const noting = new Proxy(callScript.prototype[name] as (value: unknown) => unknown, {
