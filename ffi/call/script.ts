@@ -61,11 +61,13 @@ function* callScript(
 // it is, with the errors that it throws.
 const { apply } = Reflect;
 for (const name of ["return", "throw"] as const) {
-  const noting = new Proxy(callScript.prototype[name] as (value: unknown) => unknown, {
-    apply(end, generator: unknown, args: unknown[]): unknown {
+  const end: (value: unknown) => unknown = callScript.prototype[name];
+  // Without a prototype: `Object.prototype.get` would be a trap, too.
+  const traps: ProxyHandler<typeof end> = own({
+    apply(_, generator: unknown, args: unknown[]): unknown {
       noteEnd(generator);
       return apply(end, generator, args);
     },
   });
-  Object.defineProperty(callScript.prototype, name, own({ value: noting }));
+  Object.defineProperty(callScript.prototype, name, own({ value: new Proxy(end, traps) }));
 }
