@@ -14,7 +14,7 @@ import { PulledBody } from "./call/pulled.ts";
 import type { Scope } from "./call/scope.ts";
 import { ScriptMachine, Step } from "./call/script_machine.ts";
 import { endGone } from "./call/sync.ts";
-import { describe } from "./check.ts";
+import { describe, own } from "./check.ts";
 import type { NativeFrame } from "./context/backtrace.ts";
 import { type BodySymbol, type NativeBody, symbolOf } from "./context/body.ts";
 import { Context, Entry } from "./context/context.ts";
@@ -108,8 +108,20 @@ class Unguarded {
 const { checked: CHECKED, u32: U32, i32: I32, mailbox: MAILBOX } = Entry;
 const { input: INPUT, output: OUTPUT } = Mailbox;
 const SUSPENDED = Status.suspended;
-let resumeI32: Native["resumeI32"];
-let resumeU32: Native["resumeU32"];
+
+/**
+ * The native functions that resume, from when the first native body is run. V8 takes a field that
+ * is written once for a constant; a `let`, it would load and compare each time.
+ */
+const RESUME = {} as Pick<Native, "resumeI32" | "resumeU32">;
+
+function takeResume(): void {
+  if (Object.hasOwn(RESUME, "resumeU32")) return;
+  const library = native();
+  for (const name of ["resumeI32", "resumeU32"] as const) {
+    Object.defineProperty(RESUME, name, own({ value: library[name] }));
+  }
+}
 
 /**
  * Stands for the context of every TypeScript body. `resume` looks at a context first, without
@@ -212,7 +224,7 @@ export class Generator<Input = void, Output = unknown, Return = void>
     this.#context = symbol === undefined ? NO_CONTEXT : new Context(memory!);
     this.#machine = symbol === undefined ? machineOf(body, memory) : undefined;
     const owner = this.#owner;
-    ({ resumeI32, resumeU32 } = native());
+    if (symbol !== undefined) takeResume();
     net.register(this, owner, this);
     // Last, so that a constructor which is cut short before has taken nothing. Only `begin`
     // follows, for a native body. If that is cut short, no frame is there, so the memory is free
@@ -276,11 +288,11 @@ export class Generator<Input = void, Output = unknown, Return = void>
     // equal to `input` is passed in its place, since V8 takes no -0 for an integer.
     const context = this.#context;
     if (context.entry === U32 && typeof input === "number" && (input >>> 0) === input) {
-      const output = resumeU32(context.handle, input >>> 0);
+      const output = RESUME.resumeU32(context.handle, input >>> 0);
       return context.status[0] === SUSPENDED ? output as Output : this.#leave();
     }
     if (context.entry === I32 && typeof input === "number" && (input | 0) === input) {
-      const output = resumeI32(context.handle, input | 0);
+      const output = RESUME.resumeI32(context.handle, input | 0);
       return context.status[0] === SUSPENDED ? output as Output : this.#leave();
     }
     return context.entry === MAILBOX ? this.#enter(input) : this.#resume(input);
@@ -554,7 +566,10 @@ export class Generator<Input = void, Output = unknown, Return = void>
     const { view } = context;
     const symbol = this.#symbol!;
     write(view, INPUT, symbol.input, input, "Cannot resume generator: input");
-    const result = resumeI32(context.handle, symbol.inputIsWord ? view.getInt32(INPUT, true) : 0);
+    const result = RESUME.resumeI32(
+      context.handle,
+      symbol.inputIsWord ? view.getInt32(INPUT, true) : 0,
+    );
     if (context.status[0] !== SUSPENDED) return this.#leave();
     try {
       return this.#take(result);

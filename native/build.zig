@@ -90,7 +90,7 @@ fn installPrebuilt(
     libraries: []const *std.Build.Step.Compile,
     layout: *std.Build.Step.Compile,
 ) void {
-    const prebuilt = b.step("prebuilt", "Install what is committed: prebuilt/, layout.ts");
+    const prebuilt = b.step("prebuilt", "Install what is committed: prebuilt/, layout.ts, sha256.wasm");
     for (libraries) |library| {
         const path = b.fmt("prebuilt/{s}-{s}/lib{s}.so", .{
             @tagName(target.result.cpu.arch),
@@ -99,6 +99,7 @@ fn installPrebuilt(
         });
         prebuilt.dependOn(&b.addInstallFile(library.getEmittedBin(), path).step);
     }
+    prebuilt.dependOn(&b.addInstallFile(digestProgram(b).getEmittedBin(), "sha256.wasm").step);
     const text = b.addRunArtifact(layout).captureStdOut(.{});
     prebuilt.dependOn(&b.addInstallFile(text, "layout.ts").step);
 }
@@ -131,6 +132,24 @@ fn exists(b: *std.Build, file: []const u8) bool {
     b.dependOnDirectoryContents(b.path(std.fs.path.dirname(file) orelse "."));
     b.root.access(b.graph.io, file, .{}) catch return false;
     return true;
+}
+
+/// What TypeScript has digests from.
+fn digestProgram(b: *std.Build) *std.Build.Step.Compile {
+    const digest = b.addExecutable(.{
+        .name = "sha256",
+        .root_module = b.createModule(.{
+            .root_source_file = b.path("sha256.zig"),
+            .target = b.resolveTargetQuery(.{ .cpu_arch = .wasm32, .os_tag = .freestanding }),
+            .optimize = .small,
+            .strip = true,
+        }),
+    });
+    digest.entry = .disabled;
+    digest.root_module.export_symbol_names = &.{"sha256"};
+    // The stack, of which Zig would give it 16 MiB: all of it is written down as zeros.
+    digest.stack_size = 16 * 1024;
+    return digest;
 }
 
 /// The program that prints ffi/layout.ts, for the machine that builds.

@@ -6,13 +6,14 @@
  *
  * Zig fills `native/prebuilt/` and prints `ffi/layout.ts`; `ffi/library/prebuilt.ts` then holds the
  * libraries once more as text, so that they come with the module graph when `mod.ts` is imported
- * over HTTP, and their digests.
+ * over HTTP, and their digests. `ffi/fringe.js` holds all other modules once more, in one.
  *
  * @module
  */
 
 import { createHash } from "node:crypto";
 import { join } from "node:path";
+import { BUNDLE, bundle } from "./bundle.ts";
 import { root, zigBuild } from "./zig.ts";
 
 const prebuilt = join(root, "native", "prebuilt");
@@ -26,8 +27,14 @@ const generated: readonly Generated[] = [
   },
   {
     path: "ffi/library/prebuilt.ts",
-    from: "what the libraries give",
-    make: (fresh) => new TextEncoder().encode(generate(join(fresh, "prebuilt"))),
+    from: "what the libraries and native/sha256.zig give",
+    make: (fresh) => new TextEncoder().encode(generate(fresh)),
+  },
+  // After layout.ts, which is one of the modules.
+  {
+    path: BUNDLE,
+    from: "what the modules of ffi/ give",
+    make: async () => new TextEncoder().encode(await bundle()),
   },
 ];
 
@@ -35,14 +42,14 @@ interface Generated {
   readonly path: string;
   readonly from: string;
   /** Gives the text, of what Zig has installed in a folder. */
-  make(fresh: string): Uint8Array;
+  make(fresh: string): Uint8Array | Promise<Uint8Array>;
 }
 
 /** Builds everything anew and puts it in its place. */
 export async function build(): Promise<void> {
   await withFreshPrebuilt(async (fresh) => {
     for (const { path, make } of generated) {
-      await Deno.writeFile(join(root, path), make(fresh));
+      await Deno.writeFile(join(root, path), await make(fresh));
     }
     await Deno.remove(prebuilt, { recursive: true }).catch((error) => {
       if (!(error instanceof Deno.errors.NotFound)) throw error;
@@ -53,7 +60,7 @@ export async function build(): Promise<void> {
 
 /** Names what is committed and is not, byte for byte, what the sources give. */
 export async function differences(): Promise<string[]> {
-  return await withFreshPrebuilt((fresh) => {
+  return await withFreshPrebuilt(async (fresh) => {
     const names = new Set([...filesIn(join(fresh, "prebuilt")), ...filesIn(prebuilt)]);
     const different = [...names].sort().flatMap((name) => {
       const [made, committed] = [read(fresh, "prebuilt", name), read(prebuilt, name)];
@@ -64,7 +71,7 @@ export async function differences(): Promise<string[]> {
     });
     for (const { path, from, make } of generated) {
       const committed = read(root, path);
-      if (committed === undefined || !equal(make(fresh), committed)) {
+      if (committed === undefined || !equal(await make(fresh), committed)) {
         different.push(`${path} is not ${from}`);
       }
     }
@@ -73,9 +80,11 @@ export async function differences(): Promise<string[]> {
 }
 
 /**
- * The text of `ffi/library/prebuilt.ts` for the libraries in `directory`, one folder a platform.
+ * The text of `ffi/library/prebuilt.ts` for what Zig has installed in the folder `fresh`: the
+ * libraries, one folder a platform, and the code that has their digests.
  */
-export function generate(directory: string): string {
+export function generate(fresh: string): string {
+  const directory = join(fresh, "prebuilt");
   const entries = filesIn(directory).sort().flatMap((name) => {
     const [platform, file, ...rest] = name.split("/");
     if (file !== "libfringe.so" || rest.length > 0) return [];
@@ -99,6 +108,14 @@ export interface Prebuilt {
   readonly base64: string;
 }
 
+/** Where the libraries lie as files, beside a checkout. */
+export const folder = new URL("../../native/prebuilt/", import.meta.url);
+
+/** What native/sha256.zig gives, in base64. */
+export const sha256Wasm = \`
+${inLines(read(fresh, "sha256.wasm")!)}
+\`;
+
 /** The libraries by platform, such as \`x86_64-linux\`: \`Deno.build\`'s \`arch\` and \`os\`. */
 export const prebuilt: Readonly<Record<string, Prebuilt>> = {
 ${entries.join("")}};
@@ -106,15 +123,18 @@ ${entries.join("")}};
 }
 
 function entry(platform: string, library: Uint8Array): string {
-  const lines = library.toBase64().replace(/.{96}/g, "$&\n").trimEnd();
   return `  ${JSON.stringify(platform)}: {
     digest: "${createHash("sha256").update(library).digest("hex")}",
     size: ${library.length},
     base64: \`
-${lines}
+${inLines(library)}
 \`,
   },
 `;
+}
+
+function inLines(bytes: Uint8Array): string {
+  return bytes.toBase64().replace(/.{96}/g, "$&\n").trimEnd();
 }
 
 /** Builds into a temporary folder and passes it on; what is left of it then goes. */

@@ -20,8 +20,8 @@
  *     :                              :
  */
 
-import { native } from "../library/find.ts";
-import type { Native } from "../library/symbols.ts";
+import { nativeStacks } from "../library/find.ts";
+import type { NativeStacks } from "../library/symbols.ts";
 
 /**
  * By how much the stack must be less deep before that tells anything: 1 KiB, in units of 16 bytes.
@@ -35,11 +35,11 @@ import type { Native } from "../library/symbols.ts";
 const MARGIN = 64;
 
 /** Local, since it is asked at each step of a TypeScript body. */
-let nativeDepth: Native["depth"] | undefined;
+let nativeDepth: NativeStacks["depth"] | undefined;
 
 /** How deep V8's stack is here, in units of 16 bytes; a smaller number is deeper. */
 export function depthNow(): number {
-  return (nativeDepth ??= native().depth)();
+  return (nativeDepth ??= nativeStacks().depth)();
 }
 
 /**

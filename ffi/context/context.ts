@@ -19,7 +19,7 @@
  */
 
 import { Mailbox, SLOT_SIZE, Status } from "../layout.ts";
-import { native } from "../library/find.ts";
+import { native, nativeStacks } from "../library/find.ts";
 import { isOverrun, layCanary } from "../stack/canary.ts";
 import type { StackMemory } from "../stack/stack.ts";
 import { Kept } from "../value/kept.ts";
@@ -103,7 +103,7 @@ export class Context extends Occupancy {
     if (size > this.view.byteLength) this.#makeMailbox(size);
     if (nonblocking) {
       // For Valgrind: the mailbox lies where earlier calls had frames.
-      native().registerStack?.(this.memory.base, this.memory.limit);
+      nativeStacks().registerStack?.(this.memory.base, this.memory.limit);
       return this.#lent = new Lent(this.memory.base, this.view);
     }
     this.#kept ??= new Kept();

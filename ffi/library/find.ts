@@ -3,7 +3,7 @@
 
 /**
  * Finds fringe's own native library, makes sure that it is the right one, and opens it at the first
- * use. All else asks `native()` for its functions.
+ * use. All else asks `nativeStacks()` and `native()` for its functions.
  *
  * - `FRINGE_LIBRARY` names a library to use instead, when the environment may be read.
  * - Beside a checkout it is the file in `native/prebuilt/`, so that `--allow-ffi=<that file>` is
@@ -14,32 +14,43 @@
 
 import { needStack } from "../check.ts";
 import { FringeError } from "./fringe_error.ts";
-import { checkDigest, checkWhole, openNative } from "./load.ts";
+import { checkDigest, checkWhole, type Opened, openNative } from "./load.ts";
 import { openInMemory } from "./memory_file.ts";
-import { type Prebuilt, prebuilt } from "./prebuilt.ts";
+import { folder, type Prebuilt, prebuilt } from "./prebuilt.ts";
 import { checkRuntime } from "./runtime.ts";
-import type { Native } from "./symbols.ts";
+import type { Native, NativeStacks } from "./symbols.ts";
 
 /** The variable that names a library to use instead. */
 const OVERRIDE = "FRINGE_LIBRARY";
 
-let opened: Native | undefined;
+let opened: Opened | undefined;
+let rest: Native | undefined;
+
+/** What stacks need of the native library, opened when this is first called. */
+export function nativeStacks(): NativeStacks {
+  return (opened ?? openNow()).stacks;
+}
 
 /** The native library, opened when this is first called and kept open from then on. */
 export function native(): Native {
-  return opened ?? openNow();
+  return rest ?? openRest();
 }
 
-function openNow(): Native {
+function openNow(): Opened {
   needStack(128);
   checkRuntime();
   const library = open();
   // Native code notices overflows from now on.
-  library.installOverflow();
+  library.stacks.installOverflow();
   return opened = library;
 }
 
-function open(): Native {
+function openRest(): Native {
+  needStack(128);
+  return rest = (opened ?? openNow()).openRest();
+}
+
+function open(): Opened {
   if (!mayReadOverride()) {
     try {
       return openPrebuilt();
@@ -51,7 +62,7 @@ function open(): Native {
   return chosen === undefined ? openPrebuilt() : openChosen(chosen);
 }
 
-function openChosen(path: string): Native {
+function openChosen(path: string): Opened {
   const what = `${OVERRIDE}=${path}`;
   // Only the loader knows where it finds a name without a slash.
   if (path.includes("/")) checkWhole(path, what);
@@ -69,7 +80,7 @@ function openChosen(path: string): Native {
   }
 }
 
-function openPrebuilt(): Native {
+function openPrebuilt(): Opened {
   const platform = `${Deno.build.arch}-${Deno.build.os}`;
   const build = prebuilt[platform];
   if (build === undefined) {
@@ -80,7 +91,7 @@ function openPrebuilt(): Native {
         "(zig build library, in native/)",
     );
   }
-  const url = new URL(`../../native/prebuilt/${platform}/libfringe.so`, import.meta.url);
+  const url = new URL(`${platform}/libfringe.so`, folder);
   if (url.protocol === "file:") {
     const path = pathOf(url);
     if (verify(path, build) !== "missing") {

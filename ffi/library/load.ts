@@ -6,7 +6,7 @@
 import { ABI } from "../layout.ts";
 import { FringeError } from "./fringe_error.ts";
 import { sha256 } from "./sha256.ts";
-import { type Native, SYMBOLS } from "./symbols.ts";
+import { type Native, type NativeStacks, STACK_SYMBOLS, SYMBOLS } from "./symbols.ts";
 
 /** Compares what is to be loaded with the digest that this version of fringe goes with. */
 export function checkDigest(
@@ -66,27 +66,45 @@ function loadedSize(bytes: Uint8Array<ArrayBuffer>): number {
   return size;
 }
 
-/**
- * Opens fringe's own library, of the version that TypeScript goes with; the arguments are those of
- * `load`.
- */
-export function openNative(path: string, what: string, grant?: string): Native {
+/** Fringe's own library, of the version that TypeScript goes with. */
+export interface Opened {
+  readonly stacks: NativeStacks;
+  /** Opens the rest of it. */
+  openRest(): Native;
+}
+
+/** Opens what stacks need of fringe's own library; the arguments are those of `load`. */
+export function openNative(path: string, what: string, grant?: string): Opened {
   let library;
   try {
-    library = load(path, SYMBOLS, what, grant);
+    library = load(path, STACK_SYMBOLS, what, grant);
   } catch (error) {
     // A library of another version may lack a symbol, and the loader names no more than that one.
     if (error instanceof FringeError) checkAbiOf(path, what, error);
     throw error;
   }
-  if (library.symbols.abi !== ABI) {
+  const stacks = library.symbols;
+  if (stacks.abi !== ABI) {
     library.close();
-    throw otherVersion(what, library.symbols.abi);
+    throw otherVersion(what, stacks.abi);
   }
-  return library.symbols;
+  return {
+    stacks,
+    openRest() {
+      const { symbols } = load(path, SYMBOLS, what, grant);
+      const addresses = [stacks, symbols].map((table) => symbols.addressOfPointer(table.callBody));
+      if (addresses[0] === addresses[1]) return symbols;
+      throw new FringeError(
+        "unavailable",
+        `Cannot open fringe's native library: ${what} is another file now than when the first ` +
+          "stack was made, and two copies know nothing of each other's stacks. Restart the " +
+          "program; replace the file when none runs, or give each version a path of its own",
+      );
+    },
+  };
 }
 
-const { abi } = SYMBOLS;
+const { abi } = STACK_SYMBOLS;
 
 /** Throws if a library that does not load as it should is one of another version. */
 function checkAbiOf(path: string, what: string, cause: FringeError): void {

@@ -8,9 +8,8 @@
  */
 
 import { FringeError } from "./fringe_error.ts";
-import { checkDigest, load, openNative } from "./load.ts";
+import { checkDigest, load, type Opened, openNative } from "./load.ts";
 import type { Prebuilt } from "./prebuilt.ts";
-import type { Native } from "./symbols.ts";
 
 /** What to grant where there is no file whose path could be granted. */
 const IN_MEMORY = "fringe needs --allow-ffi: its library came with the module, and has no path; " +
@@ -41,7 +40,7 @@ const LIBC = {
 } as const satisfies Deno.ForeignLibraryInterface;
 
 /** Puts a library into a file that exists in memory only, and opens that. */
-export function openInMemory(build: Prebuilt): Native {
+export function openInMemory(build: Prebuilt): Opened {
   const what = "the library that came with the module";
   const libc = load("libc.so.6", LIBC, "libc.so.6", IN_MEMORY);
   // Where this fails there is no descriptor left, and what needs the next one says so.

@@ -2,17 +2,54 @@
 // Credit: after libfringe, by edef and the libfringe contributors
 
 /**
- * What fringe's own native library exports and TypeScript calls.
+ * What fringe's own native library exports and TypeScript calls, in two tables: Deno takes a fifth of
+ * a millisecond to open a function, and a program that makes its first stack needs few of them.
  *
  * One C function may have several names here, each with other types: where V8 passes some types
  * faster (`resumeI32`, `resumeU32`), or where an address is to be a pointer, a bigint or a buffer
  * (`pointerTo`, `addressOfBuffer`).
  */
 
-/** Every function that fringe's library exports and TypeScript calls, with its C parameters. */
-export const SYMBOLS = {
+/** The function that each call of C begins with. Its address tells copies of the library apart. */
+const CALL_BODY = { name: "fringe_call_body", type: "pointer" } as const;
+
+/** What an `OsStack` needs, and a generator whose body is TypeScript. */
+export const STACK_SYMBOLS = {
   // The number of this interface. A library from before there were such numbers has none.
   abi: { name: "fringe_abi", type: "u32", optional: true },
+  callBody: CALL_BODY,
+  installOverflow: { name: "fringe_overflow_install", parameters: [], result: "void" },
+  mapStack: {
+    name: "fringe_os_stack_map",
+    parameters: ["usize", /* size */ "bool", /* recover */ "buffer" /* bounds */],
+    result: "i32",
+  },
+  unmapStack: {
+    name: "fringe_os_stack_unmap",
+    parameters: ["usize", /* base */ "usize" /* limit */],
+    result: "i32",
+  },
+  // Only a library that is built for Valgrind has these two: Valgrind has to be told that memory of
+  // V8's is a stack.
+  registerStack: {
+    name: "fringe_valgrind_register",
+    parameters: ["usize", /* base */ "usize" /* limit */],
+    result: "void",
+    optional: true,
+  },
+  deregisterStack: {
+    name: "fringe_valgrind_deregister",
+    parameters: ["usize", /* base */ "usize" /* limit */],
+    result: "void",
+    optional: true,
+  },
+  // How deep V8's stack is: the address of a frame on it, in units of 16 bytes.
+  depth: { name: "fringe_depth", parameters: [], result: "u32" },
+} as const satisfies Deno.ForeignLibraryInterface;
+
+/** What runs native code, and looks into its memory. */
+export const SYMBOLS = {
+  callBody: CALL_BODY,
   init: {
     name: "fringe_init_caught",
     parameters: [
@@ -67,36 +104,8 @@ export const SYMBOLS = {
     parameters: ["pointer" /* address */],
     result: "pointer",
   },
-  // How deep V8's stack is: the address of a frame on it, in units of 16 bytes.
-  depth: { name: "fringe_depth", parameters: [], result: "u32" },
-  callBody: { name: "fringe_call_body", type: "pointer" },
   pin: { name: "fringe_pin", parameters: ["pointer" /* address */], result: "void" },
-  installOverflow: { name: "fringe_overflow_install", parameters: [], result: "void" },
   mapThunks: { name: "fringe_thunk_map", parameters: ["buffer" /* block */], result: "i32" },
-  mapStack: {
-    name: "fringe_os_stack_map",
-    parameters: ["usize", /* size */ "bool", /* recover */ "buffer" /* bounds */],
-    result: "i32",
-  },
-  unmapStack: {
-    name: "fringe_os_stack_unmap",
-    parameters: ["usize", /* base */ "usize" /* limit */],
-    result: "i32",
-  },
-  // Only a library that is built for Valgrind has these two: Valgrind has to be told that memory of
-  // V8's is a stack.
-  registerStack: {
-    name: "fringe_valgrind_register",
-    parameters: ["usize", /* base */ "usize" /* limit */],
-    result: "void",
-    optional: true,
-  },
-  deregisterStack: {
-    name: "fringe_valgrind_deregister",
-    parameters: ["usize", /* base */ "usize" /* limit */],
-    result: "void",
-    optional: true,
-  },
   // One function, which returns its argument: its types turn pointers and buffers into addresses.
   addressOfPointer: { name: "fringe_identity", parameters: ["pointer"], result: "usize" },
   addressOfBuffer: { name: "fringe_identity", parameters: ["buffer"], result: "usize" },
@@ -169,5 +178,8 @@ export const SYMBOLS = {
   },
 } as const satisfies Deno.ForeignLibraryInterface;
 
-/** The functions of the native library. */
+/** The functions of the native library that a stack needs. */
+export type NativeStacks = Deno.DynamicLibrary<typeof STACK_SYMBOLS>["symbols"];
+
+/** The functions of the native library that native code needs. */
 export type Native = Deno.DynamicLibrary<typeof SYMBOLS>["symbols"];

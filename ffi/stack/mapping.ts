@@ -4,7 +4,7 @@
 /** Memory from the operating system, with a guard page below it: how none of it is lost. */
 
 import { Grant } from "../layout.ts";
-import { native } from "../library/find.ts";
+import { nativeStacks } from "../library/find.ts";
 import { checkGrant } from "../library/fringe_error.ts";
 
 /**
@@ -48,7 +48,7 @@ let left: Mapping | undefined;
  */
 export function map({ bounds }: Mapping, size: number, recover: boolean, what: string): void {
   unmapLeft();
-  checkGrant(native().mapStack(BigInt(size), recover, bounds), what);
+  checkGrant(nativeStacks().mapStack(BigInt(size), recover, bounds), what);
 }
 
 /**
@@ -68,7 +68,7 @@ export function unmap(mapping: Mapping): void {
 function unmapLeft(): void {
   while (left !== undefined) {
     const { base, limit } = left;
-    if (native().unmapStack(base, limit) !== Grant.granted) return;
+    if (nativeStacks().unmapStack(base, limit) !== Grant.granted) return;
     left = left.next;
   }
 }

@@ -14,7 +14,7 @@
 
 import { describe } from "../check.ts";
 import { STACK_ALIGNMENT as ALIGNMENT } from "../layout.ts";
-import { native } from "../library/find.ts";
+import { nativeStacks } from "../library/find.ts";
 import type { Overflow } from "./overflow.ts";
 
 /**
@@ -224,7 +224,7 @@ export class StackMemory {
   own(owner: Owner): void {
     if (this.#owner !== undefined) this.disown(this.#owner);
     // Only a library that is built for Valgrind has this: memory of V8's becomes a stack.
-    if (!this.origin.guarded) native().registerStack?.(this.base, this.limit);
+    if (!this.origin.guarded) nativeStacks().registerStack?.(this.base, this.limit);
     this.#owner = owner;
     if (!this.origin.shareable) return;
     this.#nextShared = firstShared;
@@ -235,7 +235,7 @@ export class StackMemory {
   /** Says that `owner`, which is done, no longer runs on this memory, if it was the last to. */
   disown(owner: Owner): void {
     if (this.#owner !== owner) return;
-    if (!this.origin.guarded) native().deregisterStack?.(this.base, this.limit);
+    if (!this.origin.guarded) nativeStacks().deregisterStack?.(this.base, this.limit);
     this.#owner = undefined;
     if (!this.origin.shareable) return;
     const [next, previous] = [this.#nextShared, this.#previousShared];

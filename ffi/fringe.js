@@ -1,0 +1,4137 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// Credit: after libfringe, by edef and the libfringe contributors
+// Made by `deno task build` (tools/bundle.ts) from ffi/fringe.ts and what that imports: edit those.
+
+import { sha256Wasm, prebuilt, folder } from './library/prebuilt.ts';
+
+function describe(value) {
+    if (typeof value === "string")
+        return JSON.stringify(cut(value));
+    if (typeof value === "bigint") {
+        return BigInt.asIntN(128, value) === value ? `${value}n` : "a bigint of more than 128 bits";
+    }
+    if (typeof value === "function")
+        return named("a function", "function", () => value.name);
+    if (typeof value === "object" && value !== null) {
+        return named("an object", "an object of class", () => value.constructor?.name);
+    }
+    return String(value);
+}
+function hint(hintFor, value) {
+    try {
+        return hintFor(value);
+    }
+    catch {
+        return "";
+    }
+}
+function named(otherwise, what, nameOf) {
+    try {
+        const name = nameOf();
+        return typeof name === "string" && name !== "" ? `${what} ${cut(name)}` : otherwise;
+    }
+    catch {
+        return otherwise;
+    }
+}
+function cut(text) {
+    return text.length > 100 ? `${text.slice(0, 100)}…` : text;
+}
+const HINTS = {
+    optional: "; leave a symbol out if the library may lack it",
+    type: "; a variable of a library is read by Deno.dlopen",
+    stop: "; it belongs to a callback, beside its parameters and result",
+};
+function checkKeys(definition, known, what) {
+    for (const key of Object.keys(definition)) {
+        if (known.includes(key))
+            continue;
+        throw new TypeError(`${what}: the key ${describe(key)} is not understood` +
+            `${Object.hasOwn(HINTS, key) ? HINTS[key] : `; keys here are ${known.join(", ")}`}`);
+    }
+}
+function copyOf(definition, what) {
+    try {
+        return copy$1(definition, []);
+    }
+    catch (error) {
+        if (isExhaustion(error))
+            throw error;
+        throw new TypeError(`${what}: its definition must be plain data`, { cause: error });
+    }
+}
+function copy$1(value, above) {
+    if (typeof value !== "object" || value === null)
+        return structuredClone(value);
+    if (isPointer(value))
+        return value;
+    if (above.includes(value))
+        throw new TypeError("It contains itself");
+    const copied = Array.isArray(value) ? new Array(value.length) : {};
+    for (const [key, part] of Object.entries(value)) {
+        const copiedPart = copy$1(part, [...above, value]);
+        Object.defineProperty(copied, key, own({ value: copiedPart, enumerable: true }));
+    }
+    return Object.freeze(copied);
+}
+function isPointer(value) {
+    return Object.getPrototypeOf(value) === null && Reflect.ownKeys(value).length === 0;
+}
+function own(object) {
+    return Object.assign(Object.create(null), object);
+}
+const nothing = () => { };
+const ARGUMENTS = new Map();
+const WORDS_OF_KIB = 1024 / 8;
+function needStack(kib) {
+    let words = ARGUMENTS.get(kib);
+    if (words === undefined)
+        ARGUMENTS.set(kib, words = new Array(kib * WORDS_OF_KIB).fill(0));
+    nothing.apply(undefined, words);
+}
+const EXHAUSTED = "Maximum call stack size exceeded";
+function isExhaustion(error) {
+    return error instanceof RangeError && error.message === EXHAUSTED;
+}
+function hasStack(kib) {
+    try {
+        needStack(kib);
+        return true;
+    }
+    catch {
+        return false;
+    }
+}
+
+const ABI = 1;
+const Status = {
+    suspended: 0,
+    returned: 1,
+    unwound: 2,
+    abandoned: 3,
+    throwing: 6,
+    thrown: 7,
+    overflowed: 8,
+};
+const Abandonment = {
+    none: 0,
+    no_tables: 1,
+    no_room: 2,
+    foreign_unwinder: 3,
+    foreign_stack: 4,
+    suspended_in_cleanup: 5,
+    swallowed: 6,
+    no_unwinder: 7,
+};
+const Grant = {
+    granted: 0,
+    out_of_memory: 4,
+    refused: 5,
+};
+const SLOT_SIZE = 8;
+const INTEGERS_MAX = 6;
+const FLOATS_MAX = 8;
+const Mailbox = {
+    status: 0,
+    callback: 4,
+    input: 8,
+    output: 16,
+    output_float: 24,
+    function: 32,
+    result_float: 40,
+    callback_float: 44,
+    stack_count: 48,
+    callback_stack: 56,
+    integers: 64,
+    floats: 112,
+    callback_integers: 176,
+    callback_floats: 224,
+    stack: 288,
+    size: 288,
+};
+const FRAMES_MAX = 64;
+const Report = {
+    language: 0,
+    type: 8,
+    message: 16,
+    message_length: 24,
+    count: 32,
+    addresses: 40,
+    size: 552,
+};
+const Left = {
+    count: 0,
+    addresses: 8,
+    size: 520,
+};
+const ThunkBlock = {
+    address: 0,
+    number: 8,
+    stride: 16,
+    count: 24,
+    size: 32,
+};
+const SymbolBlock = {
+    name: 0,
+    start: 8,
+    module: 16,
+    module_start: 24,
+    size: 32,
+};
+const STACK_ALIGNMENT$1 = 16;
+const STACK_SIZE_MIN = 512;
+const STACK_SIZE_DEFAULT = 1048576;
+const HEADROOM_MIN = 8192;
+const CANARY$1 = "fringe's canary!";
+
+const REASONS = {
+    [Grant.out_of_memory]: "the system has no more memory or no more mappings for this process (ulimit -v, " +
+        "/proc/sys/vm/max_map_count); dispose of generators and stacks that are not needed",
+    [Grant.refused]: "the system refused (a seccomp filter or another policy of this machine); have it allow " +
+        "mmap, mprotect, madvise and munmap",
+};
+class FringeError extends Error {
+    name = "FringeError";
+    status;
+    constructor(status, message, options) {
+        super(message, options);
+        this.status = status;
+    }
+}
+function checkGrant(grant, action) {
+    if (grant === Grant.granted)
+        return;
+    const status = grant === Grant.out_of_memory ? "out_of_memory" : "refused";
+    throw new FringeError(status, `${action}: ${REASONS[grant] ?? `native code says ${grant}`}`);
+}
+
+const PAGE = 64 * 1024;
+const DIGEST = 32;
+function sha256(bytes) {
+    const code = new WebAssembly.Module(Uint8Array.fromBase64(sha256Wasm));
+    const { memory, sha256 } = new WebAssembly.Instance(code).exports;
+    const address = memory.grow(Math.ceil(bytes.length / PAGE) || 1) * PAGE;
+    const place = new Uint8Array(memory.buffer, address);
+    place.set(bytes);
+    sha256(address, bytes.length);
+    return place.subarray(0, DIGEST).toHex();
+}
+
+const CALL_BODY = { name: "fringe_call_body", type: "pointer" };
+const STACK_SYMBOLS = {
+    abi: { name: "fringe_abi", type: "u32", optional: true },
+    callBody: CALL_BODY,
+    installOverflow: { name: "fringe_overflow_install", parameters: [], result: "void" },
+    mapStack: {
+        name: "fringe_os_stack_map",
+        parameters: ["usize", "bool", "buffer"],
+        result: "i32",
+    },
+    unmapStack: {
+        name: "fringe_os_stack_unmap",
+        parameters: ["usize", "usize"],
+        result: "i32",
+    },
+    registerStack: {
+        name: "fringe_valgrind_register",
+        parameters: ["usize", "usize"],
+        result: "void",
+        optional: true,
+    },
+    deregisterStack: {
+        name: "fringe_valgrind_deregister",
+        parameters: ["usize", "usize"],
+        result: "void",
+        optional: true,
+    },
+    depth: { name: "fringe_depth", parameters: [], result: "u32" },
+};
+const SYMBOLS = {
+    callBody: CALL_BODY,
+    init: {
+        name: "fringe_init_caught",
+        parameters: [
+            "pointer",
+            "pointer",
+            "pointer",
+            "pointer",
+            "usize",
+        ],
+        result: "pointer",
+    },
+    resumeI32: {
+        name: "fringe_resume",
+        parameters: ["pointer", "i32"],
+        result: "i32",
+    },
+    resumeU32: {
+        name: "fringe_resume",
+        parameters: ["pointer", "u32"],
+        result: "u32",
+    },
+    resumeCall: {
+        name: "fringe_resume_call",
+        parameters: ["pointer", "i32"],
+        result: "i32",
+    },
+    resumeElsewhere: {
+        name: "fringe_resume_call",
+        parameters: ["pointer", "i32"],
+        result: "i32",
+        nonblocking: true,
+    },
+    end: {
+        name: "fringe_end",
+        parameters: ["pointer", "usize"],
+        result: "i32",
+    },
+    backtrace: {
+        name: "fringe_backtrace",
+        parameters: ["pointer", "buffer", "u32"],
+        result: "u32",
+    },
+    symbol: {
+        name: "fringe_symbol",
+        parameters: ["usize", "buffer"],
+        result: "void",
+    },
+    exceptionState: {
+        name: "fringe_exception_state",
+        parameters: ["pointer"],
+        result: "pointer",
+    },
+    pin: { name: "fringe_pin", parameters: ["pointer"], result: "void" },
+    mapThunks: { name: "fringe_thunk_map", parameters: ["buffer"], result: "i32" },
+    addressOfPointer: { name: "fringe_identity", parameters: ["pointer"], result: "usize" },
+    addressOfBuffer: { name: "fringe_identity", parameters: ["buffer"], result: "usize" },
+    pointerTo: { name: "fringe_identity", parameters: ["usize"], result: "pointer" },
+    copyOut: {
+        name: "fringe_copy",
+        parameters: ["usize", "buffer", "usize"],
+        result: "void",
+    },
+    copyIn: {
+        name: "fringe_copy",
+        parameters: ["buffer", "usize", "usize"],
+        result: "void",
+    },
+    load8: {
+        name: "fringe_load_8",
+        parameters: ["pointer", "i32"],
+        result: "u8",
+    },
+    load16: {
+        name: "fringe_load_16",
+        parameters: ["pointer", "i32"],
+        result: "u16",
+    },
+    loadI32: {
+        name: "fringe_load_32",
+        parameters: ["pointer", "i32"],
+        result: "i32",
+    },
+    loadU32: {
+        name: "fringe_load_32",
+        parameters: ["pointer", "i32"],
+        result: "u32",
+    },
+    loadI64: {
+        name: "fringe_load_64",
+        parameters: ["pointer", "i32"],
+        result: "i64",
+    },
+    loadU64: {
+        name: "fringe_load_64",
+        parameters: ["pointer", "i32"],
+        result: "u64",
+    },
+    loadPointer: {
+        name: "fringe_load_64",
+        parameters: ["pointer", "i32"],
+        result: "pointer",
+    },
+    loadF32: {
+        name: "fringe_load_f32",
+        parameters: ["pointer", "i32"],
+        result: "f32",
+    },
+    loadF64: {
+        name: "fringe_load_f64",
+        parameters: ["pointer", "i32"],
+        result: "f64",
+    },
+    store: {
+        name: "fringe_store",
+        parameters: ["pointer", "i32", "buffer", "u32"],
+        result: "void",
+    },
+    copyString: {
+        name: "fringe_copy_string",
+        parameters: ["buffer", "usize", "u32"],
+        result: "u32",
+    },
+};
+
+function checkDigest(bytes, expected, what, remedy) {
+    const actual = sha256(bytes);
+    if (actual === expected)
+        return;
+    throw new FringeError("unavailable", `Cannot open fringe's native library: ${what} has the digest ${actual}, but this version of ` +
+        `fringe goes with ${expected}. ${remedy}`);
+}
+function checkWhole(path, what) {
+    if (Deno.permissions.querySync({ name: "read", path }).state !== "granted")
+        return;
+    let bytes;
+    try {
+        if (!Deno.statSync(path).isFile)
+            return;
+        bytes = Deno.readFileSync(path);
+    }
+    catch {
+        return;
+    }
+    const size = loadedSize(bytes);
+    if (bytes.length >= size)
+        return;
+    throw new FringeError("unavailable", `Cannot open fringe's native library: ${what} is truncated: the file has ${bytes.length} ` +
+        `bytes, and by its headers at least ${size}. Copy or download it anew`);
+}
+function loadedSize(bytes) {
+    const view = new DataView(bytes.buffer);
+    const [HEADER, PROGRAM_HEADER, PT_LOAD] = [64, 56, 1];
+    if (bytes.length < HEADER || view.getUint32(0) !== 0x7f454c46 || view.getUint16(4) !== 0x0201) {
+        return 0;
+    }
+    const word = (at) => Number(view.getBigUint64(at, true));
+    const start = word(0x20);
+    const end = start + view.getUint16(0x38, true) * PROGRAM_HEADER;
+    let size = end;
+    for (let header = start; header < end && end <= bytes.length; header += PROGRAM_HEADER) {
+        if (view.getUint32(header, true) !== PT_LOAD)
+            continue;
+        size = Math.max(size, word(header + 8) + word(header + 32));
+    }
+    return size;
+}
+function openNative(path, what, grant) {
+    let library;
+    try {
+        library = load(path, STACK_SYMBOLS, what, grant);
+    }
+    catch (error) {
+        if (error instanceof FringeError)
+            checkAbiOf(path, what, error);
+        throw error;
+    }
+    const stacks = library.symbols;
+    if (stacks.abi !== ABI) {
+        library.close();
+        throw otherVersion(what, stacks.abi);
+    }
+    return {
+        stacks,
+        openRest() {
+            const { symbols } = load(path, SYMBOLS, what, grant);
+            const addresses = [stacks, symbols].map((table) => symbols.addressOfPointer(table.callBody));
+            if (addresses[0] === addresses[1])
+                return symbols;
+            throw new FringeError("unavailable", `Cannot open fringe's native library: ${what} is another file now than when the first ` +
+                "stack was made, and two copies know nothing of each other's stacks. Restart the " +
+                "program; replace the file when none runs, or give each version a path of its own");
+        },
+    };
+}
+const { abi } = STACK_SYMBOLS;
+function checkAbiOf(path, what, cause) {
+    let library;
+    try {
+        library = load(path, { abi }, what);
+    }
+    catch {
+        return;
+    }
+    const number = library.symbols.abi;
+    library.close();
+    if (number !== ABI)
+        throw otherVersion(what, number, cause);
+}
+function otherVersion(what, found, cause) {
+    const has = found === null
+        ? "it has no number of its interface (fringe_abi), so it is older or none of fringe's"
+        : `it has interface ${found}`;
+    return new FringeError("unavailable", `Cannot open fringe's native library: ${what} does not load: ${has}, and this version of ` +
+        `fringe goes with interface ${ABI}. Use the library of this version, or build it from its ` +
+        "sources (zig build library, in native/)", { cause });
+}
+function load(path, symbols, what, grant) {
+    try {
+        return Deno.dlopen(path, bare(symbols));
+    }
+    catch (error) {
+        if (error instanceof Deno.errors.NotCapable) {
+            const needed = grant ??
+                `fringe needs --allow-ffi, or --allow-ffi=${path} for this library alone`;
+            throw new Deno.errors.NotCapable(`${error.message}. ${needed}`, { cause: error });
+        }
+        const misled = grant !== undefined && String(error).includes("No such file");
+        throw new FringeError("unavailable", `Cannot open fringe's native library: ${what} does not load` +
+            (misled ? `. ${grant}` : ""), { cause: error });
+    }
+}
+function bare(symbols) {
+    const table = Object.create(null);
+    for (const [name, symbol] of Object.entries(symbols)) {
+        table[name] = Object.assign(Object.create(null), symbol);
+    }
+    return table;
+}
+
+const IN_MEMORY = "fringe needs --allow-ffi: its library came with the module, and has no path; " +
+    "for a path, download the library and set FRINGE_LIBRARY";
+const LIBC = {
+    memfd_create: { parameters: ["buffer", "u32"], result: "i32" },
+    readlink: {
+        parameters: ["buffer", "buffer", "usize"],
+        result: "isize",
+    },
+    fcntl: { parameters: ["i32", "i32", "i32"], result: "i32" },
+    write: { parameters: ["i32", "buffer", "usize"], result: "isize" },
+    close: { parameters: ["i32"], result: "i32" },
+    opendir: { parameters: ["buffer"], result: "pointer" },
+    readdir: { parameters: ["pointer"], result: "pointer" },
+    rewinddir: { parameters: ["pointer"], result: "void" },
+    dirfd: { parameters: ["pointer"], result: "i32" },
+    closedir: { parameters: ["pointer"], result: "i32" },
+    flock: { parameters: ["i32", "i32"], result: "i32" },
+    usleep: { parameters: ["u32"], result: "i32" },
+    __errno_location: { parameters: [], result: "pointer" },
+    memcpy: {
+        parameters: ["buffer", "pointer", "usize"],
+        result: "pointer",
+    },
+};
+function openInMemory(build) {
+    const what = "the library that came with the module";
+    const libc = load("libc.so.6", LIBC, "libc.so.6", IN_MEMORY);
+    const folder = libc.symbols.opendir(encoder$1.encode("/proc/self/fd\0"));
+    let made;
+    try {
+        let fd = fileOf(folder, build.digest, libc.symbols);
+        if (fd === undefined) {
+            lock(folder, libc.symbols);
+            fd = fileOf(folder, build.digest, libc.symbols) ??
+                (made = makeFile(build, what, libc.symbols));
+        }
+        return openNative(`/proc/self/fd/${fd}`, what, IN_MEMORY);
+    }
+    catch (error) {
+        if (made !== undefined)
+            libc.symbols.close(made);
+        throw error;
+    }
+    finally {
+        if (folder !== null)
+            libc.symbols.closedir(folder);
+        libc.close();
+    }
+}
+const encoder$1 = new TextEncoder();
+const decoder$1 = new TextDecoder();
+const NAME = "fringe-";
+const [F_ADD_SEALS, F_GET_SEALS] = [1033, 1034];
+const SEALED = 1 | 2 | 4 | 8;
+function fileOf(folder, digest, libc) {
+    const link = `/memfd:${NAME}${digest} (deleted)`;
+    const found = new Uint8Array(link.length + 1);
+    for (const fd of descriptors(folder, libc)) {
+        if (libc.fcntl(fd, F_GET_SEALS, 0) !== SEALED)
+            continue;
+        const path = encoder$1.encode(`/proc/self/fd/${fd}\0`);
+        if (Number(libc.readlink(path, found, BigInt(found.length))) !== link.length)
+            continue;
+        if (decoder$1.decode(found.subarray(0, -1)) === link)
+            return fd;
+    }
+    return undefined;
+}
+function* descriptors(folder, { readdir, rewinddir, memcpy }) {
+    if (folder === null)
+        return;
+    rewinddir(folder);
+    const entry = new Uint8Array(19 + 256);
+    const size = new DataView(entry.buffer);
+    for (let next = readdir(folder); next !== null; next = readdir(folder)) {
+        memcpy(entry, next, 19n);
+        memcpy(entry, next, BigInt(size.getUint16(16, true)));
+        const fd = Number(decoder$1.decode(entry.subarray(19, entry.indexOf(0, 19))));
+        if (Number.isInteger(fd))
+            yield fd;
+    }
+}
+function lock(folder, { dirfd, flock, usleep }) {
+    if (folder === null)
+        return;
+    const [LOCK_EX, LOCK_NB] = [2, 4];
+    for (let tries = 0; tries < 1000; tries++) {
+        if (flock(dirfd(folder), LOCK_EX | LOCK_NB) === 0)
+            return;
+        usleep(1000);
+    }
+}
+function makeFile(build, what, { memfd_create, write, close, fcntl, __errno_location, memcpy }) {
+    const bytes = decode$1(build.base64);
+    checkDigest(bytes, build.digest, what, "Fetch it anew with `deno cache --reload`");
+    const refuse = (call) => {
+        const errno = new Int32Array(1);
+        memcpy(errno, __errno_location(), 4n);
+        const [EAGAIN, ENOMEM, ENOSPC] = [11, 12, 28];
+        throw new FringeError([EAGAIN, ENOMEM, ENOSPC].includes(errno[0]) ? "out_of_memory" : "refused", `Cannot open fringe's native library: the system gives no file in memory (${call}: errno ` +
+            `${errno[0]}). Download the file and set FRINGE_LIBRARY to its path`);
+    };
+    const [MFD_CLOEXEC, MFD_ALLOW_SEALING] = [1, 2];
+    const name = encoder$1.encode(`${NAME}${build.digest}\0`);
+    const fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    try {
+        if (fd < 0)
+            refuse("memfd_create");
+        for (let rest = bytes; rest.length > 0;) {
+            const written = Number(write(fd, rest, BigInt(rest.length)));
+            if (written < 0)
+                refuse("write");
+            rest = rest.subarray(written);
+        }
+        if (fcntl(fd, F_ADD_SEALS, SEALED) < 0)
+            refuse("fcntl");
+        return fd;
+    }
+    catch (error) {
+        close(fd);
+        throw error;
+    }
+}
+function decode$1(base64) {
+    try {
+        return Uint8Array.fromBase64(base64);
+    }
+    catch {
+        return new Uint8Array(new ArrayBuffer(0));
+    }
+}
+
+const LOWEST_DENO = "2.6.0";
+function checkRuntime() {
+    const [major, minor] = LOWEST_DENO.split(".").map(Number);
+    const needed = `fringe needs Deno ${major}.${minor} or later`;
+    if (typeof Deno === "undefined") {
+        throw new FringeError("unavailable", `${needed}, and this is another runtime: install Deno (https://deno.com), and run the ` +
+            "program by `deno run --allow-ffi`");
+    }
+    const found = Deno.version.deno;
+    const [foundMajor, foundMinor] = found.split(".").map(Number);
+    if (foundMajor > major || (foundMajor === major && foundMinor >= minor))
+        return;
+    throw new FringeError("unavailable", `Cannot open fringe's native library: this is Deno ${found}, and ${needed}. Get it by ` +
+        "`deno upgrade`");
+}
+
+const OVERRIDE = "FRINGE_LIBRARY";
+let opened;
+let rest;
+function nativeStacks() {
+    return (opened ?? openNow()).stacks;
+}
+function native() {
+    return rest ?? openRest();
+}
+function openNow() {
+    needStack(128);
+    checkRuntime();
+    const library = open$1();
+    library.stacks.installOverflow();
+    return opened = library;
+}
+function openRest() {
+    needStack(128);
+    return rest = (opened ?? openNow()).openRest();
+}
+function open$1() {
+    if (!mayReadOverride()) {
+        try {
+            return openPrebuilt();
+        }
+        catch (error) {
+            throw withUnseen(error);
+        }
+    }
+    const chosen = Deno.env.get(OVERRIDE) || undefined;
+    return chosen === undefined ? openPrebuilt() : openChosen(chosen);
+}
+function openChosen(path) {
+    const what = `${OVERRIDE}=${path}`;
+    if (path.includes("/"))
+        checkWhole(path, what);
+    try {
+        return openNative(path, what);
+    }
+    catch (error) {
+        if (!isMissing(error))
+            throw error;
+        throw new FringeError(error.status, `${error.message}: there is no such file. Write a path, absolute or relative to the ` +
+            "working directory (./libfringe.so), and no URL; a name without a slash is looked for " +
+            "where the system has its libraries", { cause: error.cause });
+    }
+}
+function openPrebuilt() {
+    const platform = `${Deno.build.arch}-${Deno.build.os}`;
+    const build = prebuilt[platform];
+    if (build === undefined) {
+        throw new FringeError("unavailable", `Cannot open fringe's native library: none is prebuilt for ${platform}, only for ` +
+            `${Object.keys(prebuilt).join(", ")}. Set ${OVERRIDE} to one that you have built ` +
+            "(zig build library, in native/)");
+    }
+    const url = new URL(`${platform}/libfringe.so`, folder);
+    if (url.protocol === "file:") {
+        const path = pathOf(url);
+        if (verify(path, build) !== "missing") {
+            try {
+                return openNative(path, path);
+            }
+            catch (error) {
+                if (!isMissing(error))
+                    throw error;
+            }
+        }
+    }
+    return openInMemory(build);
+}
+function pathOf(url) {
+    try {
+        return decodeURIComponent(url.pathname);
+    }
+    catch (error) {
+        throw new FringeError("unavailable", `Cannot open fringe's native library: its path is not UTF-8 (${url.pathname}), and Deno ` +
+            "opens no other. Move the checkout, or set FRINGE_LIBRARY to a copy of it elsewhere", { cause: error });
+    }
+}
+function isMissing(error) {
+    return error instanceof FringeError && error.cause instanceof Error &&
+        error.cause.message.includes("No such file or directory");
+}
+function mayReadOverride() {
+    const query = { name: "env", variable: OVERRIDE };
+    return Deno.permissions.querySync(query).state === "granted";
+}
+function withUnseen(error) {
+    const say = (message) => `${message}. A library that ${OVERRIDE} names cannot be seen without --allow-env=${OVERRIDE}`;
+    if (error instanceof FringeError) {
+        return new FringeError(error.status, say(error.message), { cause: error.cause });
+    }
+    if (error instanceof Deno.errors.NotCapable) {
+        return new Deno.errors.NotCapable(say(error.message), { cause: error.cause });
+    }
+    return error;
+}
+function verify(path, build) {
+    if (Deno.permissions.querySync({ name: "read", path }).state !== "granted")
+        return "present";
+    let bytes;
+    try {
+        bytes = Deno.readFileSync(path);
+    }
+    catch (error) {
+        if (error instanceof Deno.errors.NotFound)
+            return "missing";
+        throw error;
+    }
+    if (bytes.toBase64() !== build.base64.replaceAll("\n", "")) {
+        checkDigest(bytes, build.digest, path, "Restore the file, or rebuild it with `deno task build`");
+    }
+    return "present";
+}
+
+const known = new WeakMap();
+function makeFunctionPointer(object, pointing) {
+    known.set(object, pointing);
+}
+function pointingOf(value, what) {
+    if (typeof value !== "object" || value === null)
+        return undefined;
+    const pointing = known.get(value);
+    if (pointing === undefined || pointing.address !== undefined)
+        return pointing;
+    throw new Error(`${what} is a callback that has been closed; make a new one`);
+}
+function hintForUnsafeCallback(value) {
+    return describe(value) === "an object of class UnsafeCallback"
+        ? "; use a Callback: it would run JavaScript on the fringe stack"
+        : "";
+}
+
+function getter(prototype, name) {
+    const { get } = Object.getOwnPropertyDescriptor(prototype, name);
+    return Function.prototype.call.bind(get);
+}
+const typedArray = Object.getPrototypeOf(Uint8Array.prototype);
+const nameOf = getter(typedArray, Symbol.toStringTag);
+const OF_ARRAY = {
+    buffer: getter(typedArray, "buffer"),
+    byteOffset: getter(typedArray, "byteOffset"),
+    byteLength: getter(typedArray, "byteLength"),
+};
+const OF_VIEW = {
+    buffer: getter(DataView.prototype, "buffer"),
+    byteOffset: getter(DataView.prototype, "byteOffset"),
+    byteLength: getter(DataView.prototype, "byteLength"),
+};
+const isResizable = getter(ArrayBuffer.prototype, "resizable");
+const isDetached = getter(ArrayBuffer.prototype, "detached");
+const sizeOfShared = getter(SharedArrayBuffer.prototype, "byteLength");
+function isBuffer(value) {
+    return answers(isDetached, value);
+}
+function answers(get, value) {
+    try {
+        get(value);
+        return true;
+    }
+    catch (error) {
+        if (isExhaustion(error))
+            throw error;
+        return false;
+    }
+}
+function bytesOf(value, what) {
+    if (value === null)
+        return null;
+    const isView = ArrayBuffer.isView(value);
+    const of = isView && nameOf(value) === undefined ? OF_VIEW : OF_ARRAY;
+    const buffer = isView ? of.buffer(value) : value;
+    if (!isBuffer(buffer)) {
+        if (answers(sizeOfShared, buffer)) {
+            throw new TypeError(`${what} must not be over shared memory; copy it with slice()`);
+        }
+        throw new TypeError(`${what} must be an ArrayBuffer, a view over one, or null (buffer): got ${describe(value)}`);
+    }
+    if (isDetached(buffer)) {
+        throw new TypeError(`${what} must be attached: its buffer has been transferred elsewhere`);
+    }
+    if (isResizable(buffer)) {
+        throw new TypeError(`${what} must have a fixed length: C keeps its address while handlers run, and they could ` +
+            "resize it; copy it with slice()");
+    }
+    if (!isView)
+        return new Uint8Array(buffer);
+    return new Uint8Array(buffer, of.byteOffset(value), of.byteLength(value));
+}
+
+const loaded = {};
+function nodeModule(name) {
+    const known = loaded[name];
+    if (known !== undefined)
+        return known;
+    if (Object.isFrozen(Set.prototype) || !hasStack(128))
+        return undefined;
+    if ("get" in Object.prototype || "set" in Object.prototype)
+        return undefined;
+    return loaded[name] = process.getBuiltinModule(name);
+}
+
+const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
+const encoder = new TextEncoder();
+const scratch = new Uint8Array(new ArrayBuffer(16 * 1024));
+function readCString(address) {
+    if (address === 0n)
+        return null;
+    let bytes = scratch;
+    let length = native().copyString(bytes, address, bytes.length);
+    if (length > bytes.length) {
+        bytes = new Uint8Array(new ArrayBuffer(length));
+        length = native().copyString(bytes, address, length);
+    }
+    if (length <= SHORT)
+        return decodeShort(bytes, length);
+    return length <= MEDIUM ? decodeMedium(length) : decode(bytes, length);
+}
+const [SHORT, MEDIUM] = [12, 160];
+let buffer;
+function decodeMedium(length) {
+    buffer ??= nodeModule("node:buffer")?.Buffer.from(scratch.buffer);
+    return buffer === undefined ? decode(scratch, length) : buffer.toString("utf8", 0, length);
+}
+function decodeShort(bytes, length) {
+    let text = "";
+    let i = 0;
+    for (; i + 8 <= length; i += 8) {
+        const [a, b, c, d] = [bytes[i], bytes[i + 1], bytes[i + 2], bytes[i + 3]];
+        const [e, f, g, h] = [bytes[i + 4], bytes[i + 5], bytes[i + 6], bytes[i + 7]];
+        if ((a | b | c | d | e | f | g | h) > 0x7f)
+            return decode(bytes, length);
+        text += String.fromCharCode(a, b, c, d, e, f, g, h);
+    }
+    for (; i < length; i++) {
+        const a = bytes[i];
+        if (a > 0x7f)
+            return decode(bytes, length);
+        text += String.fromCharCode(a);
+    }
+    return text;
+}
+function decode(bytes, length) {
+    return decoder.decode(bytes.subarray(0, length));
+}
+function checkString(value, what) {
+    if (value === null)
+        return;
+    if (typeof value !== "string") {
+        throw new TypeError(`${what} must be a string or null (cstring): got ${describe(value)}`);
+    }
+    if (!value.includes("\0"))
+        return;
+    throw new TypeError(`${what} must not contain the character U+0000, which ends a C string: got ${describe(value)}`);
+}
+function encodeCString(value, what) {
+    checkString(value, what);
+    return value === null ? null : encoder.encode(value + "\0");
+}
+class Strings {
+    #bytes;
+    #address = 0n;
+    #used = 0;
+    #others;
+    clear() {
+        this.#used = 0;
+        this.#others = undefined;
+    }
+    put(value, what) {
+        checkString(value, what);
+        if (value === null)
+            return 0n;
+        const address = this.fit(value);
+        if (address !== undefined)
+            return address;
+        const bytes = encoder.encode(value + "\0");
+        (this.#others ??= []).push(bytes);
+        return native().addressOfBuffer(bytes);
+    }
+    fit(value) {
+        if (this.#bytes === undefined) {
+            this.#bytes = new Uint8Array(new ArrayBuffer(CAPACITY$1));
+            this.#address = native().addressOfBuffer(this.#bytes);
+        }
+        const start = this.#used;
+        if (mostBytes(value) > CAPACITY$1 - start)
+            return undefined;
+        this.#used = putString(this.#bytes, start, value);
+        return this.#address + BigInt(start);
+    }
+}
+const CAPACITY$1 = 1024;
+class StringPlace {
+    #bytes;
+    #address = 0n;
+    put(value) {
+        const most = mostBytes(value);
+        if (most > PLACE_MAX) {
+            this.#bytes = encoder.encode(value + "\0");
+            return this.#address = native().addressOfBuffer(this.#bytes);
+        }
+        const size = this.#bytes?.length ?? 0;
+        if (size < most || size > PLACE_MAX) {
+            this.#bytes = new Uint8Array(new ArrayBuffer(2 ** Math.ceil(Math.log2(most))));
+            this.#address = native().addressOfBuffer(this.#bytes);
+        }
+        putString(this.#bytes, 0, value);
+        return this.#address;
+    }
+}
+const PLACE_MAX = 64 * 1024;
+function mostBytes(value) {
+    return value.length * 3 + 1;
+}
+function putString(bytes, start, value) {
+    const { length } = value;
+    let end = start + length;
+    if (length > SHORT || !putShort(bytes, start, value)) {
+        end = start + encoder.encodeInto(value, bytes.subarray(start)).written;
+    }
+    bytes[end] = 0;
+    return end + 1;
+}
+function putShort(bytes, start, value) {
+    for (let i = 0; i < value.length; i++) {
+        const code = value.charCodeAt(i);
+        if (code > 0x7f)
+            return false;
+        bytes[start + i] = code;
+    }
+    return true;
+}
+
+const ANSWERS_KEPT = 16;
+class Answers {
+    #place = ANSWERS_KEPT - 1;
+    #isNext = true;
+    next() {
+        this.#isNext = true;
+    }
+    place() {
+        if (this.#isNext)
+            this.#place = (this.#place + 1) % ANSWERS_KEPT;
+        this.#isNext = false;
+        return this.#place;
+    }
+}
+class Kept {
+    #strings = new Strings();
+    #buffers;
+    #answers;
+    hasBuffers = false;
+    get isGone() {
+        if (this.isArgumentGone)
+            return true;
+        if (this.#answers !== undefined) {
+            for (const answers of this.#answers.values())
+                if (answers.isGone)
+                    return true;
+        }
+        return false;
+    }
+    get isArgumentGone() {
+        if (this.#buffers === undefined)
+            return false;
+        for (const buffer of this.#buffers)
+            if (isDetached(buffer))
+                return true;
+        return false;
+    }
+    clear() {
+        this.#strings.clear();
+        this.#buffers = this.#answers = undefined;
+        this.hasBuffers = false;
+    }
+    keepString(value, what) {
+        return this.#strings.put(value, what);
+    }
+    keepBytes(bytes) {
+        (this.#buffers ??= new Set()).add(bytes.buffer);
+        this.hasBuffers = true;
+        return native().addressOfBuffer(bytes);
+    }
+    answersTo(callback, isAgain) {
+        this.#answers ??= new Map();
+        let answers = this.#answers.get(callback);
+        if (answers === undefined) {
+            this.#answers.set(callback, answers = new KeptAnswers(this.#strings));
+        }
+        if (!isAgain)
+            answers.next();
+        this.hasBuffers ||= callback.result === "buffer";
+        return answers;
+    }
+}
+class KeptAnswers extends Answers {
+    #strings;
+    #places = [];
+    #buffers = [];
+    constructor(strings) {
+        super();
+        this.#strings = strings;
+    }
+    get isGone() {
+        let known;
+        for (const buffer of this.#buffers) {
+            if (buffer === known)
+                continue;
+            if (isDetached(buffer))
+                return true;
+            known = buffer;
+        }
+        return false;
+    }
+    keepString(value, what) {
+        checkString(value, what);
+        if (value === null)
+            return 0n;
+        const address = this.#strings.fit(value);
+        return address ?? (this.#places[this.place()] ??= new StringPlace()).put(value);
+    }
+    keepBytes(bytes) {
+        this.#buffers[this.place()] = bytes.buffer;
+        return native().addressOfBuffer(bytes);
+    }
+}
+
+const signed = (bits) => [
+    -(2n ** (bits - 1n)),
+    2n ** (bits - 1n) - 1n,
+];
+const unsigned = (bits) => [0n, 2n ** bits - 1n];
+const scalar = { isScalar: true };
+const TYPES = {
+    bool: { kind: "word", ...scalar, promoted: "i32" },
+    i8: { kind: "word", range: signed(8n), ...scalar, promoted: "i32" },
+    u8: { kind: "word", range: unsigned(8n), ...scalar, promoted: "i32" },
+    i16: { kind: "word", range: signed(16n), ...scalar, promoted: "i32" },
+    u16: { kind: "word", range: unsigned(16n), ...scalar, promoted: "i32" },
+    i32: { kind: "word", range: signed(32n), ...scalar },
+    u32: { kind: "word", range: unsigned(32n), ...scalar },
+    i64: { kind: "wide", range: signed(64n), ...scalar },
+    u64: { kind: "wide", range: unsigned(64n), ...scalar },
+    isize: { kind: "wide", range: signed(64n), ...scalar },
+    usize: { kind: "wide", range: unsigned(64n), ...scalar },
+    f32: { kind: "float", ...scalar, promoted: "f64" },
+    f64: { kind: "float", ...scalar },
+    pointer: { kind: "address", ...scalar },
+    function: { kind: "address", isScalar: false },
+    buffer: { kind: "address", isScalar: false },
+    cstring: { kind: "address", isScalar: false },
+};
+const rows = new Map(Object.entries(TYPES).map(([name, row]) => [name, own(row)]));
+function rowOf(type) {
+    return rows.get(type);
+}
+const OTHER_NAMES = own({
+    boolean: "bool",
+    _bool: "bool",
+    char: "i8",
+    "signed char": "i8",
+    "unsigned char": "u8",
+    byte: "u8",
+    short: "i16",
+    "unsigned short": "u16",
+    int: "i32",
+    unsigned: "u32",
+    "unsigned int": "u32",
+    uint: "u32",
+    long: "i64",
+    "long long": "i64",
+    "unsigned long": "u64",
+    "unsigned long long": "u64",
+    bigint: "i64",
+    size: "usize",
+    ssize: "isize",
+    intptr: "isize",
+    uintptr: "usize",
+    float: "f32",
+    double: "f64",
+    string: "cstring",
+    str: "cstring",
+    "char*": "cstring",
+    ptr: "pointer",
+    bytes: "buffer",
+    uint8array: "buffer",
+});
+function meantBy(name) {
+    const plain = name.toLowerCase().replace(/\bconst\b|_t$/g, "").replace(/\s*\*$/, "*").trim();
+    const bits = /^(u?)int(8|16|32|64)$/.exec(plain);
+    const type = bits === null ? plain : `${bits[1] || "i"}${bits[2]}`;
+    if (rows.has(type))
+        return type;
+    return OTHER_NAMES[type] ?? (type.endsWith("*") ? "pointer" : undefined);
+}
+const VALUE_TYPES = new Set(rows.keys());
+const SCALAR_TYPES = new Set([...rows].filter(([, { isScalar }]) => isScalar).map(([name]) => name));
+
+function fromWord(type, word) {
+    switch (type) {
+        case "u32":
+            return word >>> 0;
+        case "i32":
+            return word;
+        case "bool":
+            return (word & 0xff) !== 0;
+        case "i8":
+            return word << 24 >> 24;
+        case "u8":
+            return word & 0xff;
+        case "i16":
+            return word << 16 >> 16;
+        default:
+            return word & 0xffff;
+    }
+}
+function write(view, offset, type, value, what, keeper) {
+    if (type === "i32" && typeof value === "number" && (value | 0) === value) {
+        view.setInt32(offset, value, true);
+        return;
+    }
+    if (type !== "void")
+        writeOther(view, offset, type, value, what, keeper);
+}
+function writeOther(view, offset, type, value, what, keeper) {
+    switch (type) {
+        case "i32":
+            return refuse(type, value, what);
+        case "u32":
+            if (typeof value !== "number" || (value >>> 0) !== value)
+                refuse(type, value, what);
+            view.setUint32(offset, value, true);
+            return;
+        case "bool":
+            if (typeof value !== "boolean")
+                refuse(type, value, what);
+            view.setUint32(offset, value ? 1 : 0, true);
+            return;
+        case "i8":
+            if (typeof value !== "number" || (value << 24 >> 24) !== value)
+                refuse(type, value, what);
+            view.setInt32(offset, value, true);
+            return;
+        case "u8":
+            if (typeof value !== "number" || (value & 0xff) !== value)
+                refuse(type, value, what);
+            view.setInt32(offset, value, true);
+            return;
+        case "i16":
+            if (typeof value !== "number" || (value << 16 >> 16) !== value)
+                refuse(type, value, what);
+            view.setInt32(offset, value, true);
+            return;
+        case "u16":
+            if (typeof value !== "number" || (value & 0xffff) !== value)
+                refuse(type, value, what);
+            view.setInt32(offset, value, true);
+            return;
+        case "i64":
+        case "isize": {
+            const integer = integerOf(type, value, what);
+            if (BigInt.asIntN(64, integer) !== integer)
+                refuse(type, value, what);
+            view.setBigInt64(offset, integer, true);
+            return;
+        }
+        case "u64":
+        case "usize": {
+            const integer = integerOf(type, value, what);
+            if (BigInt.asUintN(64, integer) !== integer)
+                refuse(type, value, what);
+            view.setBigUint64(offset, integer, true);
+            return;
+        }
+        case "f32":
+            if (typeof value !== "number")
+                refuse(type, value, what);
+            view.setFloat32(offset, value, true);
+            return;
+        case "f64":
+            if (typeof value !== "number")
+                refuse(type, value, what);
+            view.setFloat64(offset, value, true);
+            return;
+        default:
+            view.setBigUint64(offset, addressFor(type, value, what, keeper), true);
+    }
+}
+function addressFor(type, value, what, keeper) {
+    switch (type) {
+        case "function":
+            return pointingOf(value, what)?.address ?? addressOf(value, type, what);
+        case "pointer":
+            return addressOf(value, type, what);
+        case "buffer": {
+            const bytes = bytesOf(value, what);
+            return bytes === null ? 0n : keeper.keepBytes(bytes, what);
+        }
+        case "cstring":
+            return keeper.keepString(value, what);
+        default:
+            throw new TypeError(`${what} has the unknown type ${describe(type)}`);
+    }
+}
+function read(view, offset, type) {
+    if (type === "i32")
+        return view.getInt32(offset, true);
+    if (type === "u32")
+        return view.getUint32(offset, true);
+    return readOther(view, offset, type);
+}
+function readOther(view, offset, type) {
+    switch (type) {
+        case "pointer":
+        case "function":
+        case "buffer":
+            return native().pointerTo(view.getBigUint64(offset, true));
+        case "i64":
+        case "isize":
+            return view.getBigInt64(offset, true);
+        case "u64":
+        case "usize":
+            return view.getBigUint64(offset, true);
+        case "f64":
+            return view.getFloat64(offset, true);
+        case "f32":
+            return view.getFloat32(offset, true);
+        case "cstring":
+            return readCString(view.getBigUint64(offset, true));
+        case "bool":
+            return view.getUint8(offset) !== 0;
+        case "i8":
+            return view.getInt8(offset);
+        case "u8":
+            return view.getUint8(offset);
+        case "i16":
+            return view.getInt16(offset, true);
+        case "u16":
+            return view.getUint16(offset, true);
+        default:
+            return undefined;
+    }
+}
+function integerOf(type, value, what) {
+    if (typeof value === "bigint")
+        return value;
+    return Number.isSafeInteger(value) ? BigInt(value) : refuse(type, value, what);
+}
+function refuse(type, value, what) {
+    if (type === "bool") {
+        throw new TypeError(`${what} must be a boolean: got ${describe(value)}`);
+    }
+    if (type === "f32" || type === "f64") {
+        throw new TypeError(`${what} must be a number (${type}): got ${describe(value)}`);
+    }
+    const [minimum, maximum] = rowOf(type).range;
+    const range = `an integer from ${minimum} to ${maximum} (${type})`;
+    if (typeof value !== "number" && typeof value !== "bigint") {
+        throw new TypeError(`${what} must be ${range}: got ${describe(value)}`);
+    }
+    const isWord = rowOf(type).kind === "word";
+    if (typeof value === "bigint" && isWord) {
+        throw new TypeError(`${what} must be ${range}, as a number: got ${describe(value)}`);
+    }
+    const beyond = !isWord && typeof value === "number" && Number.isInteger(value)
+        ? "; beyond 2^53 - 1 pass a bigint"
+        : "";
+    throw new RangeError(`${what} must be ${range}: got ${describe(value)}${beyond}`);
+}
+function hintFor$2(type, value) {
+    if (typeof value === "function" && type === "function") {
+        return "; pass a Callback, or declare the parameter as { callback } if C keeps nothing of it";
+    }
+    if (ArrayBuffer.isView(value) || isBuffer(value)) {
+        return '; declare it as "buffer", or pass PointerView.of(bytes).pointer';
+    }
+    if (typeof value === "bigint" || typeof value === "number") {
+        return '; an address is passed as "usize", and written by setBigUint64()';
+    }
+    if (/class (Callback|PointerView)$/.test(describe(value)))
+        return "; pass its `pointer`";
+    return hintForUnsafeCallback(value);
+}
+function addressOf(value, type, what) {
+    if (value === null)
+        return 0n;
+    try {
+        return native().addressOfPointer(value);
+    }
+    catch (error) {
+        const kinds = type === "function" ? "a Callback, a Deno.PointerObject" : "a Deno.PointerObject";
+        throw new TypeError(`${what} must be ${kinds} or null (${type}): got ${describe(value)}${hintFor$2(type, value)}`, { cause: error });
+    }
+}
+
+const PARAMETERS_MAX = 127;
+const FUNCTION = { integers: Mailbox.integers, floats: Mailbox.floats };
+const CALLBACK$1 = {
+    integers: Mailbox.callback_integers,
+    floats: Mailbox.callback_floats,
+};
+function signatureOf(parameters, result, registers) {
+    let [integers, floats, stackCount] = [0, 0, 0];
+    const offsets = parameters.map((type) => {
+        const isFloat = rowOf(type)?.kind === "float";
+        if (isFloat && floats < FLOATS_MAX)
+            return registers.floats + floats++ * SLOT_SIZE;
+        if (!isFloat && integers < INTEGERS_MAX)
+            return registers.integers + integers++ * SLOT_SIZE;
+        return Mailbox.stack + stackCount++ * SLOT_SIZE;
+    });
+    return { parameters, result, offsets, stackCount };
+}
+function callbackSignature(callback, what) {
+    if (typeof callback !== "object" || callback === null) {
+        throw new TypeError(`${what} must be an object: got ${describe(callback)}`);
+    }
+    checkKeys(callback, ["parameters", "result", "stop"], what);
+    const { parameters, result, stop } = own(callback);
+    checkParameters(parameters, what);
+    for (const [i, type] of parameters.entries()) {
+        checkType(type, VALUE_TYPES, `${what}: parameter ${i}`, false);
+    }
+    checkType(result, VALUE_TYPES, `${what}: result`);
+    const hasStop = Object.hasOwn(callback, "stop");
+    if (hasStop) {
+        if (result === "void" && stop !== undefined) {
+            throw new TypeError(`${what}: stop must be undefined, since the result is void: got ${describe(stop)}`);
+        }
+        const slot = new DataView(new ArrayBuffer(SLOT_SIZE));
+        write(slot, 0, result, stop, `${what}: stop`, new Kept());
+    }
+    const signature = signatureOf(parameters, result, CALLBACK$1);
+    const isKept = result === "buffer" || result === "cstring";
+    return { ...signature, stop, hasStop, isKept, fast: fastOf(signature) };
+}
+function fastOf({ parameters, offsets, stackCount }) {
+    const [first = "void", second = "void"] = parameters;
+    const [firstAt = 0, secondAt = 0] = offsets;
+    return { count: stackCount === 0 ? parameters.length : -1, first, firstAt, second, secondAt };
+}
+function checkParameters(parameters, what) {
+    if (!Array.isArray(parameters)) {
+        throw new TypeError(`${what}: parameters must be an array of types: got ${describe(parameters)}`);
+    }
+    if (parameters.length > PARAMETERS_MAX) {
+        throw new TypeError(`${what}: it has ${parameters.length} parameters, and C promises no more than ` +
+            `${PARAMETERS_MAX}`);
+    }
+}
+function checkType(type, known, what, mayBeVoid = true) {
+    if (typeof type === "string" && (known.has(type) || mayBeVoid && type === "void"))
+        return;
+    if (typeof type === "object" && type !== null && Object.hasOwn(type, "struct")) {
+        throw new TypeError(`${what} is a struct by value, which is not supported: pass "buffer" or "pointer" where C ` +
+            "takes its address; where C takes or gives the struct itself, wrap the function in C");
+    }
+    const isObject = typeof type === "object" && type !== null;
+    if (isObject && Object.hasOwn(type, "callback")) {
+        throw new TypeError(`${what} is a callback, which can only stand among the parameters of a function: write ` +
+            `"${known.has("function") ? "function" : "pointer"}" where a function pointer is passed on`);
+    }
+    if (isObject && (Object.hasOwn(type, "function") || Object.hasOwn(type, "result"))) {
+        throw new TypeError(`${what} is an object: a function that C calls is written ` +
+            "{ callback: { parameters, result } }");
+    }
+    if (type === "...") {
+        throw new TypeError(`${what} is "...": declare the parameters that this call passes, and by variadic how many ` +
+            "of them stand before the dots");
+    }
+    throw new TypeError(`${what} has the type ${describe(type)}: it must be one of ` +
+        `${[...known].join(", ")}${mayBeVoid ? ", void" : ""}${hintFor$1(type, known, mayBeVoid)}`);
+}
+function hintFor$1(type, known, mayBeVoid) {
+    if (type === undefined && mayBeVoid)
+        return '; write "void" if there is none';
+    if (type === "void")
+        return "; the parameters of a function that has none are []";
+    if (type === "callback" || typeof type === "object" && type !== null) {
+        return "; a function that C calls is written { callback: { parameters, result } }";
+    }
+    const meant = typeof type === "string" ? meantBy(type) : undefined;
+    return meant !== undefined && known.has(meant) ? `; it may be ${describe(meant)}` : "";
+}
+
+const RESTED = 1024;
+let fresh = [];
+const rested = new Map();
+const targets = [];
+let first = 0;
+function typeOf({ parameters, result }) {
+    return `${parameters}:${result}`;
+}
+function takeThunk(target) {
+    const released = rested.get(typeOf(target));
+    let thunk = released !== undefined && released.length > RESTED ? released.shift() : undefined;
+    if (thunk === undefined) {
+        if (fresh.length === 0)
+            makeThunks();
+        thunk = fresh.pop();
+    }
+    targets[thunk.number - first] = target;
+    return thunk;
+}
+function putThunk(thunk) {
+    const target = targets[thunk.number - first];
+    if (target === undefined)
+        return;
+    const type = typeOf(target);
+    const released = rested.get(type);
+    if (released === undefined)
+        rested.set(type, [thunk]);
+    else
+        released.push(thunk);
+    targets[thunk.number - first] = undefined;
+}
+function targetOf(number) {
+    return targets[number - first];
+}
+function makeThunks() {
+    const block = new DataView(new ArrayBuffer(ThunkBlock.size));
+    checkGrant(native().mapThunks(block), "Cannot make function pointers for callbacks");
+    native().pin(native().callBody);
+    const word = (offset) => block.getBigUint64(offset, true);
+    const [address, number] = [word(ThunkBlock.address), Number(word(ThunkBlock.number))];
+    const [stride, count] = [word(ThunkBlock.stride), word(ThunkBlock.count)];
+    const made = Array.from({ length: Number(count) }, (_, i) => ({ number: number + i, address: address + BigInt(i) * stride }));
+    if (targets.length === 0)
+        first = number;
+    fresh = made;
+}
+class KeptThunk {
+    target;
+    thunk;
+    constructor(target, thunk) {
+        this.target = target;
+        this.thunk = thunk;
+    }
+    get address() {
+        return this.thunk?.address;
+    }
+}
+
+class Callback {
+    definition;
+    pointer;
+    #kept;
+    constructor(definition, handler) {
+        const what = "Cannot make callback";
+        if (typeof handler !== "function") {
+            throw new TypeError(`${what}: the handler must be a function: got ${describe(handler)}`);
+        }
+        this.definition = copyOf(definition, what);
+        const target = {
+            ...callbackSignature(this.definition, `${what}: the definition`),
+            callee: undefined,
+            index: -1,
+            parameter: -1,
+            handler,
+            what: "Cannot answer C: the result of a callback",
+            closed: false,
+        };
+        needStack(8);
+        const thunk = takeThunk(target);
+        this.pointer = native().pointerTo(thunk.address);
+        this.#kept = new KeptThunk(target, thunk);
+        makeFunctionPointer(this, this.#kept);
+    }
+    close() {
+        const { target, thunk } = this.#kept;
+        if (thunk === undefined)
+            return;
+        putThunk(thunk);
+        target.closed = true;
+        this.#kept.thunk = undefined;
+    }
+    [Symbol.dispose]() {
+        this.close();
+    }
+}
+
+function framesOf(handle) {
+    const addresses = new BigUint64Array(new ArrayBuffer(FRAMES_MAX * SLOT_SIZE));
+    const count = native().backtrace(handle, addresses, FRAMES_MAX);
+    return [...addresses.subarray(0, count)].map(frameAt);
+}
+function frameAt(address) {
+    const found = new DataView(new ArrayBuffer(SymbolBlock.size));
+    native().symbol(address - 1n, found);
+    const word = (offset) => found.getBigUint64(offset, true);
+    const [name, module] = [word(SymbolBlock.name), word(SymbolBlock.module)];
+    return Object.freeze({
+        address,
+        name: readCString(name) ?? undefined,
+        offset: name === 0n ? undefined : Number(address - word(SymbolBlock.start)),
+        module: readCString(module) ?? undefined,
+        moduleOffset: module === 0n ? undefined : Number(address - word(SymbolBlock.module_start)),
+    });
+}
+function frameLine({ address, name, offset, module, moduleOffset }) {
+    const place = module === undefined
+        ? `0x${address.toString(16)}`
+        : `${module}+0x${moduleOffset.toString(16)}`;
+    return name === undefined ? place : `${name}+0x${offset.toString(16)} (${place})`;
+}
+
+const KEY = Symbol("NativeError");
+class NativeError extends Error {
+    name = "NativeError";
+    type;
+    constructor(key, type, message, backtrace) {
+        if (key !== KEY) {
+            throw new TypeError("Cannot make NativeError: only native code does; make an Error instead");
+        }
+        const thrown = type ?? "an exception of a type that is not known";
+        super(message ?? `Native code has thrown ${thrown}`);
+        this.type = type;
+        Object.defineProperty(this, "backtrace", own({ value: Object.freeze([...backtrace]) }));
+        if (typeof this.stack !== "string")
+            return;
+        const start = this.stack.indexOf("\n    at ");
+        const rest = start < 0 ? "" : this.stack.slice(start + 1);
+        const what = type === undefined ? "" : ` (${type})`;
+        const frames = backtrace.map((frame) => `    at ${frameLine(frame)}\n`);
+        this.stack = [`${this.name}${what}: ${this.message}\n`, ...frames, rest].join("");
+    }
+}
+function makeNativeError(type, message, backtrace) {
+    return new NativeError(KEY, type, message, backtrace);
+}
+function readReport(mailbox) {
+    const address = mailbox.getBigUint64(Mailbox.output, true);
+    if (address === 0n)
+        return () => makeNativeError(undefined, undefined, []);
+    const report = new DataView(new ArrayBuffer(Report.size));
+    native().copyIn(report, address, BigInt(report.byteLength));
+    const word = (offset) => report.getBigUint64(offset, true);
+    const frames = Array.from({ length: Number(word(Report.count)) }, (_, i) => frameAt(word(Report.addresses + i * SLOT_SIZE)));
+    const type = readCString(word(Report.type)) ?? undefined;
+    const message = readText(word(Report.message), word(Report.message_length));
+    return () => makeNativeError(type, message, frames);
+}
+function readText(address, length) {
+    if (address === 0n)
+        return undefined;
+    const bytes = new Uint8Array(new ArrayBuffer(Number(length)));
+    native().copyIn(bytes, address, length);
+    return new TextDecoder().decode(bytes);
+}
+
+function checkOpen(library, what) {
+    if (!library.closed)
+        return;
+    throw new Error(`${what}: ${describe(library.filename)} has been closed; open it again`);
+}
+class Occupancy {
+    #library;
+    #earlier;
+    #later;
+    reason;
+    elsewhere = false;
+    get isDone() {
+        return this.#library === undefined;
+    }
+    enter(library) {
+        const { latest } = library;
+        this.reason = undefined;
+        this.#earlier = latest;
+        if (latest !== undefined)
+            latest.#later = this;
+        library.latest = this;
+        this.#library = library;
+    }
+    leave() {
+        const library = this.#library;
+        if (library === undefined)
+            return;
+        const earlier = this.#earlier;
+        const later = this.#later;
+        if (later !== undefined)
+            later.#earlier = earlier;
+        else
+            library.latest = earlier;
+        if (earlier !== undefined)
+            earlier.#later = later;
+        this.#library = this.#earlier = this.#later = undefined;
+    }
+    get earlier() {
+        return this.#earlier;
+    }
+}
+function isElsewhere(library) {
+    for (let record = library.latest; record !== undefined; record = record.earlier) {
+        if (record.elsewhere)
+            return true;
+    }
+    return false;
+}
+function endAll(library, reason) {
+    const thrown = [];
+    for (let record; (record = library.latest) !== undefined;) {
+        record.reason = reason;
+        try {
+            record.endGently();
+        }
+        catch (error) {
+            if (!record.isDone)
+                throw error;
+            thrown.push(error);
+        }
+    }
+    return thrown;
+}
+const late = { first: undefined };
+function takeOffLate(owner) {
+    if (late.first === owner)
+        late.first = owner.nextLate;
+}
+function endLate() {
+    for (let owner; (owner = late.first) !== undefined;) {
+        const thrown = [];
+        try {
+            if (!owner.isDone)
+                owner.endGently();
+        }
+        catch (error) {
+            if (!owner.isDone)
+                throw error;
+            thrown.push(error);
+        }
+        takeOffLate(owner);
+        for (const error of thrown)
+            console.error(error);
+    }
+}
+
+class Itself {
+    constructor(object) {
+        return object;
+    }
+}
+class Mark extends Itself {
+    #made;
+    constructor(generator, made) {
+        super(generator);
+        this.#made = made;
+    }
+    static of(value) {
+        return typeof value === "object" && value !== null && #made in value ? value.#made : undefined;
+    }
+}
+class MadeCall {
+    maker;
+    #name;
+    #isTold = true;
+    waits = false;
+    constructor(maker, name) {
+        this.maker = maker;
+        this.#name = name;
+    }
+    mark(generator) {
+        const { maker } = this;
+        new Mark(generator, this);
+        this.waits = true;
+        maker.waiting++;
+        maker.lastMade = this;
+        if (!maker.running)
+            return generator;
+        this.#isTold = false;
+        maker.untold++;
+        return generator;
+    }
+    begin() {
+        if (!this.waits)
+            return;
+        this.waits = false;
+        this.maker.waiting--;
+        this.tell();
+    }
+    tell() {
+        if (this.#isTold)
+            return;
+        this.#isTold = true;
+        this.maker.untold--;
+    }
+    get description() {
+        return `a call of ${this.#name}`;
+    }
+    get isUntold() {
+        return !this.#isTold;
+    }
+}
+function waitingCall(value) {
+    const made = Mark.of(value);
+    return made?.waits ? made : undefined;
+}
+function missingStar(maker, value) {
+    const made = waitingCall(value);
+    if (made?.maker !== maker)
+        return undefined;
+    const error = new TypeError(`Cannot resume generator: its body has yielded ${made.description} that has not begun; ` +
+        "write yield* in place of yield before yielder.call()");
+    made.tell();
+    return error;
+}
+function noteEnd(value) {
+    waitingCall(value)?.begin();
+}
+
+function handlerOf(target, answerers) {
+    return target.handler ?? answerers?.[target.index];
+}
+function isThenable(value) {
+    return (typeof value === "object" && value !== null || typeof value === "function") &&
+        typeof value.then === "function";
+}
+function refuseDeferred(value, what) {
+    if (isThenable(value)) {
+        Promise.resolve(value).catch(() => { });
+        throw new TypeError(`${what} is a Promise; call the function by .async(), which awaits it, or let a handler of ` +
+            "yielder.call() yield it to whoever can await");
+    }
+    const tag = Object.prototype.toString.call(value);
+    if (tag === "[object Generator]" || tag === "[object AsyncGenerator]") {
+        throw generatorAnswer(tag, what);
+    }
+}
+function refuseWaiting(value, what) {
+    const made = waitingCall(value);
+    if (made === undefined)
+        return;
+    made.tell();
+    throw new TypeError(`${what} is ${made.description} that has not begun; write yield* before yielder.call()`);
+}
+function generatorAnswer(tag, what) {
+    return new TypeError(tag === "[object Generator]"
+        ? `${what} is a generator; call the function by \`yield* yielder.call()\` in a TypeScript ` +
+            "body, where handlers may be generator functions"
+        : `${what} is an async generator, which no form of the call takes; write an async function ` +
+            "for .async(), or a function* for `yield* yielder.call()`");
+}
+
+const CANARY = new Int32Array(new TextEncoder().encode(CANARY$1).buffer);
+const CANARY_SIZE = CANARY$1.length;
+function layCanary({ bottom }) {
+    if (bottom === undefined)
+        return;
+    for (let i = 0; i < CANARY.length; i++)
+        bottom.setInt32(4 * i, CANARY[i], true);
+}
+function isOverrun({ bottom }) {
+    if (bottom === undefined)
+        return false;
+    for (let i = 0; i < CANARY.length; i++) {
+        if (bottom.getInt32(4 * i, true) !== CANARY[i])
+            return true;
+    }
+    return false;
+}
+
+class Mapping {
+    bounds = new BigUint64Array(new ArrayBuffer(16));
+    waits = false;
+    next;
+    get base() {
+        return this.bounds[0];
+    }
+    get limit() {
+        return this.bounds[1];
+    }
+}
+let left;
+function map({ bounds }, size, recover, what) {
+    unmapLeft();
+    checkGrant(nativeStacks().mapStack(BigInt(size), recover, bounds), what);
+}
+function unmap(mapping) {
+    if (mapping.base === 0n)
+        return;
+    if (!mapping.waits) {
+        mapping.waits = true;
+        mapping.next = left;
+        left = mapping;
+    }
+    unmapLeft();
+}
+function unmapLeft() {
+    while (left !== undefined) {
+        const { base, limit } = left;
+        if (nativeStacks().unmapStack(base, limit) !== Grant.granted)
+            return;
+        left = left.next;
+    }
+}
+
+const CAPACITY = 16 * 1024;
+class Lent {
+    mailbox;
+    base;
+    #view;
+    #copies = new Map();
+    #answers = new Map();
+    #mappings = new Set();
+    #free = [];
+    #next;
+    constructor(base, view) {
+        this.mailbox = base - BigInt(roundUp(view.byteLength));
+        this.base = this.#next = this.mailbox - BigInt(CAPACITY);
+        this.#view = view;
+    }
+    get isGone() {
+        return this.#copies.keys().some(isDetached);
+    }
+    get isArgumentGone() {
+        return this.#copies.values().some(({ isArgument, bytes }) => {
+            return isArgument && isDetached(bytes.buffer);
+        });
+    }
+    keepString(value, what) {
+        return this.placeString(value, what)?.address ?? 0n;
+    }
+    keepBytes(bytes, what) {
+        const copy = this.copy(bytes, what);
+        copy.isArgument = true;
+        return copy.block.address + BigInt(bytes.byteOffset);
+    }
+    answersTo(callback, isAgain) {
+        let answers = this.#answers.get(callback);
+        if (answers === undefined)
+            this.#answers.set(callback, answers = new LentAnswers(this));
+        if (!isAgain)
+            answers.next();
+        return answers;
+    }
+    placeString(value, what) {
+        const bytes = encodeCString(value, what);
+        if (bytes === null)
+            return undefined;
+        const block = this.#take(bytes.length, what);
+        native().copyOut(block.address, bytes, BigInt(bytes.length));
+        return block;
+    }
+    copy({ buffer }, what) {
+        let copy = this.#copies.get(buffer);
+        if (copy === undefined) {
+            const bytes = new Uint8Array(buffer);
+            copy = { bytes, block: this.#take(bytes.length, what), isArgument: false, answers: 0 };
+            this.#copies.set(buffer, copy);
+        }
+        return copy;
+    }
+    drop(copy) {
+        if (--copy.answers > 0 || copy.isArgument)
+            return;
+        this.#copies.delete(copy.bytes.buffer);
+        this.give(copy.block);
+    }
+    #take(size, what) {
+        const found = this.#free.findIndex((block) => size <= block.size && block.size <= waste(size));
+        if (found >= 0)
+            return this.#free.splice(found, 1)[0];
+        const room = roundUp(size);
+        if (this.#next + BigInt(room) <= this.mailbox) {
+            const block = { address: this.#next, size: room, mapping: undefined };
+            this.#next += BigInt(room);
+            return block;
+        }
+        const mapping = new Mapping();
+        this.#mappings.add(mapping);
+        map(mapping, size, false, `${what} cannot be copied (${size} bytes)`);
+        return { address: mapping.limit, size: Number(mapping.base - mapping.limit), mapping };
+    }
+    give(block) {
+        this.#free.push(block);
+        const mapping = this.#free.length > ANSWERS_KEPT ? this.#free.shift().mapping : undefined;
+        if (mapping === undefined)
+            return;
+        this.#mappings.delete(mapping);
+        unmap(mapping);
+    }
+    lend() {
+        const { copyOut } = native();
+        copyOut(this.mailbox, this.#view, BigInt(this.#view.byteLength));
+        for (const { bytes, block } of this.#copies.values()) {
+            copyOut(block.address, bytes, BigInt(bytes.length));
+        }
+    }
+    takeBack(size) {
+        const { copyIn } = native();
+        copyIn(this.#view, this.mailbox, BigInt(size));
+        for (const [buffer, { bytes, block }] of this.#copies) {
+            if (!isDetached(buffer))
+                copyIn(bytes, block.address, BigInt(bytes.length));
+        }
+    }
+    release() {
+        for (const mapping of this.#mappings)
+            unmap(mapping);
+        this.#mappings.clear();
+    }
+}
+class LentAnswers extends Answers {
+    #lent;
+    #drops = [];
+    constructor(lent) {
+        super();
+        this.#lent = lent;
+    }
+    keepString(value, what) {
+        const block = this.#lent.placeString(value, what);
+        if (block === undefined)
+            return 0n;
+        this.#put(() => this.#lent.give(block));
+        return block.address;
+    }
+    keepBytes(bytes, what) {
+        const copy = this.#lent.copy(bytes, what);
+        copy.answers++;
+        this.#put(() => this.#lent.drop(copy));
+        return copy.block.address + BigInt(bytes.byteOffset);
+    }
+    #put(drop) {
+        const place = this.place();
+        this.#drops[place]?.();
+        this.#drops[place] = drop;
+    }
+}
+function waste(size) {
+    return Math.max(2 * size, 8192);
+}
+function roundUp(size) {
+    return Math.ceil(size / STACK_ALIGNMENT$1) * STACK_ALIGNMENT$1;
+}
+
+const CLAUSES = {
+    [Abandonment.no_tables]: (place) => `${place} has no unwind tables; compile it with -fasynchronous-unwind-tables`,
+    [Abandonment.no_room]: (place, _, size) => `${place} has cleanups, and of its stack of ${size} bytes fewer than ${HEADROOM_MIN / 1024} KiB were free below ` +
+        "it; it needs a larger stack",
+    [Abandonment.foreign_unwinder]: (place, { module }) => `${place} has cleanups for an unwinder that ${module ?? "its module"} keeps to itself; link ` +
+        "that with the shared libgcc_s",
+    [Abandonment.foreign_stack]: (place) => `${place} runs on a stack that C has made, from which no way is known, or how much room it ` +
+        "has; give the callback a stop, so that C ends by itself",
+    [Abandonment.suspended_in_cleanup]: () => "a cleanup or destructor, which the end or an exception ran, had suspended; let none of them " +
+        "suspend or call back",
+    [Abandonment.swallowed]: () => "it has caught the end and suspended again, 1,000 times; rethrow it (throw;) from catch (...)",
+    [Abandonment.no_unwinder]: () => "the process has no unwinder; it needs libgcc_s.so.1",
+};
+const warned = new Set();
+function warnOfAbandoned(name, size, mailbox) {
+    const reason = Number(mailbox.getBigUint64(Mailbox.output, true));
+    const key = `${reason} ${name}`;
+    if (warned.has(key))
+        return;
+    const frame = frameAt(mailbox.getBigUint64(Mailbox.output_float, true));
+    const place = frame.address === 0n ? "one of them" : frameLine(frame);
+    console.warn(`fringe: ${name} was ended early, and not all of its frames could be unwound: ` +
+        `${CLAUSES[reason](place, frame, size)}. Its stack comes back; what the frames held ` +
+        "(memory, locks, files) does not. This is said once for each function and reason");
+    warned.add(key);
+}
+
+const ABANDONED = "; its frames are abandoned: no destructor has run, and what they held stays held";
+const REMEDY = "It needs a larger OsStack (a function runs on one by yielder.call() in a Generator)";
+function overflowError(what, memory) {
+    const frames = framesAt(memory.limit);
+    const place = frames[0] === undefined ? "" : ` in ${frameLine(frames[0])}`;
+    return new RangeError(`${what}: it has used up its stack of ${memory.size} bytes${ABANDONED}. ${REMEDY}`, { cause: makeNativeError("stack overflow", `stack overflow${place}`, frames) });
+}
+function overrunError(what, memory, isSuspended, thrown) {
+    return new RangeError(`${what}: it has used up its stack of ${memory.size} bytes, which has no guard page, so ` +
+        `memory below it may have been written over${isSuspended ? ABANDONED : ""}. ${REMEDY}`, thrown === undefined ? undefined : { cause: thrown });
+}
+function framesAt(limit) {
+    const words = (address, count) => {
+        const view = new BigUint64Array(new ArrayBuffer(SLOT_SIZE * count));
+        native().copyIn(view, address, BigInt(view.byteLength));
+        return view;
+    };
+    const count = Number(words(limit + BigInt(Left.count), 1)[0]);
+    return Array.from(words(limit + BigInt(Left.addresses), count), frameAt);
+}
+
+const Entry = {
+    checked: 0,
+    u32: 1,
+    i32: 2,
+    mailbox: 3,
+};
+const ELSEWHERE = "it is running on another thread; await its Promise first";
+class Context extends Occupancy {
+    entry = Entry.checked;
+    handle = null;
+    status;
+    view;
+    memory;
+    call;
+    #kept;
+    #lent;
+    #base = null;
+    #box = null;
+    #subject;
+    constructor(memory) {
+        super();
+        this.memory = memory;
+        this.#makeMailbox(Mailbox.size);
+    }
+    #makeMailbox(size) {
+        const buffer = new ArrayBuffer(size);
+        this.status = new Int32Array(buffer, Mailbox.status, 1);
+        this.view = new DataView(buffer);
+        this.#box = null;
+    }
+    prepare(stackCount, nonblocking) {
+        const size = Mailbox.stack + stackCount * SLOT_SIZE;
+        if (size > this.view.byteLength)
+            this.#makeMailbox(size);
+        if (nonblocking) {
+            nativeStacks().registerStack?.(this.memory.base, this.memory.limit);
+            return this.#lent = new Lent(this.memory.base, this.view);
+        }
+        this.#kept ??= new Kept();
+        this.#kept.clear();
+        return this.#kept;
+    }
+    begin(body, subject) {
+        const exceptionState = subject.exceptionState();
+        const { addressOfBuffer, init, pointerTo } = native();
+        this.status[0] = Status.suspended;
+        layCanary(this.memory);
+        let base = this.#base ??= pointerTo(this.memory.base);
+        let box = this.#box ??= pointerTo(addressOfBuffer(this.view));
+        if (this.#lent !== undefined) {
+            base = pointerTo(this.#lent.base);
+            box = pointerTo(this.#lent.mailbox);
+        }
+        const handle = init(base, body, box, exceptionState, this.memory.limit);
+        this.#subject = subject;
+        this.enter(subject.library);
+        this.handle = handle;
+    }
+    lend() {
+        this.#lent?.lend();
+    }
+    takeBack() {
+        this.#lent?.takeBack(Mailbox.size);
+    }
+    get isSuspended() {
+        return this.handle !== null && this.status[0] === Status.suspended;
+    }
+    arrive(what) {
+        const { handle, memory } = this;
+        if (handle === null)
+            return undefined;
+        let error;
+        const status = this.status[0];
+        if (status === Status.overflowed)
+            error = overflowError(what, memory);
+        if (status === Status.throwing) {
+            const make = readReport(this.view);
+            native().resumeI32(handle, 0);
+            this.status[0] = Status.thrown;
+            error = make();
+        }
+        if (isOverrun(memory)) {
+            const isSuspended = this.status[0] === Status.suspended;
+            error = overrunError(what, memory, isSuspended, error);
+            if (isSuspended)
+                this.status[0] = Status.abandoned;
+        }
+        if (this.status[0] !== Status.suspended)
+            this.#forget();
+        return error;
+    }
+    #forget() {
+        this.#letGo();
+        this.leave();
+        this.entry = Entry.checked;
+        this.call = undefined;
+        this.handle = null;
+    }
+    release() {
+        if (this.handle === null)
+            this.#letGo();
+    }
+    #letGo() {
+        this.#kept?.clear();
+        this.#lent?.release();
+        this.#lent = undefined;
+    }
+    end() {
+        const { handle, memory } = this;
+        if (handle === null)
+            return;
+        if (this.elsewhere)
+            throw new Error(`Cannot end a call: ${ELSEWHERE}`);
+        if (memory.fault() !== undefined)
+            return this.#forget();
+        if (this.status[0] === Status.suspended) {
+            native().end(handle, memory.limit);
+            this.takeBack();
+        }
+        const isAbandoned = this.status[0] === Status.abandoned;
+        const name = this.#subject.name;
+        const error = this.arrive(`Cannot end ${name}`);
+        if (isAbandoned)
+            warnOfAbandoned(name, memory.size, this.view);
+        if (error !== undefined)
+            throw error;
+    }
+    endGently() {
+        (this.call ?? this).end();
+    }
+    frames() {
+        if (this.handle === null)
+            return [];
+        const fault = this.elsewhere ? ELSEWHERE : this.memory.fault();
+        if (fault !== undefined)
+            throw new Error(`Cannot take a backtrace: ${fault}`);
+        return framesOf(this.handle);
+    }
+}
+
+const { input: INPUT$2, output: OUTPUT$1, output_float: OUTPUT_FLOAT, stack: STACK } = Mailbox;
+const { callback: CALLBACK } = Mailbox;
+const SUSPENDED$1 = Status.suspended;
+class Call {
+    callee;
+    context;
+    keeper;
+    result;
+    interrupt;
+    #replaced;
+    #answered = false;
+    #error;
+    constructor(callee, context, args, answerers) {
+        const { memory } = context;
+        const what = `Cannot call ${callee.name}`;
+        const fault = memory.fault();
+        if (fault !== undefined)
+            throw new Error(`${what}: ${fault}`);
+        if (callee.stackCount * SLOT_SIZE + STACK_SIZE_MIN > memory.size) {
+            throw new RangeError(`${what}: its stack has ${memory.size} bytes, and ${callee.stackCount} of its arguments ` +
+                "are passed there; use a larger one");
+        }
+        this.callee = callee;
+        this.context = context;
+        this.keeper = context.prepare(callee.stackCount, callee.nonblocking);
+        this.#writeArguments(what, args, answerers);
+        checkOpen(callee.library, what);
+        context.call = this;
+        context.begin(native().callBody, callee);
+    }
+    #writeArguments(what, args, answerers) {
+        const { view } = this.context;
+        const { parameters, offsets, callbacks, stackCount, address } = this.callee;
+        let [argument, callback] = [0, 0];
+        for (let i = 0; i < parameters.length; i++) {
+            const type = parameters[i];
+            if (type !== "callback") {
+                write(view, offsets[i], type, args[argument++], `${what}: argument ${i}`, this.keeper);
+                continue;
+            }
+            const answerer = answerers?.[callback];
+            const own = callbacks[callback++];
+            let thunk;
+            if (typeof answerer !== "object")
+                thunk = own.thunk();
+            else {
+                thunk = answerer;
+                (this.#replaced ??= []).push(own.target);
+            }
+            view.setBigUint64(offsets[i], thunk.address, true);
+        }
+        view.setBigUint64(Mailbox.function, address(), true);
+        view.setUint32(Mailbox.stack_count, stackCount, true);
+        view.setUint32(Mailbox.callback, 0, true);
+    }
+    step() {
+        const handle = this.leave();
+        this.context.lend();
+        native().resumeCall(handle, 0);
+        this.context.takeBack();
+        return this.arrive();
+    }
+    goElsewhere() {
+        const handle = this.leave();
+        const { context } = this;
+        context.lend();
+        context.elsewhere = true;
+        try {
+            return native().resumeElsewhere(handle, 0);
+        }
+        catch (error) {
+            context.elsewhere = false;
+            throw error;
+        }
+    }
+    comeBack() {
+        this.context.elsewhere = false;
+        this.context.takeBack();
+        return this.arrive();
+    }
+    leave() {
+        this.check();
+        if (this.keeper.isGone)
+            this.#refuseBuffer();
+        const { memory, handle } = this.context;
+        const fault = memory.fault();
+        if (fault !== undefined)
+            throw new Error(`Cannot go on with ${this.callee.name}: ${fault}`);
+        return handle;
+    }
+    check() {
+        const { call, handle, elsewhere, reason: known } = this.context;
+        if (call === this && handle !== null && !elsewhere)
+            return;
+        const reason = elsewhere ? ELSEWHERE : known ?? "the call has been ended";
+        throw new Error(`Cannot go on with ${this.callee.name}: ${reason}`);
+    }
+    arrive() {
+        const { context } = this;
+        if (context.status[0] !== SUSPENDED$1)
+            return this.#finish();
+        if (context.memory.bottom !== undefined)
+            this.#follow();
+        const target = targetOf(context.view.getUint32(CALLBACK, true));
+        if (target === undefined || target.handler === undefined && !this.#isOwn(target)) {
+            this.#refuseCallback(target);
+        }
+        this.#answered = false;
+        return target;
+    }
+    #finish() {
+        const hasReturned = this.context.status[0] === Status.returned;
+        if (hasReturned)
+            this.result = this.#read();
+        this.#follow();
+        if (!hasReturned)
+            this.check();
+    }
+    #follow() {
+        const error = this.context.arrive(`Cannot go on with ${this.callee.name}`);
+        if (error !== undefined)
+            throw this.#error = error;
+    }
+    #isOwn(target) {
+        return target.callee === this.callee && !this.#replaced?.includes(target);
+    }
+    #refuseCallback(target) {
+        this.context.end();
+        const what = `Cannot go on with ${this.callee.name}: C has called`;
+        if (target === undefined) {
+            throw new Error(`${what} a callback that has been closed, or is another Worker's; keep a callback open ` +
+                "for as long as C knows it");
+        }
+        const { name } = target.callee;
+        throw new Error(`${what} callback parameter ${target.parameter} of ${name}, which was passed to another ` +
+            "call; what C keeps must be a Callback");
+    }
+    args({ parameters, offsets, stackCount }) {
+        const { view } = this.context;
+        let stack = view;
+        if (stackCount > 0) {
+            stack = new DataView(new ArrayBuffer(stackCount * SLOT_SIZE));
+            const address = view.getBigUint64(Mailbox.callback_stack, true);
+            native().copyIn(stack, address, BigInt(stack.byteLength));
+        }
+        const values = [];
+        for (let i = 0; i < parameters.length; i++) {
+            const [offset, type] = [offsets[i], parameters[i]];
+            values.push(offset < STACK ? read(view, offset, type) : read(stack, offset - STACK, type));
+        }
+        return values;
+    }
+    ask(target, handler) {
+        const { view } = this.context;
+        const { parameters: types, offsets: at } = target;
+        if (target.stackCount > 0 || types.length > 4)
+            return handler(...this.args(target));
+        if (types.length === 0)
+            return handler();
+        const first = read(view, at[0], types[0]);
+        if (types.length === 1)
+            return handler(first);
+        const second = read(view, at[1], types[1]);
+        if (types.length === 2)
+            return handler(first, second);
+        const third = read(view, at[2], types[2]);
+        if (types.length === 3)
+            return handler(first, second, third);
+        return handler(first, second, third, read(view, at[3], types[3]));
+    }
+    reply(target, value) {
+        const { result, what, isKept } = target;
+        if (typeof value === "object" && value !== null) {
+            refuseWaiting(value, what);
+            refuseDeferred(value, what);
+        }
+        this.check();
+        const answers = isKept ? this.keeper.answersTo(target, this.#answered) : undefined;
+        this.#answered = true;
+        write(this.context.view, INPUT$2, result, value, what, answers);
+    }
+    #read() {
+        const { result } = this.callee;
+        const isFloat = result === "f32" || result === "f64";
+        return read(this.context.view, isFloat ? OUTPUT_FLOAT : OUTPUT$1, result);
+    }
+    end() {
+        let thrown;
+        try {
+            while (this.#tellToStop())
+                this.step();
+        }
+        catch (error) {
+            if (isExhaustion(error))
+                throw error;
+            thrown = error;
+        }
+        this.#endContext(thrown);
+    }
+    async endElsewhere() {
+        let thrown;
+        try {
+            while (this.#tellToStop()) {
+                await this.goElsewhere();
+                this.comeBack();
+            }
+        }
+        catch (error) {
+            thrown = error;
+        }
+        this.#endContext(thrown);
+    }
+    get hasEnded() {
+        return this.context.call !== this || this.context.handle === null;
+    }
+    frames() {
+        return this.hasEnded ? [] : this.context.frames();
+    }
+    #tellToStop() {
+        const { context } = this;
+        if (this.hasEnded || context.elsewhere || !context.isSuspended)
+            return false;
+        const waiting = targetOf(context.view.getUint32(Mailbox.callback, true));
+        if (waiting === undefined || !waiting.hasStop)
+            return false;
+        this.reply(waiting, waiting.stop);
+        return true;
+    }
+    #endContext(thrown) {
+        try {
+            if (!this.hasEnded)
+                this.context.end();
+        }
+        finally {
+            const { reason } = this.context;
+            if (reason !== undefined) {
+                this.interrupt?.deref()?.(new Error(`Cannot go on with ${this.callee.name}: ${reason}`));
+            }
+        }
+        if (thrown !== undefined && thrown === this.#error)
+            throw thrown;
+    }
+    #refuseBuffer() {
+        const which = this.keeper.isArgumentGone
+            ? "among its arguments"
+            : "that a handler has answered";
+        this.context.end();
+        throw new TypeError(`Cannot go on with ${this.callee.name}: a buffer ${which} was detached while C was using ` +
+            "it; transfer it after the call");
+    }
+}
+
+function isWord(type) {
+    return rowOf(type)?.kind === "word";
+}
+const symbols = new WeakMap();
+function makeBody(input, output, pointer, subject) {
+    const body = Object.freeze({ input, output });
+    symbols.set(body, {
+        ...subject,
+        pointer,
+        input,
+        output,
+        inputIsWord: isWord(input),
+        outputIsWord: isWord(output),
+        entry: input !== output || input !== "u32" && input !== "i32" ? Entry.mailbox : Entry[input],
+    });
+    return body;
+}
+function symbolOf(body) {
+    return typeof body === "object" && body !== null ? symbols.get(body) : undefined;
+}
+
+const GeneratorFunction = Object.getPrototypeOf(function* () { }).constructor;
+const { isPrototypeOf } = Object.prototype;
+function isGeneratorFunction(value) {
+    return typeof value === "function" &&
+        (value instanceof GeneratorFunction || tagOf(value) === "GeneratorFunction");
+}
+function isAsyncFunction(value) {
+    const tag = tagOf(value);
+    return tag === "AsyncFunction" || tag === "AsyncGeneratorFunction";
+}
+function isScriptGenerator(value) {
+    if (typeof value !== "object" || value === null)
+        return false;
+    if (isPrototypeOf.call(GeneratorFunction.prototype.prototype, value))
+        return true;
+    return tagOf(value) === "Generator" &&
+        nodeModule("node:util")?.types.isGeneratorObject(value) === true;
+}
+function tagOf(value) {
+    return value[Symbol.toStringTag];
+}
+
+const callees = new WeakMap();
+function makeFunction(f, callee) {
+    callees.set(f, callee);
+    return Object.freeze(f);
+}
+function isFunction(f) {
+    return typeof f === "function" && callees.has(f);
+}
+function calleeOf(f) {
+    const callee = typeof f === "function" ? callees.get(f) : undefined;
+    if (callee !== undefined)
+        return callee;
+    throw noCallee(f);
+}
+function noCallee(f) {
+    const body = symbolOf(f);
+    return new TypeError(body === undefined
+        ? `Cannot call ${describe(f)}: yielder.call() takes a function that dlopen has given in this Worker`
+        : `Cannot call ${body.name}: it is a generator body; make a generator of it by ` +
+            "new Generator(stack, body), which yield* takes");
+}
+function checkCount(callee, args, expected) {
+    checkOpen(callee.library, `Cannot call ${callee.name}`);
+    if (args.length === expected)
+        return;
+    throw wrongCount(callee, args.length, expected);
+}
+function wrongCount(callee, given, expected) {
+    return new TypeError(`Cannot call ${callee.name}: it takes ${expected} ${expected === 1 ? "argument" : "arguments"} here: got ${given}; ` +
+        (given < expected
+            ? `missing: ${missing(callee, given, expected).join(", ")}`
+            : excess(callee, expected)));
+}
+function missing(callee, given, expected) {
+    const isPulled = expected < callee.parameters.length;
+    return callee.parameters
+        .filter((type) => !isPulled || type !== "callback")
+        .map((type, i) => type === "callback"
+        ? `argument ${i} (the function that answers its callback)`
+        : `argument ${i} (${type})`)
+        .slice(given);
+}
+function excess(callee, expected) {
+    return expected < callee.parameters.length
+        ? ".calls() takes no functions that answer: whoever pulls a call answers it by reply()"
+        : "leave the others out; options such as { signal } are for .async()";
+}
+function split(callee, args, refused) {
+    if (callee.callbacks.length === 0)
+        return { plain: args, answerers: [] };
+    const plain = [];
+    const answerers = [];
+    const { parameters } = callee;
+    for (let i = 0; i < parameters.length; i++) {
+        if (parameters[i] !== "callback")
+            plain.push(args[i]);
+        else
+            answerers.push(answererOf(callee, answerers.length, i, args[i], refused));
+    }
+    return { plain, answerers };
+}
+function refuseNonblocking(callee) {
+    if (!callee.nonblocking)
+        return;
+    throw new TypeError(`Cannot call ${callee.name}: it is declared as nonblocking, and a generator cannot wait for ` +
+        "another thread; call it by .async(), or declare it once more without nonblocking");
+}
+function hintForAnswerer(arg) {
+    if (arg === null)
+        return '; to pass NULL to C, declare the parameter as "function"';
+    if (isScriptGenerator(arg) || describe(arg) === "an object of class Promise") {
+        return "; pass the function itself, and do not call it";
+    }
+    if (typeof arg === "object" && Object.getPrototypeOf(arg) === null) {
+        return '; a pointer is passed where the parameter is declared as "function", but that of an ' +
+            "UnsafeCallback ends the process: make a Callback of its handler";
+    }
+    return hintForUnsafeCallback(arg);
+}
+function answererOf(callee, index, i, arg, refused) {
+    const what = `Cannot call ${callee.name}: argument ${i}`;
+    if (typeof arg === "function") {
+        if (refused === undefined || !isGeneratorFunction(arg))
+            return arg;
+        throw new TypeError(`${what} is a generator function, which can yield only out of a generator; use ` +
+            "`yield* yielder.call()` in a TypeScript body");
+    }
+    const kept = pointingOf(arg, what);
+    if (!(kept instanceof KeptThunk)) {
+        throw new TypeError(`${what} must be a function that answers the callback, or a Callback: got ${describe(arg)}` +
+            hint(hintForAnswerer, arg));
+    }
+    const { parameters, result } = callee.callbacks[index].target;
+    const { target, thunk } = kept;
+    if (String(target.parameters) !== String(parameters) || target.result !== result) {
+        throw new TypeError(`${what} is a Callback of another type: it is (${target.parameters}) => ${target.result}, ` +
+            `and C needs (${parameters}) => ${result}`);
+    }
+    return thunk;
+}
+
+function errorAfterEnd(call, error) {
+    try {
+        call?.end();
+    }
+    catch (other) {
+        if (call.hasEnded)
+            return both(other, error);
+    }
+    return error;
+}
+function both(thrown, error) {
+    if (isExhaustion(thrown))
+        return error;
+    if (isExhaustion(error))
+        return thrown;
+    const message = "Native code has thrown while it was ended because of an error: " +
+        `${textOf(thrown)}; the error: ${textOf(error)}`;
+    return new SuppressedError(thrown, error, message);
+}
+function textOf(error) {
+    return error instanceof Error ? `${error.name}: ${error.message}` : describe(error);
+}
+
+function overflowOf(option, what) {
+    if (option === undefined)
+        return "report";
+    if (option === "report" || option === "throw")
+        return option;
+    throw new TypeError(`${what}: overflow must be "report" or "throw": got ${describe(option)}`);
+}
+
+const STACK_ALIGNMENT = STACK_ALIGNMENT$1;
+class Stack {
+    constructor(memory) {
+        if (!(memory instanceof StackMemory)) {
+            throw new TypeError(`Cannot make stack of ${describe(memory)}: make one with new OsStack(), new OwnedStack() ` +
+                "or new SliceStack()");
+        }
+        memories.set(this, memory);
+    }
+    get base() {
+        return memoryOf(this).base;
+    }
+    get limit() {
+        return memoryOf(this).limit;
+    }
+    get size() {
+        return memoryOf(this).size;
+    }
+    [Symbol.dispose]() {
+        memoryOf(this).dispose();
+    }
+}
+function endGarbage(owner) {
+    try {
+        owner.endGently();
+    }
+    catch (error) {
+        console.error(error);
+    }
+}
+let firstShared;
+class StackMemory {
+    base;
+    limit;
+    origin;
+    bottom;
+    #owner;
+    #released = false;
+    #nextShared;
+    #previousShared;
+    constructor(base, limit, origin, bottom) {
+        this.base = base;
+        this.limit = limit;
+        this.origin = origin;
+        this.bottom = bottom;
+    }
+    get size() {
+        return Number(this.base - this.limit);
+    }
+    get released() {
+        return this.#released;
+    }
+    get owner() {
+        return this.#owner?.isDone ? undefined : this.#owner;
+    }
+    fault() {
+        if (this.#released)
+            return "the stack has been disposed of; make a new one";
+        return this.origin.fault?.();
+    }
+    checkFree(what) {
+        const fault = this.fault();
+        if (fault !== undefined)
+            throw new Error(`${what}: ${fault}`);
+        if (this.owner !== undefined) {
+            throw new Error(`${what}: another generator is on this stack and has not finished; give each its own stack`);
+        }
+        if (!this.origin.shareable)
+            return;
+        for (let other = firstShared; other !== undefined; other = other.#nextShared) {
+            const isApart = other.limit >= this.base || this.limit >= other.base;
+            if (isApart || other.owner === undefined)
+                continue;
+            throw new Error(`${what}: the memory of its stack overlaps that of another generator's, which has not ` +
+                "finished; give each its own");
+        }
+    }
+    own(owner) {
+        if (this.#owner !== undefined)
+            this.disown(this.#owner);
+        if (!this.origin.guarded)
+            nativeStacks().registerStack?.(this.base, this.limit);
+        this.#owner = owner;
+        if (!this.origin.shareable)
+            return;
+        this.#nextShared = firstShared;
+        if (firstShared !== undefined)
+            firstShared.#previousShared = this;
+        firstShared = this;
+    }
+    disown(owner) {
+        if (this.#owner !== owner)
+            return;
+        if (!this.origin.guarded)
+            nativeStacks().deregisterStack?.(this.base, this.limit);
+        this.#owner = undefined;
+        if (!this.origin.shareable)
+            return;
+        const [next, previous] = [this.#nextShared, this.#previousShared];
+        if (next !== undefined)
+            next.#previousShared = previous;
+        if (previous === undefined)
+            firstShared = next;
+        else
+            previous.#nextShared = next;
+        this.#nextShared = this.#previousShared = undefined;
+    }
+    dispose() {
+        if (this.#released)
+            return;
+        if (this.owner !== undefined) {
+            throw new Error("Cannot dispose of stack: a generator on it has not finished; dispose of the generator " +
+                "instead, which ends it and frees its stack");
+        }
+        this.origin.release();
+        this.#released = true;
+        this.bottom = undefined;
+    }
+    reclaim() {
+        const { owner } = this;
+        if (owner !== undefined)
+            endGarbage(owner);
+        this.dispose();
+    }
+}
+const memories = new WeakMap();
+function memoryOf(stack, body) {
+    const memory = typeof stack === "object" && stack !== null ? memories.get(stack) : undefined;
+    if (memory !== undefined)
+        return memory;
+    const swapped = typeof stack === "function" || body instanceof Object && memories.has(body);
+    throw new TypeError(`Cannot use ${describe(stack)} as a stack: make one with new OsStack(), new OwnedStack() or ` +
+        "new SliceStack() in this Worker" +
+        (swapped ? ", and pass it first: new Generator(stack, body)" : ""));
+}
+function checkSize(size, minimum, what) {
+    if (typeof size !== "number") {
+        throw new TypeError(`${what}: size must be a number of bytes: got ${describe(size)}`);
+    }
+    if (!Number.isInteger(size) || size < minimum || size > 2 ** 47) {
+        throw new RangeError(`${what}: size must be a whole number of bytes from ${minimum} to 2^47: got ${size}`);
+    }
+}
+
+const net$1 = new FinalizationRegistry((memory) => memory.reclaim());
+class OsStack extends Stack {
+    constructor(size = STACK_SIZE_DEFAULT, options = {}) {
+        const what = "Cannot map stack";
+        checkSize(size, 0, what);
+        if (typeof options !== "object" || options === null) {
+            throw new TypeError(`${what}: options must be an object such as { overflow }: got ${describe(options)}`);
+        }
+        checkKeys(options, ["overflow"], `${what}: options`);
+        const overflow = overflowOf(own(options).overflow, what);
+        const mapping = new Mapping();
+        const memory = memoryIn(mapping, overflow);
+        super(memory);
+        net$1.register(this, memory, this);
+        map(mapping, size, overflow === "throw", `${what} of ${size} bytes`);
+        memory.base = mapping.base;
+        memory.limit = mapping.limit;
+    }
+    get guarded() {
+        return true;
+    }
+    [Symbol.dispose]() {
+        super[Symbol.dispose]();
+        net$1.unregister(this);
+    }
+}
+function memoryIn(mapping, overflow) {
+    return new StackMemory(0n, 0n, {
+        guarded: true,
+        overflow,
+        shareable: false,
+        release: () => unmap(mapping),
+        fault: undefined,
+    });
+}
+
+const KEPT_MAX = 64;
+class Fiber {
+    stack;
+    context;
+    overflow;
+    next;
+    isKept = false;
+    constructor(overflow) {
+        this.overflow = overflow;
+        this.stack = new OsStack(undefined, { overflow });
+        this.context = new Context(memoryOf(this.stack));
+        this.context.memory.own(this.context);
+    }
+}
+const kept = {
+    report: { first: undefined, count: 0 },
+    throw: { first: undefined, count: 0 },
+};
+function takeFiber(overflow) {
+    const list = kept[overflow];
+    const fiber = list.first;
+    if (fiber === undefined)
+        return new Fiber(overflow);
+    list.first = fiber.next;
+    list.count--;
+    fiber.next = undefined;
+    fiber.isKept = false;
+    return fiber;
+}
+function putFiber(fiber) {
+    const { context, stack, overflow } = fiber;
+    const list = kept[overflow];
+    if (fiber.isKept || context.handle !== null)
+        return;
+    context.release();
+    if (list.count >= KEPT_MAX) {
+        stack[Symbol.dispose]();
+        return;
+    }
+    fiber.next = list.first;
+    list.first = fiber;
+    list.count++;
+    fiber.isKept = true;
+}
+
+async function callAsync(callee, args) {
+    const signal = signalOf(callee, args[callee.parameters.length], args.length);
+    const { plain, answerers } = split(callee, args, "no generator functions");
+    signal?.throwIfAborted();
+    const fiber = takeFiber(callee.overflow);
+    let call;
+    try {
+        call = new Call(callee, fiber.context, plain, answerers);
+        return await untilInterrupted(call, answerers, signal);
+    }
+    catch (error) {
+        if (call !== undefined)
+            await endBecauseOf(call, error);
+        throw error;
+    }
+    finally {
+        putFiber(fiber);
+    }
+}
+async function endBecauseOf(call, error) {
+    try {
+        if (call.callee.nonblocking)
+            await call.endElsewhere();
+        else
+            call.end();
+    }
+    catch (other) {
+        if (call.hasEnded)
+            throw both(other, error);
+        await undefined;
+        call.end();
+    }
+}
+async function untilInterrupted(call, answerers, signal) {
+    const { promise, resolve, reject } = Promise.withResolvers();
+    call.interrupt = new WeakRef(reject);
+    const abort = () => {
+        if (!call.context.elsewhere)
+            reject(signal.reason);
+    };
+    signal?.addEventListener("abort", abort, { once: true });
+    try {
+        answerAll(call, answerers, signal).then(resolve, reject);
+        return await promise;
+    }
+    finally {
+        signal?.removeEventListener("abort", abort);
+    }
+}
+async function answerAll(call, answerers, signal) {
+    const { resumeCall } = native();
+    const { nonblocking } = call.callee;
+    if (nonblocking && !hasStack(32))
+        await undefined;
+    for (;;) {
+        let target;
+        if (nonblocking) {
+            await call.goElsewhere();
+            target = call.comeBack();
+        }
+        else {
+            resumeCall(call.leave(), 0);
+            target = call.arrive();
+        }
+        if (target === undefined)
+            return call.result;
+        signal?.throwIfAborted();
+        let answer = call.ask(target, handlerOf(target, answerers));
+        if (isThenable(answer))
+            answer = await answer;
+        signal?.throwIfAborted();
+        call.reply(target, answer);
+    }
+}
+function signalOf(callee, options, given) {
+    const expected = callee.parameters.length;
+    if (given !== expected + 1) {
+        checkCount(callee, { length: given }, expected);
+        return undefined;
+    }
+    checkOpen(callee.library, `Cannot call ${callee.name}`);
+    if (options === undefined)
+        return undefined;
+    const what = `Cannot call ${callee.name}: what follows its ${expected} arguments must be ` +
+        "options such as { signal }";
+    if (typeof options !== "object" || options === null || options instanceof AbortSignal) {
+        throw new TypeError(`${what}: got ${describe(options)}`);
+    }
+    checkKeys(options, ["signal"], what);
+    const { signal } = own(options);
+    if (signal === undefined)
+        return undefined;
+    try {
+        return AbortSignal.any([signal]);
+    }
+    catch (cause) {
+        if (isExhaustion(cause))
+            throw cause;
+        throw new TypeError(`${what}, with an AbortSignal: got ${describe(signal)}`, { cause });
+    }
+}
+
+class PulledBody {
+    #callee;
+    #args;
+    constructor(callee, args) {
+        this.#callee = callee;
+        this.#args = args;
+    }
+    get name() {
+        return this.#callee.name;
+    }
+    start(scope) {
+        return callPulled(scope, this.#callee, this.#args);
+    }
+}
+function* callPulled(scope, callee, args) {
+    checkCount(callee, args, callee.parameters.length - callee.callbacks.length);
+    refuseNonblocking(callee);
+    const call = scope.open(callee, args, undefined);
+    try {
+        for (let target; (target = call.step()) !== undefined;) {
+            const kept = handlerOf(target, undefined);
+            if (kept === undefined) {
+                yield* offer(call, target);
+                continue;
+            }
+            const answer = call.ask(target, kept);
+            call.reply(target, isScriptGenerator(answer) ? yield* answer : answer);
+        }
+        return call.result;
+    }
+    catch (error) {
+        if (error instanceof RangeError && error.message === EXHAUSTED)
+            scope.hasLost = true;
+        throw scope.fail(call, error);
+    }
+    finally {
+        scope.close(call);
+    }
+}
+function* offer(call, target) {
+    const { name } = call.callee;
+    let [replied, over] = [false, false];
+    const pulled = {
+        parameter: target.parameter,
+        args: call.args(target),
+        reply(value) {
+            if (over) {
+                throw new Error(`Cannot answer ${name}: C has gone on; reply before the next call is pulled`);
+            }
+            if (replied) {
+                throw new Error(`Cannot answer ${name}: callback parameter ${target.parameter} has an answer already, ` +
+                    "and C gets one; call reply() once");
+            }
+            call.reply(target, value);
+            replied = true;
+        },
+    };
+    try {
+        yield pulled;
+    }
+    finally {
+        over = true;
+    }
+    if (replied || target.result === "void")
+        return;
+    call.check();
+    throw new Error(`Cannot go on with ${name}: callback parameter ${target.parameter} has not been answered, ` +
+        `and C needs a result of type ${target.result}; call reply(value) first`);
+}
+
+const MARGIN = 64;
+let nativeDepth;
+function depthNow() {
+    return (nativeDepth ??= nativeStacks().depth)();
+}
+function isGone(depth) {
+    return (depthNow() - depth | 0) > MARGIN;
+}
+
+const { input: INPUT$1 } = Mailbox;
+let innermost;
+function callSync(callee, args) {
+    checkCount(callee, args, callee.parameters.length);
+    const { plain, answerers } = split(callee, args, "no generator functions");
+    endGone();
+    const fiber = takeFiber(callee.overflow);
+    const activation = { fiber, depth: depthNow(), outer: innermost };
+    innermost = activation;
+    let call;
+    try {
+        call = new Call(callee, fiber.context, plain, answerers);
+        return run(call, answerers);
+    }
+    catch (error) {
+        endInner(activation);
+        throw errorAfterEnd(call, error);
+    }
+    finally {
+        if (innermost !== activation)
+            endInner(activation);
+        if (fiber.context.handle === null) {
+            innermost = activation.outer;
+            putFiber(fiber);
+        }
+    }
+}
+function endGone() {
+    if (late.first !== undefined)
+        endLate();
+    while (innermost !== undefined && isGone(innermost.depth))
+        endInnermost(innermost);
+}
+function endInner(activation) {
+    while (innermost !== activation && innermost !== undefined)
+        endInnermost(innermost);
+}
+function endInnermost({ fiber, outer }) {
+    const thrown = [];
+    try {
+        fiber.context.endGently();
+    }
+    catch (error) {
+        if (fiber.context.handle !== null)
+            throw error;
+        thrown.push(error);
+    }
+    innermost = outer;
+    putFiber(fiber);
+    for (const error of thrown)
+        console.error(error);
+}
+const NO_HANDLER = () => { };
+const NO_TARGET = {
+    ...callbackSignature({ parameters: [], result: "void" }, "no target"),
+    callee: undefined,
+    index: -1,
+    parameter: -1,
+    handler: undefined,
+    what: "",
+    closed: true,
+};
+function run(call, answerers) {
+    const { resumeCall } = native();
+    const { context } = call;
+    const { view } = context;
+    const keeper = call.keeper;
+    let target = NO_TARGET;
+    let handler = NO_HANDLER;
+    let known = 0;
+    for (;;) {
+        const { handle } = context;
+        const number = resumeCall(handle === null || keeper.hasBuffers ? call.leave() : handle, 0);
+        if (number !== known || target.closed) {
+            const arrived = call.arrive();
+            if (arrived === undefined)
+                return call.result;
+            target = arrived;
+            handler = handlerOf(arrived, answerers);
+            known = number;
+        }
+        const { result, what, isKept, fast } = target;
+        const answer = fast.count === 1
+            ? handler(read(view, fast.firstAt, fast.first))
+            : fast.count === 2
+                ? handler(read(view, fast.firstAt, fast.first), read(view, fast.secondAt, fast.second))
+                : call.ask(target, handler);
+        if (typeof answer === "object" && answer !== null)
+            refuseDeferred(answer, what);
+        const answers = isKept ? keeper.answersTo(target, false) : undefined;
+        write(view, INPUT$1, result, answer, what, answers);
+    }
+}
+
+class Scope {
+    running = false;
+    isOver = false;
+    hasLost = false;
+    nextLate;
+    waiting = 0;
+    untold = 0;
+    lastMade;
+    #own;
+    #throws;
+    #calls = new Map();
+    constructor(memory) {
+        this.#throws = memory?.origin.overflow === "throw";
+        if (memory !== undefined)
+            this.#own = new Context(memory);
+    }
+    open(callee, plain, answerers) {
+        if (!this.running) {
+            throw new Error(`Cannot call ${callee.name}: the generator of this yielder is not running its body`);
+        }
+        endGone();
+        const own = this.#own;
+        if (own !== undefined && own.handle === null) {
+            const call = new Call(callee, own, plain, answerers);
+            this.#calls.set(call, undefined);
+            return call;
+        }
+        const fiber = takeFiber(this.#throws ? "throw" : callee.overflow);
+        try {
+            const call = new Call(callee, fiber.context, plain, answerers);
+            this.#calls.set(call, fiber);
+            return call;
+        }
+        catch (error) {
+            putFiber(fiber);
+            throw error;
+        }
+    }
+    close(call) {
+        if (this.hasLost) {
+            for (const thrown of this.#endLater(call))
+                console.error(thrown);
+            this.hasLost = false;
+        }
+        call.end();
+        const fiber = this.#calls.get(call);
+        if (fiber !== undefined)
+            putFiber(fiber);
+        this.#calls.delete(call);
+    }
+    fail(call, error) {
+        try {
+            this.close(call);
+        }
+        catch (other) {
+            if (call.hasEnded)
+                return both(other, error);
+        }
+        return error;
+    }
+    endGently() {
+        this.isOver = true;
+        const thrown = this.#endLater(undefined);
+        this.#calls.clear();
+        if (thrown.length > 0)
+            throw thrown[0];
+    }
+    #endLater(call) {
+        const thrown = [];
+        for (const later of [...this.#calls.keys()].reverse()) {
+            if (later === call)
+                break;
+            try {
+                later.end();
+            }
+            catch (error) {
+                if (!later.hasEnded)
+                    throw error;
+                thrown.push(error);
+            }
+        }
+        return thrown;
+    }
+    get isDone() {
+        if (!this.isOver)
+            return false;
+        for (const call of this.#calls.keys())
+            if (!call.hasEnded)
+                return false;
+        return true;
+    }
+    frames() {
+        return [...this.#calls.keys()].reverse().flatMap((call) => call.frames());
+    }
+}
+
+const Step = { next: 0, return: 1, throw: 2 };
+const STUCK = "Generator is already running";
+class Interrupted extends Error {
+    constructor(cause) {
+        super("Cannot resume generator: its body was interrupted while it ran (as a timeout of node:vm " +
+            "does), and V8 does not go on with such a body; make a new generator", { cause });
+    }
+}
+class ScriptMachine {
+    scope;
+    #start;
+    #machine;
+    #depth = 0;
+    #wasCut = false;
+    #isLeft = false;
+    isFinished = false;
+    failure;
+    constructor(memory, start) {
+        this.scope = new Scope(memory);
+        this.#start = start;
+    }
+    get hasBegun() {
+        return this.#machine !== undefined;
+    }
+    get isRunning() {
+        if (!this.scope.running)
+            return false;
+        if (!isGone(this.#depth))
+            return true;
+        this.scope.running = false;
+        this.#wasCut = true;
+        return false;
+    }
+    advance(step, value) {
+        const { scope } = this;
+        this.#depth = depthNow();
+        let exhausted;
+        for (;;) {
+            let result;
+            scope.running = true;
+            try {
+                const machine = this.#machine;
+                if (machine === undefined)
+                    result = this.#begin(value);
+                else if (step === Step.next)
+                    result = machine.next(value);
+                else if (step === Step.return)
+                    result = machine.return(value);
+                else
+                    result = machine.throw(value);
+            }
+            catch (error) {
+                scope.running = false;
+                if (step === Step.throw && error === value)
+                    throw this.#fail(exhausted ?? error);
+                if (!(error instanceof RangeError) || error.message !== EXHAUSTED)
+                    throw this.#fail(error);
+                if (exhausted !== undefined)
+                    throw exhausted;
+                exhausted = error;
+                continue;
+            }
+            scope.running = false;
+            if (!result.done) {
+                if (scope.waiting === 0)
+                    return result;
+                let error;
+                try {
+                    error = missingStar(scope, result.value);
+                }
+                catch {
+                }
+                if (error === undefined)
+                    return result;
+                step = Step.throw;
+                value = error;
+                exhausted = undefined;
+                continue;
+            }
+            this.finish();
+            if (exhausted === undefined) {
+                return scope.untold > 0 && !this.#isLeft ? this.#failForgetful() : result;
+            }
+            this.failure = { error: exhausted };
+            throw exhausted;
+        }
+    }
+    return(value) {
+        this.#isLeft = true;
+        if (this.#machine !== undefined && !this.isFinished) {
+            try {
+                return this.advance(Step.return, value);
+            }
+            catch (error) {
+                if (!(error instanceof Interrupted))
+                    throw error;
+            }
+        }
+        this.finish();
+        return { value, done: true };
+    }
+    #failForgetful() {
+        const { untold, lastMade } = this.scope;
+        const call = untold === 1 && lastMade?.isUntold ? lastMade.description : "a call";
+        const error = new TypeError(`Cannot end generator: its body has returned, and ${call} never began; ` +
+            "write yield* before yielder.call()");
+        this.failure = { error };
+        throw error;
+    }
+    #begin(input) {
+        const machine = this.#start(this.scope, input);
+        if (!isScriptGenerator(machine)) {
+            throw new TypeError(`Cannot resume generator: the body returned ${describe(machine)}`);
+        }
+        this.#machine = machine;
+        return this.#machine.next(input);
+    }
+    #fail(error) {
+        const isStuck = this.#wasCut && error instanceof TypeError && error.message === STUCK;
+        const failure = isStuck ? new Interrupted(error) : error;
+        this.failure = { error: failure };
+        this.finish();
+        return failure;
+    }
+    finish() {
+        const { scope } = this;
+        if (this.isFinished)
+            return;
+        this.isFinished = true;
+        scope.isOver = true;
+        scope.nextLate = late.first;
+        late.first = scope;
+    }
+}
+
+function makeCall(scope, callee, args) {
+    const made = new MadeCall(scope, callee.name);
+    return made.mark(callScript(scope, callee, args, made));
+}
+function* callScript(scope, callee, args, made) {
+    made.begin();
+    checkCount(callee, args, callee.parameters.length);
+    refuseNonblocking(callee);
+    const { plain, answerers } = split(callee, args);
+    const call = scope.open(callee, plain, answerers);
+    try {
+        for (let target; (target = call.step()) !== undefined;) {
+            const answer = call.ask(target, handlerOf(target, answerers));
+            call.reply(target, isScriptGenerator(answer) ? yield* answer : answer);
+        }
+        return call.result;
+    }
+    catch (error) {
+        if (error instanceof RangeError && error.message === EXHAUSTED)
+            scope.hasLost = true;
+        throw scope.fail(call, error);
+    }
+    finally {
+        scope.close(call);
+    }
+}
+const { apply } = Reflect;
+for (const name of ["return", "throw"]) {
+    const end = callScript.prototype[name];
+    const traps = own({
+        apply(_, generator, args) {
+            noteEnd(generator);
+            return apply(end, generator, args);
+        },
+    });
+    Object.defineProperty(callScript.prototype, name, own({ value: new Proxy(end, traps) }));
+}
+
+function makeYielder(scope) {
+    const call = (f, ...args) => makeCall(scope, calleeOf(f), args);
+    return Object.freeze({ call });
+}
+
+const net = new FinalizationRegistry(endGarbage);
+const RUNNING = "it is running; a body, and whatever it calls, cannot resume or end its own generator";
+class Unguarded {
+    stack;
+    constructor(stack) {
+        this.stack = stack;
+    }
+}
+const { checked: CHECKED, u32: U32, i32: I32, mailbox: MAILBOX } = Entry;
+const { input: INPUT, output: OUTPUT } = Mailbox;
+const SUSPENDED = Status.suspended;
+const RESUME = {};
+function takeResume() {
+    if (Object.hasOwn(RESUME, "resumeU32"))
+        return;
+    const library = native();
+    for (const name of ["resumeI32", "resumeU32"]) {
+        Object.defineProperty(RESUME, name, own({ value: library[name] }));
+    }
+}
+const NO_CONTEXT = new Context(new StackMemory(0n, 0n, {
+    guarded: true,
+    overflow: "report",
+    shareable: false,
+    release() { },
+    fault: undefined,
+}));
+class Generator extends Iterator {
+    #context;
+    #symbol;
+    #machine;
+    #named;
+    #memory;
+    #stack;
+    #failure;
+    #untaken;
+    constructor(stack, body) {
+        super();
+        const what = "Cannot make generator";
+        const unguarded = stack instanceof Unguarded;
+        const pulled = body instanceof PulledBody;
+        const own = unguarded ? stack.stack : stack;
+        const memory = pulled ? undefined : memoryOf(own, body);
+        if (memory !== undefined && !memory.origin.guarded && !unguarded) {
+            throw new TypeError(`${what}: the stack has no guard page, so an overflow would write over other memory; use ` +
+                "an OsStack, or Generator.unguarded(stack, body) to take the risk");
+        }
+        const symbol = symbolOf(body);
+        if (symbol === undefined && !pulled)
+            checkScript(body);
+        endGone();
+        if (symbol !== undefined)
+            checkOpen(symbol.library, what);
+        memory?.checkFree(what);
+        this.#memory = memory;
+        this.#stack = pulled ? undefined : own;
+        this.#symbol = symbol;
+        this.#named = symbol ?? body;
+        this.#context = symbol === undefined ? NO_CONTEXT : new Context(memory);
+        this.#machine = symbol === undefined ? machineOf(body, memory) : undefined;
+        const owner = this.#owner;
+        if (symbol !== undefined)
+            takeResume();
+        net.register(this, owner, this);
+        memory?.own(owner);
+        if (symbol !== undefined)
+            this.#context.begin(symbol.pointer, symbol);
+    }
+    static unguarded(stack, body) {
+        return new Generator(new Unguarded(stack), body);
+    }
+    resume(input) {
+        const context = this.#context;
+        if (context.entry === U32 && typeof input === "number" && (input >>> 0) === input) {
+            const output = RESUME.resumeU32(context.handle, input >>> 0);
+            return context.status[0] === SUSPENDED ? output : this.#leave();
+        }
+        if (context.entry === I32 && typeof input === "number" && (input | 0) === input) {
+            const output = RESUME.resumeI32(context.handle, input | 0);
+            return context.status[0] === SUSPENDED ? output : this.#leave();
+        }
+        return context.entry === MAILBOX ? this.#enter(input) : this.#resume(input);
+    }
+    get state() {
+        const machine = this.#machine;
+        if (machine === undefined)
+            return this.#context.isSuspended ? "runnable" : "unavailable";
+        return machine.isFinished || machine.isRunning ? "unavailable" : "runnable";
+    }
+    unwrap() {
+        const stack = this.#stack;
+        if (!this.#owner.isDone) {
+            throw new Error(`Cannot unwrap generator: state is ${this.state} and the body has not finished; resume ` +
+                "it to its end, or end it with return()");
+        }
+        if (stack === undefined) {
+            throw new Error("Cannot unwrap generator: its stack has been handed back before, or was one of the pool's");
+        }
+        this.#stack = undefined;
+        return stack;
+    }
+    backtrace() {
+        return this.#owner.frames();
+    }
+    next(input) {
+        if (this.#machine !== undefined)
+            return this.#advance(this.#machine, Step.next, input);
+        const context = this.#context;
+        if (context.isDone && context.reason === undefined) {
+            return { value: undefined, done: true };
+        }
+        const result = { value: undefined, done: false };
+        result.value = this.resume(input);
+        if (context.handle === null)
+            result.done = true;
+        return result;
+    }
+    return(value) {
+        const machine = this.#machine;
+        let result = { value, done: true };
+        if (machine !== undefined) {
+            if (machine.isRunning)
+                throw new TypeError(`Cannot end generator: ${RUNNING}`);
+            try {
+                result = machine.return(value);
+            }
+            finally {
+                if (machine.isFinished)
+                    this.#end();
+            }
+        }
+        else
+            this.#end();
+        return result;
+    }
+    throw(error) {
+        const machine = this.#machine;
+        if (machine !== undefined) {
+            if (machine.isRunning)
+                throw new TypeError(`Cannot throw into generator: ${RUNNING}`);
+            if (machine.hasBegun && !machine.isFinished) {
+                return this.#advance(machine, Step.throw, error);
+            }
+        }
+        const failure = { error };
+        if (!this.#owner.isDone) {
+            if (machine !== undefined)
+                machine.return(undefined);
+            this.#end();
+            this.#failure = failure;
+        }
+        throw error;
+    }
+    [Symbol.iterator]() {
+        return this;
+    }
+    [Symbol.dispose]() {
+        const machine = this.#machine;
+        try {
+            this.return(undefined);
+            machine?.finish();
+        }
+        finally {
+            const isOver = this.#owner.isDone || machine?.isFinished;
+            try {
+                if (isOver)
+                    this.#end();
+            }
+            finally {
+                if (isOver && this.#owner.isDone)
+                    this.#stack?.[Symbol.dispose]();
+            }
+        }
+    }
+    get [Symbol.toStringTag]() {
+        return "Generator";
+    }
+    [Symbol.for("Deno.customInspect")]() {
+        if (!(#named in this))
+            return "Generator {}";
+        const { name } = this.#named;
+        const shown = typeof name === "string" && name !== "" ? name : "(anonymous)";
+        return `Generator { ${shown}: ${this.state} }`;
+    }
+    #resume(input) {
+        const machine = this.#machine;
+        if (machine !== undefined) {
+            this.#checkFailure(machine.failure ?? this.#failure);
+            const { value, done } = this.#advance(machine, Step.next, input);
+            return done ? undefined : value;
+        }
+        const context = this.#context;
+        const { memory, reason, handle } = context;
+        if (handle === null) {
+            if (reason !== undefined)
+                throw new Error(`Cannot resume generator: ${reason}`);
+            this.#checkFailure(this.#failure);
+            return undefined;
+        }
+        const fault = memory.fault();
+        if (fault !== undefined)
+            throw new Error(`Cannot resume generator: ${fault}`);
+        const { guarded } = memory.origin;
+        if (!guarded && isOverrun(memory))
+            return this.#leave();
+        const output = this.#untaken === undefined ? this.#enter(input) : this.#take(this.#untaken);
+        if (context.handle === null)
+            return output;
+        this.#untaken = undefined;
+        if (guarded)
+            context.entry = this.#symbol.entry;
+        else if (isOverrun(memory))
+            return this.#leave();
+        return output;
+    }
+    #checkFailure(failure) {
+        if (failure === undefined)
+            return;
+        throw new Error("Cannot resume generator: its body has failed; unwrap() gives its stack back for a new one", { cause: failure.error });
+    }
+    #enter(input) {
+        const context = this.#context;
+        const { view } = context;
+        const symbol = this.#symbol;
+        write(view, INPUT, symbol.input, input, "Cannot resume generator: input");
+        const result = RESUME.resumeI32(context.handle, symbol.inputIsWord ? view.getInt32(INPUT, true) : 0);
+        if (context.status[0] !== SUSPENDED)
+            return this.#leave();
+        try {
+            return this.#take(result);
+        }
+        catch (error) {
+            this.#untaken = result;
+            context.entry = CHECKED;
+            throw error;
+        }
+    }
+    #take(word) {
+        const { output, outputIsWord } = this.#symbol;
+        return (outputIsWord
+            ? fromWord(output, word)
+            : read(this.#context.view, OUTPUT, output));
+    }
+    #advance(machine, step, value) {
+        if (machine.scope.running && machine.isRunning) {
+            throw new TypeError(`Cannot resume generator: ${RUNNING}`);
+        }
+        if (machine.isFinished) {
+            this.#end();
+            return { value: undefined, done: true };
+        }
+        const fault = this.#memory?.fault();
+        if (fault !== undefined)
+            throw new Error(`Cannot resume generator: ${fault}`);
+        let result;
+        try {
+            result = machine.advance(step, value);
+        }
+        finally {
+            if (machine.isFinished)
+                this.#end();
+        }
+        return result;
+    }
+    get #owner() {
+        return this.#machine?.scope ?? this.#context;
+    }
+    #end() {
+        try {
+            this.#owner.endGently();
+        }
+        catch (error) {
+            if (this.#owner.isDone)
+                this.#failure = { error };
+            throw error;
+        }
+        finally {
+            this.#finish();
+        }
+    }
+    #leave() {
+        const error = this.#context.arrive("Cannot resume generator");
+        if (error !== undefined)
+            this.#failure = { error };
+        this.#finish();
+        if (error !== undefined)
+            throw error;
+        const { reason } = this.#context;
+        if (reason !== undefined)
+            throw new Error(`Cannot resume generator: ${reason}`);
+    }
+    #finish() {
+        const owner = this.#owner;
+        if (!owner.isDone)
+            return;
+        if (this.#machine !== undefined)
+            takeOffLate(this.#machine.scope);
+        this.#memory?.disown(owner);
+        net.unregister(this);
+    }
+}
+function machineOf(body, memory) {
+    if (body instanceof PulledBody) {
+        return new ScriptMachine(undefined, (scope) => body.start(scope));
+    }
+    const script = body;
+    return new ScriptMachine(memory, (scope, input) => script(makeYielder(scope), input));
+}
+function pulledGenerator(body) {
+    return new Generator(undefined, body);
+}
+function checkScript(body) {
+    if (isGeneratorFunction(body))
+        return;
+    if (isFunction(body)) {
+        throw new TypeError(`Cannot make generator: ${describe(body)} is a C function, and no body; .calls() makes a ` +
+            "generator of it, or a function* calls it by yielder.call()");
+    }
+    if (typeof body === "function") {
+        throw new TypeError(`Cannot make generator: ${describe(body)} is no generator function. V8 keeps the frames of ` +
+            "a plain or async function on the thread's stack, where nothing can suspend them; write " +
+            "function* and yield" +
+            (isAsyncFunction(body) ? ", and yield a Promise to the resumer, which can await it" : ""));
+    }
+    throw new TypeError("Cannot make generator: the body must be a generator function (function*), or a native body " +
+        `that dlopen has given in this Worker: got ${describe(body)}` +
+        (isScriptGenerator(body) ? "; pass the function* itself, and do not call it" : ""));
+}
+
+function dlopen(filename, definitions) {
+    checkFilename(filename);
+    const known = copy(definitions);
+    const names = Object.keys(known);
+    for (const name of names)
+        checkDefinition(name, known[name]);
+    const table = Object.create(null);
+    for (const name of names) {
+        table[name] = own({ name: known[name].name ?? name, type: "pointer" });
+    }
+    native();
+    needStack(8);
+    const opened = open(filename, table);
+    const library = { filename: String(filename), closed: false, latest: undefined };
+    const symbols = Object.create(null);
+    const thunks = [];
+    for (const name of names) {
+        const pointer = opened.symbols[name];
+        symbols[name] = symbol(name, known[name], pointer, library, thunks);
+    }
+    const close = () => closeLibrary(library, thunks, opened);
+    return Object.freeze({
+        symbols: Object.freeze(symbols),
+        close,
+        [Symbol.dispose]: close,
+    });
+}
+function closeLibrary(library, thunks, opened) {
+    if (library.closed)
+        return;
+    const name = describe(library.filename);
+    if (isElsewhere(library)) {
+        throw new Error(`Cannot close ${name}: a nonblocking function of it is running on another thread; await ` +
+            "its Promise first");
+    }
+    needStack(8);
+    endGone();
+    const thrown = endAll(library, `${name} has been closed, which ended it; close it later`);
+    if (!library.closed) {
+        for (const thunk of thunks)
+            putThunk(thunk);
+        opened.close();
+        library.closed = true;
+    }
+    if (thrown.length > 0)
+        throw thrown[0];
+}
+function symbol(name, definition, pointer, library, thunks) {
+    const subject = { name, library, exceptionState: once(() => native().exceptionState(pointer)) };
+    if ("input" in definition) {
+        return makeBody(definition.input, definition.output, pointer, subject);
+    }
+    const callbacks = [];
+    const types = definition.parameters.map((type) => typeof type === "string" ? type : "callback");
+    const callee = {
+        ...signatureOf(types, definition.result, FUNCTION),
+        ...subject,
+        address: once(() => {
+            if (definition.nonblocking) {
+                native().pin(pointer);
+                native().pin(native().callBody);
+            }
+            return native().addressOfPointer(pointer);
+        }),
+        callbacks,
+        nonblocking: definition.nonblocking === true,
+        overflow: definition.overflow ?? "report",
+    };
+    for (const [i, parameter] of definition.parameters.entries()) {
+        if (typeof parameter === "string")
+            continue;
+        const target = {
+            ...callbackSignature(parameter.callback, `Cannot open symbol ${name}: parameter ${i}`),
+            callee,
+            index: callbacks.length,
+            parameter: i,
+            handler: undefined,
+            what: `Cannot answer ${name}: the result of callback parameter ${i}`,
+            closed: false,
+        };
+        const thunk = once(() => {
+            const taken = takeThunk(target);
+            thunks.push(taken);
+            return taken;
+        });
+        callbacks.push({ target, thunk });
+    }
+    const f = callee.nonblocking
+        ? (...args) => callAsync(callee, args)
+        : (...args) => callSync(callee, args);
+    Object.defineProperty(f, "name", own({ value: name }));
+    return makeFunction(Object.assign(f, {
+        async: (...args) => callAsync(callee, args),
+        calls: (...args) => pulledGenerator(new PulledBody(callee, args)),
+    }), callee);
+}
+function open(filename, table) {
+    try {
+        return Deno.dlopen(filename, table);
+    }
+    catch (error) {
+        if (!(error instanceof Error) || error.constructor !== Error)
+            throw error;
+        throw new Error(`${error.message}; ${hintFor(error.message, filename)}`, { cause: error });
+    }
+}
+function hintFor(message, filename) {
+    if (message.startsWith("Failed to register symbol")) {
+        return "`nm -D` lists what a library has; a function is there under its own name if it has " +
+            'the linkage of C (extern "C" in C++ and Rust, export in Zig); where the key in the table ' +
+            "is another, `name` says it";
+    }
+    if (typeof filename === "string" && /^file:/i.test(filename)) {
+        return "a string is a path, and this is an address: pass new URL(…)";
+    }
+    if (typeof filename === "string" && /^https?:/i.test(filename)) {
+        return "a string is a path, and this is an address of the Web: download the library first";
+    }
+    if (message.includes("No such file")) {
+        return "a path is relative to the working directory, or absolute; a name without a slash is " +
+            "looked for where the system has its libraries, and needs its version (libsqlite3.so.0)";
+    }
+    return "it must be a shared library for this system, and so must those that it needs (`ldd`)";
+}
+function checkFilename(filename) {
+    if (typeof filename !== "string" && !(filename instanceof URL)) {
+        throw new TypeError(`Cannot open library: filename must be a string or a file URL: got ${describe(filename)}`);
+    }
+    if (filename instanceof URL && filename.protocol !== "file:") {
+        throw new TypeError(`Cannot open library: filename must be a string or a file URL: got ${describe(filename.href)}; a library is opened from a file, so download it first`);
+    }
+    if (typeof filename === "string" && filename.includes("\0")) {
+        throw new TypeError(`Cannot open library: filename must not contain the character U+0000: got ${describe(filename)}`);
+    }
+}
+function once(make) {
+    let made;
+    return () => made === undefined ? made = make() : made;
+}
+function copy(definitions) {
+    if (!isTable(definitions)) {
+        throw new TypeError(`Cannot open library: the definitions must be an object: got ${describe(definitions)}; ` +
+            "write { symbol: definition, … }");
+    }
+    return Object.fromEntries(Object.entries(definitions).map(([name, definition]) => {
+        const copied = copyOf(definition, `Cannot open symbol ${name}`);
+        return [name, isTable(copied) ? own(copied) : copied];
+    }));
+}
+function isTable(value) {
+    if (typeof value !== "object" || value === null)
+        return false;
+    const prototype = Object.getPrototypeOf(value);
+    return prototype === null || Object.getPrototypeOf(prototype) === null;
+}
+function checkDefinition(name, definition) {
+    const what = `Cannot open symbol ${name}`;
+    if (!isTable(definition)) {
+        throw new TypeError(`${what}: its definition must be an object: got ${describe(definition)}; write ` +
+            "{ parameters, result } for a function, { input, output } for a generator body");
+    }
+    const { name: symbol } = definition;
+    if (symbol !== undefined && typeof symbol !== "string") {
+        throw new TypeError(`${what}: name must be a string: got ${describe(symbol)}`);
+    }
+    if ("input" in definition || "output" in definition) {
+        checkKeys(definition, ["input", "output", "name"], what);
+        const { input, output } = definition;
+        checkType(input, SCALAR_TYPES, `${what}: input`);
+        checkType(output, SCALAR_TYPES, `${what}: output`);
+        return;
+    }
+    checkKeys(definition, ["parameters", "result", "name", "nonblocking", "variadic", "overflow"], what);
+    const { parameters, result, nonblocking, variadic, overflow } = definition;
+    checkParameters(parameters, what);
+    checkType(result, VALUE_TYPES, `${what}: result`);
+    for (const [i, parameter] of parameters.entries()) {
+        if (isCallback(parameter)) {
+            checkKeys(parameter, ["callback"], `${what}: parameter ${i}`);
+            callbackSignature(parameter.callback, `${what}: callback parameter ${i}`);
+        }
+        else {
+            checkType(parameter, VALUE_TYPES, `${what}: parameter ${i}`, false);
+        }
+    }
+    if (nonblocking !== undefined && typeof nonblocking !== "boolean") {
+        throw new TypeError(`${what}: nonblocking must be a boolean: got ${describe(nonblocking)}`);
+    }
+    if (variadic !== undefined)
+        checkVariadic(parameters, variadic, what);
+    overflowOf(overflow, what);
+}
+function isCallback(parameter) {
+    return typeof parameter === "object" && parameter !== null &&
+        Object.hasOwn(parameter, "callback");
+}
+function checkVariadic(parameters, variadic, what) {
+    const fixed = variadic;
+    if (!Number.isInteger(fixed) || fixed < 0 || fixed > parameters.length) {
+        throw new TypeError(`${what}: variadic must be how many of its ${parameters.length} parameters stand before ` +
+            `the dots: got ${describe(variadic)}`);
+    }
+    for (const [i, type] of parameters.entries()) {
+        if (i < fixed || typeof type !== "string")
+            continue;
+        const promoted = rowOf(type)?.promoted;
+        if (promoted === undefined)
+            continue;
+        throw new TypeError(`${what}: parameter ${i} has the type ${describe(type)}, which C promotes where it stands ` +
+            `behind the dots; declare it as ${describe(promoted)}`);
+    }
+}
+
+const memoryBehind = new WeakMap();
+const slot = new DataView(new ArrayBuffer(8));
+class PointerView {
+    #pointer;
+    #bytes;
+    constructor(pointer) {
+        if (typeof pointer !== "object" || pointer === null || "constructor" in pointer) {
+            throw new TypeError(`Cannot view memory: got ${describe(pointer)} for a pointer` +
+                (pointer === null ? "; C's NULL points at nothing, so look for null first" : "") +
+                (isBuffer(pointer) || ArrayBuffer.isView(pointer) ? "; use PointerView.of(buffer)" : ""));
+        }
+        this.#pointer = pointer;
+    }
+    static of(buffer) {
+        const bytes = bytesOf(buffer, "Cannot view memory: the buffer");
+        if (bytes === null || bytes.length === 0) {
+            throw new TypeError("Cannot view memory: the buffer must have at least one byte");
+        }
+        const view = new PointerView(native().pointerTo(native().addressOfBuffer(bytes)));
+        view.#bytes = bytes;
+        return view;
+    }
+    get pointer() {
+        const [pointer, bytes] = [this.#pointer, this.#bytes];
+        if (bytes !== undefined && !memoryBehind.has(pointer))
+            memoryBehind.set(pointer, bytes);
+        return pointer;
+    }
+    get address() {
+        return native().addressOfPointer(this.#pointer);
+    }
+    getBool(offset = 0) {
+        return native().load8(this.#at(offset, 1), by(offset)) !== 0;
+    }
+    getInt8(offset = 0) {
+        return native().load8(this.#at(offset, 1), by(offset)) << 24 >> 24;
+    }
+    getUint8(offset = 0) {
+        return native().load8(this.#at(offset, 1), by(offset));
+    }
+    getInt16(offset = 0) {
+        return native().load16(this.#at(offset, 2), by(offset)) << 16 >> 16;
+    }
+    getUint16(offset = 0) {
+        return native().load16(this.#at(offset, 2), by(offset));
+    }
+    getInt32(offset = 0) {
+        return native().loadI32(this.#at(offset, 4), by(offset));
+    }
+    getUint32(offset = 0) {
+        return native().loadU32(this.#at(offset, 4), by(offset));
+    }
+    getBigInt64(offset = 0) {
+        return native().loadI64(this.#at(offset, 8), by(offset));
+    }
+    getBigUint64(offset = 0) {
+        return native().loadU64(this.#at(offset, 8), by(offset));
+    }
+    getFloat32(offset = 0) {
+        return native().loadF32(this.#at(offset, 4), by(offset));
+    }
+    getFloat64(offset = 0) {
+        return native().loadF64(this.#at(offset, 8), by(offset));
+    }
+    getPointer(offset = 0) {
+        return native().loadPointer(this.#at(offset, 8), by(offset));
+    }
+    getCString(offset = 0) {
+        const address = this.#address(offset, 1);
+        if (this.#bytes !== undefined && !this.#bytes.includes(0, offset)) {
+            throw new RangeError(`Cannot reach memory: no string is there, since the buffer has no zero byte from offset ` +
+                `${offset} on`);
+        }
+        return readCString(address);
+    }
+    copyInto(destination, offset = 0) {
+        const bytes = checkBytes(destination, "destination");
+        if (bytes.length > 0) {
+            native().copyIn(bytes, this.#address(offset, bytes.length), BigInt(bytes.length));
+        }
+    }
+    setBool(offset, value) {
+        this.#set("bool", 1, offset, value);
+    }
+    setInt8(offset, value) {
+        this.#set("i8", 1, offset, value);
+    }
+    setUint8(offset, value) {
+        this.#set("u8", 1, offset, value);
+    }
+    setInt16(offset, value) {
+        this.#set("i16", 2, offset, value);
+    }
+    setUint16(offset, value) {
+        this.#set("u16", 2, offset, value);
+    }
+    setInt32(offset, value) {
+        this.#set("i32", 4, offset, value);
+    }
+    setUint32(offset, value) {
+        this.#set("u32", 4, offset, value);
+    }
+    setBigInt64(offset, value) {
+        this.#set("i64", 8, offset, value);
+    }
+    setBigUint64(offset, value) {
+        this.#set("u64", 8, offset, value);
+    }
+    setFloat32(offset, value) {
+        this.#set("f32", 4, offset, value);
+    }
+    setFloat64(offset, value) {
+        this.#set("f64", 8, offset, value);
+    }
+    setPointer(offset, value) {
+        this.#set("function", 8, offset, value);
+    }
+    copyFrom(source, offset = 0) {
+        const bytes = checkBytes(source, "source");
+        if (bytes.length > 0) {
+            native().copyOut(this.#address(offset, bytes.length), bytes, BigInt(bytes.length));
+        }
+    }
+    #set(type, size, offset, value) {
+        write(slot, 0, type, value, "Cannot write memory: the value");
+        native().store(this.#at(offset, size), by(offset), slot, size);
+    }
+    #at(offset, size) {
+        const bytes = this.#bytes;
+        if (bytes === undefined)
+            return this.#pointer;
+        if (isDetached(bytes.buffer)) {
+            throw new TypeError("Cannot reach memory: the buffer that the view is of has been transferred elsewhere");
+        }
+        if (by(offset) >= 0 && offset + size <= bytes.length)
+            return this.#pointer;
+        throw new RangeError(`Cannot reach memory: ${size} bytes at offset ${offset} are not all in the buffer, which ` +
+            `has ${bytes.length}`);
+    }
+    #address(offset, size) {
+        const address = native().addressOfPointer(this.#at(offset, size)) + BigInt(by(offset));
+        if (address > 0n)
+            return address;
+        throw new RangeError(`Cannot reach memory: offset ${offset} leads to the null pointer or below`);
+    }
+}
+function by(offset) {
+    if (typeof offset === "number" && (offset | 0) === offset)
+        return offset | 0;
+    throw new RangeError(`Cannot reach memory: offset must be an integer from -(2^31) to 2^31 - 1: got ${describe(offset)}`);
+}
+function checkBytes(bytes, name) {
+    if (!(bytes instanceof Uint8Array)) {
+        throw new TypeError(`Cannot copy memory: ${name} must be a Uint8Array: got ${describe(bytes)}`);
+    }
+    return bytesOf(bytes, `Cannot copy memory: ${name}`);
+}
+
+class OwnedStack extends Stack {
+    constructor(size) {
+        checkSize(size, STACK_SIZE_MIN, "Cannot allocate stack");
+        const alignment = BigInt(STACK_ALIGNMENT$1);
+        const rounded = Math.ceil(size / STACK_ALIGNMENT$1) * STACK_ALIGNMENT$1;
+        let bytes;
+        try {
+            bytes = new Uint8Array(new ArrayBuffer(rounded + STACK_ALIGNMENT$1));
+        }
+        catch (error) {
+            if (isExhaustion(error))
+                throw error;
+            throw new RangeError(`Cannot allocate stack: V8 has no ${size} bytes in one piece`, {
+                cause: error,
+            });
+        }
+        const start = native().addressOfBuffer(bytes);
+        const limit = (start + alignment - 1n) / alignment * alignment;
+        const bottom = new DataView(bytes.buffer, Number(limit - start), CANARY_SIZE);
+        super(new StackMemory(limit + BigInt(rounded), limit, origin, bottom));
+    }
+    get guarded() {
+        return false;
+    }
+}
+const origin = {
+    guarded: false,
+    overflow: "report",
+    shareable: false,
+    release() { },
+    fault: undefined,
+};
+
+class SliceStack extends Stack {
+    constructor(memory) {
+        if (nameOf(memory) !== "Uint8Array") {
+            throw new TypeError(`Cannot make stack: memory must be a Uint8Array: got ${describe(memory)}`);
+        }
+        const buffer = OF_ARRAY.buffer(memory);
+        if (!isBuffer(buffer)) {
+            throw new TypeError("Cannot make stack: memory is shared, so another thread could write over its frames; use " +
+                "a Uint8Array over an ArrayBuffer");
+        }
+        if (isResizable(buffer)) {
+            throw new TypeError("Cannot make stack: memory is resizable, so it could vanish under its frames; use a " +
+                "Uint8Array over a buffer of fixed length");
+        }
+        const bytes = isDetached(buffer)
+            ? new Uint8Array(0)
+            : new Uint8Array(buffer, OF_ARRAY.byteOffset(memory), OF_ARRAY.byteLength(memory));
+        const alignment = BigInt(STACK_ALIGNMENT$1);
+        const start = bytes.length === 0 ? 0n : native().addressOfBuffer(bytes);
+        const limit = (start + alignment - 1n) / alignment * alignment;
+        const base = (start + BigInt(bytes.length)) / alignment * alignment;
+        if (base - limit < STACK_SIZE_MIN) {
+            throw new RangeError(`Cannot make stack: memory of ${bytes.length} bytes is too small; at least ` +
+                `${STACK_SIZE_MIN} must be left once both ends are aligned to ${STACK_ALIGNMENT$1}`);
+        }
+        const origin = {
+            guarded: false,
+            overflow: "report",
+            shareable: true,
+            fault: () => bytes.length === 0
+                ? "the memory of its SliceStack has been detached (transferred, or grown away), and " +
+                    "its frames with it; keep the buffer in place while a generator is on it"
+                : undefined,
+            release() { },
+        };
+        const bottom = new DataView(buffer, bytes.byteOffset + Number(limit - start), CANARY_SIZE);
+        super(new StackMemory(base, limit, origin, bottom));
+    }
+    get guarded() {
+        return false;
+    }
+}
+
+export { Callback, FringeError, Generator, NativeError, OsStack, OwnedStack, PointerView, STACK_ALIGNMENT, SliceStack, dlopen };
