@@ -77,9 +77,9 @@ export type {
 } from "./ffi/value/type.ts";
 export type { Yielder } from "./ffi/yielder.ts";
 
-// One file instead of fifty, which Deno loads in a quarter of the time. In a checkout deno.json maps
-// it to the sources that it is made from.
-// @ts-types="./ffi/fringe.ts"
+// One file for fifty modules, which Deno would take longer to load than to run. In the checkout,
+// deno.json maps the file to the sources that it is made from.
+// @ts-types="./ffi/exports.ts"
 export {
   Callback,
   dlopen,

@@ -308,13 +308,15 @@ function copy(definitions: SymbolDefinitions): SymbolDefinitions {
 }
 
 /**
- * Whether `value` is an object as `{ … }` makes one, in whichever realm, or a module's namespace.
- * An array or a `Map` is none: its keys are not what was meant.
+ * Whether `value` is an object whose keys are what was meant: as `{ … }` makes one, in whichever
+ * realm, a module's namespace, or an object of a class that has fields. An array or a `Map` is none,
+ * and neither is a `Promise` of a table.
  */
 function isTable(value: unknown): value is object {
   if (typeof value !== "object" || value === null) return false;
   const prototype = Object.getPrototypeOf(value);
-  return prototype === null || Object.getPrototypeOf(prototype) === null;
+  if (prototype === null || Object.getPrototypeOf(prototype) === null) return true;
+  return !(Symbol.iterator in value) && Object.keys(value).length > 0;
 }
 
 function checkDefinition(name: string, definition: unknown): void {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // Credit: after libfringe, by edef and the libfringe contributors
-// Made by `deno task build` (tools/bundle.ts) from ffi/fringe.ts and what that imports: edit those.
+// Made by `deno task build` (tools/bundle.ts) from ffi/exports.ts and what that imports: edit those.
 
-import { sha256Wasm, prebuilt, folder } from './library/prebuilt.ts';
+import { sha256Wasm, prebuilt, folder } from './library/prebuilt.js';
 
 function describe(value) {
     if (typeof value === "string")
@@ -217,10 +217,8 @@ function sha256(bytes) {
     return place.subarray(0, DIGEST).toHex();
 }
 
-const CALL_BODY = { name: "fringe_call_body", type: "pointer" };
 const STACK_SYMBOLS = {
     abi: { name: "fringe_abi", type: "u32", optional: true },
-    callBody: CALL_BODY,
     installOverflow: { name: "fringe_overflow_install", parameters: [], result: "void" },
     mapStack: {
         name: "fringe_os_stack_map",
@@ -247,7 +245,7 @@ const STACK_SYMBOLS = {
     depth: { name: "fringe_depth", parameters: [], result: "u32" },
 };
 const SYMBOLS = {
-    callBody: CALL_BODY,
+    callBody: { name: "fringe_call_body", type: "pointer" },
     init: {
         name: "fringe_init_caught",
         parameters: [
@@ -429,18 +427,7 @@ function openNative(path, what, grant) {
         library.close();
         throw otherVersion(what, stacks.abi);
     }
-    return {
-        stacks,
-        openRest() {
-            const { symbols } = load(path, SYMBOLS, what, grant);
-            const addresses = [stacks, symbols].map((table) => symbols.addressOfPointer(table.callBody));
-            if (addresses[0] === addresses[1])
-                return symbols;
-            throw new FringeError("unavailable", `Cannot open fringe's native library: ${what} is another file now than when the first ` +
-                "stack was made, and two copies know nothing of each other's stacks. Restart the " +
-                "program; replace the file when none runs, or give each version a path of its own");
-        },
-    };
+    return { stacks, openRest: () => load(path, SYMBOLS, what, grant).symbols };
 }
 const { abi } = STACK_SYMBOLS;
 function checkAbiOf(path, what, cause) {
@@ -3840,7 +3827,9 @@ function isTable(value) {
     if (typeof value !== "object" || value === null)
         return false;
     const prototype = Object.getPrototypeOf(value);
-    return prototype === null || Object.getPrototypeOf(prototype) === null;
+    if (prototype === null || Object.getPrototypeOf(prototype) === null)
+        return true;
+    return !(Symbol.iterator in value) && Object.keys(value).length > 0;
 }
 function checkDefinition(name, definition) {
     const what = `Cannot open symbol ${name}`;

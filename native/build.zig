@@ -90,7 +90,7 @@ fn installPrebuilt(
     libraries: []const *std.Build.Step.Compile,
     layout: *std.Build.Step.Compile,
 ) void {
-    const prebuilt = b.step("prebuilt", "Install what is committed: prebuilt/, layout.ts, sha256.wasm");
+    const prebuilt = b.step("prebuilt", "Install what is committed, although made");
     for (libraries) |library| {
         const path = b.fmt("prebuilt/{s}-{s}/lib{s}.so", .{
             @tagName(target.result.cpu.arch),

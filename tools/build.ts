@@ -4,7 +4,7 @@
 /**
  * Makes what is committed and generated from the sources: `deno task build`.
  *
- * Zig fills `native/prebuilt/` and prints `ffi/layout.ts`; `ffi/library/prebuilt.ts` then holds the
+ * Zig fills `native/prebuilt/` and prints `ffi/layout.ts`; `ffi/library/prebuilt.js` then holds the
  * libraries once more as text, so that they come with the module graph when `mod.ts` is imported
  * over HTTP, and their digests. `ffi/fringe.js` holds all other modules once more, in one.
  *
@@ -26,7 +26,7 @@ const generated: readonly Generated[] = [
     make: (fresh) => read(fresh, "layout.ts")!,
   },
   {
-    path: "ffi/library/prebuilt.ts",
+    path: "ffi/library/prebuilt.js",
     from: "what the libraries and native/sha256.zig give",
     make: (fresh) => new TextEncoder().encode(generate(fresh)),
   },
@@ -80,7 +80,7 @@ export async function differences(): Promise<string[]> {
 }
 
 /**
- * The text of `ffi/library/prebuilt.ts` for what Zig has installed in the folder `fresh`: the
+ * The text of `ffi/library/prebuilt.js` for what Zig has installed in the folder `fresh`: the
  * libraries, one folder a platform, and the code that has their digests.
  */
 export function generate(fresh: string): string {
@@ -91,22 +91,21 @@ export function generate(fresh: string): string {
     return [entry(platform ?? "", Deno.readFileSync(join(directory, name)))];
   });
   if (entries.length === 0) {
-    throw new Error(`Cannot generate ffi/library/prebuilt.ts: no library in ${directory}`);
+    throw new Error(`Cannot generate ffi/library/prebuilt.js: no library in ${directory}`);
   }
   return `// SPDX-License-Identifier: MIT OR Apache-2.0
 // Credit: after libfringe, by edef and the libfringe contributors
 // Made by \`deno task build\` (tools/build.ts) from native/prebuilt/: edit neither.
 // deno-fmt-ignore-file
 
-/** The shared library of a platform, for where there is no file of it beside \`mod.ts\`. */
-export interface Prebuilt {
-  /** SHA-256 of the library, in hexadecimal. */
-  readonly digest: string;
-  /** Size of the library in bytes. */
-  readonly size: number;
-  /** The library in base64, in lines: decoders skip the line ends. */
-  readonly base64: string;
-}
+/**
+ * The shared library of a platform, for where there is no file of it beside \`mod.ts\`.
+ *
+ * @typedef {object} Prebuilt
+ * @property {string} digest SHA-256 of the library, in hexadecimal.
+ * @property {number} size Size of the library in bytes.
+ * @property {string} base64 The library in base64, in lines: decoders skip the line ends.
+ */
 
 /** Where the libraries lie as files, beside a checkout. */
 export const folder = new URL("../../native/prebuilt/", import.meta.url);
@@ -116,8 +115,12 @@ export const sha256Wasm = \`
 ${inLines(read(fresh, "sha256.wasm")!)}
 \`;
 
-/** The libraries by platform, such as \`x86_64-linux\`: \`Deno.build\`'s \`arch\` and \`os\`. */
-export const prebuilt: Readonly<Record<string, Prebuilt>> = {
+/**
+ * The libraries by platform, such as \`x86_64-linux\`: \`Deno.build\`'s \`arch\` and \`os\`.
+ *
+ * @type {Readonly<Record<string, Prebuilt>>}
+ */
+export const prebuilt = {
 ${entries.join("")}};
 `;
 }

@@ -2,7 +2,7 @@
 // Credit: after libfringe, by edef and the libfringe contributors
 
 /**
- * Makes `ffi/fringe.js`: what `ffi/fringe.ts` exports, with everything that it imports, in one
+ * Makes `ffi/fringe.js`: what `ffi/exports.ts` exports, with everything that it imports, in one
  * file. Deno takes a quarter of a millisecond for each module of TypeScript that a program loads,
  * and a request for each that comes over HTTP.
  *
@@ -17,8 +17,8 @@ import { type Plugin, rollup } from "rollup";
 import typescript from "typescript";
 import { root } from "./zig.ts";
 
-/** What is joined, and what that makes; `deno.json` maps the second to the first. */
-export const [SOURCE, BUNDLE] = ["ffi/fringe.ts", "ffi/fringe.js"] as const;
+/** What is joined with all that it imports, and what that makes; `deno.json` maps it back. */
+export const [SOURCE, BUNDLE] = ["ffi/exports.ts", "ffi/fringe.js"] as const;
 
 const HEAD = `// SPDX-License-Identifier: MIT OR Apache-2.0
 // Credit: after libfringe, by edef and the libfringe contributors
@@ -38,13 +38,13 @@ const types: Plugin = {
 };
 
 /**
- * The text of `ffi/fringe.js`. The libraries stay in a module of their own, because what looks for
- * them looks beside that module.
+ * The text of `ffi/fringe.js`. The module that has the libraries stays beside it, since it knows
+ * where they lie as files.
  */
-export async function bundle(): Promise<string> {
+export async function bundle(entry: string = join(root, SOURCE)): Promise<string> {
   const modules = await rollup({
-    input: join(root, SOURCE),
-    external: (name) => name.endsWith("/prebuilt.ts"),
+    input: entry,
+    external: (name) => name.endsWith("/prebuilt.js"),
     plugins: [types],
     treeshake: false,
     onwarn: (warning) => {

@@ -12,7 +12,7 @@
  */
 
 import { basename, join } from "node:path";
-import { prebuilt } from "../ffi/library/prebuilt.ts";
+import { prebuilt } from "../ffi/library/prebuilt.js";
 import { sha256 } from "./wheel.ts";
 import { root } from "./zig.ts";
 
@@ -36,7 +36,7 @@ export async function release(
     const found = await sha256(library);
     if (found !== digest) {
       throw new Error(
-        `Cannot release ${library}: its digest is ${found}, and ffi/library/prebuilt.ts has ` +
+        `Cannot release ${library}: its digest is ${found}, and ffi/library/prebuilt.js has ` +
           `${digest}. Run \`deno task build\`, and commit what it makes`,
       );
     }

@@ -8,7 +8,7 @@
  * - `FRINGE_LIBRARY` names a library to use instead, when the environment may be read.
  * - Beside a checkout it is the file in `native/prebuilt/`, so that `--allow-ffi=<that file>` is
  *   enough.
- * - Imported over HTTP it comes as text with the module graph (`prebuilt.ts`), which the lock file
+ * - Imported over HTTP it comes as text with the module graph (`prebuilt.js`), which the lock file
  *   vouches for, and is opened from memory: nothing is written to disk.
  */
 
@@ -16,7 +16,7 @@ import { needStack } from "../check.ts";
 import { FringeError } from "./fringe_error.ts";
 import { checkDigest, checkWhole, type Opened, openNative } from "./load.ts";
 import { openInMemory } from "./memory_file.ts";
-import { folder, type Prebuilt, prebuilt } from "./prebuilt.ts";
+import { folder, type Prebuilt, prebuilt } from "./prebuilt.js";
 import { checkRuntime } from "./runtime.ts";
 import type { Native, NativeStacks } from "./symbols.ts";
 

@@ -88,20 +88,8 @@ export function openNative(path: string, what: string, grant?: string): Opened {
     library.close();
     throw otherVersion(what, stacks.abi);
   }
-  return {
-    stacks,
-    openRest() {
-      const { symbols } = load(path, SYMBOLS, what, grant);
-      const addresses = [stacks, symbols].map((table) => symbols.addressOfPointer(table.callBody));
-      if (addresses[0] === addresses[1]) return symbols;
-      throw new FringeError(
-        "unavailable",
-        `Cannot open fringe's native library: ${what} is another file now than when the first ` +
-          "stack was made, and two copies know nothing of each other's stacks. Restart the " +
-          "program; replace the file when none runs, or give each version a path of its own",
-      );
-    },
-  };
+  // The same copy, whatever file is there by then: the loader knows a library by its path.
+  return { stacks, openRest: () => load(path, SYMBOLS, what, grant).symbols };
 }
 
 const { abi } = STACK_SYMBOLS;

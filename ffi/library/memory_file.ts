@@ -9,7 +9,7 @@
 
 import { FringeError } from "./fringe_error.ts";
 import { checkDigest, load, type Opened, openNative } from "./load.ts";
-import type { Prebuilt } from "./prebuilt.ts";
+import type { Prebuilt } from "./prebuilt.js";
 
 /** What to grant where there is no file whose path could be granted. */
 const IN_MEMORY = "fringe needs --allow-ffi: its library came with the module, and has no path; " +

@@ -2,12 +2,14 @@
 // Credit: after libfringe, by edef and the libfringe contributors
 
 /**
- * SHA-256, for the digest of fringe's library: Zig's, as WebAssembly. The Web's own is asynchronous,
- * Node's does not load in a program that has frozen JavaScript's own objects, and one in TypeScript
- * runs for 10 ms before V8 has optimised it.
+ * SHA-256, for the digest of fringe's library: Zig's, as WebAssembly.
+ *
+ * The Web's own is asynchronous. Node's does not load in a program that has frozen JavaScript's own
+ * objects. One in TypeScript takes some 10 ms for the library, since V8 has no time to optimise it;
+ * WebAssembly takes 4.
  */
 
-import { sha256Wasm } from "./prebuilt.ts";
+import { sha256Wasm } from "./prebuilt.js";
 
 const PAGE = 64 * 1024;
 const DIGEST = 32;

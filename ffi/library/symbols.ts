@@ -2,22 +2,18 @@
 // Credit: after libfringe, by edef and the libfringe contributors
 
 /**
- * What fringe's own native library exports and TypeScript calls, in two tables: Deno takes a fifth of
- * a millisecond to open a function, and a program that makes its first stack needs few of them.
+ * What fringe's own native library exports and TypeScript calls, in two tables: Deno takes a fifth
+ * of a millisecond to open a function, and a program that makes its first stack needs few of them.
  *
  * One C function may have several names here, each with other types: where V8 passes some types
  * faster (`resumeI32`, `resumeU32`), or where an address is to be a pointer, a bigint or a buffer
  * (`pointerTo`, `addressOfBuffer`).
  */
 
-/** The function that each call of C begins with. Its address tells copies of the library apart. */
-const CALL_BODY = { name: "fringe_call_body", type: "pointer" } as const;
-
 /** What an `OsStack` needs, and a generator whose body is TypeScript. */
 export const STACK_SYMBOLS = {
   // The number of this interface. A library from before there were such numbers has none.
   abi: { name: "fringe_abi", type: "u32", optional: true },
-  callBody: CALL_BODY,
   installOverflow: { name: "fringe_overflow_install", parameters: [], result: "void" },
   mapStack: {
     name: "fringe_os_stack_map",
@@ -49,7 +45,7 @@ export const STACK_SYMBOLS = {
 
 /** What runs native code, and looks into its memory. */
 export const SYMBOLS = {
-  callBody: CALL_BODY,
+  callBody: { name: "fringe_call_body", type: "pointer" },
   init: {
     name: "fringe_init_caught",
     parameters: [

@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { ABI } from "../../ffi/layout.ts";
-import { prebuilt } from "../../ffi/library/prebuilt.ts";
+import { prebuilt } from "../../ffi/library/prebuilt.js";
 import { dynamicSymbols, loadedEnd, offsetOf } from "../support/elf.ts";
 import { Served } from "../../tools/served.ts";
 import { root } from "../../tools/zig.ts";
@@ -202,6 +202,43 @@ Deno.test("native() says that it cannot see FRINGE_LIBRARY, whatever has failed"
     assertFails(ended, "has the digest");
     assertEquals(ended.stderr.includes(UNSEEN), false, ended.stderr);
   }
+});
+
+Deno.test("FRINGE_LIBRARY that another file replaces meanwhile is not opened anew", async () => {
+  await withFolder(async (folder) => {
+    const library = join(folder, "libfringe.so");
+    await Deno.copyFile(fringeLibrary, library);
+    // The first line makes a stack, the second calls C, which more functions are opened for.
+    const [stack, call] = program.split("  const libc = ");
+    const replaced = `${stack}
+      Deno.writeTextFileSync(${JSON.stringify(`${library}.new`)}, "no library");
+      Deno.renameSync(${JSON.stringify(`${library}.new`)}, ${JSON.stringify(library)});
+      const libc = ${call}`.replace('"fringe"', JSON.stringify(moduleUrl));
+    assertSucceeds(
+      await runChild(replaced, ["-A"], { FRINGE_LIBRARY: library }),
+      "generator\ntrue 3\n",
+    );
+  });
+});
+
+Deno.test("a generator in TypeScript has less than a third of the functions opened", async () => {
+  const counted = `
+    const opened = [];
+    const { dlopen } = Deno;
+    Deno.dlopen = (name, symbols) => {
+      opened.push(Object.keys(symbols).length);
+      return dlopen(name, symbols);
+    };
+    const { Generator, OsStack, PointerView } = await import(${JSON.stringify(moduleUrl)});
+    {
+      using generator = new Generator(new OsStack(), function* () { yield 1; });
+      generator.resume();
+    }
+    console.log(opened.length);
+    PointerView.of(new Uint8Array(1));
+    console.log(opened.length, opened[0] * 3 < opened[1]);
+  `;
+  assertSucceeds(await runChild(counted, ["--allow-ffi"]), "1\n2 true\n");
 });
 
 // Other versions

@@ -10,7 +10,7 @@ import {
   assertStringIncludes,
   assertThrows,
 } from "@std/assert";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { generate } from "../../tools/build.ts";
 import { denoCounts, one, runnerCounts, total, zigCounts } from "../../tools/counts.ts";
 import { ignores } from "../../tools/ignored.ts";
@@ -228,22 +228,31 @@ Deno.test("unpack() refuses what is no archive, and one that is damaged", async 
   });
 });
 
+/** The module that `generate` makes. */
+interface Made {
+  prebuilt: Record<string, Prebuilt>;
+  sha256Wasm: string;
+}
+
 Deno.test("generate() makes a module that gives each library back", async () => {
   await withFolder(async (folder) => {
     const library = crypto.getRandomValues(new Uint8Array(1000));
     for (
       const name of ["x86_64-linux/libfringe.so", "x86_64-linux/body.so", "a-b/x/libfringe.so"]
     ) {
-      await Deno.mkdir(join(folder, name, ".."), { recursive: true });
-      await Deno.writeFile(join(folder, name), library);
+      const file = join(folder, "prebuilt", name);
+      await Deno.mkdir(dirname(file), { recursive: true });
+      await Deno.writeFile(file, library);
     }
+    await Deno.writeFile(join(folder, "sha256.wasm"), library.subarray(1));
     const text = generate(folder);
     assertMatch(text, /^\/\/ SPDX-License-Identifier: MIT OR Apache-2\.0\n\/\/ Credit: /);
     assertEquals(text.split("\n").filter((line) => line.length > 100), []);
     assertStringIncludes(text, '"x86_64-linux": {');
-    const path = join(folder, "prebuilt.ts");
+    const path = join(folder, "prebuilt.js");
     await Deno.writeTextFile(path, text);
-    const { prebuilt } = await import(path) as { prebuilt: Record<string, Prebuilt> };
+    const { prebuilt, sha256Wasm } = await import(path) as Made;
+    assertEquals(Uint8Array.fromBase64(sha256Wasm), library.subarray(1));
     assertEquals(Object.keys(prebuilt), ["x86_64-linux"]);
     const { base64, digest, size } = prebuilt["x86_64-linux"]!;
     assertEquals(Uint8Array.fromBase64(base64), library);

@@ -29,7 +29,7 @@ export type Change = (name: string, text: string) => string;
 
 /** Changes the file that has the library as text, and no other. */
 export function changingPrebuilt(change: (text: string) => string): Change {
-  return (name, text) => name === "ffi/library/prebuilt.ts" ? change(text) : text;
+  return (name, text) => name === "ffi/library/prebuilt.js" ? change(text) : text;
 }
 
 /** Has another character in the middle of the library's base64: `character`, if it is another. */

@@ -52,8 +52,11 @@ Deno.test("dlopen() refuses what is no name of a file", () => {
   assertThrows(() => dlopen("libc.so.6\0x", {}), TypeError, "the character U+0000");
 });
 
-Deno.test("dlopen() refuses a table that is no plain object", () => {
+Deno.test("dlopen() refuses a table whose keys are not what was meant", () => {
   class Table {}
+  class Body {
+    readonly echo_u32 = { input: "u32", output: "u32" };
+  }
   const tables = [
     undefined,
     null,
@@ -63,6 +66,7 @@ Deno.test("dlopen() refuses a table that is no plain object", () => {
     new Map(),
     new Date(),
     new Table(),
+    Promise.resolve({}),
     () => {},
   ];
   for (const table of tables) {
@@ -73,6 +77,7 @@ Deno.test("dlopen() refuses a table that is no plain object", () => {
     );
     assertStringIncludes(error.message, "write { symbol: definition, … }");
   }
+  open(testBodies, new Body()).close();
   open(testBodies, Object.create(null)).close();
   open(testBodies, runInNewContext("({})")).close();
 });

@@ -3,15 +3,14 @@
 // Made by `deno task build` (tools/build.ts) from native/prebuilt/: edit neither.
 // deno-fmt-ignore-file
 
-/** The shared library of a platform, for where there is no file of it beside `mod.ts`. */
-export interface Prebuilt {
-  /** SHA-256 of the library, in hexadecimal. */
-  readonly digest: string;
-  /** Size of the library in bytes. */
-  readonly size: number;
-  /** The library in base64, in lines: decoders skip the line ends. */
-  readonly base64: string;
-}
+/**
+ * The shared library of a platform, for where there is no file of it beside `mod.ts`.
+ *
+ * @typedef {object} Prebuilt
+ * @property {string} digest SHA-256 of the library, in hexadecimal.
+ * @property {number} size Size of the library in bytes.
+ * @property {string} base64 The library in base64, in lines: decoders skip the line ends.
+ */
 
 /** Where the libraries lie as files, beside a checkout. */
 export const folder = new URL("../../native/prebuilt/", import.meta.url);
@@ -111,8 +110,12 @@ AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA
 AAAAAAAA
 `;
 
-/** The libraries by platform, such as `x86_64-linux`: `Deno.build`'s `arch` and `os`. */
-export const prebuilt: Readonly<Record<string, Prebuilt>> = {
+/**
+ * The libraries by platform, such as `x86_64-linux`: `Deno.build`'s `arch` and `os`.
+ *
+ * @type {Readonly<Record<string, Prebuilt>>}
+ */
+export const prebuilt = {
   "x86_64-linux": {
     digest: "9f9ff8c6e60e69a4f2e3ec4a0a91d6300c5c072d2e8922ebdb1c6a995876392f",
     size: 39688,

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// Credit: after libfringe, by edef and the libfringe contributors
+
+/** `ffi/fringe.js`, which is what a program loads that imports `mod.ts` from elsewhere. */
+
+import { join } from "node:path";
+import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import * as mod from "../../mod.ts";
+import * as sources from "../../ffi/exports.ts";
+import { BUNDLE, bundle } from "../../tools/bundle.ts";
+import { root } from "../../tools/zig.ts";
+import { assertSucceeds, run, withFolder } from "../support/support.ts";
+
+// deno.json maps the path of the bundle to the sources: not so the same path with a query.
+const bundled = await import(`../../${BUNDLE}?`) as typeof sources;
+
+Deno.test("the bundle exports what mod.ts does, and the sources do", () => {
+  assertEquals(Object.keys(bundled).sort(), Object.keys(mod).sort());
+  assertEquals(Object.keys(sources).sort(), Object.keys(mod).sort());
+});
+
+Deno.test("mod.ts has the classes of the bundle, and in the checkout of the sources", async () => {
+  assertEquals(mod.OsStack, sources.OsStack);
+  assertEquals(mod.OsStack === bundled.OsStack, false);
+  await withFolder(async (folder) => {
+    const file = join(folder, "main.ts");
+    await Deno.writeTextFile(
+      file,
+      `import { OsStack } from "file://${root}/mod.ts";
+       import * as bundled from "file://${root}/${BUNDLE}";
+       console.log(OsStack === bundled.OsStack);`,
+    );
+    assertSucceeds(await run(["run", "--no-check", file]), "true\n");
+  });
+});
+
+Deno.test("bundle() leaves statements as they are, and takes types and comments away", async () => {
+  const text = await bundle();
+  assertStringIncludes(text, "\nclass OsStack extends Stack {\n");
+  assertStringIncludes(text, "\nconst NO_CONTEXT = new Context(");
+  assertEquals(text.match(/^ *(?:\/\*|var\b).*/gm), null);
+});
+
+Deno.test("bundle() refuses a module that is not there", async () => {
+  await withFolder(async (folder) => {
+    const entry = join(folder, "entry.ts");
+    await Deno.writeTextFile(entry, 'export { a } from "./missing.ts";\n');
+    await assertRejects(() => bundle(entry), Error, "missing.ts");
+  });
+});
+
+Deno.test("bundle() refuses what rollup warns of", async () => {
+  await withFolder(async (folder) => {
+    const entry = join(folder, "entry.ts");
+    await Deno.writeTextFile(entry, 'export { a } from "./other.ts";\nexport const b = 1;\n');
+    await Deno.writeTextFile(
+      join(folder, "other.ts"),
+      'import { b } from "./entry.ts";\nexport const a = () => b;\n',
+    );
+    await assertRejects(
+      () => bundle(entry),
+      Error,
+      "Cannot make ffi/fringe.js: Circular dependency: ",
+    );
+  });
+});
