@@ -309,8 +309,8 @@ function copy(definitions: SymbolDefinitions): SymbolDefinitions {
 
 /**
  * Whether `value` is an object whose keys are what was meant: as `{ … }` makes one, in whichever
- * realm, a module's namespace, or an object of a class that has fields. An array or a `Map` is none,
- * and neither is a `Promise` of a table.
+ * realm, a module's namespace, or an object of a class with fields. An array or a `Map` is none;
+ * neither is a `Promise` of a table.
  */
 function isTable(value: unknown): value is object {
   if (typeof value !== "object" || value === null) return false;
