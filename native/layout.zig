@@ -4,7 +4,8 @@
 //! Every layout and every number that native code shares with TypeScript, and nothing else. The
 //! words are of 64 bits, and so the same on every architecture.
 //!
-//! `zig build layout` prints this file as TypeScript (layout_program.zig says how), and `deno task
+//! `zig build layout` prints this file as TypeScript, with what it has to know of architectures
+//! (layout_program.zig says how), and `deno task
 //! build` writes that to `ffi/layout.ts`. What `switch_<arch>.S` and `include/fringe.h` repeat of
 //! it, a tidy test compares. The first line of each comment on a declaration or a field goes into
 //! `ffi/layout.ts`, so it is a sentence.
@@ -89,7 +90,7 @@ pub const slot_size = 8;
 /// How many integer arguments of a function are passed in registers, at most.
 /// A mailbox has room for so many: it is the largest number that an architecture has
 /// (`argument_integers` in `arch/<arch>.zig`).
-pub const integers_max = 6;
+pub const integers_max = 8;
 
 /// How many floating-point arguments of a function are passed in registers, at most.
 /// As `integers_max`.
@@ -267,7 +268,7 @@ pub const canary = "fringe's canary!";
 
 test "the layout is the one that switch_<arch>.S is written for" {
     // The tidy test knows the rest; this one holds on each architecture.
-    try std.testing.expectEqual(288, @offsetOf(Call, "stack"));
-    try std.testing.expectEqual(288, @sizeOf(Call));
+    try std.testing.expectEqual(320, @offsetOf(Call, "stack"));
+    try std.testing.expectEqual(320, @sizeOf(Call));
     try std.testing.expectEqual(report_size, @sizeOf(Report));
 }

@@ -19,6 +19,7 @@ export const packages = {
   "libsqlite3.so.0": "libsqlite3-0",
   "libunwind.so.8": "libunwind8",
   "libz.so.1": "zlib1g",
+  "qemu-aarch64-static": "qemu-user-static",
   "readelf": "binutils",
   "valgrind": "valgrind",
 } as const;
