@@ -289,8 +289,14 @@ fn module(
 
 /// Where the file is missing, arch.zig says so: one error is enough.
 fn addSwitch(b: *std.Build, to: *std.Build.Module, flags: []const []const u8) void {
-    const file = switchFile(b, @tagName(to.resolved_target.?.result.cpu.arch));
-    if (exists(b, file)) to.addCSourceFile(.{ .file = b.path(file), .flags = flags });
+    const target = to.resolved_target.?.result;
+    const file = switchFile(b, @tagName(target.cpu.arch));
+    if (!exists(b, file)) return;
+    // Without a system there is no thread pointer, so no variable can be one of each thread.
+    const threads: []const []const u8 =
+        if (target.os.tag == .freestanding) &.{"-DFRINGE_NO_THREADS"} else &.{};
+    const all = std.mem.concat(b.graph.arena, []const u8, &.{ flags, threads }) catch @panic("OOM");
+    to.addCSourceFile(.{ .file = b.path(file), .flags = all });
 }
 
 /// A library that anything may load: stripped of all but what an unwinder or a sampler needs.

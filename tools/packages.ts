@@ -19,6 +19,8 @@ export const packages = {
   "libsqlite3.so.0": "libsqlite3-0",
   "libunwind.so.8": "libunwind8",
   "libz.so.1": "zlib1g",
+  "qemu-system-i386": "qemu-system-x86",
+  "qemu-system-x86_64": "qemu-system-x86",
   "readelf": "binutils",
   "valgrind": "valgrind",
 } as const;

@@ -11,6 +11,7 @@
  */
 
 import { join } from "node:path";
+import { bareMetal, machines } from "./bare_metal.ts";
 import { differences } from "./build.ts";
 import {
   type Counts,
@@ -57,6 +58,11 @@ const stages: Stage[] = [
     name: "zig-test-x86",
     about: "Zig tests, 32-bit, run natively",
     run: zigTest("-Dtarget=x86-linux-musl"),
+  },
+  {
+    name: "bare-metal",
+    about: "the Zig package without an operating system, in QEMU",
+    run: async () => total(await Promise.all(Object.keys(machines).map(bareMetal))),
   },
   { name: "prebuilt", about: "committed binaries are what the sources give", run: prebuilt },
   { name: "deno-test", about: "Deno tests and the examples in the documentation", run: denoTest },
