@@ -151,6 +151,25 @@
         .cfi_def_cfa %esp, 4
 .endm
 
+# CURRENT_ADDRESS and CURRENT: `gs` is the thread pointer. The register passes through the address of
+# the global offset table, which holds the offset ("initial exec": i386 psABI supplement for TLS,
+# section 4.4.3).
+#ifdef FRINGE_NO_THREADS
+#define CURRENT(register) (register)
+.macro CURRENT_ADDRESS register
+        ADDRESS fringe_current, \register
+.endm
+#else
+#define CURRENT(register) %gs:(register)
+.macro CURRENT_ADDRESS register
+        call    .Lhere\@
+.Lhere\@:
+        pop     %\register
+        add     $_GLOBAL_OFFSET_TABLE_ + (. - .Lhere\@), %\register
+        mov     fringe_current@gotntpoff(%\register), %\register
+.endm
+#endif
+
 #ifdef FRINGE_NO_THREADS
 .macro ENTER_CURRENT
 .endm
@@ -259,25 +278,6 @@
         add     $_GLOBAL_OFFSET_TABLE_ + (. - .Lhere\@), %\register
         mov     \symbol@got(%\register), %\register
 .endm
-
-# CURRENT_ADDRESS and CURRENT: `gs` is the thread pointer. The register passes through the address of
-# the global offset table, which holds the offset ("initial exec": i386 psABI supplement for TLS,
-# section 4.4.3).
-#ifdef FRINGE_NO_THREADS
-#define CURRENT(register) (register)
-.macro CURRENT_ADDRESS register
-        ADDRESS fringe_current, \register
-.endm
-#else
-#define CURRENT(register) %gs:(register)
-.macro CURRENT_ADDRESS register
-        call    .Lhere\@
-.Lhere\@:
-        pop     %\register
-        add     $_GLOBAL_OFFSET_TABLE_ + (. - .Lhere\@), %\register
-        mov     fringe_current@gotntpoff(%\register), %\register
-.endm
-#endif
 
 .macro BEGIN name
         .balign 16
