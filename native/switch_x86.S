@@ -151,8 +151,8 @@
         .cfi_def_cfa %esp, 4
 .endm
 
-# CURRENT_ADDRESS and CURRENT: `gs` is the thread pointer. The register passes through the address of
-# the global offset table, which holds the offset ("initial exec": i386 psABI supplement for TLS,
+# CURRENT_ADDRESS and CURRENT: `gs` is the thread pointer. The register passes through the address
+# of the global offset table, which holds the offset ("initial exec": i386 psABI supplement for TLS,
 # section 4.4.3).
 #ifdef FRINGE_NO_THREADS
 #define CURRENT(register) (register)

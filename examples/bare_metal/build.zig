@@ -44,6 +44,9 @@ pub fn build(b: *std.Build) void {
     });
     root.addAnonymousImport("machine", .{ .root_source_file = b.path(machine.devices) });
     root.addAssemblyFile(b.path(b.fmt("{t}.S", .{target.result.cpu.arch})));
+    // The frame of an interrupt lies directly below the stack pointer, where a function would keep
+    // variables in a red zone.
+    for ([_]*std.Build.Module{ root, fringe.module("fringe") }) |module| module.red_zone = false;
     // A body in C needs the headers, and no libc.
     root.addIncludePath(fringe.path("include"));
     root.addCSourceFile(.{ .file = b.path("count.c"), .flags = &.{"-ffreestanding"} });

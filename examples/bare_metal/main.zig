@@ -191,6 +191,18 @@ fn reuse() !void {
     try expectEqual(stackOf(&memory[0]), stack);
 }
 
+/// An interrupt comes behind each instruction, those of each switch too. Its frame lies on the stack
+/// that runs.
+fn interruption() !void {
+    const before = machine.interrupts;
+    machine.interruptEach(true);
+    defer machine.interruptEach(false);
+    for ([_]*const fn () anyerror!void{ vectors, recursion, cancellation, abandonment }) |check| {
+        try check();
+    }
+    try expect(machine.interrupts - before > 100_000);
+}
+
 // Ends
 
 /// Which of the bodies below have come by their `defer`, in this order.
@@ -290,6 +302,7 @@ const checks = [_]struct { []const u8, *const fn () anyerror!void }{
     .{ "a body resumes others, on stacks of their own", nesting },
     .{ "whatever memory a stack is given, the body's frames are aligned", alignment },
     .{ "a stack serves one body after the other", reuse },
+    .{ "interrupts may come at any instruction", interruption },
     .{ "a body that is ended runs its defers, the innermost first", cancellation },
     .{ "a body that is ended before its first resume never begins", unbegun },
     .{ "a body that cannot be ended is abandoned, and its stack used again", abandonment },

@@ -21,8 +21,31 @@ _start:
         mov     %eax, %cr0
         fninit
         mov     $stack_top, %esp
+        mov     $trap, %eax
+        mov     %ax, gate_of_trap
+        mov     %cs, gate_of_trap + 2
+        shr     $16, %eax
+        mov     %ax, gate_of_trap + 6
+        lidt    gates_descriptor
         xor     %ebp, %ebp
         call    main
+
+trap:   incl    interrupts
+        iret
+
+        .section .rodata
+gates_descriptor:
+        .word   15
+        .long   gates
+
+        .data
+        .balign 8
+gates:  .quad   0
+gate_of_trap:
+        .word   0, 0, 0x8e00, 0
+        .globl  interrupts
+interrupts:
+        .long   0
 
         .bss
         .balign 16

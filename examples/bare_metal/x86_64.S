@@ -48,8 +48,20 @@ _start:
         .code64
 2:      fninit
         mov     $stack_top, %esp
+        xor     %eax, %eax
+        mov     %eax, %ss               # what iretq comes back to must be a segment, or none
+        mov     $trap, %eax
+        mov     %ax, gate_of_trap
+        shr     $16, %eax
+        mov     %ax, gate_of_trap + 6
+        lidt    gates_descriptor
         xor     %ebp, %ebp              # whoever walks frame pointers stops here
         call    main
+
+# Exception 1, which the processor raises behind each instruction while the trap flag is set: an
+# interrupt, of which the frame lies on the stack of whatever has been interrupted.
+trap:   incq    interrupts
+        iretq
 
         .section .rodata
         .balign 8
@@ -58,6 +70,19 @@ table:  .quad   0
 descriptor:
         .word   15
         .long   table
+gates_descriptor:
+        .word   31
+        .quad   gates
+
+        .data
+        .balign 8
+gates:  .quad   0, 0
+gate_of_trap:                           # its address is written at both ends of this
+        .word   0, 8, 0x8e00, 0         # segment 8, present, an interrupt gate
+        .quad   0
+        .globl  interrupts
+interrupts:
+        .quad   0
 
         .bss
         .balign 4096
