@@ -30,7 +30,11 @@ _start:
         xor     %ebp, %ebp
         call    main
 
-trap:   incl    interrupts
+trap:   .rept   64
+        push    $-1
+        .endr
+        add     $256, %esp
+        incl    interrupts
         iret
 
         .section .rodata

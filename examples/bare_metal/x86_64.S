@@ -59,8 +59,13 @@ _start:
         call    main
 
 # Exception 1, which the processor raises behind each instruction while the trap flag is set: an
-# interrupt, of which the frame lies on the stack of whatever has been interrupted.
-trap:   incq    interrupts
+# interrupt, of which the frame lies on the stack of whatever has been interrupted. A handler that
+# saves registers and calls functions would write below that; so it does.
+trap:   .rept   32
+        push    $-1
+        .endr
+        add     $256, %rsp
+        incq    interrupts
         iretq
 
         .section .rodata
