@@ -11,7 +11,7 @@ import {
   assertThrows,
 } from "@std/assert";
 import { join } from "node:path";
-import { boot } from "../../tools/bare_metal.ts";
+import { boot, commandOf, machines } from "../../tools/bare_metal.ts";
 import { generate } from "../../tools/build.ts";
 import {
   type Counts,
@@ -120,6 +120,18 @@ Deno.test("boot() fails a machine that hangs, resets, or ends with another statu
   assertEquals(reset, { passed: 1, failed: 1, skipped: 0 });
   const hung = await boot(says("printf '1..2\\nok 1 - a\\n'; exec sleep 60"), 33, 0.5);
   assertEquals(hung, { passed: 1, failed: 1, skipped: 0 });
+});
+
+Deno.test("docs/bare_metal.md boots each machine by the command of the gate", async () => {
+  const page = await Deno.readTextFile(join(root, "docs", "bare_metal.md"));
+  const shown = page.replace(/\\\n\s*/g, "");
+  for (const [arch, machine] of Object.entries(machines)) {
+    const command = commandOf(machine, "zig-out/bin/bare_metal").join(" ");
+    assertStringIncludes(
+      shown,
+      `zig build -Dtarget=${arch}-freestanding\n${command} || test $? = ${machine.success}\n`,
+    );
+  }
 });
 
 Deno.test("errorsIn() finds what names our code, stacks nobody told of, and a log cut off", () => {
