@@ -6,6 +6,7 @@
 const std = @import("std");
 const builtin = @import("builtin");
 const manifest = @import("build.zig.zon");
+const windows = @import("os/windows.zig");
 
 comptime {
     if (!std.mem.eql(u8, builtin.zig_version_string, manifest.minimum_zig_version)) @compileError(
@@ -56,7 +57,7 @@ pub fn build(b: *std.Build) void {
     const backtrace = backtraceProgram(b, target);
     const crash = crashProgram(b, target, fringe);
 
-    if (missingPort(b, target.result)) |fail| {
+    if (noPort(b, target.result)) |fail| {
         for ([_]*std.Build.Step.Compile{
             library, example_bodies, test_bodies, tests, sanitized.object, bench, backtrace, crash,
         }) |compile| compile.step.dependOn(fail);
@@ -103,9 +104,10 @@ fn installPrebuilt(
     prebuilt.dependOn(&b.addInstallFile(text, "layout.ts").step);
 }
 
-/// A step that fails, where files are missing that a port to `target` needs: it names them all, and
-/// nothing is built. null: there is nothing missing.
-fn missingPort(b: *std.Build, target: std.Target) ?*std.Build.Step {
+/// A step that fails, where `target` is refused, or files are missing that a port to it needs: it
+/// says why, or names them all, and nothing is built. null: there is nothing missing.
+fn noPort(b: *std.Build, target: std.Target) ?*std.Build.Step {
+    if (target.os.tag == .windows) return &b.addFail(windows.refusal).step;
     const arch, const os = .{ @tagName(target.cpu.arch), @tagName(target.os.tag) };
     var missing: []const u8 = "";
     for ([_][]const u8{

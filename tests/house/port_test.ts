@@ -45,7 +45,6 @@ for (
   const [target, files] of Object.entries({
     "aarch64-linux": ofAarch64,
     "riscv64-linux": ofRiscv64,
-    "x86_64-windows": ["os/windows.zig"],
     "x86-netbsd": ["os/netbsd.zig"],
     "aarch64-macos": [...ofAarch64, "os/macos.zig"],
   })
@@ -54,6 +53,15 @@ for (
     const error = await errorOf("build", "library", `-Dtarget=${target}`, "--color", "off");
     assertStringIncludes(error, `fringe has not been ported to ${target} yet. Write native/`);
     assertEquals(namedIn(error), files);
+  });
+}
+
+const onWindows = "fringe does not run on Windows: its ABI keeps the stack pointer within";
+
+for (const target of ["x86_64-windows", "aarch64-windows"]) {
+  Deno.test(`zig build for ${target} stops with one error: why it is refused`, async () => {
+    const error = await errorOf("build", "library", `-Dtarget=${target}`, "--color", "off");
+    assertStringIncludes(error, onWindows);
   });
 }
 
@@ -102,13 +110,18 @@ Deno.test("the Zig package for another architecture or system has one error, too
   const expected = {
     "aarch64-linux": ofAarch64,
     "riscv64-freestanding": ofRiscv64,
-    "x86_64-windows": ["os/windows.zig"],
+    "x86-netbsd": ["os/netbsd.zig"],
   };
   for (const [target, files] of Object.entries(expected)) {
     const error = await withProgram(onSlice, target, (args) => errorOf(...args));
     assertStringIncludes(error, "fringe has not been ported to ");
     assertEquals(namedIn(error), files);
   }
+});
+
+Deno.test("the Zig package for Windows has one error, too: why it is refused", async () => {
+  const error = await withProgram(onSlice, "x86_64-windows", (args) => errorOf(...args));
+  assertStringIncludes(error, onWindows);
 });
 
 Deno.test("fringe.h for another architecture has one error: the file to write", async () => {
