@@ -284,6 +284,8 @@ fn module(
         .root_source_file = b.path(root),
         .target = target,
         .optimize = optimize,
+        // FreeBSD is called by its libc; Linux needs none.
+        .link_libc = if (target.result.os.tag == .freebsd) true else null,
     });
     addSwitch(b, result, &.{});
     return result;

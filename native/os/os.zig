@@ -29,6 +29,7 @@ const Machine = @import("../arch/arch.zig").arch.Machine;
 
 pub const os = switch (builtin.os.tag) {
     .linux => @import("linux.zig"),
+    .freebsd => @import("freebsd.zig"),
     .freestanding => @import("freestanding.zig"),
     .windows => @compileError(@import("windows.zig").refusal),
     else => |other| @compileError("fringe has not been ported to " ++ @tagName(other) ++
