@@ -191,8 +191,8 @@ fn reuse() !void {
     try expectEqual(stackOf(&memory[0]), stack);
 }
 
-/// An interrupt comes behind each instruction, those of each switch too. Its frame lies on the stack
-/// that runs.
+/// An interrupt comes behind each instruction, those of each switch too. Its frame lies on the
+/// stack that runs.
 fn interruption() !void {
     const before = machine.interrupts;
     machine.interruptEach(true);

@@ -15,11 +15,11 @@ import { FringeError } from "./fringe_error.ts";
 export const LOWEST_DENO = "2.6.0";
 
 /** Why there is nothing for Windows, in the words of native/os/windows.zig. */
-const ON_WINDOWS = "Cannot open fringe's native library: fringe does not run on Windows: its ABI " +
-  "keeps the stack pointer within the stack that the system has given to the thread. The bounds " +
-  "are in the TEB, in part without documentation; Windows dispatches exceptions and commits pages " +
-  "of the stack by them, and fringe does not write over them. Use Linux; on a machine with " +
-  "Windows, in WSL";
+const ON_WINDOWS =
+  "Cannot open fringe's native library: fringe does not run on Windows: its ABI keeps the stack " +
+  "pointer within the stack that the system has given to the thread. The bounds are in the TEB, " +
+  "in part without documentation; Windows dispatches exceptions and commits pages of the stack " +
+  "by them, and fringe does not write over them. Use Linux; on a machine with Windows, in WSL";
 
 /** Throws unless this is Deno, new enough, and on no system that is refused. */
 export function checkRuntime(): void {

@@ -6,12 +6,12 @@
 //!  * A thread's stack lies between StackBase and StackLimit of the thread's TEB (`NT_TIB` of
 //!    <winnt.h>). Where an exception finds the stack pointer or a frame elsewhere, no handler is
 //!    called, and the process ends. C++ exceptions and unwinding are of this kind.
-//!  * Stacks grow by a guard page, which the system moves down with StackLimit. How far it may go is
-//!    in DeallocationStack and GuaranteedStackBytes, for which there is no documentation.
+//!  * Stacks grow by a guard page, which the system moves down with StackLimit. How far it may go
+//!    is in DeallocationStack and GuaranteedStackBytes, for which there is no documentation.
 //!  * So whoever moves the stack pointer has to write over all of these at each switch, and to hope
 //!    that the next version of Windows has no more of them. Others do so.
-//!  * What Windows does allow are fibers (CreateFiberEx, SwitchToFiber). They could carry a port, at
-//!    their own price for a switch, and on stacks that the system makes. Nobody has written it.
+//!  * What Windows does allow are fibers (CreateFiberEx, SwitchToFiber). They could carry a port,
+//!    at their own price for a switch, and on stacks that the system makes. Nobody has written it.
 //!
 //! `ffi/library/runtime.ts` says the same to JavaScript; a test compares the two.
 

@@ -73,7 +73,7 @@ Deno.test("a newer Deno is not refused for its number", async () => {
   for (const version of versions) assertEach(await inVersion(version), "works");
 });
 
-Deno.test("Windows is refused in the words of native/os/windows.zig, at each first use", async () => {
+Deno.test("Windows is refused in the words of os/windows.zig, at each first use", async () => {
   const zig = await Deno.readTextFile(new URL("native/os/windows.zig", moduleUrl));
   const [, refusal] = zig.split("pub const refusal =");
   const words = [...refusal!.matchAll(/"(.*)"/g)].map(([, words]) => words).join("");
