@@ -275,21 +275,45 @@
         .cfi_def_cfa %rsp, 8
 .endm
 
+# CURRENT_ADDRESS and CURRENT: fringe_current of the running thread. `fs` is the thread pointer, and
+# the global offset table has how far from it the variable lies ("initial exec": psABI, section
+# 3.7). A program without a system (FRINGE_NO_THREADS) need not have a thread pointer. It has no
+# thunks either, since a system maps those, so no context is ever the current one: fringe_current is
+# a word that stays 0, for all processors.
+#ifdef FRINGE_NO_THREADS
+#define CURRENT(register) (register)
+.macro CURRENT_ADDRESS register
+        lea     fringe_current(%rip), \register
+.endm
+#else
+#define CURRENT(register) %fs:(register)
+.macro CURRENT_ADDRESS register
+        mov     fringe_current@gottpoff(%rip), \register
+.endm
+#endif
+
 # ENTER_CURRENT and LEAVE_CURRENT: in between, R is the thread's current context. C passes a thunk
 # nothing of ours, so that is how a thunk finds the context which it is to suspend. Calls may nest,
 # so the context that was current before waits in PREVIOUS. Both destroy rcx and rbx.
+#ifdef FRINGE_NO_THREADS
 .macro ENTER_CURRENT
-        mov     fringe_current@gottpoff(%rip), %rcx
-        mov     %fs:(%rcx), %rbx
+.endm
+.macro LEAVE_CURRENT
+.endm
+#else
+.macro ENTER_CURRENT
+        CURRENT_ADDRESS %rcx
+        mov     CURRENT(%rcx), %rbx
         mov     %rbx, PREVIOUS(%rdi)
-        mov     %rdi, %fs:(%rcx)
+        mov     %rdi, CURRENT(%rcx)
 .endm
 
 .macro LEAVE_CURRENT
-        mov     fringe_current@gottpoff(%rip), %rcx
+        CURRENT_ADDRESS %rcx
         mov     PREVIOUS(%rdi), %rbx
-        mov     %rbx, %fs:(%rcx)
+        mov     %rbx, CURRENT(%rcx)
 .endm
+#endif
 
 # EXCHANGES says, in bits, what a switch has to exchange besides the stack. It is 0 where there is
 # nothing, so one comparison is all that most switches pay.
@@ -510,8 +534,8 @@ BEGIN fringe_init
         xor     %r9d, %r9d
         test    %rcx, %rcx
         jnz     .Linit
-        mov     fringe_current@gottpoff(%rip), %rax
-        mov     %fs:(%rax), %rax
+        CURRENT_ADDRESS %rax
+        mov     CURRENT(%rax), %rax
         test    %rax, %rax
         jz      .Linit
         mov     EXCEPTIONS(%rax), %rcx
@@ -636,11 +660,11 @@ END fringe_exchange_control
 #          longer is that
         .hidden fringe_leave_current
 BEGIN fringe_leave_current
-        mov     fringe_current@gottpoff(%rip), %rcx
-        cmp     %rdi, %fs:(%rcx)
+        CURRENT_ADDRESS %rcx
+        cmp     %rdi, CURRENT(%rcx)
         jne     1f
         mov     PREVIOUS(%rdi), %rdx
-        mov     %rdx, %fs:(%rcx)
+        mov     %rdx, CURRENT(%rcx)
 1:      ret
 END fringe_leave_current
 
@@ -783,8 +807,8 @@ END fringe_thunk_write
 #   It has a name that others see so that a backtrace has one.
 BEGIN fringe_thunk_common
         SAVE
-        mov     fringe_current@gottpoff(%rip), %r11
-        mov     %fs:(%r11), %r10
+        CURRENT_ADDRESS %r11
+        mov     CURRENT(%r11), %r10
 .Lcurrent:
         test    %r10, %r10
         jz      fringe_thunk_stray
@@ -1103,7 +1127,11 @@ END fringe_root
         .long   0x33c00000, 0xb3c00000, 0x80800000, 0x00000001
 
 # The context that a thunk suspends: the one whose call this thread is in, or 0.
+#ifdef FRINGE_NO_THREADS
+        .section .rodata.fringe, "a", @progbits
+#else
         .section .tbss.fringe, "awT", @nobits
+#endif
         .balign 8
         .globl  fringe_current
         .hidden fringe_current

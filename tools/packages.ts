@@ -20,6 +20,8 @@ export const packages = {
   "libunwind.so.8": "libunwind8",
   "libz.so.1": "zlib1g",
   "qemu-aarch64-static": "qemu-user-static",
+  "qemu-system-i386": "qemu-system-x86",
+  "qemu-system-x86_64": "qemu-system-x86",
   "readelf": "binutils",
   "valgrind": "valgrind",
 } as const;

@@ -11,6 +11,7 @@
  */
 
 import { join } from "node:path";
+import { bareMetal, machines } from "./bare_metal.ts";
 import { differences } from "./build.ts";
 import {
   type Counts,
@@ -62,6 +63,11 @@ const stages: Stage[] = [
     name: "zig-test-aarch64",
     about: "Zig tests for aarch64, by emulation",
     run: ifInstalled("qemu-aarch64-static", zigTest("-Dtarget=aarch64-linux-musl")),
+  },
+  {
+    name: "bare-metal",
+    about: "the Zig package without an operating system, in QEMU",
+    run: async () => total(await Promise.all(Object.keys(machines).map(bareMetal))),
   },
   { name: "prebuilt", about: "committed binaries are what the sources give", run: prebuilt },
   { name: "deno-test", about: "Deno tests and the examples in the documentation", run: denoTest },

@@ -6,6 +6,7 @@
 //! in unwinder.zig.)
 
 const std = @import("std");
+const os = @import("../os/os.zig").os;
 const SymbolBlock = @import("../layout.zig").SymbolBlock;
 
 /// What lies at an address: `Dl_info` of <dlfcn.h>.
@@ -22,7 +23,7 @@ var dladdr = @extern(
     .{ .name = "dladdr", .linkage = .weak },
 );
 var dlopen = @extern(
-    ?*const fn (file_name: [*:0]const u8, flags: c_int) callconv(.c) ?*anyopaque,
+    ?*const fn (file_name: [*:0]const u8, flags: std.c.RTLD) callconv(.c) ?*anyopaque,
     .{ .name = "dlopen", .linkage = .weak },
 );
 var dlclose = @extern(
@@ -48,10 +49,6 @@ const Module = extern struct {
     header_count: u16,
 };
 
-const RTLD_LAZY = 0x0001;
-const RTLD_NOLOAD = 0x0004;
-const RTLD_NODELETE = 0x1000;
-
 /// The function that an address lies in, of those that a module shows to others; nothing where
 /// there is no loader.
 pub fn symbolAt(address: usize) Symbol {
@@ -67,7 +64,8 @@ pub fn find(address: usize, name: [*:0]const u8) ?*anyopaque {
 
 /// The same in a library that is loaded.
 pub fn findIn(file_name: [*:0]const u8, name: [*:0]const u8) ?*anyopaque {
-    const handle = (dlopen orelse return null)(file_name, RTLD_LAZY | RTLD_NOLOAD) orelse
+    if (!os.is_there) return null;
+    const handle = (dlopen orelse return null)(file_name, .{ .LAZY = true, .NOLOAD = true }) orelse
         return null;
     // The library stays loaded all the same: whoever has the address uses it.
     defer if (dlclose) |close| {
@@ -96,9 +94,10 @@ fn wantsExecutableStack(module: *const Module, _: usize, _: ?*anyopaque) callcon
 /// library needs that if another thread may still run in it, or if C may come back to it later:
 /// when a Worker is terminated, Deno closes its libraries, and waits for neither.
 pub fn keep(address: usize) void {
+    if (!os.is_there) return;
     const file_name = symbolAt(address).file_name orelse return;
     const open = dlopen orelse return;
-    _ = open(file_name, RTLD_LAZY | RTLD_NOLOAD | RTLD_NODELETE);
+    _ = open(file_name, .{ .LAZY = true, .NOLOAD = true, .NODELETE = true });
 }
 
 // C ABI
