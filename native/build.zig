@@ -14,14 +14,21 @@ comptime {
     );
 }
 
+/// The first macOS that Deno runs on, as its own LC_BUILD_VERSION says.
+const macos_min: std.Target.Query.OsVersion = .{
+    .semver = .{ .major = 12, .minor = 0, .patch = 0 },
+};
+
 pub fn build(b: *std.Build) void {
     // Baseline processors, so that the library runs, and is the same, everywhere.
-    const target = b.standardTargetOptions(.{ .default_target = .{
+    var query = b.standardTargetOptionsQueryOnly(.{ .default_target = .{
         .cpu_model = .baseline,
         .os_tag = .linux,
         .cpu_arch = .x86_64,
         .abi = .gnu,
     } });
+    if (query.os_tag == .macos and query.os_version_min == null) query.os_version_min = macos_min;
+    const target = b.resolveTargetQuery(query);
     const optimize = b.standardOptimizeOption(.{});
     const valgrind = b.option(bool, "valgrind", "Tell Valgrind about stacks (default: tests do)");
 
@@ -299,15 +306,32 @@ fn sharedLibrary(b: *std.Build, name: []const u8, root: *std.Build.Module) *std.
     root.unwind_tables = .async;
     root.omit_frame_pointer = false;
     root.pic = true;
+    const is_macho = root.resolved_target.?.result.ofmt == .macho;
     const library = b.addLibrary(.{
         .name = name,
         .linkage = .dynamic,
         .root_module = root,
         .use_llvm = true,
-        .use_lld = true,
+        // Zig links Mach-O by itself.
+        .use_lld = !is_macho,
     });
+    if (is_macho) sign(library);
     library.link_gc_sections = true;
     return library;
+}
+
+/// Has Zig sign a library, ad hoc: by digests of its pages, and nobody's name. It does so by itself
+/// for processors that insist on it, and for others where there are entitlements. These are none.
+fn sign(library: *std.Build.Step.Compile) void {
+    const none = library.step.owner.addWriteFiles().add("entitlements.plist",
+        \\<?xml version="1.0" encoding="UTF-8"?>
+        \\<!DOCTYPE plist PUBLIC "-//Apple//DTD PLIST 1.0//EN"
+        \\  "http://www.apple.com/DTDs/PropertyList-1.0.dtd">
+        \\<plist version="1.0"><dict/></plist>
+        \\
+    );
+    library.entitlements = none;
+    none.addStepDependencies(&library.step);
 }
 
 /// A library of bodies. It needs no libc, and nothing of libfringe.so: suspensions are inlined.

@@ -19,6 +19,9 @@ export const packages = {
   "libsqlite3.so.0": "libsqlite3-0",
   "libunwind.so.8": "libunwind8",
   "libz.so.1": "zlib1g",
+  "llvm-dwarfdump": "llvm",
+  "llvm-nm": "llvm",
+  "llvm-objdump": "llvm",
   "readelf": "binutils",
   "valgrind": "valgrind",
 } as const;

@@ -29,6 +29,7 @@ const Machine = @import("../arch/arch.zig").arch.Machine;
 
 pub const os = switch (builtin.os.tag) {
     .linux => @import("linux.zig"),
+    .macos => @import("macos.zig"),
     .freestanding => @import("freestanding.zig"),
     else => |other| @compileError("fringe has not been ported to " ++ @tagName(other) ++
         " yet. Write native/os/" ++ @tagName(other) ++ ".zig, and name it in native/os/os.zig"),

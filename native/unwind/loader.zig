@@ -6,6 +6,8 @@
 //! in unwinder.zig.)
 
 const std = @import("std");
+const builtin = @import("builtin");
+const os = @import("../os/os.zig").os;
 const SymbolBlock = @import("../layout.zig").SymbolBlock;
 
 /// What lies at an address: `Dl_info` of <dlfcn.h>.
@@ -22,7 +24,7 @@ var dladdr = @extern(
     .{ .name = "dladdr", .linkage = .weak },
 );
 var dlopen = @extern(
-    ?*const fn (file_name: [*:0]const u8, flags: c_int) callconv(.c) ?*anyopaque,
+    ?*const fn (file_name: [*:0]const u8, flags: std.c.RTLD) callconv(.c) ?*anyopaque,
     .{ .name = "dlopen", .linkage = .weak },
 );
 var dlclose = @extern(
@@ -48,10 +50,6 @@ const Module = extern struct {
     header_count: u16,
 };
 
-const RTLD_LAZY = 0x0001;
-const RTLD_NOLOAD = 0x0004;
-const RTLD_NODELETE = 0x1000;
-
 /// The function that an address lies in, of those that a module shows to others; nothing where
 /// there is no loader.
 pub fn symbolAt(address: usize) Symbol {
@@ -67,7 +65,8 @@ pub fn find(address: usize, name: [*:0]const u8) ?*anyopaque {
 
 /// The same in a library that is loaded.
 pub fn findIn(file_name: [*:0]const u8, name: [*:0]const u8) ?*anyopaque {
-    const handle = (dlopen orelse return null)(file_name, RTLD_LAZY | RTLD_NOLOAD) orelse
+    if (!os.is_there) return null;
+    const handle = (dlopen orelse return null)(file_name, .{ .LAZY = true, .NOLOAD = true }) orelse
         return null;
     // The library stays loaded all the same: whoever has the address uses it.
     defer if (dlclose) |close| {
@@ -78,6 +77,8 @@ pub fn findIn(file_name: [*:0]const u8, name: [*:0]const u8) ?*anyopaque {
 
 /// Whether any module wants stacks to be executable.
 pub fn isExecutableStackWanted() bool {
+    // Modules of other formats have no mark by which they could.
+    if (builtin.object_format != .elf) return false;
     const iterate = dl_iterate_phdr orelse return false;
     return iterate(&wantsExecutableStack, null) != 0;
 }
@@ -96,9 +97,10 @@ fn wantsExecutableStack(module: *const Module, _: usize, _: ?*anyopaque) callcon
 /// library needs that if another thread may still run in it, or if C may come back to it later:
 /// when a Worker is terminated, Deno closes its libraries, and waits for neither.
 pub fn keep(address: usize) void {
+    if (!os.is_there) return;
     const file_name = symbolAt(address).file_name orelse return;
     const open = dlopen orelse return;
-    _ = open(file_name, RTLD_LAZY | RTLD_NOLOAD | RTLD_NODELETE);
+    _ = open(file_name, .{ .LAZY = true, .NOLOAD = true, .NODELETE = true });
 }
 
 // C ABI
@@ -122,4 +124,22 @@ pub fn symbol(address: usize, into: *SymbolBlock) callconv(.c) void {
 /// `__cxa_get_globals` of the C++ runtime that the library at `address` uses; null: none is known.
 pub fn exceptionState(address: *const anyopaque) callconv(.c) ?*anyopaque {
     return find(@intFromPtr(address), "__cxa_get_globals");
+}
+
+comptime {
+    if (builtin.object_format == .macho) {
+        @export(&cxaGetGlobals, .{ .name = "fringe_cxa_get_globals", .visibility = .hidden });
+    }
+}
+
+/// `__cxa_get_globals` of the system's C++ runtime, once that is loaded. `switch_<arch>.S` asks
+/// where a linker refuses to leave a name open that the program may not have.
+fn cxaGetGlobals() callconv(.c) ?*anyopaque {
+    const known = struct {
+        var function: std.atomic.Value(?*anyopaque) = .init(null);
+    };
+    if (known.function.load(.monotonic)) |function| return function;
+    const found = findIn("/usr/lib/libc++abi.dylib", "__cxa_get_globals");
+    known.function.store(found, .monotonic);
+    return found;
 }

@@ -47,7 +47,7 @@ for (
     "riscv64-linux": ofRiscv64,
     "x86_64-windows": ["os/windows.zig"],
     "x86-netbsd": ["os/netbsd.zig"],
-    "aarch64-macos": [...ofAarch64, "os/macos.zig"],
+    "riscv64-netbsd": [...ofRiscv64, "os/netbsd.zig"],
   })
 ) {
   Deno.test(`zig build for ${target} stops with one error: the files to write`, async () => {
