@@ -144,10 +144,10 @@
 #define STACK_COUNT         48
 #define CALLBACK_STACK      56
 #define INTEGERS            64
-#define FLOATS              112
-#define CALLBACK_INTEGERS   176
-#define CALLBACK_FLOATS     224
-#define STACK               288
+#define FLOATS              128
+#define CALLBACK_INTEGERS   192
+#define CALLBACK_FLOATS     256
+#define STACK               320
 
 #define RETURNED        1
 #define UNWOUND         2
@@ -295,12 +295,12 @@
 #include "macho.h"
 #define CURRENT(register) (register)
 .macro CURRENT_ADDRESS register, frame=%rbp
-        push    %rdi
-        push    %rax
-        push    %rax
+        .irp    saved, %rdi, %rax, %rax
+        push    \saved
         .ifc    \frame, %rsp
-        .cfi_adjust_cfa_offset 24
+        .cfi_adjust_cfa_offset 8
         .endif
+        .endr
         mov     fringe_current@TLVP(%rip), %rdi
         call    *(%rdi)
         .ifnc   \register, %rax
@@ -314,16 +314,16 @@
         .endif
 .endm
 .macro CXA_GET_GLOBALS
-        push    %rdi
-        push    %rsi
-        push    %rdx
-        .cfi_adjust_cfa_offset 24
+        .irp    saved, %rdi, %rsi, %rdx
+        push    \saved
+        .cfi_adjust_cfa_offset 8
+        .endr
         call    fringe_cxa_get_globals
         mov     %rax, %rcx
-        pop     %rdx
-        pop     %rsi
-        pop     %rdi
-        .cfi_adjust_cfa_offset -24
+        .irp    saved, %rdx, %rsi, %rdi
+        pop     \saved
+        .cfi_adjust_cfa_offset -8
+        .endr
 .endm
 #else
 .macro BEGIN name

@@ -16,6 +16,7 @@
 //! same in every process that this is loaded into, so a system that forbids it has no Deno either.
 
 const std = @import("std");
+const arch = @import("../arch/arch.zig").arch;
 const Block = layout.ThunkBlock;
 const Grant = layout.Grant;
 const layout = @import("../layout.zig");
@@ -39,6 +40,7 @@ pub fn make() Refusal!Block {
     for (0..count) |i| {
         _ = fringe_thunk_write(page.ptr + i * stride, number + @as(u32, @intCast(i)));
     }
+    arch.synchronizeInstructions(page);
     try os.makeExecutable(page);
     return .{ .address = address, .number = number, .stride = stride, .count = count };
 }

@@ -7,7 +7,7 @@
 const std = @import("std");
 const builtin = @import("builtin");
 const linux = std.os.linux;
-const Machine = @import("../arch/arch.zig").arch.Machine;
+const arch = @import("../arch/arch.zig").arch;
 const FaultHandler = @import("os.zig").FaultHandler;
 const Purpose = @import("os.zig").Purpose;
 const Refusal = @import("os.zig").Refusal;
@@ -156,13 +156,10 @@ pub fn writeError(text: []const u8) void {
 
 // Faults
 
-/// ucontext_t (the kernel's include/uapi/asm-generic/ucontext.h, and that of x86), as far as it is
-/// of interest.
+/// ucontext_t, as far as it is of interest.
 const Ucontext = extern struct {
-    flags: usize,
-    link: ?*anyopaque,
-    stack: linux.stack_t,
-    machine: Machine,
+    before: [arch.linux.machine]u8,
+    machine: arch.Machine,
 };
 
 /// What a signal does.
@@ -273,18 +270,13 @@ fn pass(signal: linux.SIG, info: *const linux.siginfo_t, ucontext: *Ucontext) vo
 ///                      |               |
 ///                      |               its frame goes on at `ip`, in rt_sigreturn
 ///                      a ucontext_t with the mask, at `sp`
-///
-/// Done for x86_64; elsewhere the mask stays as it is.
 pub fn leaveHandler(ip: usize, sp: usize) void {
-    if (builtin.cpu.arch != .x86_64 or !returnsFromHandler(ip)) return;
-    // Behind flags, link, the alternate stack and struct sigcontext.
-    const mask: *const linux.sigset_t = @ptrFromInt(sp + 8 + 8 + 24 + 256);
+    if (return_from_handler.len == 0 or !returnsFromHandler(ip)) return;
+    const mask: *const linux.sigset_t = @ptrFromInt(sp + arch.linux.ucontext + arch.linux.mask);
     _ = call(linux.sigprocmask, .{ linux.SIG.SETMASK, mask, null });
 }
 
-/// mov $15, %rax; syscall: rt_sigreturn(2), as libc has it. Unwinders know the frames of the kernel
-/// by these bytes.
-const return_from_handler = [_]u8{ 0x48, 0xc7, 0xc0, 15, 0, 0, 0, 0x0f, 0x05 };
+const return_from_handler = arch.linux.return_from_handler[0..arch.linux.return_from_handler.len].*;
 
 /// Whether a frame goes on at that call.
 fn returnsFromHandler(address: usize) bool {

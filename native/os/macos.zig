@@ -164,6 +164,8 @@ const Registers = switch (builtin.cpu.arch) {
         flags: usize,
         cs_fs_gs: [3]usize,
     },
+    // _STRUCT_ARM_THREAD_STATE64 (osfmk/mach/arm/_structs.h); x29 and x30 have other names there
+    .aarch64 => extern struct { x: [31]usize, sp: usize, ip: usize, pstate: usize },
     else => |other| @compileError("write down in native/os/macos.zig which registers of " ++
         @tagName(other) ++ " a signal handler finds, as XNU's osfmk/mach/ has them"),
 };
