@@ -78,7 +78,7 @@
 #define CALLBACK_FLOAT      44
 #define STACK_COUNT         48
 #define CALLBACK_STACK      56
-#define STACK               288
+#define STACK               320
 
 #define RETURNED        1
 #define UNWOUND         2

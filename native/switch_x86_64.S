@@ -144,10 +144,10 @@
 #define STACK_COUNT         48
 #define CALLBACK_STACK      56
 #define INTEGERS            64
-#define FLOATS              112
-#define CALLBACK_INTEGERS   176
-#define CALLBACK_FLOATS     224
-#define STACK               288
+#define FLOATS              128
+#define CALLBACK_INTEGERS   192
+#define CALLBACK_FLOATS     256
+#define STACK               320
 
 #define RETURNED        1
 #define UNWOUND         2

@@ -20,8 +20,11 @@
 //!                                     in the trampoline, the one that brings it an exception
 //!     return_address                  the same of the column that has the return address
 //!     knows_exceptions                whether exception.zig knows how exceptions lie in memory
+//!     Control                         the control words of the floating-point units
+//!     synchronizeInstructions         has the processor see instructions that have been written
 //!     Machine                         the registers of code that a signal has interrupted: `ip`,
 //!                                     `sp`, and `call`, which has that code call a function
+//!     linux                           what Linux lays out by architecture: a `Linux`
 
 const builtin = @import("builtin");
 const layout = @import("../layout.zig");
@@ -29,10 +32,24 @@ const layout = @import("../layout.zig");
 pub const arch = switch (builtin.cpu.arch) {
     .x86_64 => @import("x86_64.zig"),
     .x86 => @import("x86.zig"),
+    .aarch64 => @import("aarch64.zig"),
     else => |other| @compileError("fringe has not been ported to " ++ @tagName(other) ++
         " yet. Write native/switch_" ++ @tagName(other) ++ ".S, native/arch/" ++ @tagName(other) ++
         ".zig and native/include/fringe_" ++ @tagName(other) ++ ".h, and name them in" ++
         " native/arch/arch.zig and native/include/fringe.h"),
+};
+
+/// Where things lie on the stack of a signal handler, in bytes, as Linux puts them there.
+pub const Linux = struct {
+    /// In a `ucontext_t`: the `Machine`.
+    machine: usize,
+    /// In a `ucontext_t`: the signals that were blocked when the handler was called.
+    mask: usize,
+    /// The `ucontext_t`, from where the stack pointer stands when the handler has returned.
+    ucontext: usize,
+    /// The instructions that the handler returns to, rt_sigreturn(2), as libc or the kernel has
+    /// them. Unwinders know the frames of the kernel by these bytes.
+    return_from_handler: []const u8,
 };
 
 comptime {

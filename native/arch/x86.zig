@@ -23,6 +23,8 @@ pub const return_address = 8;
 /// exception.zig knows the layouts of 64 bits. Nobody asks on x86, which has no JavaScript.
 pub const knows_exceptions = false;
 
+pub const Control = @import("x86_64.zig").Control;
+
 pub const switch_text =
     \\lea     -8(%%esp), %%esp
     \\call    2f
@@ -89,6 +91,8 @@ const clobbers: std.builtin.assembly.Clobbers = clobbers: {
     break :clobbers all;
 };
 
+pub fn synchronizeInstructions(_: []const u8) void {}
+
 /// What a signal handler finds in its `ucontext_t`.
 pub const Machine = extern struct {
     segments: [4]u32,
@@ -125,4 +129,13 @@ pub const Machine = extern struct {
         self.flags &= ~@as(usize, 1 << 10);
         self.floats.tags = 0xffff;
     }
+};
+
+/// flags, link, the alternate stack, struct sigcontext, the mask. Where handlers return to is not
+/// known, since a system of 64 bits has other bytes there than one of 32: the mask stays as it is.
+pub const linux: @import("arch.zig").Linux = .{
+    .machine = 4 + 4 + 12,
+    .mask = 4 + 4 + 12 + 88,
+    .ucontext = 0,
+    .return_from_handler = &.{},
 };

@@ -22,6 +22,9 @@ pub const return_address = 16;
 
 pub const knows_exceptions = true;
 
+/// How the two units round, what they flush to zero, and which exceptions they trap.
+pub const Control = extern struct { mxcsr: u32, x87: u16 align(4) };
+
 pub const switch_text =
     \\lea     -144(%%rsp), %%rsp
     \\lea     1f(%%rip), %%rcx
@@ -129,6 +132,9 @@ const clobbers: std.builtin.assembly.Clobbers = clobbers: {
     break :clobbers all;
 };
 
+/// The processor sees what is written by itself.
+pub fn synchronizeInstructions(_: []const u8) void {}
+
 /// What a signal handler finds in its `ucontext_t`, as the System V systems lay it out:
 /// `mcontext_t`, `struct sigcontext` in the kernel's arch/x86/include/uapi/asm/sigcontext.h.
 pub const Machine = extern struct {
@@ -163,4 +169,14 @@ pub const Machine = extern struct {
         self.flags &= ~@as(usize, 1 << 10);
         self.floats.tags = 0;
     }
+};
+
+/// As in the kernel's include/uapi/asm-generic/ucontext.h: flags, link, the alternate stack, struct
+/// sigcontext, the mask.
+pub const linux: @import("arch.zig").Linux = .{
+    .machine = 8 + 8 + 24,
+    .mask = 8 + 8 + 24 + 256,
+    .ucontext = 0,
+    // mov $15, %rax; syscall
+    .return_from_handler = &.{ 0x48, 0xc7, 0xc0, 15, 0, 0, 0, 0x0f, 0x05 },
 };

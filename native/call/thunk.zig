@@ -16,6 +16,7 @@
 //! same in every process that this is loaded into, so a system that forbids it has no Deno either.
 
 const std = @import("std");
+const arch = @import("../arch/arch.zig").arch;
 const Block = layout.ThunkBlock;
 const Grant = layout.Grant;
 const layout = @import("../layout.zig");
@@ -29,7 +30,7 @@ var next_number: std.atomic.Value(u32) = .init(1);
 
 /// Makes a page of thunks.
 pub fn make() Refusal!Block {
-    const page = try os.map(os.page_size, .data);
+    const page = try os.map(os.pageSize(), .data);
     errdefer os.unmap(page) catch {};
 
     const address = @intFromPtr(page.ptr);
@@ -39,6 +40,7 @@ pub fn make() Refusal!Block {
     for (0..count) |i| {
         _ = fringe_thunk_write(page.ptr + i * stride, number + @as(u32, @intCast(i)));
     }
+    arch.synchronizeInstructions(page);
     try os.makeExecutable(page);
     return .{ .address = address, .number = number, .stride = stride, .count = count };
 }
@@ -57,8 +59,8 @@ test "make fills pages with thunks of unique numbers" {
         const block = try make();
         try std.testing.expect(block.number > 0);
         try std.testing.expect(block.number >= end);
-        try std.testing.expect(block.count * block.stride <= os.page_size);
-        try std.testing.expect((block.count + 1) * block.stride > os.page_size);
+        try std.testing.expect(block.count * block.stride <= os.pageSize());
+        try std.testing.expect((block.count + 1) * block.stride > os.pageSize());
         end = block.number + block.count;
     }
 }

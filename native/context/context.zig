@@ -39,7 +39,7 @@ pub const Context = extern struct {
     /// What has to be exchanged with each switch.
     exchanges: Exchanges,
     /// The control words of the side that is not running.
-    control: Control,
+    control: arch.Control,
     /// The lowest usable byte of the stack, 0 where it is not known.
     limit: usize,
     /// The last page of another stack where a callback was found to be in its right place.
@@ -68,9 +68,6 @@ pub const Exchanges = packed struct(usize) {
         return self.exceptions or self.control;
     }
 };
-
-/// How the two floating-point units round, what they flush to zero, and which exceptions they trap.
-pub const Control = extern struct { mxcsr: u32, x87: u16 align(4) };
 
 /// Where the exception state of a thread is: a function, unless it is one of these.
 pub const Exceptions = enum(usize) { none = 0, finished = 1, _ };

@@ -64,7 +64,7 @@
  * is compiled for AVX-512 (by -mavx512f, or by #pragma GCC target("avx512f") above the #include):
  * what such a function keeps in mask registers and in zmm16 to zmm31 is lost. clang keeps it.
  *
- * For gcc and clang, C99 or C++11 and later, x86_64 and i386.
+ * For gcc and clang, C99 or C++11 and later, x86_64, i386 and aarch64.
  */
 #ifndef FRINGE_H
 #define FRINGE_H
@@ -164,6 +164,8 @@ typedef void (*fringe_signal_function)(fringe_yielder *, uintptr_t);
 #include "fringe_x86_64.h"
 #elif defined(__i386__)
 #include "fringe_x86.h"
+#elif defined(__aarch64__) && defined(__LP64__)
+#include "fringe_aarch64.h"
 #else
 #error "fringe.h has no file for this architecture yet: write native/include/fringe_<arch>.h and \
 include it here; native/arch/arch.zig says what else a port needs"
