@@ -259,6 +259,16 @@
 
 # CURRENT: the address of fringe_current, whose offset from tpidr_el0 the loader has written down
 # ("initial exec": ELF for the Arm 64-bit Architecture, section 5.7.14.4).
+#ifdef FRINGE_NO_THREADS
+.macro CURRENT at, other
+        adrp    \at, fringe_current
+        add     \at, \at, :lo12:fringe_current
+.endm
+.macro ENTER_CURRENT
+.endm
+.macro LEAVE_CURRENT
+.endm
+#else
 .macro CURRENT at, other
         adrp    \at, :gottprel:fringe_current
         ldr     \at, [\at, :gottprel_lo12:fringe_current]
@@ -278,6 +288,7 @@
         ldr     x10, [x0, PREVIOUS]
         str     x10, [x9]
 .endm
+#endif
 
 #define EXCEPTIONS_BIT  0
 #define CONTROL_BIT     1
@@ -870,7 +881,11 @@ END fringe_root
 .Lpersonality:
         .quad   fringe_personality
 
+#ifdef FRINGE_NO_THREADS
+        .section .rodata.fringe, "a", @progbits
+#else
         .section .tbss.fringe, "awT", @nobits
+#endif
         .balign 8
         .globl  fringe_current
         .hidden fringe_current
