@@ -12,7 +12,10 @@ import { root, zig, zigBuild, zigEnvironment } from "../../tools/zig.ts";
 import { dynamicSymbols } from "../support/elf.ts";
 import { testWith, withFolder } from "../support/support.ts";
 
-const TARGETS = ["x86_64-freebsd"];
+/** The architectures, and what C calls the registers that `freebsd.zig` gives the place of. */
+const ARCHITECTURES: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+  x86_64: { ip: "mc_rip", sp: "mc_rsp", fpstate: "mc_fpstate" },
+};
 
 const linux = join(root, "native", "prebuilt", "x86_64-linux", "libfringe.so");
 
@@ -34,7 +37,9 @@ async function neededBy(path: string): Promise<string[]> {
   return [...names].map(([, name]) => name!);
 }
 
-for (const target of TARGETS) {
+for (const arch of Object.keys(ARCHITECTURES)) {
+  const target = `${arch}-freebsd`;
+
   testWith("readelf", `the library for ${target} exports what that for Linux does`, async () => {
     await withFolder(async (prefix) => {
       await zigBuild(`-Dtarget=${target}`, "--prefix", prefix);
@@ -63,35 +68,35 @@ for (const target of TARGETS) {
   });
 }
 
-Deno.test("native/os/freebsd.zig has the layouts and numbers of FreeBSD's headers", async () => {
-  const text = await Deno.readTextFile(join(root, "native", "os", "freebsd.zig"));
-  const C = {
-    registers: "ucontext_t, uc_mcontext",
-    ip: "mcontext_t, mc_rip",
-    sp: "mcontext_t, mc_rsp",
-    fpstate: "mcontext_t, mc_fpstate",
-  };
-  const offsets = [...text.matchAll(/@offsetOf\(\w+, "(\w+)"\) == (\d+)/g)];
-  assertEquals(offsets.map(([, field]) => field), Object.keys(C));
-  const numbers = [...text.matchAll(/^ *const ((?:SYS|SI|SS)_\w+) = (\w+);/gm)];
-  assertEquals(numbers.map(([, name]) => name), ["SYS_sigprocmask", "SI_USER", "SS_ONSTACK"]);
-  const source = [
-    "#include <signal.h>",
-    "#include <stddef.h>",
-    "#include <sys/syscall.h>",
-    "#include <ucontext.h>",
-    ...offsets.map(([, field, offset]) =>
-      `_Static_assert(offsetof(${C[field as keyof typeof C]}) == ${offset}, "${field}");`
-    ),
-    ...numbers.map(([, name, number]) => `_Static_assert(${name} == ${number}, "${name}");`),
-  ].join("\n");
-  await withFolder(async (folder) => {
-    const file = join(folder, "layouts.c");
-    await Deno.writeTextFile(file, source);
-    const { success, stderr } = await new Deno.Command(await zig(), {
-      args: ["cc", "-target", "x86_64-freebsd", "-c", file, "-o", join(folder, "layouts.o")],
-      env: zigEnvironment,
-    }).output();
-    assert(success, new TextDecoder().decode(stderr));
+for (const [arch, registers] of Object.entries(ARCHITECTURES)) {
+  Deno.test(`native/os/freebsd.zig has layouts and numbers of C's headers for ${arch}`, async () => {
+    const text = await Deno.readTextFile(join(root, "native", "os", "freebsd.zig"));
+    const C: Readonly<Record<string, string>> = { registers: "uc_mcontext", ...registers };
+    const common = text.match(/@offsetOf\(Ucontext, .*/)![0];
+    const own = text.match(new RegExp(`\\.${arch} => \\{\\s+assert([^}]*)`))![1];
+    const offsets = [...(common + own).matchAll(/@offsetOf\(\w+, "(\w+)"\) == (\d+)/g)];
+    assertEquals(offsets.map(([, field]) => field), Object.keys(C));
+    const numbers = [...text.matchAll(/^ *const ((?:SYS|SI|SS)_\w+) = (\w+);/gm)];
+    assertEquals(numbers.map(([, name]) => name), ["SYS_sigprocmask", "SI_USER", "SS_ONSTACK"]);
+    const source = [
+      "#include <signal.h>",
+      "#include <stddef.h>",
+      "#include <sys/syscall.h>",
+      "#include <ucontext.h>",
+      ...offsets.map(([, field, offset]) => {
+        const type = field === "registers" ? "ucontext_t" : "mcontext_t";
+        return `_Static_assert(offsetof(${type}, ${C[field!]}) == ${offset}, "${field}");`;
+      }),
+      ...numbers.map(([, name, number]) => `_Static_assert(${name} == ${number}, "${name}");`),
+    ].join("\n");
+    await withFolder(async (folder) => {
+      const file = join(folder, "layouts.c");
+      await Deno.writeTextFile(file, source);
+      const { success, stderr } = await new Deno.Command(await zig(), {
+        args: ["cc", "-target", `${arch}-freebsd`, "-c", file, "-o", join(folder, "layouts.o")],
+        env: zigEnvironment,
+      }).output();
+      assert(success, new TextDecoder().decode(stderr));
+    });
   });
-});
+}
