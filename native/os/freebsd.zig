@@ -17,7 +17,14 @@ const Refusal = @import("os.zig").Refusal;
 
 pub const is_there = true;
 
+/// What every page size is a multiple of.
 pub const page_size = std.heap.page_size_min;
+
+/// getpagesize(3): the kernel has told libc as the program began.
+pub inline fn pageSize() usize {
+    if (std.heap.page_size_max == page_size) return page_size;
+    return @intCast(c.getpagesize());
+}
 
 // System calls
 
@@ -81,8 +88,8 @@ pub fn map(length: usize, _: Purpose) Refusal![]align(page_size) u8 {
     return @as([*]align(page_size) u8, @ptrCast(@alignCast(address)))[0..length];
 }
 
-pub fn guard(page: *align(page_size) [page_size]u8) Refusal!void {
-    try check(call(c.mprotect, .{ page, page_size, .{} }));
+pub fn guard(page: []align(page_size) u8) Refusal!void {
+    try check(call(c.mprotect, .{ page.ptr, page.len, .{} }));
 }
 
 pub fn makeExecutable(memory: []align(page_size) u8) Refusal!void {
@@ -175,6 +182,8 @@ const Registers = switch (builtin.cpu.arch) {
         /// In the layout of FXSAVE.
         fpstate: [512]u8 align(16),
     },
+    // `struct gpregs`; x29 and x30 are the last of x.
+    .aarch64 => extern struct { x: [31]usize, sp: usize, ip: usize, pstate: usize },
     else => |other| @compileError("write down in native/os/freebsd.zig which registers of " ++
         @tagName(other) ++ " a signal handler finds, as <machine/ucontext.h> of FreeBSD has them"),
 };
@@ -265,6 +274,11 @@ comptime {
             assert(@offsetOf(Registers, "ip") == 160);
             assert(@offsetOf(Registers, "sp") == 184);
             assert(@offsetOf(Registers, "fpstate") == 224);
+        },
+        .aarch64 => {
+            assert(@offsetOf(Registers, "sp") == 248);
+            assert(@offsetOf(Registers, "ip") == 256);
+            assert(@offsetOf(Registers, "pstate") == 264);
         },
         else => {},
     }
