@@ -19,6 +19,7 @@ export const packages = {
   "libsqlite3.so.0": "libsqlite3-0",
   "libunwind.so.8": "libunwind8",
   "libz.so.1": "zlib1g",
+  "qemu-aarch64-static": "qemu-user-static",
   "qemu-system-aarch64": "qemu-system-arm",
   "qemu-system-i386": "qemu-system-x86",
   "qemu-system-x86_64": "qemu-system-x86",

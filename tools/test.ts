@@ -60,6 +60,11 @@ const stages: Stage[] = [
     run: zigTest("-Dtarget=x86-linux-musl"),
   },
   {
+    name: "zig-test-aarch64",
+    about: "Zig tests for aarch64, by emulation",
+    run: ifInstalled("qemu-aarch64-static", zigTest("-Dtarget=aarch64-linux-musl")),
+  },
+  {
     name: "bare-metal",
     about: "the Zig package without an operating system, in QEMU",
     run: async () => total(await Promise.all(Object.keys(machines).map(bareMetal))),
