@@ -15,14 +15,21 @@ comptime {
     );
 }
 
+/// The first macOS that Deno runs on, as its own LC_BUILD_VERSION says.
+const macos_min: std.Target.Query.OsVersion = .{
+    .semver = .{ .major = 12, .minor = 0, .patch = 0 },
+};
+
 pub fn build(b: *std.Build) void {
     // Baseline processors, so that the library runs, and is the same, everywhere.
-    const target = b.standardTargetOptions(.{ .default_target = .{
+    var query = b.standardTargetOptionsQueryOnly(.{ .default_target = .{
         .cpu_model = .baseline,
         .os_tag = .linux,
         .cpu_arch = .x86_64,
         .abi = .gnu,
     } });
+    if (query.os_tag == .macos and query.os_version_min == null) query.os_version_min = macos_min;
+    const target = b.resolveTargetQuery(query);
     const optimize = b.standardOptimizeOption(.{});
     const valgrind = b.option(bool, "valgrind", "Tell Valgrind about stacks (default: tests do)");
 
@@ -38,14 +45,20 @@ pub fn build(b: *std.Build) void {
     const example_bodies = bodies(b, "bodies", target, "../examples/bodies/bodies.zig", &.{
         "../examples/bodies/add_one.c",
     });
-    const test_bodies = bodies(b, "test_bodies", target, "../tests/bodies/test_bodies.zig", &.{
+    const portable: []const []const u8 = &.{
         "../tests/bodies/control.c",
-        "../tests/bodies/faults.c",
-        "../tests/bodies/signals.c",
         "../tests/bodies/test_bodies.c",
         "../tests/bodies/test_bodies.cc",
         "../tests/bodies/model.cc",
-    });
+    };
+    // These make system calls by themselves.
+    const of_linux: []const []const u8 = &.{
+        "../tests/bodies/faults.c",
+        "../tests/bodies/signals.c",
+    };
+    const test_root = "../tests/bodies/test_bodies.zig";
+    const test_files = if (target.result.os.tag == .linux) portable ++ of_linux else portable;
+    const test_bodies = bodies(b, "test_bodies", target, test_root, test_files);
     // For fringe_suspend as a plain function.
     addSwitch(b, test_bodies.root_module, &.{});
 
@@ -84,7 +97,8 @@ pub fn build(b: *std.Build) void {
         .dependOn(&sanitized.run.step);
 }
 
-/// Installs what is committed, although it is made: the libraries by platform, and the layout.
+/// Installs what is committed, although it is made: the libraries by platform, which is named as in
+/// Deno.build, and the layout.
 fn installPrebuilt(
     b: *std.Build,
     target: std.Build.ResolvedTarget,
@@ -93,10 +107,10 @@ fn installPrebuilt(
 ) void {
     const prebuilt = b.step("prebuilt", "Install what is committed: prebuilt/, layout.ts");
     for (libraries) |library| {
-        const path = b.fmt("prebuilt/{s}-{s}/lib{s}.so", .{
+        const path = b.fmt("prebuilt/{s}-{s}/{s}", .{
             @tagName(target.result.cpu.arch),
-            @tagName(target.result.os.tag),
-            library.name,
+            if (target.result.os.tag == .macos) "darwin" else @tagName(target.result.os.tag),
+            library.out_filename,
         });
         prebuilt.dependOn(&b.addInstallFile(library.getEmittedBin(), path).step);
     }
@@ -155,14 +169,16 @@ fn testProgram(
     valgrind: bool,
     filters: []const []const u8,
 ) *std.Build.Step.Compile {
+    const is_elf = target.result.ofmt == .elf;
     var query = target.query;
-    query.abi = .musl;
+    if (is_elf) query.abi = .musl;
     const root = module(b, "tests.zig", b.resolveTargetQuery(query), optimize);
     root.unwind_tables = .async;
     root.omit_frame_pointer = false;
-    root.valgrind = valgrind;
+    root.valgrind = valgrind and is_elf;
     root.link_libc = true;
-    root.linkSystemLibrary("unwind", .{});
+    // Mach-O's libc has one.
+    if (is_elf) root.linkSystemLibrary("unwind", .{});
     root.addCSourceFile(.{ .file = b.path("test/unwind_test.c"), .flags = &.{"-fexceptions"} });
     root.link_libcpp = true;
     root.addIncludePath(b.path("include"));
@@ -174,7 +190,7 @@ fn testProgram(
         .root_module = root,
         .filters = filters,
         .use_llvm = true,
-        .use_lld = true,
+        .use_lld = is_elf,
     });
 }
 
@@ -323,15 +339,32 @@ fn sharedLibrary(b: *std.Build, name: []const u8, root: *std.Build.Module) *std.
     root.unwind_tables = .async;
     root.omit_frame_pointer = false;
     root.pic = true;
+    const is_macho = root.resolved_target.?.result.ofmt == .macho;
     const library = b.addLibrary(.{
         .name = name,
         .linkage = .dynamic,
         .root_module = root,
         .use_llvm = true,
-        .use_lld = true,
+        // Zig links Mach-O by itself.
+        .use_lld = !is_macho,
     });
+    if (is_macho) sign(library);
     library.link_gc_sections = true;
     return library;
+}
+
+/// Has Zig sign a library, ad hoc: by digests of its pages, and nobody's name. It does so by itself
+/// for processors that insist on it, and for others where there are entitlements. These are none.
+fn sign(library: *std.Build.Step.Compile) void {
+    const none = library.step.owner.addWriteFiles().add("entitlements.plist",
+        \\<?xml version="1.0" encoding="UTF-8"?>
+        \\<!DOCTYPE plist PUBLIC "-//Apple//DTD PLIST 1.0//EN"
+        \\  "http://www.apple.com/DTDs/PropertyList-1.0.dtd">
+        \\<plist version="1.0"><dict/></plist>
+        \\
+    );
+    library.entitlements = none;
+    none.addStepDependencies(&library.step);
 }
 
 /// A library of bodies. It needs no libc, and nothing of libfringe.so: suspensions are inlined.

@@ -257,25 +257,117 @@
         AUTHENTICATE
 .endm
 
-# CURRENT: the address of fringe_current, whose offset from tpidr_el0 the loader has written down
-# ("initial exec": ELF for the Arm 64-bit Architecture, section 5.7.14.4).
-#ifdef FRINGE_NO_THREADS
-.macro CURRENT at, other
-        adrp    \at, fringe_current
-        add     \at, \at, :lo12:fringe_current
+# What depends on the format of objects:
+#
+#   CURRENT           the address of fringe_current. In ELF the loader has written down how far that
+#                     is from tpidr_el0 ("initial exec": ELF for the Arm 64-bit Architecture, section
+#                     5.7.14.4). In Mach-O a function says it, which destroys x0, x16, x17 and x30
+#                     alone. `frame` is what the CFA is computed from
+#   CXA_GET_GLOBALS   x3 = the function that the program has by this name, or 0
+#   FIND              the address of a function that may be missing
+#   ADDRESS           the address of what lies in another section
+#ifdef __MACH__
+#include "macho.h"
+.macro CURRENT at, other, frame=x29
+        stp     x0, x17, [sp, -32]!
+        .ifc    \frame, sp
+        .cfi_def_cfa_offset 32
+        .endif
+        str     x30, [sp, 16]
+        .ifc    \frame, sp
+        .cfi_offset x30, -16
+        .endif
+        adrp    x0, fringe_current@TLVPPAGE
+        ldr     x0, [x0, fringe_current@TLVPPAGEOFF]
+        ldr     x16, [x0]
+        blr     x16
+        mov     \at, x0
+        ldr     x30, [sp, 16]
+        .ifc    \frame, sp
+        .cfi_same_value x30
+        .endif
+        ldp     x0, x17, [sp], 32
+        .ifc    \frame, sp
+        .cfi_def_cfa_offset 0
+        .endif
 .endm
-.macro ENTER_CURRENT
+.macro CXA_GET_GLOBALS
+        stp     x0, x1, [sp, -32]!
+        .cfi_def_cfa_offset 32
+        stp     x2, x30, [sp, 16]
+        .cfi_offset x30, -8
+        bl      fringe_cxa_get_globals
+        mov     x3, x0
+        ldp     x2, x30, [sp, 16]
+        .cfi_same_value x30
+        ldp     x0, x1, [sp], 32
+        .cfi_def_cfa_offset 0
 .endm
-.macro LEAVE_CURRENT
+.macro FIND at, name
+        adrp    \at, \name@GOTPAGE
+        ldr     \at, [\at, \name@GOTPAGEOFF]
+.endm
+.macro ADDRESS at, name
+        adrp    \at, \name@PAGE
+        add     \at, \at, \name@PAGEOFF
 .endm
 #else
-.macro CURRENT at, other
+.macro BEGIN name
+        .balign 16
+        .globl  \name
+        .protected \name
+        .type   \name, @function
+\name:
+        .cfi_startproc
+.endm
+
+.macro END name
+        .cfi_endproc
+        .size   \name, . - \name
+.endm
+
+.macro LABEL name, table
+        .globl  \name
+        .hidden \name
+\name:
+.endm
+
+#define L(name) .L##name
+#define PERSONALITY L(personality)
+
+#ifdef FRINGE_NO_THREADS
+.macro CURRENT at, other, frame=x29
+        ADDRESS \at, fringe_current
+.endm
+#else
+.macro CURRENT at, other, frame=x29
         adrp    \at, :gottprel:fringe_current
         ldr     \at, [\at, :gottprel_lo12:fringe_current]
         mrs     \other, tpidr_el0
         add     \at, \other, \at
 .endm
+#endif
+.macro FIND at, name
+        adrp    \at, :got:\name
+        ldr     \at, [\at, :got_lo12:\name]
+.endm
+.macro ADDRESS at, name
+        adrp    \at, \name
+        add     \at, \at, :lo12:\name
+.endm
 
+        .weak   __cxa_get_globals
+.macro CXA_GET_GLOBALS
+        FIND    x3, __cxa_get_globals
+.endm
+#endif
+
+#ifdef FRINGE_NO_THREADS
+.macro ENTER_CURRENT
+.endm
+.macro LEAVE_CURRENT
+.endm
+#else
 .macro ENTER_CURRENT
         CURRENT x9, x10
         ldr     x10, [x9]
@@ -357,37 +449,21 @@
         mov     x2, x20
 .endm
 
-.macro BEGIN name
-        .balign 16
-        .globl  \name
-        .protected \name
-        .type   \name, @function
-\name:
-        .cfi_startproc
-.endm
-
-.macro END name
-        .cfi_endproc
-        .size   \name, . - \name
-.endm
-
         .text
 
 # void *fringe_init(uintptr_t base, void (*body)(void *yielder, ...), void *mailbox)
 #   entry: x0 = base; x1 = body; x2 = mailbox
-        .weak   __cxa_get_globals
 BEGIN fringe_init
         CALLED
-        adrp    x3, :got:__cxa_get_globals
-        ldr     x3, [x3, :got_lo12:__cxa_get_globals]
+        CXA_GET_GLOBALS
         mov     x4, 0
         mov     x5, 0
-        cbnz    x3, .Linit
-        CURRENT x9, x10
+        cbnz    x3, L(init)
+        CURRENT x9, x10, frame=sp
         ldr     x9, [x9]
-        cbz     x9, .Linit
+        cbz     x9, L(init)
         ldr     x3, [x9, EXCEPTIONS]
-        b       .Linit
+        b       L(init)
 END fringe_init
 
 # void *fringe_init_caught(uintptr_t base, void *body, void *box, void *globals, uintptr_t limit)
@@ -395,7 +471,7 @@ END fringe_init
 BEGIN fringe_init_caught
         CALLED
         mov     x5, 1
-.Linit:
+L(init):
         sub     x0, x0, CONTEXT_SIZE
         stp     x1, x2, [x0, BODY]              // and MAILBOX
         stp     x3, xzr, [x0, EXCEPTIONS]       // and CAUGHT
@@ -420,7 +496,6 @@ END fringe_init_caught
 #      | return address         |  CFA - 24
 #      | caller's x29           |  <- x29 = sp = CFA - 32
 #
-        .hidden fringe_exchange
 BEGIN fringe_exchange
         SIGN
         stp     x29, x30, [sp, -32]!
@@ -459,7 +534,6 @@ END fringe_exchange
 
 # void fringe_exchange_control(void *yielder)
 #   No trap springs when FPCR is written: the flags that are set already cause none.
-        .hidden fringe_exchange_control
 BEGIN fringe_exchange_control
         CALLED
         ldr     x9, [x0, CONTROL]
@@ -470,10 +544,9 @@ BEGIN fringe_exchange_control
 END fringe_exchange_control
 
 # void fringe_leave_current(void *yielder)
-        .hidden fringe_leave_current
 BEGIN fringe_leave_current
         CALLED
-        CURRENT x9, x10
+        CURRENT x9, x10, frame=sp
         ldr     x10, [x9]
         cmp     x10, x0
         b.ne    1f
@@ -576,10 +649,10 @@ END fringe_suspend
 
         .section .rodata.fringe, "a", @progbits
         .balign 16
-.Lthunk:
+L(thunk):
         CALLED
-        ldr     w17, .Lthunk + THUNK_NUMBER
-        ldr     x16, .Lthunk + THUNK_TARGET
+        ldr     w17, L(thunk) + THUNK_NUMBER
+        ldr     x16, L(thunk) + THUNK_TARGET
         br      x16
         .zero   16
         .text
@@ -588,8 +661,7 @@ END fringe_suspend
 #   entry: x0 = slot; w1 = number
 BEGIN fringe_thunk_write
         CALLED
-        adrp    x9, .Lthunk
-        add     x9, x9, :lo12:.Lthunk
+        ADDRESS x9, L(thunk)
         ldr     q0, [x9]
         str     q0, [x0]
         adr     x9, fringe_thunk_common
@@ -606,11 +678,11 @@ BEGIN fringe_thunk_common
         SAVE
         CURRENT x9, x10
         ldr     x12, [x9]
-.Lcurrent:
+L(current):
         cbz     x12, fringe_thunk_stray
         ldr     x9, [x12, CATCHES]
-        cbz     x9, .Linner
-.Lcalled:
+        cbz     x9, L(inner)
+L(called):
         ldr     x9, [x12, MAILBOX]
         str     w17, [x9, CALLBACK]
         stp     x0, x1, [x9, CALLBACK_INTEGERS+0]
@@ -643,13 +715,13 @@ BEGIN fringe_thunk_common
         ret
 
         .cfi_restore_state
-.Linner:
+L(inner):
         adr     x9, fringe_call_body
         ldr     x10, [x12, BODY]
         cmp     x9, x10
-        b.eq    .Lcalled
+        b.eq    L(called)
         ldr     x12, [x12, PREVIOUS]
-        b       .Lcurrent
+        b       L(current)
 
 4:      cbz     x9, 3b
         mov     x9, sp
@@ -733,63 +805,60 @@ END fringe_call_body
 #   CFA = R + 16; caller's x29 at CFA - 16 = R + LINK; return address at CFA - 8 = R + RETURN
 #
 # An unwinder goes on at a landing pad by a `br`, as a switch does.
-BEGIN fringe_trampoline
-        .cfi_personality 0x9b, .Lpersonality
+.macro TRAMPOLINE_TABLE
+        .cfi_personality 0x9b, PERSONALITY
         .cfi_def_cfa x29, 16
         .cfi_offset x29, -16
         .cfi_offset x30, -8
+.endm
+
+BEGIN fringe_trampoline
+        TRAMPOLINE_TABLE
         nop
-        .globl  fringe_trampoline_begin
-        .hidden fringe_trampoline_begin
-fringe_trampoline_begin:
+        LABEL   fringe_trampoline_begin, TRAMPOLINE_TABLE
         JUMPED_TO
         # Arrived from the first resume: sp = x29 = x0 = R, x2 = 0 or a signal.
-        cbnz    x2, .Lnever_begun
+        cbnz    x2, L(never_begun)
         ldr     x9, [x29, MAILBOX]
         ldr     x1, [x9, INPUT]
         ldr     d0, [x9, INPUT]
         ldr     x9, [x29, BODY]
-.Lcall: blr     x9
-        .globl  fringe_trampoline_return
-        .hidden fringe_trampoline_return
-fringe_trampoline_return:
+L(call): blr     x9
+        LABEL   fringe_trampoline_return, TRAMPOLINE_TABLE
         ldr     x9, [x29, LIMIT]
         cbz     x9, 2f
         ldr     x10, [x29, LINK]
         sub     x10, x10, x9
         sub     x11, x29, x9
         cmp     x10, x11
-        b.lo    .Ljumped
+        b.lo    L(jumped)
 2:      mov     w1, RETURNED
-        b       .Lfinished
-.Ljumped:
+        b       L(finished)
+L(jumped):
         bl      fringe_jumped
         brk     0
         .weak   fringe_jumped
         .hidden fringe_jumped
-.Lnever_begun:
+L(never_begun):
         mov     w1, UNWOUND
-.Lfinished:
+L(finished):
         ldr     x9, [x29, MAILBOX]
         str     w1, [x9, STATUS]
-.Lparked:
+L(parked):
         mov     x0, x29
         mov     x2, 0
         SWITCH
-        b       .Lparked
+        b       L(parked)
 
-        .globl  fringe_trampoline_caught
-        .hidden fringe_trampoline_caught
+        LABEL   fringe_trampoline_caught, TRAMPOLINE_TABLE
         .weak   fringe_caught
         .hidden fringe_caught
-fringe_trampoline_caught:
         JUMPED_TO
         # x0 = the exception.
         mov     x1, x0
         mov     x0, x29
-        adrp    x9, :got:fringe_caught
-        ldr     x9, [x9, :got_lo12:fringe_caught]
-        b       .Lcall
+        FIND    x9, fringe_caught
+        b       L(call)
 END fringe_trampoline
 
 # void fringe_finish(void *yielder, int32_t status), which does not return
@@ -799,7 +868,7 @@ BEGIN fringe_finish
         CALLED
         mov     x29, x0
         mov     sp, x0
-        b       .Lfinished
+        b       L(finished)
 END fringe_finish
 
 # void fringe_aside(void *yielder, uintptr_t word), which does not return
@@ -862,23 +931,28 @@ END fringe_trace
 # The frame between two stacks. In it x29 is a record:
 #
 #   CFA = x29 + SUSPENDED, the resumer's sp; its x29 at CFA - SUSPENDED, its address above that
-BEGIN fringe_root
+.macro ROOT_TABLE
         .cfi_signal_frame
         .cfi_def_cfa x29, SUSPENDED
         .cfi_offset x29, -SUSPENDED
         .cfi_offset x30, -SUSPENDED + 8
+.endm
+
+BEGIN fringe_root
+        ROOT_TABLE
         nop
-        .globl  fringe_root_return
-        .hidden fringe_root_return
-fringe_root_return:
+        LABEL   fringe_root_return, ROOT_TABLE
         brk     0
 END fringe_root
 
         .weak   fringe_personality
         .hidden fringe_personality
+#ifdef __MACH__
+        THREAD_LOCAL fringe_current
+#else
         .section .data.rel.ro.fringe, "aw", @progbits
         .balign 8
-.Lpersonality:
+L(personality):
         .quad   fringe_personality
 
 #ifdef FRINGE_NO_THREADS
@@ -905,6 +979,7 @@ fringe_current:
         .long   3, 0
 #else
         .long   1, 0
+#endif
 #endif
 
         .section .note.GNU-stack, "", @progbits

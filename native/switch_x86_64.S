@@ -275,20 +275,100 @@
         .cfi_def_cfa %rsp, 8
 .endm
 
-# CURRENT_ADDRESS and CURRENT: fringe_current of the running thread. `fs` is the thread pointer, and
-# the global offset table has how far from it the variable lies ("initial exec": psABI, section
-# 3.7). A program without a system (FRINGE_NO_THREADS) need not have a thread pointer. It has no
-# thunks either, since a system maps those, so no context is ever the current one: fringe_current is
-# a word that stays 0, for all processors.
+# What depends on the format of objects. This file is written for ELF; macho.h gives the words of
+# ELF their meaning in Mach-O, the format of Apple's systems.
+#
+#   BEGIN, END        a function
+#   LABEL             a place in a function that other files know, and the macro with the table of
+#                     the frame there, which is the same in the whole function
+#   L(name)           a place that this file alone knows
+#   PERSONALITY       what .cfi_personality finds the routine by
+#   CURRENT_ADDRESS   puts into a register where fringe_current is: CURRENT(register) is the
+#                     variable of this thread then. Destroys the flags, and no other register
+#   CXA_GET_GLOBALS   rcx = the function that the program has by this name, or 0
+#
+# In ELF `fs` is the thread pointer, and the global offset table has how far from it the variable of
+# a thread lies ("initial exec": psABI, section 3.7). A program without a system (FRINGE_NO_THREADS)
+# need not have a thread pointer. It has no thunks either, since a system maps those, so no context
+# is ever the current one: fringe_current is a word that stays 0, for all processors.
+#
+# In Mach-O a function says where the variable of a thread is. It destroys rax alone: where the
+# thread has used the variable before, it is a few instructions; else it allocates, and keeps all
+# other registers, those of arguments included. It is called where rsp is 8 more than a multiple of
+# 16: at the entry of a function, or in the frame of SAVE. `frame` is what the CFA is computed from.
+#ifdef __MACH__
+#include "macho.h"
+#define CURRENT(register) (register)
+.macro CURRENT_ADDRESS register, frame=%rbp
+        .irp    saved, %rdi, %rax, %rax
+        push    \saved
+        .ifc    \frame, %rsp
+        .cfi_adjust_cfa_offset 8
+        .endif
+        .endr
+        mov     fringe_current@TLVP(%rip), %rdi
+        call    *(%rdi)
+        .ifnc   \register, %rax
+        mov     %rax, \register
+        mov     8(%rsp), %rax
+        .endif
+        mov     16(%rsp), %rdi
+        add     $24, %rsp
+        .ifc    \frame, %rsp
+        .cfi_adjust_cfa_offset -24
+        .endif
+.endm
+.macro CXA_GET_GLOBALS
+        .irp    saved, %rdi, %rsi, %rdx
+        push    \saved
+        .cfi_adjust_cfa_offset 8
+        .endr
+        call    fringe_cxa_get_globals
+        mov     %rax, %rcx
+        .irp    saved, %rdx, %rsi, %rdi
+        pop     \saved
+        .cfi_adjust_cfa_offset -8
+        .endr
+.endm
+#else
+.macro BEGIN name
+        .balign 16
+        .globl  \name
+        .protected \name               # nobody's definition but this one
+        .type   \name, @function
+\name:
+        .cfi_startproc
+.endm
+
+.macro END name
+        .cfi_endproc
+        .size   \name, . - \name
+.endm
+
+.macro LABEL name, table
+        .globl  \name
+        .hidden \name
+\name:
+.endm
+
+#define PERSONALITY L(personality)
+#define L(name) .L##name
+
 #ifdef FRINGE_NO_THREADS
 #define CURRENT(register) (register)
-.macro CURRENT_ADDRESS register
+.macro CURRENT_ADDRESS register, frame=%rbp
         lea     fringe_current(%rip), \register
 .endm
 #else
 #define CURRENT(register) %fs:(register)
-.macro CURRENT_ADDRESS register
+.macro CURRENT_ADDRESS register, frame=%rbp
         mov     fringe_current@gottpoff(%rip), \register
+.endm
+#endif
+
+        .weak   __cxa_get_globals
+.macro CXA_GET_GLOBALS
+        mov     __cxa_get_globals@gotpcrel(%rip), %rcx
 .endm
 #endif
 
@@ -335,12 +415,14 @@
 #                    has the same ones, and fringe_init_caught is for JavaScript
 #
 #   FIRST            fringe_resume has not entered the body yet
-#define EXCEPTIONS_TOO  1
-#define CONTROL_TOO     2
-#define NATIVE          4
-#define FIRST           8
-#define FIRST_BIT       3
-#define FINISHED        1
+#
+# Each is in parentheses: to the assembler of Mach-O, $1 in a macro is its first argument.
+#define EXCEPTIONS_TOO  (1)
+#define CONTROL_TOO     (2)
+#define NATIVE          (4)
+#define FIRST           (8)
+#define FIRST_BIT       (3)
+#define FINISHED        (1)
 
 # CONTROL WORDS: C that sets a rounding mode, flushes to zero or unmasks exceptions finds that again
 # when it goes on, and its resumer never sees it: in JavaScript 1 + 1e-30 would no longer be 1, and
@@ -413,8 +495,8 @@
 #     3/2 m - m         1/2 m                                      0
 #     m + d             m + d                                                         m
 .macro SUMS_NOW
-        movaps  .Laugends(%rip), %xmm0
-        addps   .Laddends(%rip), %xmm0
+        movaps  L(augends)(%rip), %xmm0
+        addps   L(addends)(%rip), %xmm0
 .endm
 
 # UNLESS_EXCHANGING: goes to EXCHANGE if a bit of EXCHANGES is set that is not to be `ignored`.
@@ -503,20 +585,6 @@
         jmp     *%rcx
 .endm
 
-.macro BEGIN name
-        .balign 16
-        .globl  \name
-        .protected \name               # nobody's definition but this one
-        .type   \name, @function
-\name:
-        .cfi_startproc
-.endm
-
-.macro END name
-        .cfi_endproc
-        .size   \name, . - \name
-.endm
-
         .text
 
 # void *fringe_init(uintptr_t base, void (*body)(void *yielder, ...), void *mailbox)
@@ -527,19 +595,18 @@
 #   This library finds a C++ runtime that the program is linked with, but none that came with a
 #   library which was opened later, as all of them in Deno are. In a call of such a library the
 #   current context has the function of its runtime.
-        .weak   __cxa_get_globals
 BEGIN fringe_init
-        mov     __cxa_get_globals@gotpcrel(%rip), %rcx
+        CXA_GET_GLOBALS
         xor     %r8d, %r8d
         xor     %r9d, %r9d
         test    %rcx, %rcx
-        jnz     .Linit
-        CURRENT_ADDRESS %rax
+        jnz     L(init)
+        CURRENT_ADDRESS %rax, frame=%rsp
         mov     CURRENT(%rax), %rax
         test    %rax, %rax
-        jz      .Linit
+        jz      L(init)
         mov     EXCEPTIONS(%rax), %rcx
-        jmp     .Linit
+        jmp     L(init)
 END fringe_init
 
 # void *fringe_init_caught(uintptr_t base, void *body, void *box, void *globals, uintptr_t limit)
@@ -550,7 +617,7 @@ END fringe_init
 #   caught, and reported by the mailbox.
 BEGIN fringe_init_caught
         mov     $1, %r9d
-.Linit:
+L(init):
         lea     -CONTEXT_SIZE(%rdi), %rax
         mov     %rsi, BODY(%rax)
         mov     %rdx, MAILBOX(%rax)
@@ -602,7 +669,6 @@ END fringe_init_caught
 # void fringe_exchange(void *yielder)
 #   entry: rdi = R, which can be entered, or has just been left
 #   exit:  what EXCHANGES says, of the thread, is what has waited in R, and the other way round
-        .hidden fringe_exchange
 BEGIN fringe_exchange
         testl   $EXCEPTIONS_TOO, EXCHANGES(%rdi)
         jz      1f
@@ -628,7 +694,6 @@ END fringe_exchange
 #   entry: rdi = R
 #   exit:  the same for the control words alone; both units' flags are those of the thread, but for
 #          some that would be trapped
-        .hidden fringe_exchange_control
 BEGIN fringe_exchange_control
         stmxcsr -8(%rsp)
         mov     -8(%rsp), %edx
@@ -658,9 +723,8 @@ END fringe_exchange_control
 # void fringe_leave_current(void *yielder)
 #   entry: rdi = R, which an exception has left; if it was entered as the current context, it no
 #          longer is that
-        .hidden fringe_leave_current
 BEGIN fringe_leave_current
-        CURRENT_ADDRESS %rcx
+        CURRENT_ADDRESS %rcx, frame=%rsp
         cmp     %rdi, CURRENT(%rcx)
         jne     1f
         mov     PREVIOUS(%rdi), %rdx
@@ -770,20 +834,20 @@ END fringe_suspend
 
         .section .rodata.fringe, "a", @progbits
         .balign 16
-.Lthunk:
+L(thunk):
         mov     $0, %eax
         movabs  $0, %r11
         jmp     *%r11
-        .org    .Lthunk + THUNK_SIZE, 0xcc
+        .org    L(thunk) + THUNK_SIZE, 0xcc
         .text
 
 # void *fringe_thunk_write(void *slot, uint32_t number)
 #   entry: rdi = where to write it, a multiple of 16; esi = number, not 0
 #   exit:  rax = where the next one may be written
 BEGIN fringe_thunk_write
-        movaps  .Lthunk(%rip), %xmm0
+        movaps  L(thunk)(%rip), %xmm0
         movaps  %xmm0, (%rdi)
-        movaps  .Lthunk+16(%rip), %xmm0
+        movaps  L(thunk)+16(%rip), %xmm0
         movaps  %xmm0, 16(%rdi)
         mov     %esi, THUNK_NUMBER(%rdi)
         lea     fringe_thunk_common(%rip), %rax
@@ -809,12 +873,12 @@ BEGIN fringe_thunk_common
         SAVE
         CURRENT_ADDRESS %r11
         mov     CURRENT(%r11), %r10
-.Lcurrent:
+L(current):
         test    %r10, %r10
         jz      fringe_thunk_stray
         cmpq    $0, CATCHES(%r10)
-        je      .Linner
-.Lcalled:
+        je      L(inner)
+L(called):
         mov     MAILBOX(%r10), %r11
         mov     %eax, CALLBACK(%r11)
         mov     %rdi, CALLBACK_INTEGERS+0(%r11)
@@ -850,12 +914,12 @@ BEGIN fringe_thunk_common
         RETURN_BY_JUMP
 
         .cfi_restore_state
-.Linner:
+L(inner):
         lea     fringe_call_body(%rip), %r11
         cmp     %r11, BODY(%r10)
-        je      .Lcalled
+        je      L(called)
         mov     PREVIOUS(%r10), %r10
-        jmp     .Lcurrent
+        jmp     L(current)
 
         # This is another stack: that of a generator which C itself resumes, or one that C has made;
         # or one that no callback may be called on, where C has jumped to or a signal is handled.
@@ -953,30 +1017,30 @@ END fringe_call_body
 #
 # An exception that comes by asks fringe_personality (exception.zig). Where it is to be caught, it
 # goes on at fringe_trampoline_caught. 0x9b is DW_EH_PE_indirect (0x80), DW_EH_PE_pcrel (0x10) and
-# DW_EH_PE_sdata4 (0x0b): the address lies in .Lpersonality, and is 0 where nobody has one.
-BEGIN fringe_trampoline
-        .cfi_personality 0x9b, .Lpersonality
+# DW_EH_PE_sdata4 (0x0b): the address lies in L(personality), and is 0 where nobody has one.
+.macro TRAMPOLINE_TABLE
+        .cfi_personality 0x9b, PERSONALITY
         .cfi_def_cfa %rbp, 16
         .cfi_offset %rbp, -16
+.endm
+
+BEGIN fringe_trampoline
+        TRAMPOLINE_TABLE
         nop                             # Unwinders look an address up one byte below it.
-        .globl  fringe_trampoline_begin
-        .hidden fringe_trampoline_begin
-fringe_trampoline_begin:
+        LABEL   fringe_trampoline_begin, TRAMPOLINE_TABLE
         # Arrived from the first resume: rsp = rbp = R, rax = 0 or a signal. A body that has not
         # begun has nothing to unwind.
         ARRIVE
         test    %rax, %rax
-        jnz     .Lnever_begun
+        jnz     L(never_begun)
         # The first input as the second argument, in the register of either class: the mailbox has
         # it whatever its type (resumes after the first pass a word in rsi).
         mov     MAILBOX(%rbp), %rax
         mov     INPUT(%rax), %rsi
         movsd   INPUT(%rax), %xmm0
         mov     BODY(%rbp), %rax
-.Lcall: call    *%rax
-        .globl  fringe_trampoline_return
-        .hidden fringe_trampoline_return
-fringe_trampoline_return:
+L(call): call    *%rax
+        LABEL   fringe_trampoline_return, TRAMPOLINE_TABLE
         # While a body runs its link leads to another stack. If link leads into this one the body
         # was suspended, and C has jumped into its frames. An unknown limit tells nothing.
         mov     LIMIT(%rbp), %rdx
@@ -987,39 +1051,37 @@ fringe_trampoline_return:
         sub     %rdx, %rcx
         sub     %rdx, %rax
         cmp     %rax, %rcx
-        jb      .Ljumped
+        jb      L(jumped)
 2:      mov     $RETURNED, %ecx
-        jmp     .Lfinished
-.Ljumped:
+        jmp     L(finished)
+L(jumped):
         call    fringe_jumped
         ud2
         .weak   fringe_jumped
         .hidden fringe_jumped
-.Lnever_begun:
+L(never_begun):
         mov     $UNWOUND, %ecx
-.Lfinished:
+L(finished):
         mov     MAILBOX(%rbp), %rdx
         mov     %ecx, STATUS(%rdx)
         # Whoever resumes a finished body is sent straight back, for ever, with the status as it
         # was.
-.Lparked:
+L(parked):
         mov     %rbp, %rdi
         xor     %eax, %eax
         SWITCH_FOR_GOOD
-        jmp     .Lparked
+        jmp     L(parked)
 
 # An exception has been caught here, and the frames of the body are gone: rsp = rbp = R, as after
 # the return of the body; rax = the exception. Now fringe_caught (exception.zig) is called, in place
 # of the body, which tells the resumer and does not return.
-        .globl  fringe_trampoline_caught
-        .hidden fringe_trampoline_caught
+        LABEL   fringe_trampoline_caught, TRAMPOLINE_TABLE
         .weak   fringe_caught
         .hidden fringe_caught
-fringe_trampoline_caught:
         mov     %rbp, %rdi
         mov     %rax, %rsi
         mov     fringe_caught@gotpcrel(%rip), %rax
-        jmp     .Lcall
+        jmp     L(call)
 END fringe_trampoline
 
 # void fringe_finish(void *yielder, int32_t status), which does not return
@@ -1030,7 +1092,7 @@ BEGIN fringe_finish
         mov     %rdi, %rbp
         mov     %rdi, %rsp
         mov     %esi, %ecx
-        jmp     .Lfinished
+        jmp     L(finished)
 END fringe_finish
 
 # void fringe_aside(void *yielder, uintptr_t word), which does not return
@@ -1100,33 +1162,40 @@ END fringe_trace
 #    behind a `call`. gdb also refuses a caller whose frame lies below its callee's ("previous frame
 #    inner to this frame"), as it may with two stacks, except across a signal frame.
 #  - Unwinders look a return address up one byte below it, hence the `nop`.
-BEGIN fringe_root
+.macro ROOT_TABLE
         .cfi_signal_frame
         .cfi_def_cfa %rbp, SUSPENDED
         .cfi_offset %rbp, -SUSPENDED
         .cfi_offset %rip, -SUSPENDED + 8
+.endm
+
+BEGIN fringe_root
+        ROOT_TABLE
         nop
-        .globl  fringe_root_return
-        .hidden fringe_root_return
-fringe_root_return:
+        LABEL   fringe_root_return, ROOT_TABLE
         ud2
 END fringe_root
 
         .weak   fringe_personality
         .hidden fringe_personality
+#ifndef __MACH__
         .section .data.rel.ro.fringe, "aw", @progbits
         .balign 8
-.Lpersonality:
+L(personality):
         .quad   fringe_personality
+#endif
 
         .section .rodata.fringe, "a", @progbits
         .balign 16
-.Laugends:                                      # 1, -1, 3/2 m, m
+L(augends):                                      # 1, -1, 3/2 m, m
         .long   0x3f800000, 0xbf800000, 0x00c00000, 0x00800000
-.Laddends:                                      # 3/4 u, -3/4 u, -m, d
+L(addends):                                      # 3/4 u, -3/4 u, -m, d
         .long   0x33c00000, 0xb3c00000, 0x80800000, 0x00000001
 
 # The context that a thunk suspends: the one whose call this thread is in, or 0.
+#ifdef __MACH__
+        THREAD_LOCAL fringe_current
+#else
 #ifdef FRINGE_NO_THREADS
         .section .rodata.fringe, "a", @progbits
 #else
@@ -1139,5 +1208,6 @@ END fringe_root
 fringe_current:
         .zero   8
         .size   fringe_current, 8
+#endif
 
         .section .note.GNU-stack, "", @progbits

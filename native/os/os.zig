@@ -30,6 +30,7 @@ const Machine = @import("../arch/arch.zig").arch.Machine;
 
 pub const os = switch (builtin.os.tag) {
     .linux => @import("linux.zig"),
+    .macos => @import("macos.zig"),
     .freebsd => @import("freebsd.zig"),
     .freestanding => @import("freestanding.zig"),
     .windows => @compileError(@import("windows.zig").refusal),

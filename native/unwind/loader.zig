@@ -6,6 +6,7 @@
 //! in unwinder.zig.)
 
 const std = @import("std");
+const builtin = @import("builtin");
 const os = @import("../os/os.zig").os;
 const SymbolBlock = @import("../layout.zig").SymbolBlock;
 
@@ -76,6 +77,8 @@ pub fn findIn(file_name: [*:0]const u8, name: [*:0]const u8) ?*anyopaque {
 
 /// Whether any module wants stacks to be executable.
 pub fn isExecutableStackWanted() bool {
+    // Modules of other formats have no mark by which they could.
+    if (builtin.object_format != .elf) return false;
     const iterate = dl_iterate_phdr orelse return false;
     return iterate(&wantsExecutableStack, null) != 0;
 }
@@ -121,4 +124,22 @@ pub fn symbol(address: usize, into: *SymbolBlock) callconv(.c) void {
 /// `__cxa_get_globals` of the C++ runtime that the library at `address` uses; null: none is known.
 pub fn exceptionState(address: *const anyopaque) callconv(.c) ?*anyopaque {
     return find(@intFromPtr(address), "__cxa_get_globals");
+}
+
+comptime {
+    if (builtin.object_format == .macho) {
+        @export(&cxaGetGlobals, .{ .name = "fringe_cxa_get_globals", .visibility = .hidden });
+    }
+}
+
+/// `__cxa_get_globals` of the system's C++ runtime, once that is loaded. `switch_<arch>.S` asks
+/// where a linker refuses to leave a name open that the program may not have.
+fn cxaGetGlobals() callconv(.c) ?*anyopaque {
+    const known = struct {
+        var function: std.atomic.Value(?*anyopaque) = .init(null);
+    };
+    if (known.function.load(.monotonic)) |function| return function;
+    const found = findIn("/usr/lib/libc++abi.dylib", "__cxa_get_globals");
+    known.function.store(found, .monotonic);
+    return found;
 }

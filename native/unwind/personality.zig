@@ -10,7 +10,9 @@
 //! our unwinder must never show a frame to such a routine.
 
 const std = @import("std");
+const builtin = @import("builtin");
 const arch = @import("../arch/arch.zig").arch;
+const compact_unwind = @import("compact_unwind.zig");
 const loader = @import("loader.zig");
 const unwinder = @import("unwinder.zig");
 
@@ -26,6 +28,7 @@ pub fn isOurs(routine: usize) bool {
     // glibc's own frames have cleanups that give back what they hold (pthread_once, scandir,
     // getline). It does not depend on an unwinder: its routine loads libgcc_s.so.1 when it is first
     // called, and asks that one.
+    if (builtin.object_format != .elf) return false;
     const version = gnu_get_libc_version orelse return false;
     if (module != loader.symbolAt(@intFromPtr(version)).file_base) return false;
     return @intFromPtr(loader.findIn("libgcc_s.so.1", name)) == ours;
@@ -37,6 +40,9 @@ var gnu_get_libc_version = @extern(
     .{ .name = "gnu_get_libc_version", .linkage = .weak },
 );
 
+/// Whether there are other tables than DWARF's.
+const is_compact = builtin.object_format == .macho;
+
 /// Whether there are unwind tables for a function that returns to `address`.
 pub fn hasTable(address: usize) bool {
     return table(address - 1) != null;
@@ -46,7 +52,7 @@ pub fn hasTable(address: usize) bool {
 /// been called. Its table says so; or it has not even begun, since the address is its beginning (as
 /// that of glibc's `__start_context`, below what makecontext(3) has made).
 pub fn isOutermost(address: usize) bool {
-    if (table(address - 1)) |found| return hidesCaller(found.fde);
+    if (table(address - 1)) |found| return hidesCaller(found.fde orelse return false);
     const found = table(address) orelse return false;
     return found.start == address;
 }
@@ -60,9 +66,14 @@ fn hidesCaller(fde: [*]const u8) bool {
     return std.mem.find(u8, fde[4..][0..length], &undefine) != null;
 }
 
-const Table = struct { fde: [*]const u8, start: usize };
+/// Where a function begins, and what DWARF has on it.
+const Table = struct { fde: ?[*]const u8, start: usize };
 
 fn table(address: usize) ?Table {
+    if (is_compact) {
+        const found = compact_unwind.find(address) orelse return null;
+        return .{ .fde = found.fde, .start = found.start };
+    }
     // `struct dwarf_eh_bases`: of text, of data, and the beginning of the function.
     var bases: [3]usize = undefined;
     const fde = (unwinder.findFDE orelse return null)(address, &bases) orelse return null;
@@ -72,8 +83,12 @@ fn table(address: usize) ?Table {
 /// The personality routine for an address: what stands in the CIE of its FDE, behind the letter P
 /// (System V psABI for AMD64, section 4.2.4; Linux Standard Base, Core, section 10.6).
 pub fn of(address: usize) ?usize {
+    if (is_compact) {
+        const found = compact_unwind.find(address) orelse return null;
+        return if (found.personality == 0) null else found.personality;
+    }
     const found = table(address) orelse return null;
-    const pointer = found.fde + 4;
+    const pointer = found.fde.? + 4;
     var at = pointer - std.mem.readInt(u32, pointer[0..4], .little);
     at += 4 + 4 + 1; // length, CIE id, version
     const augmentation = std.mem.span(@as([*:0]const u8, @ptrCast(at)));

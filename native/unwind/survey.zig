@@ -17,6 +17,7 @@
 //! When a frame without cleanups is left nothing runs, so it may be left wherever it is.
 
 const std = @import("std");
+const builtin = @import("builtin");
 const Abandonment = layout.Abandonment;
 const arch = @import("../arch/arch.zig").arch;
 const backtrace = @import("backtrace.zig");
@@ -128,8 +129,14 @@ const Walk = struct {
         if (backtrace.isTrampoline(place.address)) return true;
         if (self.unproven == null) return false;
         const name = loader.symbolAt(place.address - 1).symbol_name orelse return false;
-        return std.mem.orderZ(u8, name, "fringe_trampoline") == .eq;
+        return std.mem.orderZ(u8, name, trampoline) == .eq;
     }
+
+    /// What a body returns to. In Mach-O each place that has a name is a function of its own.
+    const trampoline = if (builtin.object_format == .macho)
+        "fringe_trampoline_begin"
+    else
+        "fringe_trampoline";
 
     /// The resumer of a generator may be a cleanup that an exception runs: as in cancel.zig.
     fn lookAtInner(self: *Walk, frame: *unwinder.Frame, place: Place) void {

@@ -44,7 +44,7 @@ for (
   const [target, files] of Object.entries({
     "riscv64-linux": ofRiscv64,
     "x86-netbsd": ["os/netbsd.zig"],
-    "riscv64-macos": [...ofRiscv64, "os/macos.zig"],
+    "riscv64-netbsd": [...ofRiscv64, "os/netbsd.zig"],
   })
 ) {
   Deno.test(`zig build for ${target} stops with one error: the files to write`, async () => {

@@ -1,0 +1,267 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// Credit: after libfringe, by edef and the libfringe contributors
+
+//! macOS; os.zig says what each declaration is for. The system is called by its C library,
+//! libSystem, since the numbers of its calls may change with each version. What is said of the
+//! kernel here is of XNU's sources, whose files are named.
+
+const std = @import("std");
+const builtin = @import("builtin");
+const c = std.c;
+const Machine = @import("../arch/arch.zig").arch.Machine;
+const FaultHandler = @import("os.zig").FaultHandler;
+const Purpose = @import("os.zig").Purpose;
+const Refusal = @import("os.zig").Refusal;
+
+pub const is_there = true;
+
+/// 16 KiB on Apple's processors, 4 KiB on Intel's: known for good, since programs for the latter
+/// are given pages of 4 KiB on Apple's, too.
+pub const page_size = std.heap.page_size_min;
+
+pub inline fn pageSize() usize {
+    return page_size;
+}
+
+// System calls
+
+/// Makes a call of the system: `call(c.munmap, .{ address, length })`. In a program nothing is left
+/// of this but the call.
+inline fn call(
+    comptime function: anytype,
+    arguments: std.meta.ArgsTuple(@TypeOf(function)),
+) @TypeOf(@call(.auto, function, arguments)) {
+    if (builtin.is_test) if (refusals.next()) |errno| {
+        c._errno().* = @backingInt(errno);
+        return switch (@TypeOf(@call(.auto, function, arguments))) {
+            *anyopaque => c.MAP_FAILED,
+            else => -1,
+        };
+    };
+    return @call(.auto, function, arguments);
+}
+
+/// Which calls are refused: counted from 0, those from `first` on, `count` of them.
+pub const Refusals = struct {
+    first: usize = 0,
+    count: usize = 0,
+    errno: c.E = .NOMEM,
+    /// How many calls there have been.
+    calls: usize = 0,
+
+    fn next(self: *Refusals) ?c.E {
+        defer self.calls += 1;
+        const is_refused = self.calls >= self.first and self.calls < self.first + self.count;
+        return if (is_refused) self.errno else null;
+    }
+};
+
+/// For the tests, which run one after the other. None: `.{}`.
+pub var refusals: Refusals = .{};
+
+/// Looks at what a call of the system has returned: -1 is an error.
+fn check(result: isize) Refusal!void {
+    return switch (c.errno(result)) {
+        .SUCCESS => {},
+        .NOMEM, .AGAIN => error.OutOfMemory,
+        else => error.Refused,
+    };
+}
+
+// Memory
+
+/// There are no huge pages here that nobody has asked for, and nothing is reserved in the swap.
+pub fn map(length: usize, _: Purpose) Refusal![]align(page_size) u8 {
+    const address = call(c.mmap, .{
+        null,
+        length,
+        .{ .READ = true, .WRITE = true },
+        .{ .TYPE = .PRIVATE, .ANONYMOUS = true },
+        -1,
+        0,
+    });
+    try check(@bitCast(@intFromPtr(address)));
+    return @as([*]align(page_size) u8, @ptrCast(@alignCast(address)))[0..length];
+}
+
+/// A mapping may have parts with rights of their own, and there is no limit to their number.
+pub fn guard(page: []align(page_size) u8) Refusal!void {
+    try check(call(c.mprotect, .{ page.ptr, page.len, .{} }));
+}
+
+/// Only a process that is signed with the right to
+/// (com.apple.security.cs.allow-unsigned-executable- memory, which Deno has), or that has not asked
+/// for the hardened runtime, may execute such memory.
+pub fn makeExecutable(memory: []align(page_size) u8) Refusal!void {
+    try check(call(c.mprotect, .{ memory.ptr, memory.len, .{ .READ = true, .EXEC = true } }));
+}
+
+pub fn unmap(memory: []align(page_size) const u8) Refusal!void {
+    try check(call(c.munmap, .{ memory.ptr, memory.len }));
+}
+
+pub fn discard(memory: []align(page_size) u8) void {
+    _ = call(c.madvise, .{ memory.ptr, memory.len, c.MADV.FREE });
+}
+
+/// No library has a mark here that asks for it, so nobody does.
+pub fn makeStackExecutable(_: []align(page_size) u8) Refusal!void {
+    return error.Refused;
+}
+
+/// The kernel copies, and says so where there is no memory (mach_vm_read_overwrite in
+/// osfmk/vm/vm_user.c).
+pub fn tryRead(address: usize, bytes: []u8) bool {
+    if (bytes.len == 0) return true;
+    const self = c.mach_task_self();
+    var copied: u64 = 0;
+    const result = mach_vm_read_overwrite(self, address, bytes.len, bytes.ptr, &copied);
+    return result == 0 and copied == bytes.len;
+}
+
+extern "c" fn mach_vm_read_overwrite(
+    task: c.mach_port_t,
+    address: u64,
+    size: u64,
+    to: [*]u8,
+    copied: *u64,
+) c_int;
+
+pub fn writeError(text: []const u8) void {
+    _ = call(c.write, .{ 2, text.ptr, text.len });
+}
+
+// Faults
+
+/// `struct __darwin_ucontext` (bsd/sys/_types/_ucontext.h).
+const Ucontext = extern struct {
+    on_stack: c_int,
+    mask: u32,
+    stack: c.stack_t,
+    link: ?*anyopaque,
+    size: usize,
+    machine: *Mcontext,
+};
+
+/// `struct __darwin_mcontext64`: what the fault was, the registers, and what the floating-point
+/// unit has.
+const Mcontext = extern struct {
+    exception: [16]u8,
+    registers: Registers,
+    floats: [floats_size]u8 align(1),
+};
+
+/// A register that `Machine` has too has the same name here.
+const Registers = switch (builtin.cpu.arch) {
+    // _STRUCT_X86_THREAD_STATE64 (osfmk/mach/i386/_structs.h)
+    .x86_64 => extern struct {
+        rax: usize,
+        rbx: usize,
+        rcx: usize,
+        rdx: usize,
+        rdi: usize,
+        rsi: usize,
+        rbp: usize,
+        sp: usize,
+        r8_to_r15: [8]usize,
+        ip: usize,
+        flags: usize,
+        cs_fs_gs: [3]usize,
+    },
+    // _STRUCT_ARM_THREAD_STATE64 (osfmk/mach/arm/_structs.h); x29 and x30 have other names there
+    .aarch64 => extern struct { x: [31]usize, sp: usize, ip: usize, pstate: usize },
+    else => |other| @compileError("write down in native/os/macos.zig which registers of " ++
+        @tagName(other) ++ " a signal handler finds, as XNU's osfmk/mach/ has them"),
+};
+
+/// How much of the floating-point unit is of interest: for x86_64 two words of the kernel's, and
+/// the beginning of what FXSAVE stores (_STRUCT_X86_FLOAT_STATE64).
+const floats_size = if (builtin.cpu.arch == .x86_64) 8 + 5 else 0;
+
+/// `Machine` is what Linux has for a signal handler. Its registers are copied into one, by their
+/// names, and come back from there where the handler has changed them.
+fn copyRegisters(to: anytype, from: anytype) void {
+    inline for (@typeInfo(Registers).@"struct".field_names) |name| {
+        if (@hasField(Machine, name)) @field(to, name) = @field(from, name);
+    }
+}
+
+/// What each of the two signals did before `handleFaults`, in the order of `faults`.
+var previous: [faults.len]c.Sigaction = undefined;
+
+/// SIGBUS is for memory that is there and may not be accessed, as guards; SIGSEGV for addresses
+/// where there is none (ux_exception in bsd/kern/kern_sig.c).
+const faults = [_]c.SIG{ .SEGV, .BUS };
+
+var handler: ?FaultHandler = null;
+
+/// Only a thread that has an alternate signal stack (sigaltstack(2)) can handle a fault for want of
+/// stack: those of Rust's std have one of their own, and so those of Deno.
+pub fn handleFaults(by: FaultHandler) void {
+    handler = by;
+    // Before the handler is there: another thread may have a fault at any time.
+    for (faults, &previous) |signal, *action| _ = c.sigaction(signal, null, action);
+    const action: c.Sigaction = .{
+        .handler = .{ .sigaction = @ptrCast(&onSignal) },
+        .mask = 0,
+        .flags = c.SA.SIGINFO | c.SA.ONSTACK,
+    };
+    for (faults) |signal| _ = c.sigaction(signal, &action, null);
+}
+
+fn onSignal(signal: c.SIG, info: *const c.siginfo_t, ucontext: *Ucontext) callconv(.c) void {
+    if (isFault(info) and handle(@intFromPtr(info.addr), ucontext.machine)) return;
+    pass(signal, info, ucontext);
+}
+
+fn handle(address: usize, mcontext: *Mcontext) bool {
+    var machine: Machine = undefined;
+    copyRegisters(&machine, &mcontext.registers);
+    if (@hasField(Machine, "floats")) machine.floats = @ptrCast(mcontext.floats[8..]);
+    if (!handler.?(address, &machine)) return false;
+    copyRegisters(&mcontext.registers, &machine);
+    return true;
+}
+
+/// Whether the processor has raised the signal, and not a program: kill(2) has 0 or SI_USER, and
+/// what else a program may do has a larger number (bsd/sys/signal.h).
+fn isFault(info: *const c.siginfo_t) bool {
+    const SI_USER = 0x10001;
+    return info.code > 0 and info.code < SI_USER;
+}
+
+/// Lets whoever handled the signal before do it now.
+fn pass(signal: c.SIG, info: *const c.siginfo_t, ucontext: *Ucontext) void {
+    const before = &previous[@intFromBool(signal == .BUS)];
+    const address: usize = @intFromPtr(before.handler.handler);
+    if (address == @intFromPtr(c.SIG.DFL) or address == @intFromPtr(c.SIG.IGN)) {
+        if (!isFault(info) and address == @intFromPtr(c.SIG.IGN)) return;
+        // A fault is repeated when this returns; it cannot be ignored, whatever the action.
+        _ = c.sigaction(signal, before, null);
+        if (!isFault(info)) _ = c.raise(signal);
+    } else if (before.flags & c.SA.SIGINFO != 0) {
+        const Handler = fn (c.SIG, *const c.siginfo_t, *Ucontext) callconv(.c) void;
+        @as(*const Handler, @ptrFromInt(address))(signal, info, ucontext);
+    } else {
+        const Handler = fn (c.SIG) callconv(.c) void;
+        @as(*const Handler, @ptrFromInt(address))(signal);
+    }
+}
+
+// Handlers of signals
+
+/// The mask of signals stays as it is where the handler of one is unwound.
+pub fn leaveHandler(_: usize, _: usize) void {}
+
+/// sigaltstack(2)
+pub fn isOnSignalStack() bool {
+    const SS_ONSTACK = 1;
+    var stack: c.stack_t = undefined;
+    return c.sigaltstack(null, &stack) == 0 and stack.flags & SS_ONSTACK != 0;
+}
+
+comptime {
+    std.debug.assert(@offsetOf(Ucontext, "machine") == 48);
+    std.debug.assert(@offsetOf(Mcontext, "registers") == 16);
+    if (builtin.cpu.arch == .x86_64) std.debug.assert(@offsetOf(Mcontext, "floats") == 184);
+}
