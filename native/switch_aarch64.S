@@ -260,9 +260,9 @@
 # What depends on the format of objects:
 #
 #   CURRENT           the address of fringe_current. In ELF the loader has written down how far that
-#                     is from tpidr_el0 ("initial exec": ELF for the Arm 64-bit Architecture, section
-#                     5.7.14.4). In Mach-O a function says it, which destroys x0, x16, x17 and x30
-#                     alone. `frame` is what the CFA is computed from
+#                     is from tpidr_el0 ("initial exec": ELF for the Arm 64-bit Architecture,
+#                     section 5.7.14.4). In Mach-O a function says it, which destroys x0, x16, x17
+#                     and x30 alone. `frame` is what the CFA is computed from
 #   CXA_GET_GLOBALS   x3 = the function that the program has by this name, or 0
 #   FIND              the address of a function that may be missing
 #   ADDRESS           the address of what lies in another section
@@ -335,12 +335,18 @@
 #define L(name) .L##name
 #define PERSONALITY L(personality)
 
+#ifdef FRINGE_NO_THREADS
+.macro CURRENT at, other, frame=x29
+        ADDRESS \at, fringe_current
+.endm
+#else
 .macro CURRENT at, other, frame=x29
         adrp    \at, :gottprel:fringe_current
         ldr     \at, [\at, :gottprel_lo12:fringe_current]
         mrs     \other, tpidr_el0
         add     \at, \other, \at
 .endm
+#endif
 .macro FIND at, name
         adrp    \at, :got:\name
         ldr     \at, [\at, :got_lo12:\name]
@@ -356,6 +362,12 @@
 .endm
 #endif
 
+#ifdef FRINGE_NO_THREADS
+.macro ENTER_CURRENT
+.endm
+.macro LEAVE_CURRENT
+.endm
+#else
 .macro ENTER_CURRENT
         CURRENT x9, x10
         ldr     x10, [x9]
@@ -368,6 +380,7 @@
         ldr     x10, [x0, PREVIOUS]
         str     x10, [x9]
 .endm
+#endif
 
 #define EXCEPTIONS_BIT  0
 #define CONTROL_BIT     1
@@ -942,7 +955,11 @@ END fringe_root
 L(personality):
         .quad   fringe_personality
 
+#ifdef FRINGE_NO_THREADS
+        .section .rodata.fringe, "a", @progbits
+#else
         .section .tbss.fringe, "awT", @nobits
+#endif
         .balign 8
         .globl  fringe_current
         .hidden fringe_current

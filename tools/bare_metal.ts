@@ -27,10 +27,17 @@ const PLAIN = ["-display", "none", "-serial", "stdio", "-no-reboot"];
 /** `-device isa-debug-exit` gives twice what is written to it, plus 1: see pc.zig. */
 const PC = { options: [...PLAIN, "-device", "isa-debug-exit"], success: 33 };
 
+/** Semihosting gives the status itself: see virt.zig. */
+const VIRT = {
+  options: [...PLAIN, "-machine", "virt", "-cpu", "cortex-a72", "-semihosting"],
+  success: 0,
+};
+
 /** The machines, by the name of the architecture. docs/bare_metal.md shows each command. */
 export const machines: Readonly<Record<string, Machine>> = {
   x86_64: { qemu: "qemu-system-x86_64", ...PC },
   x86: { qemu: "qemu-system-i386", ...PC },
+  aarch64: { qemu: "qemu-system-aarch64", ...VIRT },
 };
 
 /** The words of the command that boots an image. */

@@ -23,6 +23,7 @@ export const packages = {
   "llvm-nm": "llvm",
   "llvm-objdump": "llvm",
   "qemu-aarch64-static": "qemu-user-static",
+  "qemu-system-aarch64": "qemu-system-arm",
   "qemu-system-i386": "qemu-system-x86",
   "qemu-system-x86_64": "qemu-system-x86",
   "readelf": "binutils",

@@ -20,6 +20,8 @@ const Machine = struct {
         return switch (arch) {
             // The first MiB has the BIOS in it.
             .x86, .x86_64 => .{ .devices = "pc.zig", .address = 1 << 20 },
+            // Memory begins at 1 GiB, with the tables that QEMU writes about the machine.
+            .aarch64 => .{ .devices = "virt.zig", .address = (1 << 30) + (1 << 20) },
             else => std.process.fatal("there is no machine of {t} here: write {t}.S", .{
                 arch, arch,
             }),

@@ -80,8 +80,10 @@ const reserves_x18 = builtin.target.os.tag.isDarwin() or builtin.abi.isAndroid()
 const clobbers: std.builtin.assembly.Clobbers = clobbers: {
     var all: std.builtin.assembly.Clobbers = .{ .memory = true, .nzcv = true };
     @setEvalBranchQuota(100_000);
-    for (3..31) |i| {
-        if (i == 29 or i == 18 and reserves_x18) continue;
+    // LLVM's name for x30; it passes over the other.
+    all.lr = true;
+    for (3..29) |i| {
+        if (i == 18 and reserves_x18) continue;
         @field(all, std.fmt.comptimePrint("x{d}", .{i})) = true;
     }
     for (0..32) |i| @field(all, std.fmt.comptimePrint("v{d}", .{i})) = true;

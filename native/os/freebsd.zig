@@ -17,10 +17,13 @@ const Refusal = @import("os.zig").Refusal;
 
 pub const is_there = true;
 
+/// What every page size is a multiple of.
 pub const page_size = std.heap.page_size_min;
 
+/// getpagesize(3): the kernel has told libc as the program began.
 pub inline fn pageSize() usize {
-    return page_size;
+    if (std.heap.page_size_max == page_size) return page_size;
+    return @intCast(c.getpagesize());
 }
 
 // System calls
@@ -179,6 +182,8 @@ const Registers = switch (builtin.cpu.arch) {
         /// In the layout of FXSAVE.
         fpstate: [512]u8 align(16),
     },
+    // `struct gpregs`; x29 and x30 are the last of x.
+    .aarch64 => extern struct { x: [31]usize, sp: usize, ip: usize, pstate: usize },
     else => |other| @compileError("write down in native/os/freebsd.zig which registers of " ++
         @tagName(other) ++ " a signal handler finds, as <machine/ucontext.h> of FreeBSD has them"),
 };
@@ -269,6 +274,11 @@ comptime {
             assert(@offsetOf(Registers, "ip") == 160);
             assert(@offsetOf(Registers, "sp") == 184);
             assert(@offsetOf(Registers, "fpstate") == 224);
+        },
+        .aarch64 => {
+            assert(@offsetOf(Registers, "sp") == 248);
+            assert(@offsetOf(Registers, "ip") == 256);
+            assert(@offsetOf(Registers, "pstate") == 264);
         },
         else => {},
     }

@@ -15,6 +15,7 @@ import { testWith, withFolder } from "../support/support.ts";
 /** The architectures, and what C calls the registers that `freebsd.zig` gives the place of. */
 const ARCHITECTURES: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   x86_64: { ip: "mc_rip", sp: "mc_rsp", fpstate: "mc_fpstate" },
+  aarch64: { sp: "mc_gpregs.gp_sp", ip: "mc_gpregs.gp_elr", pstate: "mc_gpregs.gp_spsr" },
 };
 
 const linux = join(root, "native", "prebuilt", "x86_64-linux", "libfringe.so");

@@ -127,9 +127,10 @@ Deno.test("docs/bare_metal.md boots each machine by the command of the gate", as
   const shown = page.replace(/\\\n\s*/g, "");
   for (const [arch, machine] of Object.entries(machines)) {
     const command = commandOf(machine, "zig-out/bin/bare_metal").join(" ");
+    const status = machine.success === 0 ? "" : ` || test $? = ${machine.success}`;
     assertStringIncludes(
       shown,
-      `zig build -Dtarget=${arch}-freestanding\n${command} || test $? = ${machine.success}\n`,
+      `zig build -Dtarget=${arch}-freestanding\n${command}${status}\n`,
     );
   }
 });
