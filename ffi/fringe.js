@@ -2,7 +2,7 @@
 // Credit: after libfringe, by edef and the libfringe contributors
 // Made by `deno task build` (tools/bundle.ts) from ffi/exports.ts and what that imports: edit those.
 
-import { sha256Wasm, prebuilt, folder } from './library/prebuilt.js';
+import { sha256Wasm, prebuilt, folder, text } from './library/prebuilt.js';
 
 function describe(value) {
     if (typeof value === "string")
@@ -129,8 +129,10 @@ const Grant = {
     refused: 5,
 };
 const SLOT_SIZE = 8;
-const INTEGERS_MAX = 6;
-const FLOATS_MAX = 8;
+const ARGUMENT_REGISTERS = {
+    x86_64: { integers: 6, floats: 8 },
+    aarch64: { integers: 8, floats: 8 },
+};
 const Mailbox = {
     status: 0,
     callback: 4,
@@ -143,11 +145,11 @@ const Mailbox = {
     stack_count: 48,
     callback_stack: 56,
     integers: 64,
-    floats: 112,
-    callback_integers: 176,
-    callback_floats: 224,
-    stack: 288,
-    size: 288,
+    floats: 128,
+    callback_integers: 192,
+    callback_floats: 256,
+    stack: 320,
+    size: 320,
 };
 const FRAMES_MAX = 64;
 const Report = {
@@ -474,9 +476,22 @@ function bare(symbols) {
     return table;
 }
 
-const IN_MEMORY = "fringe needs --allow-ffi: its library came with the module, and has no path; " +
-    "for a path, download the library and set FRINGE_LIBRARY";
-const LIBC = {
+const CAME = "the library that came with the module";
+const WITHOUT_PATH = "fringe needs --allow-ffi: its library came with the module, and has no path; for a path, " +
+    "download the library and set FRINGE_LIBRARY";
+function decode$1({ digest }, base64) {
+    let bytes;
+    try {
+        bytes = Uint8Array.fromBase64(base64);
+    }
+    catch {
+        bytes = new Uint8Array(0);
+    }
+    checkDigest(bytes, digest, CAME, "Fetch it anew with `deno cache --reload`");
+    return bytes;
+}
+
+const LIBC$1 = {
     memfd_create: { parameters: ["buffer", "u32"], result: "i32" },
     readlink: {
         parameters: ["buffer", "buffer", "usize"],
@@ -498,9 +513,8 @@ const LIBC = {
         result: "pointer",
     },
 };
-function openInMemory(build) {
-    const what = "the library that came with the module";
-    const libc = load("libc.so.6", LIBC, "libc.so.6", IN_MEMORY);
+function openInMemory(build, base64) {
+    const libc = load("libc.so.6", LIBC$1, "libc.so.6", WITHOUT_PATH);
     const folder = libc.symbols.opendir(encoder$1.encode("/proc/self/fd\0"));
     let made;
     try {
@@ -508,9 +522,9 @@ function openInMemory(build) {
         if (fd === undefined) {
             lock(folder, libc.symbols);
             fd = fileOf(folder, build.digest, libc.symbols) ??
-                (made = makeFile(build, what, libc.symbols));
+                (made = makeFile(build, base64, libc.symbols));
         }
-        return openNative(`/proc/self/fd/${fd}`, what, IN_MEMORY);
+        return openNative(`/proc/self/fd/${fd}`, CAME, WITHOUT_PATH);
     }
     catch (error) {
         if (made !== undefined)
@@ -566,9 +580,8 @@ function lock(folder, { dirfd, flock, usleep }) {
         usleep(1000);
     }
 }
-function makeFile(build, what, { memfd_create, write, close, fcntl, __errno_location, memcpy }) {
-    const bytes = decode$1(build.base64);
-    checkDigest(bytes, build.digest, what, "Fetch it anew with `deno cache --reload`");
+function makeFile(build, base64, { memfd_create, write, close, fcntl, __errno_location, memcpy }) {
+    const bytes = decode$1(build, base64);
     const refuse = (call) => {
         const errno = new Int32Array(1);
         memcpy(errno, __errno_location(), 4n);
@@ -597,16 +610,50 @@ function makeFile(build, what, { memfd_create, write, close, fcntl, __errno_loca
         throw error;
     }
 }
-function decode$1(base64) {
+
+const LIBC = {
+    mkstemp: { parameters: ["buffer"], result: "i32" },
+    write: { parameters: ["i32", "buffer", "usize"], result: "isize" },
+    close: { parameters: ["i32"], result: "i32" },
+    unlink: { parameters: ["buffer"], result: "i32" },
+};
+function openTemporary(build, base64, libc) {
+    const bytes = decode$1(build, base64);
+    const library = load(libc, LIBC, libc, WITHOUT_PATH);
+    const { mkstemp, write, close, unlink } = library.symbols;
+    const path = new TextEncoder().encode("/tmp/fringe-XXXXXX\0");
+    const fd = mkstemp(path);
     try {
-        return Uint8Array.fromBase64(base64);
+        if (fd < 0)
+            throw refusal("mkstemp");
+        for (let rest = bytes; rest.length > 0;) {
+            const written = Number(write(fd, rest, BigInt(rest.length)));
+            if (written < 0)
+                throw refusal("write");
+            rest = rest.subarray(written);
+        }
+        const { stacks, openRest } = openNative(new TextDecoder().decode(path.subarray(0, -1)), CAME, WITHOUT_PATH);
+        const rest = openRest();
+        return { stacks, openRest: () => rest };
     }
-    catch {
-        return new Uint8Array(new ArrayBuffer(0));
+    finally {
+        if (fd >= 0) {
+            close(fd);
+            unlink(path);
+        }
+        library.close();
     }
+}
+function refusal(call) {
+    return new FringeError("refused", `Cannot open fringe's native library: the system gives no temporary file in /tmp (${call}). ` +
+        "Download the file and set FRINGE_LIBRARY to its path");
 }
 
 const LOWEST_DENO = "2.6.0";
+const ON_WINDOWS = "Cannot open fringe's native library: fringe does not run on Windows: its ABI keeps the stack " +
+    "pointer within the stack that the system has given to the thread. The bounds are in the TEB, " +
+    "in part without documentation; Windows dispatches exceptions and commits pages of the stack " +
+    "by them, and fringe does not write over them. Use Linux; on a machine with Windows, in WSL";
 function checkRuntime() {
     const [major, minor] = LOWEST_DENO.split(".").map(Number);
     const needed = `fringe needs Deno ${major}.${minor} or later`;
@@ -614,6 +661,8 @@ function checkRuntime() {
         throw new FringeError("unavailable", `${needed}, and this is another runtime: install Deno (https://deno.com), and run the ` +
             "program by `deno run --allow-ffi`");
     }
+    if (Deno.build.os === "windows")
+        throw new FringeError("unavailable", ON_WINDOWS);
     const found = Deno.version.deno;
     const [foundMajor, foundMinor] = found.split(".").map(Number);
     if (foundMajor > major || (foundMajor === major && foundMinor >= minor))
@@ -677,7 +726,7 @@ function openPrebuilt() {
             `${Object.keys(prebuilt).join(", ")}. Set ${OVERRIDE} to one that you have built ` +
             "(zig build library, in native/)");
     }
-    const url = new URL(`${platform}/libfringe.so`, folder);
+    const url = new URL(`${platform}/${build.file}`, folder);
     if (url.protocol === "file:") {
         const path = pathOf(url);
         if (verify(path, build) !== "missing") {
@@ -690,7 +739,14 @@ function openPrebuilt() {
             }
         }
     }
-    return openInMemory(build);
+    if (text.base64 === undefined) {
+        throw new FringeError("unavailable", "Cannot open fringe's native library: there is no file of it beside the module, and its " +
+            "text could not be loaded with the module. Run the program once while the module's " +
+            `address can be reached, or set ${OVERRIDE} to a copy of the library`, { cause: text.error });
+    }
+    return Deno.build.os === "linux"
+        ? openInMemory(build, text.base64)
+        : openTemporary(build, text.base64, "libSystem.B.dylib");
 }
 function pathOf(url) {
     try {
@@ -703,7 +759,7 @@ function pathOf(url) {
 }
 function isMissing(error) {
     return error instanceof FringeError && error.cause instanceof Error &&
-        error.cause.message.includes("No such file or directory");
+        /no such file/i.test(error.cause.message);
 }
 function mayReadOverride() {
     const query = { name: "env", variable: OVERRIDE };
@@ -731,7 +787,7 @@ function verify(path, build) {
             return "missing";
         throw error;
     }
-    if (bytes.toBase64() !== build.base64.replaceAll("\n", "")) {
+    if (bytes.toBase64() !== text.base64?.replaceAll("\n", "")) {
         checkDigest(bytes, build.digest, path, "Restore the file, or rebuild it with `deno task build`");
     }
     return "present";
@@ -1317,23 +1373,51 @@ function addressOf(value, type, what) {
     }
 }
 
+const PACKED = new Set(["aarch64-darwin"]);
+const CONVENTION = {
+    ...ARGUMENT_REGISTERS[Deno.build.arch],
+    isPacked: PACKED.has(`${Deno.build.arch}-${Deno.build.os}`),
+};
+function placementOf(parameters, registers, convention, fixed = parameters.length) {
+    let [integers, floats, at, end] = [0, 0, 0, 0];
+    const offsets = parameters.map((type, index) => {
+        const isFloat = rowOf(type)?.kind === "float";
+        const isBehindDots = convention.isPacked && index >= fixed;
+        if (!isBehindDots && isFloat && floats < convention.floats) {
+            return registers.floats + floats++ * SLOT_SIZE;
+        }
+        if (!isBehindDots && !isFloat && integers < convention.integers) {
+            return registers.integers + integers++ * SLOT_SIZE;
+        }
+        const size = convention.isPacked && !isBehindDots ? sizeOf(type) : SLOT_SIZE;
+        const start = roundUp$1(at, size);
+        at = start + size;
+        end = Math.max(at, start + 4);
+        return Mailbox.stack + start;
+    });
+    return { offsets, stackCount: roundUp$1(end, SLOT_SIZE) / SLOT_SIZE };
+}
+function sizeOf(type) {
+    const row = rowOf(type);
+    if (row?.kind !== "word")
+        return type === "f32" ? 4 : SLOT_SIZE;
+    if (row.range === undefined)
+        return 1;
+    const [minimum, maximum] = row.range;
+    return (maximum - minimum).toString(16).length / 2;
+}
+function roundUp$1(offset, size) {
+    return Math.ceil(offset / size) * size;
+}
+
 const PARAMETERS_MAX = 127;
 const FUNCTION = { integers: Mailbox.integers, floats: Mailbox.floats };
 const CALLBACK$1 = {
     integers: Mailbox.callback_integers,
     floats: Mailbox.callback_floats,
 };
-function signatureOf(parameters, result, registers) {
-    let [integers, floats, stackCount] = [0, 0, 0];
-    const offsets = parameters.map((type) => {
-        const isFloat = rowOf(type)?.kind === "float";
-        if (isFloat && floats < FLOATS_MAX)
-            return registers.floats + floats++ * SLOT_SIZE;
-        if (!isFloat && integers < INTEGERS_MAX)
-            return registers.integers + integers++ * SLOT_SIZE;
-        return Mailbox.stack + stackCount++ * SLOT_SIZE;
-    });
-    return { parameters, result, offsets, stackCount };
+function signatureOf(parameters, result, registers, fixed) {
+    return { parameters, result, ...placementOf(parameters, registers, CONVENTION, fixed) };
 }
 function callbackSignature(callback, what) {
     if (typeof callback !== "object" || callback === null) {
@@ -3729,7 +3813,7 @@ function symbol(name, definition, pointer, library, thunks) {
     const callbacks = [];
     const types = definition.parameters.map((type) => typeof type === "string" ? type : "callback");
     const callee = {
-        ...signatureOf(types, definition.result, FUNCTION),
+        ...signatureOf(types, definition.result, FUNCTION, definition.variadic),
         ...subject,
         address: once(() => {
             if (definition.nonblocking) {

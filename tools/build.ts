@@ -4,9 +4,10 @@
 /**
  * Makes what is committed and generated from the sources: `deno task build`.
  *
- * Zig fills `native/prebuilt/` and prints `ffi/layout.ts`; `ffi/library/prebuilt.js` then holds the
- * libraries once more as text, so that they come with the module graph when `mod.ts` is imported
- * over HTTP, and their digests. `ffi/fringe.js` holds all other modules once more, in one.
+ * Zig fills `native/prebuilt/`, for each platform, and prints `ffi/layout.ts`. Then
+ * `ffi/library/prebuilt.js` has the digests of the libraries, and `ffi/library/prebuilt/` holds
+ * fringe's own once more as text, so that a program which imports `mod.ts` over HTTP gets the one
+ * of its platform. `ffi/fringe.js` holds all other modules once more, in one.
  *
  * @module
  */
@@ -18,42 +19,34 @@ import { root, zigBuild } from "./zig.ts";
 
 const prebuilt = join(root, "native", "prebuilt");
 
-/** The files that are generated, with what each is made from. */
-const generated: readonly Generated[] = [
-  {
-    path: "ffi/layout.ts",
-    from: "what native/layout.zig gives",
-    make: (fresh) => read(fresh, "layout.ts")!,
-  },
-  {
-    path: "ffi/library/prebuilt.js",
-    from: "what the libraries and native/sha256.zig give",
-    make: (fresh) => new TextEncoder().encode(generate(fresh)),
-  },
-  // After layout.ts, which is one of the modules.
-  {
-    path: BUNDLE,
-    from: "what the modules of ffi/ give",
-    make: async () => new TextEncoder().encode(await bundle()),
-  },
-];
+/** What the libraries are made for, in Zig's words. */
+const targets = ["x86_64-linux-gnu", "aarch64-linux-gnu", "x86_64-macos", "aarch64-macos"] as const;
 
-interface Generated {
-  readonly path: string;
-  readonly from: string;
-  /** Gives the text, of what Zig has installed in a folder. */
-  make(fresh: string): Uint8Array | Promise<Uint8Array>;
+/** The module that has a table of the libraries, and the folder of those that have their text. */
+const [TABLE, TEXTS] = ["ffi/library/prebuilt.js", "ffi/library/prebuilt"] as const;
+
+/** What is generated, by path, of what Zig has installed in the folder `fresh`. */
+async function generated(fresh: string): Promise<Map<string, string>> {
+  return new Map([
+    ["ffi/layout.ts", Deno.readTextFileSync(join(fresh, "layout.ts"))],
+    [TABLE, table(fresh)],
+    ...libraries(fresh).map((library) =>
+      [`${TEXTS}/${library.platform}.js`, textOf(library)] as const
+    ),
+    // The modules of the checkout: to be made when layout.ts is in its place.
+    [BUNDLE, await bundle()],
+  ]);
 }
 
 /** Builds everything anew and puts it in its place. */
 export async function build(): Promise<void> {
   await withFreshPrebuilt(async (fresh) => {
-    for (const { path, make } of generated) {
-      await Deno.writeFile(join(root, path), await make(fresh));
-    }
-    await Deno.remove(prebuilt, { recursive: true }).catch((error) => {
-      if (!(error instanceof Deno.errors.NotFound)) throw error;
-    });
+    await Deno.copyFile(join(fresh, "layout.ts"), join(root, "ffi/layout.ts"));
+    const made = await generated(fresh);
+    await emptied(join(root, TEXTS));
+    for (const [path, text] of made) await Deno.writeTextFile(join(root, path), text);
+    await emptied(prebuilt);
+    await Deno.remove(prebuilt);
     await Deno.rename(join(fresh, "prebuilt"), prebuilt);
   });
 }
@@ -61,53 +54,77 @@ export async function build(): Promise<void> {
 /** Names what is committed and is not, byte for byte, what the sources give. */
 export async function differences(): Promise<string[]> {
   return await withFreshPrebuilt(async (fresh) => {
-    const names = new Set([...filesIn(join(fresh, "prebuilt")), ...filesIn(prebuilt)]);
-    const different = [...names].sort().flatMap((name) => {
-      const [made, committed] = [read(fresh, "prebuilt", name), read(prebuilt, name)];
-      const path = `native/prebuilt/${name}`;
-      if (made === undefined) return [`${path} is not made by the sources`];
-      if (committed === undefined) return [`${path} is missing`];
-      return equal(made, committed) ? [] : [`${path} is not what the sources give`];
-    });
-    for (const { path, from, make } of generated) {
-      const committed = read(root, path);
-      if (committed === undefined || !equal(await make(fresh), committed)) {
-        different.push(`${path} is not ${from}`);
-      }
+    const made = new Map<string, Uint8Array>();
+    for (const [path, text] of await generated(fresh)) {
+      made.set(path, new TextEncoder().encode(text));
     }
-    return different;
+    for (const name of filesIn(join(fresh, "prebuilt"))) {
+      made.set(`native/prebuilt/${name}`, Deno.readFileSync(join(fresh, "prebuilt", name)));
+    }
+    const committed = [
+      ...filesIn(prebuilt).map((name) => `native/prebuilt/${name}`),
+      ...filesIn(join(root, TEXTS)).map((name) => `${TEXTS}/${name}`),
+    ];
+    return [...new Set([...made.keys(), ...committed])].sort().flatMap((path) => {
+      const [fresh, found] = [made.get(path), read(root, path)];
+      if (fresh === undefined) return [`${path} is not made by the sources`];
+      if (found === undefined) return [`${path} is missing`];
+      return equal(fresh, found) ? [] : [`${path} is not what the sources give`];
+    });
   });
 }
 
-/**
- * The text of `ffi/library/prebuilt.js` for what Zig has installed in the folder `fresh`: the
- * libraries, one folder a platform, and the code that has their digests.
- */
-export function generate(fresh: string): string {
-  const directory = join(fresh, "prebuilt");
-  const entries = filesIn(directory).sort().flatMap((name) => {
-    const [platform, file, ...rest] = name.split("/");
-    if (file !== "libfringe.so" || rest.length > 0) return [];
-    return [entry(platform ?? "", Deno.readFileSync(join(directory, name)))];
-  });
-  if (entries.length === 0) {
-    throw new Error(`Cannot generate ffi/library/prebuilt.js: no library in ${directory}`);
-  }
-  return `// SPDX-License-Identifier: MIT OR Apache-2.0
-// Credit: after libfringe, by edef and the libfringe contributors
-// Made by \`deno task build\` (tools/build.ts) from native/prebuilt/: edit neither.
-// deno-fmt-ignore-file
+/** A library of fringe's own, as Zig has made it. */
+interface Library {
+  /** `Deno.build`'s `arch` and `os`, such as `x86_64-linux`. */
+  readonly platform: string;
+  readonly file: string;
+  readonly bytes: Uint8Array;
+}
 
+/** The libraries of fringe's own that Zig has installed in the folder `fresh`, one a platform. */
+export function libraries(fresh: string): Library[] {
+  const directory = join(fresh, "prebuilt");
+  const found = filesIn(directory).sort().flatMap((name) => {
+    const [platform, file, ...rest] = name.split("/") as [string, string?, ...string[]];
+    if (!/^libfringe\.(so|dylib)$/.test(file ?? "") || rest.length > 0) return [];
+    return [{ platform, file: file!, bytes: Deno.readFileSync(join(directory, name)) }];
+  });
+  if (found.length === 0) {
+    throw new Error(`Cannot generate ${TABLE}: no library in ${directory}`);
+  }
+  return found;
+}
+
+const HEAD = `// SPDX-License-Identifier: MIT OR Apache-2.0
+// Credit: after libfringe, by edef and the libfringe contributors
+// Made by \`deno task build\` (tools/build.ts) from native/: edit neither.
+// deno-fmt-ignore-file
+`;
+
+/** The text of `ffi/library/prebuilt.js`, for what Zig has installed in the folder `fresh`. */
+export function table(fresh: string): string {
+  const entries = libraries(fresh).map(({ platform, file, bytes }) =>
+    `  ${JSON.stringify(platform)}: {
+    digest: "${createHash("sha256").update(bytes).digest("hex")}",
+    size: ${bytes.length},
+    file: ${JSON.stringify(file)},
+    load: () => import("./prebuilt/" + ${JSON.stringify(`${platform}.js`)}),
+  },
+`
+  );
+  return `${HEAD}
 /**
- * The shared library of a platform, for where there is no file of it beside \`mod.ts\`.
+ * The shared library of a platform.
  *
  * @typedef {object} Prebuilt
  * @property {string} digest SHA-256 of the library, in hexadecimal.
  * @property {number} size Size of the library in bytes.
- * @property {string} base64 The library in base64, in lines: decoders skip the line ends.
+ * @property {string} file The name of its file.
+ * @property {() => Promise<{ base64: string }>} load Loads it as text, in base64.
  */
 
-/** Where the libraries lie as files, beside a checkout. */
+/** Where the libraries lie as files, each in the folder of its platform, beside a checkout. */
 export const folder = new URL("../../native/prebuilt/", import.meta.url);
 
 /** What native/sha256.zig gives, in base64. */
@@ -118,26 +135,46 @@ ${inLines(read(fresh, "sha256.wasm")!)}
 /**
  * The libraries by platform, such as \`x86_64-linux\`: \`Deno.build\`'s \`arch\` and \`os\`.
  *
+ * Each is loaded by a specifier in two parts. So Deno, which loads what a specifier in one part
+ * names before the program starts, fetches the library of this platform and no other; a bundler
+ * puts the parts together, and has them all.
+ *
  * @type {Readonly<Record<string, Prebuilt>>}
  */
 export const prebuilt = {
 ${entries.join("")}};
+
+/**
+ * The library of this platform as text; \`error\` says why there is none.
+ *
+ * @type {{ base64?: string, error?: unknown }}
+ */
+export const text = typeof Deno === "undefined" ? {} :
+  await prebuilt[\`\${Deno.build.arch}-\${Deno.build.os}\`]?.load()
+    .catch((error) => ({ error })) ?? {};
 `;
 }
 
-function entry(platform: string, library: Uint8Array): string {
-  return `  ${JSON.stringify(platform)}: {
-    digest: "${createHash("sha256").update(library).digest("hex")}",
-    size: ${library.length},
-    base64: \`
-${inLines(library)}
-\`,
-  },
+/** The text of a module of `ffi/library/prebuilt/`. */
+export function textOf({ bytes }: Library): string {
+  return `${HEAD}
+/** The library in base64, in lines: decoders skip the line ends. */
+export const base64 = \`
+${inLines(bytes)}
+\`;
 `;
 }
 
 function inLines(bytes: Uint8Array): string {
   return bytes.toBase64().replace(/.{96}/g, "$&\n").trimEnd();
+}
+
+/** Leaves an empty folder where there may be one with files in it. */
+async function emptied(folder: string): Promise<void> {
+  await Deno.remove(folder, { recursive: true }).catch((error) => {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  });
+  await Deno.mkdir(folder, { recursive: true });
 }
 
 /** Builds into a temporary folder and passes it on; what is left of it then goes. */
@@ -147,7 +184,10 @@ async function withFreshPrebuilt<T>(use: (fresh: string) => T | Promise<T>): Pro
   // In the checkout and not in /tmp, because a rename cannot leave a file system.
   const prefix = await Deno.makeTempDir({ dir: cache, prefix: "prebuilt-" });
   try {
-    await zigBuild("prebuilt", "--prefix", prefix);
+    for (const [i, target] of targets.entries()) {
+      console.error(`Building for ${target} (${i + 1} of ${targets.length})`);
+      await zigBuild("prebuilt", `-Dtarget=${target}`, "--prefix", prefix);
+    }
     return await use(prefix);
   } finally {
     await Deno.remove(prefix, { recursive: true });

@@ -31,8 +31,8 @@ export async function release(
   }
   await Deno.mkdir(folder, { recursive: true });
   const archives: string[] = [];
-  for (const [platform, { digest }] of Object.entries(prebuilt)) {
-    const library = join(native, "prebuilt", platform, "libfringe.so");
+  for (const [platform, { digest, file }] of Object.entries(prebuilt)) {
+    const library = join(native, "prebuilt", platform, file);
     const found = await sha256(library);
     if (found !== digest) {
       throw new Error(

@@ -16,7 +16,8 @@ import { needStack } from "../check.ts";
 import { FringeError } from "./fringe_error.ts";
 import { checkDigest, checkWhole, type Opened, openNative } from "./load.ts";
 import { openInMemory } from "./memory_file.ts";
-import { folder, type Prebuilt, prebuilt } from "./prebuilt.js";
+import { openTemporary } from "./temporary_file.ts";
+import { folder, type Prebuilt, prebuilt, text } from "./prebuilt.js";
 import { checkRuntime } from "./runtime.ts";
 import type { Native, NativeStacks } from "./symbols.ts";
 
@@ -91,7 +92,7 @@ function openPrebuilt(): Opened {
         "(zig build library, in native/)",
     );
   }
-  const url = new URL(`${platform}/libfringe.so`, folder);
+  const url = new URL(`${platform}/${build.file}`, folder);
   if (url.protocol === "file:") {
     const path = pathOf(url);
     if (verify(path, build) !== "missing") {
@@ -104,7 +105,18 @@ function openPrebuilt(): Opened {
       }
     }
   }
-  return openInMemory(build);
+  if (text.base64 === undefined) {
+    throw new FringeError(
+      "unavailable",
+      "Cannot open fringe's native library: there is no file of it beside the module, and its " +
+        "text could not be loaded with the module. Run the program once while the module's " +
+        `address can be reached, or set ${OVERRIDE} to a copy of the library`,
+      { cause: text.error },
+    );
+  }
+  return Deno.build.os === "linux"
+    ? openInMemory(build, text.base64)
+    : openTemporary(build, text.base64, "libSystem.B.dylib");
 }
 
 /** The path of a file URL, as Deno takes it: a string, so it has to be UTF-8. */
@@ -124,7 +136,7 @@ function pathOf(url: URL): string {
 /** Whether a library did not load because there is no such file; only the loader's words say so. */
 function isMissing(error: unknown): error is FringeError {
   return error instanceof FringeError && error.cause instanceof Error &&
-    error.cause.message.includes("No such file or directory");
+    /no such file/i.test(error.cause.message);
 }
 
 /** Whether the program may read `OVERRIDE`; one that may not goes on as if it were not set. */
@@ -163,7 +175,7 @@ function verify(path: string, build: Prebuilt): "missing" | "present" {
     throw error;
   }
   // The digest, which takes longer, is for a file that differs.
-  if (bytes.toBase64() !== build.base64.replaceAll("\n", "")) {
+  if (bytes.toBase64() !== text.base64?.replaceAll("\n", "")) {
     checkDigest(
       bytes,
       build.digest,

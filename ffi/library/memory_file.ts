@@ -8,12 +8,9 @@
  */
 
 import { FringeError } from "./fringe_error.ts";
-import { checkDigest, load, type Opened, openNative } from "./load.ts";
+import { load, type Opened, openNative } from "./load.ts";
+import { CAME, decode, WITHOUT_PATH } from "./text.ts";
 import type { Prebuilt } from "./prebuilt.js";
-
-/** What to grant where there is no file whose path could be granted. */
-const IN_MEMORY = "fringe needs --allow-ffi: its library came with the module, and has no path; " +
-  "for a path, download the library and set FRINGE_LIBRARY";
 
 /** The functions of libc that make and find such a file. */
 const LIBC = {
@@ -40,9 +37,8 @@ const LIBC = {
 } as const satisfies Deno.ForeignLibraryInterface;
 
 /** Puts a library into a file that exists in memory only, and opens that. */
-export function openInMemory(build: Prebuilt): Opened {
-  const what = "the library that came with the module";
-  const libc = load("libc.so.6", LIBC, "libc.so.6", IN_MEMORY);
+export function openInMemory(build: Prebuilt, base64: string): Opened {
+  const libc = load("libc.so.6", LIBC, "libc.so.6", WITHOUT_PATH);
   // Where this fails there is no descriptor left, and what needs the next one says so.
   const folder = libc.symbols.opendir(encoder.encode("/proc/self/fd\0"));
   let made: number | undefined;
@@ -51,11 +47,11 @@ export function openInMemory(build: Prebuilt): Opened {
     if (fd === undefined) {
       lock(folder, libc.symbols);
       fd = fileOf(folder, build.digest, libc.symbols) ??
-        (made = makeFile(build, what, libc.symbols));
+        (made = makeFile(build, base64, libc.symbols));
     }
     // The descriptor stays open for good. glibc tells libraries apart by name, and this one's is
     // /proc/self/fd/N: if N came to be another file, glibc would give this library for that file.
-    return openNative(`/proc/self/fd/${fd}`, what, IN_MEMORY);
+    return openNative(`/proc/self/fd/${fd}`, CAME, WITHOUT_PATH);
   } catch (error) {
     if (made !== undefined) libc.symbols.close(made);
     throw error;
@@ -133,11 +129,10 @@ function lock(folder: Folder, { dirfd, flock, usleep }: Libc): void {
 /** Makes a file in memory with the library in it; returns its descriptor. */
 function makeFile(
   build: Prebuilt,
-  what: string,
+  base64: string,
   { memfd_create, write, close, fcntl, __errno_location, memcpy }: Libc,
 ): number {
-  const bytes = decode(build.base64);
-  checkDigest(bytes, build.digest, what, "Fetch it anew with `deno cache --reload`");
+  const bytes = decode(build, base64);
   const refuse = (call: string): never => {
     const errno = new Int32Array(1);
     memcpy(errno, __errno_location(), 4n);
@@ -163,14 +158,5 @@ function makeFile(
   } catch (error) {
     close(fd);
     throw error;
-  }
-}
-
-/** Bytes of base64; none where the text is no base64, and then the digest is found to be wrong. */
-function decode(base64: string): Uint8Array<ArrayBuffer> {
-  try {
-    return Uint8Array.fromBase64(base64);
-  } catch {
-    return new Uint8Array(new ArrayBuffer(0));
   }
 }

@@ -6,6 +6,7 @@
  * checkout, a package. Each is a program in a folder elsewhere, from an empty cache.
  */
 
+import { createHash } from "node:crypto";
 import { cpSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -33,7 +34,8 @@ const commands = {
   serve: "deno serve --allow-read=. --host=127.0.0.1 --port=8000 serve.ts",
   run: "deno run --allow-import=HOST --allow-ffi main.ts",
   set: "deno run -P main.ts",
-  install: "deno install --allow-import=HOST --entrypoint main.ts",
+  install: "deno install --allow-import=HOST --entrypoint main.ts " +
+    "https://HOST/fringe@TAG/ffi/library/prebuilt/x86_64-linux.js",
   frozen: "deno run --frozen --allow-import=HOST --allow-ffi main.ts",
   offline: "deno run --cached-only --allow-ffi main.ts",
   link: "deno link ../fringe",
@@ -45,10 +47,16 @@ const commands = {
 
 /** The arguments of a command, with the host put in. */
 function told(command: keyof typeof commands, host = ""): string[] {
-  return commands[command].replace("HOST", host).split(" ").slice(1);
+  return commands[command].replace("https://HOST/fringe@TAG/", `http://${host}/`)
+    .replace("HOST", host).replace("x86_64-linux.js", `${platform}.js`).split(" ").slice(1);
 }
 
 const { digest } = prebuilt[platform]!;
+
+/** The module that has the library of a platform as text. */
+function textOf(platform: string): string {
+  return `ffi/library/prebuilt/${platform}.js`;
+}
 
 const main = small("fringe");
 
@@ -85,7 +93,7 @@ async function graph(): Promise<string[]> {
   const files = modules.flatMap(({ local }) =>
     local === undefined ? [] : local.slice(root.length + 1)
   );
-  for (const file of files) assertMatch(file, /^(?:mod|ffi\/[\w/]+)\.[jt]s$/);
+  for (const file of files) assertMatch(file, /^(?:mod|ffi\/[\w/-]+)\.[jt]s$/);
   return files.sort();
 }
 
@@ -181,8 +189,11 @@ Deno.test("from a URL, files of mod.ts's module graph are fetched, and nothing e
   await using served = new Served();
   await using project = Project.importing(served.url, main);
   assertSucceeds(await project.deno(told("run", served.host)));
-  // Each once. A run passes over those that declare types and no more.
-  assertEquals(served.requests.length, new Set(served.requests).size);
+  // A run passes over those that declare types and no more.
+  assertEquals(
+    served.requests.toSorted(),
+    ["ffi/fringe.js", "ffi/library/prebuilt.js", textOf(platform), "mod.ts"],
+  );
   assertEquals(new Set(served.requests).difference(new Set(await graph())), new Set());
 });
 
@@ -190,14 +201,32 @@ Deno.test("from a URL, this platform's library alone is fetched, and opened", as
   await using served = new Served();
   await using project = Project.importing(served.url, spied);
   project.write("spy.ts", spy);
-  const digests: string[] = [];
-  served.change = (_, text) => {
-    digests.push(...text.match(/\b[0-9a-f]{64}\b/g) ?? []);
-    return text;
-  };
   // A file in memory is for a process with every grant to look at.
   assertSucceeds(await project.run("-A"), `opens libc.so.6\nopens ${digest}\ngenerator\n`);
-  assertEquals(digests, [digest]);
+  assertEquals(
+    served.requests.filter((name) => name.startsWith("ffi/library/prebuilt/")),
+    [textOf(platform)],
+  );
+});
+
+Deno.test("from a URL, the text of each platform has the library of its digest", async () => {
+  for (const [name, { digest, size }] of Object.entries(prebuilt)) {
+    const { base64 } = await import(`../../${textOf(name)}`) as { base64: string };
+    const bytes = Uint8Array.fromBase64(base64);
+    assertEquals([bytes.length, createHash("sha256").update(bytes).digest("hex")], [size, digest]);
+  }
+});
+
+Deno.test("from a URL, the library is lacking where it was never fetched", async () => {
+  await using served = new Served();
+  await using project = Project.importing(served.url, main);
+  assertSucceeds(await project.deno(told("install", served.host).slice(0, -1)), "");
+  await served.close();
+  assertFails(
+    await project.deno(told("offline")),
+    "there is no file of it beside the module, and its text could not be loaded with the module",
+    `Caused by: TypeError: Specifier not found in cache: "${served.urlOf(textOf(platform))}"`,
+  );
 });
 
 Deno.test("from a URL, types are checked, and are the rest of the graph", async () => {
@@ -206,7 +235,8 @@ Deno.test("from a URL, types are checked, and are the rest of the graph", async 
   const ended = await project.deno(["check", `--allow-import=${served.host}`, "main.ts"]);
   assertSucceeds(ended, "");
   // The bundle has no types: those of the modules that it is made from are checked.
-  assertEquals([...served.requests, "ffi/fringe.js"].sort(), await graph());
+  const modules = (await graph()).filter((name) => !name.startsWith("ffi/library/prebuilt/"));
+  assertEquals([...served.requests, "ffi/fringe.js"].sort(), modules);
 });
 
 Deno.test("the lock file refuses a file that has changed at its address", async () => {

@@ -74,26 +74,35 @@ Deno.test("deno pack takes the same, with types for what is public", async () =>
 Deno.test("release() packs each library with its headers and licences", async () => {
   await withFolder(async (folder) => {
     const made = await release(tag, folder);
-    const name = `fringe-${version}-${platform}`;
-    assertEquals(made.map((file) => basename(file)), [`${name}.tar.gz`, "SHA256SUMS"]);
-    const listed = tar("-tzf", made[0]!).split("\n").filter((line) => !/^$|\/$/.test(line));
+    const all = Object.entries(prebuilt).map(([platform, { digest, file }]) => ({
+      name: `fringe-${version}-${platform}`,
+      digest,
+      file,
+    }));
     assertEquals(
-      listed.sort(),
-      [
-        ...published.filter((file) => file.startsWith("LICENSE")),
-        ...published.filter((file) => file.startsWith("native/include/"))
-          .map((file) => file.slice("native/".length)),
-        "libfringe.so",
-      ].map((file) => `${name}/${file}`).sort(),
+      made.map((file) => basename(file)),
+      [...all.map(({ name }) => `${name}.tar.gz`), "SHA256SUMS"],
     );
+    for (const [i, { name, digest, file }] of all.entries()) {
+      const listed = tar("-tzf", made[i]!).split("\n").filter((line) => !/^$|\/$/.test(line));
+      assertEquals(
+        listed.sort(),
+        [
+          ...published.filter((file) => file.startsWith("LICENSE")),
+          ...published.filter((file) => file.startsWith("native/include/"))
+            .map((file) => file.slice("native/".length)),
+          file,
+        ].map((file) => `${name}/${file}`).sort(),
+      );
 
-    tar("-xzf", made[0]!, "-C", folder);
-    const library = await Deno.readFile(join(folder, name, "libfringe.so"));
-    assertEquals(createHash("sha256").update(library).digest("hex"), prebuilt[platform]!.digest);
-    assertEquals(
-      await Deno.readTextFile(join(folder, name, "include/fringe.h")),
-      text("native/include/fringe.h"),
-    );
+      tar("-xzf", made[i]!, "-C", folder);
+      const library = await Deno.readFile(join(folder, name, file));
+      assertEquals(createHash("sha256").update(library).digest("hex"), digest);
+      assertEquals(
+        await Deno.readTextFile(join(folder, name, "include/fringe.h")),
+        text("native/include/fringe.h"),
+      );
+    }
   });
 });
 
@@ -159,7 +168,8 @@ Deno.test("release() gives the same bytes whatever tar and gzip are told to do",
 Deno.test("release() packs headers, and nothing else that lies beside them", async () => {
   await withFolder(async (folder) => {
     const native = join(folder, "native");
-    for (const name of ["include", `prebuilt/${platform}`]) {
+    const platforms = Object.keys(prebuilt).map((platform) => `prebuilt/${platform}`);
+    for (const name of ["include", ...platforms]) {
       await Deno.mkdir(join(native, name), { recursive: true });
       for await (const file of Deno.readDir(join(root, "native", name))) {
         await Deno.copyFile(
@@ -183,13 +193,13 @@ Deno.test("release() refuses another version's tag, and another library", async 
       Error,
       `Cannot release v9.9.9: deno.json has the version ${version}. Tag ${tag}, or commit`,
     );
-    const prebuiltHere = join(folder, "prebuilt", platform);
-    await Deno.mkdir(prebuiltHere, { recursive: true });
-    await Deno.writeFile(join(prebuiltHere, "libfringe.so"), new Uint8Array(4096));
+    const [first, { digest, file }] = Object.entries(prebuilt)[0]!;
+    await Deno.mkdir(join(folder, "prebuilt", first), { recursive: true });
+    await Deno.writeFile(join(folder, "prebuilt", first, file), new Uint8Array(4096));
     await assertRejects(
       async () => await release(tag, join(folder, "made"), folder),
       Error,
-      `and ffi/library/prebuilt.js has ${prebuilt[platform]!.digest}. Run \`deno task build\``,
+      `and ffi/library/prebuilt.js has ${digest}. Run \`deno task build\``,
     );
     assertThrows(() => Deno.statSync(join(folder, "made/SHA256SUMS")), Deno.errors.NotFound);
   });
@@ -200,8 +210,14 @@ interface Step {
   readonly run?: string;
 }
 
+interface Machine {
+  readonly machine: string;
+  readonly stages?: string;
+}
+
 interface Job {
   readonly "runs-on": string;
+  readonly strategy?: { readonly matrix: { readonly include: readonly Machine[] } };
   readonly "timeout-minutes": number;
   readonly needs?: string;
   readonly permissions?: Record<string, string>;
@@ -224,7 +240,11 @@ Deno.test("a tag is released by what it was checked with, once the gate has pass
   assertEquals(others, {});
   assertEquals(release!.needs, "gate");
   assertEquals(commands(gate!), [".ci/run"]);
-  assert(Object.values(ci.jobs).some((job) => commands(job).includes(".ci/run")));
+  // Without stages, the whole gate: on Linux, of both architectures.
+  const { test } = ci.jobs;
+  assertEquals(commands(test!), [".ci/run ${{ matrix.stages }}"]);
+  const whole = test!.strategy!.matrix.include.filter(({ stages }) => stages === undefined);
+  assertEquals(whole.map(({ machine }) => machine), ["ubuntu-24.04", "ubuntu-24.04-arm"]);
   // The gate runs much that others have written, so it cannot write.
   assertEquals(releasing.permissions, { contents: "read" });
   assertEquals([gate!.permissions, release!.permissions], [undefined, { contents: "write" }]);
@@ -233,7 +253,11 @@ Deno.test("a tag is released by what it was checked with, once the gate has pass
 Deno.test("jobs have a machine, an end and steps that do one thing each", () => {
   for (const { jobs } of [ci, releasing]) {
     for (const job of Object.values(jobs)) {
-      assertMatch(job["runs-on"], /^ubuntu-[\d.]+$/);
+      const machines = job.strategy?.matrix.include.map(({ machine }) => machine);
+      assertEquals(machines === undefined, job["runs-on"] !== "${{ matrix.machine }}");
+      for (const machine of machines ?? [job["runs-on"]]) {
+        assertMatch(machine, /^(?:ubuntu|macos)-\d+[\w.-]*$/);
+      }
       assert(job["timeout-minutes"] > 0);
       for (const { uses, run } of job.steps) {
         assertEquals([uses, run].filter((part) => part !== undefined).length, 1);

@@ -37,6 +37,8 @@ const TESTED_ELSEWHERE: Readonly<Record<string, string>> = {
   scope: "unit/yielder_test.ts opens calls in each other",
   script: "unit/yielder_test.ts calls",
   script_machine: "unit/generator_test.ts has TypeScript bodies",
+  temporary_file: "behaviour/find_test.ts opens the library from such a file",
+  text: "behaviour/find_test.ts has texts that were changed, or are lacking",
   symbols: "house/tidy_abi_test.ts compares it with native/library.zig",
   type: "unit/value_test.ts has values of every type",
 };

@@ -12,7 +12,8 @@ import {
 } from "@std/assert";
 import { dirname, join } from "node:path";
 import { boot, commandOf, machines } from "../../tools/bare_metal.ts";
-import { generate } from "../../tools/build.ts";
+import type { Prebuilt } from "../../ffi/library/prebuilt.js";
+import { libraries, table, textOf } from "../../tools/build.ts";
 import {
   type Counts,
   denoCounts,
@@ -28,13 +29,7 @@ import { grown } from "../../tools/soak.ts";
 import { errorsIn } from "../../tools/valgrind.ts";
 import { indexLinks, isFileOf, unpack, type Wheel } from "../../tools/wheel.ts";
 import { pinnedVersion, root } from "../../tools/zig.ts";
-import { type Ended, run, withFolder } from "../support/support.ts";
-
-interface Prebuilt {
-  readonly digest: string;
-  readonly size: number;
-  readonly base64: string;
-}
+import { type Ended, platform, run, withFolder } from "../support/support.ts";
 
 const wheel: Wheel = {
   name: "ziglang",
@@ -275,44 +270,53 @@ Deno.test("unpack() refuses what is no archive, and one that is damaged", async 
   });
 });
 
-/** The module that `generate` makes. */
-interface Made {
+/** The modules that are made of libraries. */
+interface Table {
   prebuilt: Record<string, Prebuilt>;
   sha256Wasm: string;
+  text: { base64?: string };
 }
 
-Deno.test("generate() makes a module that gives each library back", async () => {
+Deno.test("what is made of the libraries gives each of them back", async () => {
   await withFolder(async (folder) => {
     const library = crypto.getRandomValues(new Uint8Array(1000));
-    for (
-      const name of ["x86_64-linux/libfringe.so", "x86_64-linux/body.so", "a-b/x/libfringe.so"]
-    ) {
+    const names = ["x86_64-linux/libfringe.so", "aarch64-darwin/libfringe.dylib"];
+    for (const name of [...names, "x86_64-linux/body.so", "a-b/x/libfringe.so"]) {
       const file = join(folder, "prebuilt", name);
       await Deno.mkdir(dirname(file), { recursive: true });
       await Deno.writeFile(file, library);
     }
     await Deno.writeFile(join(folder, "sha256.wasm"), library.subarray(1));
-    const text = generate(folder);
-    assertMatch(text, /^\/\/ SPDX-License-Identifier: MIT OR Apache-2\.0\n\/\/ Credit: /);
-    assertEquals(text.split("\n").filter((line) => line.length > 100), []);
-    assertStringIncludes(text, '"x86_64-linux": {');
-    const path = join(folder, "prebuilt.js");
-    await Deno.writeTextFile(path, text);
-    const { prebuilt, sha256Wasm } = await import(path) as Made;
-    assertEquals(Uint8Array.fromBase64(sha256Wasm), library.subarray(1));
-    assertEquals(Object.keys(prebuilt), ["x86_64-linux"]);
-    const { base64, digest, size } = prebuilt["x86_64-linux"]!;
-    assertEquals(Uint8Array.fromBase64(base64), library);
-    assertEquals(Uint8Array.from(atob(base64), (char) => char.charCodeAt(0)), library);
-    assertEquals(size, library.length);
-    const sum = new Uint8Array(await crypto.subtle.digest("SHA-256", library));
-    assertEquals(digest, sum.toHex());
+    const found = libraries(folder);
+    assertEquals(found.map(({ platform, file }) => `${platform}/${file}`), names.toSorted());
+    await Deno.mkdir(join(folder, "made/prebuilt"), { recursive: true });
+    const write = async (name: string, text: string): Promise<string> => {
+      assertMatch(text, /^\/\/ SPDX-License-Identifier: MIT OR Apache-2\.0\n\/\/ Credit: /);
+      assertEquals(text.split("\n").filter((line) => line.length > 100), []);
+      await Deno.writeTextFile(join(folder, "made", name), text);
+      return join(folder, "made", name);
+    };
+    for (const made of found) await write(`prebuilt/${made.platform}.js`, textOf(made));
+    const made = await import(await write("prebuilt.js", table(folder))) as Table;
+    assertEquals(Uint8Array.fromBase64(made.sha256Wasm), library.subarray(1));
+    assertEquals(Object.keys(made.prebuilt).sort(), ["aarch64-darwin", "x86_64-linux"]);
+    for (const { platform, file } of found) {
+      const { digest, size, load, ...rest } = made.prebuilt[platform]!;
+      assertEquals(rest, { file });
+      const { base64 } = await load();
+      assertEquals(Uint8Array.fromBase64(base64), library);
+      assertEquals(Uint8Array.from(atob(base64), (char) => char.charCodeAt(0)), library);
+      assertEquals(size, library.length);
+      const sum = new Uint8Array(await crypto.subtle.digest("SHA-256", library));
+      assertEquals(digest, sum.toHex());
+    }
+    assertEquals(made.text.base64, (await made.prebuilt[platform]!.load()).base64);
   });
 });
 
-Deno.test("generate() refuses a folder without a library", async () => {
+Deno.test("libraries() refuses a folder without a library", async () => {
   await withFolder((folder) => {
-    assertThrows(() => generate(folder), Error, "no library in");
+    assertThrows(() => libraries(folder), Error, "no library in");
   });
 });
 

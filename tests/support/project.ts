@@ -27,15 +27,17 @@ export function small(from: string): string {
 /** What changes a served file on its way. */
 export type Change = (name: string, text: string) => string;
 
-/** Changes the file that has the library as text, and no other. */
+/** Changes the files that have the digests of libraries, and the libraries as text. */
 export function changingPrebuilt(change: (text: string) => string): Change {
-  return (name, text) => name === "ffi/library/prebuilt.js" ? change(text) : text;
+  return (name, text) => name.startsWith("ffi/library/prebuilt") ? change(text) : text;
 }
 
 /** Has another character in the middle of the library's base64: `character`, if it is another. */
 export function withCharacter(character: string): Change {
   return changingPrebuilt((text) => {
-    const at = text.indexOf("base64: `") + 4000;
+    const start = text.indexOf("base64 = `");
+    if (start < 0) return text;
+    const at = start + 4000;
     const other = text[at] === character ? "C" : character;
     return text.slice(0, at) + other + text.slice(at + 1);
   });
