@@ -621,7 +621,7 @@ function openTemporary(build, base64, libc) {
     const bytes = decode$1(build, base64);
     const library = load(libc, LIBC, libc, WITHOUT_PATH);
     const { mkstemp, write, close, unlink } = library.symbols;
-    const path = new TextEncoder().encode("/tmp/fringe-XXXXXX\0");
+    const path = new TextEncoder().encode(`/tmp/fringe-${"X".repeat(6)}\0`);
     const fd = mkstemp(path);
     try {
         if (fd < 0)
@@ -742,7 +742,7 @@ function openPrebuilt() {
     if (text.base64 === undefined) {
         throw new FringeError("unavailable", "Cannot open fringe's native library: there is no file of it beside the module, and its " +
             "text could not be loaded with the module. Run the program once while the module's " +
-            `address can be reached, or set ${OVERRIDE} to a copy of the library`, { cause: text.error });
+            "address can be reached, or set FRINGE_LIBRARY to a copy of the library", { cause: text.error });
     }
     return Deno.build.os === "linux"
         ? openInMemory(build, text.base64)

@@ -110,7 +110,7 @@ function openPrebuilt(): Opened {
       "unavailable",
       "Cannot open fringe's native library: there is no file of it beside the module, and its " +
         "text could not be loaded with the module. Run the program once while the module's " +
-        `address can be reached, or set ${OVERRIDE} to a copy of the library`,
+        "address can be reached, or set FRINGE_LIBRARY to a copy of the library",
       { cause: text.error },
     );
   }

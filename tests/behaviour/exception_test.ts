@@ -574,7 +574,7 @@ testWith("g++", "whoever is told what an end has thrown may close a library, or 
     const f = () => left.symbols.throws_when_call_ends(forever);
     let cut: unknown;
     try {
-      runInNewContext("f()", { f }, { timeout: 10 });
+      runInNewContext("f()", { f }, { timeout: 100 });
     } catch (error) {
       cut = error;
     }

@@ -39,7 +39,6 @@ const NO_MESSAGES: Readonly<Record<string, string>> = {
   "Failed to register symbol": "Deno's own; is compared with",
   "No such file": "the loader's own; is compared with",
   "Generator is already running": "V8's own; is compared with",
-  "No such file or directory": "the loader's own; is compared with",
   "an object of class UnsafeCallback": "is compared with",
   "Generator {}": "how a generator is printed",
   "Generator { ‹›: ‹› }": "how a generator is printed",

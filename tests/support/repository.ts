@@ -22,7 +22,7 @@ export function testRules(...rules: (() => Problems)[]): void {
 }
 
 /** Besides what .gitignore has, what is no text of ours: git's, Cargo's, and libraries. */
-const noText = new Set([".git", "target", "prebuilt"]);
+const noText = new Set([".git", "bench/peers/corosensei/target", "native/prebuilt"]);
 
 /** Every file of the repository that is not ignored, relative to its root. */
 export const files = filesIn("");
@@ -33,7 +33,7 @@ export const code = files.filter((file) =>
 function filesIn(folder: string): string[] {
   return [...Deno.readDirSync(join(root, folder))].flatMap(({ name, isDirectory, isFile }) => {
     const path = folder === "" ? name : `${folder}/${name}`;
-    if (isDirectory) return noText.has(name) || isIgnored(path) ? [] : filesIn(path);
+    if (isDirectory) return noText.has(path) || isIgnored(path) ? [] : filesIn(path);
     return isFile ? [path] : [];
   }).sort();
 }
