@@ -81,9 +81,22 @@ pub fn map(length: usize, purpose: Purpose) Refusal![]align(page_size) u8 {
 /// stay one mapping and vm.max_map_count (65,530 as a rule) is no limit. Since Linux 6.13.
 const MADV_GUARD_INSTALL = 102;
 
+/// Whether that advice is followed. An emulator (qemu-user) passes over advice that it does not
+/// know, and says that all is well. So the first guard is looked at. Public for the tests.
+pub var is_guard_advice_followed: std.atomic.Value(enum(u8) { unknown, yes, no }) = .init(.unknown);
+
 pub fn guard(page: *align(page_size) [page_size]u8) Refusal!void {
-    const advised = call(linux.madvise, .{ page, page_size, MADV_GUARD_INSTALL });
-    if (linux.errno(advised) == .SUCCESS) return;
+    const followed = is_guard_advice_followed.load(.monotonic);
+    if (followed != .no) {
+        const advised = call(linux.madvise, .{ page, page_size, MADV_GUARD_INSTALL });
+        const is_granted = linux.errno(advised) == .SUCCESS;
+        if (is_granted and followed == .yes) return;
+        if (is_granted) {
+            const is_guard = !isPageThere(@intFromPtr(page));
+            is_guard_advice_followed.store(if (is_guard) .yes else .no, .monotonic);
+            if (is_guard) return;
+        }
+    }
     // An older kernel, or memory that is locked: a page without access, at the price of a mapping.
     try check(call(linux.mprotect, .{ page, page_size, .{} }));
 }
@@ -297,6 +310,15 @@ pub fn isOnSignalStack() bool {
     const result = call(linux.sigaltstack, .{ null, &stack });
     const flags: u32 = @bitCast(stack.flags);
     return linux.errno(result) == .SUCCESS and flags & SS_ONSTACK != 0;
+}
+
+test "a guard is one, whatever the system says of advice" {
+    const pages = try map(2 * page_size, .stack);
+    defer unmap(pages) catch {};
+    try expectEqual(true, isPageThere(@intFromPtr(pages.ptr)));
+    try guard(pages[0..page_size]);
+    try expectEqual(false, isPageThere(@intFromPtr(pages.ptr)));
+    try expectEqual(true, isPageThere(@intFromPtr(pages.ptr) + page_size));
 }
 
 test "a return from a handler is known wherever it lies, at the end of memory, too" {

@@ -27,8 +27,6 @@ comptime {
     });
 }
 
-const on_x86_64 = builtin.cpu.arch == .x86_64;
-
 var thunks: ?layout.ThunkBlock = null;
 
 /// A thunk by its place in a page, as a function pointer.
@@ -48,7 +46,7 @@ const Box = extern struct {
 };
 
 /// Where the ABI has the arguments of a function, one after the other: System V psABI for AMD64,
-/// section 3.2.3; for the Intel386, section 2.2.3.
+/// section 3.2.3; for the Intel386, section 2.2.3; AAPCS64, section 6.8.2.
 const Places = struct {
     integers: usize = 0,
     floats: usize = 0,
@@ -121,7 +119,11 @@ pub const Call = struct {
     /// The place of the thunk that C has called; null when the function has returned.
     pub fn next(self: *Call) ?usize {
         // An answer that was in its register on this side has not thereby reached the other one.
-        if (on_x86_64) asm volatile ("xorps %%xmm0, %%xmm0" ::: .{ .xmm0 = true });
+        switch (builtin.cpu.arch) {
+            .x86_64 => asm volatile ("xorps %%xmm0, %%xmm0" ::: .{ .xmm0 = true }),
+            .aarch64 => asm volatile ("movi d0, 0" ::: .{ .v0 = true }),
+            else => {},
+        }
         const number = fringe_resume_call(self.context, 0);
         return if (number == 0) null else number - @as(usize, @intCast(block().number));
     }
@@ -392,8 +394,12 @@ fn returnsNothing(callback: *const fn () callconv(.c) void) callconv(.c) void {
     callback();
 }
 
-/// The status of the x87 unit: where its stack begins, and whether that has ever been run off.
+const has_x87 = builtin.cpu.arch != .aarch64;
+
+/// The status of the x87 unit: where its stack begins, and whether that has ever been run off. 0
+/// where there is none.
 fn x87Status() u16 {
+    if (!has_x87) return 0;
     return asm volatile ("fnstsw %[status]"
         : [status] "={ax}" (-> u16),
     );
@@ -401,7 +407,7 @@ fn x87Status() u16 {
 
 test "a call without arguments, whose callback has no result, leaves the x87 stack alone" {
     const Nothing = fn () callconv(.c) void;
-    asm volatile ("fnclex");
+    if (has_x87) asm volatile ("fnclex");
     const before = x87Status();
     // More often than that stack has places: what is left there would become NaN.
     for (0..20) |_| {

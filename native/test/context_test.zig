@@ -13,6 +13,8 @@ const Context = context_module.Context;
 const fringe_resume = context_module.fringe_resume;
 const fringe_suspend = context_module.fringe_suspend;
 const arch = @import("../arch/arch.zig").arch;
+const machine = @import("registers.zig");
+const Registers = machine.Registers;
 const Mailbox = @import("../layout.zig").Mailbox;
 const OsStack = @import("../stack/os_stack.zig").OsStack;
 const sanitizer = @import("../watch/sanitizer.zig");
@@ -144,14 +146,16 @@ test "the first input is the body's second argument, whatever scalar type it has
 // Registers
 
 /// Calls function(first, second) with a value of its own in every register that a function must
-/// leave as it is, and returns 0 when all are unchanged and the direction flag is clear.
+/// leave as it is, and returns 0 when all are unchanged, and so is what must be as it
+/// is: the direction flag is clear, x18 is the platform's.
 pub extern fn fringe_test_kept(function: *const anyopaque, first: usize, second: usize) usize;
 
 /// A body that does the same around each fringe_suspend, and suspends with the result.
 pub extern fn fringe_test_kept_body(context: *Context) void;
 
 comptime {
-    asm (if (on_x86_64)
+    asm (switch (builtin.cpu.arch) {
+            .x86_64 =>
             \\.macro fringe_test_fill
             \\  lea 1(%rsp), %rbx
             \\  lea 2(%rsp), %rbp
@@ -208,7 +212,8 @@ comptime {
             \\  call fringe_suspend
             \\  fringe_test_compare
             \\  jmp 9b
-        else
+            ,
+            .x86 =>
             \\.macro fringe_test_fill
             \\  lea 1(%esp), %ebx
             \\  lea 2(%esp), %ebp
@@ -260,7 +265,141 @@ comptime {
             \\  call fringe_suspend
             \\  fringe_test_compare
             \\  jmp 9b
-    );
+            ,
+            else =>
+            \\.macro fringe_test_fill
+            \\  add x19, sp, 1
+            \\  add x20, sp, 2
+            \\  add x21, sp, 3
+            \\  add x22, sp, 4
+            \\  add x23, sp, 5
+            \\  add x24, sp, 6
+            \\  add x25, sp, 7
+            \\  add x26, sp, 8
+            \\  add x27, sp, 9
+            \\  add x28, sp, 10
+            \\  add x29, sp, 11
+            \\  fmov d8, x19
+            \\  fmov d9, x20
+            \\  fmov d10, x21
+            \\  fmov d11, x22
+            \\  fmov d12, x23
+            \\  fmov d13, x24
+            \\  fmov d14, x25
+            \\  fmov d15, x26
+            \\.endm
+            \\.macro fringe_test_compare
+            \\  mov x0, 0
+            \\  add x9, sp, 1
+            \\  eor x9, x9, x19
+            \\  orr x0, x0, x9
+            \\  add x9, sp, 2
+            \\  eor x9, x9, x20
+            \\  orr x0, x0, x9
+            \\  add x9, sp, 3
+            \\  eor x9, x9, x21
+            \\  orr x0, x0, x9
+            \\  add x9, sp, 4
+            \\  eor x9, x9, x22
+            \\  orr x0, x0, x9
+            \\  add x9, sp, 5
+            \\  eor x9, x9, x23
+            \\  orr x0, x0, x9
+            \\  add x9, sp, 6
+            \\  eor x9, x9, x24
+            \\  orr x0, x0, x9
+            \\  add x9, sp, 7
+            \\  eor x9, x9, x25
+            \\  orr x0, x0, x9
+            \\  add x9, sp, 8
+            \\  eor x9, x9, x26
+            \\  orr x0, x0, x9
+            \\  add x9, sp, 9
+            \\  eor x9, x9, x27
+            \\  orr x0, x0, x9
+            \\  add x9, sp, 10
+            \\  eor x9, x9, x28
+            \\  orr x0, x0, x9
+            \\  add x9, sp, 11
+            \\  eor x9, x9, x29
+            \\  orr x0, x0, x9
+            \\  fmov x10, d8
+            \\  add x9, sp, 1
+            \\  eor x9, x9, x10
+            \\  orr x0, x0, x9
+            \\  fmov x10, d9
+            \\  add x9, sp, 2
+            \\  eor x9, x9, x10
+            \\  orr x0, x0, x9
+            \\  fmov x10, d10
+            \\  add x9, sp, 3
+            \\  eor x9, x9, x10
+            \\  orr x0, x0, x9
+            \\  fmov x10, d11
+            \\  add x9, sp, 4
+            \\  eor x9, x9, x10
+            \\  orr x0, x0, x9
+            \\  fmov x10, d12
+            \\  add x9, sp, 5
+            \\  eor x9, x9, x10
+            \\  orr x0, x0, x9
+            \\  fmov x10, d13
+            \\  add x9, sp, 6
+            \\  eor x9, x9, x10
+            \\  orr x0, x0, x9
+            \\  fmov x10, d14
+            \\  add x9, sp, 7
+            \\  eor x9, x9, x10
+            \\  orr x0, x0, x9
+            \\  fmov x10, d15
+            \\  add x9, sp, 8
+            \\  eor x9, x9, x10
+            \\  orr x0, x0, x9
+            \\.endm
+            \\fringe_test_kept:
+            \\  stp x29, x30, [sp, -176]!
+            \\  stp x19, x20, [sp, 16]
+            \\  stp x21, x22, [sp, 32]
+            \\  stp x23, x24, [sp, 48]
+            \\  stp x25, x26, [sp, 64]
+            \\  stp x27, x28, [sp, 80]
+            \\  stp d8, d9, [sp, 96]
+            \\  stp d10, d11, [sp, 112]
+            \\  stp d12, d13, [sp, 128]
+            \\  stp d14, d15, [sp, 144]
+            \\  str x18, [sp, 160]
+            \\  mov x9, x0
+            \\  mov x0, x1
+            \\  mov x1, x2
+            \\  fringe_test_fill
+            \\  blr x9
+            \\  fringe_test_compare
+            \\  ldr x9, [sp, 160]
+            \\  eor x9, x9, x18
+            \\  orr x0, x0, x9
+            \\  ldp x19, x20, [sp, 16]
+            \\  ldp x21, x22, [sp, 32]
+            \\  ldp x23, x24, [sp, 48]
+            \\  ldp x25, x26, [sp, 64]
+            \\  ldp x27, x28, [sp, 80]
+            \\  ldp d8, d9, [sp, 96]
+            \\  ldp d10, d11, [sp, 112]
+            \\  ldp d12, d13, [sp, 128]
+            \\  ldp d14, d15, [sp, 144]
+            \\  ldp x29, x30, [sp], 176
+            \\  ret
+            \\fringe_test_kept_body:
+            \\  stp x0, x30, [sp, -16]!
+            \\  mov x1, 0
+            \\9:
+            \\  fringe_test_fill
+            \\  ldr x0, [sp]
+            \\  bl fringe_suspend
+            \\  fringe_test_compare
+            \\  mov x1, x0
+            \\  b 9b
+            ,
+        });
 }
 
 test "fringe_resume and fringe_suspend keep the registers of their callers" {
@@ -296,76 +435,153 @@ test "fringe_signal keeps the registers of its caller" {
 
 /// Destroys every register that the compiler can hold a value in.
 pub inline fn destroyRegisters() void {
-    if (on_x86_64) asm volatile (
-        \\pcmpeqd %%xmm0, %%xmm0
-        \\pcmpeqd %%xmm1, %%xmm1
-        \\pcmpeqd %%xmm2, %%xmm2
-        \\pcmpeqd %%xmm3, %%xmm3
-        \\pcmpeqd %%xmm4, %%xmm4
-        \\pcmpeqd %%xmm5, %%xmm5
-        \\pcmpeqd %%xmm6, %%xmm6
-        \\pcmpeqd %%xmm7, %%xmm7
-        \\pcmpeqd %%xmm8, %%xmm8
-        \\pcmpeqd %%xmm9, %%xmm9
-        \\pcmpeqd %%xmm10, %%xmm10
-        \\pcmpeqd %%xmm11, %%xmm11
-        \\pcmpeqd %%xmm12, %%xmm12
-        \\pcmpeqd %%xmm13, %%xmm13
-        \\pcmpeqd %%xmm14, %%xmm14
-        \\pcmpeqd %%xmm15, %%xmm15
-        \\mov $-1, %%rbx
-        \\mov $-1, %%r12
-        \\mov $-1, %%r13
-        \\mov $-1, %%r14
-        \\mov $-1, %%r15
-        ::: .{
-            .rbx = true,
-            .r12 = true,
-            .r13 = true,
-            .r14 = true,
-            .r15 = true,
-            .xmm0 = true,
-            .xmm1 = true,
-            .xmm2 = true,
-            .xmm3 = true,
-            .xmm4 = true,
-            .xmm5 = true,
-            .xmm6 = true,
-            .xmm7 = true,
-            .xmm8 = true,
-            .xmm9 = true,
-            .xmm10 = true,
-            .xmm11 = true,
-            .xmm12 = true,
-            .xmm13 = true,
-            .xmm14 = true,
-            .xmm15 = true,
-        }) else asm volatile (
-        \\pcmpeqd %%xmm0, %%xmm0
-        \\pcmpeqd %%xmm1, %%xmm1
-        \\pcmpeqd %%xmm2, %%xmm2
-        \\pcmpeqd %%xmm3, %%xmm3
-        \\pcmpeqd %%xmm4, %%xmm4
-        \\pcmpeqd %%xmm5, %%xmm5
-        \\pcmpeqd %%xmm6, %%xmm6
-        \\pcmpeqd %%xmm7, %%xmm7
-        \\mov $-1, %%ebx
-        \\mov $-1, %%esi
-        \\mov $-1, %%edi
-        ::: .{
-            .ebx = true,
-            .esi = true,
-            .edi = true,
-            .xmm0 = true,
-            .xmm1 = true,
-            .xmm2 = true,
-            .xmm3 = true,
-            .xmm4 = true,
-            .xmm5 = true,
-            .xmm6 = true,
-            .xmm7 = true,
-        });
+    switch (builtin.cpu.arch) {
+        .x86_64 => asm volatile (
+            \\pcmpeqd %%xmm0, %%xmm0
+            \\pcmpeqd %%xmm1, %%xmm1
+            \\pcmpeqd %%xmm2, %%xmm2
+            \\pcmpeqd %%xmm3, %%xmm3
+            \\pcmpeqd %%xmm4, %%xmm4
+            \\pcmpeqd %%xmm5, %%xmm5
+            \\pcmpeqd %%xmm6, %%xmm6
+            \\pcmpeqd %%xmm7, %%xmm7
+            \\pcmpeqd %%xmm8, %%xmm8
+            \\pcmpeqd %%xmm9, %%xmm9
+            \\pcmpeqd %%xmm10, %%xmm10
+            \\pcmpeqd %%xmm11, %%xmm11
+            \\pcmpeqd %%xmm12, %%xmm12
+            \\pcmpeqd %%xmm13, %%xmm13
+            \\pcmpeqd %%xmm14, %%xmm14
+            \\pcmpeqd %%xmm15, %%xmm15
+            \\mov $-1, %%rbx
+            \\mov $-1, %%r12
+            \\mov $-1, %%r13
+            \\mov $-1, %%r14
+            \\mov $-1, %%r15
+            ::: .{
+                .rbx = true,
+                .r12 = true,
+                .r13 = true,
+                .r14 = true,
+                .r15 = true,
+                .xmm0 = true,
+                .xmm1 = true,
+                .xmm2 = true,
+                .xmm3 = true,
+                .xmm4 = true,
+                .xmm5 = true,
+                .xmm6 = true,
+                .xmm7 = true,
+                .xmm8 = true,
+                .xmm9 = true,
+                .xmm10 = true,
+                .xmm11 = true,
+                .xmm12 = true,
+                .xmm13 = true,
+                .xmm14 = true,
+                .xmm15 = true,
+            }),
+        .x86 => asm volatile (
+            \\pcmpeqd %%xmm0, %%xmm0
+            \\pcmpeqd %%xmm1, %%xmm1
+            \\pcmpeqd %%xmm2, %%xmm2
+            \\pcmpeqd %%xmm3, %%xmm3
+            \\pcmpeqd %%xmm4, %%xmm4
+            \\pcmpeqd %%xmm5, %%xmm5
+            \\pcmpeqd %%xmm6, %%xmm6
+            \\pcmpeqd %%xmm7, %%xmm7
+            \\mov $-1, %%ebx
+            \\mov $-1, %%esi
+            \\mov $-1, %%edi
+            ::: .{
+                .ebx = true,
+                .esi = true,
+                .edi = true,
+                .xmm0 = true,
+                .xmm1 = true,
+                .xmm2 = true,
+                .xmm3 = true,
+                .xmm4 = true,
+                .xmm5 = true,
+                .xmm6 = true,
+                .xmm7 = true,
+            }),
+        else => asm volatile (
+            \\movi v0.2d, 0xffffffffffffffff
+            \\movi v1.2d, 0xffffffffffffffff
+            \\movi v2.2d, 0xffffffffffffffff
+            \\movi v3.2d, 0xffffffffffffffff
+            \\movi v4.2d, 0xffffffffffffffff
+            \\movi v5.2d, 0xffffffffffffffff
+            \\movi v6.2d, 0xffffffffffffffff
+            \\movi v7.2d, 0xffffffffffffffff
+            \\movi v8.2d, 0xffffffffffffffff
+            \\movi v9.2d, 0xffffffffffffffff
+            \\movi v10.2d, 0xffffffffffffffff
+            \\movi v11.2d, 0xffffffffffffffff
+            \\movi v12.2d, 0xffffffffffffffff
+            \\movi v13.2d, 0xffffffffffffffff
+            \\movi v14.2d, 0xffffffffffffffff
+            \\movi v15.2d, 0xffffffffffffffff
+            \\movi v16.2d, 0xffffffffffffffff
+            \\movi v17.2d, 0xffffffffffffffff
+            \\movi v18.2d, 0xffffffffffffffff
+            \\movi v19.2d, 0xffffffffffffffff
+            \\movi v20.2d, 0xffffffffffffffff
+            \\movi v21.2d, 0xffffffffffffffff
+            \\movi v22.2d, 0xffffffffffffffff
+            \\movi v23.2d, 0xffffffffffffffff
+            \\movi v24.2d, 0xffffffffffffffff
+            \\movi v25.2d, 0xffffffffffffffff
+            \\movi v26.2d, 0xffffffffffffffff
+            \\movi v27.2d, 0xffffffffffffffff
+            \\movi v28.2d, 0xffffffffffffffff
+            \\movi v29.2d, 0xffffffffffffffff
+            \\movi v30.2d, 0xffffffffffffffff
+            \\movi v31.2d, 0xffffffffffffffff
+            \\mov x0, -1
+            \\mov x1, -1
+            \\mov x2, -1
+            \\mov x3, -1
+            \\mov x4, -1
+            \\mov x5, -1
+            \\mov x6, -1
+            \\mov x7, -1
+            \\mov x8, -1
+            \\mov x9, -1
+            \\mov x10, -1
+            \\mov x11, -1
+            \\mov x12, -1
+            \\mov x13, -1
+            \\mov x14, -1
+            \\mov x15, -1
+            \\mov x16, -1
+            \\mov x17, -1
+            \\mov x19, -1
+            \\mov x20, -1
+            \\mov x21, -1
+            \\mov x22, -1
+            \\mov x23, -1
+            \\mov x24, -1
+            \\mov x25, -1
+            \\mov x26, -1
+            \\mov x27, -1
+            \\mov x28, -1
+            \\mov x30, -1
+            ::: aarch64_registers),
+    }
 }
+
+const aarch64_registers: std.builtin.assembly.Clobbers = clobbers: {
+    var all: std.builtin.assembly.Clobbers = .{};
+    @setEvalBranchQuota(100_000);
+    for (0..31) |i| {
+        if (i == 18 or i == 29) continue;
+        @field(all, std.fmt.comptimePrint("x{d}", .{i})) = true;
+    }
+    for (0..32) |i| @field(all, std.fmt.comptimePrint("v{d}", .{i})) = true;
+    break :clobbers all;
+};
 
 /// A value that the compiler cannot know.
 inline fn opaqueValue(value: anytype) @TypeOf(value) {
@@ -480,18 +696,23 @@ test "vectors and what is aligned to 128 bytes work before and after a switch" {
     try expectEqual(.suspended, fixture.box.status);
 }
 
+/// How much of the stack a call takes: aarch64 has the return address in a register.
+const return_address_size = if (builtin.cpu.arch == .aarch64) 0 else @sizeOf(usize);
+
 /// Suspends with the stack pointer that it was entered with.
 extern fn fringe_test_entry(context: *Context) void;
 
 comptime {
-    asm (if (on_x86_64)
+    asm (switch (builtin.cpu.arch) {
+            .x86_64 =>
             \\fringe_test_entry:
             \\  mov %rsp, %rsi
             \\  push %rdi
             \\  call fringe_suspend
             \\  pop %rdi
             \\  ret
-        else
+            ,
+            .x86 =>
             \\fringe_test_entry:
             \\  mov %esp, %eax
             \\  mov 4(%esp), %ecx
@@ -501,77 +722,29 @@ comptime {
             \\  call fringe_suspend
             \\  add $12, %esp
             \\  ret
-    );
+            ,
+            else =>
+            \\fringe_test_entry:
+            \\  mov x1, sp
+            \\  stp x29, x30, [sp, -16]!
+            \\  bl fringe_suspend
+            \\  ldp x29, x30, [sp], 16
+            \\  ret
+            ,
+        });
 }
 
 test "a body is entered with the stack aligned as for any function" {
     var fixture = try Fixture.init(&fringe_test_entry);
     defer fixture.deinit();
     const stack_pointer = fringe_resume(fixture.context, 0);
-    try expectEqual(0, (stack_pointer + @sizeOf(usize)) % 16);
-    try expect(stack_pointer < @intFromPtr(fixture.context));
+    try expectEqual(0, (stack_pointer + return_address_size) % 16);
+    try expect(stack_pointer + return_address_size <= @intFromPtr(fixture.context));
     _ = fringe_resume(fixture.context, 0);
     try expectEqual(.returned, fixture.box.status);
 }
 
 // Signals, and traces, at every instruction
-
-/// Calls function(context) with a trap, that is a signal, after each instruction.
-extern fn fringe_test_step(
-    function: *const fn (context: *Context) callconv(.c) usize,
-    context: *Context,
-) usize;
-
-comptime {
-    asm (if (on_x86_64)
-            \\fringe_test_step:
-            \\  .cfi_startproc
-            \\  push %rbp
-            \\  .cfi_def_cfa_offset 16
-            \\  .cfi_offset %rbp, -16
-            \\  mov %rsp, %rbp
-            \\  .cfi_def_cfa_register %rbp
-            \\  mov %rdi, %rax
-            \\  mov %rsi, %rdi
-            \\  pushf
-            \\  orl $0x100, (%rsp)
-            \\  popf
-            \\  call *%rax
-            \\  pushf
-            \\  andl $0xfffffeff, (%rsp)
-            \\  popf
-            \\  pop %rbp
-            \\  .cfi_def_cfa %rsp, 8
-            \\  ret
-            \\  .cfi_endproc
-        else
-            \\fringe_test_step:
-            \\  .cfi_startproc
-            \\  push %ebp
-            \\  .cfi_def_cfa_offset 8
-            \\  .cfi_offset %ebp, -8
-            \\  mov %esp, %ebp
-            \\  .cfi_def_cfa_register %ebp
-            \\  sub $8, %esp
-            \\  mov 8(%ebp), %eax
-            \\  mov 12(%ebp), %ecx
-            \\  mov %ecx, (%esp)
-            \\  pushf
-            \\  orl $0x100, (%esp)
-            \\  popf
-            \\  call *%eax
-            \\  pushf
-            \\  andl $0xfffffeff, (%esp)
-            \\  popf
-            \\  add $8, %esp
-            \\  pop %ebp
-            \\  .cfi_def_cfa %esp, 4
-            \\  ret
-            \\  .cfi_endproc
-    );
-}
-
-const Registers = std.debug.cpu_context.Native;
 
 /// What is done at each instruction while `stepThrough` runs.
 var visit: *const fn (registers: *const Registers) void = undefined;
@@ -579,9 +752,11 @@ pub var instructions: usize = 0;
 
 /// Runs on a stack of its own, so that all that a handler may write over really can be.
 fn onTrap(_: linux.SIG, _: *const linux.siginfo_t, ucontext: ?*anyopaque) callconv(.c) void {
+    if (!machine.beginTrap(ucontext.?)) return;
     const registers = std.debug.cpu_context.fromPosixSignalContext(ucontext).?;
     instructions += 1;
     visit(&registers);
+    machine.endTrap(ucontext.?);
 }
 
 pub fn stepThrough(
@@ -607,14 +782,17 @@ pub fn stepThrough(
 
     visit = at_each;
     instructions = 0;
-    const result = fringe_test_step(function, context);
+    const result = machine.fringe_test_step(function, context);
     try expect(instructions > 50);
     return result;
 }
 
+/// What a function may use below its stack pointer: psABI for AMD64, section 3.2.2.
+const red_zone = if (on_x86_64) 128 else 0;
+
 /// Writes over what a signal handler on this stack might have.
 pub fn scribble(registers: *const Registers) void {
-    const used = if (on_x86_64) registers.gprs.get(.rsp) - 128 else registers.gprs.get(.esp);
+    const used = machine.stackPointer(registers) - red_zone;
     @memset(@as([*]u8, @ptrFromInt(used - 512))[0..512], 0xaa);
 }
 
@@ -644,13 +822,13 @@ var astray: usize = 0;
 
 fn traceToResumer(registers: *const Registers) void {
     // At the last instruction of a function, LLVM's tables for x86 have ebp below esp.
-    const ip = registers.gprs.get(if (on_x86_64) .rip else .eip);
+    const ip = machine.ip(registers);
     const is_ours = @intFromPtr(&fringe_resume) <= ip and ip < @intFromPtr(&fringe_root);
     if (is_ours) scribble(registers);
     var addresses: [32]usize = undefined;
     const trace = std.debug.captureCurrentStackTrace(.{ .context = registers }, &addresses);
     for (trace.return_addresses) |address| {
-        if (_Unwind_FindEnclosingFunction(address - 1) == @intFromPtr(&fringe_test_step)) return;
+        if (_Unwind_FindEnclosingFunction(address - 1) == @intFromPtr(&machine.fringe_test_step)) return;
     }
     astray += 1;
 }
@@ -679,14 +857,14 @@ test "at every instruction of a called switch a trace leads to the resumer" {
 var aside: usize = 0;
 
 fn traceThroughBody(registers: *const Registers) void {
-    const ip = registers.gprs.get(if (on_x86_64) .rip else .eip);
+    const ip = machine.ip(registers);
     scribble(registers);
     // By the addresses: of an instruction that did not call, libgcc's _Unwind_FindEnclosingFunction
     // would tell the function one byte below, as if it returned there.
     const begin, const end = .{ &context_module.fringe_aside, &context_module.fringe_trace };
     if (ip < @intFromPtr(begin) or ip >= @intFromPtr(end)) return;
     aside += 1;
-    var functions: []const *const anyopaque = &.{ &adder, &endAside, &fringe_test_step };
+    var functions: []const *const anyopaque = &.{ &adder, &endAside, &machine.fringe_test_step };
     var addresses: [32]usize = undefined;
     const trace = std.debug.captureCurrentStackTrace(.{ .context = registers }, &addresses);
     for (trace.return_addresses) |address| {
@@ -771,7 +949,7 @@ const switch_text = text: {
 };
 
 test "a suspension leaves the red zone as it is, whatever signals come" {
-    if (!on_x86_64) return error.SkipZigTest; // i386 has no red zone.
+    if (!on_x86_64) return error.SkipZigTest; // Only there is a red zone.
     if (sanitizer.enabled) return error.SkipZigTest; // Nobody tells it of this body's switch.
     if (valgrind.isRunning()) return error.SkipZigTest; // It knows nothing of the trap flag.
     var fixture = try Fixture.init(&fringe_test_red_zone);
@@ -782,22 +960,27 @@ test "a suspension leaves the red zone as it is, whatever signals come" {
 
 // Control words
 
-const mxcsr_default = 0x1f80; // To nearest, every exception masked.
-const mxcsr_upward = mxcsr_default | 0x4000;
-const mxcsr_downward = mxcsr_default | 0x2000;
-const mxcsr_flushing = mxcsr_default | 0x8040; // What is denormal becomes 0, on both ways.
-const mxcsr_trapping = mxcsr_default & ~@as(u32, 0x0280); // Invalid operations, divisions by zero.
-const mxcsr_divided = 0x4; // The status flag of a division by zero.
-const mxcsr_flags = 0x3f;
-const x87_default = 0x037f;
-const x87_upward = x87_default | 0x0800;
-const x87_downward = x87_default | 0x0400;
-const x87_double = x87_default & ~@as(u16, 0x0100); // 53 bits of precision.
-const x87_trapping = x87_default & ~@as(u16, 0x0005);
-
-const Words = struct {
+/// The words of the two floating-point units of x86.
+const X86Words = struct {
     mxcsr: u32 = mxcsr_default,
     x87: u16 = x87_default,
+
+    const mxcsr_default = 0x1f80; // To nearest, every exception masked.
+    const mxcsr_upward = mxcsr_default | 0x4000;
+    const mxcsr_downward = mxcsr_default | 0x2000;
+    const mxcsr_flushing = mxcsr_default | 0x8040; // What is denormal becomes 0, on both ways.
+    const mxcsr_trapping = mxcsr_default & ~@as(u32, 0x0280); // Invalid operations, divisions by zero.
+    const mxcsr_divided = 0x4; // The status flag of a division by zero.
+    const mxcsr_flags = 0x3f;
+    const x87_default = 0x037f;
+    const x87_upward = x87_default | 0x0800;
+    const x87_downward = x87_default | 0x0400;
+    const x87_double = x87_default & ~@as(u16, 0x0100); // 53 bits of precision.
+    const x87_trapping = x87_default & ~@as(u16, 0x0005);
+
+    const upward: Words = .{ .mxcsr = mxcsr_upward, .x87 = x87_upward };
+    const downward: Words = .{ .mxcsr = mxcsr_downward, .x87 = x87_downward };
+    const to_zero: Words = .{ .mxcsr = mxcsr_default | 0x6000, .x87 = x87_double };
 
     fn set(self: Words) void {
         asm volatile (
@@ -829,7 +1012,68 @@ const Words = struct {
         words.mxcsr &= ~@as(u32, mxcsr_flags);
         return words;
     }
+
+    /// What each switch notices.
+    const noticed_quickly = [_]Words{
+        .{},
+        .{ .mxcsr = mxcsr_upward, .x87 = x87_upward },
+        .{ .mxcsr = mxcsr_downward, .x87 = x87_downward },
+        .{ .mxcsr = mxcsr_default | 0x6000 },
+        .{ .mxcsr = mxcsr_upward },
+        .{ .mxcsr = mxcsr_downward },
+        .{ .x87 = x87_upward },
+        .{ .x87 = x87_double },
+        .{ .mxcsr = mxcsr_trapping, .x87 = x87_trapping },
+        .{ .mxcsr = mxcsr_default | 0x8000 },
+        .{ .mxcsr = mxcsr_default | 0x0040 },
+        .{ .mxcsr = mxcsr_flushing },
+        .{ .mxcsr = mxcsr_flushing | 0x4000 },
+        .{ .mxcsr = mxcsr_flushing & ~@as(u32, 0x1f80), .x87 = 0x40 },
+    };
+    /// What a thunk's switch notices, and the first that enters a body.
+    const noticed_exactly = noticed_quickly ++ [_]Words{
+        .{ .mxcsr = mxcsr_trapping },
+        .{ .mxcsr = 0 },
+    };
 };
+
+/// FPCR of aarch64, and the flags of FPSR. Few processors have traps for floating-point exceptions.
+const Aarch64Words = struct {
+    fpcr: u64 = 0,
+
+    const upward: Words = .{ .fpcr = 1 << 22 };
+    const downward: Words = .{ .fpcr = 2 << 22 };
+    const to_zero: Words = .{ .fpcr = 3 << 22 };
+    const flushing = 1 << 24;
+    const default_nan = 1 << 25;
+
+    fn set(self: Words) void {
+        asm volatile ("msr fpcr, %[fpcr]"
+            :
+            : [fpcr] "r" (self.fpcr),
+        );
+    }
+
+    fn control() Words {
+        return .{ .fpcr = asm volatile ("mrs %[fpcr], fpcr"
+            : [fpcr] "=r" (-> u64),
+        ) };
+    }
+
+    const noticed_quickly = [_]Words{
+        .{},
+        upward,
+        downward,
+        to_zero,
+        .{ .fpcr = flushing },
+        .{ .fpcr = flushing | 1 << 22 },
+        .{ .fpcr = default_nan },
+        .{ .fpcr = default_nan | flushing | 3 << 22 },
+    };
+    const noticed_exactly = noticed_quickly;
+};
+
+const Words = if (builtin.cpu.arch == .aarch64) Aarch64Words else X86Words;
 
 /// What the body has found after its suspension.
 var found: Words = undefined;
@@ -851,29 +1095,6 @@ extern fn fringe_init_caught(
     get_globals: ?*const anyopaque,
     limit: usize,
 ) *Context;
-
-/// What each switch notices.
-const words_noticed_quickly = [_]Words{
-    .{},
-    .{ .mxcsr = mxcsr_upward, .x87 = x87_upward },
-    .{ .mxcsr = mxcsr_downward, .x87 = x87_downward },
-    .{ .mxcsr = mxcsr_default | 0x6000 },
-    .{ .mxcsr = mxcsr_upward },
-    .{ .mxcsr = mxcsr_downward },
-    .{ .x87 = x87_upward },
-    .{ .x87 = x87_double },
-    .{ .mxcsr = mxcsr_trapping, .x87 = x87_trapping },
-    .{ .mxcsr = mxcsr_default | 0x8000 },
-    .{ .mxcsr = mxcsr_default | 0x0040 },
-    .{ .mxcsr = mxcsr_flushing },
-    .{ .mxcsr = mxcsr_flushing | 0x4000 },
-    .{ .mxcsr = mxcsr_flushing & ~@as(u32, 0x1f80), .x87 = 0x40 },
-};
-/// What a thunk's switch notices, and the first that enters a body.
-const words_noticed_exactly = words_noticed_quickly ++ [_]Words{
-    .{ .mxcsr = mxcsr_trapping },
-    .{ .mxcsr = 0 },
-};
 
 fn expectWords(expected: Words, actual: Words) !void {
     // As tests fail, words of the default are wanted.
@@ -918,17 +1139,17 @@ const ResumeFunction = fn (context: *Context, word: usize) callconv(.c) usize;
 test "each side of a called switch keeps its own control words" {
     // It rounds to the nearest in many places, whatever the mode.
     if (valgrind.isRunning()) return error.SkipZigTest;
-    for (words_noticed_exactly) |theirs| {
+    for (Words.noticed_exactly) |theirs| {
         try keepWords(&fringe_resume, .javascript, .at_once, .{}, theirs);
         try keepWords(&fringe_resume_call, .javascript, .at_once, .{}, theirs);
         try keepWords(&fringe_resume_call, .javascript, .later, .{}, theirs);
     }
-    for (words_noticed_quickly) |theirs| {
-        for (words_noticed_exactly) |mine| {
+    for (Words.noticed_quickly) |theirs| {
+        for (Words.noticed_exactly) |mine| {
             try keepWords(&fringe_resume, .javascript, .later, mine, theirs);
         }
         for ([_]*const ResumeFunction{ &fringe_resume, &fringe_resume_call }) |function| {
-            for (words_noticed_exactly) |mine| {
+            for (Words.noticed_exactly) |mine| {
                 try keepWords(function, .native, .at_once, mine, theirs);
                 try keepWords(function, .native, .later, mine, theirs);
             }
@@ -943,7 +1164,7 @@ test "a resumer that changes its control words keeps them, and the body its own"
         defer fixture.deinit();
         wanted = .{};
         // Twice, since from the first difference on words are exchanged without being compared.
-        for (0..2) |_| for (words_noticed_quickly) |mine| {
+        for (0..2) |_| for (Words.noticed_quickly) |mine| {
             mine.set();
             _ = function(fixture.context, 0);
             try expectWords(mine, Words.control());
@@ -957,11 +1178,28 @@ test "flags that one side of a switch has raised are seen by the other, and trap
     if (valgrind.isRunning()) return error.SkipZigTest;
     var fixture = try Fixture.init(&wordsSettingBody);
     defer fixture.deinit();
-    wanted = .{ .mxcsr = mxcsr_upward | mxcsr_divided };
+    if (builtin.cpu.arch == .aarch64) {
+        wanted = .upward;
+        setFpsr(0);
+        const raising = struct {
+            fn body(context: *Context, _: usize) callconv(.c) void {
+                wanted.set();
+                setFpsr(fpsr_divided);
+                _ = fringe_suspend(context, 0);
+            }
+        };
+        var raised = try Fixture.init(&raising.body);
+        defer raised.deinit();
+        _ = fringe_resume(raised.context, 0);
+        try expectWords(.{}, Words.control());
+        try expectEqual(fpsr_divided, getFpsr());
+        return setFpsr(0);
+    }
+    wanted = .{ .mxcsr = X86Words.mxcsr_upward | X86Words.mxcsr_divided };
     _ = fringe_resume(fixture.context, 0);
-    try expectEqual(mxcsr_divided, Words.now().mxcsr & mxcsr_divided);
+    try expectEqual(X86Words.mxcsr_divided, Words.now().mxcsr & X86Words.mxcsr_divided);
     // Now a body that traps what its resumer has done meanwhile: a division of 0 by 0.
-    wanted = .{ .mxcsr = mxcsr_trapping, .x87 = x87_trapping };
+    wanted = .{ .mxcsr = X86Words.mxcsr_trapping, .x87 = X86Words.x87_trapping };
     _ = fringe_resume(fixture.context, 0);
     asm volatile (
         \\fldz
@@ -973,15 +1211,30 @@ test "flags that one side of a switch has raised are seen by the other, and trap
     try expectWords(.{}, Words.control());
 }
 
+const fpsr_divided = 1 << 1;
+
+fn setFpsr(word: u64) void {
+    asm volatile ("msr fpsr, %[word]"
+        :
+        : [word] "r" (word),
+    );
+}
+
+fn getFpsr() u64 {
+    return asm volatile ("mrs %[word], fpsr"
+        : [word] "=r" (-> u64),
+    );
+}
+
 fn wordsSignal(context: *Context, _: usize) callconv(.c) noreturn {
     found = Words.control();
-    (Words{ .mxcsr = mxcsr_default | 0x6000, .x87 = x87_double }).set();
+    Words.to_zero.set();
     context_module.fringe_finish(context, .unwound);
 }
 
 test "a body that is ended has its control words, and its resumer others" {
     if (valgrind.isRunning()) return error.SkipZigTest;
-    for (words_noticed_exactly) |theirs| {
+    for (Words.noticed_exactly) |theirs| {
         var fixture = try Fixture.init(&wordsSettingBody);
         defer fixture.deinit();
         wanted = theirs;
@@ -999,7 +1252,7 @@ test "inlined resumers exchange control words that a called one has found to dif
     defer os_stack.deinit();
     const Generator = @import("../context/generator.zig").Generator(u32, u32);
     var generator: Generator = .initBody(os_stack.stack().stack, &wordsSettingBody);
-    wanted = .{ .mxcsr = mxcsr_downward, .x87 = x87_downward };
+    wanted = .downward;
     // As after a called switch that has noticed, in a program without C++.
     generator.context.exchanges = .{
         .exceptions = false,

@@ -15,6 +15,7 @@ const call_test = @import("call_test.zig");
 const context_module = @import("../context/context.zig");
 const context_test = @import("context_test.zig");
 const Context = context_module.Context;
+const machine = @import("registers.zig");
 const Mailbox = @import("../layout.zig").Mailbox;
 const sanitizer = @import("../watch/sanitizer.zig");
 const valgrind = @import("../watch/valgrind.zig");
@@ -24,7 +25,11 @@ const Fixture = context_test.Fixture;
 const fringe_resume = context_module.fringe_resume;
 const fringe_resume_call = context_test.fringe_resume_call;
 
-const on_x86_64 = builtin.cpu.arch == .x86_64;
+const on_x86 = builtin.cpu.arch == .x86;
+
+/// How many times longer a timer waits. aarch64 is emulated as a rule, and tables are followed
+/// slowly then: the program would do nothing but handle signals.
+const slowness = if (builtin.cpu.arch == .aarch64) 50 else 1;
 
 const switches_min = 1_000_000;
 /// What each of the two handlers has to see before the test may end.
@@ -65,7 +70,7 @@ const Timer = struct {
             .first_s = 0,
             .first_ns = interval_ns,
         };
-        const call = if (on_x86_64) .timer_settime else .timer_settime64;
+        const call = if (on_x86) .timer_settime64 else .timer_settime;
         const id: usize = @intCast(timer.number);
         try expectEqual(0, linux.syscall4(call, id, 0, @intFromPtr(&interval), 0));
         return timer;
@@ -88,7 +93,7 @@ const Walks = enum {
 
     /// At the last instruction of a function, LLVM's tables for x86 have ebp below esp, where it
     /// may be written over.
-    const all: Walks = if (on_x86_64) .tables_as_well else .frame_pointers;
+    const all: Walks = if (on_x86) .frame_pointers else .tables_as_well;
 };
 
 /// Memory that frames may lie in, from `limit` up to `base`.
@@ -131,9 +136,9 @@ fn onSignal(signal: linux.SIG, _: *const linux.siginfo_t, ucontext: ?*anyopaque)
     const findings = if (signal == .PROF) &profiled else &alarmed;
     findings.signals += 1;
     if (findings.signals > signals_max) std.process.abort();
-    writeBelow(registers.gprs.get(if (on_x86_64) .rsp else .esp));
+    writeBelow(machine.stackPointer(&registers));
     if (walks != .none and anchor != 0 and !is_tracing) {
-        walkFramePointers(findings, registers.gprs.get(if (on_x86_64) .rbp else .ebp));
+        walkFramePointers(findings, machine.framePointer(&registers));
         if (walks == .tables_as_well and signal == .PROF) walkTables(findings, &registers);
     }
     context_test.destroyRegisters();
@@ -173,7 +178,7 @@ fn walkFramePointers(findings: *Findings, start: usize) void {
 extern "c" fn _Unwind_FindEnclosingFunction(address: usize) usize;
 
 fn walkTables(findings: *Findings, registers: *const std.debug.cpu_context.Native) void {
-    const ip = registers.gprs.get(if (on_x86_64) .rip else .eip);
+    const ip = machine.ip(registers);
     // There are no tables for thunks.
     const thunks = call_test.block();
     if (ip -% thunks.address < std.heap.page_size_min) return;
@@ -267,9 +272,9 @@ fn hammer(where: Where, walk: Walks, subject: anytype, round: Round) !void {
 
     const is_right = is_right: {
         // Other intervals, so that one comes at every point of the other.
-        const profiling: Timer = try .init(.PROF, 100_000);
+        const profiling: Timer = try .init(.PROF, slowness * 100_000);
         defer profiling.deinit();
-        const alarm: Timer = try .init(.ALRM, 97_000);
+        const alarm: Timer = try .init(.ALRM, slowness * 97_000);
         defer alarm.deinit();
         break :is_right drive(subject, round);
     };
@@ -420,7 +425,7 @@ test "callbacks keep registers while timers run" {
 /// As of all signals, what the handler finds if its stack is the interrupted one.
 fn walkAt(registers: *const std.debug.cpu_context.Native) void {
     context_test.scribble(registers);
-    walkFramePointers(&profiled, registers.gprs.get(if (on_x86_64) .rbp else .ebp));
+    walkFramePointers(&profiled, machine.framePointer(registers));
 }
 
 fn callTwice(context: *Context) callconv(.c) usize {

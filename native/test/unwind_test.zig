@@ -35,7 +35,7 @@ extern "c" fn _Unwind_GetCFA(unwind_context: *anyopaque) usize;
 extern "c" fn _Unwind_FindEnclosingFunction(address: usize) usize;
 extern "c" fn _Unwind_ForcedUnwind() void;
 
-const on_x86_64 = @import("builtin").cpu.arch == .x86_64;
+const cpu = @import("builtin").cpu.arch;
 
 /// The functions that a trace goes through, the innermost first.
 const Trace = struct {
@@ -225,7 +225,7 @@ test "a trace leads through a call, before its first callback and after it" {
     box.call.function = @intFromPtr(&seeAndCallBack);
     box.call.integers[0] = thunks.address;
     box.stack[0] = @intCast(thunks.address);
-    box.call.stack_count = 1; // For x86; on x86_64 the function does not look.
+    box.call.stack_count = 1; // For x86; elsewhere the function does not look.
     const stack = os_stack.stack().stack;
     var generator: Seeing = .{
         .bounds = stack,
@@ -244,8 +244,8 @@ test "a trace leads through a call, before its first callback and after it" {
 
 const root = @extern(*const anyopaque, .{ .name = "fringe_root" });
 
-/// A record and, on x86_64, the red zone above it.
-const suspended = if (on_x86_64) 16 + 128 else 8;
+/// A record and what is left free above it.
+const suspended = if (cpu == .x86) 8 else 16 + 128;
 
 var resumer_stack_pointer: usize = 0;
 
@@ -665,11 +665,16 @@ const start_on_stack = @extern(*const CallOn, .{ .name = "fringe_test_start_on_s
 comptime {
     for ([_][]const u8{ "call", "start" }) |name| {
         const ends = std.mem.eql(u8, name, "start");
-        const register = if (on_x86_64) "%rip" else "%eip";
+        const register = switch (cpu) {
+            .x86_64 => "%rip",
+            .x86 => "%eip",
+            else => "x30",
+        };
         asm (".globl fringe_test_" ++ name ++ "_on_stack\n" ++
                 "fringe_test_" ++ name ++ "_on_stack:\n" ++
                 ".cfi_startproc\n" ++
-                (if (on_x86_64)
+                (switch (cpu) {
+                    .x86_64 =>
                     \\push %rbp
                     \\.cfi_def_cfa_offset 16
                     \\.cfi_offset %rbp, -16
@@ -679,7 +684,8 @@ comptime {
                     \\mov %rsi, %rdi
                     \\mov %rdx, %rsp
                     \\
-                else
+                    ,
+                    .x86 =>
                     \\push %ebp
                     \\.cfi_def_cfa_offset 8
                     \\.cfi_offset %ebp, -8
@@ -691,18 +697,40 @@ comptime {
                     \\sub $12, %esp
                     \\push %ecx
                     \\
-                ) ++ (if (ends) ".cfi_undefined " ++ register ++ "\n" else "") ++
-                (if (on_x86_64)
+                    ,
+                    else =>
+                    \\stp x29, x30, [sp, -16]!
+                    \\.cfi_def_cfa_offset 16
+                    \\.cfi_offset x29, -16
+                    \\.cfi_offset x30, -8
+                    \\mov x29, sp
+                    \\.cfi_def_cfa_register x29
+                    \\mov x9, x0
+                    \\mov x0, x1
+                    \\mov sp, x2
+                    \\
+                    ,
+                }) ++ (if (ends) ".cfi_undefined " ++ register ++ "\n" else "") ++
+                (switch (cpu) {
+                    .x86_64 =>
                     \\call *%rax
                     \\mov %rbp, %rsp
                     \\pop %rbp
                     \\.cfi_def_cfa %rsp, 8
-                else
+                    ,
+                    .x86 =>
                     \\call *%eax
                     \\mov %ebp, %esp
                     \\pop %ebp
                     \\.cfi_def_cfa %esp, 4
-                ) ++
+                    ,
+                    else =>
+                    \\blr x9
+                    \\mov sp, x29
+                    \\ldp x29, x30, [sp], 16
+                    \\.cfi_def_cfa sp, 0
+                    ,
+                }) ++
                 \\
                 \\ret
                 \\.cfi_endproc
@@ -724,7 +752,8 @@ extern fn fringe_test_call_with_cleanup() void;
 const call_without_table = @extern(*const CallOn, .{ .name = "fringe_test_call_without_table" });
 
 comptime {
-    asm (if (on_x86_64)
+    asm (switch (cpu) {
+            .x86_64 =>
             \\.globl fringe_test_call_without_table
             \\fringe_test_call_without_table:
             \\push %rbp
@@ -733,7 +762,8 @@ comptime {
             \\call *%rax
             \\pop %rbp
             \\ret
-        else
+            ,
+            .x86 =>
             \\.globl fringe_test_call_without_table
             \\fringe_test_call_without_table:
             \\mov 4(%esp), %eax
@@ -743,7 +773,18 @@ comptime {
             \\call *%eax
             \\add $12, %esp
             \\ret
-    );
+            ,
+            else =>
+            \\.globl fringe_test_call_without_table
+            \\fringe_test_call_without_table:
+            \\stp x29, x30, [sp, -16]!
+            \\mov x9, x0
+            \\mov x0, x1
+            \\blr x9
+            \\ldp x29, x30, [sp], 16
+            \\ret
+            ,
+        });
 }
 
 test "a call that is ended is unwound as far as there are tables" {

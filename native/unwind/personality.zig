@@ -101,7 +101,9 @@ pub fn of(address: usize) ?usize {
     }
     for (augmentation[1..]) |letter| switch (letter) {
         'L', 'R' => at += 1,
-        'S', 'B' => {},
+        // A frame of a signal; signed by key B; with tagged memory (DWARF for the Arm 64-bit
+        // Architecture, section 4.4).
+        'S', 'B', 'G' => {},
         'P' => return decode(at[0], at + 1),
         else => return null,
     };
@@ -112,13 +114,16 @@ pub fn of(address: usize) ?usize {
 /// 10.5.1).
 fn decode(encoding: u8, at: [*]const u8) ?usize {
     const DW_EH_PE_absptr = 0x00;
-    const DW_EH_PE_sdata4 = 0x0b;
     const DW_EH_PE_udata4 = 0x03;
+    const DW_EH_PE_udata8 = 0x04;
+    const DW_EH_PE_sdata4 = 0x0b;
+    const DW_EH_PE_sdata8 = 0x0c;
     const DW_EH_PE_pcrel = 0x10;
     const DW_EH_PE_indirect = 0x80;
     var value: usize = switch (encoding & 0x0f) {
         DW_EH_PE_absptr => std.mem.readInt(usize, at[0..@sizeOf(usize)], .little),
         DW_EH_PE_udata4 => std.mem.readInt(u32, at[0..4], .little),
+        DW_EH_PE_udata8, DW_EH_PE_sdata8 => @truncate(std.mem.readInt(u64, at[0..8], .little)),
         DW_EH_PE_sdata4 => @bitCast(@as(isize, std.mem.readInt(i32, at[0..4], .little))),
         else => return null,
     };
