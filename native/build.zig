@@ -160,14 +160,16 @@ fn testProgram(
     valgrind: bool,
     filters: []const []const u8,
 ) *std.Build.Step.Compile {
+    const is_elf = target.result.ofmt == .elf;
     var query = target.query;
-    query.abi = .musl;
+    if (is_elf) query.abi = .musl;
     const root = module(b, "tests.zig", b.resolveTargetQuery(query), optimize);
     root.unwind_tables = .async;
     root.omit_frame_pointer = false;
-    root.valgrind = valgrind;
+    root.valgrind = valgrind and is_elf;
     root.link_libc = true;
-    root.linkSystemLibrary("unwind", .{});
+    // Mach-O's libc has one.
+    if (is_elf) root.linkSystemLibrary("unwind", .{});
     root.addCSourceFile(.{ .file = b.path("test/unwind_test.c"), .flags = &.{"-fexceptions"} });
     root.link_libcpp = true;
     root.addIncludePath(b.path("include"));
@@ -179,7 +181,7 @@ fn testProgram(
         .root_module = root,
         .filters = filters,
         .use_llvm = true,
-        .use_lld = true,
+        .use_lld = is_elf,
     });
 }
 

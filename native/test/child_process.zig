@@ -4,11 +4,11 @@
 //! For tests of what ends a process: runs a function in a child process and tells how that ended.
 
 const std = @import("std");
-const linux = std.os.linux;
+const c = std.c;
 
 pub const End = union(enum) {
     exited: u8,
-    killed: linux.SIG,
+    killed: c.SIG,
 };
 
 /// Runs `function` in a child. The child exits with 0 when it returns.
@@ -18,23 +18,22 @@ pub fn run(comptime function: fn () void) !End {
     if (pid < 0) return error.Unexpected;
     if (pid == 0) {
         // The handler that Zig installs would print a trace, on the stack that has just run out.
-        const default: linux.Sigaction = .{
-            .handler = .{ .handler = linux.SIG.DFL },
-            .mask = linux.sigemptyset(),
+        const default: c.Sigaction = .{
+            .handler = .{ .handler = c.SIG.DFL },
+            .mask = std.mem.zeroes(c.sigset_t),
             .flags = 0,
         };
-        _ = linux.sigaction(.SEGV, &default, null);
-        _ = linux.sigaction(.ABRT, &default, null);
+        for ([_]c.SIG{ .SEGV, .BUS, .ABRT }) |signal| _ = c.sigaction(signal, &default, null);
         // Nobody wants to read the message of a child that ends as it should.
-        _ = linux.close(2);
-        const no_core: linux.rlimit = .{ .cur = 0, .max = 0 };
-        _ = linux.setrlimit(.CORE, &no_core);
+        _ = c.close(2);
+        const no_core: c.rlimit = .{ .cur = 0, .max = 0 };
+        _ = c.setrlimit(.CORE, &no_core);
         function();
-        linux.exit_group(0);
+        c._exit(0);
     }
-    var status: i32 = undefined;
-    if (linux.waitpid(pid, &status, 0) != @as(usize, @intCast(pid))) return error.Unexpected;
+    var status: c_int = undefined;
+    if (c.waitpid(pid, &status, 0) != pid) return error.Unexpected;
     const bits: u32 = @bitCast(status);
-    if (linux.W.IFSIGNALED(bits)) return .{ .killed = linux.W.TERMSIG(bits) };
-    return .{ .exited = linux.W.EXITSTATUS(bits) };
+    if (c.W.IFSIGNALED(bits)) return .{ .killed = c.W.TERMSIG(bits) };
+    return .{ .exited = c.W.EXITSTATUS(bits) };
 }
