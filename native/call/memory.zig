@@ -96,7 +96,7 @@ test "copyString copies what there is room for, and says how long the string is"
 }
 
 test "copyString finds the end wherever it lies, also at the end of a page" {
-    const page = std.heap.page_size_min;
+    const page = std.heap.pageSize();
     const linux = std.os.linux;
     const address = linux.mmap(
         null,

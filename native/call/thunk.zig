@@ -30,7 +30,7 @@ var next_number: std.atomic.Value(u32) = .init(1);
 
 /// Makes a page of thunks.
 pub fn make() Refusal!Block {
-    const page = try os.map(os.page_size, .data);
+    const page = try os.map(os.pageSize(), .data);
     errdefer os.unmap(page) catch {};
 
     const address = @intFromPtr(page.ptr);
@@ -59,8 +59,8 @@ test "make fills pages with thunks of unique numbers" {
         const block = try make();
         try std.testing.expect(block.number > 0);
         try std.testing.expect(block.number >= end);
-        try std.testing.expect(block.count * block.stride <= os.page_size);
-        try std.testing.expect((block.count + 1) * block.stride > os.page_size);
+        try std.testing.expect(block.count * block.stride <= os.pageSize());
+        try std.testing.expect((block.count + 1) * block.stride > os.pageSize());
         end = block.number + block.count;
     }
 }

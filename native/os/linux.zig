@@ -14,7 +14,38 @@ const Refusal = @import("os.zig").Refusal;
 
 pub const is_there = true;
 
+/// What every page size is a multiple of.
 pub const page_size = std.heap.page_size_min;
+
+/// x86 has one page size. A kernel for aarch64 has been built for one of three: 4, 16 or 64 KiB.
+/// The kernel tells each program (getauxval(3)). Where nobody knows the answer the largest will do.
+pub inline fn pageSize() usize {
+    if (std.heap.page_size_max == page_size) return page_size;
+    return page_size_asked.get();
+}
+
+const page_size_asked = struct {
+    var known: std.atomic.Value(usize) = .init(0);
+
+    fn get() usize {
+        const found = known.load(.monotonic);
+        return if (found != 0) found else ask();
+    }
+
+    fn ask() usize {
+        const kind = std.elf.AT.PAGESZ;
+        const told = if (getauxval) |libcs| libcs(kind) else linux.getauxval(kind);
+        const size = if (told != 0) told else std.heap.page_size_max;
+        known.store(size, .monotonic);
+        return size;
+    }
+
+    /// libc's, where there is one. In a `var`, as in unwinder.zig.
+    var getauxval = @extern(
+        ?*const fn (kind: c_ulong) callconv(.c) c_ulong,
+        .{ .name = "getauxval", .linkage = .weak },
+    );
+};
 
 // System calls
 
@@ -85,20 +116,20 @@ const MADV_GUARD_INSTALL = 102;
 /// know, and says that all is well. So the first guard is looked at. Public for the tests.
 pub var is_guard_advice_followed: std.atomic.Value(enum(u8) { unknown, yes, no }) = .init(.unknown);
 
-pub fn guard(page: *align(page_size) [page_size]u8) Refusal!void {
+pub fn guard(page: []align(page_size) u8) Refusal!void {
     const followed = is_guard_advice_followed.load(.monotonic);
     if (followed != .no) {
-        const advised = call(linux.madvise, .{ page, page_size, MADV_GUARD_INSTALL });
+        const advised = call(linux.madvise, .{ page.ptr, page.len, MADV_GUARD_INSTALL });
         const is_granted = linux.errno(advised) == .SUCCESS;
         if (is_granted and followed == .yes) return;
         if (is_granted) {
-            const is_guard = !isPageThere(@intFromPtr(page));
+            const is_guard = !isPageThere(@intFromPtr(page.ptr));
             is_guard_advice_followed.store(if (is_guard) .yes else .no, .monotonic);
             if (is_guard) return;
         }
     }
     // An older kernel, or memory that is locked: a page without access, at the price of a mapping.
-    try check(call(linux.mprotect, .{ page, page_size, .{} }));
+    try check(call(linux.mprotect, .{ page.ptr, page.len, .{} }));
 }
 
 pub fn makeExecutable(memory: []align(page_size) u8) Refusal!void {
@@ -313,30 +344,34 @@ pub fn isOnSignalStack() bool {
 }
 
 test "a guard is one, whatever the system says of advice" {
-    const pages = try map(2 * page_size, .stack);
+    const size = pageSize();
+    const pages = try map(2 * size, .stack);
     defer unmap(pages) catch {};
-    try expectEqual(true, isPageThere(@intFromPtr(pages.ptr)));
-    try guard(pages[0..page_size]);
-    try expectEqual(false, isPageThere(@intFromPtr(pages.ptr)));
-    try expectEqual(true, isPageThere(@intFromPtr(pages.ptr) + page_size));
+    const start = @intFromPtr(pages.ptr);
+    try expectEqual(true, isPageThere(start));
+    try guard(pages[0..size]);
+    try expectEqual(false, isPageThere(start));
+    try expectEqual(false, isPageThere(start + size - 8));
+    try expectEqual(true, isPageThere(start + size));
 }
 
 test "a return from a handler is known wherever it lies, at the end of memory, too" {
-    var pages: [4 * page_size]u8 align(page_size) = @splat(0xcc);
-    const start = @intFromPtr(&pages);
-    const unreadable = pages[3 * page_size ..];
-    try expectEqual(.SUCCESS, linux.errno(linux.mprotect(unreadable.ptr, page_size, .{})));
-    defer _ = linux.mprotect(unreadable.ptr, page_size, .{ .READ = true, .WRITE = true });
+    const size = pageSize();
+    const pages = try map(4 * size, .data);
+    defer unmap(pages) catch {};
+    @memset(pages, 0xcc);
+    const start = @intFromPtr(pages.ptr);
+    try guard(@alignCast(pages[3 * size ..]));
     const length = return_from_handler.len;
-    for (page_size - length..page_size + 2) |place| {
+    for (size - length..size + 2) |place| {
         @memcpy(pages[place..][0..length], &return_from_handler);
         try expectEqual(true, returnsFromHandler(start + place));
         @memset(pages[place..][0..length], 0xcc);
         try expectEqual(false, returnsFromHandler(start + place));
     }
-    const end = start + 3 * page_size;
+    const end = start + 3 * size;
     for (0..length) |left| try expectEqual(false, returnsFromHandler(end - left));
-    @memcpy(pages[3 * page_size - length ..][0..length], &return_from_handler);
+    @memcpy(pages[3 * size - length ..][0..length], &return_from_handler);
     try expectEqual(true, returnsFromHandler(end - length));
 }
 

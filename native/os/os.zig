@@ -6,7 +6,8 @@
 //! that file and one line in the `switch` below. It declares:
 //!
 //!     is_there             whether there is a system at all; without one there are no OsStacks
-//!     page_size            what memory is mapped in
+//!     page_size            what memory is mapped in, at least: a multiple of it
+//!     pageSize             what memory is mapped in; asked of the system where it may vary
 //!     map                  maps memory for a `Purpose`: zeros, to be read and written
 //!     guard                has each access to a page fault
 //!     makeExecutable       has memory be read and executed, and no longer written

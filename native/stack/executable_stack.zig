@@ -28,7 +28,7 @@ pub fn allow(address: usize, sp: usize) bool {
             "that becomes executable\n");
         return false;
     };
-    const limit = guarded.guard + os.page_size;
+    const limit = guarded.guard + os.pageSize();
     if (address < limit or !loader.isExecutableStackWanted()) return false;
     // The guard page stays as it is.
     const start: [*]align(os.page_size) u8 = @ptrFromInt(limit);

@@ -72,7 +72,7 @@ pub const GuardTable = struct {
     /// The stack whose guard page `address` lies in.
     pub fn find(self: *GuardTable, address: usize) ?Guarded {
         const found = self.around(address) orelse return null;
-        return if (address - found.guard < page_size) found else null;
+        return if (address - found.guard < os.pageSize()) found else null;
     }
 
     /// The stack that `address` lies in, or whose guard page.
@@ -123,18 +123,19 @@ const expectEqual = std.testing.expectEqual;
 var test_table: GuardTable = .{};
 
 test "GuardTable finds the page that was added, no other one, and forgets it" {
-    const end = ((1 << page_bits) - 2) * page_size;
+    const page = os.pageSize();
+    const end = (1 << arch.address_bits) - 2 * page;
     for ([_]usize{ 1, 2, 3, 4, 17, 256, 257, 10_000 }) |pages| {
-        const size = pages * page_size;
-        for ([_]usize{ page_size, 1 << 24, (1 << 24) - page_size, end - size }) |guard| {
-            const base = guard + page_size + size;
+        const size = pages * page;
+        for ([_]usize{ page, 1 << 24, (1 << 24) - page, end - size }) |guard| {
+            const base = guard + page + size;
             const stack: Guarded = .{ .guard = guard, .base = base, .recover = pages % 2 == 0 };
             try expectEqual(null, test_table.find(guard));
             try test_table.add(stack);
             try expectEqual(stack, test_table.find(guard).?);
-            try expectEqual(stack, test_table.find(guard + page_size - 1).?);
+            try expectEqual(stack, test_table.find(guard + page - 1).?);
             try expectEqual(null, test_table.find(guard - 1));
-            try expectEqual(null, test_table.find(guard + page_size));
+            try expectEqual(null, test_table.find(guard + page));
             try expectEqual(null, test_table.find(base - 1));
             test_table.remove(guard, base);
             try expectEqual(null, test_table.find(guard));
@@ -143,6 +144,7 @@ test "GuardTable finds the page that was added, no other one, and forgets it" {
 }
 
 test "GuardTable knows the guard of each of many stacks that lie side by side" {
+    const page = os.pageSize();
     var random = std.Random.DefaultPrng.init(1);
     var stacks: [2000]Guarded = undefined;
     var at: usize = 1 << 26;
@@ -150,13 +152,13 @@ test "GuardTable knows the guard of each of many stacks that lie side by side" {
         // Of any size from two pages on, smaller ones more often.
         const pages = @as(usize, 2) << random.random().uintLessThan(std.math.Log2Int(usize), 9);
         const size = pages + random.random().uintLessThan(usize, pages);
-        stack.* = .{ .guard = at, .base = at + size * page_size, .recover = size % 3 == 0 };
+        stack.* = .{ .guard = at, .base = at + size * page, .recover = size % 3 == 0 };
         at = stack.base;
         try test_table.add(stack.*);
     }
     for (stacks) |stack| {
         try expectEqual(stack, test_table.find(stack.guard).?);
-        try expectEqual(stack, test_table.around(stack.guard + page_size).?);
+        try expectEqual(stack, test_table.around(stack.guard + page).?);
         try expectEqual(stack, test_table.around(stack.base - 1).?);
     }
     for (stacks) |stack| test_table.remove(stack.guard, stack.base);

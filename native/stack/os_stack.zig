@@ -21,12 +21,11 @@ const child_process = @import("../test/child_process.zig");
 const Generator = @import("../context/generator.zig").Generator;
 const Yielder = @import("../context/generator.zig").Yielder;
 
-const page_size = os.page_size;
 pub const size_default = layout.stack_size_default;
 
 pub const OsStack = struct {
     /// The whole mapping, the guard page first.
-    mapping: []align(page_size) u8,
+    mapping: []align(os.page_size) u8,
 
     /// What happens when the body has used it up.
     pub const Options = struct {
@@ -43,6 +42,7 @@ pub const OsStack = struct {
     }
 
     pub fn initOptions(size: usize, options: Options) Refusal!OsStack {
+        const page_size = os.pageSize();
         const usable = std.mem.alignForward(
             usize,
             @max(1, @min(size, std.math.maxInt(usize) - 2 * page_size)),
@@ -71,8 +71,8 @@ pub const OsStack = struct {
     }
 
     pub fn stack(self: OsStack) GuardedStack {
-        const limit = @intFromPtr(self.mapping.ptr) + page_size;
-        return .{ .stack = .{ .base = limit + self.mapping.len - page_size, .limit = limit } };
+        const limit = @intFromPtr(self.mapping.ptr) + os.pageSize();
+        return .{ .stack = .{ .base = @intFromPtr(self.mapping.ptr) + self.mapping.len, .limit = limit } };
     }
 };
 
@@ -81,11 +81,11 @@ pub const OsStack = struct {
 fn forget(stack: Stack) void {
     sanitizer.forget(stack);
     valgrind.deregister(stack);
-    guards.remove(stack.limit - page_size, stack.base);
+    guards.remove(stack.limit - os.pageSize(), stack.base);
 }
 
 /// If the system refuses, the mapping stays, and its memory goes back to the system at least.
-fn unmap(mapping: []align(page_size) u8) Refusal!void {
+fn unmap(mapping: []align(os.page_size) u8) Refusal!void {
     os.unmap(mapping) catch |err| {
         os.discard(mapping);
         return err;
@@ -106,9 +106,10 @@ pub fn map(size: usize, recover: bool, bounds: *[2]u64) callconv(.c) Grant {
 
 /// Unmaps a stack that `map` made. If the system refuses, this may be called again.
 pub fn unmapBounds(base: usize, limit: usize) callconv(.c) Grant {
-    const start: [*]align(page_size) u8 = @ptrFromInt(limit - page_size);
+    const guard = limit - os.pageSize();
+    const start: [*]align(os.page_size) u8 = @ptrFromInt(guard);
     forget(.{ .base = base, .limit = limit });
-    return .from(unmap(start[0 .. base - limit + page_size]));
+    return .from(unmap(start[0 .. base - guard]));
 }
 
 test "OsStack rounds up to whole pages, and 0 gives one" {
@@ -117,8 +118,8 @@ test "OsStack rounds up to whole pages, and 0 gives one" {
         defer os_stack.deinit();
         const stack = os_stack.stack().stack;
         stack.check();
-        const pages = @max(1, std.math.divCeil(usize, size, page_size) catch unreachable);
-        try std.testing.expectEqual(pages * page_size, stack.size());
+        const pages = @max(1, std.math.divCeil(usize, size, os.pageSize()) catch unreachable);
+        try std.testing.expectEqual(pages * os.pageSize(), stack.size());
         // Both ends are there to be used.
         @as(*volatile u8, @ptrFromInt(stack.base - 1)).* = 1;
         @as(*volatile u8, @ptrFromInt(stack.limit)).* = 1;

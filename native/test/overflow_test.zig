@@ -355,7 +355,7 @@ fn mapped() usize {
     const length = linux.read(@intCast(fd), &text, text.len);
     _ = linux.close(@intCast(fd));
     const pages = std.mem.sliceTo(text[0..length], ' ');
-    return (std.fmt.parseInt(usize, pages, 10) catch 0) * std.heap.page_size_min;
+    return (std.fmt.parseInt(usize, pages, 10) catch 0) * std.heap.pageSize();
 }
 
 test "an overflow is recovered from though no memory is left to look at it" {

@@ -181,7 +181,7 @@ fn walkTables(findings: *Findings, registers: *const std.debug.cpu_context.Nativ
     const ip = machine.ip(registers);
     // There are no tables for thunks.
     const thunks = call_test.block();
-    if (ip -% thunks.address < std.heap.page_size_min) return;
+    if (ip -% thunks.address < std.heap.pageSize()) return;
     is_tracing = true;
     defer is_tracing = false;
     var addresses: [32]usize = undefined;

@@ -118,7 +118,7 @@ fn makeThunks() !Grant {
     const grant = thunk.map(&block);
     if (grant != .granted) return grant;
     const page: [*]const u8 = @ptrFromInt(@as(usize, @intCast(block.address)));
-    try expectEqual(0, linux.munmap(page, std.heap.page_size_min));
+    try expectEqual(0, linux.munmap(page, os.pageSize()));
     return grant;
 }
 

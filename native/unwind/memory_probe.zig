@@ -10,8 +10,6 @@ const os = @import("../os/os.zig").os;
 // For the tests.
 const valgrind = @import("../watch/valgrind.zig");
 
-const page_size = os.page_size;
-
 /// Fills `bytes` with what lies at `address`; false where not all of it can be read.
 pub const read = os.tryRead;
 
@@ -49,14 +47,15 @@ pub fn stringLength(address: usize, max: usize) ?usize {
 
 /// What is there to be tried: a page, and behind it one that nobody may read.
 const Pages = struct {
-    memory: []align(page_size) u8,
+    memory: []align(os.page_size) u8,
 
     const Behind = enum { nothing, guard };
 
     fn map(behind: Behind) !Pages {
-        const pages: Pages = .{ .memory = try os.map(2 * page_size, .data) };
+        const page = os.pageSize();
+        const pages: Pages = .{ .memory = try os.map(2 * page, .data) };
         @memset(pages.memory, 'A');
-        const second = pages.memory[page_size..][0..page_size];
+        const second: []align(os.page_size) u8 = @alignCast(pages.memory[page..]);
         switch (behind) {
             .nothing => try os.unmap(second),
             .guard => try os.guard(second),
@@ -73,12 +72,13 @@ fn expectReads(pages: Pages) !void {
     const refused = os.refusals;
     defer os.refusals = refused;
     const start = @intFromPtr(pages.memory.ptr);
-    const end = start + page_size;
+    const page = os.pageSize();
+    const end = start + page;
     const none = std.math.maxInt(usize);
     for ([_]struct { usize, usize, bool }{
         .{ end - 8, 8, true },
         .{ end - 3, 3, true },
-        .{ start, page_size, true },
+        .{ start, page, true },
         .{ end, 1, false },
         .{ end - 4, 8, false },
         .{ 0, 1, false },
@@ -89,7 +89,7 @@ fn expectReads(pages: Pages) !void {
         .{ none, 0, true },
     }) |case| {
         const address, const length, const expected = case;
-        var bytes: [page_size]u8 = @splat(0);
+        var bytes: [std.heap.page_size_max]u8 = @splat(0);
         os.refusals = refused;
         // Valgrind would report that memory is asked for which is not there.
         std.valgrind.disableErrorReporting();
@@ -129,12 +129,13 @@ test "a string has a length where its end can be read" {
     const pages = try Pages.map(.nothing);
     defer pages.unmap();
     const start = @intFromPtr(pages.memory.ptr);
-    const end = start + page_size;
-    try std.testing.expectEqual(null, stringLength(start, 2 * page_size));
-    try std.testing.expectEqual(page_size, stringLength(start, page_size));
-    pages.memory[page_size - 1] = 0;
-    for ([_]usize{ 1, 2, 511, 512, 513, page_size }) |size| {
-        try std.testing.expectEqual(size - 1, stringLength(end - size, page_size));
+    const page = os.pageSize();
+    const end = start + page;
+    try std.testing.expectEqual(null, stringLength(start, 2 * page));
+    try std.testing.expectEqual(page, stringLength(start, page));
+    pages.memory[page - 1] = 0;
+    for ([_]usize{ 1, 2, 511, 512, 513, page }) |size| {
+        try std.testing.expectEqual(size - 1, stringLength(end - size, page));
     }
     try std.testing.expectEqual(3, stringLength(start, 3));
     for ([_]usize{ 0, 8, end, std.math.maxInt(usize) }) |address| {

@@ -70,7 +70,7 @@ const Overflow = struct {
 
     fn find(address: usize, machine: *const Machine) ?Overflow {
         const guarded = guards.find(address) orelse return null;
-        const stack: Stack = .{ .base = guarded.base, .limit = guarded.guard + os.page_size };
+        const stack: Stack = .{ .base = guarded.base, .limit = guarded.guard + os.pageSize() };
         const context = runningOn(stack) orelse return null;
         // A stray pointer is no overflow: the thread must run on that very stack. A function that
         // needs more than a page for itself may have stepped over the guard, and down to where
