@@ -19,6 +19,10 @@ pub const is_there = true;
 /// are given pages of 4 KiB on Apple's, too.
 pub const page_size = std.heap.page_size_min;
 
+pub inline fn pageSize() usize {
+    return page_size;
+}
+
 // System calls
 
 /// Makes a call of the system: `call(c.munmap, .{ address, length })`. In a program nothing is left
@@ -81,8 +85,8 @@ pub fn map(length: usize, _: Purpose) Refusal![]align(page_size) u8 {
 }
 
 /// A mapping may have parts with rights of their own, and there is no limit to their number.
-pub fn guard(page: *align(page_size) [page_size]u8) Refusal!void {
-    try check(call(c.mprotect, .{ page, page_size, .{} }));
+pub fn guard(page: []align(page_size) u8) Refusal!void {
+    try check(call(c.mprotect, .{ page.ptr, page.len, .{} }));
 }
 
 /// Only a process that is signed with the right to
