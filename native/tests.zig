@@ -4,7 +4,6 @@
 //! The root of the tests: every file that has some. A tidy test finds what is missing here.
 
 test {
-    _ = @import("test/exception_test.zig");
     _ = @import("fringe.zig");
     _ = @import("test/generator_test.zig");
     _ = @import("stack/guard_table.zig");
@@ -25,6 +24,7 @@ test {
     if (@import("builtin").os.tag == .linux) {
         _ = @import("test/call_test.zig");
         _ = @import("test/context_test.zig");
+        _ = @import("test/exception_test.zig");
         _ = @import("call/memory.zig");
         _ = @import("unwind/memory_probe.zig");
         _ = @import("os/linux.zig");

@@ -90,5 +90,7 @@ fn weak(comptime Function: type, comptime name: []const u8) ?*const Function {
 var nobodys = weak(fn () callconv(.c) void, "fringe_test_function_that_nobody_has");
 
 test "weak gives null for a function that the program does not have" {
+    // A linker of Mach-O refuses such a program.
+    if (@import("builtin").object_format == .macho) return error.SkipZigTest;
     try @import("std").testing.expect(nobodys == null);
 }
