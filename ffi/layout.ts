@@ -59,11 +59,11 @@ export const Grant = {
 /** How many bytes a value takes in a mailbox, whatever its type. */
 export const SLOT_SIZE = 8;
 
-/** How many integer arguments of a function are passed in registers, at most. */
-export const INTEGERS_MAX = 6;
-
-/** How many floating-point arguments of a function are passed in registers, at most. */
-export const FLOATS_MAX = 8;
+/** How many arguments of a function are passed in registers, by `Deno.build.arch`. */
+export const ARGUMENT_REGISTERS = {
+  x86_64: { integers: 6, floats: 8 },
+  aarch64: { integers: 8, floats: 8 },
+} as const;
 
 /** Where the fields of a mailbox lie, in bytes. */
 export const Mailbox = {
@@ -90,15 +90,15 @@ export const Mailbox = {
   /** The function's integer arguments that are in registers. */
   integers: 64,
   /** The function's floating-point arguments that are in registers. */
-  floats: 112,
+  floats: 128,
   /** The callback's integer arguments that are in registers. */
-  callback_integers: 176,
+  callback_integers: 192,
   /** The callback's floating-point arguments that are in registers. */
-  callback_floats: 224,
+  callback_floats: 256,
   /** The words that the function gets on its stack; as many follow as there are. */
-  stack: 288,
+  stack: 320,
   /** The size of all of it. */
-  size: 288,
+  size: 320,
 } as const;
 
 /** How many frames a report has room for; the innermost are kept. */

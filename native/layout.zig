@@ -4,7 +4,8 @@
 //! Every layout and every number that native code shares with TypeScript, and nothing else. The
 //! words are of 64 bits, and so the same on every architecture.
 //!
-//! `zig build layout` prints this file as TypeScript (layout_program.zig says how), and `deno task
+//! `zig build layout` prints this file as TypeScript, with what it has to know of architectures
+//! (layout_program.zig says how), and `deno task
 //! build` writes that to `ffi/layout.ts`. What `switch_<arch>.S` and `include/fringe.h` repeat of
 //! it, a tidy test compares. The first line of each comment on a declaration or a field goes into
 //! `ffi/layout.ts`, so it is a sentence.

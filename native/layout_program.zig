@@ -7,6 +7,7 @@
 
 const std = @import("std");
 const layout = @import("layout.zig");
+const of_deno = @import("arch/arch.zig").of_deno;
 
 const source = @embedFile("layout.zig");
 
@@ -29,9 +30,8 @@ pub fn main(init: std.process.Init) !void {
     try printEnum(writer, "Status");
     try printEnum(writer, "Abandonment");
     try printEnum(writer, "Grant");
-    inline for (.{ "slot_size", "integers_max", "floats_max" }) |name| {
-        try printNumber(writer, name);
-    }
+    try printNumber(writer, "slot_size");
+    try printRegisters(writer);
     try printStruct(writer, "Mailbox", "Call", @sizeOf(layout.Call));
     try printNumber(writer, "frames_max");
     try printStruct(writer, "Report", "Report", @offsetOf(layout.Report, "text"));
@@ -43,6 +43,25 @@ pub fn main(init: std.process.Init) !void {
     try printHead(writer, "canary", "CANARY");
     try writer.print("\"{s}\";\n", .{layout.canary});
     try writer.flush();
+}
+
+/// What `arch/<arch>.zig` says, for each architecture of Deno's.
+fn printRegisters(writer: *std.Io.Writer) !void {
+    try writer.writeAll(
+        \\
+        \\/** How many arguments of a function are passed in registers, by `Deno.build.arch`. */
+        \\export const ARGUMENT_REGISTERS = {
+        \\
+    );
+    inline for (comptime std.meta.declarations(of_deno)) |declaration| {
+        const arch = @field(of_deno, declaration);
+        try writer.print("  {s}: {{ integers: {d}, floats: {d} }},\n", .{
+            declaration,
+            arch.argument_integers,
+            arch.argument_floats,
+        });
+    }
+    try writer.writeAll("} as const;\n");
 }
 
 fn printEnum(writer: *std.Io.Writer, comptime name: []const u8) !void {

@@ -7,7 +7,7 @@
  */
 
 import { checkKeys, describe, own } from "../check.ts";
-import { FLOATS_MAX, INTEGERS_MAX, Mailbox, SLOT_SIZE } from "../layout.ts";
+import { ARGUMENT_REGISTERS, Mailbox, SLOT_SIZE } from "../layout.ts";
 import { Kept } from "../value/kept.ts";
 import { meantBy, rowOf, VALUE_TYPES } from "../value/type.ts";
 import { write } from "../value/value.ts";
@@ -54,13 +54,16 @@ const CALLBACK = {
   floats: Mailbox.callback_floats,
 } as const;
 
+/** How many registers this architecture has for either kind of argument. */
+const COUNT = ARGUMENT_REGISTERS[Deno.build.arch];
+
 /**
- * Lays out parameters as the System V psABI for AMD64 does (section 3.2.3): integers and pointers
- * in six registers, floating-point values in eight, each in their order; what finds the registers
- * of its kind taken goes on the stack.
+ * Lays out parameters as the ABI does: integers and pointers in as many registers as there are,
+ * floating-point values in others, each in their order; what finds the registers of its kind taken
+ * goes on the stack (System V psABI for AMD64, section 3.2.3; AAPCS64, section 6.8.2).
  *
  *     f(i32, f64, i64, …five more integers)   the registers are counted by kind:
- *      int0  flt0 int1  …int2 to int5, then the eighth parameter is on the stack
+ *      int0  flt0 int1  …int2 to int5, then, where there are six, the eighth is on the stack
  */
 export function signatureOf(
   parameters: readonly string[],
@@ -70,8 +73,8 @@ export function signatureOf(
   let [integers, floats, stackCount] = [0, 0, 0];
   const offsets = parameters.map((type) => {
     const isFloat = rowOf(type)?.kind === "float";
-    if (isFloat && floats < FLOATS_MAX) return registers.floats + floats++ * SLOT_SIZE;
-    if (!isFloat && integers < INTEGERS_MAX) return registers.integers + integers++ * SLOT_SIZE;
+    if (isFloat && floats < COUNT.floats) return registers.floats + floats++ * SLOT_SIZE;
+    if (!isFloat && integers < COUNT.integers) return registers.integers + integers++ * SLOT_SIZE;
     return Mailbox.stack + stackCount++ * SLOT_SIZE;
   });
   return { parameters, result, offsets, stackCount };

@@ -59,7 +59,7 @@ export class OsStack extends Stack implements GuardedStack {
   /**
    * Maps a stack.
    *
-   * @param size In bytes, 0 to 2^47, rounded up to whole pages of 4,096; 0 gives one page.
+   * @param size In bytes, 0 to 2^47, rounded up to whole pages; 0 gives one page.
    * @param options What happens when it is used up.
    * @throws {RangeError} If the size is negative, not whole, or too large.
    * @throws {TypeError} If the options are not understood.

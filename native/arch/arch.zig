@@ -39,6 +39,13 @@ pub const arch = switch (builtin.cpu.arch) {
         " native/arch/arch.zig and native/include/fringe.h"),
 };
 
+/// The architectures that there is a Deno for, by its names, which are Zig's: TypeScript has to know
+/// how many arguments each passes in registers (layout_program.zig).
+pub const of_deno = struct {
+    pub const x86_64 = @import("x86_64.zig");
+    pub const aarch64 = @import("aarch64.zig");
+};
+
 /// Where things lie on the stack of a signal handler, in bytes, as Linux puts them there.
 pub const Linux = struct {
     /// In a `ucontext_t`: the `Machine`.

@@ -42,8 +42,12 @@ pub const switch_text =
 ;
 
 comptime {
-    if (has(.egpr)) @compileError("fringe does not save the registers of Intel APX yet");
-    if (!has(.sse2)) @compileError("fringe needs SSE2: Zig cannot say that a switch destroys x87");
+    if (builtin.cpu.arch == .x86_64) {
+        if (has(.egpr)) @compileError("fringe does not save the registers of Intel APX yet");
+        if (!has(.sse2)) @compileError(
+            "fringe needs SSE2: Zig cannot say that a switch destroys x87",
+        );
+    }
 }
 
 /// Enters the body: passes a word and a signal in, comes back with the word that the body passes.

@@ -3,10 +3,10 @@
  *
  * C that changes the control words of the floating-point units, and C that jumps.
  *
- * Words are one u32: MXCSR's lower half, and the x87 control word above that.
+ * Words are one u32: machine.h says what it has.
  *
  *   keeps_words  { u32, i32 }            sets each input as its words; gives 1 if the ones before
- *                                        were still set, the first time if they were 0x037f1f80
+ *                                        were still set, the first time if they were the default ones
  *   i32   with_words(u32 words, i32 leaves, i32 f(i32))
  *                                        sets the words, calls f(0), f(1), f(2); puts back what
  *                                        it found, unless it `leaves` them; in how many of the
@@ -24,29 +24,17 @@
  *                                        anything was written below that
  */
 #include "fringe.h"
+#include "machine.h"
 
 #define EXPORT FRINGE_EXPORT
 
-static void set_words(uint32_t words)
-{
-    uint32_t mxcsr = words & 0xffff;
-    uint16_t x87 = (uint16_t)(words >> 16);
-    __asm__ volatile("fnclex\n\tldmxcsr %0\n\tfldcw %1" : : "m"(mxcsr), "m"(x87));
-}
-
 EXPORT uint32_t get_words(void);
-uint32_t get_words(void)
-{
-    uint32_t mxcsr;
-    uint16_t x87;
-    __asm__ volatile("stmxcsr %0\n\tfnstcw %1" : "=m"(mxcsr), "=m"(x87));
-    return (mxcsr & 0xffc0) | (uint32_t)x87 << 16;
-}
+uint32_t get_words(void) { return words_now(); }
 
 FRINGE_GENERATOR(keeps_words, uint32_t, int32_t);
 void keeps_words(fringe_yielder *yielder, uint32_t input)
 {
-    uint32_t expected = 0x037f1f80;
+    uint32_t expected = WORDS_DEFAULT;
     for (;;) {
         int32_t found = get_words() == expected;
         set_words(input);
@@ -69,36 +57,72 @@ int32_t with_words(uint32_t words, int32_t leaves, int32_t (*f)(int32_t))
     return found;
 }
 
-static void *buffer[5];
+#ifdef __aarch64__
+__asm__(".text\n"
+        ".hidden fringe_test_set_jump\n"
+        "fringe_test_set_jump:\n\t"
+        "stp x19, x20, [x0, 0]\n\t"
+        "stp x21, x22, [x0, 16]\n\t"
+        "stp x23, x24, [x0, 32]\n\t"
+        "stp x25, x26, [x0, 48]\n\t"
+        "stp x27, x28, [x0, 64]\n\t"
+        "stp x29, x30, [x0, 80]\n\t"
+        "mov x9, sp\n\t"
+        "str x9, [x0, 96]\n\t"
+        "stp d8, d9, [x0, 104]\n\t"
+        "stp d10, d11, [x0, 120]\n\t"
+        "stp d12, d13, [x0, 136]\n\t"
+        "stp d14, d15, [x0, 152]\n\t"
+        "mov x0, 0\n\t"
+        "ret\n"
+        ".hidden fringe_test_jump\n"
+        "fringe_test_jump:\n\t"
+        "ldp x19, x20, [x0, 0]\n\t"
+        "ldp x21, x22, [x0, 16]\n\t"
+        "ldp x23, x24, [x0, 32]\n\t"
+        "ldp x25, x26, [x0, 48]\n\t"
+        "ldp x27, x28, [x0, 64]\n\t"
+        "ldp x29, x30, [x0, 80]\n\t"
+        "ldr x9, [x0, 96]\n\t"
+        "mov sp, x9\n\t"
+        "ldp d8, d9, [x0, 104]\n\t"
+        "ldp d10, d11, [x0, 120]\n\t"
+        "ldp d12, d13, [x0, 136]\n\t"
+        "ldp d14, d15, [x0, 152]\n\t"
+        "mov x0, 1\n\t"
+        "ret\n");
+#endif
+
+static void *buffer[JUMP_WORDS];
 
 EXPORT int32_t jumps(void);
-int32_t jumps(void) { __builtin_longjmp(buffer, 1); }
+int32_t jumps(void) { JUMP(buffer); }
 
 EXPORT int32_t catches(int32_t (*f)(int32_t));
 __attribute__((noinline)) int32_t catches(int32_t (*f)(int32_t))
 {
-    if (__builtin_setjmp(buffer)) return 100;
+    if (SET_JUMP(buffer)) return 100;
     return f(1);
 }
 
 EXPORT int32_t catches_again(int32_t (*volatile f)(int32_t));
 __attribute__((noinline)) int32_t catches_again(int32_t (*volatile f)(int32_t))
 {
-    if (__builtin_setjmp(buffer)) return f(2);
+    if (SET_JUMP(buffer)) return f(2);
     return f(1);
 }
 
 static __attribute__((noinline)) void jump_after(int32_t (*f)(int32_t), void **own)
 {
     f(1);
-    __builtin_longjmp(own, 1);
+    JUMP(own);
 }
 
 EXPORT int32_t jumps_itself(int32_t (*volatile f)(int32_t));
 __attribute__((noinline)) int32_t jumps_itself(int32_t (*volatile f)(int32_t))
 {
-    void *own[5];
-    if (__builtin_setjmp(own)) return 100 + f(2);
+    void *own[JUMP_WORDS];
+    if (SET_JUMP(own)) return 100 + f(2);
     jump_after(f, own);
     return 0;
 }
@@ -106,7 +130,7 @@ __attribute__((noinline)) int32_t jumps_itself(int32_t (*volatile f)(int32_t))
 FRINGE_GENERATOR(catches_body, void, int32_t);
 void catches_body(fringe_yielder *yielder)
 {
-    if (__builtin_setjmp(buffer)) return;
+    if (SET_JUMP(buffer)) return;
     catches_body_suspend(yielder, 1);
 }
 
@@ -136,16 +160,7 @@ int32_t on_small_stack(int32_t (*f)(int32_t))
     for (int i = 0; i < 2048; i++) memory[i] = 0xcc;
     int32_t sum = 0;
     for (int32_t i = 1; i <= 2; i++) {
-        int32_t argument = i, answer;
-        void *top = memory + sizeof memory;
-        /* rbx, which f keeps, has the stack pointer meanwhile. */
-        __asm__ volatile("mov %%rsp, %%rbx\n\tmov %2, %%rsp\n\tcall *%3\n\tmov %%rbx, %%rsp"
-                         : "+D"(argument), "=a"(answer)
-                         : "r"(top), "r"(f)
-                         : "rbx", "rcx", "rdx", "rsi", "r8", "r9", "r10", "r11", "xmm0",
-                           "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9",
-                           "xmm10", "xmm11", "xmm12", "xmm13", "xmm14", "xmm15", "cc", "memory");
-        sum += answer;
+        sum += call_on(memory + sizeof memory, f, i);
     }
     for (int i = 0; i < 2048; i++) {
         if (memory[i] != 0xcc) return -1;

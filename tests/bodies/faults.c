@@ -4,7 +4,8 @@
  * Makes system calls fail that a library makes, one by one, in the very file that is shipped, and
  * leaves all others alone, such as those of V8 in the same process. A seccomp filter stops calls by
  * the address that they come from; the handler of SIGSYS then refuses a call, or makes it itself.
- * faults.ts is how tests use it. For x86_64, and without libc.
+ * faults.ts is how tests use it. For x86_64, and without libc; elsewhere faults_probe says that there
+ * is no such thing, as emulators do (qemu-user).
  *
  *   i32  faults_probe()                      0: it works here; else the system's error, negative
  *   i32  faults_watch(u64 start, u64 size)   from now on, on this thread, watches the calls for
@@ -37,6 +38,7 @@ enum {
     CALL_COUNT = 512,
 };
 
+#ifdef __x86_64__
 /* Makes a system call. It is the only one here, so that the filters know it by its address. */
 __attribute__((noinline)) static int64_t
 call(int64_t number, int64_t a, int64_t b, int64_t c, int64_t d, int64_t e, int64_t f)
@@ -56,6 +58,16 @@ call(int64_t number, int64_t a, int64_t b, int64_t c, int64_t d, int64_t e, int6
 
 /* The address behind it, which is what a filter sees. */
 extern const char faults_called[];
+
+#else
+static int64_t
+call(int64_t number, int64_t a, int64_t b, int64_t c, int64_t d, int64_t e, int64_t f)
+{
+    (void)number, (void)a, (void)b, (void)c, (void)d, (void)e, (void)f;
+    return -38; /* ENOSYS */
+}
+static const char faults_called[1];
+#endif
 
 /* What is refused, by the number of the call. */
 static struct {
@@ -149,12 +161,16 @@ static void on_trap(int32_t signal, const struct trap *trap, struct context *con
 }
 
 /* How the kernel comes back from a handler. */
+#ifdef __x86_64__
 __asm__(".text\n"
         ".hidden faults_restore\n"
         "faults_restore:\n\t"
         "mov $15, %eax\n\t" /* rt_sigreturn */
         "syscall\n");
 extern void faults_restore(void);
+#else
+static void faults_restore(void) {}
+#endif
 
 /* linux/filter.h, linux/seccomp.h, linux/prctl.h */
 struct instruction {

@@ -18,8 +18,20 @@
 enum { SIGALRM = 14, SIGPROF = 27 };
 enum { SA_SIGINFO = 4, SA_RESTORER = 0x04000000, SA_ONSTACK = 0x08000000, SA_RESTART = 0x10000000 };
 enum { CLOCK_MONOTONIC = 1, SIGEV_THREAD_ID = 4 };
+#ifdef __x86_64__
 enum { SYS_rt_sigaction = 13, SYS_gettid = 186, SYS_timer_create = 222, SYS_timer_settime = 223,
        SYS_timer_delete = 226 };
+/* struct ucontext: after two words and the alternate stack, r8 to r15, then seven more. */
+enum { STACK_POINTER = 5 + 15 };
+enum { SLOWNESS = 1 };
+#else
+enum { SYS_rt_sigaction = 134, SYS_gettid = 178, SYS_timer_create = 107, SYS_timer_settime = 110,
+       SYS_timer_delete = 111 };
+/* After the same, the mask, 128 bytes long, and padding: the address of a fault, x0 to x30. */
+enum { STACK_POINTER = 22 + 1 + 31 };
+/* It is emulated as a rule, and would do nothing but handle signals. */
+enum { SLOWNESS = 50 };
+#endif
 
 /* As the system has them, which is not as libc has them. */
 struct action {
@@ -37,6 +49,7 @@ struct interval {
     long every_s, every_ns, first_s, first_ns;
 };
 
+#ifdef __x86_64__
 static long system_call(long number, long a, long b, long c, long d)
 {
     long result;
@@ -54,6 +67,24 @@ __asm__(".hidden fringe_test_restorer\n"
         "fringe_test_restorer:\n"
         "    mov $15, %eax\n" /* rt_sigreturn */
         "    syscall\n");
+#else
+static long system_call(long number, long a, long b, long c, long d)
+{
+    register long x8 __asm__("x8") = number;
+    register long x0 __asm__("x0") = a;
+    register long x1 __asm__("x1") = b;
+    register long x2 __asm__("x2") = c;
+    register long x3 __asm__("x3") = d;
+    __asm__ volatile("svc 0" : "+r"(x0) : "r"(x8), "r"(x1), "r"(x2), "r"(x3) : "memory");
+    return x0;
+}
+
+void fringe_test_restorer(void);
+__asm__(".hidden fringe_test_restorer\n"
+        "fringe_test_restorer:\n"
+        "    mov x8, 139\n" /* rt_sigreturn */
+        "    svc 0\n");
+#endif
 
 static volatile int32_t alarms, profiles, on_stack;
 static volatile uintptr_t watched_limit, watched_base;
@@ -63,15 +94,15 @@ static void on_signal(int signal, void *information, void *context)
     (void)information;
     if (signal == SIGPROF) profiles++;
     else alarms++;
-    /* struct ucontext: after two words and the alternate stack, r8 to r15, then seven more. */
-    const uintptr_t rsp = ((uintptr_t *)context)[5 + 15];
-    if (watched_limit <= rsp && rsp < watched_base) on_stack++;
+    const uintptr_t sp = ((uintptr_t *)context)[STACK_POINTER];
+    if (watched_limit <= sp && sp < watched_base) on_stack++;
     /* What lies below the red zone of what was interrupted is nobody's; the system has written
      * there itself unless this runs on the alternate stack. */
     volatile unsigned char *const here = __builtin_frame_address(0);
-    if ((uintptr_t)here > rsp || rsp - (uintptr_t)here > 16384) {
-        for (uintptr_t i = 1; i <= 512; i++) ((volatile unsigned char *)rsp - 128)[-i] = 0xaa;
+    if ((uintptr_t)here > sp || sp - (uintptr_t)here > 16384) {
+        for (uintptr_t i = 1; i <= 512; i++) ((volatile unsigned char *)sp - 128)[-i] = 0xaa;
     }
+#ifdef __x86_64__
     __asm__ volatile("pcmpeqd %%xmm0, %%xmm0\n"
                      "pcmpeqd %%xmm1, %%xmm1\n"
                      "pcmpeqd %%xmm7, %%xmm7\n"
@@ -87,6 +118,22 @@ static void on_signal(int signal, void *information, void *context)
                      "mov $-1, %%r11\n" ::
                          : "rax", "rcx", "rdx", "rsi", "rdi", "r8", "r9", "r10", "r11", "xmm0",
                            "xmm1", "xmm7", "xmm15", "cc");
+#else
+    __asm__ volatile("movi v0.2d, 0xffffffffffffffff\n"
+                     "movi v7.2d, 0xffffffffffffffff\n"
+                     "movi v8.2d, 0xffffffffffffffff\n"
+                     "movi v31.2d, 0xffffffffffffffff\n"
+                     "mov x0, -1\n"
+                     "mov x1, -1\n"
+                     "mov x2, -1\n"
+                     "mov x9, -1\n"
+                     "mov x10, -1\n"
+                     "mov x11, -1\n"
+                     "mov x16, -1\n"
+                     "mov x17, -1\n" ::
+                         : "x0", "x1", "x2", "x9", "x10", "x11", "x16", "x17", "v0", "v7", "v8",
+                           "v31", "cc");
+#endif
 }
 
 static struct action old_actions[2];
@@ -118,7 +165,7 @@ int32_t start_signals(int32_t on_alternate_stack, uintptr_t limit, uintptr_t bas
     for (int i = 0; i < 2; i++) {
         long failure = system_call(SYS_rt_sigaction, signals[i], (long)&action,
                                    (long)&old_actions[i], sizeof action.mask);
-        if (!failure) failure = start_timer(signals[i], i ? 97000 : 100000, &timers[i]);
+        if (!failure) failure = start_timer(signals[i], SLOWNESS * (i ? 97000 : 100000), &timers[i]);
         if (failure) return (int32_t)failure;
     }
     return 0;
@@ -142,6 +189,6 @@ int32_t signals_seen(int32_t signal)
 EXPORT int32_t send_alarms(int32_t start);
 int32_t send_alarms(int32_t start)
 {
-    if (start) return (int32_t)start_timer(SIGALRM, 100000, &timers[1]);
+    if (start) return (int32_t)start_timer(SIGALRM, SLOWNESS * 100000, &timers[1]);
     return (int32_t)system_call(SYS_timer_delete, timers[1], 0, 0, 0);
 }

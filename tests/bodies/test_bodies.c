@@ -59,6 +59,7 @@
  *   i32   destructor_count() cleanup_count() zig_defer_count()   how many have run so far
  */
 #include "fringe.h"
+#include "machine.h"
 
 #include <stdbool.h>
 
@@ -146,15 +147,13 @@ void suspends_in_cleanup(fringe_yielder *yielder)
     for (int32_t i = 1;; i++) suspends_in_cleanup_suspend(variable, i);
 }
 
-/* A rounding mode that a body leaves behind must not reach JavaScript. Both units round up, as
- * fesetround(FE_UPWARD) has it: bits 13 and 14 of MXCSR, bits 10 and 11 of the x87 control word. */
+/* A rounding mode that a body leaves behind must not reach JavaScript. It rounds up, as
+ * fesetround(FE_UPWARD) has it. */
 FRINGE_GENERATOR(changes_rounding, void, int32_t);
 void changes_rounding(fringe_yielder *yielder)
 {
     for (int32_t i = 1;; i++) {
-        const uint32_t mxcsr = 0x1f80 | 0x4000;
-        const uint16_t control_word = 0x037f | 0x0800;
-        __asm__ volatile("ldmxcsr %0\n\tfldcw %1" : : "m"(mxcsr), "m"(control_word));
+        set_words(WORDS_UPWARD);
         changes_rounding_suspend(yielder, i);
     }
 }
