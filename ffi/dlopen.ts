@@ -184,7 +184,7 @@ function symbol(
   const callbacks: CallbackParameter[] = [];
   const types = definition.parameters.map((type) => typeof type === "string" ? type : "callback");
   const callee: Callee = {
-    ...signatureOf(types, definition.result, FUNCTION),
+    ...signatureOf(types, definition.result, FUNCTION, definition.variadic),
     ...subject,
     address: once(() => {
       if (definition.nonblocking) {

@@ -7,20 +7,17 @@
  */
 
 import { checkKeys, describe, own } from "../check.ts";
-import { ARGUMENT_REGISTERS, Mailbox, SLOT_SIZE } from "../layout.ts";
+import { Mailbox, SLOT_SIZE } from "../layout.ts";
 import { Kept } from "../value/kept.ts";
 import { meantBy, rowOf, VALUE_TYPES } from "../value/type.ts";
 import { write } from "../value/value.ts";
+import { CONVENTION, type Placement, placementOf } from "./placement.ts";
 
 /** A signature that has been checked. */
-export interface Signature {
+export interface Signature extends Placement {
   /** The type of each parameter; a callback's is "callback". */
   readonly parameters: readonly string[];
   readonly result: string;
-  /** Where in the mailbox each argument is, in bytes; from `Mailbox.stack` on are the stack's. */
-  readonly offsets: readonly number[];
-  /** How many words are passed on the stack. */
-  readonly stackCount: number;
 }
 
 /** The definition of a callback that has been checked. */
@@ -54,30 +51,14 @@ const CALLBACK = {
   floats: Mailbox.callback_floats,
 } as const;
 
-/** How many registers this architecture has for either kind of argument. */
-const COUNT = ARGUMENT_REGISTERS[Deno.build.arch];
-
-/**
- * Lays out parameters as the ABI does: integers and pointers in as many registers as there are,
- * floating-point values in others, each in their order; what finds the registers of its kind taken
- * goes on the stack (System V psABI for AMD64, section 3.2.3; AAPCS64, section 6.8.2).
- *
- *     f(i32, f64, i64, …five more integers)   the registers are counted by kind:
- *      int0  flt0 int1  …int2 to int5, then, where there are six, the eighth is on the stack
- */
+/** Lays out the parameters of a function, or of a callback. */
 export function signatureOf(
   parameters: readonly string[],
   result: string,
   registers: { readonly integers: number; readonly floats: number },
+  fixed?: number,
 ): Signature {
-  let [integers, floats, stackCount] = [0, 0, 0];
-  const offsets = parameters.map((type) => {
-    const isFloat = rowOf(type)?.kind === "float";
-    if (isFloat && floats < COUNT.floats) return registers.floats + floats++ * SLOT_SIZE;
-    if (!isFloat && integers < COUNT.integers) return registers.integers + integers++ * SLOT_SIZE;
-    return Mailbox.stack + stackCount++ * SLOT_SIZE;
-  });
-  return { parameters, result, offsets, stackCount };
+  return { parameters, result, ...placementOf(parameters, registers, CONVENTION, fixed) };
 }
 
 /** Checks the definition of a callback. `what` begins with "Cannot". */
