@@ -44,14 +44,20 @@ pub fn build(b: *std.Build) void {
     const example_bodies = bodies(b, "bodies", target, "../examples/bodies/bodies.zig", &.{
         "../examples/bodies/add_one.c",
     });
-    const test_bodies = bodies(b, "test_bodies", target, "../tests/bodies/test_bodies.zig", &.{
+    const portable: []const []const u8 = &.{
         "../tests/bodies/control.c",
-        "../tests/bodies/faults.c",
-        "../tests/bodies/signals.c",
         "../tests/bodies/test_bodies.c",
         "../tests/bodies/test_bodies.cc",
         "../tests/bodies/model.cc",
-    });
+    };
+    // These make system calls by themselves.
+    const of_linux: []const []const u8 = &.{
+        "../tests/bodies/faults.c",
+        "../tests/bodies/signals.c",
+    };
+    const test_root = "../tests/bodies/test_bodies.zig";
+    const test_files = if (target.result.os.tag == .linux) portable ++ of_linux else portable;
+    const test_bodies = bodies(b, "test_bodies", target, test_root, test_files);
     // For fringe_suspend as a plain function.
     addSwitch(b, test_bodies.root_module, &.{});
 
@@ -99,10 +105,10 @@ fn installPrebuilt(
 ) void {
     const prebuilt = b.step("prebuilt", "Install what is committed: prebuilt/, layout.ts");
     for (libraries) |library| {
-        const path = b.fmt("prebuilt/{s}-{s}/lib{s}.so", .{
+        const path = b.fmt("prebuilt/{s}-{s}/{s}", .{
             @tagName(target.result.cpu.arch),
             @tagName(target.result.os.tag),
-            library.name,
+            library.out_filename,
         });
         prebuilt.dependOn(&b.addInstallFile(library.getEmittedBin(), path).step);
     }

@@ -58,9 +58,13 @@ int32_t with_words(uint32_t words, int32_t leaves, int32_t (*f)(int32_t))
 }
 
 #ifdef __aarch64__
+#ifdef __MACH__
+#define FUNCTION(name) ".private_extern _" name "\n_" name ":\n\t"
+#else
+#define FUNCTION(name) ".hidden " name "\n" name ":\n\t"
+#endif
 __asm__(".text\n"
-        ".hidden fringe_test_set_jump\n"
-        "fringe_test_set_jump:\n\t"
+        FUNCTION("fringe_test_set_jump")
         "stp x19, x20, [x0, 0]\n\t"
         "stp x21, x22, [x0, 16]\n\t"
         "stp x23, x24, [x0, 32]\n\t"
@@ -75,8 +79,7 @@ __asm__(".text\n"
         "stp d14, d15, [x0, 152]\n\t"
         "mov x0, 0\n\t"
         "ret\n"
-        ".hidden fringe_test_jump\n"
-        "fringe_test_jump:\n\t"
+        FUNCTION("fringe_test_jump")
         "ldp x19, x20, [x0, 0]\n\t"
         "ldp x21, x22, [x0, 16]\n\t"
         "ldp x23, x24, [x0, 32]\n\t"

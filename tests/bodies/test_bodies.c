@@ -396,11 +396,20 @@ EXPORT void *same_pointer(void *pointer);
 void *same_pointer(void *pointer) { return pointer; }
 
 /* C++ without its runtime: where only destructors are to run, the personality routine of C, in
- * libgcc_s, does what that of C++ does. The compiler reaches it by this word, of which those of the
- * files in C++ are weak definitions. */
+ * libgcc_s, does what that of C++ does. In ELF the compiler reaches it by this word, of which those
+ * of the files in C++ are weak definitions; in Mach-O by its name. */
+#ifdef __MACH__
+int32_t __gcc_personality_v0(int32_t, int32_t, uint64_t, void *, void *);
+__attribute__((visibility("hidden"))) int32_t
+__gxx_personality_v0(int32_t version, int32_t actions, uint64_t kind, void *exception, void *frame)
+{
+    return __gcc_personality_v0(version, actions, kind, exception, frame);
+}
+#else
 __asm__(".pushsection .data.rel.ro.personality, \"aw\"\n"
         ".globl DW.ref.__gxx_personality_v0\n"
         ".hidden DW.ref.__gxx_personality_v0\n"
         ".balign 8\n"
         "DW.ref.__gxx_personality_v0: .quad __gcc_personality_v0\n"
         ".popsection\n");
+#endif
