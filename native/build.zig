@@ -86,7 +86,7 @@ pub fn build(b: *std.Build) void {
         .dependOn(&b.addInstallArtifact(backtrace, .{}).step);
     b.step("crash", "Install the example that crashes")
         .dependOn(&b.addInstallArtifact(crash, .{}).step);
-    const run_tests = b.addRunArtifact(tests);
+    const run_tests = runTests(b, tests, target.result.cpu.arch);
     // They look at the system, too: that they have passed once says nothing of today.
     run_tests.has_side_effects = true;
     b.step("test", "Run the Zig tests").dependOn(&run_tests.step);
@@ -96,7 +96,8 @@ pub fn build(b: *std.Build) void {
         .dependOn(&sanitized.run.step);
 }
 
-/// Installs what is committed, although it is made: the libraries by platform, and the layout.
+/// Installs what is committed, although it is made: the libraries by platform, which is named as in
+/// Deno.build, and the layout.
 fn installPrebuilt(
     b: *std.Build,
     target: std.Build.ResolvedTarget,
@@ -107,7 +108,7 @@ fn installPrebuilt(
     for (libraries) |library| {
         const path = b.fmt("prebuilt/{s}-{s}/{s}", .{
             @tagName(target.result.cpu.arch),
-            @tagName(target.result.os.tag),
+            if (target.result.os.tag == .macos) "darwin" else @tagName(target.result.os.tag),
             library.out_filename,
         });
         prebuilt.dependOn(&b.addInstallFile(library.getEmittedBin(), path).step);
@@ -189,6 +190,20 @@ fn testProgram(
         .use_llvm = true,
         .use_lld = is_elf,
     });
+}
+
+/// Runs the tests; those for aarch64 under an emulator where the machine is another.
+fn runTests(
+    b: *std.Build,
+    tests: *std.Build.Step.Compile,
+    arch: std.Target.Cpu.Arch,
+) *std.Build.Step.Run {
+    if (arch != .aarch64 or b.graph.host.result.cpu.arch == arch) return b.addRunArtifact(tests);
+    const run = std.Build.Step.Run.create(b, "run test");
+    run.addArg("qemu-aarch64-static");
+    run.addArtifactArg(tests);
+    run.enableTestRunnerMode();
+    return run;
 }
 
 /// What debuggers are shown: as fast as a release, with debug information.

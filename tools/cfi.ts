@@ -12,7 +12,7 @@
 import { join } from "node:path";
 import { root, zig, zigEnvironment } from "./zig.ts";
 
-export const architectures = ["x86_64", "x86"] as const;
+export const architectures = ["x86_64", "x86", "aarch64"] as const;
 
 export type Arch = (typeof architectures)[number];
 

@@ -22,6 +22,7 @@ export const packages = {
   "llvm-dwarfdump": "llvm",
   "llvm-nm": "llvm",
   "llvm-objdump": "llvm",
+  "qemu-aarch64-static": "qemu-user-static",
   "readelf": "binutils",
   "valgrind": "valgrind",
 } as const;

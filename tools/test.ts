@@ -58,6 +58,11 @@ const stages: Stage[] = [
     about: "Zig tests, 32-bit, run natively",
     run: zigTest("-Dtarget=x86-linux-musl"),
   },
+  {
+    name: "zig-test-aarch64",
+    about: "Zig tests for aarch64, by emulation",
+    run: ifInstalled("qemu-aarch64-static", zigTest("-Dtarget=aarch64-linux-musl")),
+  },
   { name: "prebuilt", about: "committed binaries are what the sources give", run: prebuilt },
   { name: "deno-test", about: "Deno tests and the examples in the documentation", run: denoTest },
   { name: "core", about: "core suite with path-scoped grants only", run: core },

@@ -25,6 +25,21 @@ export const zigEnvironment: Readonly<Record<string, string>> = {
 
 /** The wheels of the version in `build.zig.zon`, by platform: raise them together. */
 const wheels: Record<string, Pick<Wheel, "platform" | "sha256" | "size">> = {
+  "aarch64-darwin": {
+    platform: "macosx_13_0_arm64",
+    sha256: "09953b6af7f64168b915180a42774f520f92d86ef6331b28e33915c7e1f0bb23",
+    size: 100_390_379,
+  },
+  "aarch64-linux": {
+    platform: "manylinux_2_17_aarch64",
+    sha256: "b7c5f02fccd40f89b999ee16a1f5ddced56e6182370f8affe494bcf8a28cf07e",
+    size: 98_063_064,
+  },
+  "x86_64-darwin": {
+    platform: "macosx_13_0_x86_64",
+    sha256: "4e0b4b9c02b8d0d220e9948010f860b62ff11d96abb39762eca5fa2ef3f7bc97",
+    size: 104_485_232,
+  },
   "x86_64-linux": {
     platform: "manylinux_2_12_x86_64",
     sha256: "ea6cc5d87b033cf0aedfbc8f9549a908cae6c50ac31f1698188fa48a74524b54",

@@ -27,7 +27,7 @@ const EXPORTED_FOR_OTHERS: Readonly<Record<string, string>> = {
   fringe_trampoline: "a name for debuggers and profilers",
 };
 
-const ARCHITECTURES = ["x86_64", "x86"];
+const ARCHITECTURES = ["x86_64", "x86", "aarch64"];
 
 /** Exported where the build has something for Valgrind, which the one that is shipped has not. */
 const FOR_VALGRIND = ["fringe_valgrind_register", "fringe_valgrind_deregister"];
@@ -158,7 +158,7 @@ const X86_FIELDS = [
 ];
 
 function* mailbox(): Problems {
-  const used = { x86_64: X86_64_FIELDS, x86: X86_FIELDS };
+  const used = { x86_64: X86_64_FIELDS, x86: X86_FIELDS, aarch64: X86_64_FIELDS };
   for (const [arch, names] of Object.entries(used)) {
     const file = `native/switch_${arch}.S`;
     yield* differing(file, defines(file), layout.Mailbox, names);
@@ -172,7 +172,7 @@ function* switches(): Problems {
     const zig = `native/arch/${arch}.zig`;
     const inZig = between(text(zig), "pub const switch_text =", "\n;").replaceAll("\\\\", "");
     const header = `native/include/fringe_${arch}.h`;
-    const inC = between(text(header), "#define FRINGE_SWITCH", '1:"') + '1:"';
+    const inC = text(header).match(/#define FRINGE_SWITCH \\\n(?:.*\\\n)*.*/)?.[0] ?? "";
     const strings = [...inC.matchAll(/"(.*?)"/g)].map(([, string]) => string).join("");
     const others = {
       [`${zig}: switch_text`]: instructions(inZig, {}),
@@ -192,10 +192,10 @@ function* switches(): Problems {
 /** Assembly as a list of instructions and labels, however it was written. */
 function instructions(source: string, defined: Readonly<Record<string, number>>): string[] {
   return source.split("\n").flatMap((line) => {
-    const plain = line.replace(/#.*/, "").replaceAll("%%", "%")
+    const plain = line.replace(/#.*|\/\/.*/, "").replaceAll("%%", "%")
       .replace(/\b[A-Z_]{2,}\b/g, (name) => String(defined[name.toLowerCase()] ?? name))
       .replace(/(?<!\w)0\(/g, "(").replace(/\s+/g, " ").trim();
-    if (plain === "" || plain.startsWith(".cfi")) return [];
+    if (plain === "" || /^\.(?:cfi|irp|endr|if|endif)|^SIGNED$|^signed=/.test(plain)) return [];
     const [, label, rest] = plain.match(/^(\d:)? ?(.*)$/)!;
     return [label, rest].filter((part) => part !== undefined && part !== "") as string[];
   });

@@ -20,23 +20,19 @@ import { runInNewContext } from "node:vm";
 /** This machine, as the folders of `native/prebuilt/` name it: `x86_64-linux`. */
 export const platform = `${Deno.build.arch}-${Deno.build.os}`;
 
+function prebuilt(name: string): URL {
+  const extension = Deno.build.os === "darwin" ? "dylib" : "so";
+  return new URL(`../../native/prebuilt/${platform}/lib${name}.${extension}`, import.meta.url);
+}
+
 /** Fringe's own library. */
-export const fringeLibrary = new URL(
-  `../../native/prebuilt/${platform}/libfringe.so`,
-  import.meta.url,
-);
+export const fringeLibrary = prebuilt("fringe");
 
 /** The library of `tests/bodies/`; test_bodies.c has the list of what is in it. */
-export const testBodies = new URL(
-  `../../native/prebuilt/${platform}/libtest_bodies.so`,
-  import.meta.url,
-);
+export const testBodies = prebuilt("test_bodies");
 
 /** The library of `examples/bodies/`. */
-export const exampleBodies = new URL(
-  `../../native/prebuilt/${platform}/libbodies.so`,
-  import.meta.url,
-);
+export const exampleBodies = prebuilt("bodies");
 
 /** The 17 parameters of `mixed`. */
 export const MIXED = [
