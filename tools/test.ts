@@ -51,17 +51,22 @@ const stages: Stage[] = [
   {
     name: "zig-test-x86_64",
     about: "Zig tests, 64-bit (a first build takes minutes)",
-    run: zigTest(),
+    run: on(["x86_64-linux"], zigTest()),
   },
   {
     name: "zig-test-x86",
     about: "Zig tests, 32-bit, run natively",
-    run: zigTest("-Dtarget=x86-linux-musl"),
+    run: on(["x86_64-linux"], zigTest("-Dtarget=x86-linux-musl")),
   },
   {
     name: "zig-test-aarch64",
     about: "Zig tests for aarch64, by emulation",
     run: ifInstalled("qemu-aarch64-static", zigTest("-Dtarget=aarch64-linux-musl")),
+  },
+  {
+    name: "zig-test-macos",
+    about: "Zig tests that need neither Linux nor ELF, on a Mac",
+    run: on(["x86_64-darwin", "aarch64-darwin"], zigTest(`-Dtarget=${Deno.build.arch}-macos`)),
   },
   { name: "prebuilt", about: "committed binaries are what the sources give", run: prebuilt },
   { name: "deno-test", about: "Deno tests and the examples in the documentation", run: denoTest },
@@ -116,6 +121,15 @@ async function denoTest(): Promise<Counts> {
 async function core(): Promise<Counts> {
   // What -P stands for is test.permissions of deno.json: to open three libraries, no more.
   return denoCounts(await run(Deno.execPath(), ["test", ...testFlags, "-P", "tests/unit"]));
+}
+
+/** A stage is skipped on machines that cannot run what it builds. */
+function on(platforms: readonly string[], run: () => Promise<Counts>): () => Promise<Counts> {
+  return async () => {
+    if (platforms.includes(`${Deno.build.arch}-${Deno.build.os}`)) return await run();
+    console.log(`This stage runs on ${platforms.join(" and ")}`);
+    return { passed: 0, failed: 0, skipped: 1 };
+  };
 }
 
 /** A stage that needs a program is skipped where that is missing. */
