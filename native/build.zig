@@ -6,6 +6,7 @@
 const std = @import("std");
 const builtin = @import("builtin");
 const manifest = @import("build.zig.zon");
+const windows = @import("os/windows.zig");
 
 comptime {
     if (!std.mem.eql(u8, builtin.zig_version_string, manifest.minimum_zig_version)) @compileError(
@@ -69,7 +70,7 @@ pub fn build(b: *std.Build) void {
     const backtrace = backtraceProgram(b, target);
     const crash = crashProgram(b, target, fringe);
 
-    if (missingPort(b, target.result)) |fail| {
+    if (noPort(b, target.result)) |fail| {
         for ([_]*std.Build.Step.Compile{
             library, example_bodies, test_bodies, tests, sanitized.object, bench, backtrace, crash,
         }) |compile| compile.step.dependOn(fail);
@@ -117,9 +118,10 @@ fn installPrebuilt(
     prebuilt.dependOn(&b.addInstallFile(text, "layout.ts").step);
 }
 
-/// A step that fails, where files are missing that a port to `target` needs: it names them all, and
-/// nothing is built. null: there is nothing missing.
-fn missingPort(b: *std.Build, target: std.Target) ?*std.Build.Step {
+/// A step that fails, where `target` is refused, or files are missing that a port to it needs: it
+/// says why, or names them all, and nothing is built. null: there is nothing missing.
+fn noPort(b: *std.Build, target: std.Target) ?*std.Build.Step {
+    if (target.os.tag == .windows) return &b.addFail(windows.refusal).step;
     const arch, const os = .{ @tagName(target.cpu.arch), @tagName(target.os.tag) };
     var missing: []const u8 = "";
     for ([_][]const u8{
@@ -312,6 +314,8 @@ fn module(
         .root_source_file = b.path(root),
         .target = target,
         .optimize = optimize,
+        // FreeBSD is called by its libc; Linux needs none.
+        .link_libc = if (target.result.os.tag == .freebsd) true else null,
     });
     addSwitch(b, result, &.{});
     return result;
@@ -319,8 +323,14 @@ fn module(
 
 /// Where the file is missing, arch.zig says so: one error is enough.
 fn addSwitch(b: *std.Build, to: *std.Build.Module, flags: []const []const u8) void {
-    const file = switchFile(b, @tagName(to.resolved_target.?.result.cpu.arch));
-    if (exists(b, file)) to.addCSourceFile(.{ .file = b.path(file), .flags = flags });
+    const target = to.resolved_target.?.result;
+    const file = switchFile(b, @tagName(target.cpu.arch));
+    if (!exists(b, file)) return;
+    // Without a system there is no thread pointer, so no variable can be one of each thread.
+    const threads: []const []const u8 =
+        if (target.os.tag == .freestanding) &.{"-DFRINGE_NO_THREADS"} else &.{};
+    const all = std.mem.concat(b.graph.arena, []const u8, &.{ flags, threads }) catch @panic("OOM");
+    to.addCSourceFile(.{ .file = b.path(file), .flags = all });
 }
 
 /// A library that anything may load: stripped of all but what an unwinder or a sampler needs.

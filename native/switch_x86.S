@@ -151,18 +151,44 @@
         .cfi_def_cfa %esp, 4
 .endm
 
+# CURRENT_ADDRESS and CURRENT: `gs` is the thread pointer. The register passes through the address
+# of the global offset table, which holds the offset ("initial exec": i386 psABI supplement for TLS,
+# section 4.4.3).
+#ifdef FRINGE_NO_THREADS
+#define CURRENT(register) (register)
+.macro CURRENT_ADDRESS register
+        ADDRESS fringe_current, \register
+.endm
+#else
+#define CURRENT(register) %gs:(register)
+.macro CURRENT_ADDRESS register
+        call    .Lhere\@
+.Lhere\@:
+        pop     %\register
+        add     $_GLOBAL_OFFSET_TABLE_ + (. - .Lhere\@), %\register
+        mov     fringe_current@gotntpoff(%\register), %\register
+.endm
+#endif
+
+#ifdef FRINGE_NO_THREADS
 .macro ENTER_CURRENT
-        CURRENT ecx
-        mov     %gs:(%ecx), %ebx
+.endm
+.macro LEAVE_CURRENT
+.endm
+#else
+.macro ENTER_CURRENT
+        CURRENT_ADDRESS ecx
+        mov     CURRENT(%ecx), %ebx
         mov     %ebx, PREVIOUS(%edi)
-        mov     %edi, %gs:(%ecx)
+        mov     %edi, CURRENT(%ecx)
 .endm
 
 .macro LEAVE_CURRENT
-        CURRENT ecx
+        CURRENT_ADDRESS ecx
         mov     PREVIOUS(%edi), %ebx
-        mov     %ebx, %gs:(%ecx)
+        mov     %ebx, CURRENT(%ecx)
 .endm
+#endif
 
 #define EXCEPTIONS_TOO  1
 #define CONTROL_TOO     2
@@ -253,17 +279,6 @@
         mov     \symbol@got(%\register), %\register
 .endm
 
-# CURRENT: the offset of fringe_current from gs. The register passes through the address of the
-# global offset table, which holds that offset ("initial exec": i386 psABI supplement for TLS,
-# section 4.4.3).
-.macro CURRENT register
-        call    .Lhere\@
-.Lhere\@:
-        pop     %\register
-        add     $_GLOBAL_OFFSET_TABLE_ + (. - .Lhere\@), %\register
-        mov     fringe_current@gotntpoff(%\register), %\register
-.endm
-
 .macro BEGIN name
         .balign 16
         .globl  \name
@@ -289,8 +304,8 @@ BEGIN fringe_init
         xor     %esi, %esi
         test    %ebx, %ebx
         jnz     .Linit
-        CURRENT ecx
-        mov     %gs:(%ecx), %ecx
+        CURRENT_ADDRESS ecx
+        mov     CURRENT(%ecx), %ecx
         test    %ecx, %ecx
         jz      .Linit
         mov     EXCEPTIONS(%ecx), %ebx
@@ -397,11 +412,11 @@ END fringe_exchange_control
 BEGIN fringe_leave_current
         SAVE
         mov     FIRST, %edi
-        CURRENT ecx
-        cmp     %edi, %gs:(%ecx)
+        CURRENT_ADDRESS ecx
+        cmp     %edi, CURRENT(%ecx)
         jne     1f
         mov     PREVIOUS(%edi), %edx
-        mov     %edx, %gs:(%ecx)
+        mov     %edx, CURRENT(%ecx)
 1:      RESTORE
         ret
 END fringe_leave_current
@@ -522,8 +537,8 @@ END fringe_thunk_write
 #          st(0) for a caller that expects nothing there.
 BEGIN fringe_thunk_common
         SAVE
-        CURRENT ecx
-        mov     %gs:(%ecx), %edi
+        CURRENT_ADDRESS ecx
+        mov     CURRENT(%ecx), %edi
         ADDRESS fringe_call_body, ecx
 .Lcurrent:
         test    %edi, %edi
@@ -740,7 +755,11 @@ END fringe_root
 .Lpersonality:
         .long   fringe_personality
 
+#ifdef FRINGE_NO_THREADS
+        .section .rodata.fringe, "a", @progbits
+#else
         .section .tbss.fringe, "awT", @nobits
+#endif
         .balign 4
         .globl  fringe_current
         .hidden fringe_current

@@ -287,6 +287,11 @@
 #                     variable of this thread then. Destroys the flags, and no other register
 #   CXA_GET_GLOBALS   rcx = the function that the program has by this name, or 0
 #
+# In ELF `fs` is the thread pointer, and the global offset table has how far from it the variable of
+# a thread lies ("initial exec": psABI, section 3.7). A program without a system (FRINGE_NO_THREADS)
+# need not have a thread pointer. It has no thunks either, since a system maps those, so no context
+# is ever the current one: fringe_current is a word that stays 0, for all processors.
+#
 # In Mach-O a function says where the variable of a thread is. It destroys rax alone: where the
 # thread has used the variable before, it is a few instructions; else it allocates, and keeps all
 # other registers, those of arguments included. It is called where rsp is 8 more than a multiple of
@@ -349,10 +354,17 @@
 #define PERSONALITY L(personality)
 #define L(name) .L##name
 
+#ifdef FRINGE_NO_THREADS
+#define CURRENT(register) (register)
+.macro CURRENT_ADDRESS register, frame=%rbp
+        lea     fringe_current(%rip), \register
+.endm
+#else
 #define CURRENT(register) %fs:(register)
 .macro CURRENT_ADDRESS register, frame=%rbp
         mov     fringe_current@gottpoff(%rip), \register
 .endm
+#endif
 
         .weak   __cxa_get_globals
 .macro CXA_GET_GLOBALS
@@ -363,6 +375,12 @@
 # ENTER_CURRENT and LEAVE_CURRENT: in between, R is the thread's current context. C passes a thunk
 # nothing of ours, so that is how a thunk finds the context which it is to suspend. Calls may nest,
 # so the context that was current before waits in PREVIOUS. Both destroy rcx and rbx.
+#ifdef FRINGE_NO_THREADS
+.macro ENTER_CURRENT
+.endm
+.macro LEAVE_CURRENT
+.endm
+#else
 .macro ENTER_CURRENT
         CURRENT_ADDRESS %rcx
         mov     CURRENT(%rcx), %rbx
@@ -375,6 +393,7 @@
         mov     PREVIOUS(%rdi), %rbx
         mov     %rbx, CURRENT(%rcx)
 .endm
+#endif
 
 # EXCHANGES says, in bits, what a switch has to exchange besides the stack. It is 0 where there is
 # nothing, so one comparison is all that most switches pay.
@@ -1177,7 +1196,11 @@ L(addends):                                      # 3/4 u, -3/4 u, -m, d
 #ifdef __MACH__
         THREAD_LOCAL fringe_current
 #else
+#ifdef FRINGE_NO_THREADS
+        .section .rodata.fringe, "a", @progbits
+#else
         .section .tbss.fringe, "awT", @nobits
+#endif
         .balign 8
         .globl  fringe_current
         .hidden fringe_current

@@ -2,7 +2,7 @@
 // Credit: after libfringe, by edef and the libfringe contributors
 
 /**
- * Reads how many tests ran from what the two test runners print.
+ * Reads how many tests ran from what the test runners print.
  *
  * A run that printed no count, or counted nothing, is a failure: a check that cannot fail is a
  * defect, and a suite that vanished is the commonest of them.
@@ -70,6 +70,16 @@ export function runnerCounts(ended: Ended): Counts {
     skipped: Number(match?.[2] ?? 0),
     failed: Number(match?.[3] ?? 0),
   });
+}
+
+/**
+ * Counts of a Test Anything Protocol: `1..2`, `ok 1 - name`, `not ok 2 - name`. What was announced
+ * and never came has failed.
+ */
+export function tapCounts(ended: Ended): Counts {
+  const announced = Number(/^1\.\.(\d+)\r?$/m.exec(ended.output)?.[1] ?? 0);
+  const passed = ended.output.match(/^ok \d+ - /gm)?.length ?? 0;
+  return checked(ended, { passed, skipped: 0, failed: Math.abs(announced - passed) });
 }
 
 function numberBefore(text: string | undefined, word: string): number {

@@ -23,6 +23,8 @@ export const packages = {
   "llvm-nm": "llvm",
   "llvm-objdump": "llvm",
   "qemu-aarch64-static": "qemu-user-static",
+  "qemu-system-i386": "qemu-system-x86",
+  "qemu-system-x86_64": "qemu-system-x86",
   "readelf": "binutils",
   "valgrind": "valgrind",
 } as const;

@@ -11,6 +11,7 @@
  */
 
 import { join } from "node:path";
+import { bareMetal, machines } from "./bare_metal.ts";
 import { differences } from "./build.ts";
 import {
   type Counts,
@@ -67,6 +68,11 @@ const stages: Stage[] = [
     name: "zig-test-macos",
     about: "Zig tests that need neither Linux nor ELF, on a Mac",
     run: on(["x86_64-darwin", "aarch64-darwin"], zigTest(`-Dtarget=${Deno.build.arch}-macos`)),
+  },
+  {
+    name: "bare-metal",
+    about: "the Zig package without an operating system, in QEMU",
+    run: async () => total(await Promise.all(Object.keys(machines).map(bareMetal))),
   },
   { name: "prebuilt", about: "committed binaries are what the sources give", run: prebuilt },
   { name: "deno-test", about: "Deno tests and the examples in the documentation", run: denoTest },

@@ -14,7 +14,14 @@ import { FringeError } from "./fringe_error.ts";
  */
 export const LOWEST_DENO = "2.6.0";
 
-/** Throws unless this is Deno, and new enough. */
+/** Why there is nothing for Windows, in the words of native/os/windows.zig. */
+const ON_WINDOWS =
+  "Cannot open fringe's native library: fringe does not run on Windows: its ABI keeps the stack " +
+  "pointer within the stack that the system has given to the thread. The bounds are in the TEB, " +
+  "in part without documentation; Windows dispatches exceptions and commits pages of the stack " +
+  "by them, and fringe does not write over them. Use Linux; on a machine with Windows, in WSL";
+
+/** Throws unless this is Deno, new enough, and on no system that is refused. */
 export function checkRuntime(): void {
   const [major, minor] = LOWEST_DENO.split(".").map(Number) as [number, number, number];
   const needed = `fringe needs Deno ${major}.${minor} or later`;
@@ -25,6 +32,7 @@ export function checkRuntime(): void {
         "program by `deno run --allow-ffi`",
     );
   }
+  if (Deno.build.os === "windows") throw new FringeError("unavailable", ON_WINDOWS);
   const found = Deno.version.deno;
   const [foundMajor, foundMinor] = found.split(".").map(Number) as [number, number, number];
   if (foundMajor > major || (foundMajor === major && foundMinor >= minor)) return;

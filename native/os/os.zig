@@ -31,7 +31,9 @@ const Machine = @import("../arch/arch.zig").arch.Machine;
 pub const os = switch (builtin.os.tag) {
     .linux => @import("linux.zig"),
     .macos => @import("macos.zig"),
+    .freebsd => @import("freebsd.zig"),
     .freestanding => @import("freestanding.zig"),
+    .windows => @compileError(@import("windows.zig").refusal),
     else => |other| @compileError("fringe has not been ported to " ++ @tagName(other) ++
         " yet. Write native/os/" ++ @tagName(other) ++ ".zig, and name it in native/os/os.zig"),
 };

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // Credit: after libfringe, by edef and the libfringe contributors
 
-/** Other runtimes, and versions of Deno that are too old, are told what fringe needs. */
+/**
+ * Other runtimes, versions of Deno that are too old, and Windows, are told what fringe needs. What
+ * Deno says of itself is changed for that, since there is one Deno here.
+ */
 
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -39,10 +42,15 @@ function assertEach(stdout: string, said: string): void {
 }
 
 /** Runs `uses` in a Deno that says it has this version. */
-async function inVersion(version: string): Promise<string> {
+function inVersion(version: string): Promise<string> {
+  return inDeno("version", { deno: version });
+}
+
+/** Runs `uses` in a Deno that says something else of itself. */
+async function inDeno(property: "version" | "build", value: object): Promise<string> {
   const program = `data:application/typescript,${encodeURIComponent(uses(moduleUrl))}`;
   const source = `
-    Object.defineProperty(Deno, "version", { value: { deno: ${JSON.stringify(version)} } });
+    Object.defineProperty(Deno, "${property}", { value: ${JSON.stringify(value)} });
     await import(${JSON.stringify(program)});
   `;
   const { code, stdout, stderr } = await runChild(source, ["-A"]);
@@ -63,6 +71,16 @@ Deno.test("an older Deno is told which one fringe needs, at each first use", asy
 Deno.test("a newer Deno is not refused for its number", async () => {
   const versions = [LOWEST_DENO, `${major}.${minor + 10}.0`, `${major + 1}.0.0+0123abc`];
   for (const version of versions) assertEach(await inVersion(version), "works");
+});
+
+Deno.test("Windows is refused in the words of os/windows.zig, at each first use", async () => {
+  const zig = await Deno.readTextFile(new URL("native/os/windows.zig", moduleUrl));
+  const [, refusal] = zig.split("pub const refusal =");
+  const words = [...refusal!.matchAll(/"(.*)"/g)].map(([, words]) => words).join("");
+  assertEach(
+    await inDeno("build", { ...Deno.build, os: "windows" }),
+    `FringeError: Cannot open fringe's native library: ${words}`,
+  );
 });
 
 Deno.test("Node is told that fringe needs Deno, at each first use", async () => {

@@ -43,7 +43,6 @@ const ofRiscv64 = ["switch_riscv64.S", "arch/riscv64.zig", "include/fringe_riscv
 for (
   const [target, files] of Object.entries({
     "riscv64-linux": ofRiscv64,
-    "x86_64-windows": ["os/windows.zig"],
     "x86-netbsd": ["os/netbsd.zig"],
     "riscv64-netbsd": [...ofRiscv64, "os/netbsd.zig"],
   })
@@ -52,6 +51,15 @@ for (
     const error = await errorOf("build", "library", `-Dtarget=${target}`, "--color", "off");
     assertStringIncludes(error, `fringe has not been ported to ${target} yet. Write native/`);
     assertEquals(namedIn(error), files);
+  });
+}
+
+const onWindows = "fringe does not run on Windows: its ABI keeps the stack pointer within";
+
+for (const target of ["x86_64-windows", "aarch64-windows"]) {
+  Deno.test(`zig build for ${target} stops with one error: why it is refused`, async () => {
+    const error = await errorOf("build", "library", `-Dtarget=${target}`, "--color", "off");
+    assertStringIncludes(error, onWindows);
   });
 }
 
@@ -99,13 +107,18 @@ async function withProgram<T>(
 Deno.test("the Zig package for another architecture or system has one error, too", async () => {
   const expected = {
     "riscv64-freestanding": ofRiscv64,
-    "x86_64-windows": ["os/windows.zig"],
+    "x86-netbsd": ["os/netbsd.zig"],
   };
   for (const [target, files] of Object.entries(expected)) {
     const error = await withProgram(onSlice, target, (args) => errorOf(...args));
     assertStringIncludes(error, "fringe has not been ported to ");
     assertEquals(namedIn(error), files);
   }
+});
+
+Deno.test("the Zig package for Windows has one error, too: why it is refused", async () => {
+  const error = await withProgram(onSlice, "x86_64-windows", (args) => errorOf(...args));
+  assertStringIncludes(error, onWindows);
 });
 
 Deno.test("fringe.h for another architecture has one error: the file to write", async () => {

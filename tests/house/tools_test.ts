@@ -11,8 +11,17 @@ import {
   assertThrows,
 } from "@std/assert";
 import { join } from "node:path";
+import { boot, commandOf, machines } from "../../tools/bare_metal.ts";
 import { generate } from "../../tools/build.ts";
-import { denoCounts, one, runnerCounts, total, zigCounts } from "../../tools/counts.ts";
+import {
+  type Counts,
+  denoCounts,
+  one,
+  runnerCounts,
+  tapCounts,
+  total,
+  zigCounts,
+} from "../../tools/counts.ts";
 import { ignores } from "../../tools/ignored.ts";
 import { howToInstall, type Installable, isInstalled, packages } from "../../tools/packages.ts";
 import { grown } from "../../tools/soak.ts";
@@ -86,6 +95,43 @@ Deno.test("runnerCounts() reads the last line of either runner, and fails one wi
   const none = { passed: 0, failed: 1, skipped: 0 };
   assertEquals(counts("Segmentation fault\n"), none);
   assertEquals(runnerCounts({ output: "All 2 tests passed.\n", success: false }).failed, 1);
+});
+
+Deno.test("tapCounts() fails what was announced and never came, and a plan that is missing", () => {
+  const counts = (output: string, success = true): Counts => tapCounts({ output, success });
+  const lines = ["1..3\n", "ok 1 - a\n", "ok 2 - b\n", "ok 3 - c\n"];
+  assertEquals(counts(lines.join("")), { passed: 3, failed: 0, skipped: 0 });
+  assertEquals(counts(lines.slice(0, 3).join("")), { passed: 2, failed: 1, skipped: 0 });
+  const notOk = lines.with(2, "not ok 2 - b\n# why\n").join("");
+  assertEquals(counts(notOk), { passed: 2, failed: 1, skipped: 0 });
+  assertEquals(counts(lines.slice(1).join("")), { passed: 3, failed: 3, skipped: 0 });
+  assertEquals(counts(lines.join(""), false), { passed: 3, failed: 1, skipped: 0 });
+  assertEquals(counts(""), { passed: 0, failed: 1, skipped: 0 });
+});
+
+Deno.test("boot() fails a machine that hangs, resets, or ends with another status", async () => {
+  const says = (text: string): string[] => ["sh", "-c", text];
+  const all = "printf '1..2\\nok 1 - a\\nok 2 - b\\n'; exit";
+  const counts = { passed: 2, failed: 0, skipped: 0 };
+  assertEquals(await boot(says(`${all} 33`), 33), counts);
+  assertEquals(await boot(says(`${all} 35`), 33), { ...counts, failed: 1 });
+  // A triple fault resets the machine: QEMU ends with 0.
+  const reset = await boot(says("printf '1..2\\nok 1 - a\\n'"), 33);
+  assertEquals(reset, { passed: 1, failed: 1, skipped: 0 });
+  const hung = await boot(says("printf '1..2\\nok 1 - a\\n'; exec sleep 60"), 33, 0.5);
+  assertEquals(hung, { passed: 1, failed: 1, skipped: 0 });
+});
+
+Deno.test("docs/bare_metal.md boots each machine by the command of the gate", async () => {
+  const page = await Deno.readTextFile(join(root, "docs", "bare_metal.md"));
+  const shown = page.replace(/\\\n\s*/g, "");
+  for (const [arch, machine] of Object.entries(machines)) {
+    const command = commandOf(machine, "zig-out/bin/bare_metal").join(" ");
+    assertStringIncludes(
+      shown,
+      `zig build -Dtarget=${arch}-freestanding\n${command} || test $? = ${machine.success}\n`,
+    );
+  }
 });
 
 Deno.test("errorsIn() finds what names our code, stacks nobody told of, and a log cut off", () => {
