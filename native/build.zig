@@ -45,22 +45,7 @@ pub fn build(b: *std.Build) void {
     const example_bodies = bodies(b, "bodies", target, "../examples/bodies/bodies.zig", &.{
         "../examples/bodies/add_one.c",
     });
-    const portable: []const []const u8 = &.{
-        "../tests/bodies/control.c",
-        "../tests/bodies/test_bodies.c",
-        "../tests/bodies/test_bodies.cc",
-        "../tests/bodies/model.cc",
-    };
-    // These make system calls by themselves.
-    const of_linux: []const []const u8 = &.{
-        "../tests/bodies/faults.c",
-        "../tests/bodies/signals.c",
-    };
-    const test_root = "../tests/bodies/test_bodies.zig";
-    const test_files = if (target.result.os.tag == .linux) portable ++ of_linux else portable;
-    const test_bodies = bodies(b, "test_bodies", target, test_root, test_files);
-    // For fringe_suspend as a plain function.
-    addSwitch(b, test_bodies.root_module, &.{});
+    const test_bodies = testBodies(b, target);
 
     const filters: []const []const u8 =
         b.option([]const []const u8, "filter", "Tests to run: a part of the name") orelse &.{};
@@ -388,6 +373,26 @@ fn bodies(
         .flags = &.{ "-O2", "-ffreestanding", "-fexceptions", "-Wall", "-Wextra", "-Werror" },
     });
     return sharedLibrary(b, name, result);
+}
+
+/// Bodies for the tests in TypeScript.
+fn testBodies(b: *std.Build, target: std.Build.ResolvedTarget) *std.Build.Step.Compile {
+    const portable: []const []const u8 = &.{
+        "../tests/bodies/control.c",
+        "../tests/bodies/test_bodies.c",
+        "../tests/bodies/test_bodies.cc",
+        "../tests/bodies/model.cc",
+    };
+    // These make system calls by themselves.
+    const of_linux: []const []const u8 = &.{
+        "../tests/bodies/faults.c",
+        "../tests/bodies/signals.c",
+    };
+    const files = if (target.result.os.tag == .linux) portable ++ of_linux else portable;
+    const result = bodies(b, "test_bodies", target, "../tests/bodies/test_bodies.zig", files);
+    // For fringe_suspend as a plain function.
+    addSwitch(b, result.root_module, &.{});
+    return result;
 }
 
 /// What measures round trips. It needs libc to open the libraries of its peers.

@@ -260,9 +260,9 @@
 # What depends on the format of objects:
 #
 #   CURRENT           the address of fringe_current. In ELF the loader has written down how far that
-#                     is from tpidr_el0 ("initial exec": ELF for the Arm 64-bit Architecture, section
-#                     5.7.14.4). In Mach-O a function says it, which destroys x0, x16, x17 and x30
-#                     alone. `frame` is what the CFA is computed from
+#                     is from tpidr_el0 ("initial exec": ELF for the Arm 64-bit Architecture,
+#                     section 5.7.14.4). In Mach-O a function says it, which destroys x0, x16, x17
+#                     and x30 alone. `frame` is what the CFA is computed from
 #   CXA_GET_GLOBALS   x3 = the function that the program has by this name, or 0
 #   FIND              the address of a function that may be missing
 #   ADDRESS           the address of what lies in another section

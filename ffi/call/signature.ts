@@ -9,7 +9,7 @@
 import { checkKeys, describe, own } from "../check.ts";
 import { Mailbox, SLOT_SIZE } from "../layout.ts";
 import { Kept } from "../value/kept.ts";
-import { meantBy, rowOf, VALUE_TYPES } from "../value/type.ts";
+import { meantBy, VALUE_TYPES } from "../value/type.ts";
 import { write } from "../value/value.ts";
 import { CONVENTION, type Placement, placementOf } from "./placement.ts";
 

@@ -261,7 +261,24 @@ pub fn isOnSignalStack() bool {
 }
 
 comptime {
-    std.debug.assert(@offsetOf(Ucontext, "machine") == 48);
-    std.debug.assert(@offsetOf(Mcontext, "registers") == 16);
-    if (builtin.cpu.arch == .x86_64) std.debug.assert(@offsetOf(Mcontext, "floats") == 184);
+    // As C's headers have them: a test compares.
+    const assert = std.debug.assert;
+    assert(@offsetOf(Ucontext, "machine") == 48);
+    assert(@offsetOf(Mcontext, "registers") == 16);
+    switch (builtin.cpu.arch) {
+        .x86_64 => {
+            assert(@offsetOf(Mcontext, "floats") == 184);
+            assert(@offsetOf(Registers, "rdi") == 32);
+            assert(@offsetOf(Registers, "sp") == 56);
+            assert(@offsetOf(Registers, "ip") == 128);
+            assert(@offsetOf(Registers, "flags") == 136);
+        },
+        .aarch64 => {
+            assert(@offsetOf(Registers, "x") == 0);
+            assert(@offsetOf(Registers, "sp") == 248);
+            assert(@offsetOf(Registers, "ip") == 256);
+            assert(@offsetOf(Registers, "pstate") == 264);
+        },
+        else => {},
+    }
 }

@@ -20,12 +20,26 @@ interface Numbers {
   readonly dwarfMode: number;
   /** libSystem's function that zeroes memory. */
   readonly bzero: string;
+  /** The registers that a signal handler finds, in C. */
+  readonly state: string;
+  /** What os/macos.zig compares, by its names, with C's. */
+  readonly fields: Readonly<Record<string, string>>;
 }
 
 /** What an architecture has of its own. */
 const architectures: Readonly<Record<string, Numbers>> = {
-  x86_64: { dwarfMode: 0x04000000, bzero: "___bzero" },
-  aarch64: { dwarfMode: 0x03000000, bzero: "_bzero" },
+  x86_64: {
+    dwarfMode: 0x04000000,
+    bzero: "___bzero",
+    state: "struct __darwin_x86_thread_state64",
+    fields: { floats: "__fs", rdi: "__rdi", sp: "__rsp", ip: "__rip", flags: "__rflags" },
+  },
+  aarch64: {
+    dwarfMode: 0x03000000,
+    bzero: "_bzero",
+    state: "struct __darwin_arm_thread_state64",
+    fields: { x: "__x", sp: "__sp", ip: "__pc", pstate: "__cpsr" },
+  },
 };
 
 /** What the library takes from libSystem, and from nobody else. */
@@ -164,7 +178,7 @@ async function loadCommands(file: string): Promise<Map<string, string[]>> {
   );
 }
 
-for (const [arch, { dwarfMode, bzero }] of Object.entries(architectures)) {
+for (const [arch, { dwarfMode, bzero, state, fields }] of Object.entries(architectures)) {
   const title = `the library for ${arch} macOS`;
 
   testWith("llvm-nm", `${title} exports what that for Linux does`, async () => {
@@ -288,6 +302,49 @@ for (const [arch, { dwarfMode, bzero }] of Object.entries(architectures)) {
       const prefix = join(folder, "native", "zig-out");
       const again = await Deno.readFile(join(prefix, "lib", "libfringe.dylib"));
       assert(again.toHex() === bytes.toHex(), "The two libraries differ");
+    });
+  });
+
+  Deno.test(`a program with the Zig package links for ${arch} macOS`, async () => {
+    await inTemporaryFolder(async (folder) => {
+      await zigBuild("crash", `-Dtarget=${arch}-macos`, "--prefix", folder);
+      assert((await Deno.stat(join(folder, "bin", "crash"))).isFile);
+    });
+  });
+
+  Deno.test(`native/os/macos.zig has layouts and numbers of C's headers for ${arch}`, async () => {
+    const source = await Deno.readTextFile(join(root, "native", "os", "macos.zig"));
+    const C: Readonly<Record<string, string>> = {
+      machine: "uc_mcontext",
+      registers: "__ss",
+      ...fields,
+    };
+    const common = source.match(/assert\(@offsetOf\(Ucontext, [^]*?switch/)![0];
+    const own = source.match(new RegExp(`\\.${arch} => \\{\\s+assert([^}]*)`))![0];
+    const offsets = [...(common + own).matchAll(/@offsetOf\((\w+), "(\w+)"\) == (\d+)/g)];
+    assertEquals(offsets.map(([, , field]) => field), Object.keys(C));
+    const numbers = [...source.matchAll(/^ *const ((?:SI|SS)_\w+) = (\w+);/gm)];
+    assertEquals(numbers.map(([, name]) => name), ["SI_USER", "SS_ONSTACK"]);
+    const types: Readonly<Record<string, string>> = {
+      Ucontext: "ucontext_t",
+      Mcontext: "struct __darwin_mcontext64",
+      Registers: state,
+    };
+    const lines = [
+      "#include <signal.h>",
+      "#include <stddef.h>",
+      "#include <sys/ucontext.h>",
+      ...offsets.map(([, type, field, offset]) => {
+        const place = `offsetof(${types[type!]}, ${C[field!]})`;
+        return `_Static_assert(${place} == ${offset}, "${field}");`;
+      }),
+      ...numbers.map(([, name, number]) => `_Static_assert(${name} == ${number}, "${name}");`),
+    ];
+    await inTemporaryFolder(async (folder) => {
+      const file = join(folder, "layouts.c");
+      await Deno.writeTextFile(file, lines.join("\n"));
+      const options = ["-target", `${arch}-macos`, "-c", file, "-o", join(folder, "layouts.o")];
+      await output(await zig(), "cc", ...options);
     });
   });
 }
