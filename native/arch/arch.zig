@@ -39,8 +39,8 @@ pub const arch = switch (builtin.cpu.arch) {
         " native/arch/arch.zig and native/include/fringe.h"),
 };
 
-/// The architectures that there is a Deno for, by its names, which are Zig's: TypeScript has to know
-/// how many arguments each passes in registers (layout_program.zig).
+/// The architectures that there is a Deno for, by its names, which are Zig's. TypeScript has to
+/// know how many arguments each passes in registers (layout_program.zig).
 pub const of_deno = struct {
     pub const x86_64 = @import("x86_64.zig");
     pub const aarch64 = @import("aarch64.zig");

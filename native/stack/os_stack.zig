@@ -71,8 +71,9 @@ pub const OsStack = struct {
     }
 
     pub fn stack(self: OsStack) GuardedStack {
-        const limit = @intFromPtr(self.mapping.ptr) + os.pageSize();
-        return .{ .stack = .{ .base = @intFromPtr(self.mapping.ptr) + self.mapping.len, .limit = limit } };
+        const guard = @intFromPtr(self.mapping.ptr);
+        const limit = guard + os.pageSize();
+        return .{ .stack = .{ .base = guard + self.mapping.len, .limit = limit } };
     }
 };
 

@@ -828,7 +828,8 @@ fn traceToResumer(registers: *const Registers) void {
     var addresses: [32]usize = undefined;
     const trace = std.debug.captureCurrentStackTrace(.{ .context = registers }, &addresses);
     for (trace.return_addresses) |address| {
-        if (_Unwind_FindEnclosingFunction(address - 1) == @intFromPtr(&machine.fringe_test_step)) return;
+        const function = _Unwind_FindEnclosingFunction(address - 1);
+        if (function == @intFromPtr(&machine.fringe_test_step)) return;
     }
     astray += 1;
 }
@@ -969,7 +970,8 @@ const X86Words = struct {
     const mxcsr_upward = mxcsr_default | 0x4000;
     const mxcsr_downward = mxcsr_default | 0x2000;
     const mxcsr_flushing = mxcsr_default | 0x8040; // What is denormal becomes 0, on both ways.
-    const mxcsr_trapping = mxcsr_default & ~@as(u32, 0x0280); // Invalid operations, divisions by zero.
+    /// Invalid operations, divisions by zero.
+    const mxcsr_trapping = mxcsr_default & ~@as(u32, 0x0280);
     const mxcsr_divided = 0x4; // The status flag of a division by zero.
     const mxcsr_flags = 0x3f;
     const x87_default = 0x037f;

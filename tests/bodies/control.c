@@ -6,7 +6,7 @@
  * Words are one u32: machine.h says what it has.
  *
  *   keeps_words  { u32, i32 }            sets each input as its words; gives 1 if the ones before
- *                                        were still set, the first time if they were the default ones
+ *                                        were still set; the first time, WORDS_DEFAULT
  *   i32   with_words(u32 words, i32 leaves, i32 f(i32))
  *                                        sets the words, calls f(0), f(1), f(2); puts back what
  *                                        it found, unless it `leaves` them; in how many of the

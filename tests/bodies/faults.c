@@ -4,8 +4,8 @@
  * Makes system calls fail that a library makes, one by one, in the very file that is shipped, and
  * leaves all others alone, such as those of V8 in the same process. A seccomp filter stops calls by
  * the address that they come from; the handler of SIGSYS then refuses a call, or makes it itself.
- * faults.ts is how tests use it. For x86_64, and without libc; elsewhere faults_probe says that there
- * is no such thing, as emulators do (qemu-user).
+ * faults.ts is how tests use it. For x86_64, and without libc; elsewhere faults_probe says that
+ * there is no such thing, as emulators do (qemu-user).
  *
  *   i32  faults_probe()                      0: it works here; else the system's error, negative
  *   i32  faults_watch(u64 start, u64 size)   from now on, on this thread, watches the calls for

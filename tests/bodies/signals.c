@@ -165,7 +165,8 @@ int32_t start_signals(int32_t on_alternate_stack, uintptr_t limit, uintptr_t bas
     for (int i = 0; i < 2; i++) {
         long failure = system_call(SYS_rt_sigaction, signals[i], (long)&action,
                                    (long)&old_actions[i], sizeof action.mask);
-        if (!failure) failure = start_timer(signals[i], SLOWNESS * (i ? 97000 : 100000), &timers[i]);
+        const long interval = SLOWNESS * (i ? 97000 : 100000);
+        if (!failure) failure = start_timer(signals[i], interval, &timers[i]);
         if (failure) return (int32_t)failure;
     }
     return 0;

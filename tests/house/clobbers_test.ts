@@ -33,20 +33,68 @@ const source = `
   }
 `;
 
+/** The same for aarch64, in a function that alone has SVE: integers, vectors and predicates. */
+const sourceForAarch64 = `
+  #include "fringe.h"
+  #include <arm_sve.h>
+  FRINGE_GENERATOR(body, void, int32_t);
+  extern int64_t words[40];
+  extern double numbers[40];
+  __attribute__((target("+sve"))) void body(fringe_yielder *yielder)
+  {
+      svbool_t all = svptrue_b64();
+      svfloat64_t first = svld1_f64(all, numbers), second = svld1_f64(all, numbers + 1);
+      svbool_t less = svcmplt_f64(all, first, second);
+      int64_t integers[40];
+      double floats[40];
+      #pragma clang loop unroll(full)
+      for (int i = 0; i < 40; i++) integers[i] = words[i] * 3, floats[i] = numbers[i] * 3;
+      #ifdef SUSPENDS
+      body_suspend(yielder, 1);
+      #else
+      __asm__ volatile("brk 0" : : : "memory");
+      #endif
+      #pragma clang loop unroll(full)
+      for (int i = 0; i < 40; i++) words[i] = integers[i], numbers[i] = floats[i];
+      svst1_f64(less, numbers, svadd_f64_m(less, first, second));
+  }
+`;
+
+/** What an architecture calls its registers, and how the sources are told apart. */
+interface Kind {
+  readonly target: string;
+  readonly source: string;
+  /** What the switch has at its end, and never executes. */
+  readonly trap: string;
+  readFirst(assembly: string): string[];
+}
+
+const x86_64: Kind = { target: "x86_64-linux-gnu", source, trap: "int3", readFirst };
+const aarch64: Kind = {
+  target: "aarch64-linux-gnu",
+  source: sourceForAarch64,
+  trap: "brk",
+  readFirst: readFirstOnAarch64,
+};
+
 /** The registers that are read behind the switch before anything is written to them. */
 async function kept(...flags: string[]): Promise<string[]> {
+  return await keptOn(x86_64, ...flags);
+}
+
+async function keptOn(kind: Kind, ...flags: string[]): Promise<string[]> {
   const directory = await Deno.makeTempDir({ prefix: "fringe-" });
   try {
     const [input, output] = [join(directory, "body.c"), join(directory, "body.s")];
-    await Deno.writeTextFile(input, source);
+    await Deno.writeTextFile(input, kind.source);
     const { success, stderr } = await new Deno.Command(await zig(), {
-      args: ["cc", "-target", "x86_64-linux-gnu", "-O2", "-S", input, "-o", output]
+      args: ["cc", "-target", kind.target, "-O2", "-S", input, "-o", output]
         .concat("-I", join(root, "native/include"), flags),
       env: zigEnvironment,
       stdin: "null",
     }).output();
     assertEquals(success, true, new TextDecoder().decode(stderr));
-    return readFirst((await Deno.readTextFile(output)).split("int3")[1]!);
+    return kind.readFirst((await Deno.readTextFile(output)).split(kind.trap)[1]!);
   } finally {
     await Deno.remove(directory, { recursive: true });
   }
@@ -68,6 +116,35 @@ function readFirst(assembly: string): string[] {
   }
   return [...read];
 }
+
+/** x29 and sp make the frame; x0 to x2 carry something over. */
+function readFirstOnAarch64(assembly: string): string[] {
+  const [read, written] = [new Set<string>(), new Set(["x0", "x1", "x2", "x29"])];
+  for (const line of assembly.split("\n")) {
+    const [, name, operands] = /^\t([a-z]\w*)\t([^/]*)/.exec(line) ?? [];
+    if (operands === undefined) continue;
+    const registers = [...operands.matchAll(/(?<![\w.:])([xwdqvszp])(\d+)\b/g)]
+      .map(([, kind, number]) =>
+        "xw".includes(kind!) ? `x${number}` : kind === "p" ? `p${number}` : `v${number}`
+      );
+    const stores = /^(?:st|cmp|fcmp|cb|tb)/.test(name!);
+    const targets = stores ? 0 : /^ldp/.test(name!) ? 2 : 1;
+    for (const register of registers.slice(targets)) {
+      if (!written.has(register)) read.add(register);
+    }
+    for (const register of registers.slice(0, targets)) written.add(register);
+  }
+  return [...read];
+}
+
+Deno.test("a suspension keeps no register on aarch64, of SVE neither", async () => {
+  assertEquals(await keptOn(aarch64, "-DSUSPENDS"), []);
+  // Else this would prove nothing.
+  const without = await keptOn(aarch64);
+  for (const kind of ["x", "v", "p"]) {
+    assertEquals(without.some((name) => name.startsWith(kind)), true, `${kind}: ${without}`);
+  }
+});
 
 Deno.test("a suspension keeps no register, in a function that alone has AVX-512", async () => {
   assertEquals(await kept("-DSUSPENDS"), []);
