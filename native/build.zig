@@ -377,18 +377,20 @@ fn bodies(
 
 /// Bodies for the tests in TypeScript.
 fn testBodies(b: *std.Build, target: std.Build.ResolvedTarget) *std.Build.Step.Compile {
-    const portable: []const []const u8 = &.{
-        "../tests/bodies/control.c",
-        "../tests/bodies/test_bodies.c",
-        "../tests/bodies/test_bodies.cc",
-        "../tests/bodies/model.cc",
-    };
-    // These make system calls by themselves.
-    const of_linux: []const []const u8 = &.{
-        "../tests/bodies/faults.c",
-        "../tests/bodies/signals.c",
-    };
-    const files = if (target.result.os.tag == .linux) portable ++ of_linux else portable;
+    // These two make system calls by themselves.
+    const of_linux: []const []const u8 = if (target.result.os.tag == .linux)
+        &.{ "../tests/bodies/faults.c", "../tests/bodies/signals.c" }
+    else
+        &.{};
+    const files = std.mem.concat(b.graph.arena, []const u8, &.{
+        &.{"../tests/bodies/control.c"},
+        of_linux,
+        &.{
+            "../tests/bodies/test_bodies.c",
+            "../tests/bodies/test_bodies.cc",
+            "../tests/bodies/model.cc",
+        },
+    }) catch @panic("OOM");
     const result = bodies(b, "test_bodies", target, "../tests/bodies/test_bodies.zig", files);
     // For fringe_suspend as a plain function.
     addSwitch(b, result.root_module, &.{});
