@@ -242,7 +242,7 @@ fn cancellation() !void {
 fn unbegun() !void {
     ended = .initBuffer(&ended_buffer);
     var generator: fringe.Generator(void, void) = .initUnguarded(stackOf(&memory[0]), holdOuter);
-    _ = generator.cancel();
+    try expectEqual(.unwound, generator.cancel());
     try expectEqual(null, generator.@"resume"({}));
     try expect(ended.items.len == 0);
 }

@@ -69,7 +69,7 @@ for (const arch of Object.keys(ARCHITECTURES)) {
 }
 
 for (const [arch, registers] of Object.entries(ARCHITECTURES)) {
-  Deno.test(`native/os/freebsd.zig has layouts and numbers of C's headers for ${arch}`, async () => {
+  Deno.test(`os/freebsd.zig has layouts and numbers of C's headers for ${arch}`, async () => {
     const text = await Deno.readTextFile(join(root, "native", "os", "freebsd.zig"));
     const C: Readonly<Record<string, string>> = { registers: "uc_mcontext", ...registers };
     const common = text.match(/@offsetOf\(Ucontext, .*/)![0];
