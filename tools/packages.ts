@@ -11,6 +11,7 @@
 
 /** Libraries by the name that the loader knows, and programs by theirs. */
 export const packages = {
+  "aarch64-linux-gnu-g++": "g++-aarch64-linux-gnu",
   "g++": "g++",
   "gdb": "gdb",
   "libexpat.so.1": "libexpat1",
