@@ -94,6 +94,8 @@ const clobbers: std.builtin.assembly.Clobbers = clobbers: {
 /// are two (Arm Architecture Reference Manual, section B2.4.4). CTR_EL0 says how long their lines
 /// are, in words, as a power of two.
 pub fn synchronizeInstructions(memory: []const u8) void {
+    // Apple has a function for it, which os/macos.zig calls, and promises nothing of CTR_EL0.
+    if (builtin.target.os.tag.isDarwin()) return;
     const ctr = asm ("mrs %[ctr], ctr_el0"
         : [ctr] "=r" (-> u64),
     );
