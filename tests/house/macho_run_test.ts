@@ -5,7 +5,8 @@
  * Runs the assembly of the library for macOS, on Linux: the processor and the calling convention
  * are the same, as far as integers in registers go. The file is mapped here in place of by Apple's
  * loader, and what it takes from libSystem it gets from glibc, by the same names. That holds for
- * code that makes no system calls: contexts, switches, thunks, the variable of each thread.
+ * code that makes no system calls: contexts, switches, thunks, the variable of each thread, and a
+ * walk by the unwind tables.
  */
 
 import { join } from "node:path";
@@ -91,13 +92,18 @@ async function load(file: string, memory: Memory): Promise<Map<string, bigint>> 
   );
 }
 
+/** Where a section lies in a file that is loaded at 0. */
+async function sectionOf(file: string, name: string): Promise<number> {
+  const headers = await objdump("--macho", "--private-headers", file);
+  return Number(new RegExp(`sectname ${name}\\n.*\\n *addr (\\w+)`).exec(headers)![1]);
+}
+
 /**
  * Has the variable of each thread at `variable`: the function in its descriptor gives that, and
  * keeps all other registers.
  */
 async function setThreadLocal(file: string, memory: Memory, variable: number): Promise<void> {
-  const headers = await objdump("--macho", "--private-headers", file);
-  const descriptor = Number(/sectname __thread_vars\n.*\n *addr (\w+)/.exec(headers)![1]);
+  const descriptor = await sectionOf(file, "__thread_vars");
   const code = variable + 16;
   const address = new Uint8Array(BigUint64Array.of(memory.start + BigInt(variable)).buffer);
   memory.write(code, Uint8Array.of(...RETURN_WORD[Deno.build.arch](address)));
@@ -118,6 +124,13 @@ function call(address: bigint, ...args: bigint[]): bigint {
   return new Deno.UnsafeFnPointer(pointer, definition).call(...args);
 }
 
+/** Where the functions of a suspended body go on, the innermost first. */
+function backtrace(function_: bigint, context: bigint): bigint[] {
+  const addresses = new BigUint64Array(16);
+  const to = Deno.UnsafePointer.value(Deno.UnsafePointer.of(addresses));
+  return [...addresses.subarray(0, Number(call(function_, context, to, 16n)))];
+}
+
 if (Deno.build.os === "linux") {
   testWith(
     "llvm-objdump",
@@ -132,6 +145,9 @@ if (Deno.build.os === "linux") {
         using memory = new Memory(size);
         const symbols = await load(file, memory);
         await setThreadLocal(file, memory, thread);
+        // gcc's unwinder reads the same tables as Apple's. There are zeros behind them.
+        const tables = memory.start + BigInt(await sectionOf(file, "__eh_frame"));
+        call(addressOf("__register_frame"), tables);
         const address = (name: string): bigint => symbols.get(name)!;
 
         const NUMBER = 7n;
@@ -159,6 +175,12 @@ if (Deno.build.os === "linux") {
           assertEquals(mailbox.getUint32(Mailbox.callback, true), Number(NUMBER));
           // R is the current context in between, and is not any more.
           assertEquals(memory.readWord(thread), 0n);
+          const addresses = backtrace(address("fringe_backtrace"), context);
+          const isAfter = (name: string, at: bigint): boolean =>
+            at > address(name) && at < address(name) + 0x200n;
+          assert(isAfter("fringe_thunk_common", addresses[0]!), "The thunk is the innermost");
+          assert(isAfter("fringe_call_body", addresses.at(-1)!), "The body is the outermost");
+          assert(addresses.length > 2, "In between is qsort");
           const [a, b] = [0, 1].map((i) => {
             const at = mailbox.getBigUint64(Mailbox.callback_integers + 8 * i, true);
             return new Deno.UnsafePointerView(Deno.UnsafePointer.create(at)!).getBigInt64();
@@ -182,6 +204,7 @@ if (Deno.build.os === "linux") {
         assertEquals(call(address("fringe_resume"), native, 0n), 0n);
         assertEquals(box.getInt32(Mailbox.status, true), Status.returned);
         assertEquals(box.getBigInt64(Mailbox.output, true), 5n);
+        call(addressOf("__deregister_frame"), tables);
       } finally {
         await Deno.remove(folder, { recursive: true });
       }
