@@ -199,8 +199,15 @@ interface Step {
   readonly run?: string;
 }
 
+/** A machine of CI, and the stages that it runs; undefined: all. */
+interface Machine {
+  readonly machine: string;
+  readonly stages?: string;
+}
+
 interface Job {
   readonly "runs-on": string;
+  readonly strategy?: { readonly matrix: { readonly include: readonly Machine[] } };
   readonly "timeout-minutes": number;
   readonly needs?: string;
   readonly permissions?: Record<string, string>;
@@ -217,13 +224,21 @@ const ci = parse(text(".github/workflows/ci.yml")) as Workflow;
 const releasing = parse(text(".github/workflows/release.yml")) as Workflow;
 const commands = ({ steps }: Job): string[] => steps.flatMap(({ run }) => run ?? []);
 
+function machinesOf(job: Job): readonly Machine[] {
+  if (job.strategy === undefined) return [{ machine: job["runs-on"] }];
+  assertEquals(job["runs-on"], "${{ matrix.machine }}");
+  return job.strategy.matrix.include;
+}
+
 Deno.test("a tag is released by what it was checked with, once the gate has passed", () => {
   assertEquals(releasing.on, { push: { tags: ["v*"] } });
   const { gate, release, ...others } = releasing.jobs;
   assertEquals(others, {});
   assertEquals(release!.needs, "gate");
   assertEquals(commands(gate!), [".ci/run"]);
-  assert(Object.values(ci.jobs).some((job) => commands(job).includes(".ci/run")));
+  assertEquals(commands(ci.jobs.test!), [".ci/run ${{ matrix.stages }}"]);
+  const wholeGate = machinesOf(ci.jobs.test!).filter(({ stages }) => stages === undefined);
+  assertEquals(gate!["runs-on"], wholeGate[0]!.machine);
   // The gate runs much that others have written, so it cannot write.
   assertEquals(releasing.permissions, { contents: "read" });
   assertEquals([gate!.permissions, release!.permissions], [undefined, { contents: "write" }]);
@@ -232,7 +247,9 @@ Deno.test("a tag is released by what it was checked with, once the gate has pass
 Deno.test("jobs have a machine, an end and steps that do one thing each", () => {
   for (const { jobs } of [ci, releasing]) {
     for (const job of Object.values(jobs)) {
-      assertMatch(job["runs-on"], /^ubuntu-[\d.]+$/);
+      for (const { machine } of machinesOf(job)) {
+        assertMatch(machine, /^(?:ubuntu|macos)-[\d.]+(?:-\w+)?$/);
+      }
       assert(job["timeout-minutes"] > 0);
       for (const { uses, run } of job.steps) {
         assertEquals([uses, run].filter((part) => part !== undefined).length, 1);
