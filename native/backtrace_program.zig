@@ -96,6 +96,13 @@ inline fn fillRegisters() void {
             \\mov $4, %%r14
             \\mov $5, %%r15
             ::: .{ .rbx = true, .r12 = true, .r13 = true, .r14 = true, .r15 = true }),
+        .aarch64 => asm volatile (
+            \\mov x19, 1
+            \\mov x20, 2
+            \\mov x27, 3
+            \\mov x28, 4
+            \\mov x30, 5
+            ::: .{ .x19 = true, .x20 = true, .x27 = true, .x28 = true, .lr = true }),
         else => asm volatile (
             \\mov $1, %%ebx
             \\mov $2, %%esi

@@ -11,8 +11,10 @@
 
 /** Libraries by the name that the loader knows, and programs by theirs. */
 export const packages = {
+  "aarch64-linux-gnu-g++": "g++-aarch64-linux-gnu",
   "g++": "g++",
   "gdb": "gdb",
+  "gdb-multiarch": "gdb-multiarch",
   "libexpat.so.1": "libexpat1",
   "libgc.so.1": "libgc1",
   "liblua5.4.so.0": "liblua5.4-0",

@@ -23,10 +23,15 @@ export interface Convention {
 /** Platforms that pack: Apple's "Writing ARM64 code for Apple platforms". */
 const PACKED: ReadonlySet<string> = new Set(["aarch64-darwin"]);
 
+/** Other runtimes may import the module. At the first use they are told that fringe needs Deno. */
+const { arch, os } = typeof Deno === "undefined"
+  ? { arch: "x86_64", os: "linux" } as const
+  : Deno.build;
+
 /** The convention of this machine. */
 export const CONVENTION: Convention = {
-  ...ARGUMENT_REGISTERS[Deno.build.arch],
-  isPacked: PACKED.has(`${Deno.build.arch}-${Deno.build.os}`),
+  ...ARGUMENT_REGISTERS[arch],
+  isPacked: PACKED.has(`${arch}-${os}`),
 };
 
 /** Where the arguments of a call are. */

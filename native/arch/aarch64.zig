@@ -76,12 +76,11 @@ const reserves_x18 = builtin.target.os.tag.isDarwin() or builtin.abi.isAndroid()
 /// Every register but sp and x29, which make the frame, and x0, x1 and x2, which carry something
 /// over.
 ///  * v stands for the whole of z.
+///  * lr is x30. LLVM passes over its other name, silently.
 ///  * FFR is missing: the compiler keeps nothing there.
 const clobbers: std.builtin.assembly.Clobbers = clobbers: {
-    var all: std.builtin.assembly.Clobbers = .{ .memory = true, .nzcv = true };
+    var all: std.builtin.assembly.Clobbers = .{ .memory = true, .nzcv = true, .lr = true };
     @setEvalBranchQuota(100_000);
-    // LLVM's name for x30; it passes over the other.
-    all.lr = true;
     for (3..29) |i| {
         if (i == 18 and reserves_x18) continue;
         @field(all, std.fmt.comptimePrint("x{d}", .{i})) = true;
@@ -95,6 +94,8 @@ const clobbers: std.builtin.assembly.Clobbers = clobbers: {
 /// are two (Arm Architecture Reference Manual, section B2.4.4). CTR_EL0 says how long their lines
 /// are, in words, as a power of two.
 pub fn synchronizeInstructions(memory: []const u8) void {
+    // Apple has a function for it, which os/macos.zig calls, and promises nothing of CTR_EL0.
+    if (builtin.target.os.tag.isDarwin()) return;
     const ctr = asm ("mrs %[ctr], ctr_el0"
         : [ctr] "=r" (-> u64),
     );

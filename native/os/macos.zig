@@ -93,8 +93,12 @@ pub fn guard(page: []align(page_size) u8) Refusal!void {
 /// (com.apple.security.cs.allow-unsigned-executable- memory, which Deno has), or that has not asked
 /// for the hardened runtime, may execute such memory.
 pub fn makeExecutable(memory: []align(page_size) u8) Refusal!void {
+    sys_icache_invalidate(memory.ptr, memory.len);
     try check(call(c.mprotect, .{ memory.ptr, memory.len, .{ .READ = true, .EXEC = true } }));
 }
+
+/// <libkern/OSCacheControl.h>: has the processor see instructions that have been written.
+extern "c" fn sys_icache_invalidate(start: [*]u8, length: usize) void;
 
 pub fn unmap(memory: []align(page_size) const u8) Refusal!void {
     try check(call(c.munmap, .{ memory.ptr, memory.len }));

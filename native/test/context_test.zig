@@ -573,10 +573,10 @@ pub inline fn destroyRegisters() void {
 }
 
 const aarch64_registers: std.builtin.assembly.Clobbers = clobbers: {
-    var all: std.builtin.assembly.Clobbers = .{};
+    var all: std.builtin.assembly.Clobbers = .{ .lr = true };
     @setEvalBranchQuota(100_000);
-    for (0..31) |i| {
-        if (i == 18 or i == 29) continue;
+    for (0..29) |i| {
+        if (i == 18) continue;
         @field(all, std.fmt.comptimePrint("x{d}", .{i})) = true;
     }
     for (0..32) |i| @field(all, std.fmt.comptimePrint("v{d}", .{i})) = true;

@@ -16,6 +16,7 @@
 //!               `caught` unmaps the report, and finishes: `thrown`
 
 const std = @import("std");
+const builtin = @import("builtin");
 const arch = @import("../arch/arch.zig").arch;
 const backtrace = @import("backtrace.zig");
 const context_module = @import("../context/context.zig");
@@ -303,6 +304,8 @@ fn describeCpp(report: *Report, exception: *Exception) void {
     // Section 2.9.1 of the C++ ABI: a std::type_info is a virtual table and a name. gcc puts a star
     // before names that are to be compared by address.
     var name = memory.word(type_info +% 8) orelse return;
+    // Apple's compiler marks names that other libraries may have, too, by their highest bit.
+    if (builtin.object_format == .macho) name &= std.math.maxInt(isize);
     var first: [1]u8 = undefined;
     if (memory.read(name, &first) and first[0] == '*') name += 1;
     const runtime = @intFromPtr(exception.cleanup);

@@ -8,6 +8,7 @@
 
 import { assert, assertEquals } from "@std/assert";
 import { join } from "node:path";
+import { type Installable, isInstalled } from "../../tools/packages.ts";
 import { root, zigBuild } from "../../tools/zig.ts";
 import { moduleUrl, testBodies, testWith } from "../support/support.ts";
 
@@ -18,11 +19,20 @@ interface Trace {
 }
 
 /** glibc, which libunwind.so.8 is made for; and a static program, that runs on any kernel. */
-const targets = { x86_64: "x86_64-linux-gnu", x86: "x86-linux-musl" };
+const targets = {
+  x86_64: "x86_64-linux-gnu",
+  x86: "x86-linux-musl",
+  aarch64: "aarch64-linux-musl",
+};
 
 type Arch = keyof typeof targets;
 
 const architectures = Object.keys(targets) as Arch[];
+
+/** What runs as it is on a machine that has the first one. */
+const native: readonly Arch[] = ["x86_64", "x86"];
+
+const isEmulated = (arch: Arch): boolean => !native.includes(arch);
 
 const built = new Map<Arch, Promise<string>>();
 
@@ -43,12 +53,54 @@ async function output(command: string, ...args: string[]): Promise<string> {
   return decoder.decode(stdout);
 }
 
+/** What gdb needs for an architecture; of two things, what is missing. */
+function debuggerOf(arch: Arch): Installable {
+  if (!isEmulated(arch)) return "gdb";
+  return isInstalled("gdb-multiarch") ? "qemu-aarch64-static" : "gdb-multiarch";
+}
+
+/**
+ * Has gdb run a script that has the program begun by `BEGIN`. An emulator is a debugger's server:
+ * gdb asks it, the program stands at its first instruction then, and goes on.
+ */
+async function gdbOn(arch: Arch, script: string): Promise<string> {
+  const path = await program(arch);
+  if (!isEmulated(arch)) return await gdb(script.replace("BEGIN", "run"), path);
+  const folder = await Deno.makeTempDir({ prefix: "fringe-test-" });
+  const socket = join(folder, "socket");
+  const emulator = new Deno.Command("qemu-aarch64-static", {
+    args: ["-g", socket, path],
+    stdin: "null",
+    stdout: "null",
+    stderr: "null",
+  }).spawn();
+  try {
+    while (!await Deno.stat(socket).then(() => true, () => false)) {
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+    const connected = `target remote ${socket}\n${script.replace("BEGIN", "continue")}`;
+    return await gdbBy("gdb-multiarch", connected, path);
+  } finally {
+    try {
+      emulator.kill();
+    } catch {
+      // The program has ended, as it should.
+    }
+    await emulator.status;
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
 /** Has gdb run a script. */
 async function gdb(script: string, ...args: string[]): Promise<string> {
+  return await gdbBy("gdb", script, ...args);
+}
+
+async function gdbBy(command: string, script: string, ...args: string[]): Promise<string> {
   const file = await Deno.makeTempFile({ prefix: "fringe-test-", suffix: ".gdb" });
   try {
     await Deno.writeTextFile(file, `set width 0\nset print frame-arguments none\n${script}`);
-    return await output("gdb", "-nx", "-batch", "-x", file, ...args);
+    return await output(command, "-nx", "-batch", "-x", file, ...args);
   } finally {
     await Deno.remove(file);
   }
@@ -150,6 +202,14 @@ function traces(text: string, situation: RegExp, frame: RegExp): Trace[] {
   return found;
 }
 
+/** Without the frames of inlined functions: `info symbol` has the same name for all of them. */
+function withoutInlined(all: readonly Trace[], inlined: RegExp): Trace[] {
+  return all.map(({ situation, functions }) => ({
+    situation,
+    functions: functions.filter((name, i) => name !== functions[i - 1] && !inlined.test(name)),
+  }));
+}
+
 /** What gdb calls a frame that is marked as a signal frame, as fringe_root is. */
 const signalFrame = "<signal handler called>";
 
@@ -160,8 +220,9 @@ const frame = /^#\d+ +(?:0x[0-9a-f]+ in )?(<signal handler called>|\S+)/;
 const symbol = /^(?:backtrace_program[.[])?(\w+)\]? (?:\+ \d+ )?in section /;
 
 for (const arch of architectures) {
-  testWith("gdb", `gdb sees every frame, on ${arch}`, async () => {
-    const text = await gdb(
+  testWith(debuggerOf(arch), `gdb sees every frame, on ${arch}`, async () => {
+    const text = await gdbOn(
+      arch,
       `
 break *here
 commands
@@ -172,18 +233,18 @@ printf "symbols of %s\\n", (char *)&situation
 frame apply all -q info symbol $pc
 continue
 end
-run
+BEGIN
 `,
-      await program(arch),
     );
-    assertEquals(traces(text, /^symbols of (.*)/, symbol), [...expected()]);
+    assertEquals(withoutInlined(traces(text, /^symbols of (.*)/, symbol), /^$/), [...expected()]);
     const renamed = (name: string) => name === "fringe_root" ? signalFrame : name;
     assertEquals(
-      traces(text, /^backtrace of (.*)/, frame),
+      withoutInlined(traces(text, /^backtrace of (.*)/, frame), /^switchToBody$/),
       [...expected()].map((trace) => ({ ...trace, functions: trace.functions.map(renamed) })),
     );
   });
 
+  if (isEmulated(arch)) continue;
   testWith("valgrind", `valgrind sees every frame, on ${arch}`, async () => {
     const options = [
       "-q",
@@ -217,7 +278,11 @@ testWith("libunwind.so.8", "libunwind sees every frame", async () => {
 const kept = {
   x86_64: ["rsp", "rbp", "rbx", "r12", "r13", "r14", "r15"],
   x86: ["esp", "ebp", "ebx", "esi", "edi"],
+  aarch64: ["sp", "x29", "x19", "x20", "x21", "x22", "x23", "x24", "x25", "x26", "x27", "x28"],
 };
+
+/** Where a function returns to, as it begins. */
+const back = { x86_64: "*(void **)$sp", x86: "*(void **)$sp", aarch64: "(void *)$x30" };
 
 /** What gdb sees before an instruction: the functions, and the registers that each has. */
 interface Step extends Trace {
@@ -229,12 +294,13 @@ async function steps(arch: Arch, pattern: string): Promise<Step[]> {
   const ways = Object.keys(called).map((way) =>
     `break *'backtrace_program.${way}' if $_regex((char *)&situation, "${pattern}")`
   );
-  const text = await gdb(
+  const text = await gdbOn(
+    arch,
     `
 ${ways.join("\n")}
-run
+BEGIN
 while $_isvoid($_exitcode)
-  set $back = *(void **)$sp
+  set $back = ${back[arch]}
   while $pc != $back
     printf "step of %s\\n", (char *)&situation
     frame apply all -q info symbol $pc
@@ -246,7 +312,6 @@ while $_isvoid($_exitcode)
   continue
 end
 `,
-    await program(arch),
   );
   const begin = /^step of (.*)/;
   // A thunk lies in memory that was mapped for it.
@@ -342,24 +407,28 @@ function* changes(all: readonly Step[]): Generator<Trace> {
 }
 
 for (const arch of architectures) {
-  testWith("gdb", `gdb sees every frame at each instruction of a switch, on ${arch}`, async () => {
-    const all = await steps(arch, courses.map(({ situation }) => situation).join("|"));
-    assertEquals([...changes(all)], courses.flatMap((course) => [...tracesOf(course)]));
+  testWith(
+    debuggerOf(arch),
+    `gdb sees every frame at each instruction of a switch, on ${arch}`,
+    async () => {
+      const all = await steps(arch, courses.map(({ situation }) => situation).join("|"));
+      assertEquals([...changes(all)], courses.flatMap((course) => [...tracesOf(course)]));
 
-    // What a function of the program has in its registers, it has as long as one call lasts.
-    const before = new Map<string, string>();
-    let compared = 0;
-    for (const { situation, functions, registers } of all) {
-      for (const [i, name] of functions.entries()) {
-        if (i === 0 || /^fringe_(?!call_body)/.test(name)) continue;
-        const call = `${situation}: ${name} has called ${functions[i - 1]}`;
-        assertEquals(registers[i], before.get(call) ?? registers[i], call);
-        if (before.has(call)) compared++;
-        before.set(call, registers[i]!);
+      // What a function of the program has in its registers, it has as long as one call lasts.
+      const before = new Map<string, string>();
+      let compared = 0;
+      for (const { situation, functions, registers } of all) {
+        for (const [i, name] of functions.entries()) {
+          if (i === 0 || /^fringe_(?!call_body)/.test(name)) continue;
+          const call = `${situation}: ${name} has called ${functions[i - 1]}`;
+          assertEquals(registers[i], before.get(call) ?? registers[i], call);
+          if (before.has(call)) compared++;
+          before.set(call, registers[i]!);
+        }
       }
-    }
-    assert(compared > 500, `${compared} comparisons`);
-  });
+      assert(compared > 500, `${compared} comparisons`);
+    },
+  );
 }
 
 // In Deno

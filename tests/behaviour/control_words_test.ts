@@ -23,7 +23,7 @@ const open = () =>
 
 /** MXCSR (16 bits), and the x87 control word above that (psABI for AMD64, section 3.4.1). */
 const DEFAULT = 0x037f_1f80;
-const WORDS: Readonly<Record<string, number>> = {
+const X86_64_WORDS: Readonly<Record<string, number>> = {
   "the default": DEFAULT,
   "round up": DEFAULT | 0x0800_4000,
   "round down": DEFAULT | 0x0400_2000,
@@ -38,6 +38,19 @@ const WORDS: Readonly<Record<string, number>> = {
   "trap everything": DEFAULT & ~0x003f_1f80,
   "everything in MXCSR at once": (DEFAULT & ~0x1f80) | 0xe040,
 };
+
+/** FPCR (AAPCS64, section 6.1.2). */
+const AARCH64_WORDS: Readonly<Record<string, number>> = {
+  "the default": 0,
+  "round up": 0x0040_0000,
+  "round down": 0x0080_0000,
+  "round to zero": 0x00c0_0000,
+  "flush to zero": 0x0100_0000,
+  "one NaN for all": 0x0200_0000,
+  "everything at once": 0x03c0_0000,
+};
+
+const WORDS = Deno.build.arch === "aarch64" ? AARCH64_WORDS : X86_64_WORDS;
 
 const plain = Deno.dlopen(testBodies, { get_words: { parameters: [], result: "u32" } });
 
@@ -60,7 +73,7 @@ function assertPlain(): void {
     [1, -1, 1, 5e-324, 1e-318, Infinity, NaN],
   );
   // What C finds that JavaScript calls.
-  assertEquals(plain.symbols.get_words(), DEFAULT);
+  assertEquals(plain.symbols.get_words(), WORDS["the default"]);
 }
 
 function handler(i: number): number {
@@ -133,7 +146,7 @@ for (const [what, words] of Object.entries(WORDS)) {
         assertEquals(await with_words_elsewhere(words, leaves, handler), 3);
       }
       // On the same threads, which have had their own words back.
-      assertEquals(await with_words_elsewhere(DEFAULT, 0, handler), 3);
+      assertEquals(await with_words_elsewhere(WORDS["the default"]!, 0, handler), 3);
     });
 
     Deno.test(`${says}, a call inside a call, both ended early`, () => {
@@ -143,7 +156,7 @@ for (const [what, words] of Object.entries(WORDS)) {
       let caught;
       try {
         with_words(words, leaves, () => {
-          assertEquals(with_words(DEFAULT | 0x4000, leaves, handler), 3);
+          assertEquals(with_words(WORDS["round up"]!, leaves, handler), 3);
           assertEquals(with_words(words, leaves, handler), 3);
           return with_words(words, leaves, () => {
             throw new Stop();
@@ -164,11 +177,11 @@ for (const [what, words] of Object.entries(WORDS)) {
     Deno.test(`words: ${what}, a generator's body, from resume ${begins} on`, () => {
       using library = open();
       const generator = new Generator(new OsStack(), library.symbols.keeps_words);
-      for (let i = 0; i < begins; i++) assertEquals(generator.resume(DEFAULT), 1);
+      for (let i = 0; i < begins; i++) assertEquals(generator.resume(WORDS["the default"]!), 1);
       for (let i = 0; i < 5; i++) {
         assertEquals(generator.resume(words), 1);
         assertPlain();
-        assertEquals(generator.resume(DEFAULT), 1);
+        assertEquals(generator.resume(WORDS["the default"]!), 1);
         assertPlain();
       }
       generator.return();

@@ -146,6 +146,35 @@ Deno.test("a suspension keeps no register on aarch64, of SVE neither", async () 
   }
 });
 
+/** A body in Zig, which suspends twice: for the second time it needs its yielder. */
+const sourceInZig = `
+  const fringe = @import("fringe");
+  export fn body(yielder: *fringe.Yielder(void, i32)) void {
+      for (0..2) |_| yielder.@"suspend"(1) catch return;
+  }
+`;
+
+Deno.test("nor in Zig, in which it has other names: what is kept lies on the stack", async () => {
+  const directory = await Deno.makeTempDir({ prefix: "fringe-" });
+  try {
+    const [input, output] = [join(directory, "body.zig"), join(directory, "body.s")];
+    await Deno.writeTextFile(input, sourceInZig);
+    const modules = ["--dep", "fringe", `-Mroot=${input}`];
+    const fringe = `-Mfringe=${join(root, "native/fringe.zig")}`;
+    const { success, stderr } = await new Deno.Command(await zig(), {
+      args: ["build-obj", "-fllvm", "-target", "aarch64-linux-gnu", "-Ofast", "-fno-emit-bin"]
+        .concat(`-femit-asm=${output}`, modules, fringe),
+      env: zigEnvironment,
+      stdin: "null",
+    }).output();
+    assertEquals(success, true, new TextDecoder().decode(stderr));
+    const between = (await Deno.readTextFile(output)).split("brk")[1]!;
+    assertEquals(readFirstOnAarch64(between), []);
+  } finally {
+    await Deno.remove(directory, { recursive: true });
+  }
+});
+
 Deno.test("a suspension keeps no register, in a function that alone has AVX-512", async () => {
   assertEquals(await kept("-DSUSPENDS"), []);
   // Else this would prove nothing.

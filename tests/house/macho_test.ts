@@ -72,6 +72,7 @@ const TAKEN = [
   "_sigaction",
   "_sigaltstack",
   "_strlen",
+  "_sys_icache_invalidate",
   "_unw_get_proc_info",
   "_unw_getcontext",
   "_unw_init_local",
