@@ -96,23 +96,28 @@ const clobbers: std.builtin.assembly.Clobbers = clobbers: {
 pub fn synchronizeInstructions(memory: []const u8) void {
     // Apple has a function for it, which os/macos.zig calls, and promises nothing of CTR_EL0.
     if (builtin.target.os.tag.isDarwin()) return;
-    const ctr = asm ("mrs %[ctr], ctr_el0"
+    const ctr = asm (
+        \\mrs %[ctr], ctr_el0
         : [ctr] "=r" (-> u64),
     );
     const start = @intFromPtr(memory.ptr);
     const data_line = @as(usize, 4) << @truncate(ctr >> 16 & 15);
     var at = std.mem.alignBackward(usize, start, data_line);
     while (at < start + memory.len) : (at += data_line) {
-        asm volatile ("dc cvau, %[at]"
+        asm volatile (
+            \\dc cvau, %[at]
             :
             : [at] "r" (at),
             : .{ .memory = true });
     }
-    asm volatile ("dsb ish" ::: .{ .memory = true });
+    asm volatile (
+        \\dsb ish
+        ::: .{ .memory = true });
     const line = @as(usize, 4) << @truncate(ctr & 15);
     at = std.mem.alignBackward(usize, start, line);
     while (at < start + memory.len) : (at += line) {
-        asm volatile ("ic ivau, %[at]"
+        asm volatile (
+            \\ic ivau, %[at]
             :
             : [at] "r" (at),
             : .{ .memory = true });

@@ -124,7 +124,7 @@ var test_table: GuardTable = .{};
 
 test "GuardTable finds the page that was added, no other one, and forgets it" {
     const page = os.pageSize();
-    const end = (1 << arch.address_bits) - 2 * page;
+    const end = std.mem.alignBackward(usize, ((1 << page_bits) - 2) * page_size, page);
     for ([_]usize{ 1, 2, 3, 4, 17, 256, 257, 10_000 }) |pages| {
         const size = pages * page;
         for ([_]usize{ page, 1 << 24, (1 << 24) - page, end - size }) |guard| {

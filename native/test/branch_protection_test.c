@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0
  * Credit: after libfringe, by edef and the libfringe contributors
  *
- * A program without libc that is compiled with branch protection, for aarch64: each switch there is,
- * and a thunk, in a process that enforces landing pads and signed return addresses. It exits with 0,
- * or with the number of what went wrong. With ASTRAY it calls what is no landing pad.
+ * A program without libc that is compiled with branch protection, for aarch64: each switch there
+ * is, and a thunk, in a process that enforces landing pads and signed return addresses. It exits
+ * with 0, or with the number of what went wrong. With ASTRAY it calls what is no landing pad.
  * tests/house/branch_protection_test.ts builds it and runs it. */
 
 #include "fringe.h"

@@ -2,8 +2,8 @@
 // Credit: after libfringe, by edef and the libfringe contributors
 
 // A program in C++ whose return addresses are signed, for aarch64: exceptions leave a body for its
-// resumer, through the frames of switch_aarch64.S, whose return addresses the unwinder has to check.
-// It exits with how many have arrived.
+// resumer, through the frames of switch_aarch64.S, whose return addresses the unwinder has to
+// check. It exits with how many have arrived.
 
 #include "fringe.h"
 

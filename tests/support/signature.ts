@@ -247,7 +247,8 @@ export async function compile(
   const [input, output] = [`${name}.c`, `${name}.so`];
   await Deno.writeTextFile(join(directory, input), source(signatures));
   // Zig would have undefined behaviour trap; a call through another type of function is just that.
-  const flags = [optimization, "-shared", "-fPIC", "-fno-sanitize=all"];
+  const target = `${Deno.build.arch}-linux-gnu`;
+  const flags = ["-target", target, optimization, "-shared", "-fPIC", "-fno-sanitize=all"];
   const { success, stderr } = await new Deno.Command(await zig(), {
     args: ["cc", ...flags, "-o", output, input],
     cwd: directory,
