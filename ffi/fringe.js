@@ -1374,9 +1374,12 @@ function addressOf(value, type, what) {
 }
 
 const PACKED = new Set(["aarch64-darwin"]);
+const { arch, os } = typeof Deno === "undefined"
+    ? { arch: "x86_64", os: "linux" }
+    : Deno.build;
 const CONVENTION = {
-    ...ARGUMENT_REGISTERS[Deno.build.arch],
-    isPacked: PACKED.has(`${Deno.build.arch}-${Deno.build.os}`),
+    ...ARGUMENT_REGISTERS[arch],
+    isPacked: PACKED.has(`${arch}-${os}`),
 };
 function placementOf(parameters, registers, convention, fixed = parameters.length) {
     let [integers, floats, at, end] = [0, 0, 0, 0];

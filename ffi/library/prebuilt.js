@@ -122,8 +122,8 @@ AAAAAAAA
  */
 export const prebuilt = {
   "aarch64-darwin": {
-    digest: "81f871d1294bb1f2a4d7d83ca23ba96779012112b978d4383411a126cd1eef55",
-    size: 88696,
+    digest: "fa3c065c648e2367941507142e24b4ec141dc8a78e0824e3564f71aaf5ffa0fc",
+    size: 88824,
     file: "libfringe.dylib",
     load: () => import("./prebuilt/" + "aarch64-darwin.js"),
   },
@@ -134,8 +134,8 @@ export const prebuilt = {
     load: () => import("./prebuilt/" + "aarch64-linux.js"),
   },
   "x86_64-darwin": {
-    digest: "71cb3d588feff7509f970e0e9e037223ba02019b99338d350002ee313cb17191",
-    size: 46792,
+    digest: "2dc6603dd3ff03422f29f4c924352b6852ce82567f0d59ba2f8ddc6e8e09df19",
+    size: 46872,
     file: "libfringe.dylib",
     load: () => import("./prebuilt/" + "x86_64-darwin.js"),
   },
