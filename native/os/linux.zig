@@ -356,6 +356,7 @@ test "a guard is one, whatever the system says of advice" {
 }
 
 test "a return from a handler is known wherever it lies, at the end of memory, too" {
+    if (return_from_handler.len == 0) return error.SkipZigTest; // Nobody asks.
     const size = pageSize();
     const pages = try map(4 * size, .data);
     defer unmap(pages) catch {};

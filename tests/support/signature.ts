@@ -141,7 +141,7 @@ function definition(signature: Signature): string {
     return result === "void" ? call : `${cType(result)} r${k} = ${call}`;
   });
   const lines = [
-    `see_usize(${FRAME}, (uintptr_t)__builtin_frame_address(0) % 16);`,
+    `see_usize(${FRAME}, ${PLACE} % 16);`,
     ...(variadic === undefined ? [] : fetching(parameters, variadic)),
     ...parameters.flatMap((_, i) => see(`a${i}`)),
     ...calling.flatMap((call, k) => [call, ...see(`r${k}`)]),
@@ -166,6 +166,11 @@ const SLOT_SIZE = 128;
 const WIDE = 8;
 const CONTENT = 16;
 const CONTENT_MAX = SLOT_SIZE - CONTENT;
+
+/** What the ABI wants to be a multiple of 16: the frame, or on aarch64 the stack pointer. */
+const PLACE = Deno.build.arch === "x86_64"
+  ? "(uintptr_t)__builtin_frame_address(0)"
+  : '({ uintptr_t sp; __asm__("mov %0, sp" : "=r"(sp)); sp; })';
 
 /** The first slot of `seen`: how far the frame is from where the ABI wants it; others follow. */
 const FRAME = 0;
