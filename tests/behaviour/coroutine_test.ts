@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { assert, assertEquals } from "@std/assert";
 import { dlopen, Generator, OsStack } from "../../mod.ts";
 import { root } from "../../tools/zig.ts";
-import { testWith } from "../support/support.ts";
+import { cxx, testWith } from "../support/support.ts";
 
 const number = { parameters: [], result: "i32" } as const;
 
@@ -16,7 +16,7 @@ function open() {
   Deno.mkdirSync(folder, { recursive: true });
   const path = join(folder, "libcoroutines.so");
   const options = ["-std=c++20", "-O2", "-Wall", "-Wextra", "-Werror", "-fPIC", "-shared"];
-  const { success, stderr } = new Deno.Command("g++", {
+  const { success, stderr } = new Deno.Command(cxx(), {
     args: [
       ...options,
       `-I${join(root, "native/include")}`,

@@ -21,9 +21,8 @@ import {
   OsStack,
   OwnedStack,
 } from "../../mod.ts";
-import type { Installable } from "../../tools/packages.ts";
 import { root } from "../../tools/zig.ts";
-import { collectUntil, gc, moduleUrl, runChild, testWith } from "../support/support.ts";
+import { collectUntil, cxx, gc, moduleUrl, runChild, testWith } from "../support/support.ts";
 
 const body = { input: "i32", output: "i32" } as const;
 const says = { input: "pointer", output: "i32" } as const;
@@ -93,7 +92,7 @@ const inRust = {
 function compile(
   source: string,
   name: string,
-  compiler: Installable,
+  compiler: string,
   ...options: string[]
 ): string {
   const known = compiled.get(name);
@@ -117,7 +116,7 @@ const compiled = new Map<string, string>();
 function compileCpp(name: string, ...more: string[]): string {
   const include = new URL("../../native/include", import.meta.url).pathname;
   const options = ["-O2", "-Wall", "-Wextra", "-Werror", "-fPIC", "-shared", `-I${include}`];
-  return compile("exceptions.cc", name, "g++", ...options, ...more);
+  return compile("exceptions.cc", name, cxx(), ...options, ...more);
 }
 
 function openCpp(): NativeLibrary<typeof inCpp> {

@@ -17,7 +17,7 @@ import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/a
 import { dlopen, Generator, type NativeLibrary, OsStack } from "../../mod.ts";
 import { root } from "../../tools/zig.ts";
 import { rounds } from "../support/seeds.ts";
-import { moduleUrl, runChild, testBodies, testWith } from "../support/support.ts";
+import { cxx, moduleUrl, runChild, testBodies, testWith } from "../support/support.ts";
 
 const prelude = `
   import { dlopen, Generator, OsStack, SliceStack } from ${JSON.stringify(moduleUrl)};
@@ -214,7 +214,7 @@ function buildHandlers(): string {
   const source = new URL("../bodies/handlers.c", import.meta.url).pathname;
   const include = new URL("../../native/include", import.meta.url).pathname;
   const options = ["-O2", "-Wall", "-Wextra", "-Werror", "-fPIC", "-shared", "-fexceptions"];
-  const { success, stderr } = new Deno.Command("g++", {
+  const { success, stderr } = new Deno.Command(cxx(), {
     args: ["-x", "c", ...options, `-I${include}`, source, "-o", path],
   }).outputSync();
   assert(success, new TextDecoder().decode(stderr));

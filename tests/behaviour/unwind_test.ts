@@ -14,7 +14,7 @@ import {
   OsStack,
 } from "../../mod.ts";
 import { root } from "../../tools/zig.ts";
-import { fringeLibrary, moduleUrl, openBodies, testWith } from "../support/support.ts";
+import { cxx, fringeLibrary, moduleUrl, openBodies, testWith } from "../support/support.ts";
 
 const mine = new Error("mine");
 
@@ -61,7 +61,7 @@ const WITH_LIBRARY = ["-DWITH_LIBRARY", `-L${prebuilt}`, `-Wl,-rpath,${prebuilt}
 /** How the library of `nested.cc` comes by fringe's functions, and its unwinder. */
 const WAYS = {
   library: WITH_LIBRARY,
-  assembly: [join(root, "native/switch_x86_64.S")],
+  assembly: [join(root, `native/switch_${Deno.build.arch}.S`)],
   alone: [...WITH_LIBRARY, "-static-libgcc", "-static-libstdc++", "-Wl,--exclude-libs,ALL"],
 };
 
@@ -72,7 +72,7 @@ function openNested(way: keyof typeof WAYS): NativeLibrary<typeof inCpp> {
   const source = new URL("../bodies/nested.cc", import.meta.url).pathname;
   const include = "-I" + join(root, "native/include");
   const options = ["-O2", "-Wall", "-Wextra", "-Werror", "-fPIC", "-shared", include];
-  const { success, stderr } = new Deno.Command("g++", {
+  const { success, stderr } = new Deno.Command(cxx(), {
     args: [...options, source, "-o", path, ...WAYS[way]],
   }).outputSync();
   assert(success, new TextDecoder().decode(stderr));

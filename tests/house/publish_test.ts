@@ -12,7 +12,7 @@ import { prebuilt } from "../../ffi/library/prebuilt.js";
 import { release } from "../../tools/release.ts";
 import { root } from "../../tools/zig.ts";
 import { files, text } from "../support/repository.ts";
-import { platform, run, testWith, withFolder } from "../support/support.ts";
+import { run, testWith, withFolder } from "../support/support.ts";
 
 const { version } = JSON.parse(text("deno.json")) as { version: string };
 const tag = `v${version}`;

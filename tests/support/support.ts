@@ -272,15 +272,27 @@ export async function withCopy<T>(
   });
 }
 
+/** This Deno, as another program begins it: where an emulator runs it, by the emulator. */
+export function thisDeno(): [program: string, ...args: string[]] {
+  const [program, ...args] = Deno.env.get("FRINGE_EMULATOR")?.split(" ") ?? [];
+  return program === undefined ? [Deno.execPath()] : [program, ...args, Deno.execPath()];
+}
+
+/** The compiler of C++ for this machine. */
+export function cxx(): string {
+  return Deno.env.get("CXX") || "g++";
+}
+
 /** Runs this Deno in the folder `cwd`, until `signal` says that it is enough. */
 export async function run(
   args: readonly string[],
   env: Readonly<Record<string, string>> = {},
   options: Pick<Deno.CommandOptions, "cwd" | "signal"> = {},
 ): Promise<Ended> {
-  const ended = await new Deno.Command(Deno.execPath(), {
+  const [program, ...begin] = thisDeno();
+  const ended = await new Deno.Command(program, {
     ...options,
-    args: [...args],
+    args: [...begin, ...args],
     env: { NO_COLOR: "1", FRINGE_LIBRARY: "", ...env },
     stdin: "null",
     stdout: "piped",

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// Credit: after libfringe, by edef and the libfringe contributors
+
+/**
+ * Runs tests in Deno for aarch64 by emulation: `deno run -P=tools tools/emulated.ts [FILE…]`. npm has
+ * that Deno, in the version of the one that runs this, and Debian has the emulator (qemu-user), and
+ * glibc and a compiler for aarch64.
+ *
+ * @module
+ */
+
+import { join } from "node:path";
+import { root } from "./zig.ts";
+
+const PACKAGE = "@deno/linux-arm64-glibc";
+
+/** What runs a program for aarch64, and what compiles one. */
+const EMULATOR = ["qemu-aarch64-static", "-L", "/usr/aarch64-linux-gnu"] as const;
+export const COMPILER = "aarch64-linux-gnu-g++";
+
+/** What the gate runs so. An emulator takes some twenty times as long. */
+export const files = [
+  "tests/unit",
+  "tests/behaviour/exception_test.ts",
+  "tests/behaviour/mailbox_test.ts",
+  "tests/behaviour/overflow_test.ts",
+  "tests/behaviour/worker_test.ts",
+  "tests/model",
+] as const;
+
+/** The command that runs the tests, to which files are to be added; undefined: npm gives no Deno. */
+export async function command(): Promise<string[] | undefined> {
+  const deno = await denoFor(Deno.version.deno);
+  if (deno === undefined) return undefined;
+  // V8's threads wait for each other by spinning, which takes an emulator most of its time.
+  const flags = ["--v8-flags=--expose-gc,--single-threaded"];
+  return [...EMULATOR, deno, "test", "--no-prompt", "--no-check", "-P=suite", ...flags];
+}
+
+/** What tests have to know: how this Deno is run, and what compiles for it. */
+export const environment = { FRINGE_EMULATOR: EMULATOR.join(" "), CXX: COMPILER };
+
+/** Gets Deno from npm, if it is not there; undefined if npm does not give it. */
+async function denoFor(version: string): Promise<string | undefined> {
+  const folder = join(root, ".zig-cache", `deno-aarch64-${version}`);
+  const path = join(folder, "package", "deno");
+  if (isFile(path)) return path;
+  await Deno.mkdir(folder, { recursive: true });
+  console.log(`Downloading ${PACKAGE}@${version}`);
+  const packed = await run("npm", ["pack", "--pack-destination", folder, `${PACKAGE}@${version}`]);
+  const archive = packed?.trim().split("\n").at(-1);
+  if (archive === undefined) return undefined;
+  const unpacked = await run("tar", ["-xzf", join(folder, archive), "-C", folder]);
+  return unpacked === undefined ? undefined : path;
+}
+
+/** What a program prints; undefined if it fails. */
+async function run(program: string, args: string[]): Promise<string | undefined> {
+  const { success, stdout } = await new Deno.Command(program, {
+    args,
+    stdin: "null",
+    stderr: "inherit",
+  }).output();
+  return success ? new TextDecoder().decode(stdout) : undefined;
+}
+
+function isFile(path: string): boolean {
+  try {
+    return Deno.statSync(path).isFile;
+  } catch {
+    return false;
+  }
+}
+
+if (import.meta.main) {
+  const [program, ...args] = await command() ?? [];
+  if (program === undefined) {
+    console.error(`Cannot run the tests: npm does not give ${PACKAGE}`);
+    Deno.exit(1);
+  }
+  const chosen = Deno.args.length > 0 ? Deno.args : files;
+  const { code } = await new Deno.Command(program, {
+    args: [...args, ...chosen],
+    cwd: root,
+    env: environment,
+  }).spawn().status;
+  Deno.exit(code);
+}
