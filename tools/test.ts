@@ -23,6 +23,7 @@ import {
   zigCounts,
 } from "./counts.ts";
 import { sourceFolders } from "./ignored.ts";
+import { counted, page } from "./instructions.ts";
 import { howToInstall, type Installable, isInstalled } from "./packages.ts";
 import { watch } from "./valgrind.ts";
 import { versions } from "./versions.ts";
@@ -74,6 +75,11 @@ const stages: Stage[] = [
     about: "the Zig package without an operating system, in QEMU",
     run: async () => total(await Promise.all(Object.keys(machines).map(bareMetal))),
   },
+  {
+    name: "instructions",
+    about: "docs/figures.md has as many instructions as the images in QEMU count",
+    run: Object.values(machines).reduce((run, { qemu }) => ifInstalled(qemu, run), instructions),
+  },
   { name: "prebuilt", about: "committed binaries are what the sources give", run: prebuilt },
   { name: "deno-test", about: "Deno tests and the examples in the documentation", run: denoTest },
   { name: "core", about: "core suite with path-scoped grants only", run: core },
@@ -108,6 +114,12 @@ function zigTest(...options: string[]): () => Promise<Counts> {
     }
     return counts;
   };
+}
+
+async function instructions(): Promise<Counts> {
+  const isCounted = await Deno.readTextFile(page) === await counted();
+  if (!isCounted) console.log("They differ: run `deno run -P=tools tools/instructions.ts`");
+  return one(isCounted);
 }
 
 async function prebuilt(): Promise<Counts> {
