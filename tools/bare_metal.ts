@@ -9,7 +9,7 @@
  */
 
 import { join } from "node:path";
-import { type Counts, tapCounts, total } from "./counts.ts";
+import { type Counts, type Ended, tapCounts, total } from "./counts.ts";
 import { howToInstall, type Installable, isInstalled } from "./packages.ts";
 import { root, zig, zigEnvironment } from "./zig.ts";
 
@@ -21,8 +21,11 @@ interface Machine {
   readonly success: number;
 }
 
-/** What is said goes to stdout, and whoever resets the machine ends it. */
-const PLAIN = ["-display", "none", "-serial", "stdio", "-no-reboot"];
+/**
+ * What is said goes to stdout, whoever resets the machine ends it, and its clock counts
+ * instructions: see tools/instructions.ts.
+ */
+const PLAIN = ["-display", "none", "-serial", "stdio", "-no-reboot", "-icount", "shift=0"];
 
 /** `-device isa-debug-exit` gives twice what is written to it, plus 1: see pc.zig. */
 const PC = { options: [...PLAIN, "-device", "isa-debug-exit"], success: 33 };
@@ -47,18 +50,24 @@ export function commandOf({ qemu, options }: Machine, image: string): string[] {
 
 /** For one machine: builds and boots images that are made for debugging, and for speed. */
 export async function bareMetal(arch: string): Promise<Counts> {
-  const machine = machines[arch]!;
-  if (!isInstalled(machine.qemu)) {
-    console.log(`To boot ${arch}, ${howToInstall(machine.qemu)}`);
+  const { qemu } = machines[arch]!;
+  if (!isInstalled(qemu)) {
+    console.log(`To boot ${arch}, ${howToInstall(qemu)}`);
     return { passed: 0, failed: 0, skipped: 1 };
   }
   const counts: Counts[] = [];
   for (const optimize of ["debug", "fast"]) {
-    const image = await build(arch, optimize);
-    console.log(`# ${arch}, ${optimize}`);
-    counts.push(await boot(commandOf(machine, image), machine.success));
+    counts.push(tapCounts(await run(arch, optimize)));
   }
   return total(counts);
+}
+
+/** Builds an image for one machine, and boots it. */
+export async function run(arch: string, optimize: string): Promise<Ended> {
+  const machine = machines[arch]!;
+  const image = await build(arch, optimize);
+  console.log(`# ${arch}, ${optimize}`);
+  return await boot(commandOf(machine, image), machine.success);
 }
 
 /** Builds the example as a reader would. Returns the path of the image. */
@@ -77,12 +86,12 @@ async function build(arch: string, optimize: string): Promise<string> {
   return join(prefix, "bin", "bare_metal");
 }
 
-/** Boots a machine, and shows and counts what it says. One that hangs is turned off. */
+/** Boots a machine, and shows what it says. One that hangs is turned off. */
 export async function boot(
   [program, ...args]: readonly string[],
   success: number,
   secondsMax = 60,
-): Promise<Counts> {
+): Promise<Ended> {
   const child = new Deno.Command(program!, { args, stdin: "null", stdout: "piped" }).spawn();
   const hangs = setTimeout(() => {
     console.log(`The machine has not ended after ${secondsMax} s: it is turned off`);
@@ -93,7 +102,7 @@ export async function boot(
   const output = new TextDecoder().decode(stdout);
   console.log(output.trimEnd());
   if (code !== success) console.log(`${program} ended with ${code}, in place of ${success}`);
-  return tapCounts({ output, success: code === success });
+  return { output, success: code === success };
 }
 
 if (import.meta.main) {

@@ -24,6 +24,7 @@ import {
   zigCounts,
 } from "./counts.ts";
 import { sourceFolders } from "./ignored.ts";
+import { counted, page } from "./instructions.ts";
 import { howToInstall, type Installable, isInstalled } from "./packages.ts";
 import { watch } from "./valgrind.ts";
 import { versions } from "./versions.ts";
@@ -75,6 +76,11 @@ const stages: Stage[] = [
     about: "the Zig package without an operating system, in QEMU",
     run: async () => total(await Promise.all(Object.keys(machines).map(bareMetal))),
   },
+  {
+    name: "instructions",
+    about: "docs/figures.md has as many instructions as the images in QEMU count",
+    run: Object.values(machines).reduce((run, { qemu }) => ifInstalled(qemu, run), instructions),
+  },
   { name: "prebuilt", about: "committed binaries are what the sources give", run: prebuilt },
   { name: "deno-test", about: "Deno tests and the examples in the documentation", run: denoTest },
   { name: "core", about: "core suite with path-scoped grants only", run: core },
@@ -114,6 +120,12 @@ function zigTest(...options: string[]): () => Promise<Counts> {
     }
     return counts;
   };
+}
+
+async function instructions(): Promise<Counts> {
+  const isCounted = await Deno.readTextFile(page) === await counted();
+  if (!isCounted) console.log("They differ: run `deno run -P=tools tools/instructions.ts`");
+  return one(isCounted);
 }
 
 async function prebuilt(): Promise<Counts> {

@@ -309,6 +309,72 @@ const checks = [_]struct { []const u8, *const fn () anyerror!void }{
     .{ "a body that uses up its stack is noticed", overflow },
 };
 
+// Instructions
+
+const Echo = fringe.Generator(u32, u32);
+
+/// Gives what it gets.
+fn echo(yielder: *fringe.Yielder(u32, u32), first: u32) callconv(.c) void {
+    var input = first;
+    while (true) input = yielder.@"suspend"(input) catch return;
+}
+
+/// The same by the functions for other languages (fringe.h).
+fn echoByCalls(yielder: *anyopaque, first: u32) callconv(.c) void {
+    var input: usize = first;
+    while (true) input = fringe_suspend(yielder, input);
+}
+
+extern fn fringe_resume(generator: *anyopaque, word: usize) usize;
+extern fn fringe_suspend(yielder: *anyopaque, word: usize) usize;
+
+const Operation = fn (generator: *Echo) callconv(.@"inline") void;
+
+inline fn nothing(_: *Echo) void {}
+
+inline fn roundTrip(generator: *Echo) void {
+    _ = generator.@"resume"(1);
+}
+
+inline fn roundTripByCalls(generator: *Echo) void {
+    _ = fringe_resume(generator.context, 1);
+}
+
+inline fn life(generator: *Echo) void {
+    generator.* = .initBody(generator.bounds, &echo);
+    roundTrip(generator);
+    _ = generator.cancel();
+}
+
+/// No local variable, which the compiler would have to save while an operation runs.
+var begun: u64 = 0;
+
+/// How many instructions `operation` takes, and those that count.
+noinline fn numberOf(comptime operation: Operation, generator: *Echo) u64 {
+    begun = @call(.never_inline, machine.instructions, .{});
+    operation(generator);
+    return @call(.never_inline, machine.instructions, .{}) - begun;
+}
+
+/// Says how many instructions operations take: docs/figures.md has the numbers. The stack is taken
+/// for one with a guard page, without which a round trip would also look for an overflow.
+fn printInstructions() void {
+    inline for (.{
+        .{ "round trip, inlined, body in Zig", &echo, roundTrip },
+        .{ "round trip, both called, by fringe_resume", &echoByCalls, roundTripByCalls },
+        .{ "made, resumed once, ended", &echo, life },
+    }) |row| {
+        const name, const body, const operation = row;
+        var generator: Echo = .initBody(stackOf(&memory[0]), body);
+        defer _ = generator.cancel();
+        // The first time differs: the body has to begin, and control words are compared exactly.
+        roundTrip(&generator);
+        for (0..2) |_| _ = numberOf(operation, &generator);
+        const instructions = numberOf(operation, &generator) - numberOf(nothing, &generator);
+        print("# instructions: {s}: {d}\n", .{ name, instructions });
+    }
+}
+
 // The report
 
 /// Which check runs.
@@ -317,6 +383,7 @@ var expected_panic: []const u8 = "";
 
 export fn main() noreturn {
     print("1..{d}\n", .{checks.len});
+    printInstructions();
     var passed: usize = 0;
     for (checks) |check| {
         number += 1;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // Credit: after libfringe, by edef and the libfringe contributors
 
-//! What the program needs of QEMU's machine `virt`: a serial port, semihosting, and interrupts.
+//! What the program needs of QEMU's machine `virt`: a serial port, semihosting, interrupts,
+//! and a counter.
 
 /// UARTDR of the PL011, which QEMU has set up.
 const serial: *volatile u8 = @ptrFromInt(0x0900_0000);
@@ -45,4 +46,21 @@ pub fn interruptEach(on: bool) void {
         : [control] "r" (@as(u64, if (on) KDE_and_SS else 0)),
         : .{ .memory = true });
     if (on) asm volatile ("msr daifclr, 8");
+}
+
+/// How many instructions have run: with `-icount shift=0` QEMU's monitor of performance has the
+/// event INST_RETIRED (Arm Architecture Reference Manual, section D11.11).
+pub fn instructions() u64 {
+    const INST_RETIRED = 8;
+    return asm volatile (
+        \\msr pmevtyper0_el0, %[event]
+        \\msr pmcntenset_el0, %[counter_0]
+        \\msr pmcr_el0, %[enable]
+        \\isb
+        \\mrs %[count], pmevcntr0_el0
+        : [count] "=r" (-> u64),
+        : [event] "r" (@as(u64, INST_RETIRED)),
+          [counter_0] "r" (@as(u64, 1)),
+          [enable] "r" (@as(u64, 1)),
+        : .{ .memory = true });
 }

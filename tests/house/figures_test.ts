@@ -5,6 +5,7 @@
 
 import { assertEquals, assertThrows } from "@std/assert";
 import { amongMany, type Results, withFigures, withRatios } from "../../tools/figures.ts";
+import { withInstructions } from "../../tools/instructions.ts";
 import { text } from "../support/repository.ts";
 
 const target = (name: string, ratio: number): Results["targets"][number] => ({
@@ -34,9 +35,9 @@ const results: Results = {
   targets: [1, 2, 3, 4, 5, 6].map((i) => target(`ratio ${i}`, i / 4)),
 };
 
-const place = (name: string, content: string): string =>
+const place = (name: string, content: string, tool = "figures"): string =>
   `before
-<!-- ${name}: begin, by tools/figures.ts -->
+<!-- ${name}: begin, by tools/${tool}.ts -->
 ${content}
 <!-- ${name}: end -->
 after
@@ -105,6 +106,22 @@ Deno.test("withFigures() refuses a page without the markers, and amongMany() ano
   assertThrows(() => withFigures("before\nafter\n", results), Error, "must contain <!--");
   const figures = [{ group: "stacks", name: "made", ns: 1, spread: [1, 1] as const }];
   assertThrows(() => amongMany({ ...results, figures }), Error, 'Cannot show "made"');
+});
+
+Deno.test("withInstructions() has a column for each image, and refuses one without numbers", () => {
+  const lines = (...all: string[]): string =>
+    ["1..1", ...all.map((line) => `# instructions: ${line}`), "ok 1 - a", ""].join("\r\n");
+  const said = { one: lines("a: 12", "b, c: 3"), another: lines("b, c: 456") };
+  const placed = (content: string): string => place("instructions", content, "instructions");
+  const expected = placed(`
+| instructions | one | another |
+| ------------ | --: | ------: |
+| a            |  12 |       - |
+| b, c         |   3 |     456 |
+`);
+  const page = placed("old");
+  assertEquals(withInstructions(page, said).split("\n"), expected.split("\n"));
+  assertThrows(() => withInstructions(page, { one: lines() }), Error, "has counted none");
 });
 
 Deno.test("docs/figures.md and README.md have the figures of bench/results.json", () => {
