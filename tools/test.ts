@@ -13,7 +13,7 @@
 import { join } from "node:path";
 import { bareMetal, machines } from "./bare_metal.ts";
 import { differences } from "./build.ts";
-import { command, COMPILER, environment, files } from "./emulated.ts";
+import { command, COMPILER, environment, suites } from "./emulated.ts";
 import {
   type Counts,
   denoCounts,
@@ -162,7 +162,9 @@ async function emulated(): Promise<Counts> {
     console.log("Deno for aarch64 was not run, since npm does not give it");
     return { passed: 0, failed: 0, skipped: 1 };
   }
-  return denoCounts(await run(program, [...args, ...files], { env: environment }));
+  const judge = async (suite: readonly string[]): Promise<Counts> =>
+    denoCounts(await run(program, [...args, ...suite], { env: environment }));
+  return total(await Promise.all(suites.map(judge)));
 }
 
 /** A stage that needs a program is skipped where that is missing. */
