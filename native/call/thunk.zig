@@ -48,25 +48,25 @@ var is_table_taken: std.atomic.Value(bool) = .init(false);
 /// Makes as many thunks as the table has.
 pub fn make() Refusal!Block {
     if (!is_table_taken.swap(true, .monotonic)) return writeData(@intFromPtr(&fringe_thunk_table));
-    return makeBy(.mapping) catch makeBy(.copying);
+    return makeMore(.mapped);
 }
 
-/// How more of them are made. Public for the tests.
-pub const Way = enum { mapping, copying };
+/// What the page of one more table is. Public for the tests.
+pub const Page = enum { mapped, copied };
 
-pub fn makeBy(way: Way) Refusal!Block {
+/// Makes one more table. Its page is copied where it cannot be mapped.
+pub fn makeMore(wanted: Page) Refusal!Block {
     const memory = try os.map(memorySize(), .table);
     errdefer os.unmap(memory) catch {};
 
     const page = memory[0..os.pageSize()];
     const place = @intFromPtr(&fringe_thunk_table) % page.len;
-    switch (way) {
-        .mapping => try os.mapAgain(&fringe_thunk_table, page, nameOfLibrary()),
-        .copying => {
-            @memcpy(page[place..][0..table_size], &fringe_thunk_table);
-            arch.synchronizeInstructions(page);
-            try os.makeExecutable(page);
-        },
+    const is_mapped = wanted == .mapped and
+        if (os.mapAgain(&fringe_thunk_table, page, nameOfLibrary())) true else |_| false;
+    if (!is_mapped) {
+        @memcpy(page[place..][0..table_size], &fringe_thunk_table);
+        arch.synchronizeInstructions(page);
+        try os.makeExecutable(page);
     }
     return writeData(@intFromPtr(page.ptr) + place);
 }

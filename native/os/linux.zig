@@ -143,7 +143,8 @@ pub fn mapAgain(
     memory: []align(page_size) u8,
     name: ?[*:0]const u8,
 ) Refusal!void {
-    var text: [2 * std.fs.max_path_bytes]u8 = undefined;
+    // The longest path, and what stands before it.
+    var text: [std.fs.max_path_bytes + 128]u8 = undefined;
     const mapping = try Mapping.of(@intFromPtr(code.ptr), &text);
     // The loader's name for it is all there is where the file has no path, as one in memory.
     for ([_]?[*:0]const u8{ mapping.path, name }) |path| {
@@ -216,14 +217,15 @@ const Mapping = struct {
 /// Whether a file has these bytes.
 fn hasAt(file: i32, offset: u64, bytes: []const u8) bool {
     var buffer: [4096]u8 = undefined;
-    if (bytes.len > buffer.len) return false;
+    std.debug.assert(bytes.len <= buffer.len);
     const at: i64 = @intCast(offset);
     const got = call(linux.pread, .{ file, &buffer, bytes.len, at });
     return linux.errno(got) == .SUCCESS and std.mem.eql(u8, buffer[0..got], bytes);
 }
 
+/// Where it is a pipe by now, nobody waits for who writes to that.
 fn open(path: [*:0]const u8) Refusal!i32 {
-    const flags: linux.O = .{ .ACCMODE = .RDONLY, .CLOEXEC = true };
+    const flags: linux.O = .{ .ACCMODE = .RDONLY, .CLOEXEC = true, .NONBLOCK = true };
     const file = call(linux.open, .{ path, flags, 0 });
     try check(file);
     return @intCast(file);

@@ -539,19 +539,19 @@ fn sortBy(made: layout.ThunkBlock) !void {
 test "every block's last thunk suspends its call, however the block was made" {
     try sortBy(block());
     try sortBy(try thunk_module.make());
-    try sortBy(try thunk_module.makeBy(.mapping));
-    try sortBy(try thunk_module.makeBy(.copying));
+    try sortBy(try thunk_module.makeMore(.mapped));
+    try sortBy(try thunk_module.makeMore(.copied));
 }
 
 fn sortWithoutNewCode() void {
     // From now on nothing becomes executable that was not so when it was mapped.
     const result = linux.prctl(PR_SET_MDWE, PR_MDWE_REFUSE_EXEC_GAIN, 0, 0, 0);
     const is_refused = linux.errno(result) == .SUCCESS;
-    const copied = thunk_module.makeBy(.copying);
+    const copied = thunk_module.makeMore(.copied);
     if (is_refused != std.meta.isError(copied)) std.c._exit(1);
     for (0..3) |_| {
         sortBy(thunk_module.make() catch std.c._exit(2)) catch std.c._exit(3);
-        sortBy(thunk_module.makeBy(.mapping) catch std.c._exit(4)) catch std.c._exit(5);
+        sortBy(thunk_module.makeMore(.mapped) catch std.c._exit(4)) catch std.c._exit(5);
     }
 }
 

@@ -142,7 +142,7 @@ Deno.test("thunks are copied where the library's file is gone, or is another one
   for (
     const between of [
       "Deno.removeSync(path);",
-      // Of the same size, and shorter than that.
+      // Of the same size, shorter than that, and a pipe.
       `Deno.removeSync(path);
        Deno.writeFileSync(path, new Uint8Array(Deno.statSync(${
         JSON.stringify(fringeLibrary.pathname)
@@ -150,6 +150,9 @@ Deno.test("thunks are copied where the library's file is gone, or is another one
        globalThis.onunload = () => Deno.removeSync(path);`,
       `Deno.removeSync(path);
        Deno.writeFileSync(path, new Uint8Array(1));
+       globalThis.onunload = () => Deno.removeSync(path);`,
+      `Deno.removeSync(path);
+       new Deno.Command("mkfifo", { args: [path] }).outputSync();
        globalThis.onunload = () => Deno.removeSync(path);`,
     ]
   ) {
