@@ -643,15 +643,15 @@ fringe_signalled:
 END fringe_suspend
 
 # The thunks, 32 bytes each. x17 brings the number, since it may be destroyed on the way to any
-# function (AAPCS64, section 6.1.1); x8 and the arguments are C's. The pages that `adrp` counts are of
-# 4 KiB, whatever those of the system are, so a thunk is as good wherever a page may be mapped.
+# function (AAPCS64, section 6.1.1); x8 and the arguments are C's. The pages that `adrp` counts are
+# of 4 KiB, whatever those of the system are, so a thunk is as good wherever a page may be mapped.
 #
 #   fringe_thunk_table                                   fringe_thunk_data
 #   | 0, 12 bytes       never executed          | + 20   |                            |
 #   | 00 02 1f d6       br   x16                | + 16   | 0, 16 bytes, never read    | + 16
 #   | 11 42 40 a9       ldp  x17, x16, [x16]    | + 12   |                            |
 #   | 10 .. .. 91       add  x16, x16, DATA     | + 8    | fringe_thunk_common        | + 8
-#   | .. .. .. .0       adrp x16, page of DATA  | + 4    |                            |
+#   | .0 .. .. .0       adrp x16, page of DATA  | + 4    |                            |
 #   | 5f 24 03 d5       bti  c                  | + 0    | number, and 4 bytes of 0   | + 0
 #   lower addresses
 #

@@ -89,8 +89,8 @@ pub fn guard(page: []align(page_size) u8) Refusal!void {
     try check(call(c.mprotect, .{ page.ptr, page.len, .{} }));
 }
 
-/// mach_vm_remap (osfmk/vm/vm_user.c), which takes signed code with its signature: it may be executed
-/// under the hardened runtime, too. It goes by addresses, and asks for no file.
+/// mach_vm_remap (osfmk/vm/vm_user.c), which takes signed code with its signature: the hardened
+/// runtime lets that be executed, too. It goes by addresses, and asks for no file.
 pub fn mapAgain(
     code: []const u8,
     memory: []align(page_size) u8,
