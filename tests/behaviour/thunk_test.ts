@@ -12,7 +12,7 @@ import {
 } from "@std/assert";
 import { callbackSignature } from "../../ffi/call/signature.ts";
 import { putThunk, takeThunk, type Target, targetOf } from "../../ffi/call/thunk.ts";
-import { Callback, dlopen } from "../../mod.ts";
+import { dlopen } from "../../mod.ts";
 import {
   assertSucceeds,
   fringeLibrary,
