@@ -655,6 +655,7 @@ END fringe_suspend
 #   | 5f 24 03 d5       bti  c                  | + 0    | number, and 4 bytes of 0   | + 0
 #   lower addresses
 #
+# Where the data are near enough, a linker makes `nop` and `adr` of two of these instructions.
 #define THUNK_TABLE     4096
 #define THUNK_SIZE      32
 
