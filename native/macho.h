@@ -43,6 +43,8 @@
 #define fringe_stray_callback           _fringe_stray_callback
 #define fringe_suspend                  _fringe_suspend
 #define fringe_thunk_common             _fringe_thunk_common
+#define fringe_thunk_data               _fringe_thunk_data
+#define fringe_thunk_table              _fringe_thunk_table
 #define fringe_thunk_write              _fringe_thunk_write
 #define fringe_trace                    _fringe_trace
 #define fringe_trampoline               _fringe_trampoline
@@ -104,6 +106,12 @@ Lnobody:
         .ifc    \name, .rodata.fringe
         .const
         .endif
+.endm
+
+.macro ZEROS name, bytes
+        .private_extern \name
+        .globl  \name
+        .zerofill __DATA, __bss, \name, \bytes, 4
 .endm
 
 /* 0x9b as the encoding of a personality routine (DW_EH_PE_indirect, DW_EH_PE_pcrel,

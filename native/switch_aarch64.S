@@ -266,6 +266,7 @@
 #   CXA_GET_GLOBALS   x3 = the function that the program has by this name, or 0
 #   FIND              the address of a function that may be missing
 #   ADDRESS           the address of what lies in another section
+#   ZEROS             data that begin as zeros, of so many bytes
 #ifdef __MACH__
 #include "macho.h"
 .macro CURRENT at, other, frame=x29
@@ -307,9 +308,9 @@
         adrp    \at, \name@GOTPAGE
         ldr     \at, [\at, \name@GOTPAGEOFF]
 .endm
-.macro ADDRESS at, name
-        adrp    \at, \name@PAGE
-        add     \at, \at, \name@PAGEOFF
+.macro ADDRESS at, name, offset=0
+        adrp    \at, \name@PAGE+\offset
+        add     \at, \at, \name@PAGEOFF+\offset
 .endm
 #else
 .macro BEGIN name
@@ -351,9 +352,20 @@
         adrp    \at, :got:\name
         ldr     \at, [\at, :got_lo12:\name]
 .endm
-.macro ADDRESS at, name
-        adrp    \at, \name
-        add     \at, \at, :lo12:\name
+.macro ADDRESS at, name, offset=0
+        adrp    \at, \name+\offset
+        add     \at, \at, :lo12:\name+\offset
+.endm
+.macro ZEROS name, bytes
+        .section .bss.fringe, "aw", @nobits
+        .balign 16
+        .globl  \name
+        .hidden \name
+        .type   \name, @object
+\name:
+        .zero   \bytes
+        .size   \name, \bytes
+        .text
 .endm
 
         .weak   __cxa_get_globals
@@ -631,42 +643,45 @@ fringe_signalled:
 END fringe_suspend
 
 # The thunks, 32 bytes each. x17 brings the number, since it may be destroyed on the way to any
-# function (AAPCS64, section 6.1.1); x8 and the arguments are C's.
+# function (AAPCS64, section 6.1.1); x8 and the arguments are C's. The pages that `adrp` counts are
+# of 4 KiB, whatever those of the system are, so a thunk is as good wherever a page may be mapped.
 #
-#   higher addresses
-#   | 0, 4 bytes                     never read          | slot + 28
-#   | NUMBER, 4 bytes                                    | slot + 24
-#   | TARGET, 8 bytes                                    | slot + 16
-#   | 00 02 1f d6                    br      x16         | slot + 12
-#   | 50 00 00 58                    ldr     x16, TARGET | slot + 8
-#   | b1 00 00 18                    ldr     w17, NUMBER | slot + 4
-#   | 5f 24 03 d5                    bti     c           | slot + 0
+#   fringe_thunk_table                                   fringe_thunk_data
+#   | 0, 12 bytes       never executed          | + 20   |                            |
+#   | 00 02 1f d6       br   x16                | + 16   | 0, 16 bytes, never read    | + 16
+#   | 11 42 40 a9       ldp  x17, x16, [x16]    | + 12   |                            |
+#   | 10 .. .. 91       add  x16, x16, DATA     | + 8    | fringe_thunk_common        | + 8
+#   | .0 .. .. .0       adrp x16, page of DATA  | + 4    |                            |
+#   | 5f 24 03 d5       bti  c                  | + 0    | number, and 4 bytes of 0   | + 0
 #   lower addresses
 #
+# Where the data are near enough, a linker makes `nop` and `adr` of two of these instructions.
+#define THUNK_TABLE     4096
 #define THUNK_SIZE      32
-#define THUNK_TARGET    16
-#define THUNK_NUMBER    24
 
-        .section .rodata.fringe, "a", @progbits
-        .balign 16
-L(thunk):
+        .section .text.fringe.thunk, "ax", @progbits
+        .balign THUNK_TABLE
+BEGIN fringe_thunk_table
+        .set    thunk, 0
+        .rept   THUNK_TABLE / THUNK_SIZE
         CALLED
-        ldr     w17, L(thunk) + THUNK_NUMBER
-        ldr     x16, L(thunk) + THUNK_TARGET
+        ADDRESS x16, fringe_thunk_data, thunk
+        ldp     x17, x16, [x16]
         br      x16
-        .zero   16
+        .zero   12
+        .set    thunk, thunk + THUNK_SIZE
+        .endr
+END fringe_thunk_table
         .text
+        ZEROS   fringe_thunk_data, THUNK_TABLE
 
-# void *fringe_thunk_write(void *slot, uint32_t number)
-#   entry: x0 = slot; w1 = number
+# void *fringe_thunk_write(void *data, uint32_t number)
+#   entry: x0 = data; w1 = number
 BEGIN fringe_thunk_write
         CALLED
-        ADDRESS x9, L(thunk)
-        ldr     q0, [x9]
-        str     q0, [x0]
+        str     w1, [x0]
         adr     x9, fringe_thunk_common
-        str     x9, [x0, THUNK_TARGET]
-        str     x1, [x0, THUNK_NUMBER]
+        str     x9, [x0, 8]
         add     x0, x0, THUNK_SIZE
         ret
 END fringe_thunk_write

@@ -499,44 +499,66 @@ fringe_signalled:
         ud2
 END fringe_suspend
 
-#   | ff e1                          jmp     *%ecx       | slot + 10
-#   | b9 TARGET, 4 bytes             mov     $..., %ecx  | slot + 5
-#   | b8 NUMBER, 4 bytes             mov     $..., %eax  | slot + 0
+#   fringe_thunk_table                              fringe_thunk_data
+#   | cc                int3                | thunk + 15   |                         |
+#   | ff 61 04          jmp  *4(%ecx)       | thunk + 12   | 0, 8 bytes, never read  | data + 8
+#   | 8d 89 DISTANCE    lea  ...(%ecx), ecx | thunk + 6    |                         |
+#   | 59                pop  %ecx           | thunk + 5    | fringe_thunk_common     | data + 4
+#   | e8 00 00 00 00    call thunk + 5      | thunk + 0    | number                  | data + 0
+#
+#   No instruction addresses memory by its own place, so a thunk asks where it is, and brings the
+#   place of its data, in ecx. The common part loads the number. Unwinders are not told of the word
+#   that is on the stack between two of these instructions: thunks of this table have no table of
+#   theirs either.
+#define THUNK_TABLE     4096
 #define THUNK_SIZE      16
-#define THUNK_NUMBER    1
-#define THUNK_TARGET    6
 
-        .section .rodata.fringe, "a", @progbits
+        .section .text.fringe.thunk, "ax", @progbits
+        .balign THUNK_TABLE
+        .globl  fringe_thunk_table
+        .protected fringe_thunk_table
+        .type   fringe_thunk_table, @function
+fringe_thunk_table:
+        .set    thunk, 0
+        .rept   THUNK_TABLE / THUNK_SIZE
+        call    1f
+1:      pop     %ecx
+        lea     fringe_thunk_data+thunk - 1b(%ecx), %ecx
+        jmp     *4(%ecx)
+        .balign THUNK_SIZE, 0xcc
+        .set    thunk, thunk + THUNK_SIZE
+        .endr
+        .size   fringe_thunk_table, THUNK_TABLE
+        .section .bss.fringe, "aw", @nobits
         .balign 16
-.Lthunk:
-        mov     $0, %eax
-        mov     $0, %ecx
-        jmp     *%ecx
-        .org    .Lthunk + THUNK_SIZE, 0xcc
+        .globl  fringe_thunk_data
+        .hidden fringe_thunk_data
+        .type   fringe_thunk_data, @object
+fringe_thunk_data:
+        .zero   THUNK_TABLE
+        .size   fringe_thunk_data, THUNK_TABLE
         .text
 
-# void *fringe_thunk_write(void *slot, uint32_t number)
+# void *fringe_thunk_write(void *data, uint32_t number)
 BEGIN fringe_thunk_write
         SAVE
         mov     FIRST, %eax
-        ADDRESS .Lthunk, ecx
-        movaps  (%ecx), %xmm0
-        movaps  %xmm0, (%eax)
         mov     SECOND, %ecx
-        mov     %ecx, THUNK_NUMBER(%eax)
+        mov     %ecx, (%eax)
         ADDRESS fringe_thunk_common, ecx
-        mov     %ecx, THUNK_TARGET(%eax)
+        mov     %ecx, 4(%eax)
         add     $THUNK_SIZE, %eax
         RESTORE
         ret
 END fringe_thunk_write
 
-#   entry: eax = number; the callback's arguments behind the return address
+#   entry: ecx = the data of the thunk; the callback's arguments behind the return address
 #   exit:  the mailbox's input: in eax and edx, or in st(0) where the resumer has written to
 #          CALLBACK_FLOAT that it is a floating-point value, of 4 or 8 bytes. Nothing may be left in
 #          st(0) for a caller that expects nothing there.
 BEGIN fringe_thunk_common
         SAVE
+        mov     (%ecx), %eax
         CURRENT_ADDRESS ecx
         mov     CURRENT(%ecx), %edi
         ADDRESS fringe_call_body, ecx

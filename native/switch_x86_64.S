@@ -11,7 +11,8 @@
 #   fringe_suspend          leaves a body by an ordinary function call (other languages use it)
 #   fringe_exchange         exchanges what belongs to each side besides its stack; EXCHANGES tells
 #   fringe_exchange_control the same for the control words alone
-#   fringe_thunk_write      makes a thunk: one of the C function pointers that suspend
+#   fringe_thunk_table      the thunks: C function pointers that suspend
+#   fringe_thunk_write      writes the data of a thunk
 #   fringe_thunk_common     what every thunk goes on with: suspends the call that it is called in
 #   fringe_call_body        the body that calls any C function with the mailbox's arguments
 #   fringe_trampoline       the outermost frame, calls the body; hands over when that returns
@@ -286,6 +287,7 @@
 #   CURRENT_ADDRESS   puts into a register where fringe_current is: CURRENT(register) is the
 #                     variable of this thread then. Destroys the flags, and no other register
 #   CXA_GET_GLOBALS   rcx = the function that the program has by this name, or 0
+#   ZEROS             data that begin as zeros, of so many bytes
 #
 # In ELF `fs` is the thread pointer, and the global offset table has how far from it the variable of
 # a thread lies ("initial exec": psABI, section 3.7). A program without a system (FRINGE_NO_THREADS)
@@ -349,6 +351,18 @@
         .globl  \name
         .hidden \name
 \name:
+.endm
+
+.macro ZEROS name, bytes
+        .section .bss.fringe, "aw", @nobits
+        .balign 16
+        .globl  \name
+        .hidden \name
+        .type   \name, @object
+\name:
+        .zero   \bytes
+        .size   \name, \bytes
+        .text
 .endm
 
 #define PERSONALITY L(personality)
@@ -817,41 +831,49 @@ END fringe_suspend
 
 # The thunks: function pointers for C, one for each callback. Each loads its number, by which
 # TypeScript knows the callback, into eax (which a callee may destroy: no callback is variadic) and
-# goes on in the common part. How many there will be is not known here, so thunk.zig maps pages for
-# them, and this is what it fills those with.
+# goes on in the common part. Both words lie in the table of their data, at the same distance from
+# each thunk as the one table has from the other.
 #
-#   higher addresses
-#   | 41 ff e3                       jmp     *%r11       | slot + 15
-#   | 49 bb TARGET, 8 bytes          movabs  $..., %r11  | slot + 5
-#   | b8 NUMBER, 4 bytes             mov     $..., %eax  | slot + 0
+#   fringe_thunk_table, executed                         fringe_thunk_data, written
+#   |                                    |               |                            |
+#   | cc cc cc cc        int3, four times|  thunk + 12   |                            |
+#   | ff 25 DISTANCE     jmp  *8 + data  |  thunk + 6    | fringe_thunk_common        |  data + 8
+#   | 8b 05 DISTANCE     mov  data, %eax |  thunk + 0    | number, and 4 bytes unused |  data + 0
 #   lower addresses
 #
-# No table says how to unwind out of a thunk, since none goes with memory that is mapped at run
-# time. None is missed: a thunk is left by a jump, so no frame of it is ever below another's.
-#define THUNK_SIZE      32
-#define THUNK_NUMBER    1
-#define THUNK_TARGET    7
+# How many there will be is not known here. Since no thunk holds an address, they are as good at any
+# other place, with other data at that distance. So for more of them thunk.zig maps the page of the
+# table once more, and no code is ever written. The table is a page of the smallest size there is,
+# or, where pages are larger, a part of one.
+#
+# No table says how to unwind out of a thunk that was mapped so. None is missed: a thunk is left by
+# a jump, so no frame of it is ever below another's.
+#
+# They have a section of their own. A linker leaves it out of a program that calls no thunks.
+#define THUNK_TABLE     4096
+#define THUNK_SIZE      16
 
-        .section .rodata.fringe, "a", @progbits
-        .balign 16
-L(thunk):
-        mov     $0, %eax
-        movabs  $0, %r11
-        jmp     *%r11
-        .org    L(thunk) + THUNK_SIZE, 0xcc
+        .section .text.fringe.thunk, "ax", @progbits
+        .balign THUNK_TABLE
+BEGIN fringe_thunk_table
+        .set    thunk, 0
+        .rept   THUNK_TABLE / THUNK_SIZE
+        mov     fringe_thunk_data+thunk(%rip), %eax
+        jmp     *fringe_thunk_data+thunk+8(%rip)
+        .balign THUNK_SIZE, 0xcc
+        .set    thunk, thunk + THUNK_SIZE
+        .endr
+END fringe_thunk_table
         .text
+        ZEROS   fringe_thunk_data, THUNK_TABLE
 
-# void *fringe_thunk_write(void *slot, uint32_t number)
-#   entry: rdi = where to write it, a multiple of 16; esi = number, not 0
-#   exit:  rax = where the next one may be written
+# void *fringe_thunk_write(void *data, uint32_t number)
+#   entry: rdi = where the data of a thunk lie; esi = number, not 0
+#   exit:  rax = where those of the next one lie
 BEGIN fringe_thunk_write
-        movaps  L(thunk)(%rip), %xmm0
-        movaps  %xmm0, (%rdi)
-        movaps  L(thunk)+16(%rip), %xmm0
-        movaps  %xmm0, 16(%rdi)
-        mov     %esi, THUNK_NUMBER(%rdi)
+        mov     %esi, (%rdi)
         lea     fringe_thunk_common(%rip), %rax
-        mov     %rax, THUNK_TARGET(%rdi)
+        mov     %rax, 8(%rdi)
         lea     THUNK_SIZE(%rdi), %rax
         ret
 END fringe_thunk_write

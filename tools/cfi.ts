@@ -27,7 +27,9 @@ export async function cfi(arch: Arch): Promise<string> {
   const object = await Deno.makeTempFile({ prefix: "fringe-", suffix: ".o" });
   try {
     const source = join(root, "native", file);
-    await output(await zig(), "cc", "-target", `${arch}-linux-gnu`, "-c", source, "-o", object);
+    // Linked, so that functions of different sections have different addresses.
+    const how = ["-target", `${arch}-linux-gnu`, "-nostdlib", "-shared", "-Wl,--no-gc-sections"];
+    await output(await zig(), "cc", ...how, source, "-o", object);
     const frames = await output("readelf", "--wide", "--debug-dump=frames", object);
     const symbols = await output("readelf", "--wide", "--symbols", object);
     return `# SPDX-License-Identifier: MIT OR Apache-2.0

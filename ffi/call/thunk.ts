@@ -3,11 +3,11 @@
 
 /**
  * Thunks: the function pointers that C gets for callbacks. A thunk is a few instructions of machine
- * code with a number, which native code reports when C has called the thunk:
+ * code that load a number, which native code reports when C has called the thunk:
  *
  *     C calls a thunk -> its number, in the mailbox -> targetOf(number) -> the handler
  *
- * `native/call/thunk.zig` makes thunks, a page at a time, and they are never freed, since C may
+ * `native/call/thunk.zig` makes thunks, a table at a time, and they are never freed, since C may
  * have kept the address of one.
  */
 

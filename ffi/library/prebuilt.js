@@ -122,26 +122,26 @@ AAAAAAAA
  */
 export const prebuilt = {
   "aarch64-darwin": {
-    digest: "fa3c065c648e2367941507142e24b4ec141dc8a78e0824e3564f71aaf5ffa0fc",
-    size: 88824,
+    digest: "158ccb88ec95d6fbaab2845a2f26614c671658fae2372ebca810b4615e7d43e3",
+    size: 89048,
     file: "libfringe.dylib",
     load: () => import("./prebuilt/" + "aarch64-darwin.js"),
   },
   "aarch64-linux": {
-    digest: "f6a90987f1529e98bedf93afd42dadcd12eb6cc5628deb68d9e6b1732687986b",
-    size: 39048,
+    digest: "375a1cdffc8d1b4ef11c3ef6b0ca727489e65dc5adc96418a32fecbdc1f7c317",
+    size: 52632,
     file: "libfringe.so",
     load: () => import("./prebuilt/" + "aarch64-linux.js"),
   },
   "x86_64-darwin": {
-    digest: "2dc6603dd3ff03422f29f4c924352b6852ce82567f0d59ba2f8ddc6e8e09df19",
-    size: 46872,
+    digest: "f2c25cda6510c972cf268f721f7c94d06944d162adef6f0b0cf3a6eb07ae6bf2",
+    size: 59432,
     file: "libfringe.dylib",
     load: () => import("./prebuilt/" + "x86_64-darwin.js"),
   },
   "x86_64-linux": {
-    digest: "e5adaf92adcf5acafc872a58f88a7ffc88b62ea8770d3a7b1852a1508fc0626f",
-    size: 39800,
+    digest: "ac8cca5d57967b7a524f30a07f60342f448f8b75d35ea6c8f551fbbbf7eb4b6c",
+    size: 50816,
     file: "libfringe.so",
     load: () => import("./prebuilt/" + "x86_64-linux.js"),
   },

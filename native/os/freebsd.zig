@@ -92,6 +92,11 @@ pub fn guard(page: []align(page_size) u8) Refusal!void {
     try check(call(c.mprotect, .{ page.ptr, page.len, .{} }));
 }
 
+/// Nobody has looked for a way: thunks are copied here.
+pub fn mapAgain(_: []const u8, _: []align(page_size) u8, _: ?[*:0]const u8) Refusal!void {
+    return error.Refused;
+}
+
 pub fn makeExecutable(memory: []align(page_size) u8) Refusal!void {
     try check(call(c.mprotect, .{ memory.ptr, memory.len, .{ .READ = true, .EXEC = true } }));
 }

@@ -137,6 +137,104 @@ pub fn makeExecutable(memory: []align(page_size) u8) Refusal!void {
     try check(call(linux.mprotect, .{ memory.ptr, memory.len, protection }));
 }
 
+/// Maps the file that this process has the code from. What is in it may be another thing by now.
+pub fn mapAgain(
+    code: []const u8,
+    memory: []align(page_size) u8,
+    name: ?[*:0]const u8,
+) Refusal!void {
+    // The longest path, and what stands before it.
+    var text: [std.fs.max_path_bytes + 128]u8 = undefined;
+    const mapping = try Mapping.of(@intFromPtr(code.ptr), &text);
+    // The loader's name for it is all there is where the file has no path, as one in memory.
+    for ([_]?[*:0]const u8{ mapping.path, name }) |path| {
+        const file = open(path orelse continue) catch continue;
+        defer close(file);
+        if (!hasAt(file, mapping.offset, code)) continue;
+        const in_page = @intFromPtr(code.ptr) % memory.len;
+        const result = call(linux.mmap, .{
+            memory.ptr,
+            memory.len,
+            .{ .READ = true, .EXEC = true },
+            .{ .TYPE = .PRIVATE, .FIXED = true },
+            file,
+            @as(i64, @intCast(mapping.offset - in_page)),
+        });
+        return check(result);
+    }
+    return error.Refused;
+}
+
+/// Where an address is mapped from, as /proc/self/maps says it, in lines such as
+///
+///     7f1c8a2f3000-7f1c8a2f9000 r-xp 00002000 fe:00 1835   /usr/lib/libfringe.so
+const Mapping = struct {
+    /// What the file has at that address.
+    offset: u64,
+    path: ?[*:0]const u8,
+
+    /// `text` is where the path is written, and the line that it is from.
+    fn of(address: usize, text: []u8) Refusal!Mapping {
+        const maps = try open("/proc/self/maps");
+        defer close(maps);
+        var length: usize = 0;
+        while (true) {
+            const got = call(linux.read, .{ maps, text[length..].ptr, text.len - length });
+            try check(got);
+            // The end; or a line for which there is no room, as none is.
+            if (got == 0) return error.Refused;
+            length += got;
+            var begin: usize = 0;
+            while (std.mem.findScalarPos(u8, text[0..length], begin, '\n')) |end| {
+                text[end] = 0;
+                if (parse(text[begin..end :0], address)) |mapping| return mapping;
+                begin = end + 1;
+            }
+            std.mem.copyForwards(u8, text, text[begin..length]);
+            length -= begin;
+        }
+    }
+
+    /// null: the line is of another address, or of memory that is no file's.
+    fn parse(line: [:0]const u8, address: usize) ?Mapping {
+        var words = std.mem.tokenizeScalar(u8, line, ' ');
+        var bounds = std.mem.splitScalar(u8, words.next() orelse return null, '-');
+        const start = std.fmt.parseInt(usize, bounds.first(), 16) catch return null;
+        const end = std.fmt.parseInt(usize, bounds.rest(), 16) catch return null;
+        if (address < start or address >= end) return null;
+        _ = words.next(); // what may be done there
+        const offset = std.fmt.parseInt(u64, words.next() orelse return null, 16) catch return null;
+        _ = words.next(); // the device
+        _ = words.next(); // the number of the file there
+        const path = words.rest();
+        return .{
+            .offset = offset + (address - start),
+            .path = if (path.len > 0) line[line.len - path.len ..].ptr else null,
+        };
+    }
+};
+
+/// Whether a file has these bytes.
+fn hasAt(file: i32, offset: u64, bytes: []const u8) bool {
+    var buffer: [4096]u8 = undefined;
+    std.debug.assert(bytes.len <= buffer.len);
+    const at: i64 = @intCast(offset);
+    const got = call(linux.pread, .{ file, &buffer, bytes.len, at });
+    return linux.errno(got) == .SUCCESS and std.mem.eql(u8, buffer[0..got], bytes);
+}
+
+/// Where it is a pipe by now, nobody waits for who writes to that.
+fn open(path: [*:0]const u8) Refusal!i32 {
+    const flags: linux.O = .{ .ACCMODE = .RDONLY, .CLOEXEC = true, .NONBLOCK = true };
+    const file = call(linux.open, .{ path, flags, 0 });
+    try check(file);
+    return @intCast(file);
+}
+
+fn close(file: i32) void {
+    _ = call(linux.close, .{file});
+}
+
 /// Where this is refused, the memory is as it was. A hole in a mapping makes two mappings of one,
 /// and the process may have no more.
 pub fn unmap(memory: []align(page_size) const u8) Refusal!void {

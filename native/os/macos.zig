@@ -89,6 +89,50 @@ pub fn guard(page: []align(page_size) u8) Refusal!void {
     try check(call(c.mprotect, .{ page.ptr, page.len, .{} }));
 }
 
+/// mach_vm_remap (osfmk/vm/vm_user.c), which takes signed code with its signature: the hardened
+/// runtime lets that be executed, too. It goes by addresses, and asks for no file.
+pub fn mapAgain(
+    code: []const u8,
+    memory: []align(page_size) u8,
+    _: ?[*:0]const u8,
+) Refusal!void {
+    const VM_FLAGS_OVERWRITE = 0x4000;
+    const VM_INHERIT_SHARE = 0;
+    const self = c.mach_task_self();
+    const from = std.mem.alignBackward(usize, @intFromPtr(code.ptr), page_size);
+    var to: u64 = @intFromPtr(memory.ptr);
+    // What may be done there, now and at most: it is told.
+    var rights: [2]c_int = undefined;
+    const result = mach_vm_remap(
+        self,
+        &to,
+        memory.len,
+        0,
+        VM_FLAGS_OVERWRITE, // and VM_FLAGS_FIXED, which is 0
+        self,
+        from,
+        0,
+        &rights[0],
+        &rights[1],
+        VM_INHERIT_SHARE,
+    );
+    if (result != 0) return error.Refused;
+}
+
+extern "c" fn mach_vm_remap(
+    to_task: c.mach_port_t,
+    to: *u64,
+    size: u64,
+    mask: u64,
+    flags: c_int,
+    from_task: c.mach_port_t,
+    from: u64,
+    is_copied: c_int,
+    rights_now: *c_int,
+    rights_at_most: *c_int,
+    inheritance: c_uint,
+) c_int;
+
 /// Only a process that is signed with the right to
 /// (com.apple.security.cs.allow-unsigned-executable- memory, which Deno has), or that has not asked
 /// for the hardened runtime, may execute such memory.

@@ -10,6 +10,8 @@
 //!     pageSize             what memory is mapped in; asked of the system where it may vary
 //!     map                  maps memory for a `Purpose`: zeros, to be read and written
 //!     guard                has each access to a page fault
+//!     mapAgain             maps the page that code of the library's own lies in once more, in
+//!                          place of `memory`; `name` is the loader's name for the library
 //!     makeExecutable       has memory be read and executed, and no longer written
 //!     makeStackExecutable  has a stack be executed as well
 //!     unmap                the other end of `map`

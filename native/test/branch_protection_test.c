@@ -11,7 +11,8 @@
 intptr_t fringe_signal(fringe_yielder *, void (*)(fringe_yielder *, uintptr_t), uintptr_t);
 void fringe_finish(fringe_yielder *, uintptr_t);
 void fringe_call_body(void);
-void *fringe_thunk_write(void *slot, uint32_t number);
+void *fringe_thunk_write(void *data, uint32_t number);
+extern char fringe_thunk_table[], fringe_thunk_data[];
 
 static char stack[16384] __attribute__((aligned(16)));
 
@@ -58,7 +59,7 @@ static long system_call(long number, long a, long b, long c, long d)
     return x0;
 }
 
-enum { SYS_exit_group = 94, SYS_mmap = 222 };
+enum { SYS_exit_group = 94 };
 
 static int check_switches(void)
 {
@@ -82,13 +83,9 @@ static int check_switches(void)
 
 static int check_thunk(void)
 {
-    /* To be read, written and executed, private and anonymous; not guarded, as all that is mapped
-     * without PROT_BTI. */
-    const long page = system_call(SYS_mmap, 0, 4096, 7, 0x22);
-    fringe_thunk_write((void *)page, 77);
-    __asm__ volatile("dsb ish\n\tic ivau, %0\n\tdsb ish\n\tisb" : : "r"(page) : "memory");
+    fringe_thunk_write(fringe_thunk_data, 77);
     box.function = (uint64_t)calls;
-    box.integers[0] = (uint64_t)page;
+    box.integers[0] = (uint64_t)fringe_thunk_table;
     fringe_yielder *const yielder = begin((void *)fringe_call_body, 0);
     for (uint64_t i = 4; i < 6; i++) {
         if (fringe_resume_call(yielder, 0) != 77) return 7;

@@ -5,6 +5,7 @@
 
 const std = @import("std");
 const builtin = @import("builtin");
+const linux = std.os.linux;
 const expect = std.testing.expect;
 const expectEqual = std.testing.expectEqual;
 const stray_callback = @import("../call/stray_callback.zig");
@@ -516,6 +517,51 @@ fn resumeKept(context: *Context) usize {
     };
     const unkept = fringe_test_kept(&resumed.resumed, @intFromPtr(context), 0);
     return if (unkept == 0) resumed.word else 0;
+}
+
+/// Sorts by the last thunk of a block, whose data are the last ones.
+fn sortBy(made: layout.ThunkBlock) !void {
+    const address = made.address + (made.count - 1) * made.stride;
+    var numbers = shuffled(50, 7);
+    var call = try startSortBy(&numbers, @ptrFromInt(@as(usize, @intCast(address))));
+    defer call.deinit();
+    var calls: usize = 0;
+    while (true) : (calls += 1) {
+        const number = fringe_resume_call(call.context, 0);
+        if (number == 0) break;
+        try expectEqual(made.number + made.count - 1, number);
+        answerSort(&call);
+    }
+    try expect(calls > 50);
+    for (numbers, 0..) |number, i| try expectEqual(i, @as(usize, @intCast(number)));
+}
+
+test "every block's last thunk suspends its call, however the block was made" {
+    try sortBy(block());
+    try sortBy(try thunk_module.make());
+    try sortBy(try thunk_module.makeMore(.mapped));
+    try sortBy(try thunk_module.makeMore(.copied));
+}
+
+fn sortWithoutNewCode() void {
+    // From now on nothing becomes executable that was not so when it was mapped.
+    const result = linux.prctl(PR_SET_MDWE, PR_MDWE_REFUSE_EXEC_GAIN, 0, 0, 0);
+    const is_refused = linux.errno(result) == .SUCCESS;
+    const copied = thunk_module.makeMore(.copied);
+    if (is_refused != std.meta.isError(copied)) std.c._exit(1);
+    for (0..3) |_| {
+        sortBy(thunk_module.make() catch std.c._exit(2)) catch std.c._exit(3);
+        sortBy(thunk_module.makeMore(.mapped) catch std.c._exit(4)) catch std.c._exit(5);
+    }
+}
+
+/// <linux/prctl.h>, since Linux 6.3; what systemd's MemoryDenyWriteExecute asks for. An emulator
+/// (qemu-user) does not know it, nor does an older kernel.
+const PR_SET_MDWE = 65;
+const PR_MDWE_REFUSE_EXEC_GAIN = 1;
+
+test "thunks are made where nothing that was written may be executed" {
+    try expectEqual(child_process.End{ .exited = 0 }, try child_process.run(sortWithoutNewCode));
 }
 
 fn callThunkOutside() void {

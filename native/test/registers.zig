@@ -199,16 +199,20 @@ const Breakpoints = struct {
     }
 
     fn write(place: *u32, instruction: u32) void {
-        const page = std.mem.alignBackward(usize, @intFromPtr(place), std.heap.page_size_max);
         const all: linux.PROT = .{ .READ = true, .WRITE = true, .EXEC = true };
-        if (linux.mprotect(@ptrFromInt(page), std.heap.page_size_max, all) != 0) {
-            // The segment is shorter than the largest page.
-            const small = std.mem.alignBackward(usize, @intFromPtr(place), std.heap.page_size_min);
-            if (linux.mprotect(@ptrFromInt(small), std.heap.page_size_min, all) != 0) {
-                @panic("the tests may not write breakpoints");
-            }
-        }
+        // Where it fails the segment is shorter than the largest page.
+        const size = for ([_]usize{ std.heap.page_size_max, std.heap.page_size_min }) |size| {
+            if (protect(place, size, all)) break size;
+        } else @panic("the tests may not write breakpoints");
         place.* = instruction;
+        // As it was: an emulator maps the pages of code that may change one by one, as it runs
+        // them, and other tests compare the mappings.
+        _ = protect(place, size, .{ .READ = true, .EXEC = true });
         arch.synchronizeInstructions(std.mem.asBytes(place));
+    }
+
+    fn protect(place: *u32, size: usize, protection: linux.PROT) bool {
+        const page = std.mem.alignBackward(usize, @intFromPtr(place), size);
+        return linux.mprotect(@ptrFromInt(page), size, protection) == 0;
     }
 };

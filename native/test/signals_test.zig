@@ -179,9 +179,9 @@ extern "c" fn _Unwind_FindEnclosingFunction(address: usize) usize;
 
 fn walkTables(findings: *Findings, registers: *const std.debug.cpu_context.Native) void {
     const ip = machine.ip(registers);
-    // There are no tables for thunks.
+    // There are no tables for most thunks.
     const thunks = call_test.block();
-    if (ip -% thunks.address < std.heap.pageSize()) return;
+    if (ip -% thunks.address < thunks.count * thunks.stride) return;
     is_tracing = true;
     defer is_tracing = false;
     var addresses: [32]usize = undefined;

@@ -11,6 +11,7 @@ const expect = std.testing.expect;
 const expectEqual = std.testing.expectEqual;
 const os_stack = @import("../stack/os_stack.zig");
 const Grant = @import("../layout.zig").Grant;
+const Refusal = @import("../os/os.zig").Refusal;
 const os = @import("../os/os.zig").os;
 const thunk = @import("../call/thunk.zig");
 const ThunkBlock = @import("../layout.zig").ThunkBlock;
@@ -76,6 +77,27 @@ const Mappings = struct {
             length += got;
         }
     }
+
+    /// The line of the mapping that an address lies in.
+    fn lineOf(address: u64) !Line {
+        var lines = std.mem.tokenizeScalar(u8, try read(0), '\n');
+        while (lines.next()) |line| {
+            const dash = std.mem.findScalar(u8, line, '-').?;
+            const space = std.mem.findScalar(u8, line, ' ').?;
+            const start = try std.fmt.parseInt(u64, line[0..dash], 16);
+            const end = try std.fmt.parseInt(u64, line[dash + 1 .. space], 16);
+            if (address >= start and address < end) return .{ .text = line[space + 1 ..] };
+        }
+        return error.NotMapped;
+    }
+
+    const Line = struct {
+        text: []const u8,
+
+        fn isOfFile(self: Line) bool {
+            return std.mem.findScalar(u8, self.text, '/') != null;
+        }
+    };
 };
 
 /// Maps a stack and unmaps it, which is tried until it is granted, as TypeScript does.
@@ -112,17 +134,51 @@ test "a stack that cannot be unmapped gives its memory back, and is there to be 
     try expectEqual(0, bytes[0]);
 }
 
-/// Makes a page of thunks, which is unmapped here only.
+/// Makes thunks, which are unmapped here only.
 fn makeThunks() !Grant {
-    var block: ThunkBlock = undefined;
-    const grant = thunk.map(&block);
-    if (grant != .granted) return grant;
-    const page: [*]const u8 = @ptrFromInt(@as(usize, @intCast(block.address)));
-    try expectEqual(0, linux.munmap(page, os.pageSize()));
-    return grant;
+    return unmapThunks(thunk.make());
+}
+
+fn copyThunks() !Grant {
+    return unmapThunks(thunk.makeMore(.copied));
+}
+
+fn unmapThunks(made: Refusal!ThunkBlock) !Grant {
+    const block = made catch |err| return .from(err);
+    const address: usize = @intCast(block.address);
+    const memory: [*]const u8 = @ptrFromInt(std.mem.alignBackward(usize, address, os.pageSize()));
+    try expectEqual(0, linux.munmap(memory, thunk.memorySize()));
+    return .granted;
 }
 
 test "thunks: a refusal is reported, and nothing is left behind" {
     // mmap, mprotect.
-    try expectOutcomes(&makeThunks, 1, &.{ .fails, .fails });
+    try expectOutcomes(&copyThunks, 1, &.{ .fails, .fails });
+}
+
+test "thunks: a table that cannot be mapped once more is copied, unless that is refused, too" {
+    // The library's own, which is there.
+    _ = try thunk.make();
+    os.refusals = .{};
+    defer os.refusals = .{};
+    try expectEqual(.granted, try makeThunks());
+    // mmap; open, read and close of maps; open, pread, mmap and close of the file: and more reads.
+    const calls = os.refusals.calls;
+    try expect(calls >= 8);
+    var outcomes: [32]Outcome = @splat(.succeeds);
+    outcomes[0] = .fails;
+    try expectOutcomes(&makeThunks, 1, outcomes[0..calls]);
+
+    // The open of maps; the mmap of the file; and its close, when it has been mapped.
+    for ([_]usize{ 1, calls - 2, calls - 1 }, [_]bool{ false, false, true }) |first, is_mapped| {
+        os.refusals = .{ .first = first, .count = 1, .errno = .ACCES };
+        const block = try thunk.make();
+        os.refusals = .{};
+        try expectEqual(is_mapped, (try Mappings.lineOf(block.address)).isOfFile());
+    }
+    for (reported) |report| {
+        const errno, const failure = report;
+        os.refusals = .{ .first = 1, .count = std.math.maxInt(usize) - 1, .errno = errno };
+        try expectEqual(failure, try makeThunks());
+    }
 }

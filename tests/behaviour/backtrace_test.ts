@@ -314,8 +314,7 @@ end
 `,
   );
   const begin = /^step of (.*)/;
-  // A thunk lies in memory that was mapped for it.
-  const functions = traces(text.replaceAll("No symbol matches", "thunk in section"), begin, symbol);
+  const functions = traces(text, begin, symbol);
   const registers = traces(text, begin, /^registers (.*)/);
   return functions.map((trace, i) => ({ ...trace, registers: registers[i]!.functions }))
     // A function that is inlined has a frame in gdb's eyes, but no symbol.
@@ -397,7 +396,7 @@ function* tracesOf({ situation, caller, places }: Course): Generator<Trace> {
 
 /** Each once, and without what is no part of a switch. */
 function* changes(all: readonly Step[]): Generator<Trace> {
-  const passed = ["here", "thunk", "fringe_finish", "fringe_exchange"];
+  const passed = ["here", "fringe_thunk_table", "fringe_finish", "fringe_exchange"];
   let last = "";
   for (const { situation, functions } of all) {
     const now = [situation, ...functions].join();

@@ -3,11 +3,23 @@
 
 /** The function pointers that C gets: where they come from, and who may not call them. */
 
-import { assert, assertEquals, assertNotEquals, assertStringIncludes } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertMatch,
+  assertNotEquals,
+  assertStringIncludes,
+} from "@std/assert";
 import { callbackSignature } from "../../ffi/call/signature.ts";
 import { putThunk, takeThunk, type Target, targetOf } from "../../ffi/call/thunk.ts";
-import { Callback, dlopen } from "../../mod.ts";
-import { moduleUrl, runChild, testBodies } from "../support/support.ts";
+import { dlopen } from "../../mod.ts";
+import {
+  assertSucceeds,
+  fringeLibrary,
+  moduleUrl,
+  runChild,
+  testBodies,
+} from "../support/support.ts";
 
 const target: Target = {
   ...callbackSignature({ parameters: [], result: "void" }, "test"),
@@ -81,17 +93,104 @@ Deno.test("a library that closes gives back the thunks of its callbacks", () => 
   assertEquals(highest(1500), before);
 });
 
-Deno.test("memory of thunks is never writable and executable at once", () => {
-  using _callback = new Callback({ parameters: [], result: "void" }, () => {});
-  const maps = Deno.readTextFileSync("/proc/self/maps").split("\n");
-  assert(maps.some((line) => / r-xp .* 0 *$/.test(line)), "No page of thunks was found");
-  // V8 has pages that are both, so only ours are looked at.
-  const address = takeThunk(target).address;
-  const ours = maps.find((line) => {
-    const [start, end] = line.split(" ")[0]!.split("-").map((part) => BigInt(`0x${part || 0}`));
-    return start! <= address && address < (end ?? 0n);
-  });
-  assertStringIncludes(ours ?? "none", " r-xp ");
+/**
+ * A program that has C call 700 callbacks, which is more than two tables have, and says where their
+ * thunks lie, each place once: what may be done there, and the name of the file. `before` and
+ * `between` are what it does before it opens the library, and after the first callback.
+ */
+function callingMany(before: string, between: string): string {
+  return `
+    ${before}
+    const { Callback, dlopen } = await import(${JSON.stringify(moduleUrl)});
+    const library = dlopen(${JSON.stringify(testBodies.pathname)}, {
+      keep: { parameters: ["function"], result: "void" },
+      call_kept: { parameters: ["i32"], result: "i32" },
+    });
+    const addresses = [];
+    for (let n = 0; n < 700; n++) {
+      const callback = new Callback({ parameters: ["i32"], result: "i32" }, (i) => i + n);
+      if (n === 0) { ${between} }
+      library.symbols.keep(callback);
+      if (library.symbols.call_kept(1) !== 1 + n) throw new Error("wrong: " + n);
+      addresses.push(Deno.UnsafePointer.value(callback.pointer));
+    }
+    const maps = Deno.readTextFileSync("/proc/self/maps").trimEnd().split("\\n").map((line) => {
+      const [, start, end, rights, name] =
+        /^(\\w+)-(\\w+) (\\S+) \\S+ \\S+ \\S+ *(.*)$/.exec(line);
+      return { start: BigInt("0x" + start), end: BigInt("0x" + end), rights, name };
+    });
+    const places = addresses.map((address) => {
+      const { rights, name } = maps.find(({ start, end }) => start <= address && address < end);
+      return rights + " " + name.split("/").pop();
+    });
+    console.log([...new Set(places)].join(", "));
+  `;
+}
+
+Deno.test("thunks are code of the library's own file, executed and never written", async () => {
+  assertSucceeds(await runChild(callingMany("", ""), ["-A"]), "r-xp libfringe.so\n");
+});
+
+/** Puts a copy of the library where it can be taken away. */
+const openCopy = `
+  const path = Deno.makeTempFileSync({ prefix: "fringe-test-", suffix: ".so" });
+  Deno.copyFileSync(${JSON.stringify(fringeLibrary.pathname)}, path);
+  Deno.env.set("FRINGE_LIBRARY", path);
+`;
+
+Deno.test("thunks are copied where the library's file is gone, or is another one", async () => {
+  for (
+    const between of [
+      "Deno.removeSync(path);",
+      // Of the same size, shorter than that, and a pipe.
+      `Deno.removeSync(path);
+       Deno.writeFileSync(path, new Uint8Array(Deno.statSync(${
+        JSON.stringify(fringeLibrary.pathname)
+      }).size));
+       globalThis.onunload = () => Deno.removeSync(path);`,
+      `Deno.removeSync(path);
+       Deno.writeFileSync(path, new Uint8Array(1));
+       globalThis.onunload = () => Deno.removeSync(path);`,
+      `Deno.removeSync(path);
+       new Deno.Command("mkfifo", { args: [path] }).outputSync();
+       globalThis.onunload = () => Deno.removeSync(path);`,
+    ]
+  ) {
+    const { code, stdout, stderr } = await runChild(callingMany(openCopy, between), ["-A"]);
+    assertEquals([code, stderr], [0, ""]);
+    assertMatch(stdout, /^r-xp fringe-test-\w+\.so \(deleted\), r-xp \n$/);
+  }
+});
+
+Deno.test("thunks are code of a library in memory, too", async () => {
+  const openInMemory = `
+    const { symbols } = Deno.dlopen("libc.so.6", {
+      memfd_create: { parameters: ["buffer", "u32"], result: "i32" },
+    });
+    const path = "/proc/self/fd/" + symbols.memfd_create(new TextEncoder().encode("test\\0"), 0);
+    Deno.writeFileSync(path, Deno.readFileSync(${JSON.stringify(fringeLibrary.pathname)}));
+    Deno.env.set("FRINGE_LIBRARY", path);
+  `;
+  assertSucceeds(
+    await runChild(callingMany(openInMemory, ""), ["-A"]),
+    "r-xp memfd:test (deleted)\n",
+  );
+});
+
+Deno.test("callbacks work where nothing that was written may be executed", async () => {
+  // prctl(2), since Linux 6.3: what systemd's MemoryDenyWriteExecute asks for. V8 has to do without
+  // code of its own making.
+  const deny = `
+    const [PR_SET_MDWE, PR_MDWE_REFUSE_EXEC_GAIN] = [65, 1n];
+    const { symbols } = Deno.dlopen("libc.so.6", {
+      prctl: { parameters: ["i32", "u64", "u64", "u64", "u64"], result: "i32" },
+    });
+    symbols.prctl(PR_SET_MDWE, PR_MDWE_REFUSE_EXEC_GAIN, 0n, 0n, 0n);
+  `;
+  assertSucceeds(
+    await runChild(callingMany(deny, ""), ["-A", "--v8-flags=--jitless"]),
+    "r-xp libfringe.so\n",
+  );
 });
 
 // A callback where no call of ours is running: nothing can be suspended

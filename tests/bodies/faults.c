@@ -9,8 +9,8 @@
  *
  *   i32  faults_probe()                      0: it works here; else the system's error, negative
  *   i32  faults_watch(u64 start, u64 size)   from now on, on this thread, watches the calls for
- *                                            memory, and of memory, that come from this range of
- *                                            addresses
+ *                                            memory, and of memory, and those that open files,
+ *                                            that come from this range of addresses
  *   i32  faults_watch_file()                 the same for the calls, wherever they come from, that
  *                                            make a file in memory for fringe, and write it
  *   void faults_refuse(i32 number, i32 first, i32 count, i64 result)
@@ -27,6 +27,7 @@
 /* asm/unistd_64.h */
 enum {
     CALL_WRITE = 1,
+    CALL_OPEN = 2,
     CALL_MMAP = 9,
     CALL_MPROTECT = 10,
     CALL_MUNMAP = 11,
@@ -155,7 +156,9 @@ static void on_trap(int32_t signal, const struct trap *trap, struct context *con
     context->rax = call(number, context->rdi, context->rsi, context->rdx, context->r10,
                         context->r8, context->r9);
     if (!watched || context->rax < 0) return;
-    if (number == CALL_MMAP) mapped += context->rsi;
+    /* What is mapped in place of other memory has been counted. */
+    const int64_t MAP_FIXED = 0x10;
+    if (number == CALL_MMAP && (context->r10 & MAP_FIXED) == 0) mapped += context->rsi;
     if (number == CALL_MUNMAP) mapped -= context->rsi;
     if (number == CALL_MEMFD_CREATE) file = context->rax;
 }
@@ -224,8 +227,9 @@ int32_t faults_watch(uint64_t start, uint64_t size)
     const struct instruction instructions[] = {
         LOAD(ADDRESS),
         SUBTRACT((uint32_t)start),
-        IF_LESS((uint32_t)size, 0, 6),
+        IF_LESS((uint32_t)size, 0, 7),
         LOAD(NUMBER),
+        IF_EQUAL(CALL_OPEN, 6, 0),
         IF_EQUAL(CALL_MMAP, 5, 0),
         IF_EQUAL(CALL_MPROTECT, 4, 0),
         IF_EQUAL(CALL_MUNMAP, 3, 0),

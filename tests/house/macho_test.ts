@@ -62,6 +62,7 @@ const TAKEN = [
   "_free",
   "_mach_task_self_",
   "_mach_vm_read_overwrite",
+  "_mach_vm_remap",
   "_madvise",
   "_memcpy",
   "_memmove",

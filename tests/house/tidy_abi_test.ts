@@ -22,7 +22,8 @@ const EXPORTED_FOR_OTHERS: Readonly<Record<string, string>> = {
   fringe_signal: "unwind.zig ends contexts with it",
   fringe_suspend: "languages that cannot inline a suspension call it",
   fringe_thunk_common: "a name for debuggers and profilers",
-  fringe_thunk_write: "thunk.zig fills pages with it",
+  fringe_thunk_table: "a name for debuggers and profilers",
+  fringe_thunk_write: "thunk.zig writes data by it",
   fringe_trace: "backtrace.zig walks with it",
   fringe_trampoline: "a name for debuggers and profilers",
 };

@@ -16,6 +16,7 @@ import { testBodies } from "./support.ts";
 /** The numbers of system calls (asm/unistd_64.h). */
 const NUMBERS = {
   write: 1,
+  open: 2,
   mmap: 9,
   mprotect: 10,
   munmap: 11,
