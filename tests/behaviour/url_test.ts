@@ -42,7 +42,8 @@ const commands = {
   pack: "deno pack -o scratch/fringe.tgz",
   bundle: "deno bundle --allow-import=HOST -o bundle.js main.ts",
   bundled: "deno run --allow-ffi bundle.js",
-  compile: "deno compile --allow-import=HOST --allow-ffi -o program main.ts",
+  compile: "deno compile --allow-import=HOST --allow-ffi --include " +
+    "https://HOST/fringe@TAG/ffi/library/prebuilt/x86_64-linux.js -o program main.ts",
 } as const;
 
 /** The arguments of a command, with the host put in. */
