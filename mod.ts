@@ -77,8 +77,8 @@ export type {
 } from "./ffi/value/type.ts";
 export type { Yielder } from "./ffi/yielder.ts";
 
-// One file for fifty modules, which Deno would take longer to load than to run. In the checkout,
-// deno.json maps the file to the sources that it is made from.
+// One file in place of fifty modules: to load those would take Deno longer than to run them. In the
+// checkout, deno.json maps the file to the sources that it is made from.
 // @ts-types="./ffi/exports.ts"
 export {
   Callback,

@@ -210,6 +210,10 @@ function checkGrant(grant, action) {
 const PAGE = 64 * 1024;
 const DIGEST = 32;
 function sha256(bytes) {
+    if (typeof WebAssembly === "undefined") {
+        throw new FringeError("unavailable", "Cannot open fringe's native library: its digest is found out by WebAssembly, which V8 " +
+            "lacks with --jitless. Download the library and set FRINGE_LIBRARY to its path");
+    }
     const code = new WebAssembly.Module(Uint8Array.fromBase64(sha256Wasm));
     const { memory, sha256 } = new WebAssembly.Instance(code).exports;
     const address = memory.grow(Math.ceil(bytes.length / PAGE) || 1) * PAGE;
@@ -431,6 +435,11 @@ function openNative(path, what, grant) {
     }
     return { stacks, openRest: () => load(path, SYMBOLS, what, grant).symbols };
 }
+function openWhole(path, what, grant) {
+    const { stacks, openRest } = openNative(path, what, grant);
+    const rest = openRest();
+    return { stacks, openRest: () => rest };
+}
 const { abi } = STACK_SYMBOLS;
 function checkAbiOf(path, what, cause) {
     let library;
@@ -463,7 +472,7 @@ function load(path, symbols, what, grant) {
                 `fringe needs --allow-ffi, or --allow-ffi=${path} for this library alone`;
             throw new Deno.errors.NotCapable(`${error.message}. ${needed}`, { cause: error });
         }
-        const misled = grant !== undefined && String(error).includes("No such file");
+        const misled = grant !== undefined && /no such file/i.test(String(error));
         throw new FringeError("unavailable", `Cannot open fringe's native library: ${what} does not load` +
             (misled ? `. ${grant}` : ""), { cause: error });
     }
@@ -632,9 +641,7 @@ function openTemporary(build, base64, libc) {
                 throw refusal("write");
             rest = rest.subarray(written);
         }
-        const { stacks, openRest } = openNative(new TextDecoder().decode(path.subarray(0, -1)), CAME, WITHOUT_PATH);
-        const rest = openRest();
-        return { stacks, openRest: () => rest };
+        return openWhole(new TextDecoder().decode(path.subarray(0, -1)), CAME, WITHOUT_PATH);
     }
     finally {
         if (fd >= 0) {
@@ -708,10 +715,10 @@ function openChosen(path) {
     if (path.includes("/"))
         checkWhole(path, what);
     try {
-        return openNative(path, what);
+        return path.startsWith("/") ? openNative(path, what) : openWhole(path, what);
     }
     catch (error) {
-        if (!isMissing(error))
+        if (!isMissing(error, path))
             throw error;
         throw new FringeError(error.status, `${error.message}: there is no such file. Write a path, absolute or relative to the ` +
             "working directory (./libfringe.so), and no URL; a name without a slash is looked for " +
@@ -726,15 +733,14 @@ function openPrebuilt() {
             `${Object.keys(prebuilt).join(", ")}. Set ${OVERRIDE} to one that you have built ` +
             "(zig build library, in native/)");
     }
-    const url = new URL(`${platform}/${build.file}`, folder);
-    if (url.protocol === "file:") {
-        const path = pathOf(url);
+    if (folder?.protocol === "file:") {
+        const path = pathOf(new URL(`${platform}/${build.file}`, folder));
         if (verify(path, build) !== "missing") {
             try {
                 return openNative(path, path);
             }
             catch (error) {
-                if (!isMissing(error))
+                if (!isMissing(error, path))
                     throw error;
             }
         }
@@ -757,9 +763,12 @@ function pathOf(url) {
             "opens no other. Move the checkout, or set FRINGE_LIBRARY to a copy of it elsewhere", { cause: error });
     }
 }
-function isMissing(error) {
-    return error instanceof FringeError && error.cause instanceof Error &&
-        /no such file/i.test(error.cause.message);
+function isMissing(error, path) {
+    if (!(error instanceof FringeError && error.cause instanceof Error))
+        return false;
+    const { message } = error.cause;
+    return message.includes(`${path}: cannot open shared object file: No such file`) ||
+        message.includes(`'${path}' (no such file)`);
 }
 function mayReadOverride() {
     const query = { name: "env", variable: OVERRIDE };

@@ -20,7 +20,7 @@ export const COMPILER = "aarch64-linux-gnu-g++";
 
 /**
  * What the gate runs so, each as one command. An emulator takes some twenty times as long, and a
- * second for a collection of garbage: what collects is left to the machine itself.
+ * second for a collection of garbage: tests that collect run only natively.
  */
 export const suites: readonly (readonly string[])[] = [
   [
@@ -35,7 +35,7 @@ export const suites: readonly (readonly string[])[] = [
   ],
 ];
 
-/** The command that tests files, which are to be added; undefined: npm does not give Deno. */
+/** The command line to which files are appended; undefined if npm does not give that Deno. */
 export async function command(): Promise<string[] | undefined> {
   const deno = await denoFor(Deno.version.deno);
   if (deno === undefined) return undefined;
@@ -58,18 +58,25 @@ async function denoFor(version: string): Promise<string | undefined> {
   const packed = await run("npm", ["pack", "--pack-destination", folder, `${PACKAGE}@${version}`]);
   const archive = packed?.trim().split("\n").at(-1);
   if (archive === undefined) return undefined;
-  const unpacked = await run("tar", ["-xzf", join(folder, archive), "-C", folder]);
-  return unpacked === undefined ? undefined : path;
+  // Aside, so that what was unpacked half-way is not taken for the whole.
+  const aside = await Deno.makeTempDir({ dir: folder });
+  if (await run("tar", ["-xzf", join(folder, archive), "-C", aside]) === undefined) {
+    return undefined;
+  }
+  await Deno.rename(join(aside, "package"), join(folder, "package"));
+  return path;
 }
 
-/** What a program prints; undefined if it fails. */
+/** What a program prints; undefined if it fails, or is not there. */
 async function run(program: string, args: string[]): Promise<string | undefined> {
-  const { success, stdout } = await new Deno.Command(program, {
-    args,
-    stdin: "null",
-    stderr: "inherit",
-  }).output();
-  return success ? new TextDecoder().decode(stdout) : undefined;
+  const command = new Deno.Command(program, { args, stdin: "null", stderr: "inherit" });
+  try {
+    const { success, stdout } = await command.output();
+    return success ? new TextDecoder().decode(stdout) : undefined;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
+  }
 }
 
 function isFile(path: string): boolean {

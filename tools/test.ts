@@ -143,7 +143,7 @@ async function denoTest(): Promise<Counts> {
 }
 
 async function core(): Promise<Counts> {
-  // What -P stands for is test.permissions of deno.json: to open three libraries, no more.
+  // What -P stands for is test.permissions of deno.json: to open our libraries, no more.
   return denoCounts(await run(Deno.execPath(), ["test", ...testFlags, "-P", "tests/unit"]));
 }
 

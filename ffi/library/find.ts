@@ -9,12 +9,13 @@
  * - Beside a checkout it is the file in `native/prebuilt/`, so that `--allow-ffi=<that file>` is
  *   enough.
  * - Imported over HTTP it comes as text with the module graph (`prebuilt.js`), which the lock file
- *   vouches for, and is opened from memory: nothing is written to disk.
+ *   vouches for, and is opened from memory (on macOS, which has no such files, from a temporary
+ *   one that is deleted at once).
  */
 
 import { needStack } from "../check.ts";
 import { FringeError } from "./fringe_error.ts";
-import { checkDigest, checkWhole, type Opened, openNative } from "./load.ts";
+import { checkDigest, checkWhole, type Opened, openNative, openWhole } from "./load.ts";
 import { openInMemory } from "./memory_file.ts";
 import { openTemporary } from "./temporary_file.ts";
 import { folder, type Prebuilt, prebuilt, text } from "./prebuilt.js";
@@ -68,9 +69,10 @@ function openChosen(path: string): Opened {
   // Only the loader knows where it finds a name without a slash.
   if (path.includes("/")) checkWhole(path, what);
   try {
-    return openNative(path, what);
+    // What a path from the working directory leads to may be another file later.
+    return path.startsWith("/") ? openNative(path, what) : openWhole(path, what);
   } catch (error) {
-    if (!isMissing(error)) throw error;
+    if (!isMissing(error, path)) throw error;
     throw new FringeError(
       error.status,
       `${error.message}: there is no such file. Write a path, absolute or relative to the ` +
@@ -92,16 +94,15 @@ function openPrebuilt(): Opened {
         "(zig build library, in native/)",
     );
   }
-  const url = new URL(`${platform}/${build.file}`, folder);
-  if (url.protocol === "file:") {
-    const path = pathOf(url);
+  if (folder?.protocol === "file:") {
+    const path = pathOf(new URL(`${platform}/${build.file}`, folder));
     if (verify(path, build) !== "missing") {
       try {
         return openNative(path, path);
       } catch (error) {
-        // A bundle, or a compiled program, has this file, and not the library. Where files may not
-        // be read, the loader is the first to find out.
-        if (!isMissing(error)) throw error;
+        // A copy of the modules may lack the library. Where files may not be read, the loader is
+        // the first to find out.
+        if (!isMissing(error, path)) throw error;
       }
     }
   }
@@ -133,10 +134,15 @@ function pathOf(url: URL): string {
   }
 }
 
-/** Whether a library did not load because there is no such file; only the loader's words say so. */
-function isMissing(error: unknown): error is FringeError {
-  return error instanceof FringeError && error.cause instanceof Error &&
-    /no such file/i.test(error.cause.message);
+/**
+ * Whether a library did not load because there is no such file. Only the loader's words say so:
+ * glibc's, and those of macOS. They name the file, since one that it needs may be missing, too.
+ */
+function isMissing(error: unknown, path: string): error is FringeError {
+  if (!(error instanceof FringeError && error.cause instanceof Error)) return false;
+  const { message } = error.cause;
+  return message.includes(`${path}: cannot open shared object file: No such file`) ||
+    message.includes(`'${path}' (no such file)`);
 }
 
 /** Whether the program may read `OVERRIDE`; one that may not goes on as if it were not set. */

@@ -25,8 +25,8 @@ export function checkDigest(
 }
 
 /**
- * Refuses a library that is truncated: the loader would map what the file does not have, and the
- * first access to that kills the process (SIGBUS). Nobody can look into a file that may not be
+ * Refuses an ELF library that is truncated: the loader would map what the file does not have, and
+ * the first access to that kills the process (SIGBUS). Nobody can look into a file that may not be
  * read, and whatever else is wrong with a file, the loader says.
  */
 export function checkWhole(path: string, what: string): void {
@@ -92,6 +92,13 @@ export function openNative(path: string, what: string, grant?: string): Opened {
   return { stacks, openRest: () => load(path, SYMBOLS, what, grant).symbols };
 }
 
+/** Opens the rest now, where the path may not lead to the library later. */
+export function openWhole(path: string, what: string, grant?: string): Opened {
+  const { stacks, openRest } = openNative(path, what, grant);
+  const rest = openRest();
+  return { stacks, openRest: () => rest };
+}
+
 const { abi } = STACK_SYMBOLS;
 
 /** Throws if a library that does not load as it should is one of another version. */
@@ -139,7 +146,7 @@ export function load<const S extends Deno.ForeignLibraryInterface>(
       throw new Deno.errors.NotCapable(`${error.message}. ${needed}`, { cause: error });
     }
     // Under a grant of paths Deno takes the bare name of libc for a file of the current folder.
-    const misled = grant !== undefined && String(error).includes("No such file");
+    const misled = grant !== undefined && /no such file/i.test(String(error));
     throw new FringeError(
       "unavailable",
       `Cannot open fringe's native library: ${what} does not load` +

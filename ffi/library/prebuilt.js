@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // Credit: after libfringe, by edef and the libfringe contributors
-// Made by `deno task build` (tools/build.ts) from native/: edit neither.
+// Made by `deno task build` (tools/build.ts) from native/: edit that, and build anew.
 // deno-fmt-ignore-file
 
 /**
@@ -13,8 +13,14 @@
  * @property {() => Promise<{ base64: string }>} load Loads it as text, in base64.
  */
 
-/** Where the libraries lie as files, each in the folder of its platform, beside a checkout. */
-export const folder = new URL("../../native/prebuilt/", import.meta.url);
+/**
+ * Where the libraries lie as files in a checkout, each in the folder of its platform; undefined in
+ * a bundle or a compiled program, where a stranger's file might lie at that path.
+ */
+export const folder = import.meta.url.endsWith("/ffi/library/prebuilt.js") &&
+    !globalThis.Deno?.build.standalone
+  ? new URL("../../native/prebuilt/", import.meta.url)
+  : undefined;
 
 /** What native/sha256.zig gives, in base64. */
 export const sha256Wasm = `
@@ -114,9 +120,9 @@ AAAAAAAA
 /**
  * The libraries by platform, such as `x86_64-linux`: `Deno.build`'s `arch` and `os`.
  *
- * Each is loaded by a specifier in two parts. So Deno, which loads what a specifier in one part
- * names before the program starts, fetches the library of this platform and no other; a bundler
- * puts the parts together, and has them all.
+ * What `import()` is given is in two parts. Deno fetches what it is given in one part before the
+ * program starts; of these it fetches the library of this platform, as the program starts, and no
+ * other. A bundler puts the parts together, and has them all.
  *
  * @type {Readonly<Record<string, Prebuilt>>}
  */

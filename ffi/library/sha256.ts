@@ -9,6 +9,7 @@
  * WebAssembly takes 4.
  */
 
+import { FringeError } from "./fringe_error.ts";
 import { sha256Wasm } from "./prebuilt.js";
 
 const PAGE = 64 * 1024;
@@ -23,6 +24,13 @@ interface Exports {
 
 /** The digest of `bytes`, in hexadecimal. */
 export function sha256(bytes: Uint8Array): string {
+  if (typeof WebAssembly === "undefined") {
+    throw new FringeError(
+      "unavailable",
+      "Cannot open fringe's native library: its digest is found out by WebAssembly, which V8 " +
+        "lacks with --jitless. Download the library and set FRINGE_LIBRARY to its path",
+    );
+  }
   const code = new WebAssembly.Module(Uint8Array.fromBase64(sha256Wasm));
   const { memory, sha256 } = new WebAssembly.Instance(code).exports as unknown as Exports;
   // Pages of its own, behind all that the code uses.

@@ -8,7 +8,7 @@
  */
 
 import { FringeError } from "./fringe_error.ts";
-import { load, type Opened, openNative } from "./load.ts";
+import { load, type Opened, openWhole } from "./load.ts";
 import type { Prebuilt } from "./prebuilt.js";
 import { CAME, decode, WITHOUT_PATH } from "./text.ts";
 
@@ -35,14 +35,8 @@ export function openTemporary(build: Prebuilt, base64: string, libc: string): Op
       if (written < 0) throw refusal("write");
       rest = rest.subarray(written);
     }
-    const { stacks, openRest } = openNative(
-      new TextDecoder().decode(path.subarray(0, -1)),
-      CAME,
-      WITHOUT_PATH,
-    );
-    // The rest, too, while the file is there.
-    const rest = openRest();
-    return { stacks, openRest: () => rest };
+    // As a whole, while the file is there.
+    return openWhole(new TextDecoder().decode(path.subarray(0, -1)), CAME, WITHOUT_PATH);
   } finally {
     if (fd >= 0) {
       close(fd);

@@ -221,6 +221,38 @@ Deno.test("FRINGE_LIBRARY that another file replaces meanwhile is not opened ane
   });
 });
 
+Deno.test("FRINGE_LIBRARY may be relative, and the program may change its folder", async () => {
+  await withFolder(async (folder) => {
+    await Deno.copyFile(fringeLibrary, join(folder, "libfringe.so"));
+    const [stack, call] = program.split("  const libc = ");
+    const moved = `Deno.chdir(${JSON.stringify(folder)});
+      ${stack}
+      Deno.chdir("/");
+      const libc = ${call}`.replace('"fringe"', JSON.stringify(moduleUrl));
+    assertSucceeds(
+      await runChild(moved, ["-A"], { FRINGE_LIBRARY: "./libfringe.so" }),
+      "generator\ntrue 3\n",
+    );
+  });
+});
+
+testWith("g++", "FRINGE_LIBRARY that needs a missing library is not called missing", async () => {
+  await withFolder(async (folder) => {
+    const make = async (name: string, ...options: string[]): Promise<string> => {
+      const library = join(folder, `lib${name}.so`);
+      const args = ["-shared", "-x", "c", "/dev/null", ...options, "-o", library];
+      assert((await new Deno.Command("g++", { args }).output()).success);
+      return library;
+    };
+    const needed = await make("needed");
+    const needing = await make("needing", "-x", "none", "-Wl,--no-as-needed", needed);
+    await Deno.remove(needed);
+    const ended = await runChild(small(moduleUrl), ["-A"], { FRINGE_LIBRARY: needing });
+    assertFails(ended, "does not load", "libneeded.so: cannot open shared object file");
+    assertEquals(ended.stderr.includes("there is no such file"), false, ended.stderr);
+  });
+});
+
 Deno.test("a generator in TypeScript has less than a third of the functions opened", async () => {
   const counted = `
     const opened = [];

@@ -8,7 +8,7 @@
 
 import { createHash } from "node:crypto";
 import { cpSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { prebuilt } from "../../ffi/library/prebuilt.js";
@@ -218,6 +218,17 @@ Deno.test("from a URL, the text of each platform has the library of its digest",
   }
 });
 
+Deno.test("from a URL, V8 without WebAssembly is told what to do", async () => {
+  await using served = new Served();
+  await using project = Project.importing(served.url, main);
+  const [run, ...rest] = told("run", served.host);
+  assertFails(
+    await project.deno([run!, "--v8-flags=--jitless", ...rest]),
+    "FringeError: Cannot open fringe's native library: its digest is found out by WebAssembly",
+    "set FRINGE_LIBRARY to its path",
+  );
+});
+
 Deno.test("from a URL, the library is lacking where it was never fetched", async () => {
   await using served = new Served();
   await using project = Project.importing(served.url, main);
@@ -342,6 +353,13 @@ Deno.test("a bundle has the library in it, and runs from an empty folder", async
     await using elsewhere = new Project();
     await Deno.rename(project.path("bundle.js"), elsewhere.path("bundle.js"));
     assertSucceeds(await elsewhere.deno(told("bundled")));
+    // Where a checkout would have the library, a stranger may have a file: it is not opened.
+    const library = elsewhere.path(`native/prebuilt/${platform}/libfringe.so`);
+    await Deno.mkdir(dirname(library), { recursive: true });
+    await Deno.writeTextFile(library, "a stranger's");
+    await Deno.mkdir(elsewhere.path("a/b"), { recursive: true });
+    await Deno.rename(elsewhere.path("bundle.js"), elsewhere.path("a/b/bundle.js"));
+    assertSucceeds(await elsewhere.deno(["run", "--allow-ffi", "a/b/bundle.js"]));
   });
 });
 

@@ -40,6 +40,8 @@ const NO_MESSAGES: Readonly<Record<string, string>> = {
   "No such file": "the loader's own; is compared with",
   "Generator is already running": "V8's own; is compared with",
   "an object of class UnsafeCallback": "is compared with",
+  "‹›: cannot open shared object file: No such file": "glibc's own; is compared with",
+  "'‹›' (no such file)": "that of macOS; is compared with",
   "Generator {}": "how a generator is printed",
   "Generator { ‹›: ‹› }": "how a generator is printed",
   "/memfd:‹› (deleted)": "the name of a file",

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // Credit: after libfringe, by edef and the libfringe contributors
-// Made by `deno task build` (tools/build.ts) from native/: edit neither.
+// Made by `deno task build` (tools/build.ts) from native/: edit that, and build anew.
 // deno-fmt-ignore-file
 
 /** The library in base64, in lines: decoders skip the line ends. */
