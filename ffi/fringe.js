@@ -207,22 +207,6 @@ function checkGrant(grant, action) {
     throw new FringeError(status, `${action}: ${REASONS[grant] ?? `native code says ${grant}`}`);
 }
 
-const PAGE = 64 * 1024;
-const DIGEST = 32;
-function sha256(bytes) {
-    if (typeof WebAssembly === "undefined") {
-        throw new FringeError("unavailable", "Cannot open fringe's native library: its digest is found out by WebAssembly, which V8 " +
-            "lacks with --jitless. Download the library and set FRINGE_LIBRARY to its path");
-    }
-    const code = new WebAssembly.Module(Uint8Array.fromBase64(sha256Wasm));
-    const { memory, sha256 } = new WebAssembly.Instance(code).exports;
-    const address = memory.grow(Math.ceil(bytes.length / PAGE) || 1) * PAGE;
-    const place = new Uint8Array(memory.buffer, address);
-    place.set(bytes);
-    sha256(address, bytes.length);
-    return place.subarray(0, DIGEST).toHex();
-}
-
 const STACK_SYMBOLS = {
     abi: { name: "fringe_abi", type: "u32", optional: true },
     installOverflow: { name: "fringe_overflow_install", parameters: [], result: "void" },
@@ -376,8 +360,7 @@ const SYMBOLS = {
     },
 };
 
-function checkDigest(bytes, expected, what, remedy) {
-    const actual = sha256(bytes);
+function checkDigest(actual, expected, what, remedy) {
     if (actual === expected)
         return;
     throw new FringeError("unavailable", `Cannot open fringe's native library: ${what} has the digest ${actual}, but this version of ` +
@@ -485,10 +468,26 @@ function bare(symbols) {
     return table;
 }
 
+const PAGE = 64 * 1024;
+const DIGEST = 32;
+function sha256(bytes) {
+    if (typeof WebAssembly === "undefined") {
+        throw new FringeError("unavailable", "Cannot open fringe's native library: its digest is found out by WebAssembly, which V8 " +
+            "lacks with --jitless. Download the library and set FRINGE_LIBRARY to its path");
+    }
+    const code = new WebAssembly.Module(Uint8Array.fromBase64(sha256Wasm));
+    const { memory, sha256 } = new WebAssembly.Instance(code).exports;
+    const address = memory.grow(Math.ceil(bytes.length / PAGE) || 1) * PAGE;
+    const place = new Uint8Array(memory.buffer, address);
+    place.set(bytes);
+    sha256(address, bytes.length);
+    return place.subarray(0, DIGEST).toHex();
+}
+
 const CAME = "the library that came with the module";
 const WITHOUT_PATH = "fringe needs --allow-ffi: its library came with the module, and has no path; for a path, " +
     "download the library and set FRINGE_LIBRARY";
-function decode$1({ digest }, base64) {
+function decode$1(build, { base64, digest }) {
     let bytes;
     try {
         bytes = Uint8Array.fromBase64(base64);
@@ -496,7 +495,8 @@ function decode$1({ digest }, base64) {
     catch {
         bytes = new Uint8Array(0);
     }
-    checkDigest(bytes, digest, CAME, "Fetch it anew with `deno cache --reload`");
+    const remedy = "Fetch it anew with `deno cache --reload`";
+    checkDigest(digest ?? sha256(bytes), build.digest, CAME, remedy);
     return bytes;
 }
 
@@ -522,7 +522,7 @@ const LIBC$1 = {
         result: "pointer",
     },
 };
-function openInMemory(build, base64) {
+function openInMemory(build, text) {
     const libc = load("libc.so.6", LIBC$1, "libc.so.6", WITHOUT_PATH);
     const folder = libc.symbols.opendir(encoder$1.encode("/proc/self/fd\0"));
     let made;
@@ -531,7 +531,7 @@ function openInMemory(build, base64) {
         if (fd === undefined) {
             lock(folder, libc.symbols);
             fd = fileOf(folder, build.digest, libc.symbols) ??
-                (made = makeFile(build, base64, libc.symbols));
+                (made = makeFile(build, text, libc.symbols));
         }
         return openNative(`/proc/self/fd/${fd}`, CAME, WITHOUT_PATH);
     }
@@ -589,8 +589,8 @@ function lock(folder, { dirfd, flock, usleep }) {
         usleep(1000);
     }
 }
-function makeFile(build, base64, { memfd_create, write, close, fcntl, __errno_location, memcpy }) {
-    const bytes = decode$1(build, base64);
+function makeFile(build, text, { memfd_create, write, close, fcntl, __errno_location, memcpy }) {
+    const bytes = decode$1(build, text);
     const refuse = (call) => {
         const errno = new Int32Array(1);
         memcpy(errno, __errno_location(), 4n);
@@ -626,8 +626,8 @@ const LIBC = {
     close: { parameters: ["i32"], result: "i32" },
     unlink: { parameters: ["buffer"], result: "i32" },
 };
-function openTemporary(build, base64, libc) {
-    const bytes = decode$1(build, base64);
+function openTemporary(build, text, libc) {
+    const bytes = decode$1(build, text);
     const library = load(libc, LIBC, libc, WITHOUT_PATH);
     const { mkstemp, write, close, unlink } = library.symbols;
     const path = new TextEncoder().encode(`/tmp/fringe-${"X".repeat(6)}\0`);
@@ -751,8 +751,8 @@ function openPrebuilt() {
             "address can be reached, or set FRINGE_LIBRARY to a copy of the library", { cause: text.error });
     }
     return Deno.build.os === "linux"
-        ? openInMemory(build, text.base64)
-        : openTemporary(build, text.base64, "libSystem.B.dylib");
+        ? openInMemory(build, text)
+        : openTemporary(build, text, "libSystem.B.dylib");
 }
 function pathOf(url) {
     try {
@@ -797,7 +797,7 @@ function verify(path, build) {
         throw error;
     }
     if (bytes.toBase64() !== text.base64?.replaceAll("\n", "")) {
-        checkDigest(bytes, build.digest, path, "Restore the file, or rebuild it with `deno task build`");
+        checkDigest(sha256(bytes), build.digest, path, "Restore the file, or rebuild it with `deno task build`");
     }
     return "present";
 }

@@ -18,6 +18,8 @@ import { FringeError } from "./fringe_error.ts";
 import { checkDigest, checkWhole, type Opened, openNative, openWhole } from "./load.ts";
 import { openInMemory } from "./memory_file.ts";
 import { openTemporary } from "./temporary_file.ts";
+import type { Text } from "./text.ts";
+import { sha256 } from "./sha256.ts";
 import { folder, type Prebuilt, prebuilt, text } from "./prebuilt.js";
 import { checkRuntime } from "./runtime.ts";
 import type { Native, NativeStacks } from "./symbols.ts";
@@ -116,8 +118,8 @@ function openPrebuilt(): Opened {
     );
   }
   return Deno.build.os === "linux"
-    ? openInMemory(build, text.base64)
-    : openTemporary(build, text.base64, "libSystem.B.dylib");
+    ? openInMemory(build, text as Text)
+    : openTemporary(build, text as Text, "libSystem.B.dylib");
 }
 
 /** The path of a file URL, as Deno takes it: a string, so it has to be UTF-8. */
@@ -183,7 +185,7 @@ function verify(path: string, build: Prebuilt): "missing" | "present" {
   // The digest, which takes longer, is for a file that differs.
   if (bytes.toBase64() !== text.base64?.replaceAll("\n", "")) {
     checkDigest(
-      bytes,
+      sha256(bytes),
       build.digest,
       path,
       "Restore the file, or rebuild it with `deno task build`",

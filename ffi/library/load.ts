@@ -5,17 +5,15 @@
 
 import { ABI } from "../layout.ts";
 import { FringeError } from "./fringe_error.ts";
-import { sha256 } from "./sha256.ts";
 import { type Native, type NativeStacks, STACK_SYMBOLS, SYMBOLS } from "./symbols.ts";
 
-/** Compares what is to be loaded with the digest that this version of fringe goes with. */
+/** Compares the digest of what is to be loaded with that which this version of fringe goes with. */
 export function checkDigest(
-  bytes: Uint8Array,
+  actual: string,
   expected: string,
   what: string,
   remedy: string,
 ): void {
-  const actual = sha256(bytes);
   if (actual === expected) return;
   throw new FringeError(
     "unavailable",

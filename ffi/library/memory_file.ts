@@ -9,7 +9,7 @@
 
 import { FringeError } from "./fringe_error.ts";
 import { load, type Opened, openNative } from "./load.ts";
-import { CAME, decode, WITHOUT_PATH } from "./text.ts";
+import { CAME, decode, type Text, WITHOUT_PATH } from "./text.ts";
 import type { Prebuilt } from "./prebuilt.js";
 
 /** The functions of libc that make and find such a file. */
@@ -37,7 +37,7 @@ const LIBC = {
 } as const satisfies Deno.ForeignLibraryInterface;
 
 /** Puts a library into a file that exists in memory only, and opens that. */
-export function openInMemory(build: Prebuilt, base64: string): Opened {
+export function openInMemory(build: Prebuilt, text: Text): Opened {
   const libc = load("libc.so.6", LIBC, "libc.so.6", WITHOUT_PATH);
   // Where this fails there is no descriptor left, and what needs the next one says so.
   const folder = libc.symbols.opendir(encoder.encode("/proc/self/fd\0"));
@@ -47,7 +47,7 @@ export function openInMemory(build: Prebuilt, base64: string): Opened {
     if (fd === undefined) {
       lock(folder, libc.symbols);
       fd = fileOf(folder, build.digest, libc.symbols) ??
-        (made = makeFile(build, base64, libc.symbols));
+        (made = makeFile(build, text, libc.symbols));
     }
     // The descriptor stays open for good. glibc tells libraries apart by name, and this one's is
     // /proc/self/fd/N: if N came to be another file, glibc would give this library for that file.
@@ -129,10 +129,10 @@ function lock(folder: Folder, { dirfd, flock, usleep }: Libc): void {
 /** Makes a file in memory with the library in it; returns its descriptor. */
 function makeFile(
   build: Prebuilt,
-  base64: string,
+  text: Text,
   { memfd_create, write, close, fcntl, __errno_location, memcpy }: Libc,
 ): number {
-  const bytes = decode(build, base64);
+  const bytes = decode(build, text);
   const refuse = (call: string): never => {
     const errno = new Int32Array(1);
     memcpy(errno, __errno_location(), 4n);

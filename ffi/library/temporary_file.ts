@@ -10,7 +10,7 @@
 import { FringeError } from "./fringe_error.ts";
 import { load, type Opened, openWhole } from "./load.ts";
 import type { Prebuilt } from "./prebuilt.js";
-import { CAME, decode, WITHOUT_PATH } from "./text.ts";
+import { CAME, decode, type Text, WITHOUT_PATH } from "./text.ts";
 
 /** The functions of libc that make and delete such a file. */
 const LIBC = {
@@ -21,8 +21,8 @@ const LIBC = {
 } as const satisfies Deno.ForeignLibraryInterface;
 
 /** Puts a library into a temporary file, and opens that; `libc` is what the system calls libc. */
-export function openTemporary(build: Prebuilt, base64: string, libc: string): Opened {
-  const bytes = decode(build, base64);
+export function openTemporary(build: Prebuilt, text: Text, libc: string): Opened {
+  const bytes = decode(build, text);
   const library = load(libc, LIBC, libc, WITHOUT_PATH);
   const { mkstemp, write, close, unlink } = library.symbols;
   // mkstemp(3) writes over the last six letters, which must be these.

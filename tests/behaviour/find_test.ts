@@ -577,7 +577,7 @@ const temporary = `
   const before = files().length;
   const build = prebuilt[\`\${Deno.build.arch}-\${Deno.build.os}\`];
   try {
-    const { stacks, openRest } = openTemporary(build, text.base64, "libc.so.6");
+    const { stacks, openRest } = openTemporary(build, text, "libc.so.6");
     const bounds = new BigUint64Array(2);
     console.log(stacks.mapStack(65536n, false, bounds), openRest().load8 !== undefined);
   } finally {

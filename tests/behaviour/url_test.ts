@@ -218,12 +218,17 @@ Deno.test("from a URL, the text of each platform has the library of its digest",
   }
 });
 
-Deno.test("from a URL, V8 without WebAssembly is told what to do", async () => {
+Deno.test("V8 without WebAssembly runs what comes from a URL, and no mere copy", async () => {
   await using served = new Served();
   await using project = Project.importing(served.url, main);
   const [run, ...rest] = told("run", served.host);
+  const jitless = [run!, "--v8-flags=--jitless", ...rest];
+  assertSucceeds(await project.deno(jitless));
+  await using other = Project.importing("./fringe/mod.ts", main);
+  await Deno.mkdir(other.path("fringe"));
+  copySources(other.path("fringe"));
   assertFails(
-    await project.deno([run!, "--v8-flags=--jitless", ...rest]),
+    await other.deno(jitless),
     "FringeError: Cannot open fringe's native library: its digest is found out by WebAssembly",
     "set FRINGE_LIBRARY to its path",
   );
