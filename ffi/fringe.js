@@ -2152,6 +2152,7 @@ class Context extends Occupancy {
         if (this.#lent !== undefined) {
             base = pointerTo(this.#lent.base);
             box = pointerTo(this.#lent.mailbox);
+            this.#lent.lend();
         }
         const handle = init(base, body, box, exceptionState, this.memory.limit);
         this.#subject = subject;
@@ -2307,13 +2308,7 @@ class Call {
         const { context } = this;
         context.lend();
         context.elsewhere = true;
-        try {
-            return native().resumeElsewhere(handle, 0);
-        }
-        catch (error) {
-            context.elsewhere = false;
-            throw error;
-        }
+        return native().resumeElsewhere(handle, 0);
     }
     comeBack() {
         this.context.elsewhere = false;

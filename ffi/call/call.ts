@@ -130,13 +130,10 @@ export class Call implements Ender {
     const handle = this.leave();
     const { context } = this;
     context.lend();
+    // It stays so if the next line throws, as in a program whose `Promise.prototype.then` does: by
+    // then the thread has begun, and nobody learns when it has ended.
     context.elsewhere = true;
-    try {
-      return native().resumeElsewhere(handle, 0);
-    } catch (error) {
-      context.elsewhere = false;
-      throw error;
-    }
+    return native().resumeElsewhere(handle, 0);
   }
 
   /** Takes over from the other thread, as `step` ends. */

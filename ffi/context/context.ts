@@ -122,6 +122,8 @@ export class Context extends Occupancy {
     if (this.#lent !== undefined) {
       base = pointerTo(this.#lent.base);
       box = pointerTo(this.#lent.mailbox);
+      // Where frames of earlier calls have been: an end without a first step takes it back.
+      this.#lent.lend();
     }
     const handle = init(base, body, box, exceptionState, this.memory.limit);
     this.#subject = subject;
