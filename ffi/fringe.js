@@ -1964,7 +1964,13 @@ class Lent {
         let copy = this.#copies.get(buffer);
         if (copy === undefined) {
             const bytes = new Uint8Array(buffer);
-            copy = { bytes, block: this.#take(bytes.length, what), isArgument: false, answers: 0 };
+            copy = {
+                bytes,
+                block: this.#take(bytes.length, what),
+                isArgument: false,
+                answers: 0,
+                isLent: false,
+            };
             this.#copies.set(buffer, copy);
         }
         return copy;
@@ -2000,16 +2006,20 @@ class Lent {
     }
     lend() {
         const { copyOut } = native();
-        copyOut(this.mailbox, this.#view, BigInt(this.#view.byteLength));
-        for (const { bytes, block } of this.#copies.values()) {
-            copyOut(block.address, bytes, BigInt(bytes.length));
+        this.lendMailbox();
+        for (const copy of this.#copies.values()) {
+            copyOut(copy.block.address, copy.bytes, BigInt(copy.bytes.length));
+            copy.isLent = true;
         }
+    }
+    lendMailbox() {
+        native().copyOut(this.mailbox, this.#view, BigInt(this.#view.byteLength));
     }
     takeBack(size) {
         const { copyIn } = native();
         copyIn(this.#view, this.mailbox, BigInt(size));
-        for (const [buffer, { bytes, block }] of this.#copies) {
-            if (!isDetached(buffer))
+        for (const [buffer, { bytes, block, isLent }] of this.#copies) {
+            if (isLent && !isDetached(buffer))
                 copyIn(bytes, block.address, BigInt(bytes.length));
         }
     }
@@ -2152,7 +2162,7 @@ class Context extends Occupancy {
         if (this.#lent !== undefined) {
             base = pointerTo(this.#lent.base);
             box = pointerTo(this.#lent.mailbox);
-            this.#lent.lend();
+            this.#lent.lendMailbox();
         }
         const handle = init(base, body, box, exceptionState, this.memory.limit);
         this.#subject = subject;

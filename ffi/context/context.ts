@@ -123,7 +123,7 @@ export class Context extends Occupancy {
       base = pointerTo(this.#lent.base);
       box = pointerTo(this.#lent.mailbox);
       // Where frames of earlier calls have been: an end without a first step takes it back.
-      this.#lent.lend();
+      this.#lent.lendMailbox();
     }
     const handle = init(base, body, box, exceptionState, this.memory.limit);
     this.#subject = subject;

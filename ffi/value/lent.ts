@@ -31,6 +31,8 @@ interface Copy {
   isArgument: boolean;
   /** How many answers that C may use are views of it. */
   answers: number;
+  /** Whether C has been given what JavaScript has: before, there is nothing to take back. */
+  isLent: boolean;
 }
 
 /**
@@ -111,7 +113,13 @@ export class Lent implements Keeper {
     let copy = this.#copies.get(buffer);
     if (copy === undefined) {
       const bytes = new Uint8Array(buffer);
-      copy = { bytes, block: this.#take(bytes.length, what), isArgument: false, answers: 0 };
+      copy = {
+        bytes,
+        block: this.#take(bytes.length, what),
+        isArgument: false,
+        answers: 0,
+        isLent: false,
+      };
       this.#copies.set(buffer, copy);
     }
     return copy;
@@ -151,18 +159,24 @@ export class Lent implements Keeper {
   /** Before C goes on: gives it what JavaScript has changed. */
   lend(): void {
     const { copyOut } = native();
-    copyOut(this.mailbox, this.#view, BigInt(this.#view.byteLength));
-    for (const { bytes, block } of this.#copies.values()) {
-      copyOut(block.address, bytes, BigInt(bytes.length));
+    this.lendMailbox();
+    for (const copy of this.#copies.values()) {
+      copyOut(copy.block.address, copy.bytes, BigInt(copy.bytes.length));
+      copy.isLent = true;
     }
+  }
+
+  /** Gives C the mailbox alone, where frames of earlier calls may have been. */
+  lendMailbox(): void {
+    native().copyOut(this.mailbox, this.#view, BigInt(this.#view.byteLength));
   }
 
   /** After C has suspended: takes over what it has changed. */
   takeBack(size: number): void {
     const { copyIn } = native();
     copyIn(this.#view, this.mailbox, BigInt(size));
-    for (const [buffer, { bytes, block }] of this.#copies) {
-      if (!isDetached(buffer)) copyIn(bytes, block.address, BigInt(bytes.length));
+    for (const [buffer, { bytes, block, isLent }] of this.#copies) {
+      if (isLent && !isDetached(buffer)) copyIn(bytes, block.address, BigInt(bytes.length));
     }
   }
 

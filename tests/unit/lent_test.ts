@@ -48,6 +48,21 @@ Deno.test("Lent copies both ways, one copy for all views of a buffer", () => {
   }
 });
 
+Deno.test("Lent takes back no buffer that C has never been given", () => {
+  using stack = new OsStack();
+  const lent = new Lent(stack.base, new DataView(new ArrayBuffer(Mailbox.size)));
+  const [first, second] = [1, 2].map((i) => new Uint8Array(new ArrayBuffer(16)).fill(i));
+  const addresses = [lent.keepBytes(first!, "Cannot test")];
+  lent.lendMailbox();
+  lent.takeBack(Mailbox.size);
+  assertEquals(first![0], 1);
+  lent.lend();
+  addresses.push(lent.keepBytes(second!, "Cannot test"));
+  for (const address of addresses) native().copyOut(address, Uint8Array.of(5), 1n);
+  lent.takeBack(Mailbox.size);
+  assertEquals([first![0], second![0]], [5, 2]);
+});
+
 Deno.test("Lent keeps everything between the mailbox and the frames, or in mappings", () => {
   using stack = new OsStack();
   const lent = new Lent(stack.base, new DataView(new ArrayBuffer(Mailbox.size)));
