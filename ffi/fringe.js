@@ -184,7 +184,7 @@ const STACK_ALIGNMENT$1 = 16;
 const STACK_SIZE_MIN = 512;
 const STACK_SIZE_DEFAULT = 1048576;
 const HEADROOM_MIN = 8192;
-const CANARY$1 = "fringe's canary!";
+const CANARY = "fringe's canary!";
 
 const REASONS = {
     [Grant.out_of_memory]: "the system has no more memory or no more mappings for this process (ulimit -v, " +
@@ -209,7 +209,6 @@ function checkGrant(grant, action) {
 
 const STACK_SYMBOLS = {
     abi: { name: "fringe_abi", type: "u32", optional: true },
-    installOverflow: { name: "fringe_overflow_install", parameters: [], result: "void" },
     mapStack: {
         name: "fringe_os_stack_map",
         parameters: ["usize", "bool", "buffer"],
@@ -235,6 +234,7 @@ const STACK_SYMBOLS = {
     depth: { name: "fringe_depth", parameters: [], result: "u32" },
 };
 const SYMBOLS = {
+    installOverflow: { name: "fringe_overflow_install", parameters: [], result: "void" },
     callBody: { name: "fringe_call_body", type: "pointer" },
     init: {
         name: "fringe_init_caught",
@@ -524,7 +524,7 @@ const LIBC$1 = {
 };
 function openInMemory(build, text) {
     const libc = load("libc.so.6", LIBC$1, "libc.so.6", WITHOUT_PATH);
-    const folder = libc.symbols.opendir(encoder$1.encode("/proc/self/fd\0"));
+    const folder = libc.symbols.opendir(encoded("/proc/self/fd\0"));
     let made;
     try {
         let fd = fileOf(folder, build.digest, libc.symbols);
@@ -546,21 +546,21 @@ function openInMemory(build, text) {
         libc.close();
     }
 }
-const encoder$1 = new TextEncoder();
-const decoder$1 = new TextDecoder();
 const NAME = "fringe-";
 const [F_ADD_SEALS, F_GET_SEALS] = [1033, 1034];
 const SEALED = 1 | 2 | 4 | 8;
+const encoded = (text) => new TextEncoder().encode(text);
+const decoded = (bytes) => new TextDecoder().decode(bytes);
 function fileOf(folder, digest, libc) {
     const link = `/memfd:${NAME}${digest} (deleted)`;
     const found = new Uint8Array(link.length + 1);
     for (const fd of descriptors(folder, libc)) {
         if (libc.fcntl(fd, F_GET_SEALS, 0) !== SEALED)
             continue;
-        const path = encoder$1.encode(`/proc/self/fd/${fd}\0`);
+        const path = encoded(`/proc/self/fd/${fd}\0`);
         if (Number(libc.readlink(path, found, BigInt(found.length))) !== link.length)
             continue;
-        if (decoder$1.decode(found.subarray(0, -1)) === link)
+        if (decoded(found.subarray(0, -1)) === link)
             return fd;
     }
     return undefined;
@@ -574,7 +574,7 @@ function* descriptors(folder, { readdir, rewinddir, memcpy }) {
     for (let next = readdir(folder); next !== null; next = readdir(folder)) {
         memcpy(entry, next, 19n);
         memcpy(entry, next, BigInt(size.getUint16(16, true)));
-        const fd = Number(decoder$1.decode(entry.subarray(19, entry.indexOf(0, 19))));
+        const fd = Number(decoded(entry.subarray(19, entry.indexOf(0, 19))));
         if (Number.isInteger(fd))
             yield fd;
     }
@@ -599,7 +599,7 @@ function makeFile(build, text, { memfd_create, write, close, fcntl, __errno_loca
             `${errno[0]}). Download the file and set FRINGE_LIBRARY to its path`);
     };
     const [MFD_CLOEXEC, MFD_ALLOW_SEALING] = [1, 2];
-    const name = encoder$1.encode(`${NAME}${build.digest}\0`);
+    const name = encoded(`${NAME}${build.digest}\0`);
     const fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
     try {
         if (fd < 0)
@@ -690,13 +690,13 @@ function native() {
 function openNow() {
     needStack(128);
     checkRuntime();
-    const library = open$1();
-    library.stacks.installOverflow();
-    return opened = library;
+    return opened = open$1();
 }
 function openRest() {
     needStack(128);
-    return rest = (opened ?? openNow()).openRest();
+    const whole = (opened ?? openNow()).openRest();
+    whole.installOverflow();
+    return rest = whole;
 }
 function open$1() {
     if (!mayReadOverride()) {
@@ -889,7 +889,7 @@ function nodeModule(name) {
     return loaded[name] = process.getBuiltinModule(name);
 }
 
-const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
+let decoder;
 const encoder = new TextEncoder();
 const scratch = new Uint8Array(new ArrayBuffer(16 * 1024));
 function readCString(address) {
@@ -930,6 +930,7 @@ function decodeShort(bytes, length) {
     return text;
 }
 function decode(bytes, length) {
+    decoder ??= new TextDecoder("utf-8", { ignoreBOM: true });
     return decoder.decode(bytes.subarray(0, length));
 }
 function checkString(value, what) {
@@ -1114,36 +1115,32 @@ class KeptAnswers extends Answers {
     }
 }
 
-const signed = (bits) => [
-    -(2n ** (bits - 1n)),
-    2n ** (bits - 1n) - 1n,
-];
-const unsigned = (bits) => [0n, 2n ** bits - 1n];
-const scalar = { isScalar: true };
+const I64 = [-0x8000000000000000n, 0x7fffffffffffffffn];
+const U64 = [0n, 0xffffffffffffffffn];
 const TYPES = {
-    bool: { kind: "word", ...scalar, promoted: "i32" },
-    i8: { kind: "word", range: signed(8n), ...scalar, promoted: "i32" },
-    u8: { kind: "word", range: unsigned(8n), ...scalar, promoted: "i32" },
-    i16: { kind: "word", range: signed(16n), ...scalar, promoted: "i32" },
-    u16: { kind: "word", range: unsigned(16n), ...scalar, promoted: "i32" },
-    i32: { kind: "word", range: signed(32n), ...scalar },
-    u32: { kind: "word", range: unsigned(32n), ...scalar },
-    i64: { kind: "wide", range: signed(64n), ...scalar },
-    u64: { kind: "wide", range: unsigned(64n), ...scalar },
-    isize: { kind: "wide", range: signed(64n), ...scalar },
-    usize: { kind: "wide", range: unsigned(64n), ...scalar },
-    f32: { kind: "float", ...scalar, promoted: "f64" },
-    f64: { kind: "float", ...scalar },
-    pointer: { kind: "address", ...scalar },
-    function: { kind: "address", isScalar: false },
-    buffer: { kind: "address", isScalar: false },
-    cstring: { kind: "address", isScalar: false },
+    bool: { kind: "word", range: undefined, promoted: "i32" },
+    i8: { kind: "word", range: [-0x80n, 0x7fn], promoted: "i32" },
+    u8: { kind: "word", range: [0n, 0xffn], promoted: "i32" },
+    i16: { kind: "word", range: [-0x8000n, 0x7fffn], promoted: "i32" },
+    u16: { kind: "word", range: [0n, 0xffffn], promoted: "i32" },
+    i32: { kind: "word", range: [-0x80000000n, 0x7fffffffn], promoted: undefined },
+    u32: { kind: "word", range: [0n, 0xffffffffn], promoted: undefined },
+    i64: { kind: "wide", range: I64, promoted: undefined },
+    u64: { kind: "wide", range: U64, promoted: undefined },
+    isize: { kind: "wide", range: I64, promoted: undefined },
+    usize: { kind: "wide", range: U64, promoted: undefined },
+    f32: { kind: "float", range: undefined, promoted: "f64" },
+    f64: { kind: "float", range: undefined, promoted: undefined },
+    pointer: { kind: "address", range: undefined, promoted: undefined },
+    function: { kind: "address", range: undefined, promoted: undefined },
+    buffer: { kind: "address", range: undefined, promoted: undefined },
+    cstring: { kind: "address", range: undefined, promoted: undefined },
 };
-const rows = new Map(Object.entries(TYPES).map(([name, row]) => [name, own(row)]));
+const rows = new Map(Object.entries(TYPES));
 function rowOf(type) {
     return rows.get(type);
 }
-const OTHER_NAMES = own({
+const otherNames = () => own({
     boolean: "bool",
     _bool: "bool",
     char: "i8",
@@ -1180,10 +1177,10 @@ function meantBy(name) {
     const type = bits === null ? plain : `${bits[1] || "i"}${bits[2]}`;
     if (rows.has(type))
         return type;
-    return OTHER_NAMES[type] ?? (type.endsWith("*") ? "pointer" : undefined);
+    return otherNames()[type] ?? (type.endsWith("*") ? "pointer" : undefined);
 }
 const VALUE_TYPES = new Set(rows.keys());
-const SCALAR_TYPES = new Set([...rows].filter(([, { isScalar }]) => isScalar).map(([name]) => name));
+const SCALAR_TYPES = VALUE_TYPES.difference(new Set(["function", "buffer", "cstring"]));
 
 function fromWord(type, word) {
     switch (type) {
@@ -1860,19 +1857,20 @@ function generatorAnswer(tag, what) {
             "for .async(), or a function* for `yield* yielder.call()`");
 }
 
-const CANARY = new Int32Array(new TextEncoder().encode(CANARY$1).buffer);
-const CANARY_SIZE = CANARY$1.length;
+let words;
+const CANARY_SIZE = CANARY.length;
 function layCanary({ bottom }) {
     if (bottom === undefined)
         return;
-    for (let i = 0; i < CANARY.length; i++)
-        bottom.setInt32(4 * i, CANARY[i], true);
+    words ??= new Int32Array(new TextEncoder().encode(CANARY).buffer);
+    for (let i = 0; i < words.length; i++)
+        bottom.setInt32(4 * i, words[i], true);
 }
 function isOverrun({ bottom }) {
-    if (bottom === undefined)
+    if (bottom === undefined || words === undefined)
         return false;
-    for (let i = 0; i < CANARY.length; i++) {
-        if (bottom.getInt32(4 * i, true) !== CANARY[i])
+    for (let i = 0; i < words.length; i++) {
+        if (bottom.getInt32(4 * i, true) !== words[i])
             return true;
     }
     return false;
@@ -3130,24 +3128,14 @@ function endInnermost({ fiber, outer }) {
     for (const error of thrown)
         console.error(error);
 }
-const NO_HANDLER = () => { };
-const NO_TARGET = {
-    ...callbackSignature({ parameters: [], result: "void" }, "no target"),
-    callee: undefined,
-    index: -1,
-    parameter: -1,
-    handler: undefined,
-    what: "",
-    closed: true,
-};
 function run(call, answerers) {
     const { resumeCall } = native();
     const { context } = call;
     const { view } = context;
     const keeper = call.keeper;
-    let target = NO_TARGET;
-    let handler = NO_HANDLER;
-    let known = 0;
+    let target;
+    let handler;
+    let known = -1;
     for (;;) {
         const { handle } = context;
         const number = resumeCall(handle === null || keeper.hasBuffers ? call.leave() : handle, 0);
@@ -3466,13 +3454,16 @@ function takeResume() {
         Object.defineProperty(RESUME, name, own({ value: library[name] }));
     }
 }
-const NO_CONTEXT = new Context(new StackMemory(0n, 0n, {
-    guarded: true,
-    overflow: "report",
-    shareable: false,
-    release() { },
-    fault: undefined,
-}));
+let noContext;
+function contextOfNone() {
+    return noContext ??= new Context(new StackMemory(0n, 0n, {
+        guarded: true,
+        overflow: "report",
+        shareable: false,
+        release() { },
+        fault: undefined,
+    }));
+}
 class Generator extends Iterator {
     #context;
     #symbol;
@@ -3504,7 +3495,7 @@ class Generator extends Iterator {
         this.#stack = pulled ? undefined : own;
         this.#symbol = symbol;
         this.#named = symbol ?? body;
-        this.#context = symbol === undefined ? NO_CONTEXT : new Context(memory);
+        this.#context = symbol === undefined ? contextOfNone() : new Context(memory);
         this.#machine = symbol === undefined ? machineOf(body, memory) : undefined;
         const owner = this.#owner;
         if (symbol !== undefined)

@@ -124,18 +124,23 @@ function takeResume(): void {
 }
 
 /**
- * Stands for the context of every TypeScript body. `resume` looks at a context first, without
- * asking whether there is one. `NO_CONTEXT` never has frames, so `resume` looks further.
+ * Stands for the context of every TypeScript body; made for the first one. `resume` looks at a
+ * context first, without asking whether there is one. This one never has frames, so `resume` looks
+ * further.
  */
-const NO_CONTEXT = new Context(
-  new StackMemory(0n, 0n, {
-    guarded: true,
-    overflow: "report",
-    shareable: false,
-    release() {},
-    fault: undefined,
-  }),
-);
+let noContext: Context | undefined;
+
+function contextOfNone(): Context {
+  return noContext ??= new Context(
+    new StackMemory(0n, 0n, {
+      guarded: true,
+      overflow: "report",
+      shareable: false,
+      release() {},
+      fault: undefined,
+    }),
+  );
+}
 
 /**
  * A function that suspends: it runs on a stack of its own, takes a value at each resume and gives
@@ -168,7 +173,7 @@ const NO_CONTEXT = new Context(
  */
 export class Generator<Input = void, Output = unknown, Return = void>
   extends Iterator<Output, Return, Input> {
-  /** Where a native body runs; `NO_CONTEXT` for a TypeScript body. */
+  /** Where a native body runs; `noContext` for a TypeScript body. */
   readonly #context: Context;
   /** The native body; undefined for a TypeScript body. */
   readonly #symbol: BodySymbol | undefined;
@@ -221,7 +226,7 @@ export class Generator<Input = void, Output = unknown, Return = void>
     this.#stack = pulled ? undefined : own;
     this.#symbol = symbol;
     this.#named = symbol ?? body as PulledBody | ScriptBody<Input, Output, Return>;
-    this.#context = symbol === undefined ? NO_CONTEXT : new Context(memory!);
+    this.#context = symbol === undefined ? contextOfNone() : new Context(memory!);
     this.#machine = symbol === undefined ? machineOf(body, memory) : undefined;
     const owner = this.#owner;
     if (symbol !== undefined) takeResume();

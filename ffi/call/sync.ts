@@ -26,7 +26,6 @@ import { type Answerer, type Callee, checkCount, split } from "./callee.ts";
 import { depthNow, isGone } from "./depth.ts";
 import { errorAfterEnd } from "./end.ts";
 import { type Fiber, putFiber, takeFiber } from "./fiber.ts";
-import { callbackSignature } from "./signature.ts";
 import type { Handler, Target } from "./thunk.ts";
 
 // Local, because V8 folds a local constant, and loads an imported one at each use.
@@ -104,20 +103,6 @@ function endInnermost({ fiber, outer }: Activation): void {
   for (const error of thrown) console.error(error);
 }
 
-/** Stands for the handler until the first callback comes; never called. */
-const NO_HANDLER: Handler = () => {};
-
-/** Stands for the callback until the first one comes: a closed one, so that it is looked up. */
-const NO_TARGET: Target = {
-  ...callbackSignature({ parameters: [], result: "void" }, "no target"),
-  callee: undefined,
-  index: -1,
-  parameter: -1,
-  handler: undefined,
-  what: "",
-  closed: true,
-};
-
 /**
  * Runs C to its end. This loop is the fast path of a callback:
  *
@@ -134,9 +119,10 @@ function run(call: Call, answerers: readonly Answerer[]): unknown {
   const { context } = call;
   const { view } = context;
   const keeper = call.keeper as Kept;
-  let target = NO_TARGET;
-  let handler = NO_HANDLER;
-  let known = 0;
+  let target!: Target;
+  let handler!: Handler;
+  // The number of `target`; none yet, so the first callback is looked up.
+  let known = -1;
   for (;;) {
     const { handle } = context;
     const number = resumeCall(handle === null || keeper.hasBuffers ? call.leave() : handle, 0);

@@ -43,15 +43,15 @@ export function native(): Native {
 function openNow(): Opened {
   needStack(128);
   checkRuntime();
-  const library = open();
-  // Native code notices overflows from now on.
-  library.stacks.installOverflow();
-  return opened = library;
+  return opened = open();
 }
 
 function openRest(): Native {
   needStack(128);
-  return rest = (opened ?? openNow()).openRest();
+  const whole = (opened ?? openNow()).openRest();
+  // Native code, which is all that runs on a stack, notices overflows from now on.
+  whole.installOverflow();
+  return rest = whole;
 }
 
 function open(): Opened {

@@ -40,7 +40,7 @@ const LIBC = {
 export function openInMemory(build: Prebuilt, text: Text): Opened {
   const libc = load("libc.so.6", LIBC, "libc.so.6", WITHOUT_PATH);
   // Where this fails there is no descriptor left, and what needs the next one says so.
-  const folder = libc.symbols.opendir(encoder.encode("/proc/self/fd\0"));
+  const folder = libc.symbols.opendir(encoded("/proc/self/fd\0"));
   let made: number | undefined;
   try {
     let fd = fileOf(folder, build.digest, libc.symbols);
@@ -66,12 +66,13 @@ type Libc = Deno.DynamicLibrary<typeof LIBC>["symbols"];
 /** The open folder /proc/self/fd, which is another one in each process. */
 type Folder = Deno.PointerValue;
 
-const encoder = new TextEncoder();
-const decoder = new TextDecoder();
 const NAME = "fringe-";
 const [F_ADD_SEALS, F_GET_SEALS] = [1033, 1034];
 /** Every seal: the file can be neither written to nor resized, and the seals stay (fcntl(2)). */
 const SEALED = 1 | 2 | 4 | 8;
+
+const encoded = (text: string): Uint8Array<ArrayBuffer> => new TextEncoder().encode(text);
+const decoded = (bytes: Uint8Array<ArrayBuffer>): string => new TextDecoder().decode(bytes);
 
 /**
  * The descriptor of the file that another Worker of this process has made of the same library, if
@@ -88,9 +89,9 @@ function fileOf(folder: Folder, digest: string, libc: Libc): number | undefined 
   for (const fd of descriptors(folder, libc)) {
     // First what costs least to ask, and is true of hardly any.
     if (libc.fcntl(fd, F_GET_SEALS, 0) !== SEALED) continue;
-    const path = encoder.encode(`/proc/self/fd/${fd}\0`);
+    const path = encoded(`/proc/self/fd/${fd}\0`);
     if (Number(libc.readlink(path, found, BigInt(found.length))) !== link.length) continue;
-    if (decoder.decode(found.subarray(0, -1)) === link) return fd;
+    if (decoded(found.subarray(0, -1)) === link) return fd;
   }
   return undefined;
 }
@@ -105,7 +106,7 @@ function* descriptors(folder: Folder, { readdir, rewinddir, memcpy }: Libc): Gen
   for (let next = readdir(folder); next !== null; next = readdir(folder)) {
     memcpy(entry, next, 19n);
     memcpy(entry, next, BigInt(size.getUint16(16, true)));
-    const fd = Number(decoder.decode(entry.subarray(19, entry.indexOf(0, 19))));
+    const fd = Number(decoded(entry.subarray(19, entry.indexOf(0, 19))));
     if (Number.isInteger(fd)) yield fd; // Neither `.` nor `..`.
   }
 }
@@ -144,7 +145,7 @@ function makeFile(
     );
   };
   const [MFD_CLOEXEC, MFD_ALLOW_SEALING] = [1, 2];
-  const name = encoder.encode(`${NAME}${build.digest}\0`);
+  const name = encoded(`${NAME}${build.digest}\0`);
   const fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
   try {
     if (fd < 0) refuse("memfd_create");

@@ -14,7 +14,6 @@
 export const STACK_SYMBOLS = {
   // The number of this interface. A library from before there were such numbers has none.
   abi: { name: "fringe_abi", type: "u32", optional: true },
-  installOverflow: { name: "fringe_overflow_install", parameters: [], result: "void" },
   mapStack: {
     name: "fringe_os_stack_map",
     parameters: ["usize", /* size */ "bool", /* recover */ "buffer" /* bounds */],
@@ -45,6 +44,7 @@ export const STACK_SYMBOLS = {
 
 /** What runs native code, and looks into its memory. */
 export const SYMBOLS = {
+  installOverflow: { name: "fringe_overflow_install", parameters: [], result: "void" },
   callBody: { name: "fringe_call_body", type: "pointer" },
   init: {
     name: "fringe_init_caught",

@@ -15,26 +15,28 @@
  * over other memory. Whenever native code is back, the canary is looked at.
  */
 
-import { CANARY as TEXT } from "../layout.ts";
+import { CANARY } from "../layout.ts";
 import type { StackMemory } from "./stack.ts";
 
-/** The canary as four words, the first one lowest. */
-const CANARY = new Int32Array(new TextEncoder().encode(TEXT).buffer);
+/** The canary as four words, the first one lowest; undefined until a stack needs it. */
+let words: Int32Array | undefined;
 
 /** How many bytes the canary takes. */
-export const CANARY_SIZE: number = TEXT.length;
+export const CANARY_SIZE: number = CANARY.length;
 
 /** Writes the canary of a stack, before a body begins. A stack with a guard page has none. */
 export function layCanary({ bottom }: StackMemory): void {
   if (bottom === undefined) return;
-  for (let i = 0; i < CANARY.length; i++) bottom.setInt32(4 * i, CANARY[i]!, true);
+  words ??= new Int32Array(new TextEncoder().encode(CANARY).buffer);
+  for (let i = 0; i < words.length; i++) bottom.setInt32(4 * i, words[i]!, true);
 }
 
 /** Whether a body has written over the canary. */
 export function isOverrun({ bottom }: StackMemory): boolean {
-  if (bottom === undefined) return false;
-  for (let i = 0; i < CANARY.length; i++) {
-    if (bottom.getInt32(4 * i, true) !== CANARY[i]) return true;
+  // Without words no canary has been written anywhere.
+  if (bottom === undefined || words === undefined) return false;
+  for (let i = 0; i < words.length; i++) {
+    if (bottom.getInt32(4 * i, true) !== words[i]) return true;
   }
   return false;
 }

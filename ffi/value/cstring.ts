@@ -7,8 +7,8 @@ import { describe } from "../check.ts";
 import { native } from "../library/find.ts";
 import { nodeModule } from "../node.ts";
 
-// C has no use for a byte order mark: one at the beginning of a string is part of the text.
-const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
+/** Undefined until there is one: it takes longest of all that an import would have to make. */
+let decoder: TextDecoder | undefined;
 const encoder = new TextEncoder();
 const scratch = new Uint8Array(new ArrayBuffer(16 * 1024));
 
@@ -58,6 +58,8 @@ function decodeShort(bytes: Uint8Array<ArrayBuffer>, length: number): string {
 }
 
 function decode(bytes: Uint8Array<ArrayBuffer>, length: number): string {
+  // C has no use for a byte order mark: one at the beginning of a string is part of the text.
+  decoder ??= new TextDecoder("utf-8", { ignoreBOM: true });
   return decoder.decode(bytes.subarray(0, length));
 }
 

@@ -46,42 +46,36 @@ interface TypeRow {
    */
   readonly kind: "word" | "wide" | "float" | "address";
   /** What an integer may be. Bigints, since the bounds of 64 bits are no numbers. */
-  readonly range?: readonly [minimum: bigint, maximum: bigint];
-  /**
-   * Whether a generator body takes and gives it: not so a type whose memory has to be kept for C.
-   */
-  readonly isScalar: boolean;
+  readonly range: readonly [minimum: bigint, maximum: bigint] | undefined;
   /** What C makes of an argument behind the dots of a variadic function (C17, 6.5.2.2). */
-  readonly promoted?: "i32" | "f64";
+  readonly promoted: "i32" | "f64" | undefined;
 }
 
-const signed = (bits: bigint): readonly [bigint, bigint] => [
-  -(2n ** (bits - 1n)),
-  2n ** (bits - 1n) - 1n,
-];
-const unsigned = (bits: bigint): readonly [bigint, bigint] => [0n, 2n ** bits - 1n];
+const I64 = [-0x8000_0000_0000_0000n, 0x7fff_ffff_ffff_ffffn] as const;
+const U64 = [0n, 0xffff_ffff_ffff_ffffn] as const;
 
-const scalar = { isScalar: true };
-
-/** Every type, in the order in which messages list them. */
+/**
+ * Every type, in the order in which messages list them. Each row has all fields, and one that it
+ * lacked would be what a program has put into `Object.prototype`.
+ */
 const TYPES: Readonly<Record<ValueType, TypeRow>> = {
-  bool: { kind: "word", ...scalar, promoted: "i32" },
-  i8: { kind: "word", range: signed(8n), ...scalar, promoted: "i32" },
-  u8: { kind: "word", range: unsigned(8n), ...scalar, promoted: "i32" },
-  i16: { kind: "word", range: signed(16n), ...scalar, promoted: "i32" },
-  u16: { kind: "word", range: unsigned(16n), ...scalar, promoted: "i32" },
-  i32: { kind: "word", range: signed(32n), ...scalar },
-  u32: { kind: "word", range: unsigned(32n), ...scalar },
-  i64: { kind: "wide", range: signed(64n), ...scalar },
-  u64: { kind: "wide", range: unsigned(64n), ...scalar },
-  isize: { kind: "wide", range: signed(64n), ...scalar },
-  usize: { kind: "wide", range: unsigned(64n), ...scalar },
-  f32: { kind: "float", ...scalar, promoted: "f64" },
-  f64: { kind: "float", ...scalar },
-  pointer: { kind: "address", ...scalar },
-  function: { kind: "address", isScalar: false },
-  buffer: { kind: "address", isScalar: false },
-  cstring: { kind: "address", isScalar: false },
+  bool: { kind: "word", range: undefined, promoted: "i32" },
+  i8: { kind: "word", range: [-0x80n, 0x7fn], promoted: "i32" },
+  u8: { kind: "word", range: [0n, 0xffn], promoted: "i32" },
+  i16: { kind: "word", range: [-0x8000n, 0x7fffn], promoted: "i32" },
+  u16: { kind: "word", range: [0n, 0xffffn], promoted: "i32" },
+  i32: { kind: "word", range: [-0x8000_0000n, 0x7fff_ffffn], promoted: undefined },
+  u32: { kind: "word", range: [0n, 0xffff_ffffn], promoted: undefined },
+  i64: { kind: "wide", range: I64, promoted: undefined },
+  u64: { kind: "wide", range: U64, promoted: undefined },
+  isize: { kind: "wide", range: I64, promoted: undefined },
+  usize: { kind: "wide", range: U64, promoted: undefined },
+  f32: { kind: "float", range: undefined, promoted: "f64" },
+  f64: { kind: "float", range: undefined, promoted: undefined },
+  pointer: { kind: "address", range: undefined, promoted: undefined },
+  function: { kind: "address", range: undefined, promoted: undefined },
+  buffer: { kind: "address", range: undefined, promoted: undefined },
+  cstring: { kind: "address", range: undefined, promoted: undefined },
 };
 
 /**
@@ -176,11 +170,7 @@ export type FromNative<T> = T extends "void" ? undefined
   : T extends "cstring" ? string | null
   : number;
 
-const rows: ReadonlyMap<string, TypeRow> = new Map(
-  // Without a prototype: a field that a row lacks is then undefined, whatever a program has put
-  // into `Object.prototype`.
-  Object.entries(TYPES).map(([name, row]) => [name, own(row)]),
-);
+const rows: ReadonlyMap<string, TypeRow> = new Map(Object.entries(TYPES));
 
 /** The row of a type; undefined for "void", and for what is no type. */
 export function rowOf(type: string): TypeRow | undefined {
@@ -188,37 +178,38 @@ export function rowOf(type: string): TypeRow | undefined {
 }
 
 /** What to write for a type's name in C, TypeScript or elsewhere: the rest is in `meantBy`. */
-const OTHER_NAMES: Readonly<Record<string, ValueType>> = own({
-  boolean: "bool",
-  _bool: "bool",
-  char: "i8",
-  "signed char": "i8",
-  "unsigned char": "u8",
-  byte: "u8",
-  short: "i16",
-  "unsigned short": "u16",
-  int: "i32",
-  unsigned: "u32",
-  "unsigned int": "u32",
-  uint: "u32",
-  long: "i64",
-  "long long": "i64",
-  "unsigned long": "u64",
-  "unsigned long long": "u64",
-  bigint: "i64",
-  size: "usize",
-  ssize: "isize",
-  intptr: "isize",
-  uintptr: "usize",
-  float: "f32",
-  double: "f64",
-  string: "cstring",
-  str: "cstring",
-  "char*": "cstring",
-  ptr: "pointer",
-  bytes: "buffer",
-  uint8array: "buffer",
-});
+const otherNames = (): Readonly<Record<string, ValueType>> =>
+  own({
+    boolean: "bool",
+    _bool: "bool",
+    char: "i8",
+    "signed char": "i8",
+    "unsigned char": "u8",
+    byte: "u8",
+    short: "i16",
+    "unsigned short": "u16",
+    int: "i32",
+    unsigned: "u32",
+    "unsigned int": "u32",
+    uint: "u32",
+    long: "i64",
+    "long long": "i64",
+    "unsigned long": "u64",
+    "unsigned long long": "u64",
+    bigint: "i64",
+    size: "usize",
+    ssize: "isize",
+    intptr: "isize",
+    uintptr: "usize",
+    float: "f32",
+    double: "f64",
+    string: "cstring",
+    str: "cstring",
+    "char*": "cstring",
+    ptr: "pointer",
+    bytes: "buffer",
+    uint8array: "buffer",
+  });
 
 /**
  * The type that a name of another language stands for, such as `size_t` or `const char *`;
@@ -229,13 +220,13 @@ export function meantBy(name: string): ValueType | undefined {
   const bits = /^(u?)int(8|16|32|64)$/.exec(plain);
   const type = bits === null ? plain : `${bits[1] || "i"}${bits[2]}`;
   if (rows.has(type)) return type as ValueType;
-  return OTHER_NAMES[type] ?? (type.endsWith("*") ? "pointer" : undefined);
+  return otherNames()[type] ?? (type.endsWith("*") ? "pointer" : undefined);
 }
 
 /** The names of every `ValueType`. */
 export const VALUE_TYPES: ReadonlySet<string> = new Set(rows.keys());
 
-/** The names of every `ScalarType`. */
-export const SCALAR_TYPES: ReadonlySet<string> = new Set(
-  [...rows].filter(([, { isScalar }]) => isScalar).map(([name]) => name),
+/** The names of every `ScalarType`: not of those whose memory has to be kept for C. */
+export const SCALAR_TYPES: ReadonlySet<string> = VALUE_TYPES.difference(
+  new Set<Exclude<ValueType, ScalarType>>(["function", "buffer", "cstring"]),
 );
