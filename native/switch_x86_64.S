@@ -470,6 +470,10 @@
 # has raised, as a caller sees those of a function. QUICKLY itself raises inexact and denormal, and
 # underflow where results are flushed. Where C has set traps for one of these three in MXCSR alone,
 # and not at the beginning, its next suspension ends the process by SIGFPE.
+#
+# Both store below the stack pointer. A kernel that takes interrupts on this stack may have SS and
+# RSP written there before the words are read. Then they seem to differ, and are exchanged
+# needlessly: the last bits of RSP are zero, those of an x87 word that masks its traps are not.
 .macro EXACTLY label
         stmxcsr -8(%rsp)
         fnstcw  -16(%rsp)
