@@ -1,32 +1,171 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // Credit: after libfringe, by edef and the libfringe contributors
 
-// A C loop that calls a callback which TypeScript answers: suspended, and with Deno.UnsafeCallback.
+// A C loop that calls a callback which TypeScript answers: in each of the forms, and with
+// Deno.UnsafeCallback.
 
-import { dlopen } from "fringe";
-import { bench, INNER, sumBelow, testBodies } from "./setup.ts";
+import { dlopen, Generator, OsStack } from "fringe";
+import { bench, INNER, smoke, sumBelow, target, testBodies } from "./setup.ts";
 
-const library = dlopen(testBodies, {
-  call_n: {
-    parameters: ["i32", { callback: { parameters: ["i32"], result: "i32" } }],
-    result: "i32",
-  },
+const one = { parameters: ["i32"], result: "i32" } as const;
+const three = { parameters: ["i32", "f64", "u16"], result: "i32" } as const;
+const { symbols } = dlopen(testBodies, {
+  call_n: { parameters: ["i32", { callback: one }], result: "i32" },
+  call_three: { parameters: ["i32", { callback: three }], result: "i32" },
+  plus_one: { parameters: ["u32"], result: "u32" },
+  echo_u32: { input: "u32", output: "u32" },
 });
-const suspended = library.symbols.call_n;
+const elsewhere = dlopen(testBodies, {
+  call_n: { parameters: ["i32", { callback: one }], result: "i32", nonblocking: true },
+}).symbols;
 
 const plain = Deno.dlopen(testBodies, {
   call_n: { parameters: ["i32", "function"], result: "i32" },
-});
-const unsafeCallback = new Deno.UnsafeCallback(
-  { parameters: ["i32"], result: "i32" },
-  (i) => i,
-);
+  call_three: { parameters: ["i32", "function"], result: "i32" },
+  plus_one: { parameters: ["u32"], result: "u32" },
+}).symbols;
+const plainElsewhere = Deno.dlopen(testBodies, {
+  call_n: { parameters: ["i32", "function"], result: "i32", nonblocking: true },
+}).symbols;
+const unsafeCallback = new Deno.UnsafeCallback(one, (i) => i);
+const unsafeThree = new Deno.UnsafeCallback(three, (i, half, j) => half + half === j ? i : 0);
 
-bench("callback", "suspended callback", () => suspended(INNER, (i) => i), sumBelow(INNER));
+/** The threads of a call meet in turns of the event loop, so fewer make a sample. */
+const FEW = smoke ? 10 : 200;
+/** A function of three arguments is given a u16. */
+const THREE = Math.min(INNER, 2 ** 16);
 
+bench("callback", "suspended callback", () => symbols.call_n(INNER, (i) => i), sumBelow(INNER));
 bench(
   "callback",
   "Deno.UnsafeCallback",
-  () => plain.symbols.call_n(INNER, unsafeCallback.pointer),
+  () => plain.call_n(INNER, unsafeCallback.pointer),
   sumBelow(INNER),
+);
+bench("callback", "pulled callback", () => {
+  let sum = 0;
+  for (const call of symbols.call_n.calls(INNER)) {
+    sum += call.args[0];
+    call.reply(call.args[0]);
+  }
+  return sum;
+}, sumBelow(INNER));
+target("suspended callback to UnsafeCallback", "suspended callback", "Deno.UnsafeCallback", 0.22);
+target("pulled callback to UnsafeCallback", "pulled callback", "Deno.UnsafeCallback", 1.2);
+
+bench(
+  "callback of three",
+  "suspended callback, three arguments",
+  () => symbols.call_three(THREE, (i, half, j) => half + half === j ? i : 0),
+  sumBelow(THREE),
+  THREE,
+);
+bench(
+  "callback of three",
+  "Deno.UnsafeCallback, three arguments",
+  () => plain.call_three(THREE, unsafeThree.pointer),
+  sumBelow(THREE),
+  THREE,
+);
+target(
+  "suspended callback of three arguments to UnsafeCallback",
+  "suspended callback, three arguments",
+  "Deno.UnsafeCallback, three arguments",
+  0.3,
+);
+
+// deno-lint-ignore require-await -- what is awaited is measured
+const answer = async (i: number): Promise<number> => i;
+bench("awaited", "awaited callback", async () => {
+  return await symbols.call_n.async(INNER, answer);
+}, sumBelow(INNER));
+bench("awaited", "await of the same function", async () => {
+  let sum = 0;
+  for (let i = 0; i < INNER; i++) sum += await answer(i);
+  return sum;
+}, sumBelow(INNER));
+target("awaited callback to a bare await", "awaited callback", "await of the same function", 4);
+
+bench("whole call", "call with one callback", () => {
+  for (let i = 0; i < INNER; i++) symbols.call_n(1, (i) => i);
+  return INNER;
+}, INNER);
+bench("whole call", "the same by Deno.UnsafeCallback", () => {
+  for (let i = 0; i < INNER; i++) plain.call_n(1, unsafeCallback.pointer);
+  return INNER;
+}, INNER);
+bench("whole call", "call without a callback", () => {
+  for (let i = 0; i < INNER; i++) symbols.plus_one(i);
+  return INNER;
+}, INNER);
+bench("whole call", "plain FFI call, beside calls", () => {
+  for (let i = 0; i < INNER; i++) plain.plus_one(i);
+  return INNER;
+}, INNER);
+target(
+  "call with one callback to the same by UnsafeCallback",
+  "call with one callback",
+  "the same by Deno.UnsafeCallback",
+  1.5,
+);
+target(
+  "call without a callback to a plain FFI call",
+  "call without a callback",
+  "plain FFI call, beside calls",
+  10,
+);
+
+const MADE = smoke ? 10 : 1000;
+let stack = new OsStack();
+bench(
+  "made and ended",
+  "make, run once, end, unwrap on a kept stack",
+  () => {
+    for (let i = 0; i < MADE; i++) {
+      const generator = new Generator(stack, symbols.echo_u32);
+      generator.resume(i);
+      generator.return();
+      stack = generator.unwrap() as OsStack;
+    }
+    return MADE;
+  },
+  MADE,
+  MADE,
+);
+bench(
+  "made and ended",
+  "new and close, Deno.UnsafeCallback",
+  () => {
+    for (let i = 0; i < MADE; i++) new Deno.UnsafeCallback(one, (i) => i).close();
+    return MADE;
+  },
+  MADE,
+  MADE,
+);
+target(
+  "make, run, end to new and close of an UnsafeCallback",
+  "make, run once, end, unwrap on a kept stack",
+  "new and close, Deno.UnsafeCallback",
+  0.8,
+);
+
+bench(
+  "nonblocking",
+  "nonblocking callback",
+  async () => await elsewhere.call_n.async(FEW, (i) => i),
+  sumBelow(FEW),
+  FEW,
+);
+bench(
+  "nonblocking",
+  "nonblocking, Deno.UnsafeCallback",
+  async () => await plainElsewhere.call_n(FEW, unsafeCallback.pointer),
+  sumBelow(FEW),
+  FEW,
+);
+target(
+  "nonblocking callback to a nonblocking UnsafeCallback",
+  "nonblocking callback",
+  "nonblocking, Deno.UnsafeCallback",
+  1,
 );

@@ -4,9 +4,12 @@
 /**
  * What every bench in TypeScript shares.
  *
- * Each `Deno.bench` iteration does many operations, `INNER` unless told, so that neither the
- * timer's resolution nor the call of the iteration counts, and checks their sum, so that nothing
- * can be optimised away.
+ * A file of benches runs in two ways: `deno bench -P FILE` measures one bench after the other, as
+ * for any project; `turns.ts` has those of a group take turns, which `deno task bench` does.
+ *
+ * Each iteration does many operations, `INNER` unless told, so that neither the timer's resolution
+ * nor the call of the iteration counts, and checks their sum, so that nothing can be optimised
+ * away.
  *
  * @module
  */
@@ -23,11 +26,33 @@ export const testBodies: URL = new URL(
   import.meta.url,
 );
 
+/** One bench: what it does, so many operations at a time. */
+export interface Contestant {
+  readonly group: string;
+  readonly name: string;
+  readonly operations: number;
+  readonly run: () => void | Promise<void>;
+}
+
+/** The benches of this process. */
+export const contestants: Contestant[] = [];
+
+/** A ratio of two benches of a group, which are named here, and the most that it is to be. */
+export interface Target {
+  readonly name: string;
+  readonly of: string;
+  readonly to: string;
+  readonly atMost: number;
+}
+
+/** The targets of this process. */
+export const targets: Target[] = [];
+
 const AsyncFunction = (async () => {}).constructor;
 
 /**
  * Measures `run`, which does so many `operations`, and returns `sum` if it has done them: what they
- * gave, added up, or how many they were. The name says how many; run.ts divides by it.
+ * gave, added up, or how many they were.
  */
 export function bench(
   group: string,
@@ -43,12 +68,18 @@ export function bench(
   const fn = run instanceof AsyncFunction
     ? async (): Promise<void> => check(await run())
     : (): void => check(run() as number);
+  contestants.push({ group, name, operations, run: fn });
   Deno.bench({
     name: `${name} ×${operations}`,
     group,
     fn,
     ...(smoke ? { n: 1, warmup: 1 } : {}),
   });
+}
+
+/** Has `turns.ts` report what `of` takes beside `to`, of the same group; see `Target`. */
+export function target(name: string, of: string, to: string, atMost: number): void {
+  targets.push({ name, of, to, atMost });
 }
 
 /** 0 + 1 + … + (count - 1). */

@@ -9,6 +9,8 @@
  *   echo_usize echo_f32 echo_f64 echo_pointer   { T, T }        each input, for ever
  *   echo_void           { void, void }    suspends for ever
  *   counts              { void, u32 }     1, 2, 3, ..., for ever
+ *   counts_i32 counts_u16 counts_i64 counts_f64    { void, T }     the same
+ *   halves              { i32, f64 }      half of each input, for ever
  *   plain_echo          { i32, i32 }      the same through fringe_suspend, as a call
  *   zig_echo            { i32, i32 }      the same in Zig (test_bodies.zig)
  *   zig_defers          { void, i32 }     1, 2, 3, ...; has a `defer` that counts (zig_defer_count)
@@ -26,6 +28,7 @@
  *
  * Functions
  *   i32   call_n(i32 n, i32 f(i32))                f(0) + ... + f(n - 1)
+ *   i32   call_three(i32 n, i32 f(i32, f64, u16))  f(i, i / 2, i) for each i below n, summed
  *   u64   sum_answers(i32 n, ptr f(i32))           f(0), ... f(n - 1), and after each the sum of
  *                                                  what the last 16 answers point at, a byte each
  *   i64   call_six(i64 f(i8, u8, i16, u32, i64, u64))
@@ -93,10 +96,23 @@ void echo_void(fringe_yielder *yielder)
     for (;;) echo_void_suspend(yielder);
 }
 
-FRINGE_GENERATOR(counts, void, uint32_t);
-void counts(fringe_yielder *yielder)
+/* Each of some types comes out, and nothing goes in. */
+#define COUNTS(name, T) \
+    FRINGE_GENERATOR(name, void, T); \
+    void name(fringe_yielder *yielder) \
+    { \
+        for (uint32_t i = 1;; i++) name##_suspend(yielder, (T)i); \
+    }
+COUNTS(counts, uint32_t)
+COUNTS(counts_i32, int32_t)
+COUNTS(counts_u16, uint16_t)
+COUNTS(counts_i64, int64_t)
+COUNTS(counts_f64, double)
+
+FRINGE_GENERATOR(halves, int32_t, double);
+void halves(fringe_yielder *yielder, int32_t input)
 {
-    for (uint32_t i = 1;; i++) counts_suspend(yielder, i);
+    for (;;) input = halves_suspend(yielder, input / 2.0);
 }
 
 EXPORT void plain_echo(fringe_yielder *yielder, int32_t input);
@@ -236,6 +252,14 @@ int32_t call_n(int32_t n, int32_t (*f)(int32_t))
 {
     int32_t sum = 0;
     for (int32_t i = 0; i < n; i++) sum += f(i);
+    return sum;
+}
+
+EXPORT int32_t call_three(int32_t n, int32_t (*f)(int32_t, double, uint16_t));
+int32_t call_three(int32_t n, int32_t (*f)(int32_t, double, uint16_t))
+{
+    int32_t sum = 0;
+    for (int32_t i = 0; i < n; i++) sum += f(i, 0.5 * i, (uint16_t)i);
     return sum;
 }
 
