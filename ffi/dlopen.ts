@@ -29,7 +29,7 @@ import { pulledGenerator } from "./generator.ts";
 import { native } from "./library/find.ts";
 import { overflowOf } from "./stack/overflow.ts";
 import type { SymbolOf } from "./types.ts";
-import { rowOf, SCALAR_TYPES, VALUE_TYPES } from "./value/type.ts";
+import { SCALAR_TYPES, typeOf, VALUE_TYPES } from "./value/type.ts";
 
 /**
  * A library that `dlopen` has opened.
@@ -379,7 +379,7 @@ function checkVariadic(parameters: readonly unknown[], variadic: unknown, what: 
   for (const [i, type] of parameters.entries()) {
     if (i < fixed || typeof type !== "string") continue;
     // A C compiler would pass an argument of this type as one of another.
-    const promoted = rowOf(type)?.promoted;
+    const promoted = typeOf(type).promoted;
     if (promoted === undefined) continue;
     throw new TypeError(
       `${what}: parameter ${i} has the type ${describe(type)}, which C promotes where it stands ` +

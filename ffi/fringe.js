@@ -6,7 +6,7 @@ import { sha256Wasm, prebuilt, folder, text } from './library/prebuilt.js';
 
 function describe(value) {
     if (typeof value === "string")
-        return JSON.stringify(cut(value));
+        return JSON.stringify(cut$1(value));
     if (typeof value === "bigint") {
         return BigInt.asIntN(128, value) === value ? `${value}n` : "a bigint of more than 128 bits";
     }
@@ -28,13 +28,13 @@ function hint(hintFor, value) {
 function named(otherwise, what, nameOf) {
     try {
         const name = nameOf();
-        return typeof name === "string" && name !== "" ? `${what} ${cut(name)}` : otherwise;
+        return typeof name === "string" && name !== "" ? `${what} ${cut$1(name)}` : otherwise;
     }
     catch {
         return otherwise;
     }
 }
-function cut(text) {
+function cut$1(text) {
     return text.length > 100 ? `${text.slice(0, 100)}…` : text;
 }
 const HINTS = {
@@ -187,9 +187,9 @@ const HEADROOM_MIN = 8192;
 const CANARY = "fringe's canary!";
 
 const REASONS = {
-    [Grant.out_of_memory]: "the system has no more memory or no more mappings for this process (ulimit -v, " +
+    [4]: "the system has no more memory or no more mappings for this process (ulimit -v, " +
         "/proc/sys/vm/max_map_count); dispose of generators and stacks that are not needed",
-    [Grant.refused]: "the system refused (a seccomp filter or another policy of this machine); have it allow " +
+    [5]: "the system refused (a seccomp filter or another policy of this machine); have it allow " +
         "mmap, mprotect, madvise and munmap",
 };
 class FringeError extends Error {
@@ -201,9 +201,9 @@ class FringeError extends Error {
     }
 }
 function checkGrant(grant, action) {
-    if (grant === Grant.granted)
+    if (grant === 0)
         return;
-    const status = grant === Grant.out_of_memory ? "out_of_memory" : "refused";
+    const status = grant === 4 ? "out_of_memory" : "refused";
     throw new FringeError(status, `${action}: ${REASONS[grant] ?? `native code says ${grant}`}`);
 }
 
@@ -353,6 +353,11 @@ const SYMBOLS = {
         parameters: ["pointer", "i32", "buffer", "u32"],
         result: "void",
     },
+    storePointer: {
+        name: "fringe_store_pointer",
+        parameters: ["pointer", "i32", "pointer"],
+        result: "void",
+    },
     copyString: {
         name: "fringe_copy_string",
         parameters: ["buffer", "usize", "u32"],
@@ -412,7 +417,7 @@ function openNative(path, what, grant) {
         throw error;
     }
     const stacks = library.symbols;
-    if (stacks.abi !== ABI) {
+    if (stacks.abi !== 1) {
         library.close();
         throw otherVersion(what, stacks.abi);
     }
@@ -434,7 +439,7 @@ function checkAbiOf(path, what, cause) {
     }
     const number = library.symbols.abi;
     library.close();
-    if (number !== ABI)
+    if (number !== 1)
         throw otherVersion(what, number, cause);
 }
 function otherVersion(what, found, cause) {
@@ -442,7 +447,7 @@ function otherVersion(what, found, cause) {
         ? "it has no number of its interface (fringe_abi), so it is older or none of fringe's"
         : `it has interface ${found}`;
     return new FringeError("unavailable", `Cannot open fringe's native library: ${what} does not load: ${has}, and this version of ` +
-        `fringe goes with interface ${ABI}. Use the library of this version, or build it from its ` +
+        `fringe goes with interface ${1}. Use the library of this version, or build it from its ` +
         "sources (zig build library, in native/)", { cause });
 }
 function load(path, symbols, what, grant) {
@@ -481,7 +486,7 @@ function sha256(bytes) {
     const place = new Uint8Array(memory.buffer, address);
     place.set(bytes);
     sha256(address, bytes.length);
-    return place.subarray(0, DIGEST).toHex();
+    return place.subarray(0, 32).toHex();
 }
 
 const CAME = "the library that came with the module";
@@ -969,11 +974,11 @@ class Strings {
     }
     fit(value) {
         if (this.#bytes === undefined) {
-            this.#bytes = new Uint8Array(new ArrayBuffer(CAPACITY$1));
+            this.#bytes = new Uint8Array(new ArrayBuffer(1024));
             this.#address = native().addressOfBuffer(this.#bytes);
         }
         const start = this.#used;
-        if (mostBytes(value) > CAPACITY$1 - start)
+        if (mostBytes(value) > 1024 - start)
             return undefined;
         this.#used = putString(this.#bytes, start, value);
         return this.#address + BigInt(start);
@@ -1023,14 +1028,14 @@ function putShort(bytes, start, value) {
 
 const ANSWERS_KEPT = 16;
 class Answers {
-    #place = ANSWERS_KEPT - 1;
+    #place = 16 - 1;
     #isNext = true;
     next() {
         this.#isNext = true;
     }
     place() {
         if (this.#isNext)
-            this.#place = (this.#place + 1) % ANSWERS_KEPT;
+            this.#place = (this.#place + 1) % 16;
         this.#isNext = false;
         return this.#place;
     }
@@ -1115,30 +1120,50 @@ class KeptAnswers extends Answers {
     }
 }
 
-const I64 = [-0x8000000000000000n, 0x7fffffffffffffffn];
-const U64 = [0n, 0xffffffffffffffffn];
-const TYPES = {
-    bool: { kind: "word", range: undefined, promoted: "i32" },
-    i8: { kind: "word", range: [-0x80n, 0x7fn], promoted: "i32" },
-    u8: { kind: "word", range: [0n, 0xffn], promoted: "i32" },
-    i16: { kind: "word", range: [-0x8000n, 0x7fffn], promoted: "i32" },
-    u16: { kind: "word", range: [0n, 0xffffn], promoted: "i32" },
-    i32: { kind: "word", range: [-0x80000000n, 0x7fffffffn], promoted: undefined },
-    u32: { kind: "word", range: [0n, 0xffffffffn], promoted: undefined },
-    i64: { kind: "wide", range: I64, promoted: undefined },
-    u64: { kind: "wide", range: U64, promoted: undefined },
-    isize: { kind: "wide", range: I64, promoted: undefined },
-    usize: { kind: "wide", range: U64, promoted: undefined },
-    f32: { kind: "float", range: undefined, promoted: "f64" },
-    f64: { kind: "float", range: undefined, promoted: undefined },
-    pointer: { kind: "address", range: undefined, promoted: undefined },
-    function: { kind: "address", range: undefined, promoted: undefined },
-    buffer: { kind: "address", range: undefined, promoted: undefined },
-    cstring: { kind: "address", range: undefined, promoted: undefined },
+const Way = {
+    void: 0,
+    int: 1,
+    u32: 2,
+    bool: 3,
+    f32: 4,
+    f64: 5,
+    i64: 6,
+    u64: 7,
+    address: 8,
 };
-const rows = new Map(Object.entries(TYPES));
-function rowOf(type) {
-    return rows.get(type);
+const none = undefined;
+const TYPES = {
+    bool: { kind: "word", way: 3, size: 1, mask: 0xff, sign: 0, promoted: "i32" },
+    i8: { kind: "word", way: 1, size: 1, mask: 0xff, sign: 0x80, promoted: "i32" },
+    u8: { kind: "word", way: 1, size: 1, mask: 0xff, sign: 0, promoted: "i32" },
+    i16: { kind: "word", way: 1, size: 2, mask: 0xffff, sign: 0x8000, promoted: "i32" },
+    u16: { kind: "word", way: 1, size: 2, mask: 0xffff, sign: 0, promoted: "i32" },
+    i32: { kind: "word", way: 1, size: 4, mask: -1, sign: 0, promoted: none },
+    u32: { kind: "word", way: 2, size: 4, mask: -1, sign: 0, promoted: none },
+    i64: { kind: "wide", way: 6, size: 8, mask: 0, sign: 0, promoted: none },
+    u64: { kind: "wide", way: 7, size: 8, mask: 0, sign: 0, promoted: none },
+    isize: { kind: "wide", way: 6, size: 8, mask: 0, sign: 0, promoted: none },
+    usize: { kind: "wide", way: 7, size: 8, mask: 0, sign: 0, promoted: none },
+    f32: { kind: "float", way: 4, size: 4, mask: 0, sign: 0, promoted: "f64" },
+    f64: { kind: "float", way: 5, size: 8, mask: 0, sign: 0, promoted: none },
+    pointer: { kind: "address", way: 8, size: 8, mask: 0, sign: 0, promoted: none },
+    function: { kind: "address", way: 8, size: 8, mask: 0, sign: 0, promoted: none },
+    buffer: { kind: "address", way: 8, size: 8, mask: 0, sign: 0, promoted: none },
+    cstring: { kind: "address", way: 8, size: 8, mask: 0, sign: 0, promoted: none },
+};
+const types = new Map(Object.entries(TYPES).map(([name, row]) => [name, { name: name, ...row }]));
+const VOID$2 = {
+    ...{ name: "void", kind: "void", way: 0, size: 0, mask: 0, sign: 0, promoted: none },
+};
+function typeOf$1(name) {
+    return types.get(name) ?? VOID$2;
+}
+function rangeOf({ kind, way, size, sign }) {
+    if (way === 3 || kind !== "word" && kind !== "wide")
+        return undefined;
+    const bits = BigInt(8 * size);
+    const isSigned = sign !== 0 || way === 6 || way === 1 && size === 4;
+    return isSigned ? [-(2n ** (bits - 1n)), 2n ** (bits - 1n) - 1n] : [0n, 2n ** bits - 1n];
 }
 const otherNames = () => own({
     boolean: "bool",
@@ -1175,109 +1200,123 @@ function meantBy(name) {
     const plain = name.toLowerCase().replace(/\bconst\b|_t$/g, "").replace(/\s*\*$/, "*").trim();
     const bits = /^(u?)int(8|16|32|64)$/.exec(plain);
     const type = bits === null ? plain : `${bits[1] || "i"}${bits[2]}`;
-    if (rows.has(type))
+    if (types.has(type))
         return type;
     return otherNames()[type] ?? (type.endsWith("*") ? "pointer" : undefined);
 }
-const VALUE_TYPES = new Set(rows.keys());
+const VALUE_TYPES = new Set(types.keys());
 const SCALAR_TYPES = VALUE_TYPES.difference(new Set(["function", "buffer", "cstring"]));
 
-function fromWord(type, word) {
-    switch (type) {
-        case "u32":
-            return word >>> 0;
-        case "i32":
+const { void: VOID$1, int: INT$1, u32: U32$1, bool: BOOL$1, f32: F32$1, f64: F64$1, i64: I64$1, u64: U64$1 } = Way;
+const { input: INPUT$3 } = Mailbox;
+function cut(word, { mask, sign }) {
+    return ((word & mask) ^ sign) - sign | 0;
+}
+function pass(mailbox, type, value) {
+    const { way, mask, sign } = type;
+    if (typeof value === "number") {
+        const word = ((value & mask) ^ sign) - sign | 0;
+        if (way === 1 && word === value)
             return word;
-        case "bool":
-            return (word & 0xff) !== 0;
-        case "i8":
-            return word << 24 >> 24;
-        case "u8":
-            return word & 0xff;
-        case "i16":
-            return word << 16 >> 16;
-        default:
-            return word & 0xffff;
+        if (way === 5) {
+            mailbox.view.setFloat64(8, value, true);
+            return 0;
+        }
     }
+    if (way === 0)
+        return 0;
+    if (way === 3 && typeof value === "boolean")
+        return value ? 1 : 0;
+    return PASS[way](mailbox, type, value);
+}
+const AN_INPUT = "Cannot resume generator: input";
+function passWord(_mailbox, type, value) {
+    return toWord(type, value, AN_INPUT);
+}
+function passPointer({ view, box }, type, value) {
+    try {
+        native().storePointer(box, 8, value);
+    }
+    catch {
+        writeOther(view, 8, type, value, AN_INPUT, undefined);
+    }
+    return 0;
+}
+function passOther({ view }, type, value) {
+    writeOther(view, 8, type, value, AN_INPUT, undefined);
+    return 0;
+}
+const PASS = [
+    passOther,
+    passWord,
+    passWord,
+    passWord,
+    passOther,
+    passOther,
+    passOther,
+    passOther,
+    passPointer,
+];
+function toWord(type, value, what) {
+    if (type.way === 3 && typeof value === "boolean")
+        return value ? 1 : 0;
+    if (type.way === 2 && typeof value === "number" && (value >>> 0) === value)
+        return value | 0;
+    return refuse(type, value, what);
 }
 function write(view, offset, type, value, what, keeper) {
-    if (type === "i32" && typeof value === "number" && (value | 0) === value) {
-        view.setInt32(offset, value, true);
+    const { way } = type;
+    if (way === 1 && typeof value === "number") {
+        const word = cut(value, type);
+        if (word === value) {
+            view.setInt32(offset, word, true);
+            return;
+        }
+    }
+    if (way === 5 && typeof value === "number") {
+        view.setFloat64(offset, value, true);
         return;
     }
-    if (type !== "void")
+    if (way !== 0)
         writeOther(view, offset, type, value, what, keeper);
 }
 function writeOther(view, offset, type, value, what, keeper) {
-    switch (type) {
-        case "i32":
-            return refuse(type, value, what);
-        case "u32":
-            if (typeof value !== "number" || (value >>> 0) !== value)
-                refuse(type, value, what);
-            view.setUint32(offset, value, true);
-            return;
-        case "bool":
-            if (typeof value !== "boolean")
-                refuse(type, value, what);
-            view.setUint32(offset, value ? 1 : 0, true);
-            return;
-        case "i8":
-            if (typeof value !== "number" || (value << 24 >> 24) !== value)
-                refuse(type, value, what);
-            view.setInt32(offset, value, true);
-            return;
-        case "u8":
-            if (typeof value !== "number" || (value & 0xff) !== value)
-                refuse(type, value, what);
-            view.setInt32(offset, value, true);
-            return;
-        case "i16":
-            if (typeof value !== "number" || (value << 16 >> 16) !== value)
-                refuse(type, value, what);
-            view.setInt32(offset, value, true);
-            return;
-        case "u16":
-            if (typeof value !== "number" || (value & 0xffff) !== value)
-                refuse(type, value, what);
-            view.setInt32(offset, value, true);
-            return;
-        case "i64":
-        case "isize": {
+    switch (type.way) {
+        case 6: {
             const integer = integerOf(type, value, what);
             if (BigInt.asIntN(64, integer) !== integer)
                 refuse(type, value, what);
             view.setBigInt64(offset, integer, true);
             return;
         }
-        case "u64":
-        case "usize": {
+        case 7: {
             const integer = integerOf(type, value, what);
             if (BigInt.asUintN(64, integer) !== integer)
                 refuse(type, value, what);
             view.setBigUint64(offset, integer, true);
             return;
         }
-        case "f32":
+        case 4:
             if (typeof value !== "number")
                 refuse(type, value, what);
             view.setFloat32(offset, value, true);
             return;
-        case "f64":
-            if (typeof value !== "number")
-                refuse(type, value, what);
-            view.setFloat64(offset, value, true);
+        case 5:
+            refuse(type, value, what);
+            return;
+        case 1:
+        case 2:
+        case 3:
+            view.setInt32(offset, toWord(type, value, what), true);
             return;
         default:
             view.setBigUint64(offset, addressFor(type, value, what, keeper), true);
     }
 }
 function addressFor(type, value, what, keeper) {
-    switch (type) {
+    switch (type.name) {
         case "function":
-            return pointingOf(value, what)?.address ?? addressOf(value, type, what);
-        case "pointer":
-            return addressOf(value, type, what);
+            return pointingOf(value, what)?.address ?? addressOf(value, type.name, what);
         case "buffer": {
             const bytes = bytesOf(value, what);
             return bytes === null ? 0n : keeper.keepBytes(bytes, what);
@@ -1285,46 +1324,35 @@ function addressFor(type, value, what, keeper) {
         case "cstring":
             return keeper.keepString(value, what);
         default:
-            throw new TypeError(`${what} has the unknown type ${describe(type)}`);
+            return addressOf(value, type.name, what);
     }
 }
 function read(view, offset, type) {
-    if (type === "i32")
-        return view.getInt32(offset, true);
-    if (type === "u32")
+    const { way } = type;
+    if (way === 1)
+        return cut(view.getInt32(offset, true), type);
+    if (way === 2)
         return view.getUint32(offset, true);
+    if (way === 5)
+        return view.getFloat64(offset, true);
     return readOther(view, offset, type);
 }
 function readOther(view, offset, type) {
-    switch (type) {
-        case "pointer":
-        case "function":
-        case "buffer":
-            return native().pointerTo(view.getBigUint64(offset, true));
-        case "i64":
-        case "isize":
-            return view.getBigInt64(offset, true);
-        case "u64":
-        case "usize":
-            return view.getBigUint64(offset, true);
-        case "f64":
-            return view.getFloat64(offset, true);
-        case "f32":
-            return view.getFloat32(offset, true);
-        case "cstring":
-            return readCString(view.getBigUint64(offset, true));
-        case "bool":
+    switch (type.way) {
+        case 3:
             return view.getUint8(offset) !== 0;
-        case "i8":
-            return view.getInt8(offset);
-        case "u8":
-            return view.getUint8(offset);
-        case "i16":
-            return view.getInt16(offset, true);
-        case "u16":
-            return view.getUint16(offset, true);
-        default:
+        case 6:
+            return view.getBigInt64(offset, true);
+        case 7:
+            return view.getBigUint64(offset, true);
+        case 4:
+            return view.getFloat32(offset, true);
+        case 0:
             return undefined;
+        default:
+            return type.name === "cstring"
+                ? readCString(view.getBigUint64(offset, true))
+                : native().pointerTo(view.getBigUint64(offset, true));
     }
 }
 function integerOf(type, value, what) {
@@ -1333,18 +1361,19 @@ function integerOf(type, value, what) {
     return Number.isSafeInteger(value) ? BigInt(value) : refuse(type, value, what);
 }
 function refuse(type, value, what) {
-    if (type === "bool") {
+    const { name, kind } = type;
+    if (name === "bool") {
         throw new TypeError(`${what} must be a boolean: got ${describe(value)}`);
     }
-    if (type === "f32" || type === "f64") {
-        throw new TypeError(`${what} must be a number (${type}): got ${describe(value)}`);
+    if (kind === "float") {
+        throw new TypeError(`${what} must be a number (${name}): got ${describe(value)}`);
     }
-    const [minimum, maximum] = rowOf(type).range;
-    const range = `an integer from ${minimum} to ${maximum} (${type})`;
+    const [minimum, maximum] = rangeOf(type);
+    const range = `an integer from ${minimum} to ${maximum} (${name})`;
     if (typeof value !== "number" && typeof value !== "bigint") {
         throw new TypeError(`${what} must be ${range}: got ${describe(value)}`);
     }
-    const isWord = rowOf(type).kind === "word";
+    const isWord = kind === "word";
     if (typeof value === "bigint" && isWord) {
         throw new TypeError(`${what} must be ${range}, as a number: got ${describe(value)}`);
     }
@@ -1390,43 +1419,40 @@ const CONVENTION = {
 function placementOf(parameters, registers, convention, fixed = parameters.length) {
     let [integers, floats, at, end] = [0, 0, 0, 0];
     const offsets = parameters.map((type, index) => {
-        const isFloat = rowOf(type)?.kind === "float";
+        const isFloat = typeOf$1(type).kind === "float";
         const isBehindDots = convention.isPacked && index >= fixed;
         if (!isBehindDots && isFloat && floats < convention.floats) {
-            return registers.floats + floats++ * SLOT_SIZE;
+            return registers.floats + floats++ * 8;
         }
         if (!isBehindDots && !isFloat && integers < convention.integers) {
-            return registers.integers + integers++ * SLOT_SIZE;
+            return registers.integers + integers++ * 8;
         }
-        const size = convention.isPacked && !isBehindDots ? sizeOf(type) : SLOT_SIZE;
+        const size = convention.isPacked && !isBehindDots ? typeOf$1(type).size || 8 : 8;
         const start = roundUp$1(at, size);
         at = start + size;
         end = Math.max(at, start + 4);
-        return Mailbox.stack + start;
+        return 320 + start;
     });
-    return { offsets, stackCount: roundUp$1(end, SLOT_SIZE) / SLOT_SIZE };
-}
-function sizeOf(type) {
-    const row = rowOf(type);
-    if (row?.kind !== "word")
-        return type === "f32" ? 4 : SLOT_SIZE;
-    if (row.range === undefined)
-        return 1;
-    const [minimum, maximum] = row.range;
-    return (maximum - minimum).toString(16).length / 2;
+    return { offsets, stackCount: roundUp$1(end, 8) / 8 };
 }
 function roundUp$1(offset, size) {
     return Math.ceil(offset / size) * size;
 }
 
 const PARAMETERS_MAX = 127;
-const FUNCTION = { integers: Mailbox.integers, floats: Mailbox.floats };
+const FUNCTION = { integers: 64, floats: 128 };
 const CALLBACK$1 = {
-    integers: Mailbox.callback_integers,
-    floats: Mailbox.callback_floats,
+    integers: 192,
+    floats: 256,
 };
 function signatureOf(parameters, result, registers, fixed) {
-    return { parameters, result, ...placementOf(parameters, registers, CONVENTION, fixed) };
+    return {
+        parameters,
+        result,
+        types: parameters.map(typeOf$1),
+        resultType: typeOf$1(result),
+        ...placementOf(parameters, registers, CONVENTION, fixed),
+    };
 }
 function callbackSignature(callback, what) {
     if (typeof callback !== "object" || callback === null) {
@@ -1444,25 +1470,26 @@ function callbackSignature(callback, what) {
         if (result === "void" && stop !== undefined) {
             throw new TypeError(`${what}: stop must be undefined, since the result is void: got ${describe(stop)}`);
         }
-        const slot = new DataView(new ArrayBuffer(SLOT_SIZE));
-        write(slot, 0, result, stop, `${what}: stop`, new Kept());
+        const slot = new DataView(new ArrayBuffer(8));
+        write(slot, 0, typeOf$1(result), stop, `${what}: stop`, new Kept());
     }
     const signature = signatureOf(parameters, result, CALLBACK$1);
     const isKept = result === "buffer" || result === "cstring";
     return { ...signature, stop, hasStop, isKept, fast: fastOf(signature) };
 }
-function fastOf({ parameters, offsets, stackCount }) {
-    const [first = "void", second = "void"] = parameters;
-    const [firstAt = 0, secondAt = 0] = offsets;
-    return { count: stackCount === 0 ? parameters.length : -1, first, firstAt, second, secondAt };
+function fastOf({ types, offsets, stackCount }) {
+    const [first = VOID$2, second = VOID$2, third = VOID$2] = types;
+    const [firstAt = 0, secondAt = 0, thirdAt = 0] = offsets;
+    const count = stackCount === 0 ? types.length : -1;
+    return { count, first, firstAt, second, secondAt, third, thirdAt };
 }
 function checkParameters(parameters, what) {
     if (!Array.isArray(parameters)) {
         throw new TypeError(`${what}: parameters must be an array of types: got ${describe(parameters)}`);
     }
-    if (parameters.length > PARAMETERS_MAX) {
+    if (parameters.length > 127) {
         throw new TypeError(`${what}: it has ${parameters.length} parameters, and C promises no more than ` +
-            `${PARAMETERS_MAX}`);
+            `${127}`);
     }
 }
 function checkType(type, known, what, mayBeVoid = true) {
@@ -1510,7 +1537,7 @@ function typeOf({ parameters, result }) {
 }
 function takeThunk(target) {
     const released = rested.get(typeOf(target));
-    let thunk = released !== undefined && released.length > RESTED ? released.shift() : undefined;
+    let thunk = released !== undefined && released.length > 1024 ? released.shift() : undefined;
     if (thunk === undefined) {
         if (fresh.length === 0)
             makeThunks();
@@ -1535,12 +1562,12 @@ function targetOf(number) {
     return targets[number - first];
 }
 function makeThunks() {
-    const block = new DataView(new ArrayBuffer(ThunkBlock.size));
+    const block = new DataView(new ArrayBuffer(32));
     checkGrant(native().mapThunks(block), "Cannot make function pointers for callbacks");
     native().pin(native().callBody);
     const word = (offset) => block.getBigUint64(offset, true);
-    const [address, number] = [word(ThunkBlock.address), Number(word(ThunkBlock.number))];
-    const [stride, count] = [word(ThunkBlock.stride), word(ThunkBlock.count)];
+    const [address, number] = [word(0), Number(word(8))];
+    const [stride, count] = [word(16), word(24)];
     const made = Array.from({ length: Number(count) }, (_, i) => ({ number: number + i, address: address + BigInt(i) * stride }));
     if (targets.length === 0)
         first = number;
@@ -1597,21 +1624,21 @@ class Callback {
 }
 
 function framesOf(handle) {
-    const addresses = new BigUint64Array(new ArrayBuffer(FRAMES_MAX * SLOT_SIZE));
-    const count = native().backtrace(handle, addresses, FRAMES_MAX);
+    const addresses = new BigUint64Array(new ArrayBuffer(64 * 8));
+    const count = native().backtrace(handle, addresses, 64);
     return [...addresses.subarray(0, count)].map(frameAt);
 }
 function frameAt(address) {
-    const found = new DataView(new ArrayBuffer(SymbolBlock.size));
+    const found = new DataView(new ArrayBuffer(32));
     native().symbol(address - 1n, found);
     const word = (offset) => found.getBigUint64(offset, true);
-    const [name, module] = [word(SymbolBlock.name), word(SymbolBlock.module)];
+    const [name, module] = [word(0), word(16)];
     return Object.freeze({
         address,
         name: readCString(name) ?? undefined,
-        offset: name === 0n ? undefined : Number(address - word(SymbolBlock.start)),
+        offset: name === 0n ? undefined : Number(address - word(8)),
         module: readCString(module) ?? undefined,
-        moduleOffset: module === 0n ? undefined : Number(address - word(SymbolBlock.module_start)),
+        moduleOffset: module === 0n ? undefined : Number(address - word(24)),
     });
 }
 function frameLine({ address, name, offset, module, moduleOffset }) {
@@ -1646,15 +1673,15 @@ function makeNativeError(type, message, backtrace) {
     return new NativeError(KEY, type, message, backtrace);
 }
 function readReport(mailbox) {
-    const address = mailbox.getBigUint64(Mailbox.output, true);
+    const address = mailbox.getBigUint64(16, true);
     if (address === 0n)
         return () => makeNativeError(undefined, undefined, []);
-    const report = new DataView(new ArrayBuffer(Report.size));
+    const report = new DataView(new ArrayBuffer(552));
     native().copyIn(report, address, BigInt(report.byteLength));
     const word = (offset) => report.getBigUint64(offset, true);
-    const frames = Array.from({ length: Number(word(Report.count)) }, (_, i) => frameAt(word(Report.addresses + i * SLOT_SIZE)));
-    const type = readCString(word(Report.type)) ?? undefined;
-    const message = readText(word(Report.message), word(Report.message_length));
+    const frames = Array.from({ length: Number(word(32)) }, (_, i) => frameAt(word(40 + i * 8)));
+    const type = readCString(word(8)) ?? undefined;
+    const message = readText(word(16), word(24));
     return () => makeNativeError(type, message, frames);
 }
 function readText(address, length) {
@@ -1905,7 +1932,7 @@ function unmap(mapping) {
 function unmapLeft() {
     while (left !== undefined) {
         const { base, limit } = left;
-        if (nativeStacks().unmapStack(base, limit) !== Grant.granted)
+        if (nativeStacks().unmapStack(base, limit) !== 0)
             return;
         left = left.next;
     }
@@ -1996,7 +2023,7 @@ class Lent {
     }
     give(block) {
         this.#free.push(block);
-        const mapping = this.#free.length > ANSWERS_KEPT ? this.#free.shift().mapping : undefined;
+        const mapping = this.#free.length > 16 ? this.#free.shift().mapping : undefined;
         if (mapping === undefined)
             return;
         this.#mappings.delete(mapping);
@@ -2057,29 +2084,29 @@ function waste(size) {
     return Math.max(2 * size, 8192);
 }
 function roundUp(size) {
-    return Math.ceil(size / STACK_ALIGNMENT$1) * STACK_ALIGNMENT$1;
+    return Math.ceil(size / 16) * 16;
 }
 
 const CLAUSES = {
-    [Abandonment.no_tables]: (place) => `${place} has no unwind tables; compile it with -fasynchronous-unwind-tables`,
-    [Abandonment.no_room]: (place, _, size) => `${place} has cleanups, and of its stack of ${size} bytes fewer than ${HEADROOM_MIN / 1024} KiB were free below ` +
+    [1]: (place) => `${place} has no unwind tables; compile it with -fasynchronous-unwind-tables`,
+    [2]: (place, _, size) => `${place} has cleanups, and of its stack of ${size} bytes fewer than ${8192 / 1024} KiB were free below ` +
         "it; it needs a larger stack",
-    [Abandonment.foreign_unwinder]: (place, { module }) => `${place} has cleanups for an unwinder that ${module ?? "its module"} keeps to itself; link ` +
+    [3]: (place, { module }) => `${place} has cleanups for an unwinder that ${module ?? "its module"} keeps to itself; link ` +
         "that with the shared libgcc_s",
-    [Abandonment.foreign_stack]: (place) => `${place} runs on a stack that C has made, from which no way is known, or how much room it ` +
+    [4]: (place) => `${place} runs on a stack that C has made, from which no way is known, or how much room it ` +
         "has; give the callback a stop, so that C ends by itself",
-    [Abandonment.suspended_in_cleanup]: () => "a cleanup or destructor, which the end or an exception ran, had suspended; let none of them " +
+    [5]: () => "a cleanup or destructor, which the end or an exception ran, had suspended; let none of them " +
         "suspend or call back",
-    [Abandonment.swallowed]: () => "it has caught the end and suspended again, 1,000 times; rethrow it (throw;) from catch (...)",
-    [Abandonment.no_unwinder]: () => "the process has no unwinder; it needs libgcc_s.so.1",
+    [6]: () => "it has caught the end and suspended again, 1,000 times; rethrow it (throw;) from catch (...)",
+    [7]: () => "the process has no unwinder; it needs libgcc_s.so.1",
 };
 const warned = new Set();
 function warnOfAbandoned(name, size, mailbox) {
-    const reason = Number(mailbox.getBigUint64(Mailbox.output, true));
+    const reason = Number(mailbox.getBigUint64(16, true));
     const key = `${reason} ${name}`;
     if (warned.has(key))
         return;
-    const frame = frameAt(mailbox.getBigUint64(Mailbox.output_float, true));
+    const frame = frameAt(mailbox.getBigUint64(24, true));
     const place = frame.address === 0n ? "one of them" : frameLine(frame);
     console.warn(`fringe: ${name} was ended early, and not all of its frames could be unwound: ` +
         `${CLAUSES[reason](place, frame, size)}. Its stack comes back; what the frames held ` +
@@ -2100,12 +2127,12 @@ function overrunError(what, memory, isSuspended, thrown) {
 }
 function framesAt(limit) {
     const words = (address, count) => {
-        const view = new BigUint64Array(new ArrayBuffer(SLOT_SIZE * count));
+        const view = new BigUint64Array(new ArrayBuffer(8 * count));
         native().copyIn(view, address, BigInt(view.byteLength));
         return view;
     };
-    const count = Number(words(limit + BigInt(Left.count), 1)[0]);
-    return Array.from(words(limit + BigInt(Left.addresses), count), frameAt);
+    const count = Number(words(limit + BigInt(0), 1)[0]);
+    return Array.from(words(limit + BigInt(8), count), frameAt);
 }
 
 const Entry = {
@@ -2116,7 +2143,7 @@ const Entry = {
 };
 const ELSEWHERE = "it is running on another thread; await its Promise first";
 class Context extends Occupancy {
-    entry = Entry.checked;
+    entry = 0;
     handle = null;
     status;
     view;
@@ -2124,22 +2151,22 @@ class Context extends Occupancy {
     call;
     #kept;
     #lent;
+    box = null;
     #base = null;
-    #box = null;
     #subject;
     constructor(memory) {
         super();
         this.memory = memory;
-        this.#makeMailbox(Mailbox.size);
+        this.#makeMailbox(320);
     }
     #makeMailbox(size) {
         const buffer = new ArrayBuffer(size);
-        this.status = new Int32Array(buffer, Mailbox.status, 1);
+        this.status = new Int32Array(buffer, 0, 1);
         this.view = new DataView(buffer);
-        this.#box = null;
+        this.box = null;
     }
     prepare(stackCount, nonblocking) {
-        const size = Mailbox.stack + stackCount * SLOT_SIZE;
+        const size = 320 + stackCount * 8;
         if (size > this.view.byteLength)
             this.#makeMailbox(size);
         if (nonblocking) {
@@ -2153,10 +2180,10 @@ class Context extends Occupancy {
     begin(body, subject) {
         const exceptionState = subject.exceptionState();
         const { addressOfBuffer, init, pointerTo } = native();
-        this.status[0] = Status.suspended;
+        this.status[0] = 0;
         layCanary(this.memory);
         let base = this.#base ??= pointerTo(this.memory.base);
-        let box = this.#box ??= pointerTo(addressOfBuffer(this.view));
+        let box = this.box ??= pointerTo(addressOfBuffer(this.view));
         if (this.#lent !== undefined) {
             base = pointerTo(this.#lent.base);
             box = pointerTo(this.#lent.mailbox);
@@ -2171,10 +2198,10 @@ class Context extends Occupancy {
         this.#lent?.lend();
     }
     takeBack() {
-        this.#lent?.takeBack(Mailbox.size);
+        this.#lent?.takeBack(320);
     }
     get isSuspended() {
-        return this.handle !== null && this.status[0] === Status.suspended;
+        return this.handle !== null && this.status[0] === 0;
     }
     arrive(what) {
         const { handle, memory } = this;
@@ -2182,28 +2209,28 @@ class Context extends Occupancy {
             return undefined;
         let error;
         const status = this.status[0];
-        if (status === Status.overflowed)
+        if (status === 8)
             error = overflowError(what, memory);
-        if (status === Status.throwing) {
+        if (status === 6) {
             const make = readReport(this.view);
             native().resumeI32(handle, 0);
-            this.status[0] = Status.thrown;
+            this.status[0] = 7;
             error = make();
         }
         if (isOverrun(memory)) {
-            const isSuspended = this.status[0] === Status.suspended;
+            const isSuspended = this.status[0] === 0;
             error = overrunError(what, memory, isSuspended, error);
             if (isSuspended)
-                this.status[0] = Status.abandoned;
+                this.status[0] = 3;
         }
-        if (this.status[0] !== Status.suspended)
+        if (this.status[0] !== 0)
             this.#forget();
         return error;
     }
     #forget() {
         this.#letGo();
         this.leave();
-        this.entry = Entry.checked;
+        this.entry = 0;
         this.call = undefined;
         this.handle = null;
     }
@@ -2224,11 +2251,11 @@ class Context extends Occupancy {
             throw new Error(`Cannot end a call: ${ELSEWHERE}`);
         if (memory.fault() !== undefined)
             return this.#forget();
-        if (this.status[0] === Status.suspended) {
+        if (this.status[0] === 0) {
             native().end(handle, memory.limit);
             this.takeBack();
         }
-        const isAbandoned = this.status[0] === Status.abandoned;
+        const isAbandoned = this.status[0] === 3;
         const name = this.#subject.name;
         const error = this.arrive(`Cannot end ${name}`);
         if (isAbandoned)
@@ -2251,7 +2278,7 @@ class Context extends Occupancy {
 
 const { input: INPUT$2, output: OUTPUT$1, output_float: OUTPUT_FLOAT, stack: STACK } = Mailbox;
 const { callback: CALLBACK } = Mailbox;
-const SUSPENDED$1 = Status.suspended;
+const SUSPENDED$1 = 0;
 class Call {
     callee;
     context;
@@ -2267,7 +2294,7 @@ class Call {
         const fault = memory.fault();
         if (fault !== undefined)
             throw new Error(`${what}: ${fault}`);
-        if (callee.stackCount * SLOT_SIZE + STACK_SIZE_MIN > memory.size) {
+        if (callee.stackCount * 8 + 512 > memory.size) {
             throw new RangeError(`${what}: its stack has ${memory.size} bytes, and ${callee.stackCount} of its arguments ` +
                 "are passed there; use a larger one");
         }
@@ -2281,12 +2308,11 @@ class Call {
     }
     #writeArguments(what, args, answerers) {
         const { view } = this.context;
-        const { parameters, offsets, callbacks, stackCount, address } = this.callee;
+        const { parameters, types, offsets, callbacks, stackCount, address } = this.callee;
         let [argument, callback] = [0, 0];
         for (let i = 0; i < parameters.length; i++) {
-            const type = parameters[i];
-            if (type !== "callback") {
-                write(view, offsets[i], type, args[argument++], `${what}: argument ${i}`, this.keeper);
+            if (parameters[i] !== "callback") {
+                write(view, offsets[i], types[i], args[argument++], `${what}: argument ${i}`, this.keeper);
                 continue;
             }
             const answerer = answerers?.[callback];
@@ -2300,9 +2326,9 @@ class Call {
             }
             view.setBigUint64(offsets[i], thunk.address, true);
         }
-        view.setBigUint64(Mailbox.function, address(), true);
-        view.setUint32(Mailbox.stack_count, stackCount, true);
-        view.setUint32(Mailbox.callback, 0, true);
+        view.setBigUint64(32, address(), true);
+        view.setUint32(48, stackCount, true);
+        view.setUint32(4, 0, true);
     }
     step() {
         const handle = this.leave();
@@ -2342,11 +2368,11 @@ class Call {
     }
     arrive() {
         const { context } = this;
-        if (context.status[0] !== SUSPENDED$1)
+        if (context.status[0] !== 0)
             return this.#finish();
         if (context.memory.bottom !== undefined)
             this.#follow();
-        const target = targetOf(context.view.getUint32(CALLBACK, true));
+        const target = targetOf(context.view.getUint32(4, true));
         if (target === undefined || target.handler === undefined && !this.#isOwn(target)) {
             this.#refuseCallback(target);
         }
@@ -2354,7 +2380,7 @@ class Call {
         return target;
     }
     #finish() {
-        const hasReturned = this.context.status[0] === Status.returned;
+        const hasReturned = this.context.status[0] === 1;
         if (hasReturned)
             this.result = this.#read();
         this.#follow();
@@ -2380,24 +2406,24 @@ class Call {
         throw new Error(`${what} callback parameter ${target.parameter} of ${name}, which was passed to another ` +
             "call; what C keeps must be a Callback");
     }
-    args({ parameters, offsets, stackCount }) {
+    args({ types, offsets, stackCount }) {
         const { view } = this.context;
         let stack = view;
         if (stackCount > 0) {
-            stack = new DataView(new ArrayBuffer(stackCount * SLOT_SIZE));
-            const address = view.getBigUint64(Mailbox.callback_stack, true);
+            stack = new DataView(new ArrayBuffer(stackCount * 8));
+            const address = view.getBigUint64(56, true);
             native().copyIn(stack, address, BigInt(stack.byteLength));
         }
         const values = [];
-        for (let i = 0; i < parameters.length; i++) {
-            const [offset, type] = [offsets[i], parameters[i]];
-            values.push(offset < STACK ? read(view, offset, type) : read(stack, offset - STACK, type));
+        for (let i = 0; i < types.length; i++) {
+            const [offset, type] = [offsets[i], types[i]];
+            values.push(offset < 320 ? read(view, offset, type) : read(stack, offset - 320, type));
         }
         return values;
     }
     ask(target, handler) {
         const { view } = this.context;
-        const { parameters: types, offsets: at } = target;
+        const { types, offsets: at } = target;
         if (target.stackCount > 0 || types.length > 4)
             return handler(...this.args(target));
         if (types.length === 0)
@@ -2414,7 +2440,7 @@ class Call {
         return handler(first, second, third, read(view, at[3], types[3]));
     }
     reply(target, value) {
-        const { result, what, isKept } = target;
+        const { resultType, what, isKept } = target;
         if (typeof value === "object" && value !== null) {
             refuseWaiting(value, what);
             refuseDeferred(value, what);
@@ -2422,12 +2448,12 @@ class Call {
         this.check();
         const answers = isKept ? this.keeper.answersTo(target, this.#answered) : undefined;
         this.#answered = true;
-        write(this.context.view, INPUT$2, result, value, what, answers);
+        write(this.context.view, 8, resultType, value, what, answers);
     }
     #read() {
-        const { result } = this.callee;
-        const isFloat = result === "f32" || result === "f64";
-        return read(this.context.view, isFloat ? OUTPUT_FLOAT : OUTPUT$1, result);
+        const { resultType } = this.callee;
+        const isFloat = resultType.kind === "float";
+        return read(this.context.view, isFloat ? 24 : 16, resultType);
     }
     end() {
         let thrown;
@@ -2465,7 +2491,7 @@ class Call {
         const { context } = this;
         if (this.hasEnded || context.elsewhere || !context.isSuspended)
             return false;
-        const waiting = targetOf(context.view.getUint32(Mailbox.callback, true));
+        const waiting = targetOf(context.view.getUint32(4, true));
         if (waiting === undefined || !waiting.hasStop)
             return false;
         this.reply(waiting, waiting.stop);
@@ -2495,20 +2521,15 @@ class Call {
     }
 }
 
-function isWord(type) {
-    return rowOf(type)?.kind === "word";
-}
 const symbols = new WeakMap();
 function makeBody(input, output, pointer, subject) {
     const body = Object.freeze({ input, output });
     symbols.set(body, {
         ...subject,
         pointer,
-        input,
-        output,
-        inputIsWord: isWord(input),
-        outputIsWord: isWord(output),
-        entry: input !== output || input !== "u32" && input !== "i32" ? Entry.mailbox : Entry[input],
+        input: typeOf$1(input),
+        output: typeOf$1(output),
+        entry: input !== output || input !== "u32" && input !== "i32" ? 3 : Entry[input],
     });
     return body;
 }
@@ -2670,7 +2691,7 @@ function overflowOf(option, what) {
     throw new TypeError(`${what}: overflow must be "report" or "throw": got ${describe(option)}`);
 }
 
-const STACK_ALIGNMENT = STACK_ALIGNMENT$1;
+const STACK_ALIGNMENT = 16;
 class Stack {
     constructor(memory) {
         if (!(memory instanceof StackMemory)) {
@@ -2816,7 +2837,7 @@ function checkSize(size, minimum, what) {
 
 const net$1 = new FinalizationRegistry((memory) => memory.reclaim());
 class OsStack extends Stack {
-    constructor(size = STACK_SIZE_DEFAULT, options = {}) {
+    constructor(size = 1048576, options = {}) {
         const what = "Cannot map stack";
         checkSize(size, 0, what);
         if (typeof options !== "object" || options === null) {
@@ -2885,7 +2906,7 @@ function putFiber(fiber) {
     if (fiber.isKept || context.handle !== null)
         return;
     context.release();
-    if (list.count >= KEPT_MAX) {
+    if (list.count >= 64) {
         stack[Symbol.dispose]();
         return;
     }
@@ -3073,7 +3094,7 @@ function depthNow() {
     return (nativeDepth ??= nativeStacks().depth)();
 }
 function isGone(depth) {
-    return (depthNow() - depth | 0) > MARGIN;
+    return (depthNow() - depth | 0) > 64;
 }
 
 const { input: INPUT$1 } = Mailbox;
@@ -3147,16 +3168,18 @@ function run(call, answerers) {
             handler = handlerOf(arrived, answerers);
             known = number;
         }
-        const { result, what, isKept, fast } = target;
+        const { resultType, what, isKept, fast } = target;
         const answer = fast.count === 1
             ? handler(read(view, fast.firstAt, fast.first))
             : fast.count === 2
                 ? handler(read(view, fast.firstAt, fast.first), read(view, fast.secondAt, fast.second))
-                : call.ask(target, handler);
+                : fast.count === 3
+                    ? handler(read(view, fast.firstAt, fast.first), read(view, fast.secondAt, fast.second), read(view, fast.thirdAt, fast.third))
+                    : call.ask(target, handler);
         if (typeof answer === "object" && answer !== null)
             refuseDeferred(answer, what);
         const answers = isKept ? keeper.answersTo(target, false) : undefined;
-        write(view, INPUT$1, result, answer, what, answers);
+        write(view, 8, resultType, answer, what, answers);
     }
 }
 
@@ -3300,16 +3323,16 @@ class ScriptMachine {
                 const machine = this.#machine;
                 if (machine === undefined)
                     result = this.#begin(value);
-                else if (step === Step.next)
+                else if (step === 0)
                     result = machine.next(value);
-                else if (step === Step.return)
+                else if (step === 1)
                     result = machine.return(value);
                 else
                     result = machine.throw(value);
             }
             catch (error) {
                 scope.running = false;
-                if (step === Step.throw && error === value)
+                if (step === 2 && error === value)
                     throw this.#fail(exhausted ?? error);
                 if (!(error instanceof RangeError) || error.message !== EXHAUSTED)
                     throw this.#fail(error);
@@ -3330,7 +3353,7 @@ class ScriptMachine {
                 }
                 if (error === undefined)
                     return result;
-                step = Step.throw;
+                step = 2;
                 value = error;
                 exhausted = undefined;
                 continue;
@@ -3347,7 +3370,7 @@ class ScriptMachine {
         this.#isLeft = true;
         if (this.#machine !== undefined && !this.isFinished) {
             try {
-                return this.advance(Step.return, value);
+                return this.advance(1, value);
             }
             catch (error) {
                 if (!(error instanceof Interrupted))
@@ -3442,15 +3465,17 @@ class Unguarded {
         this.stack = stack;
     }
 }
-const { checked: CHECKED, u32: U32, i32: I32, mailbox: MAILBOX } = Entry;
+const { u32: U32_ENTRY, i32: I32_ENTRY, mailbox: MAILBOX } = Entry;
 const { input: INPUT, output: OUTPUT } = Mailbox;
-const SUSPENDED = Status.suspended;
+const SUSPENDED = 0;
+const { void: VOID, int: INT, u32: U32, bool: BOOL } = Way;
+const { f32: F32, f64: F64, i64: I64, u64: U64 } = Way;
 const RESUME = {};
 function takeResume() {
     if (Object.hasOwn(RESUME, "resumeU32"))
         return;
     const library = native();
-    for (const name of ["resumeI32", "resumeU32"]) {
+    for (const name of ["loadPointer", "resumeI32", "resumeU32"]) {
         Object.defineProperty(RESUME, name, own({ value: library[name] }));
     }
 }
@@ -3472,7 +3497,6 @@ class Generator extends Iterator {
     #memory;
     #stack;
     #failure;
-    #untaken;
     constructor(stack, body) {
         super();
         const what = "Cannot make generator";
@@ -3510,15 +3534,21 @@ class Generator extends Iterator {
     }
     resume(input) {
         const context = this.#context;
-        if (context.entry === U32 && typeof input === "number" && (input >>> 0) === input) {
-            const output = RESUME.resumeU32(context.handle, input >>> 0);
-            return context.status[0] === SUSPENDED ? output : this.#leave();
+        if (context.entry === 1 && typeof input === "number") {
+            const word = input >>> 0;
+            if (word === input) {
+                const output = RESUME.resumeU32(context.handle, word);
+                return context.status[0] === 0 ? output : this.#leave();
+            }
         }
-        if (context.entry === I32 && typeof input === "number" && (input | 0) === input) {
-            const output = RESUME.resumeI32(context.handle, input | 0);
-            return context.status[0] === SUSPENDED ? output : this.#leave();
+        if (context.entry === 2 && typeof input === "number") {
+            const word = input | 0;
+            if (word === input) {
+                const output = RESUME.resumeI32(context.handle, word);
+                return context.status[0] === 0 ? output : this.#leave();
+            }
         }
-        return context.entry === MAILBOX ? this.#enter(input) : this.#resume(input);
+        return context.entry === 3 ? this.#enter(input) : this.#resume(input);
     }
     get state() {
         const machine = this.#machine;
@@ -3543,16 +3573,17 @@ class Generator extends Iterator {
     }
     next(input) {
         if (this.#machine !== undefined)
-            return this.#advance(this.#machine, Step.next, input);
+            return this.#advance(this.#machine, 0, input);
         const context = this.#context;
         if (context.isDone && context.reason === undefined) {
             return { value: undefined, done: true };
         }
-        const result = { value: undefined, done: false };
-        result.value = this.resume(input);
-        if (context.handle === null)
-            result.done = true;
-        return result;
+        const value = context.entry === 3
+            ? this.#enter(input)
+            : this.resume(input);
+        return (context.handle === null
+            ? { value: undefined, done: true }
+            : { value, done: false });
     }
     return(value) {
         const machine = this.#machine;
@@ -3578,7 +3609,7 @@ class Generator extends Iterator {
             if (machine.isRunning)
                 throw new TypeError(`Cannot throw into generator: ${RUNNING}`);
             if (machine.hasBegun && !machine.isFinished) {
-                return this.#advance(machine, Step.throw, error);
+                return this.#advance(machine, 2, error);
             }
         }
         const failure = { error };
@@ -3625,7 +3656,7 @@ class Generator extends Iterator {
         const machine = this.#machine;
         if (machine !== undefined) {
             this.#checkFailure(machine.failure ?? this.#failure);
-            const { value, done } = this.#advance(machine, Step.next, input);
+            const { value, done } = this.#advance(machine, 0, input);
             return done ? undefined : value;
         }
         const context = this.#context;
@@ -3642,10 +3673,10 @@ class Generator extends Iterator {
         const { guarded } = memory.origin;
         if (!guarded && isOverrun(memory))
             return this.#leave();
-        const output = this.#untaken === undefined ? this.#enter(input) : this.#take(this.#untaken);
+        write(context.view, 8, this.#symbol.input, input, "Cannot resume generator: input");
+        const output = this.#enter(input);
         if (context.handle === null)
             return output;
-        this.#untaken = undefined;
         if (guarded)
             context.entry = this.#symbol.entry;
         else if (isOverrun(memory))
@@ -3659,26 +3690,30 @@ class Generator extends Iterator {
     }
     #enter(input) {
         const context = this.#context;
-        const { view } = context;
         const symbol = this.#symbol;
-        write(view, INPUT, symbol.input, input, "Cannot resume generator: input");
-        const result = RESUME.resumeI32(context.handle, symbol.inputIsWord ? view.getInt32(INPUT, true) : 0);
-        if (context.status[0] !== SUSPENDED)
+        const word = pass(context, symbol.input, input);
+        const result = RESUME.resumeI32(context.handle, word);
+        if (context.status[0] !== 0)
             return this.#leave();
-        try {
-            return this.#take(result);
-        }
-        catch (error) {
-            this.#untaken = result;
-            context.entry = CHECKED;
-            throw error;
-        }
-    }
-    #take(word) {
-        const { output, outputIsWord } = this.#symbol;
-        return (outputIsWord
-            ? fromWord(output, word)
-            : read(this.#context.view, OUTPUT, output));
+        const { way, mask, sign } = symbol.output;
+        if (way === 1)
+            return (((result & mask) ^ sign) - sign | 0);
+        if (way === 2)
+            return (result >>> 0);
+        if (way === 3)
+            return ((result & 0xff) !== 0);
+        if (way === 0)
+            return undefined;
+        const { view } = context;
+        if (way === 5)
+            return view.getFloat64(16, true);
+        if (way === 4)
+            return view.getFloat32(16, true);
+        if (way === 6)
+            return view.getBigInt64(16, true);
+        if (way === 7)
+            return view.getBigUint64(16, true);
+        return RESUME.loadPointer(context.box, 16);
     }
     #advance(machine, step, value) {
         if (machine.scope.running && machine.isRunning) {
@@ -3973,7 +4008,7 @@ function checkVariadic(parameters, variadic, what) {
     for (const [i, type] of parameters.entries()) {
         if (i < fixed || typeof type !== "string")
             continue;
-        const promoted = rowOf(type)?.promoted;
+        const promoted = typeOf$1(type).promoted;
         if (promoted === undefined)
             continue;
         throw new TypeError(`${what}: parameter ${i} has the type ${describe(type)}, which C promotes where it stands ` +
@@ -4105,7 +4140,7 @@ class PointerView {
         }
     }
     #set(type, size, offset, value) {
-        write(slot, 0, type, value, "Cannot write memory: the value");
+        write(slot, 0, typeOf$1(type), value, "Cannot write memory: the value");
         native().store(this.#at(offset, size), by(offset), slot, size);
     }
     #at(offset, size) {
@@ -4141,12 +4176,12 @@ function checkBytes(bytes, name) {
 
 class OwnedStack extends Stack {
     constructor(size) {
-        checkSize(size, STACK_SIZE_MIN, "Cannot allocate stack");
-        const alignment = BigInt(STACK_ALIGNMENT$1);
-        const rounded = Math.ceil(size / STACK_ALIGNMENT$1) * STACK_ALIGNMENT$1;
+        checkSize(size, 512, "Cannot allocate stack");
+        const alignment = BigInt(16);
+        const rounded = Math.ceil(size / 16) * 16;
         let bytes;
         try {
-            bytes = new Uint8Array(new ArrayBuffer(rounded + STACK_ALIGNMENT$1));
+            bytes = new Uint8Array(new ArrayBuffer(rounded + 16));
         }
         catch (error) {
             if (isExhaustion(error))
@@ -4189,13 +4224,13 @@ class SliceStack extends Stack {
         const bytes = isDetached(buffer)
             ? new Uint8Array(0)
             : new Uint8Array(buffer, OF_ARRAY.byteOffset(memory), OF_ARRAY.byteLength(memory));
-        const alignment = BigInt(STACK_ALIGNMENT$1);
+        const alignment = BigInt(16);
         const start = bytes.length === 0 ? 0n : native().addressOfBuffer(bytes);
         const limit = (start + alignment - 1n) / alignment * alignment;
         const base = (start + BigInt(bytes.length)) / alignment * alignment;
-        if (base - limit < STACK_SIZE_MIN) {
+        if (base - limit < 512) {
             throw new RangeError(`Cannot make stack: memory of ${bytes.length} bytes is too small; at least ` +
-                `${STACK_SIZE_MIN} must be left once both ends are aligned to ${STACK_ALIGNMENT$1}`);
+                `${512} must be left once both ends are aligned to ${16}`);
         }
         const origin = {
             guarded: false,

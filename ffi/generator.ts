@@ -37,7 +37,8 @@ import {
   type Stack,
   StackMemory,
 } from "./stack/stack.ts";
-import { fromWord, read, write } from "./value/value.ts";
+import { Way } from "./value/type.ts";
+import { pass, write } from "./value/value.ts";
 import { makeYielder, type Yielder } from "./yielder.ts";
 
 /**
@@ -105,20 +106,22 @@ class Unguarded {
 
 // What a resume touches is local to this module: V8 folds a local constant, and loads an imported
 // one.
-const { checked: CHECKED, u32: U32, i32: I32, mailbox: MAILBOX } = Entry;
+const { u32: U32_ENTRY, i32: I32_ENTRY, mailbox: MAILBOX } = Entry;
 const { input: INPUT, output: OUTPUT } = Mailbox;
 const SUSPENDED = Status.suspended;
+const { void: VOID, int: INT, u32: U32, bool: BOOL } = Way;
+const { f32: F32, f64: F64, i64: I64, u64: U64 } = Way;
 
 /**
  * The native functions that resume, from when the first native body is run. V8 takes a field that
  * is written once for a constant; a `let`, it would load and compare each time.
  */
-const RESUME = {} as Pick<Native, "resumeI32" | "resumeU32">;
+const RESUME = {} as Pick<Native, "resumeI32" | "resumeU32" | "loadPointer">;
 
 function takeResume(): void {
   if (Object.hasOwn(RESUME, "resumeU32")) return;
   const library = native();
-  for (const name of ["resumeI32", "resumeU32"] as const) {
+  for (const name of ["loadPointer", "resumeI32", "resumeU32"] as const) {
     Object.defineProperty(RESUME, name, own({ value: library[name] }));
   }
 }
@@ -187,8 +190,6 @@ export class Generator<Input = void, Output = unknown, Return = void>
   #stack: Stack | undefined;
   /** What a native body has failed by, or what the end of the frames has thrown. */
   #failure: { readonly error: unknown } | undefined;
-  /** What a native body has suspended with, where V8's stack left no room to read the output. */
-  #untaken: number | undefined;
 
   /**
    * Makes a generator; the body begins with the first resume.
@@ -292,13 +293,19 @@ export class Generator<Input = void, Output = unknown, Return = void>
     // The two types that V8 passes in a register come first: this is the whole of a resume. What is
     // equal to `input` is passed in its place, since V8 takes no -0 for an integer.
     const context = this.#context;
-    if (context.entry === U32 && typeof input === "number" && (input >>> 0) === input) {
-      const output = RESUME.resumeU32(context.handle, input >>> 0);
-      return context.status[0] === SUSPENDED ? output as Output : this.#leave();
+    if (context.entry === U32_ENTRY && typeof input === "number") {
+      const word = input >>> 0;
+      if (word === input) {
+        const output = RESUME.resumeU32(context.handle, word);
+        return context.status[0] === SUSPENDED ? output as Output : this.#leave();
+      }
     }
-    if (context.entry === I32 && typeof input === "number" && (input | 0) === input) {
-      const output = RESUME.resumeI32(context.handle, input | 0);
-      return context.status[0] === SUSPENDED ? output as Output : this.#leave();
+    if (context.entry === I32_ENTRY && typeof input === "number") {
+      const word = input | 0;
+      if (word === input) {
+        const output = RESUME.resumeI32(context.handle, word);
+        return context.status[0] === SUSPENDED ? output as Output : this.#leave();
+      }
     }
     return context.entry === MAILBOX ? this.#enter(input) : this.#resume(input);
   }
@@ -404,11 +411,12 @@ export class Generator<Input = void, Output = unknown, Return = void>
     if (context.isDone && context.reason === undefined) {
       return { value: undefined as Return, done: true };
     }
-    // Made before the step: nothing that can fail stands between the step and its result.
-    const result: { value: unknown; done: boolean } = { value: undefined, done: false };
-    result.value = this.resume(input as Input);
-    if (context.handle === null) result.done = true;
-    return result as IteratorResult<Output, Return>;
+    const value = context.entry === MAILBOX
+      ? this.#enter(input as Input)
+      : this.resume(input as Input);
+    return (context.handle === null
+      ? { value: undefined, done: true }
+      : { value, done: false }) as IteratorResult<Output, Return>;
   }
 
   /**
@@ -549,9 +557,10 @@ export class Generator<Input = void, Output = unknown, Return = void>
     // `isOverrun` is called before the switch as it is behind it: what had room on V8's stack
     // before has room then.
     if (!guarded && isOverrun(memory)) return this.#leave();
-    const output = this.#untaken === undefined ? this.#enter(input) : this.#take(this.#untaken);
+    // The first input lies in the mailbox, whatever its type.
+    write(context.view, INPUT, this.#symbol!.input, input, "Cannot resume generator: input");
+    const output = this.#enter(input);
     if (context.handle === null) return output;
-    this.#untaken = undefined;
     if (guarded) context.entry = this.#symbol!.entry;
     else if (isOverrun(memory)) return this.#leave();
     return output;
@@ -565,33 +574,29 @@ export class Generator<Input = void, Output = unknown, Return = void>
     );
   }
 
-  /** Resumes a native body by way of the mailbox. */
+  /**
+   * Resumes a native body whose input and output are of any types. This is inlined as a whole, so
+   * that no `ret` of JavaScript follows the switch, which the processor would mispredict.
+   */
   #enter(input: Input): Output | undefined {
     const context = this.#context;
-    const { view } = context;
     const symbol = this.#symbol!;
-    write(view, INPUT, symbol.input, input, "Cannot resume generator: input");
-    const result = RESUME.resumeI32(
-      context.handle,
-      symbol.inputIsWord ? view.getInt32(INPUT, true) : 0,
-    );
+    const word = pass(context, symbol.input, input);
+    const result = RESUME.resumeI32(context.handle, word);
     if (context.status[0] !== SUSPENDED) return this.#leave();
-    try {
-      return this.#take(result);
-    } catch (error) {
-      // V8's stack is used up. The output is there for the next resume, which takes just that.
-      this.#untaken = result;
-      context.entry = CHECKED;
-      throw error;
-    }
-  }
-
-  /** What a native body has suspended with: `word`, or what lies in the mailbox. */
-  #take(word: number): Output {
-    const { output, outputIsWord } = this.#symbol!;
-    return (outputIsWord
-      ? fromWord(output, word)
-      : read(this.#context.view, OUTPUT, output)) as Output;
+    // No function of JavaScript's is called from here on: V8's stack might not suffice for it, and
+    // the output would be lost.
+    const { way, mask, sign } = symbol.output;
+    if (way === INT) return (((result & mask) ^ sign) - sign | 0) as Output;
+    if (way === U32) return (result >>> 0) as Output;
+    if (way === BOOL) return ((result & 0xff) !== 0) as Output;
+    if (way === VOID) return undefined;
+    const { view } = context;
+    if (way === F64) return view.getFloat64(OUTPUT, true) as Output;
+    if (way === F32) return view.getFloat32(OUTPUT, true) as Output;
+    if (way === I64) return view.getBigInt64(OUTPUT, true) as Output;
+    if (way === U64) return view.getBigUint64(OUTPUT, true) as Output;
+    return RESUME.loadPointer(context.box, OUTPUT) as Output;
   }
 
   /** Has a TypeScript body take a step. If the body has finished then, its calls are ended. */

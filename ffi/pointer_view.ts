@@ -7,7 +7,7 @@ import { bytesOf, isBuffer, isDetached } from "./buffer.ts";
 import { readCString } from "./value/cstring.ts";
 import { native } from "./library/find.ts";
 import { describe } from "./check.ts";
-import type { ToNative } from "./value/type.ts";
+import { type ToNative, typeOf } from "./value/type.ts";
 import { write } from "./value/value.ts";
 
 /**
@@ -267,7 +267,7 @@ export class PointerView {
   }
 
   #set(type: string, size: number, offset: number, value: unknown): void {
-    write(slot, 0, type, value, "Cannot write memory: the value");
+    write(slot, 0, typeOf(type), value, "Cannot write memory: the value");
     native().store(this.#at(offset, size), by(offset), slot, size);
   }
 

@@ -42,6 +42,7 @@ comptime {
     @export(&@import("call/memory.zig").load(f32), .{ .name = "fringe_load_f32" });
     @export(&@import("call/memory.zig").load(f64), .{ .name = "fringe_load_f64" });
     @export(&@import("call/memory.zig").store, .{ .name = "fringe_store" });
+    @export(&@import("call/memory.zig").storePointer, .{ .name = "fringe_store_pointer" });
     @export(&@import("call/memory.zig").copyString, .{ .name = "fringe_copy_string" });
     // A library that is built for Valgrind has these as well.
     if (builtin.valgrind_support) {

@@ -90,12 +90,18 @@ export class Call implements Ender {
     answerers: readonly Answerer[] | undefined,
   ): void {
     const { view } = this.context;
-    const { parameters, offsets, callbacks, stackCount, address } = this.callee;
+    const { parameters, types, offsets, callbacks, stackCount, address } = this.callee;
     let [argument, callback] = [0, 0];
     for (let i = 0; i < parameters.length; i++) {
-      const type = parameters[i]!;
-      if (type !== "callback") {
-        write(view, offsets[i]!, type, args[argument++], `${what}: argument ${i}`, this.keeper);
+      if (parameters[i] !== "callback") {
+        write(
+          view,
+          offsets[i]!,
+          types[i]!,
+          args[argument++],
+          `${what}: argument ${i}`,
+          this.keeper,
+        );
         continue;
       }
       const answerer = answerers?.[callback];
@@ -216,7 +222,7 @@ export class Call implements Ender {
   }
 
   /** The arguments of the callback that waits. */
-  args({ parameters, offsets, stackCount }: Target): unknown[] {
+  args({ types, offsets, stackCount }: Target): unknown[] {
     const { view } = this.context;
     let stack = view;
     if (stackCount > 0) {
@@ -226,8 +232,8 @@ export class Call implements Ender {
     }
     // Not by `map`: V8 inlines that, and then makes each pointer by a slow call of native code.
     const values: unknown[] = [];
-    for (let i = 0; i < parameters.length; i++) {
-      const [offset, type] = [offsets[i]!, parameters[i]!];
+    for (let i = 0; i < types.length; i++) {
+      const [offset, type] = [offsets[i]!, types[i]!];
       values.push(offset < STACK ? read(view, offset, type) : read(stack, offset - STACK, type));
     }
     return values;
@@ -236,7 +242,7 @@ export class Call implements Ender {
   /** What `handler` says to the callback that waits. */
   ask(target: Target, handler: Handler): unknown {
     const { view } = this.context;
-    const { parameters: types, offsets: at } = target;
+    const { types, offsets: at } = target;
     if (target.stackCount > 0 || types.length > 4) return handler(...this.args(target));
     // No array is made for the few arguments that most callbacks have.
     if (types.length === 0) return handler();
@@ -251,7 +257,7 @@ export class Call implements Ender {
 
   /** Answers the callback that waits; C goes on with the next `step`. */
   reply(target: Target, value: unknown): void {
-    const { result, what, isKept } = target;
+    const { resultType, what, isKept } = target;
     if (typeof value === "object" && value !== null) {
       refuseWaiting(value, what);
       refuseDeferred(value, what);
@@ -260,13 +266,13 @@ export class Call implements Ender {
     this.check();
     const answers = isKept ? this.keeper.answersTo(target, this.#answered) : undefined;
     this.#answered = true;
-    write(this.context.view, INPUT, result, value, what, answers);
+    write(this.context.view, INPUT, resultType, value, what, answers);
   }
 
   #read(): unknown {
-    const { result } = this.callee;
-    const isFloat = result === "f32" || result === "f64";
-    return read(this.context.view, isFloat ? OUTPUT_FLOAT : OUTPUT, result);
+    const { resultType } = this.callee;
+    const isFloat = resultType.kind === "float";
+    return read(this.context.view, isFloat ? OUTPUT_FLOAT : OUTPUT, resultType);
   }
 
   /**

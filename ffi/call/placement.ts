@@ -4,7 +4,7 @@
 /** Where an ABI has the arguments of a call: in which register, or at which place of the stack. */
 
 import { ARGUMENT_REGISTERS, Mailbox, SLOT_SIZE } from "../layout.ts";
-import { rowOf } from "../value/type.ts";
+import { typeOf } from "../value/type.ts";
 
 /** What ABIs have differently. */
 export interface Convention {
@@ -60,7 +60,7 @@ export function placementOf(
 ): Placement {
   let [integers, floats, at, end] = [0, 0, 0, 0];
   const offsets = parameters.map((type, index) => {
-    const isFloat = rowOf(type)?.kind === "float";
+    const isFloat = typeOf(type).kind === "float";
     const isBehindDots = convention.isPacked && index >= fixed;
     if (!isBehindDots && isFloat && floats < convention.floats) {
       return registers.floats + floats++ * SLOT_SIZE;
@@ -68,7 +68,8 @@ export function placementOf(
     if (!isBehindDots && !isFloat && integers < convention.integers) {
       return registers.integers + integers++ * SLOT_SIZE;
     }
-    const size = convention.isPacked && !isBehindDots ? sizeOf(type) : SLOT_SIZE;
+    // A callback is no type of its own, and a pointer to C.
+    const size = convention.isPacked && !isBehindDots ? typeOf(type).size || SLOT_SIZE : SLOT_SIZE;
     const start = roundUp(at, size);
     at = start + size;
     // A small integer is written with its extension to 32 bits, over what follows it.
@@ -76,15 +77,6 @@ export function placementOf(
     return Mailbox.stack + start;
   });
   return { offsets, stackCount: roundUp(end, SLOT_SIZE) / SLOT_SIZE };
-}
-
-/** How many bytes an argument takes in memory. */
-function sizeOf(type: string): number {
-  const row = rowOf(type);
-  if (row?.kind !== "word") return type === "f32" ? 4 : SLOT_SIZE;
-  if (row.range === undefined) return 1; // bool
-  const [minimum, maximum] = row.range;
-  return (maximum - minimum).toString(16).length / 2;
 }
 
 function roundUp(offset: number, size: number): number {

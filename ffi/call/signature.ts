@@ -9,7 +9,7 @@
 import { checkKeys, describe, own } from "../check.ts";
 import { Mailbox, SLOT_SIZE } from "../layout.ts";
 import { Kept } from "../value/kept.ts";
-import { meantBy, VALUE_TYPES } from "../value/type.ts";
+import { meantBy, type Type, typeOf, VALUE_TYPES, VOID } from "../value/type.ts";
 import { write } from "../value/value.ts";
 import { CONVENTION, type Placement, placementOf } from "./placement.ts";
 
@@ -18,6 +18,9 @@ export interface Signature extends Placement {
   /** The type of each parameter; a callback's is "callback". */
   readonly parameters: readonly string[];
   readonly result: string;
+  /** The same as values are converted by. */
+  readonly types: readonly Type[];
+  readonly resultType: Type;
 }
 
 /** The definition of a callback that has been checked. */
@@ -28,17 +31,19 @@ export interface CallbackSignature extends Signature {
   readonly hasStop: boolean;
   /** Whether an answer is a string or a buffer: C gets its address, so it has to be kept. */
   readonly isKept: boolean;
-  /** The first two parameters once more, for `sync.ts`, which has no time for lists. */
+  /** The first three parameters once more, for `sync.ts`, which has no time for lists. */
   readonly fast: Fast;
 }
 
-/** The first two parameters, and how many there are; a `count` of -1: some are on the stack. */
+/** The first three parameters, and how many there are; a `count` of -1: some are on the stack. */
 interface Fast {
   readonly count: number;
-  readonly first: string;
+  readonly first: Type;
   readonly firstAt: number;
-  readonly second: string;
+  readonly second: Type;
   readonly secondAt: number;
+  readonly third: Type;
+  readonly thirdAt: number;
 }
 
 /** How many parameters a function may have: C promises as many, and no more (C17, 5.2.4.1). */
@@ -58,7 +63,13 @@ export function signatureOf(
   registers: { readonly integers: number; readonly floats: number },
   fixed?: number,
 ): Signature {
-  return { parameters, result, ...placementOf(parameters, registers, CONVENTION, fixed) };
+  return {
+    parameters,
+    result,
+    types: parameters.map(typeOf),
+    resultType: typeOf(result),
+    ...placementOf(parameters, registers, CONVENTION, fixed),
+  };
 }
 
 /** Checks the definition of a callback. `what` begins with "Cannot". */
@@ -82,17 +93,18 @@ export function callbackSignature(callback: unknown, what: string): CallbackSign
       );
     }
     const slot = new DataView(new ArrayBuffer(SLOT_SIZE));
-    write(slot, 0, result, stop, `${what}: stop`, new Kept());
+    write(slot, 0, typeOf(result), stop, `${what}: stop`, new Kept());
   }
   const signature = signatureOf(parameters as string[], result, CALLBACK);
   const isKept = result === "buffer" || result === "cstring";
   return { ...signature, stop, hasStop, isKept, fast: fastOf(signature) };
 }
 
-function fastOf({ parameters, offsets, stackCount }: Signature): Fast {
-  const [first = "void", second = "void"] = parameters;
-  const [firstAt = 0, secondAt = 0] = offsets;
-  return { count: stackCount === 0 ? parameters.length : -1, first, firstAt, second, secondAt };
+function fastOf({ types, offsets, stackCount }: Signature): Fast {
+  const [first = VOID, second = VOID, third = VOID] = types;
+  const [firstAt = 0, secondAt = 0, thirdAt = 0] = offsets;
+  const count = stackCount === 0 ? types.length : -1;
+  return { count, first, firstAt, second, secondAt, third, thirdAt };
 }
 
 /** Checks that parameters are a list, and no longer than can be passed. */

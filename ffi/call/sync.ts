@@ -133,14 +133,20 @@ function run(call: Call, answerers: readonly Answerer[]): unknown {
       handler = handlerOf(arrived, answerers)!;
       known = number;
     }
-    const { result, what, isKept, fast } = target;
+    const { resultType, what, isKept, fast } = target;
     const answer = fast.count === 1
       ? handler(read(view, fast.firstAt, fast.first))
       : fast.count === 2
       ? handler(read(view, fast.firstAt, fast.first), read(view, fast.secondAt, fast.second))
+      : fast.count === 3
+      ? handler(
+        read(view, fast.firstAt, fast.first),
+        read(view, fast.secondAt, fast.second),
+        read(view, fast.thirdAt, fast.third),
+      )
       : call.ask(target, handler);
     if (typeof answer === "object" && answer !== null) refuseDeferred(answer, what);
     const answers = isKept ? keeper.answersTo(target, false) : undefined;
-    write(view, INPUT, result, answer, what, answers);
+    write(view, INPUT, resultType, answer, what, answers);
   }
 }

@@ -3,7 +3,7 @@
 
 /** Native bodies: the objects that `dlopen` gives for them, and what is behind each. */
 
-import { rowOf } from "../value/type.ts";
+import { type Type, typeOf } from "../value/type.ts";
 import { Entry, type Subject } from "./context.ts";
 
 /**
@@ -40,17 +40,10 @@ export interface NativeBody<in Input, out Output> {
 /** What is behind a native body, where `new Generator()` finds it. */
 export interface BodySymbol extends Subject {
   readonly pointer: Deno.PointerObject;
-  readonly input: string;
-  readonly output: string;
-  /** Whether the values travel in a register. */
-  readonly inputIsWord: boolean;
-  readonly outputIsWord: boolean;
+  readonly input: Type;
+  readonly output: Type;
   /** The way in that `Generator.resume` takes from the second resume on; one of `Entry`. */
   readonly entry: number;
-}
-
-function isWord(type: string): boolean {
-  return rowOf(type)?.kind === "word";
 }
 
 const symbols = new WeakMap<object, BodySymbol>();
@@ -66,10 +59,8 @@ export function makeBody(
   symbols.set(body, {
     ...subject,
     pointer,
-    input,
-    output,
-    inputIsWord: isWord(input),
-    outputIsWord: isWord(output),
+    input: typeOf(input),
+    output: typeOf(output),
     entry: input !== output || input !== "u32" && input !== "i32" ? Entry.mailbox : Entry[input],
   });
   return body;

@@ -75,9 +75,10 @@ export class Context extends Occupancy {
   #kept: Kept | undefined;
   /** Copies of strings and buffers, and native code's own mailbox, for C on another thread. */
   #lent: Lent | undefined;
-  /** Pointers that `init` takes each time: the base of the stack (`#base`), and `view` (`#box`). */
+  /** A pointer to the mailbox of a generator's body; null until the body has begun. */
+  box: Deno.PointerValue = null;
+  /** A pointer to the base of the stack, which `init` takes each time. */
   #base: Deno.PointerValue = null;
-  #box: Deno.PointerValue = null;
   #subject: Subject | undefined;
 
   constructor(memory: StackMemory) {
@@ -91,7 +92,7 @@ export class Context extends Occupancy {
     const buffer = new ArrayBuffer(size);
     this.status = new Int32Array(buffer, Mailbox.status, 1);
     this.view = new DataView(buffer);
-    this.#box = null;
+    this.box = null;
   }
 
   /**
@@ -118,7 +119,7 @@ export class Context extends Occupancy {
     this.status[0] = Status.suspended;
     layCanary(this.memory);
     let base = this.#base ??= pointerTo(this.memory.base);
-    let box = this.#box ??= pointerTo(addressOfBuffer(this.view));
+    let box = this.box ??= pointerTo(addressOfBuffer(this.view));
     if (this.#lent !== undefined) {
       base = pointerTo(this.#lent.base);
       box = pointerTo(this.#lent.mailbox);

@@ -128,26 +128,26 @@ AAAAAAAA
  */
 export const prebuilt = {
   "aarch64-darwin": {
-    digest: "158ccb88ec95d6fbaab2845a2f26614c671658fae2372ebca810b4615e7d43e3",
-    size: 89048,
+    digest: "58887ae419877adb5ebf71c3908bb0f5a7dd92185ffdf1dfbeee70c5b7967c34",
+    size: 89096,
     file: "libfringe.dylib",
     load: () => import("./prebuilt/" + "aarch64-darwin.js"),
   },
   "aarch64-linux": {
-    digest: "375a1cdffc8d1b4ef11c3ef6b0ca727489e65dc5adc96418a32fecbdc1f7c317",
-    size: 52632,
+    digest: "93d2fdfd607a2c36c7deaaa859da5d551aefc97ab8d5860205c8e2a14c0d58c8",
+    size: 52648,
     file: "libfringe.so",
     load: () => import("./prebuilt/" + "aarch64-linux.js"),
   },
   "x86_64-darwin": {
-    digest: "f2c25cda6510c972cf268f721f7c94d06944d162adef6f0b0cf3a6eb07ae6bf2",
-    size: 59432,
+    digest: "7482a7330b13bc34a8e8b1e3b8608c3e16ac87a8c78bc0ccd60a5b2fe2f1d2f4",
+    size: 59480,
     file: "libfringe.dylib",
     load: () => import("./prebuilt/" + "x86_64-darwin.js"),
   },
   "x86_64-linux": {
-    digest: "ac8cca5d57967b7a524f30a07f60342f448f8b75d35ea6c8f551fbbbf7eb4b6c",
-    size: 50816,
+    digest: "554531f7489a22f0a8b4abeb7292a59949bd68e285abfe9375d8a8a6ea05e6f8",
+    size: 50832,
     file: "libfringe.so",
     load: () => import("./prebuilt/" + "x86_64-linux.js"),
   },

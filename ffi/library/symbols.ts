@@ -167,6 +167,11 @@ export const SYMBOLS = {
     parameters: ["pointer", /* base */ "i32", /* offset */ "buffer", /* source */ "u32" /* size */],
     result: "void",
   },
+  storePointer: {
+    name: "fringe_store_pointer",
+    parameters: ["pointer", /* base */ "i32", /* offset */ "pointer" /* value */],
+    result: "void",
+  },
   copyString: {
     name: "fringe_copy_string",
     parameters: ["buffer", /* destination */ "usize", /* string */ "u32" /* capacity */],

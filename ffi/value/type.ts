@@ -35,47 +35,72 @@ export interface FunctionPointer {
   [Symbol.dispose](): void;
 }
 
-/** How a value travels and is checked. */
-interface TypeRow {
+/**
+ * How a value is checked and converted: a small number, which is compared faster than a name. The
+ * integers of at most 32 bits are one way, but for u32, which is no int32.
+ */
+export const Way = {
+  void: 0,
+  int: 1,
+  u32: 2,
+  bool: 3,
+  f32: 4,
+  f64: 5,
+  i64: 6,
+  u64: 7,
+  address: 8,
+} as const;
+
+/** What is known of a type. */
+interface Row {
   /**
    * - "word": an integer of at most 32 bits, or a bool. It travels in a register of a resume;
-   *   `isWord` of `native/context/generator.zig` is the same rule.
+   *   `isWord` of `native/context/word.zig` is the same rule.
    * - "wide": an integer of 64 bits, a bigint in TypeScript.
    * - "float": it travels in a vector register of a call.
    * - "address": a pointer, or what becomes one.
    */
-  readonly kind: "word" | "wide" | "float" | "address";
-  /** What an integer may be. Bigints, since the bounds of 64 bits are no numbers. */
-  readonly range: readonly [minimum: bigint, maximum: bigint] | undefined;
+  readonly kind: "void" | "word" | "wide" | "float" | "address";
+  /** One of `Way`. */
+  readonly way: number;
+  /** How many bytes it takes in memory. */
+  readonly size: number;
+  /** For `Way.int`, the bits that a value has, and which of them is the sign, if any; see `cut`. */
+  readonly mask: number;
+  readonly sign: number;
   /** What C makes of an argument behind the dots of a variadic function (C17, 6.5.2.2). */
   readonly promoted: "i32" | "f64" | undefined;
 }
 
-const I64 = [-0x8000_0000_0000_0000n, 0x7fff_ffff_ffff_ffffn] as const;
-const U64 = [0n, 0xffff_ffff_ffff_ffffn] as const;
+/** A type. */
+export interface Type extends Row {
+  readonly name: ValueType | "void";
+}
+
+const none = undefined;
 
 /**
- * Every type, in the order in which messages list them. Each row has all fields, and one that it
- * lacked would be what a program has put into `Object.prototype`.
+ * Every type, in the order in which messages list them. Each row has all fields: one that it lacked
+ * would be what a program has put into `Object.prototype`.
  */
-const TYPES: Readonly<Record<ValueType, TypeRow>> = {
-  bool: { kind: "word", range: undefined, promoted: "i32" },
-  i8: { kind: "word", range: [-0x80n, 0x7fn], promoted: "i32" },
-  u8: { kind: "word", range: [0n, 0xffn], promoted: "i32" },
-  i16: { kind: "word", range: [-0x8000n, 0x7fffn], promoted: "i32" },
-  u16: { kind: "word", range: [0n, 0xffffn], promoted: "i32" },
-  i32: { kind: "word", range: [-0x8000_0000n, 0x7fff_ffffn], promoted: undefined },
-  u32: { kind: "word", range: [0n, 0xffff_ffffn], promoted: undefined },
-  i64: { kind: "wide", range: I64, promoted: undefined },
-  u64: { kind: "wide", range: U64, promoted: undefined },
-  isize: { kind: "wide", range: I64, promoted: undefined },
-  usize: { kind: "wide", range: U64, promoted: undefined },
-  f32: { kind: "float", range: undefined, promoted: "f64" },
-  f64: { kind: "float", range: undefined, promoted: undefined },
-  pointer: { kind: "address", range: undefined, promoted: undefined },
-  function: { kind: "address", range: undefined, promoted: undefined },
-  buffer: { kind: "address", range: undefined, promoted: undefined },
-  cstring: { kind: "address", range: undefined, promoted: undefined },
+const TYPES: Readonly<Record<ValueType, Row>> = {
+  bool: { kind: "word", way: Way.bool, size: 1, mask: 0xff, sign: 0, promoted: "i32" },
+  i8: { kind: "word", way: Way.int, size: 1, mask: 0xff, sign: 0x80, promoted: "i32" },
+  u8: { kind: "word", way: Way.int, size: 1, mask: 0xff, sign: 0, promoted: "i32" },
+  i16: { kind: "word", way: Way.int, size: 2, mask: 0xffff, sign: 0x8000, promoted: "i32" },
+  u16: { kind: "word", way: Way.int, size: 2, mask: 0xffff, sign: 0, promoted: "i32" },
+  i32: { kind: "word", way: Way.int, size: 4, mask: -1, sign: 0, promoted: none },
+  u32: { kind: "word", way: Way.u32, size: 4, mask: -1, sign: 0, promoted: none },
+  i64: { kind: "wide", way: Way.i64, size: 8, mask: 0, sign: 0, promoted: none },
+  u64: { kind: "wide", way: Way.u64, size: 8, mask: 0, sign: 0, promoted: none },
+  isize: { kind: "wide", way: Way.i64, size: 8, mask: 0, sign: 0, promoted: none },
+  usize: { kind: "wide", way: Way.u64, size: 8, mask: 0, sign: 0, promoted: none },
+  f32: { kind: "float", way: Way.f32, size: 4, mask: 0, sign: 0, promoted: "f64" },
+  f64: { kind: "float", way: Way.f64, size: 8, mask: 0, sign: 0, promoted: none },
+  pointer: { kind: "address", way: Way.address, size: 8, mask: 0, sign: 0, promoted: none },
+  function: { kind: "address", way: Way.address, size: 8, mask: 0, sign: 0, promoted: none },
+  buffer: { kind: "address", way: Way.address, size: 8, mask: 0, sign: 0, promoted: none },
+  cstring: { kind: "address", way: Way.address, size: 8, mask: 0, sign: 0, promoted: none },
 };
 
 /**
@@ -170,11 +195,26 @@ export type FromNative<T> = T extends "void" ? undefined
   : T extends "cstring" ? string | null
   : number;
 
-const rows: ReadonlyMap<string, TypeRow> = new Map(Object.entries(TYPES));
+const types: ReadonlyMap<string, Type> = new Map(
+  Object.entries(TYPES).map(([name, row]) => [name, { name: name as ValueType, ...row }]),
+);
 
-/** The row of a type; undefined for "void", and for what is no type. */
-export function rowOf(type: string): TypeRow | undefined {
-  return rows.get(type);
+/** No value: the type of what a function does not return, or a body is not given. */
+export const VOID: Type = {
+  ...{ name: "void", kind: "void", way: Way.void, size: 0, mask: 0, sign: 0, promoted: none },
+};
+
+/** The type of a name; `VOID` for "void", and for what is no type. */
+export function typeOf(name: string): Type {
+  return types.get(name) ?? VOID;
+}
+
+/** What an integer may be; undefined for other types. Bigints: of 64 bits they are no numbers. */
+export function rangeOf({ kind, way, size, sign }: Type): [bigint, bigint] | undefined {
+  if (way === Way.bool || kind !== "word" && kind !== "wide") return undefined;
+  const bits = BigInt(8 * size);
+  const isSigned = sign !== 0 || way === Way.i64 || way === Way.int && size === 4;
+  return isSigned ? [-(2n ** (bits - 1n)), 2n ** (bits - 1n) - 1n] : [0n, 2n ** bits - 1n];
 }
 
 /** What to write for a type's name in C, TypeScript or elsewhere: the rest is in `meantBy`. */
@@ -219,12 +259,12 @@ export function meantBy(name: string): ValueType | undefined {
   const plain = name.toLowerCase().replace(/\bconst\b|_t$/g, "").replace(/\s*\*$/, "*").trim();
   const bits = /^(u?)int(8|16|32|64)$/.exec(plain);
   const type = bits === null ? plain : `${bits[1] || "i"}${bits[2]}`;
-  if (rows.has(type)) return type as ValueType;
+  if (types.has(type)) return type as ValueType;
   return otherNames()[type] ?? (type.endsWith("*") ? "pointer" : undefined);
 }
 
 /** The names of every `ValueType`. */
-export const VALUE_TYPES: ReadonlySet<string> = new Set(rows.keys());
+export const VALUE_TYPES: ReadonlySet<string> = new Set(types.keys());
 
 /** The names of every `ScalarType`: not of those whose memory has to be kept for C. */
 export const SCALAR_TYPES: ReadonlySet<string> = VALUE_TYPES.difference(

@@ -7,30 +7,98 @@
  */
 
 import { describe } from "../check.ts";
+import { Mailbox as Layout } from "../layout.ts";
 import { native } from "../library/find.ts";
 import { bytesOf, isBuffer } from "../buffer.ts";
 import { readCString } from "./cstring.ts";
 import { hintForUnsafeCallback, pointingOf } from "./function_pointer.ts";
-import { rowOf } from "./type.ts";
+import { rangeOf, type Type, Way } from "./type.ts";
 
-/** The value of a word type that a register holds, whose upper bits may be anything. */
-export function fromWord(type: string, word: number): unknown {
-  switch (type) {
-    case "u32":
-      return word >>> 0;
-    case "i32":
-      return word;
-    case "bool":
-      return (word & 0xff) !== 0;
-    case "i8":
-      return word << 24 >> 24;
-    case "u8":
-      return word & 0xff;
-    case "i16":
-      return word << 16 >> 16;
-    default:
-      return word & 0xffff;
+// Local, because V8 folds a local constant, and loads an imported one at each use.
+const { void: VOID, int: INT, u32: U32, bool: BOOL, f32: F32, f64: F64, i64: I64, u64: U64 } = Way;
+const { input: INPUT } = Layout;
+
+/**
+ * The integer that the lowest bits of `word` stand for. What lies beyond them is ignored, as the
+ * ABI leaves it undefined (psABI for AMD64, 3.2.3):
+ *
+ *     i8   0xfe -> (0xfe ^ 0x80) - 0x80 = -2       u8   0xfe -> (0xfe ^ 0) - 0 = 254
+ *
+ * So a value that this does not change is one that the type has.
+ */
+function cut(word: number, { mask, sign }: Type): number {
+  return ((word & mask) ^ sign) - sign | 0;
+}
+
+/**
+ * Has a resume pass a value: returns the word that it passes; a value of another type is written
+ * into the mailbox. In few bytes, since V8 inlines it into `Generator.resume`.
+ */
+export function pass(mailbox: Mailbox, type: Type, value: unknown): number {
+  const { way, mask, sign } = type;
+  if (typeof value === "number") {
+    const word = ((value & mask) ^ sign) - sign | 0;
+    if (way === INT && word === value) return word;
+    if (way === F64) {
+      mailbox.view.setFloat64(INPUT, value, true);
+      return 0;
+    }
   }
+  if (way === VOID) return 0;
+  if (way === BOOL && typeof value === "boolean") return value ? 1 : 0;
+  return PASS[way]!(mailbox, type, value);
+}
+
+/** Where a resume finds a value that is no word. */
+interface Mailbox {
+  readonly view: DataView;
+  /** A pointer to the same memory. */
+  readonly box: Deno.PointerValue;
+}
+
+const AN_INPUT = "Cannot resume generator: input";
+
+function passWord(_mailbox: Mailbox, type: Type, value: unknown): number {
+  return toWord(type, value, AN_INPUT);
+}
+
+function passPointer({ view, box }: Mailbox, type: Type, value: unknown): number {
+  try {
+    native().storePointer(box, INPUT, value as Deno.PointerValue);
+  } catch {
+    // It is no pointer. This says what it is.
+    writeOther(view, INPUT, type, value, AN_INPUT, undefined);
+  }
+  return 0;
+}
+
+function passOther({ view }: Mailbox, type: Type, value: unknown): number {
+  writeOther(view, INPUT, type, value, AN_INPUT, undefined);
+  return 0;
+}
+
+/**
+ * How each way passes a value, by its number. A table, since V8 inlines no call that has had
+ * several targets: so it inlines the one way of a program that has one, and leaves room for what
+ * is more than a call where there are many.
+ */
+const PASS: readonly ((mailbox: Mailbox, type: Type, value: unknown) => number)[] = [
+  passOther, // void
+  passWord, // int
+  passWord, // u32
+  passWord, // bool
+  passOther, // f32
+  passOther, // f64
+  passOther, // i64
+  passOther, // u64
+  passPointer, // address
+];
+
+/** What a register holds of a value that is no `Way.int`, or out of range. */
+function toWord(type: Type, value: unknown, what: string): number {
+  if (type.way === BOOL && typeof value === "boolean") return value ? 1 : 0;
+  if (type.way === U32 && typeof value === "number" && (value >>> 0) === value) return value | 0;
+  return refuse(type, value, what);
 }
 
 /** What keeps strings and buffers that C gets the address of, for as long as C may use them. */
@@ -48,76 +116,60 @@ export interface Keeper {
 export function write(
   view: DataView,
   offset: number,
-  type: string,
+  type: Type,
   value: unknown,
   what: string,
   keeper?: Keeper,
 ): void {
   // The commonest types are here, so that V8 inlines them; the others are a call away.
-  if (type === "i32" && typeof value === "number" && (value | 0) === value) {
-    view.setInt32(offset, value as number, true);
+  const { way } = type;
+  if (way === INT && typeof value === "number") {
+    const word = cut(value, type);
+    if (word === value) {
+      // A small integer is extended to 32 bits: compilers rely on it that the caller does so.
+      view.setInt32(offset, word, true);
+      return;
+    }
+  }
+  if (way === F64 && typeof value === "number") {
+    view.setFloat64(offset, value, true);
     return;
   }
-  if (type !== "void") writeOther(view, offset, type, value, what, keeper);
+  if (way !== VOID) writeOther(view, offset, type, value, what, keeper);
 }
 
 function writeOther(
   view: DataView,
   offset: number,
-  type: string,
+  type: Type,
   value: unknown,
   what: string,
   keeper: Keeper | undefined,
 ): void {
-  switch (type) {
-    case "i32":
-      return refuse(type, value, what);
-    case "u32":
-      if (typeof value !== "number" || (value >>> 0) !== value) refuse(type, value, what);
-      view.setUint32(offset, value, true);
-      return;
-    case "bool":
-      if (typeof value !== "boolean") refuse(type, value, what);
-      view.setUint32(offset, value ? 1 : 0, true);
-      return;
-    // Small integers are extended to 32 bits: compilers rely on it that the caller does so.
-    case "i8":
-      if (typeof value !== "number" || (value << 24 >> 24) !== value) refuse(type, value, what);
-      view.setInt32(offset, value, true);
-      return;
-    case "u8":
-      if (typeof value !== "number" || (value & 0xff) !== value) refuse(type, value, what);
-      view.setInt32(offset, value, true);
-      return;
-    case "i16":
-      if (typeof value !== "number" || (value << 16 >> 16) !== value) refuse(type, value, what);
-      view.setInt32(offset, value, true);
-      return;
-    case "u16":
-      if (typeof value !== "number" || (value & 0xffff) !== value) refuse(type, value, what);
-      view.setInt32(offset, value, true);
-      return;
-    case "i64":
-    case "isize": {
+  switch (type.way) {
+    case I64: {
       const integer = integerOf(type, value, what);
       if (BigInt.asIntN(64, integer) !== integer) refuse(type, value, what);
       view.setBigInt64(offset, integer, true);
       return;
     }
-    case "u64":
-    case "usize": {
+    case U64: {
       const integer = integerOf(type, value, what);
       if (BigInt.asUintN(64, integer) !== integer) refuse(type, value, what);
       view.setBigUint64(offset, integer, true);
       return;
     }
-    case "f32":
+    case F32:
       if (typeof value !== "number") refuse(type, value, what);
       view.setFloat32(offset, value as number, true);
       return;
-    case "f64":
-      if (typeof value !== "number") refuse(type, value, what);
-      view.setFloat64(offset, value as number, true);
+    case F64:
+      refuse(type, value, what);
+      return;
+    case INT:
+    case U32:
+    case BOOL:
+      view.setInt32(offset, toWord(type, value, what), true);
       return;
     default:
       view.setBigUint64(offset, addressFor(type, value, what, keeper), true);
@@ -128,16 +180,14 @@ function writeOther(
  * The address of what C is to find: where a pointer leads, or where a string or a buffer is kept.
  */
 function addressFor(
-  type: string,
+  type: Type,
   value: unknown,
   what: string,
   keeper: Keeper | undefined,
 ): bigint {
-  switch (type) {
+  switch (type.name) {
     case "function":
-      return pointingOf(value, what)?.address ?? addressOf(value, type, what);
-    case "pointer":
-      return addressOf(value, type, what);
+      return pointingOf(value, what)?.address ?? addressOf(value, type.name, what);
     case "buffer": {
       const bytes = bytesOf(value, what);
       return bytes === null ? 0n : keeper!.keepBytes(bytes, what);
@@ -145,70 +195,58 @@ function addressFor(
     case "cstring":
       return keeper!.keepString(value, what);
     default:
-      throw new TypeError(`${what} has the unknown type ${describe(type)}`);
+      return addressOf(value, type.name, what);
   }
 }
 
 /** The value in the slot at `offset`. */
-export function read(view: DataView, offset: number, type: string): unknown {
-  if (type === "i32") return view.getInt32(offset, true);
-  if (type === "u32") return view.getUint32(offset, true);
+export function read(view: DataView, offset: number, type: Type): unknown {
+  const { way } = type;
+  if (way === INT) return cut(view.getInt32(offset, true), type);
+  if (way === U32) return view.getUint32(offset, true);
+  if (way === F64) return view.getFloat64(offset, true);
   return readOther(view, offset, type);
 }
 
-function readOther(view: DataView, offset: number, type: string): unknown {
-  switch (type) {
-    case "pointer":
-    case "function":
-    case "buffer":
-      return native().pointerTo(view.getBigUint64(offset, true));
-    case "i64":
-    case "isize":
-      return view.getBigInt64(offset, true);
-    case "u64":
-    case "usize":
-      return view.getBigUint64(offset, true);
-    case "f64":
-      return view.getFloat64(offset, true);
-    case "f32":
-      return view.getFloat32(offset, true);
-    case "cstring":
-      return readCString(view.getBigUint64(offset, true));
-    case "bool":
-      // psABI for AMD64, 3.2.3: of a bool only the lowest eight bits are defined.
+function readOther(view: DataView, offset: number, type: Type): unknown {
+  switch (type.way) {
+    case BOOL:
       return view.getUint8(offset) !== 0;
-    case "i8":
-      return view.getInt8(offset);
-    case "u8":
-      return view.getUint8(offset);
-    case "i16":
-      return view.getInt16(offset, true);
-    case "u16":
-      return view.getUint16(offset, true);
-    default:
+    case I64:
+      return view.getBigInt64(offset, true);
+    case U64:
+      return view.getBigUint64(offset, true);
+    case F32:
+      return view.getFloat32(offset, true);
+    case VOID:
       return undefined;
+    default:
+      return type.name === "cstring"
+        ? readCString(view.getBigUint64(offset, true))
+        : native().pointerTo(view.getBigUint64(offset, true));
   }
 }
 
 /** A bigint, or a number that stands for one. */
-function integerOf(type: string, value: unknown, what: string): bigint {
+function integerOf(type: Type, value: unknown, what: string): bigint {
   if (typeof value === "bigint") return value;
   return Number.isSafeInteger(value) ? BigInt(value as number) : refuse(type, value, what);
 }
 
-function refuse(type: string, value: unknown, what: string): never {
-  if (type === "bool") {
+function refuse(type: Type, value: unknown, what: string): never {
+  const { name, kind } = type;
+  if (name === "bool") {
     throw new TypeError(`${what} must be a boolean: got ${describe(value)}`);
   }
-  if (type === "f32" || type === "f64") {
-    throw new TypeError(`${what} must be a number (${type}): got ${describe(value)}`);
+  if (kind === "float") {
+    throw new TypeError(`${what} must be a number (${name}): got ${describe(value)}`);
   }
-  const [minimum, maximum] = rowOf(type)!.range!;
-  const range = `an integer from ${minimum} to ${maximum} (${type})`;
+  const [minimum, maximum] = rangeOf(type)!;
+  const range = `an integer from ${minimum} to ${maximum} (${name})`;
   if (typeof value !== "number" && typeof value !== "bigint") {
     throw new TypeError(`${what} must be ${range}: got ${describe(value)}`);
   }
-  const isWord = rowOf(type)!.kind === "word";
+  const isWord = kind === "word";
   if (typeof value === "bigint" && isWord) {
     throw new TypeError(`${what} must be ${range}, as a number: got ${describe(value)}`);
   }

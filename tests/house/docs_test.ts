@@ -34,7 +34,7 @@
 import { howToInstall } from "../../tools/packages.ts";
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { checkTypes, formProblems, missing, runPage } from "../support/page.ts";
-import { rowOf, VALUE_TYPES } from "../../ffi/value/type.ts";
+import { rangeOf, typeOf, VALUE_TYPES } from "../../ffi/value/type.ts";
 import { between, files, text } from "../support/repository.ts";
 
 const pages = files.filter((file) => /^(README\.md|docs\/.*\.md)$/.test(file));
@@ -146,7 +146,7 @@ Deno.test("docs: the table of types has every type, and its range", () => {
     return (sign === "-" ? -1n : 1n) * 2n ** BigInt(exponent) - (minusOne === undefined ? 0n : 1n);
   };
   for (const [, type, , range] of rows) {
-    const expected = rowOf(type!.replaceAll("`", ""))?.range;
+    const expected = rangeOf(typeOf(type!.replaceAll("`", "")));
     if (expected !== undefined) assertEquals(range!.split(" to ").map(value), [...expected], type);
   }
 });
