@@ -20,61 +20,50 @@ import { cpus } from "node:os";
 import { join } from "node:path";
 import { drawPlots } from "../tools/plots.ts";
 import { root, zig, zigEnvironment } from "../tools/zig.ts";
+import type { Target } from "./setup.ts";
+import type { Measured } from "./turns.ts";
 
 const smoke = Deno.args.includes("--smoke");
 
-/** How often each bench runs; what counts is the median, and how far the others lie from it. */
+/**
+ * How often each bench runs, each time in another process: what counts is the median, and how far
+ * the others lie from it. Within a process the benches of a group take turns (`turns.ts`).
+ */
 const ROUNDS = smoke ? 1 : 5;
 
-/** What one operation took in each round, or why that is not known. */
+/** By how much a ratio may differ between rounds, before this machine is too noisy to tell. */
+const NOISE = 0.05;
+
+/** What one operation took in each turn of each round, or why that is not known. */
 interface Figure {
   readonly group: string;
   readonly name: string;
-  readonly samples: readonly number[];
+  readonly rounds: readonly (readonly number[])[];
   readonly missing?: string;
-}
-
-/** A ratio of two figures, which are named here, and the most that it is to be. */
-interface Target {
-  readonly name: string;
-  readonly of: string;
-  readonly to: string;
-  readonly atMost: number;
 }
 
 const A_THIRD = 0.333;
 
-const targets: readonly Target[] = [
+const nativeTargets: readonly Target[] = [
   {
     name: "inlined round trip to Boost.Context's",
     of: "inlined, body in Zig",
     to: "Boost.Context",
-    atMost: 0.35,
+    atMost: 0.25,
   },
   {
     name: "inlined round trip to corosensei's",
     of: "inlined, body in Zig",
     to: "corosensei",
-    atMost: 1,
+    atMost: 0.85,
   },
-  {
-    name: "Generator.resume() to function* next()",
-    of: "Generator.resume()",
-    to: "function* next()",
-    atMost: 1,
-  },
-  {
-    name: "Generator.resume() to a plain FFI call",
-    of: "Generator.resume()",
-    to: "plain FFI call",
-    atMost: 2.2,
-  },
-  {
-    name: "suspended callback to Deno.UnsafeCallback",
-    of: "suspended callback",
-    to: "Deno.UnsafeCallback",
-    atMost: A_THIRD,
-  },
+];
+
+/** What README.md shows, behind the native ones. */
+const HEADLINES = [
+  "Generator.resume() to function* next()",
+  "Generator.resume() to a plain FFI call",
+  "suspended callback to UnsafeCallback",
 ];
 
 /** Groups in which C does little between two callbacks, so that what counts is the way back. */
@@ -99,6 +88,7 @@ async function measureNative(): Promise<Figure[]> {
   const rounds = new Rounds();
   const missing = new Map<string, string>();
   for (let round = 0; round < ROUNDS; round++) {
+    progress(round, group);
     const lines = await output(join(prefix, "bin", "fringe-bench"), [
       ...(smoke ? ["--smoke"] : []),
       "boost=libboost_context.so",
@@ -106,30 +96,34 @@ async function measureNative(): Promise<Figure[]> {
     ]);
     for (const line of lines.trim().split("\n")) {
       const { name, ns } = JSON.parse(line) as { name: string; ns?: number };
-      if (ns !== undefined) rounds.add(group, name, ns);
+      if (ns !== undefined) rounds.add(group, name, [ns]);
       else missing.set(name, "install libboost-context-dev (Debian's name)");
     }
   }
   if ("missing" in corosensei) missing.set("corosensei", corosensei.missing);
   return [
     ...rounds.figures(),
-    ...[...missing].map(([name, missing]) => ({ group, name, samples: [], missing })),
+    ...[...missing].map(([name, missing]) => ({ group, name, rounds: [], missing })),
   ];
 }
 
 /** What the rounds have measured so far, in the order in which it came. */
 class Rounds {
-  readonly #samples = new Map<string, { group: string; samples: number[] }>();
+  readonly #entries = new Map<string, { group: string; rounds: (readonly number[])[] }>();
 
-  add(group: string, name: string, ns: number): void {
-    const entry = this.#samples.get(name) ?? { group, samples: [] };
-    this.#samples.set(name, entry);
-    entry.samples.push(ns);
+  add(group: string, name: string, turns: readonly number[]): void {
+    const entry = this.#entries.get(name) ?? { group, rounds: [] };
+    this.#entries.set(name, entry);
+    entry.rounds.push(turns);
   }
 
   figures(): Figure[] {
-    return [...this.#samples].map(([name, entry]) => ({ name, ...entry }));
+    return [...this.#entries].map(([name, entry]) => ({ name, ...entry }));
   }
+}
+
+function progress(round: number, what: string): void {
+  console.error(`Round ${round + 1} of ${ROUNDS}: ${what}`);
 }
 
 async function buildCorosensei(): Promise<{ library: string } | { missing: string }> {
@@ -145,46 +139,42 @@ async function buildCorosensei(): Promise<{ library: string } | { missing: strin
   return { library: join(target, "release", "libcorosensei_round_trips.so") };
 }
 
-/** Runs the benches in TypeScript. */
-async function measureDeno(): Promise<Figure[]> {
-  const args = ["bench", "--no-prompt", "-P", "--json", "bench/", "--", ...Deno.args];
+/** Runs the benches in TypeScript; returns their figures, and the targets that they have. */
+async function measureDeno(): Promise<{ figures: Figure[]; targets: Target[] }> {
+  const files = [...Deno.readDirSync(join(root, "bench"))].map(({ name }) => name)
+    .filter((name) => name.endsWith("_bench.ts")).sort();
   const rounds = new Rounds();
+  const targets = new Map<string, Target>();
   for (let round = 0; round < ROUNDS; round++) {
-    for (const { group, results, ...rest } of parseBenches(await output(Deno.execPath(), args))) {
-      const [, name, operations] = /^(.*) ×(\d+)$/.exec(rest.name) ?? [];
-      if (name === undefined) {
-        throw new Error(`Cannot measure ${rest.name}: by bench() of setup.ts`);
-      }
-      const result = results[0];
-      if (!result?.ok) throw new Error(`Cannot measure ${name}: ${JSON.stringify(result)}`);
-      // The average would count what else the machine did; there is no median.
-      rounds.add(group, name, result.ok.p75 / Number(operations));
+    for (const file of files) {
+      progress(round, file);
+      // As a program that imports fringe from elsewhere has it: not from the sources.
+      const flags = ["-P=bench", "--import-map=bench/published.json", "--no-check"];
+      const args = ["run", "--no-prompt", ...flags, "bench/turns.ts", `bench/${file}`];
+      const measured = JSON.parse(
+        await output(Deno.execPath(), [...args, ...Deno.args]),
+      ) as Measured;
+      for (const { group, name, samples } of measured.benches) rounds.add(group, name, samples);
+      for (const target of measured.targets) targets.set(target.name, target);
     }
   }
-  return rounds.figures();
+  return { figures: rounds.figures(), targets: [...targets.values()] };
 }
 
-/** What `deno bench --json` prints, as far as it is needed. */
-interface Bench {
-  readonly group: string;
-  readonly name: string;
-  readonly results: readonly { readonly ok?: { readonly p75: number } }[];
+/** The median of each round, then the median of these, the least and the most; of nothing none. */
+function summary(
+  rounds: readonly (readonly number[])[],
+): { median?: number; spread?: [number, number] } {
+  if (rounds.length === 0) return {};
+  const sorted = rounds.map(median).sort((a, b) => a - b).map(round);
+  return { median: median(sorted), spread: [sorted[0]!, sorted.at(-1)!] };
 }
 
-function parseBenches(json: string): readonly Bench[] {
-  const { benches } = JSON.parse(json) as { benches: readonly Bench[] };
-  if (benches.length === 0) throw new Error("Cannot measure: `deno bench` has found no bench");
-  return benches;
+function median(samples: readonly number[]): number {
+  return samples.toSorted((a, b) => a - b)[samples.length >> 1]!;
 }
 
-/** The median, and the least and the most; of nothing, nothing. */
-function summary(samples: readonly number[]): { median?: number; spread?: [number, number] } {
-  if (samples.length === 0) return {};
-  const sorted = samples.toSorted((a, b) => a - b).map(round);
-  return { median: sorted[sorted.length >> 1]!, spread: [sorted[0]!, sorted.at(-1)!] };
-}
-
-/** A target, and what the ratio was: of the medians, and in each round. */
+/** A target, and what the ratio was: the median of the rounds, and their spread. */
 interface Judged extends Target {
   readonly ratio?: number;
   readonly spread?: readonly [least: number, most: number];
@@ -193,19 +183,25 @@ interface Judged extends Target {
 /** Compares a target with the figures. */
 function judge(target: Target, figures: readonly Figure[]): Judged {
   const [of, to] = [target.of, target.to].map((name) =>
-    figures.find((figure) => figure.name === name)?.samples ?? []
-  ) as [readonly number[], readonly number[]];
+    figures.find((figure) => figure.name === name)?.rounds ?? []
+  ) as [Figure["rounds"], Figure["rounds"]];
   if (of.length === 0 || to.length === 0) return target;
-  const ratio = round(summary(of).median! / summary(to).median!);
-  const { spread } = summary(of.map((ns, i) => ns / to[i]!));
-  return { ...target, ratio, spread: spread! };
+  // In each turn of its own: what the machine did besides is then the same for both.
+  const ratios = of.map((turns, round) => turns.map((ns, turn) => ns / to[round]![turn]!));
+  const { median, spread } = summary(ratios);
+  return { ...target, ratio: median!, spread: spread! };
+}
+
+/** Whether the rounds differ by more than they may. */
+function isNoisy({ ratio, spread }: Judged): boolean {
+  return ratio !== undefined && spread![1] - spread![0] > NOISE * ratio;
 }
 
 function printFigures(figures: readonly Figure[]): void {
   let group = "";
   for (const figure of figures) {
     if (figure.group !== group) console.log(`\n${group = figure.group}`);
-    const { median, spread } = summary(figure.samples);
+    const { median, spread } = summary(figure.rounds);
     const value = median === undefined ? "missing" : `${median.toFixed(2)} ns`;
     const note = figure.missing ?? spread!.map((ns) => ns.toFixed(1)).join(" to ");
     console.log(`  ${figure.name.padEnd(46)}${value.padStart(14)}  ${note}`);
@@ -217,9 +213,15 @@ function printTargets(judged: readonly Judged[]): void {
   for (const { name, ratio, atMost } of judged) {
     const value = ratio === undefined ? "-" : ratio.toFixed(2);
     console.log(
-      `  ${name.padEnd(46)}${value.padStart(14)}  ${outcome(ratio, atMost)} (at most ${atMost})`,
+      `  ${name.padEnd(58)}${value.padStart(8)}  ${outcome(ratio, atMost)} (at most ${atMost})`,
     );
   }
+  const noisy = judged.filter(isNoisy);
+  if (noisy.length === 0) return;
+  console.log(
+    `\nThis machine is too noisy to tell: ${noisy.length} of ${judged.length} ratios differ by ` +
+      `more than ${100 * NOISE} % from round to round. Stop what else runs, and measure again.`,
+  );
 }
 
 function outcome(ratio: number | undefined, atMost: number): string {
@@ -259,18 +261,25 @@ async function output(command: string, args: string[], folder = ""): Promise<str
 }
 
 async function main(): Promise<void> {
-  const figures = [...await measureNative(), ...await measureDeno()];
+  const native = await measureNative();
+  const { figures: measured, targets } = await measureDeno();
+  const figures = [...native, ...measured];
   printFigures(figures);
   if (smoke) return console.log("\nA smoke run: the figures mean nothing.");
-  const judged = [...targets, ...libraryTargets(figures)].map((target) => judge(target, figures));
+  const judged = [
+    ...nativeTargets,
+    ...targets.filter(({ name }) => HEADLINES.includes(name)),
+    ...targets.filter(({ name }) => !HEADLINES.includes(name)),
+    ...libraryTargets(figures),
+  ].map((target) => judge(target, figures));
   printTargets(judged);
   const results = {
     machine: machine(),
     versions: await versions(),
     unit: "ns per operation",
     rounds: ROUNDS,
-    figures: figures.map(({ samples, ...rest }) => {
-      const { median: ns, spread } = summary(samples);
+    figures: figures.map(({ rounds, ...rest }) => {
+      const { median: ns, spread } = summary(rounds);
       return ns === undefined ? rest : { ...rest, ns, spread };
     }),
     targets: judged.map((target) => ({
