@@ -186,6 +186,8 @@ function symbol(
   const callee: Callee = {
     ...signatureOf(types, definition.result, FUNCTION, definition.variadic),
     ...subject,
+    what: `Cannot call ${name}`,
+    whatOf: types.map((_, i) => `Cannot call ${name}: argument ${i}`),
     address: once(() => {
       if (definition.nonblocking) {
         // Its code has to stay: when this Worker is terminated its libraries are closed, and

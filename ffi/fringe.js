@@ -2290,7 +2290,7 @@ class Call {
     #error;
     constructor(callee, context, args, answerers) {
         const { memory } = context;
-        const what = `Cannot call ${callee.name}`;
+        const { what } = callee;
         const fault = memory.fault();
         if (fault !== undefined)
             throw new Error(`${what}: ${fault}`);
@@ -2301,18 +2301,18 @@ class Call {
         this.callee = callee;
         this.context = context;
         this.keeper = context.prepare(callee.stackCount, callee.nonblocking);
-        this.#writeArguments(what, args, answerers);
+        this.#writeArguments(args, answerers);
         checkOpen(callee.library, what);
         context.call = this;
         context.begin(native().callBody, callee);
     }
-    #writeArguments(what, args, answerers) {
+    #writeArguments(args, answerers) {
         const { view } = this.context;
-        const { parameters, types, offsets, callbacks, stackCount, address } = this.callee;
+        const { parameters, types, offsets, whatOf, callbacks, stackCount, address } = this.callee;
         let [argument, callback] = [0, 0];
         for (let i = 0; i < parameters.length; i++) {
             if (parameters[i] !== "callback") {
-                write(view, offsets[i], types[i], args[argument++], `${what}: argument ${i}`, this.keeper);
+                write(view, offsets[i], types[i], args[argument++], whatOf[i], this.keeper);
                 continue;
             }
             const answerer = answerers?.[callback];
@@ -2559,6 +2559,7 @@ function tagOf(value) {
     return value[Symbol.toStringTag];
 }
 
+const NO_ANSWERERS = [];
 const callees = new WeakMap();
 function makeFunction(f, callee) {
     callees.set(f, callee);
@@ -2581,7 +2582,7 @@ function noCallee(f) {
             "new Generator(stack, body), which yield* takes");
 }
 function checkCount(callee, args, expected) {
-    checkOpen(callee.library, `Cannot call ${callee.name}`);
+    checkOpen(callee.library, callee.what);
     if (args.length === expected)
         return;
     throw wrongCount(callee, args.length, expected);
@@ -2608,7 +2609,7 @@ function excess(callee, expected) {
 }
 function split(callee, args, refused) {
     if (callee.callbacks.length === 0)
-        return { plain: args, answerers: [] };
+        return { plain: args, answerers: NO_ANSWERERS };
     const plain = [];
     const answerers = [];
     const { parameters } = callee;
@@ -2639,7 +2640,7 @@ function hintForAnswerer(arg) {
     return hintForUnsafeCallback(arg);
 }
 function answererOf(callee, index, i, arg, refused) {
-    const what = `Cannot call ${callee.name}: argument ${i}`;
+    const what = callee.whatOf[i];
     if (typeof arg === "function") {
         if (refused === undefined || !isGeneratorFunction(arg))
             return arg;
@@ -2996,7 +2997,7 @@ function signalOf(callee, options, given) {
         checkCount(callee, { length: given }, expected);
         return undefined;
     }
-    checkOpen(callee.library, `Cannot call ${callee.name}`);
+    checkOpen(callee.library, callee.what);
     if (options === undefined)
         return undefined;
     const what = `Cannot call ${callee.name}: what follows its ${expected} arguments must be ` +
@@ -3858,6 +3859,8 @@ function symbol(name, definition, pointer, library, thunks) {
     const callee = {
         ...signatureOf(types, definition.result, FUNCTION, definition.variadic),
         ...subject,
+        what: `Cannot call ${name}`,
+        whatOf: types.map((_, i) => `Cannot call ${name}: argument ${i}`),
         address: once(() => {
             if (definition.nonblocking) {
                 native().pin(pointer);

@@ -112,7 +112,7 @@ function signalOf(callee: Callee, options: unknown, given: number): AbortSignal 
     checkCount(callee, { length: given }, expected);
     return undefined;
   }
-  checkOpen(callee.library, `Cannot call ${callee.name}`);
+  checkOpen(callee.library, callee.what);
   if (options === undefined) return undefined;
   const what = `Cannot call ${callee.name}: what follows its ${expected} arguments must be ` +
     "options such as { signal }";

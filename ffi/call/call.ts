@@ -64,7 +64,7 @@ export class Call implements Ender {
     answerers: readonly Answerer[] | undefined,
   ) {
     const { memory } = context;
-    const what = `Cannot call ${callee.name}`;
+    const { what } = callee;
     const fault = memory.fault();
     if (fault !== undefined) throw new Error(`${what}: ${fault}`);
     if (callee.stackCount * SLOT_SIZE + STACK_SIZE_MIN > memory.size) {
@@ -76,7 +76,7 @@ export class Call implements Ender {
     this.callee = callee;
     this.context = context;
     this.keeper = context.prepare(callee.stackCount, callee.nonblocking);
-    this.#writeArguments(what, args, answerers);
+    this.#writeArguments(args, answerers);
     // Once more: code of the caller's may have run since (a getter, a trap), and closed the
     // library.
     checkOpen(callee.library, what);
@@ -85,12 +85,11 @@ export class Call implements Ender {
   }
 
   #writeArguments(
-    what: string,
     args: readonly unknown[],
     answerers: readonly Answerer[] | undefined,
   ): void {
     const { view } = this.context;
-    const { parameters, types, offsets, callbacks, stackCount, address } = this.callee;
+    const { parameters, types, offsets, whatOf, callbacks, stackCount, address } = this.callee;
     let [argument, callback] = [0, 0];
     for (let i = 0; i < parameters.length; i++) {
       if (parameters[i] !== "callback") {
@@ -99,7 +98,7 @@ export class Call implements Ender {
           offsets[i]!,
           types[i]!,
           args[argument++],
-          `${what}: argument ${i}`,
+          whatOf[i]!,
           this.keeper,
         );
         continue;

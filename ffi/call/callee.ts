@@ -22,6 +22,9 @@ export interface CallbackParameter {
 
 /** A C function, as `dlopen` has checked it. */
 export interface Callee extends Signature, Subject {
+  /** How messages about a call begin, and those about each argument: made once, not for each call. */
+  readonly what: string;
+  readonly whatOf: readonly string[];
   /** Where C's code is; looked up when it is first needed. */
   readonly address: () => bigint;
   readonly callbacks: readonly CallbackParameter[];
@@ -33,6 +36,8 @@ export interface Callee extends Signature, Subject {
 
 /** What was passed for a callback parameter: a function, or the thunk of a `Callback`. */
 export type Answerer = Handler | Thunk;
+
+const NO_ANSWERERS: readonly Answerer[] = [];
 
 const callees = new WeakMap<object, Callee>();
 
@@ -72,7 +77,7 @@ export function checkCount(
   args: { readonly length: number },
   expected: number,
 ): void {
-  checkOpen(callee.library, `Cannot call ${callee.name}`);
+  checkOpen(callee.library, callee.what);
   if (args.length === expected) return;
   throw wrongCount(callee, args.length, expected);
 }
@@ -118,7 +123,7 @@ export function split(
   args: readonly unknown[],
   refused?: "no generator functions",
 ): { plain: readonly unknown[]; answerers: readonly Answerer[] } {
-  if (callee.callbacks.length === 0) return { plain: args, answerers: [] };
+  if (callee.callbacks.length === 0) return { plain: args, answerers: NO_ANSWERERS };
   const plain: unknown[] = [];
   const answerers: Answerer[] = [];
   const { parameters } = callee;
@@ -160,7 +165,7 @@ function answererOf(
   arg: unknown,
   refused: "no generator functions" | undefined,
 ): Answerer {
-  const what = `Cannot call ${callee.name}: argument ${i}`;
+  const what = callee.whatOf[i]!;
   if (typeof arg === "function") {
     if (refused === undefined || !isGeneratorFunction(arg)) return arg as Answerer;
     throw new TypeError(

@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import * as mod from "../../mod.ts";
 import * as sources from "../../ffi/exports.ts";
-import { BUNDLE, bundle } from "../../tools/bundle.ts";
+import { BUNDLE, bundle, withNumbers } from "../../tools/bundle.ts";
 import { root } from "../../tools/zig.ts";
 import { assertSucceeds, run, withFolder } from "../support/support.ts";
 
@@ -37,8 +37,38 @@ Deno.test("mod.ts has the classes of the bundle, and in the checkout of the sour
 Deno.test("bundle() leaves statements as they are, and takes types and comments away", async () => {
   const text = await bundle();
   assertStringIncludes(text, "\nclass OsStack extends Stack {\n");
-  assertStringIncludes(text, "\nconst NO_CONTEXT = new Context(");
+  assertStringIncludes(text, "\nconst RESUME = {};\n");
   assertEquals(text.match(/^ *(?:\/\*|var\b).*/gm), null);
+});
+
+Deno.test("bundle() has numbers in place of the names that stand for them", async () => {
+  const text = await bundle();
+  assertStringIncludes(text, "if (context.entry === 1 && ");
+  assertEquals(text.match(/\b(?:Entry|Way|Status)\.\w+/g), null);
+});
+
+Deno.test("withNumbers() replaces uses of a number, and nothing else", () => {
+  const head = `const ONE = 1, TEXT = "1", Way = { two: 2, three: 0x3 }, Mixed = { a: 4, b: TEXT };
+const { two: TWO, three } = Way;
+const { a } = Mixed;
+let changed = 5;
+`;
+  const cases: [before: string, after: string][] = [
+    ["f(ONE, TWO, three, Way.two);", "f(1, 2, 3, 2);"],
+    [
+      "f(TEXT, a, Mixed.a, changed, Way, Way.other);",
+      "f(TEXT, a, Mixed.a, changed, Way, Way.other);",
+    ],
+    ["f({ ONE, TWO: three }, g.ONE, g?.TWO);", "f({ ONE, TWO: 3 }, g.ONE, g?.TWO);"],
+    ["class A { ONE = TWO; three() {} }", "class A { ONE = 2; three() {} }"],
+    ["export { ONE, TWO as three };", "export { ONE, TWO as three };"],
+    // Declared once more, so no use of it is touched.
+    ["function g(ONE) { return ONE + TWO; }", "function g(ONE) { return ONE + 2; }"],
+    ["const h = ({ x: TWO }) => TWO + ONE;", "const h = ({ x: TWO }) => TWO + 1;"],
+  ];
+  for (const [before, after] of cases) {
+    assertEquals(withNumbers(head + before), head + after, before);
+  }
 });
 
 Deno.test("bundle() refuses a module that is not there", async () => {
