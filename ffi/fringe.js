@@ -2971,20 +2971,31 @@ async function answerAll(call, answerers, signal) {
     const { nonblocking } = call.callee;
     if (nonblocking && !hasStack(32))
         await undefined;
+    let target;
+    let handler;
+    let known = -1;
     for (;;) {
-        let target;
+        let arrived;
         if (nonblocking) {
             await call.goElsewhere();
-            target = call.comeBack();
+            arrived = call.comeBack();
+            if (arrived === undefined)
+                return call.result;
         }
         else {
-            resumeCall(call.leave(), 0);
-            target = call.arrive();
+            const number = resumeCall(call.leave(), 0);
+            if (number === known && !target.closed && !target.isKept)
+                arrived = target;
+            else if ((arrived = call.arrive()) === undefined)
+                return call.result;
+            known = number;
         }
-        if (target === undefined)
-            return call.result;
+        if (arrived !== target) {
+            target = arrived;
+            handler = handlerOf(target, answerers);
+        }
         signal?.throwIfAborted();
-        let answer = call.ask(target, handlerOf(target, answerers));
+        let answer = call.ask(target, handler);
         if (isThenable(answer))
             answer = await answer;
         signal?.throwIfAborted();

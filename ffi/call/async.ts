@@ -14,7 +14,7 @@ import { Call } from "./call.ts";
 import { type Answerer, type Callee, checkCount, split } from "./callee.ts";
 import { both } from "./end.ts";
 import { putFiber, takeFiber } from "./fiber.ts";
-import type { Target } from "./thunk.ts";
+import type { Handler, Target } from "./thunk.ts";
 
 /** Calls a C function. */
 export async function callAsync(callee: Callee, args: readonly unknown[]): Promise<unknown> {
@@ -85,18 +85,29 @@ async function answerAll(
   // A thread that has begun cannot be taken back, so nothing may fail while it begins. After an
   // `await` this goes on in a task, which has all of V8's stack.
   if (nonblocking && !hasStack(32)) await undefined;
+  let target!: Target;
+  let handler!: Handler;
+  // As in `sync.ts`: the number of `target`, and none yet.
+  let known = -1;
   for (;;) {
-    let target: Target | undefined;
+    let arrived: Target | undefined;
     if (nonblocking) {
       await call.goElsewhere();
-      target = call.comeBack();
+      arrived = call.comeBack();
+      if (arrived === undefined) return call.result;
     } else {
-      resumeCall(call.leave(), 0);
-      target = call.arrive();
+      const number = resumeCall(call.leave(), 0);
+      // An answer that is kept has to be told from one to the same question: `arrive` does.
+      if (number === known && !target.closed && !target.isKept) arrived = target;
+      else if ((arrived = call.arrive()) === undefined) return call.result;
+      known = number;
     }
-    if (target === undefined) return call.result;
+    if (arrived !== target) {
+      target = arrived;
+      handler = handlerOf(target, answerers)!;
+    }
     signal?.throwIfAborted();
-    let answer = call.ask(target, handlerOf(target, answerers)!);
+    let answer = call.ask(target, handler);
     if (isThenable(answer)) answer = await answer;
     signal?.throwIfAborted();
     call.reply(target, answer);
