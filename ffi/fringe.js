@@ -3590,12 +3590,13 @@ class Generator extends Iterator {
         if (context.isDone && context.reason === undefined) {
             return { value: undefined, done: true };
         }
-        const value = context.entry === 3
+        const result = { value: undefined, done: false };
+        result.value = context.entry === 3
             ? this.#enter(input)
             : this.resume(input);
-        return (context.handle === null
-            ? { value: undefined, done: true }
-            : { value, done: false });
+        if (context.handle === null)
+            result.done = true;
+        return result;
     }
     return(value) {
         const machine = this.#machine;

@@ -411,12 +411,13 @@ export class Generator<Input = void, Output = unknown, Return = void>
     if (context.isDone && context.reason === undefined) {
       return { value: undefined as Return, done: true };
     }
-    const value = context.entry === MAILBOX
+    // Made before the step: nothing that can fail stands between the step and its result.
+    const result: { value: unknown; done: boolean } = { value: undefined, done: false };
+    result.value = context.entry === MAILBOX
       ? this.#enter(input as Input)
       : this.resume(input as Input);
-    return (context.handle === null
-      ? { value: undefined, done: true }
-      : { value, done: false }) as IteratorResult<Output, Return>;
+    if (context.handle === null) result.done = true;
+    return result as IteratorResult<Output, Return>;
   }
 
   /**
