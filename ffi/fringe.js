@@ -268,6 +268,17 @@ const SYMBOLS = {
         result: "i32",
         nonblocking: true,
     },
+    fill: {
+        name: "fringe_fill",
+        parameters: [
+            "pointer",
+            "buffer",
+            "u32",
+            "u32",
+            "bool",
+        ],
+        result: "u32",
+    },
     end: {
         name: "fringe_end",
         parameters: ["pointer", "usize"],
@@ -1164,6 +1175,16 @@ function rangeOf({ kind, way, size, sign }) {
     const bits = BigInt(8 * size);
     const isSigned = sign !== 0 || way === 6 || way === 1 && size === 4;
     return isSigned ? [-(2n ** (bits - 1n)), 2n ** (bits - 1n) - 1n] : [0n, 2n ** bits - 1n];
+}
+function arrayFor({ kind, way, size, sign }) {
+    if (kind === "void")
+        return undefined;
+    const bits = 8 * size;
+    if (kind === "float")
+        return `Float${bits}Array`;
+    if (size === 8)
+        return way === 6 ? "BigInt64Array" : "BigUint64Array";
+    return sign !== 0 || way === 1 && size === 4 ? `Int${bits}Array` : `Uint${bits}Array`;
 }
 const otherNames = () => own({
     boolean: "bool",
@@ -3583,6 +3604,35 @@ class Generator extends Iterator {
     backtrace() {
         return this.#owner.frames();
     }
+    fill(array) {
+        const what = "Cannot fill array";
+        const symbol = this.#symbol;
+        if (symbol === undefined) {
+            throw new TypeError(`${what}: the body is TypeScript, whose outputs are any values; use for…of`);
+        }
+        if (symbol.input.way !== 0) {
+            throw new TypeError(`${what}: the body takes an input of type ${symbol.input.name} each time; use resume()`);
+        }
+        const { name, size, kind } = symbol.output;
+        const holds = arrayFor(symbol.output);
+        if (holds === undefined)
+            throw new TypeError(`${what}: the body gives no values`);
+        if (nameOf(array) !== holds) {
+            throw new TypeError(`${what}: it must be of class ${holds}, as the outputs are of type ${name}: got ${describe(array)}`);
+        }
+        const bytes = bytesOf(array, `${what}: it`);
+        const count = bytes.length / size;
+        if (count > 0xffff_ffff) {
+            throw new RangeError(`${what}: it has more than 2^32 - 1 elements; fill a part of it`);
+        }
+        if (count === 0 || !this.#mayEnter())
+            return 0;
+        const context = this.#context;
+        const filled = native().fill(context.handle, bytes, count, size, kind === "word");
+        if (context.status[0] !== 0 || isOverrun(context.memory))
+            this.#leave();
+        return filled;
+    }
     next(input) {
         if (this.#machine !== undefined)
             return this.#advance(this.#machine, 0, input);
@@ -3672,29 +3722,34 @@ class Generator extends Iterator {
             const { value, done } = this.#advance(machine, 0, input);
             return done ? undefined : value;
         }
-        const context = this.#context;
-        const { memory, reason, handle } = context;
-        if (handle === null) {
-            if (reason !== undefined)
-                throw new Error(`Cannot resume generator: ${reason}`);
-            this.#checkFailure(this.#failure);
+        if (!this.#mayEnter())
             return undefined;
-        }
-        const fault = memory.fault();
-        if (fault !== undefined)
-            throw new Error(`Cannot resume generator: ${fault}`);
-        const { guarded } = memory.origin;
-        if (!guarded && isOverrun(memory))
-            return this.#leave();
+        const context = this.#context;
+        const { memory } = context;
         write(context.view, 8, this.#symbol.input, input, "Cannot resume generator: input");
         const output = this.#enter(input);
         if (context.handle === null)
             return output;
-        if (guarded)
+        if (memory.origin.guarded)
             context.entry = this.#symbol.entry;
         else if (isOverrun(memory))
             return this.#leave();
         return output;
+    }
+    #mayEnter() {
+        const { memory, reason, handle } = this.#context;
+        if (handle === null) {
+            if (reason !== undefined)
+                throw new Error(`Cannot resume generator: ${reason}`);
+            this.#checkFailure(this.#failure);
+            return false;
+        }
+        const fault = memory.fault();
+        if (fault !== undefined)
+            throw new Error(`Cannot resume generator: ${fault}`);
+        if (!memory.origin.guarded && isOverrun(memory))
+            this.#leave();
+        return true;
     }
     #checkFailure(failure) {
         if (failure === undefined)
