@@ -140,13 +140,13 @@ export const prebuilt = {
     load: () => import("./prebuilt/" + "aarch64-linux.js"),
   },
   "x86_64-darwin": {
-    digest: "d3f1a1babceb0654f8f4f47af4e89d8673bfd1d069e424ba9484281edc34c961",
+    digest: "3dc4dc7df8778b41457fd713da9368af67db77956539d31465e744746847cdfc",
     size: 59528,
     file: "libfringe.dylib",
     load: () => import("./prebuilt/" + "x86_64-darwin.js"),
   },
   "x86_64-linux": {
-    digest: "82787cef76390f60c783120fb87413ab278eec97fe5d6cda8b1b016046e3cc05",
+    digest: "8b9ab1a30832d7a7fbed3822c721d42c27f410520daf64c2bd5e95594aecae26",
     size: 51744,
     file: "libfringe.so",
     load: () => import("./prebuilt/" + "x86_64-linux.js"),
