@@ -1229,7 +1229,7 @@ const VALUE_TYPES = new Set(types.keys());
 const SCALAR_TYPES = VALUE_TYPES.difference(new Set(["function", "buffer", "cstring"]));
 
 const { void: VOID$1, int: INT$1, u32: U32$1, bool: BOOL$1, f32: F32$1, f64: F64$1, i64: I64$1, u64: U64$1 } = Way;
-const { input: INPUT$3 } = Mailbox;
+const { input: INPUT$4 } = Mailbox;
 function cut(word, { mask, sign }) {
     return ((word & mask) ^ sign) - sign | 0;
 }
@@ -2297,7 +2297,7 @@ class Context extends Occupancy {
     }
 }
 
-const { input: INPUT$2, output: OUTPUT$1, output_float: OUTPUT_FLOAT, stack: STACK } = Mailbox;
+const { input: INPUT$3, output: OUTPUT$1, output_float: OUTPUT_FLOAT, stack: STACK } = Mailbox;
 const { callback: CALLBACK } = Mailbox;
 const SUSPENDED$1 = 0;
 class Call {
@@ -2938,6 +2938,7 @@ function putFiber(fiber) {
     fiber.isKept = true;
 }
 
+const { input: INPUT$2 } = Mailbox;
 async function callAsync(callee, args) {
     const signal = signalOf(callee, args[callee.parameters.length], args.length);
     const { plain, answerers } = split(callee, args, "no generator functions");
@@ -2980,6 +2981,7 @@ async function untilInterrupted(call, answerers, signal) {
     };
     signal?.addEventListener("abort", abort, { once: true });
     try {
+        const answerAll = call.callee.nonblocking ? answerElsewhere : answerHere;
         answerAll(call, answerers, signal).then(resolve, reject);
         return await promise;
     }
@@ -2987,36 +2989,51 @@ async function untilInterrupted(call, answerers, signal) {
         signal?.removeEventListener("abort", abort);
     }
 }
-async function answerAll(call, answerers, signal) {
+async function answerHere(call, answerers, signal) {
     const { resumeCall } = native();
-    const { nonblocking } = call.callee;
-    if (nonblocking && !hasStack(32))
-        await undefined;
+    const { context } = call;
+    const { view } = context;
+    const keeper = call.keeper;
     let target;
     let handler;
     let known = -1;
     for (;;) {
-        let arrived;
-        if (nonblocking) {
-            await call.goElsewhere();
-            arrived = call.comeBack();
+        const { handle } = context;
+        const number = resumeCall(handle === null || keeper.hasBuffers ? call.leave() : handle, 0);
+        if (number !== known || target.closed) {
+            const arrived = call.arrive();
             if (arrived === undefined)
                 return call.result;
-        }
-        else {
-            const number = resumeCall(call.leave(), 0);
-            if (number === known && !target.closed && !target.isKept)
-                arrived = target;
-            else if ((arrived = call.arrive()) === undefined)
-                return call.result;
+            target = arrived;
+            handler = handlerOf(arrived, answerers);
             known = number;
         }
-        if (arrived !== target) {
-            target = arrived;
-            handler = handlerOf(target, answerers);
-        }
         signal?.throwIfAborted();
-        let answer = call.ask(target, handler);
+        const { resultType, what, isKept, fast } = target;
+        let answer = fast.count === 1
+            ? handler(read(view, fast.firstAt, fast.first))
+            : call.ask(target, handler);
+        if (isThenable(answer))
+            answer = await answer;
+        signal?.throwIfAborted();
+        if (typeof answer === "object" && answer !== null) {
+            refuseWaiting(answer, what);
+            refuseDeferred(answer, what);
+        }
+        call.check();
+        write(view, 8, resultType, answer, what, isKept ? keeper.answersTo(target, false) : undefined);
+    }
+}
+async function answerElsewhere(call, answerers, signal) {
+    if (!hasStack(32))
+        await undefined;
+    for (;;) {
+        await call.goElsewhere();
+        const target = call.comeBack();
+        if (target === undefined)
+            return call.result;
+        signal?.throwIfAborted();
+        let answer = call.ask(target, handlerOf(target, answerers));
         if (isThenable(answer))
             answer = await answer;
         signal?.throwIfAborted();
