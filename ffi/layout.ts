@@ -54,6 +54,8 @@ export const Grant = {
   out_of_memory: 4,
   /** The operating system refused for another reason. */
   refused: 5,
+  /** The process has nearly as many mappings as it may have, and each guard page takes one. */
+  too_many_mappings: 9,
 } as const;
 
 /** How many bytes a value takes in a mailbox, whatever its type. */

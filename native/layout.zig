@@ -71,12 +71,15 @@ pub const Grant = enum(i32) {
     out_of_memory = 4,
     /// The operating system refused for another reason.
     refused = 5,
+    /// The process has nearly as many mappings as it may have, and each guard page takes one.
+    too_many_mappings = 9,
 
     /// The same as an error of Zig's, or none.
-    pub fn from(result: error{ OutOfMemory, Refused }!void) Grant {
+    pub fn from(result: error{ OutOfMemory, Refused, TooManyMappings }!void) Grant {
         result catch |err| return switch (err) {
             error.OutOfMemory => .out_of_memory,
             error.Refused => .refused,
+            error.TooManyMappings => .too_many_mappings,
         };
         return .granted;
     }

@@ -11,7 +11,9 @@ comptime {
     _ = @import("unwind/exception.zig");
     @export(&@import("layout.zig").abi, .{ .name = "fringe_abi" });
     @export(&@import("stack/os_stack.zig").map, .{ .name = "fringe_os_stack_map" });
-    @export(&@import("stack/os_stack.zig").unmapBounds, .{ .name = "fringe_os_stack_unmap" });
+    @export(&@import("stack/slab.zig").map, .{ .name = "fringe_slab_map" });
+    @export(&@import("stack/slab.zig").unmapBounds, .{ .name = "fringe_os_stack_unmap" });
+    @export(&@import("stack/slab.zig").discard, .{ .name = "fringe_slab_discard" });
     @export(&@import("unwind/loader.zig").pin, .{ .name = "fringe_pin" });
     @export(&@import("unwind/loader.zig").symbol, .{ .name = "fringe_symbol" });
     @export(&@import("unwind/loader.zig").exceptionState, .{ .name = "fringe_exception_state" });

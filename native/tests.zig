@@ -11,6 +11,7 @@ test {
     _ = @import("stack/os_stack.zig");
     _ = @import("stack/owned_stack.zig");
     if (@import("watch/sanitizer.zig").enabled) _ = @import("test/sanitizer_test.zig");
+    _ = @import("stack/slab.zig");
     _ = @import("stack/slice_stack.zig");
     _ = @import("stack/stack.zig");
     _ = @import("call/thunk.zig");

@@ -128,26 +128,26 @@ AAAAAAAA
  */
 export const prebuilt = {
   "aarch64-darwin": {
-    digest: "554411ee2a3ab6998776fa3c5f74c4002c38117661fcc3865ecbe5e55fce6193",
-    size: 89144,
+    digest: "c4b91d212bb8dc6aa6c44b2608a83c7ea6ce446566d1167bc25a9ab90b51a812",
+    size: 89240,
     file: "libfringe.dylib",
     load: () => import("./prebuilt/" + "aarch64-darwin.js"),
   },
   "aarch64-linux": {
-    digest: "e57858f97898fba8500ec54e8c6359a1f1cef411c46931b1b7e91cd5f5796d27",
-    size: 53464,
+    digest: "da521447508e0624eb6d76f8f8a27567d7d4c32955279532eedbedcd0bccaf17",
+    size: 54408,
     file: "libfringe.so",
     load: () => import("./prebuilt/" + "aarch64-linux.js"),
   },
   "x86_64-darwin": {
-    digest: "3dc4dc7df8778b41457fd713da9368af67db77956539d31465e744746847cdfc",
-    size: 59528,
+    digest: "99d39dc1bb63132267d0b40b6c7dfeb800f259cfdfbf7ba08ec2deba760858d2",
+    size: 59640,
     file: "libfringe.dylib",
     load: () => import("./prebuilt/" + "x86_64-darwin.js"),
   },
   "x86_64-linux": {
-    digest: "8b9ab1a30832d7a7fbed3822c721d42c27f410520daf64c2bd5e95594aecae26",
-    size: 51744,
+    digest: "8878579fa3b70f10d87d7f8d44021bb34c81e60aa126f63262feabecd1f38189",
+    size: 53616,
     file: "libfringe.so",
     load: () => import("./prebuilt/" + "x86_64-linux.js"),
   },

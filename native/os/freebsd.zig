@@ -105,6 +105,11 @@ pub fn unmap(memory: []align(page_size) const u8) Refusal!void {
     try check(call(c.munmap, .{ memory.ptr, memory.len }));
 }
 
+/// There is no limit to what one process has.
+pub fn mappingsLeft() ?usize {
+    return null;
+}
+
 /// madvise(2): MADV_DONTNEED keeps the contents here, MADV_FREE gives them up.
 pub fn discard(memory: []align(page_size) u8) void {
     _ = call(c.madvise, .{ memory.ptr, memory.len, c.MADV.FREE });

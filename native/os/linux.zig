@@ -241,6 +241,48 @@ pub fn unmap(memory: []align(page_size) const u8) Refusal!void {
     try check(call(linux.munmap, .{ memory.ptr, memory.len }));
 }
 
+/// A guard that is made by mprotect(2) splits its mapping. What the system says of the limit, and
+/// of the mappings that there are, is read; where it does not say, nothing is known of a limit.
+pub fn mappingsLeft() ?usize {
+    if (isGuardAdviceFollowed()) return null;
+    const most = readNumber("/proc/sys/vm/max_map_count") catch return null;
+    const now = countLines("/proc/self/maps") catch return null;
+    return most -| now;
+}
+
+/// Whether guards take no mappings. If that is not known yet, a page is mapped to try it.
+fn isGuardAdviceFollowed() bool {
+    if (is_guard_advice_followed.load(.monotonic) == .unknown) {
+        const page = map(pageSize(), .stack) catch return false;
+        defer unmap(page) catch {};
+        guard(page) catch return false;
+    }
+    return is_guard_advice_followed.load(.monotonic) == .yes;
+}
+
+/// The decimal number that a file begins with.
+fn readNumber(path: [*:0]const u8) !usize {
+    const file = try open(path);
+    defer close(file);
+    var text: [32]u8 = undefined;
+    const length = call(linux.read, .{ file, &text, text.len });
+    try check(length);
+    return std.fmt.parseInt(usize, std.mem.trim(u8, text[0..length], " \n"), 10);
+}
+
+fn countLines(path: [*:0]const u8) !usize {
+    const file = try open(path);
+    defer close(file);
+    var count: usize = 0;
+    var text: [4096]u8 = undefined;
+    while (true) {
+        const length = call(linux.read, .{ file, &text, text.len });
+        try check(length);
+        if (length == 0) return count;
+        count += std.mem.countScalar(u8, text[0..length], '\n');
+    }
+}
+
 /// Where this is refused, the memory stays committed.
 pub fn discard(memory: []align(page_size) u8) void {
     _ = call(linux.madvise, .{ memory.ptr, memory.len, linux.MADV.DONTNEED });
@@ -453,6 +495,25 @@ test "a guard is one, whatever the system says of advice" {
     try expectEqual(true, isPageThere(start + size));
 }
 
+test "mappings are counted only where a guard takes one" {
+    const known = is_guard_advice_followed.load(.monotonic);
+    defer is_guard_advice_followed.store(known, .monotonic);
+    is_guard_advice_followed.store(.unknown, .monotonic);
+    const is_limited = mappingsLeft() != null;
+    try expectEqual(is_guard_advice_followed.load(.monotonic) != .yes, is_limited);
+    is_guard_advice_followed.store(.no, .monotonic);
+    const before = mappingsLeft().?;
+    try expect(before < try readNumber("/proc/sys/vm/max_map_count"));
+    // Neighbours are one mapping until they differ: a page in the midst makes three of it.
+    const size = pageSize();
+    const pages = try map(5 * size, .stack);
+    const with_pages = mappingsLeft().?;
+    try guard(@alignCast(pages[2 * size ..][0..size]));
+    try expectEqual(with_pages - 2, mappingsLeft().?);
+    try unmap(pages);
+    try expectEqual(before, mappingsLeft().?);
+}
+
 test "a return from a handler is known wherever it lies, at the end of memory, too" {
     if (return_from_handler.len == 0) return error.SkipZigTest; // Nobody asks.
     const size = pageSize();
@@ -474,4 +535,5 @@ test "a return from a handler is known wherever it lies, at the end of memory, t
     try expectEqual(true, returnsFromHandler(end - length));
 }
 
+const expect = std.testing.expect;
 const expectEqual = std.testing.expectEqual;

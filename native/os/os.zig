@@ -15,6 +15,8 @@
 //!     makeExecutable       has memory be read and executed, and no longer written
 //!     makeStackExecutable  has a stack be executed as well
 //!     unmap                the other end of `map`
+//!     mappingsLeft         how many more mappings the process may have, where a guard takes some;
+//!                          null: a guard takes none, or there is no limit
 //!     discard              gives memory back to the system, and leaves it mapped
 //!     tryRead              reads memory that may not be there
 //!     writeError           writes to stderr

@@ -18,6 +18,10 @@
 //! than four pages apart, and the stack of the lower one, which takes at least four, would reach
 //! over the other. To find a stack by its guard page, each size of piece is tried: at most 35.
 //!
+//! A slab (slab.zig) is many stacks of one size, side by side in one mapping. It has one entry, as
+//! if it were one stack, which says how many there are. The one that an address lies in is found by
+//! a division.
+//!
 //! All pieces are numbered as in a heap: the whole is 1, the halves of piece n are 2n and 2n + 1.
 //! The entries lie in one large array in that order, of which the system commits what is written
 //! to; a million stacks, whatever their size, take some 16 to 32 MB. The array is mapped by the
@@ -42,31 +46,81 @@ pub const Guarded = struct {
     recover: bool,
 };
 
+/// Stacks that lie side by side, each with its guard page below it. One stack is such a row, too.
+pub const Row = struct {
+    /// The address of the lowest guard page.
+    start: usize,
+    /// One past the highest byte of the highest stack.
+    end: usize,
+    count: usize = 1,
+    recover: bool,
+
+    /// How far apart the stacks are.
+    pub fn stride(self: Row) usize {
+        return @divExact(self.end - self.start, self.count);
+    }
+
+    /// The stack that `address` lies in, or whose guard page.
+    fn at(self: Row, address: usize) Guarded {
+        const offset = (address - self.start) / self.stride() * self.stride();
+        return .{
+            .guard = self.start + offset,
+            .base = self.start + offset + self.stride(),
+            .recover = self.recover,
+        };
+    }
+};
+
+/// How many stacks a row may have: their number has to fit into the offset within a page.
+pub const count_max = page_size / 2;
+
 pub const GuardTable = struct {
     const Entry = struct {
-        /// The address of the guard page, plus whether to recover; 0: nothing.
-        guard: std.atomic.Value(usize),
-        base: std.atomic.Value(usize),
+        /// What a `Row` has but its end, packed; 0: nothing.
+        ///
+        ///     | address of the lowest guard page | count - 1 | recover |
+        ///                                        ^ page_size  ^ 2       ^ 1
+        packed_row: std.atomic.Value(usize),
+        end: std.atomic.Value(usize),
+
+        fn pack(row: Row) usize {
+            return row.start + (row.count - 1) * 2 + @intFromBool(row.recover);
+        }
+
+        /// null where there is nothing.
+        fn load(self: *const Entry) ?Row {
+            const word = self.packed_row.load(.acquire);
+            if (word == 0) return null;
+            return .{
+                .start = word - word % page_size,
+                .end = self.end.load(.monotonic),
+                .count = word % page_size / 2 + 1,
+                .recover = word % 2 == 1,
+            };
+        }
     };
     const Leaf = [leaf_entries]Entry;
     const LeafPointer = std.atomic.Value(?*Leaf);
 
     leaves: [leaf_count]LeafPointer = @splat(.init(null)),
 
-    pub fn add(self: *GuardTable, stack: Guarded) Refusal!void {
-        assert(stack.guard % page_size == 0);
-        const piece = pieceOf(stack.guard, stack.base - stack.guard);
+    pub fn add(self: *GuardTable, row: Row) Refusal!void {
+        assert(row.start % page_size == 0);
+        assert(row.count > 0 and row.count <= count_max);
+        const piece = pieceOf(row.start, row.end - row.start);
         const pointer = &self.leaves[piece / leaf_entries];
         const leaf = pointer.load(.acquire) orelse try makeLeaf(pointer);
         const entry = &leaf[piece % leaf_entries];
-        entry.base.store(stack.base, .monotonic);
-        entry.guard.store(stack.guard + @intFromBool(stack.recover), .release);
+        entry.end.store(row.end, .monotonic);
+        entry.packed_row.store(Entry.pack(row), .release);
     }
 
-    /// Before the stack is unmapped, since another thread may be given the same addresses at once.
-    pub fn remove(self: *GuardTable, guard: usize, base: usize) void {
-        const entry = self.entryOf(pieceOf(guard, base - guard)).?;
-        entry.guard.store(0, .release);
+    /// Before the memory is unmapped, since another thread may be given the same addresses at once.
+    /// Returns the row; null: it has been removed before.
+    pub fn remove(self: *GuardTable, start: usize, end: usize) ?Row {
+        const entry = self.entryOf(pieceOf(start, end - start)).?;
+        defer entry.packed_row.store(0, .release);
+        return entry.load();
     }
 
     /// The stack whose guard page `address` lies in.
@@ -81,14 +135,11 @@ pub const GuardTable = struct {
         // From the pieces of two pages to the whole.
         var piece = pieceOf(address, 2 * page_size);
         while (piece > 0) : (piece /= 2) {
-            // A stack is shorter than two pieces of its level, so it reaches into two that follow.
+            // A row is shorter than two pieces of its level, so it reaches into two that follow.
             for (0..3) |back| {
                 const entry = self.entryOf(piece -| back) orelse continue;
-                const found = entry.guard.load(.acquire);
-                const guard = found & ~@as(usize, 1);
-                const base = entry.base.load(.monotonic);
-                if (guard == 0 or address < guard or address >= base) continue;
-                return .{ .guard = guard, .base = base, .recover = found != guard };
+                const row = entry.load() orelse continue;
+                if (address >= row.start and address < row.end) return row.at(address);
             }
         }
         return null;
@@ -130,15 +181,17 @@ test "GuardTable finds the page that was added, no other one, and forgets it" {
         for ([_]usize{ page, 1 << 24, (1 << 24) - page, end - size }) |guard| {
             const base = guard + page + size;
             const stack: Guarded = .{ .guard = guard, .base = base, .recover = pages % 2 == 0 };
+            const row: Row = .{ .start = guard, .end = base, .recover = stack.recover };
             try expectEqual(null, test_table.find(guard));
-            try test_table.add(stack);
+            try test_table.add(row);
             try expectEqual(stack, test_table.find(guard).?);
             try expectEqual(stack, test_table.find(guard + page - 1).?);
             try expectEqual(null, test_table.find(guard - 1));
             try expectEqual(null, test_table.find(guard + page));
             try expectEqual(null, test_table.find(base - 1));
-            test_table.remove(guard, base);
+            try expectEqual(row, test_table.remove(guard, base).?);
             try expectEqual(null, test_table.find(guard));
+            try expectEqual(null, test_table.remove(guard, base));
         }
     }
 }
@@ -153,16 +206,50 @@ test "GuardTable knows the guard of each of many stacks that lie side by side" {
         const pages = @as(usize, 2) << random.random().uintLessThan(std.math.Log2Int(usize), 9);
         const size = pages + random.random().uintLessThan(usize, pages);
         stack.* = .{ .guard = at, .base = at + size * page, .recover = size % 3 == 0 };
+        try test_table.add(.{ .start = at, .end = stack.base, .recover = stack.recover });
         at = stack.base;
-        try test_table.add(stack.*);
     }
     for (stacks) |stack| {
         try expectEqual(stack, test_table.find(stack.guard).?);
         try expectEqual(stack, test_table.around(stack.guard + page).?);
         try expectEqual(stack, test_table.around(stack.base - 1).?);
     }
-    for (stacks) |stack| test_table.remove(stack.guard, stack.base);
+    for (stacks) |stack| _ = test_table.remove(stack.guard, stack.base);
     for (stacks) |stack| try expectEqual(null, test_table.find(stack.guard));
+}
+
+test "GuardTable knows each guard of a row by one entry" {
+    const page = os.pageSize();
+    for ([_]usize{ 1, 2, 3, 64, 1000, count_max }) |count| {
+        for ([_]usize{ 2, 3, 17 }) |pages| {
+            const stride = pages * page;
+            const start = (1 << 24) + page;
+            const row: Row = .{
+                .start = start,
+                .end = start + count * stride,
+                .count = count,
+                .recover = count % 2 == 0,
+            };
+            try test_table.add(row);
+            for (0..count) |i| {
+                const guard = start + i * stride;
+                const stack: Guarded = .{
+                    .guard = guard,
+                    .base = guard + stride,
+                    .recover = row.recover,
+                };
+                try expectEqual(stack, test_table.find(guard).?);
+                try expectEqual(stack, test_table.find(guard + page - 1).?);
+                try expectEqual(null, test_table.find(guard + page));
+                try expectEqual(stack, test_table.around(guard + page).?);
+                try expectEqual(stack, test_table.around(stack.base - 1).?);
+            }
+            try expectEqual(null, test_table.around(start - 1));
+            try expectEqual(null, test_table.around(row.end));
+            try expectEqual(row, test_table.remove(start, row.end).?);
+            try expectEqual(null, test_table.find(start));
+        }
+    }
 }
 
 test "GuardTable has nothing where no stack can be" {

@@ -5,18 +5,17 @@
 //! are committed when they are touched, so a generous size costs address space only.
 
 const std = @import("std");
-const sanitizer = @import("../watch/sanitizer.zig");
-const stack_module = @import("stack.zig");
-const Stack = stack_module.Stack;
-const GuardedStack = stack_module.GuardedStack;
-const guards = &@import("guard_table.zig").guards;
+const GuardedStack = @import("stack.zig").GuardedStack;
 const Grant = layout.Grant;
 const layout = @import("../layout.zig");
 const os = @import("../os/os.zig").os;
 const Refusal = @import("../os/os.zig").Refusal;
-const valgrind = @import("../watch/valgrind.zig");
+const slab_module = @import("slab.zig");
+const Slab = slab_module.Slab;
 
 // For the tests.
+const guards = &@import("guard_table.zig").guards;
+const valgrind = @import("../watch/valgrind.zig");
 const child_process = @import("../test/child_process.zig");
 const Generator = @import("../context/generator.zig").Generator;
 const Yielder = @import("../context/generator.zig").Yielder;
@@ -42,31 +41,13 @@ pub const OsStack = struct {
     }
 
     pub fn initOptions(size: usize, options: Options) Refusal!OsStack {
-        const page_size = os.pageSize();
-        const usable = std.mem.alignForward(
-            usize,
-            @max(1, @min(size, std.math.maxInt(usize) - 2 * page_size)),
-            page_size,
-        );
-        const mapping = try os.map(usable + page_size, .stack);
-        // If the system refuses to unmap as well, addresses are lost that nobody has touched.
-        errdefer unmap(mapping) catch {};
-        try os.guard(mapping[0..page_size]);
-        const start = @intFromPtr(mapping.ptr);
-        try guards.add(.{
-            .guard = start,
-            .base = start + mapping.len,
-            .recover = options.overflow == .recover,
-        });
-        const os_stack: OsStack = .{ .mapping = mapping };
-        valgrind.register(os_stack.stack().stack);
-        return os_stack;
+        const slab = try Slab.init(size, 1, options.overflow == .recover);
+        return .{ .mapping = slab.mapping };
     }
 
     /// Unmaps the stack. If the system refuses that, the memory goes back, and addresses are lost.
     pub fn deinit(self: *OsStack) void {
-        forget(self.stack().stack);
-        unmap(self.mapping) catch {};
+        slab_module.unmap(self.mapping) catch {};
         self.* = undefined;
     }
 
@@ -76,22 +57,6 @@ pub const OsStack = struct {
         return .{ .stack = .{ .base = guard + self.mapping.len, .limit = limit } };
     }
 };
-
-/// Takes a stack off fringe's lists. Called before the memory goes, since another thread may be
-/// given the same memory at once.
-fn forget(stack: Stack) void {
-    sanitizer.forget(stack);
-    valgrind.deregister(stack);
-    guards.remove(stack.limit - os.pageSize(), stack.base);
-}
-
-/// If the system refuses, the mapping stays, and its memory goes back to the system at least.
-fn unmap(mapping: []align(os.page_size) u8) Refusal!void {
-    os.unmap(mapping) catch |err| {
-        os.discard(mapping);
-        return err;
-    };
-}
 
 // C ABI
 
@@ -103,14 +68,6 @@ pub fn map(size: usize, recover: bool, bounds: *[2]u64) callconv(.c) Grant {
     const stack = os_stack.stack().stack;
     bounds.* = .{ stack.base, stack.limit };
     return .granted;
-}
-
-/// Unmaps a stack that `map` made. If the system refuses, this may be called again.
-pub fn unmapBounds(base: usize, limit: usize) callconv(.c) Grant {
-    const guard = limit - os.pageSize();
-    const start: [*]align(os.page_size) u8 = @ptrFromInt(guard);
-    forget(.{ .base = base, .limit = limit });
-    return .from(unmap(start[0 .. base - guard]));
 }
 
 test "OsStack rounds up to whole pages, and 0 gives one" {
@@ -138,7 +95,7 @@ test "OsStack is in the table of guards, and no longer than it is there" {
     try std.testing.expectEqual(.granted, map(0, true, &bounds));
     const limit: usize = @intCast(bounds[1]);
     try std.testing.expect(guards.find(limit - 1).?.recover);
-    try std.testing.expectEqual(.granted, unmapBounds(@intCast(bounds[0]), limit));
+    try std.testing.expectEqual(.granted, slab_module.unmapBounds(@intCast(bounds[0]), limit));
     try std.testing.expectEqual(null, guards.find(limit - 1));
 }
 

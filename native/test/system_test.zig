@@ -10,6 +10,7 @@ const linux = std.os.linux;
 const expect = std.testing.expect;
 const expectEqual = std.testing.expectEqual;
 const os_stack = @import("../stack/os_stack.zig");
+const slab = @import("../stack/slab.zig");
 const Grant = @import("../layout.zig").Grant;
 const Refusal = @import("../os/os.zig").Refusal;
 const os = @import("../os/os.zig").os;
@@ -108,7 +109,7 @@ fn mapStack() !Grant {
     const base, const limit = .{ @as(usize, @intCast(bounds[0])), @as(usize, @intCast(bounds[1])) };
     @as(*volatile u8, @ptrFromInt(base - 1)).* = 1;
     @as(*volatile u8, @ptrFromInt(limit)).* = 1;
-    while (os_stack.unmapBounds(base, limit) != .granted) {}
+    while (slab.unmapBounds(base, limit) != .granted) {}
     return grant;
 }
 
@@ -122,6 +123,54 @@ test "a stack: a refusal is reported, or made good, and nothing is left behind" 
     try expectOutcomes(&mapStack, 1, &.{ .fails, .succeeds, .succeeds });
     // The same; with mprotect in place of madvise, when that is the first to be refused.
     try expectOutcomes(&mapStack, 2, &.{ .fails, .fails, .succeeds });
+}
+
+/// Maps a slab of three stacks and unmaps it.
+fn mapSlab() !Grant {
+    var bounds: [3]u64 = undefined;
+    const grant = slab.map(4096, 3, false, &bounds);
+    if (grant != .granted) return grant;
+    const base, const limit = .{ @as(usize, @intCast(bounds[0])), @as(usize, @intCast(bounds[1])) };
+    @as(*volatile u8, @ptrFromInt(base - 1)).* = 1;
+    @as(*volatile u8, @ptrFromInt(limit)).* = 1;
+    while (slab.unmapBounds(base, limit) != .granted) {}
+    return grant;
+}
+
+test "a slab: a refusal is reported, or made good, and nothing is left behind" {
+    try expectEqual(.granted, try mapSlab());
+    if (os.is_guard_advice_followed.load(.monotonic) == .no) {
+        // mmap, three times mprotect, munmap. Mappings are not counted anew each time.
+        return expectOutcomes(&mapSlab, 1, &.{ .fails, .fails, .fails, .fails, .succeeds });
+    }
+    // mmap, three times madvise, munmap.
+    try expectOutcomes(&mapSlab, 1, &.{ .fails, .succeeds, .succeeds, .succeeds, .succeeds });
+}
+
+test "a slab is mapped while there is room for its mappings, and for others" {
+    const known = os.is_guard_advice_followed.load(.monotonic);
+    defer os.is_guard_advice_followed.store(known, .monotonic);
+    os.is_guard_advice_followed.store(.no, .monotonic);
+    var budget: slab.Budget = .{ .left = .init(200) };
+    // What is known to be left is not counted again.
+    try budget.take(64);
+    try expectEqual(200 - 128, budget.left.load(.monotonic));
+    budget.put(64);
+    try expectEqual(200, budget.left.load(.monotonic));
+    // More than is known, and less than there is: it is counted, and half of the rest may be used.
+    const room = os.mappingsLeft().?;
+    try budget.take(1000);
+    const spare = slab.Budget.spare;
+    const half: isize = @intCast((room - spare - 2000) / 2);
+    try expectEqual(half, budget.left.load(.monotonic));
+    // More than there is.
+    try std.testing.expectError(error.TooManyMappings, budget.take((room - spare) / 2 + 1));
+    try expectEqual(0, budget.left.load(.monotonic));
+    try budget.take((room - spare) / 2);
+    // Where guards take no mappings, there is no limit.
+    os.is_guard_advice_followed.store(.yes, .monotonic);
+    try budget.take(room);
+    try expectEqual(null, os.mappingsLeft());
 }
 
 test "a stack that cannot be unmapped gives its memory back, and is there to be unmapped" {

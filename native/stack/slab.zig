@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// Credit: after libfringe, by edef and the libfringe contributors
+
+//! Stacks from the operating system, many of one size in one mapping, each with a guard page of its
+//! own:
+//!
+//!     lower addresses                                                   higher addresses
+//!     | guard | stack 0          | guard | stack 1          | guard | stack 2          |
+//!     ^ start                    |<-------- stride -------->|                       end ^
+//!
+//! One mapping in place of one for each stack makes many stacks cheap to map and to unmap. It also
+//! keeps their number off the limit that Linux has for mappings (vm.max_map_count), where guards
+//! take none. Where each guard splits the mapping, the limit is looked at before a slab is mapped:
+//! see `Budget`. An OsStack is a slab of one stack.
+
+const std = @import("std");
+const assert = std.debug.assert;
+const guard_table = @import("guard_table.zig");
+const guards = &guard_table.guards;
+const Grant = @import("../layout.zig").Grant;
+const os = @import("../os/os.zig").os;
+const Refusal = @import("../os/os.zig").Refusal;
+const sanitizer = @import("../watch/sanitizer.zig");
+const GuardedStack = @import("stack.zig").GuardedStack;
+const Stack = @import("stack.zig").Stack;
+const valgrind = @import("../watch/valgrind.zig");
+
+pub const Slab = struct {
+    mapping: []align(os.page_size) u8,
+    count: usize,
+
+    /// Maps `count` stacks of `size` bytes, rounded up to whole pages; 0 gives one page. With
+    /// `recover` an overflow ends the generator, and not the process.
+    pub fn init(size: usize, count: usize, recover: bool) Refusal!Slab {
+        assert(count > 0 and count <= guard_table.count_max);
+        const page_size = os.pageSize();
+        const most = std.math.maxInt(usize) / count - 2 * page_size;
+        const usable = std.mem.alignForward(usize, @max(1, @min(size, most)), page_size);
+        const mapping = try os.map((usable + page_size) * count, .stack);
+        const slab: Slab = .{ .mapping = mapping, .count = count };
+        // If the system refuses to unmap as well, addresses are lost that nobody has touched.
+        errdefer unmapMemory(mapping) catch {};
+        const start = @intFromPtr(mapping.ptr);
+        for (0..count) |i| {
+            const at = i * (usable + page_size);
+            try os.guard(@alignCast(mapping[at..][0..page_size]));
+        }
+        try guards.add(.{
+            .start = start,
+            .end = start + mapping.len,
+            .count = count,
+            .recover = recover,
+        });
+        for (0..count) |i| valgrind.register(slab.stack(i).stack);
+        return slab;
+    }
+
+    /// Unmaps all stacks. If the system refuses that, the memory goes back, and addresses are lost.
+    pub fn deinit(self: *Slab) void {
+        unmap(self.mapping) catch {};
+        self.* = undefined;
+    }
+
+    pub fn stack(self: Slab, i: usize) GuardedStack {
+        const stride = self.mapping.len / self.count;
+        const guard = @intFromPtr(self.mapping.ptr) + i * stride;
+        return .{ .stack = .{ .base = guard + stride, .limit = guard + os.pageSize() } };
+    }
+};
+
+/// Unmaps a slab. If the system refuses, the mapping stays, its memory goes back to the system, and
+/// this may be called again.
+pub fn unmap(mapping: []align(os.page_size) u8) Refusal!void {
+    const start = @intFromPtr(mapping.ptr);
+    // Off all lists first, since another thread may be given the same memory at once.
+    if (guards.remove(start, start + mapping.len)) |row| {
+        const slab: Slab = .{ .mapping = mapping, .count = row.count };
+        for (0..row.count) |i| {
+            sanitizer.forget(slab.stack(i).stack);
+            valgrind.deregister(slab.stack(i).stack);
+        }
+        budget.put(row.count);
+    }
+    try unmapMemory(mapping);
+}
+
+fn unmapMemory(mapping: []align(os.page_size) u8) Refusal!void {
+    os.unmap(mapping) catch |err| {
+        os.discard(mapping);
+        return err;
+    };
+}
+
+/// How many slabs may be mapped where each guard takes a mapping of its own.
+///
+/// The rule: a slab is mapped if the process has room for the mappings of its stacks, two for each,
+/// and for `spare` more, which are left to the rest of the program (V8, threads, libraries). To
+/// count the mappings of a process takes as long as there are many. So they are counted once, and
+/// half of the room there is may be used up before they are counted again: 6 times up to 32,000
+/// stacks.
+pub const Budget = struct {
+    /// How many mappings may be made before they are counted again.
+    left: std.atomic.Value(isize) = .init(0),
+
+    /// What the rest of the program may need.
+    pub const spare = 2048;
+
+    pub fn take(self: *Budget, stacks: usize) error{TooManyMappings}!void {
+        const needed: isize = @intCast(2 * stacks);
+        if (self.left.fetchSub(needed, .monotonic) >= needed) return;
+        const room = os.mappingsLeft() orelse std.math.maxInt(isize) / 2;
+        const rest = @as(isize, @intCast(room)) - spare - needed;
+        self.left.store(@max(0, @divFloor(rest, 2)), .monotonic);
+        if (rest < 0) return error.TooManyMappings;
+    }
+
+    /// OsStacks have not been taken from here. A slab of one stack is as good as one: what it has
+    /// taken is found again when the mappings are counted.
+    pub fn put(self: *Budget, stacks: usize) void {
+        if (stacks > 1) _ = self.left.fetchAdd(@intCast(2 * stacks), .monotonic);
+    }
+};
+
+var budget: Budget = .{};
+
+// C ABI
+
+/// Maps a slab and writes where it lies: one past the highest byte, and the lowest stack's limit;
+/// and the stride.
+pub fn map(size: usize, count: u32, recover: bool, bounds: *[3]u64) callconv(.c) Grant {
+    budget.take(count) catch |err| return .from(err);
+    const slab = Slab.init(size, count, recover) catch |err| {
+        budget.put(count);
+        return .from(err);
+    };
+    const start = @intFromPtr(slab.mapping.ptr);
+    const end = start + slab.mapping.len;
+    bounds.* = .{ end, start + os.pageSize(), slab.mapping.len / count };
+    return .granted;
+}
+
+/// Unmaps a slab, or an OsStack. If the system refuses, this may be called again.
+pub fn unmapBounds(base: usize, limit: usize) callconv(.c) Grant {
+    const start = limit - os.pageSize();
+    const memory: [*]align(os.page_size) u8 = @ptrFromInt(start);
+    return .from(unmap(memory[0 .. base - start]));
+}
+
+/// Gives the memory of some stacks of a slab back to the system: of those whose numbers are in a
+/// part of an array. The stacks stay, and memory comes anew when they are touched.
+pub fn discard(
+    limit: usize,
+    stride: usize,
+    numbers: [*]const u8,
+    from: u32,
+    to: u32,
+) callconv(.c) void {
+    const size = stride - os.pageSize();
+    for (numbers[from..to]) |number| {
+        const start: [*]align(os.page_size) u8 = @ptrFromInt(limit + number * stride);
+        os.discard(start[0..size]);
+    }
+}
+
+const expect = std.testing.expect;
+const expectEqual = std.testing.expectEqual;
+
+test "Slab has stacks of whole pages, side by side, each above a guard of its own" {
+    const page = os.pageSize();
+    for ([_]usize{ 0, 1, page, page + 1, 16 * page }) |size| {
+        var slab = try Slab.init(size, 5, true);
+        const pages = @max(1, std.math.divCeil(usize, size, page) catch unreachable);
+        const start = @intFromPtr(slab.mapping.ptr);
+        for (0..slab.count) |i| {
+            const stack = slab.stack(i).stack;
+            stack.check();
+            try expectEqual(pages * page, stack.size());
+            try expectEqual(start + i * (pages + 1) * page + page, stack.limit);
+            // Both ends are there to be used, and the guard is not.
+            @as(*volatile u8, @ptrFromInt(stack.base - 1)).* = 1;
+            @as(*volatile u8, @ptrFromInt(stack.limit)).* = 1;
+            var byte: [1]u8 = undefined;
+            try expect(os.tryRead(stack.limit, &byte));
+            try expect(!os.tryRead(stack.limit - 1, &byte));
+            const guarded = guards.find(stack.limit - 1).?;
+            try expectEqual(stack.base, guarded.base);
+            try expect(guarded.recover);
+        }
+        try expectEqual(start + slab.mapping.len, slab.stack(4).stack.base);
+        slab.deinit();
+        try expectEqual(null, guards.around(start));
+    }
+}
+
+test "Slab.init reports what cannot be had" {
+    // Valgrind says of such sizes that they are none (EINVAL).
+    if (valgrind.isRunning()) return error.SkipZigTest;
+    try std.testing.expectError(error.OutOfMemory, Slab.init(std.math.maxInt(usize), 1, false));
+    try std.testing.expectError(error.OutOfMemory, Slab.init(std.math.maxInt(usize), 64, false));
+}
+
+test "a stack that is discarded has lost what was on it, and is guarded as before" {
+    var slab = try Slab.init(0, 3, false);
+    defer slab.deinit();
+    for (0..3) |i| @as(*volatile u8, @ptrFromInt(slab.stack(i).stack.limit)).* = 7;
+    const middle = slab.stack(1).stack;
+    const numbers = [_]u8{ 0, 1, 2 };
+    discard(slab.stack(0).stack.limit, slab.mapping.len / 3, &numbers, 1, 2);
+    const value = @as(*volatile u8, @ptrFromInt(middle.limit));
+    if (@import("builtin").os.tag == .linux) try expectEqual(0, value.*);
+    value.* = 8;
+    try expectEqual(8, value.*);
+    var byte: [1]u8 = undefined;
+    try expect(!os.tryRead(middle.limit - 1, &byte));
+    for ([_]usize{ 0, 2 }) |i| {
+        try expectEqual(7, @as(*volatile u8, @ptrFromInt(slab.stack(i).stack.limit)).*);
+    }
+}
