@@ -67,6 +67,7 @@ export type { ScriptBody, State } from "./ffi/generator.ts";
 export type { ScriptGenerator } from "./ffi/script_generator.ts";
 export type { OsStackOptions } from "./ffi/stack/os_stack.ts";
 export type { GuardedStack, Stack } from "./ffi/stack/stack.ts";
+export type { StackPoolOptions } from "./ffi/stack/stack_pool.ts";
 export type { NativeFunction, NonblockingFunction, SymbolOf } from "./ffi/types.ts";
 export type {
   FilledArray,
@@ -92,4 +93,5 @@ export {
   PointerView,
   SliceStack,
   STACK_ALIGNMENT,
+  StackPool,
 } from "./ffi/fringe.js";

@@ -5,19 +5,18 @@
 // resumed in random order, so that from some number on stacks and objects come from memory that no
 // cache has. tools/plots.ts draws it.
 
-import { dlopen, Generator, OsStack } from "fringe";
+import { dlopen, Generator, StackPool } from "fringe";
 import { bench, INNER, smoke, sumBelow, testBodies } from "./setup.ts";
 
 const COUNTS = smoke ? [1, 10] : [1, 10, 100, 1000, 10_000];
 
-/** Enough for the body; 10,000 of the default size would be 10 GB of address space. */
-const STACK_SIZE = 16 * 1024;
+const pool = new StackPool({ size: 16 * 1024 });
 
 const library = dlopen(testBodies, { echo_u32: { input: "u32", output: "u32" } });
 const { echo_u32 } = library.symbols;
 
 function native(): Generator<number, number> {
-  const generator = new Generator(new OsStack(STACK_SIZE), echo_u32);
+  const generator = new Generator(pool.take(), echo_u32);
   generator.resume(0);
   return generator;
 }

@@ -13,3 +13,4 @@ export { OsStack } from "./stack/os_stack.ts";
 export { OwnedStack } from "./stack/owned_stack.ts";
 export { SliceStack } from "./stack/slice_stack.ts";
 export { STACK_ALIGNMENT } from "./stack/stack.ts";
+export { StackPool } from "./stack/stack_pool.ts";

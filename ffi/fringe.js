@@ -127,6 +127,7 @@ const Grant = {
     granted: 0,
     out_of_memory: 4,
     refused: 5,
+    too_many_mappings: 9,
 };
 const SLOT_SIZE = 8;
 const ARGUMENT_REGISTERS = {
@@ -189,6 +190,10 @@ const CANARY = "fringe's canary!";
 const REASONS = {
     [4]: "the system has no more memory or no more mappings for this process (ulimit -v, " +
         "/proc/sys/vm/max_map_count); dispose of generators and stacks that are not needed",
+    [9]: "each of its stacks would take two of the mappings that a process may have " +
+        "(/proc/sys/vm/max_map_count), and this one has come near their number. From Linux 6.13 on " +
+        "they take none; before, have the number raised (sysctl vm.max_map_count), or dispose of " +
+        "stacks that are not needed",
     [5]: "the system refused (a seccomp filter or another policy of this machine); have it allow " +
         "mmap, mprotect, madvise and munmap",
 };
@@ -203,7 +208,7 @@ class FringeError extends Error {
 function checkGrant(grant, action) {
     if (grant === 0)
         return;
-    const status = grant === 4 ? "out_of_memory" : "refused";
+    const status = grant === 5 ? "refused" : "out_of_memory";
     throw new FringeError(status, `${action}: ${REASONS[grant] ?? `native code says ${grant}`}`);
 }
 
@@ -233,15 +238,38 @@ const STACK_SYMBOLS = {
     },
     depth: { name: "fringe_depth", parameters: [], result: "u32" },
 };
+const POOL_SYMBOLS = {
+    mapSlab: {
+        name: "fringe_slab_map",
+        parameters: [
+            "usize",
+            "u32",
+            "bool",
+            "buffer",
+        ],
+        result: "i32",
+    },
+    discardStacks: {
+        name: "fringe_slab_discard",
+        parameters: [
+            "usize",
+            "usize",
+            "buffer",
+            "u32",
+            "u32",
+        ],
+        result: "void",
+    },
+};
 const SYMBOLS = {
     installOverflow: { name: "fringe_overflow_install", parameters: [], result: "void" },
     callBody: { name: "fringe_call_body", type: "pointer" },
     init: {
         name: "fringe_init_caught",
         parameters: [
+            "usize",
             "pointer",
-            "pointer",
-            "pointer",
+            "usize",
             "pointer",
             "usize",
         ],
@@ -432,12 +460,16 @@ function openNative(path, what, grant) {
         library.close();
         throw otherVersion(what, stacks.abi);
     }
-    return { stacks, openRest: () => load(path, SYMBOLS, what, grant).symbols };
+    return {
+        stacks,
+        openPools: () => load(path, POOL_SYMBOLS, what, grant).symbols,
+        openRest: () => load(path, SYMBOLS, what, grant).symbols,
+    };
 }
 function openWhole(path, what, grant) {
-    const { stacks, openRest } = openNative(path, what, grant);
-    const rest = openRest();
-    return { stacks, openRest: () => rest };
+    const { stacks, openPools, openRest } = openNative(path, what, grant);
+    const [pools, rest] = [openPools(), openRest()];
+    return { stacks, openPools: () => pools, openRest: () => rest };
 }
 const { abi } = STACK_SYMBOLS;
 function checkAbiOf(path, what, cause) {
@@ -696,9 +728,13 @@ function checkRuntime() {
 
 const OVERRIDE = "FRINGE_LIBRARY";
 let opened;
+let pools$1;
 let rest;
 function nativeStacks() {
     return (opened ?? openNow()).stacks;
+}
+function nativePools() {
+    return pools$1 ?? openPools();
 }
 function native() {
     return rest ?? openRest();
@@ -707,6 +743,10 @@ function openNow() {
     needStack(128);
     checkRuntime();
     return opened = open$1();
+}
+function openPools() {
+    needStack(128);
+    return pools$1 = (opened ?? openNow()).openPools();
 }
 function openRest() {
     needStack(128);
@@ -1723,6 +1763,7 @@ class Occupancy {
     #earlier;
     #later;
     reason;
+    batch;
     elsewhere = false;
     get isDone() {
         return this.#library === undefined;
@@ -1925,7 +1966,7 @@ function isOverrun({ bottom }) {
 }
 
 class Mapping {
-    bounds = new BigUint64Array(new ArrayBuffer(16));
+    bounds = new BigUint64Array(new ArrayBuffer(24));
     waits = false;
     next;
     get base() {
@@ -1934,11 +1975,18 @@ class Mapping {
     get limit() {
         return this.bounds[1];
     }
+    get stride() {
+        return this.bounds[2];
+    }
 }
 let left;
 function map({ bounds }, size, recover, what) {
     unmapLeft();
     checkGrant(nativeStacks().mapStack(BigInt(size), recover, bounds), what);
+}
+function mapSlab({ bounds }, size, count, recover, what) {
+    unmapLeft();
+    checkGrant(nativePools().mapSlab(BigInt(size), count, recover, bounds), what);
 }
 function unmap(mapping) {
     if (mapping.base === 0n)
@@ -2135,6 +2183,29 @@ function warnOfAbandoned(name, size, mailbox) {
     warned.add(key);
 }
 
+const SIZE = 32;
+const WORD_SIZE = Int32Array.BYTES_PER_ELEMENT;
+const COUNT = 128;
+class Mailboxes {
+    words = new Int32Array(new ArrayBuffer(128 * 32));
+    address = native().addressOfBuffer(this.words);
+    next = 0 / WORD_SIZE;
+}
+let mailboxes;
+function withRoom() {
+    if (mailboxes === undefined || mailboxes.next >= mailboxes.words.length) {
+        mailboxes = new Mailboxes();
+    }
+    return mailboxes;
+}
+const WORDS = 32 / WORD_SIZE;
+function viewAt({ buffer }, at) {
+    return new DataView(buffer, at * WORD_SIZE - 0, 32);
+}
+function callMailbox(stackCount) {
+    return new DataView(new ArrayBuffer(320 + stackCount * 8));
+}
+
 const ABANDONED = "; its frames are abandoned: no destructor has run, and what they held stays held";
 const REMEDY = "It needs a larger OsStack (a function runs on one by yielder.call() in a Generator)";
 function overflowError(what, memory) {
@@ -2158,8 +2229,8 @@ function framesAt(limit) {
 
 const Entry = {
     checked: 0,
-    u32: 1,
-    i32: 2,
+    u32: 8,
+    i32: -1,
     mailbox: 3,
 };
 const ELSEWHERE = "it is running on another thread; await its Promise first";
@@ -2167,29 +2238,51 @@ class Context extends Occupancy {
     entry = 0;
     handle = null;
     status;
+    at = 0;
     view;
     memory;
     call;
     #kept;
     #lent;
     box = null;
-    #base = null;
+    #address;
     #subject;
     constructor(memory) {
         super();
         this.memory = memory;
-        this.#makeMailbox(320);
     }
-    #makeMailbox(size) {
-        const buffer = new ArrayBuffer(size);
-        this.status = new Int32Array(buffer, 0, 1);
-        this.view = new DataView(buffer);
-        this.box = null;
+    #takeMailbox() {
+        if (this.status !== undefined) {
+            return this.#address ??= native().addressOfBuffer(this.lookInto());
+        }
+        const mailboxes = withRoom();
+        const { words, address, next } = mailboxes;
+        mailboxes.next += WORDS;
+        this.status = words;
+        this.at = next;
+        return address + BigInt(next * words.BYTES_PER_ELEMENT - 0);
+    }
+    lookInto() {
+        if (this.view === undefined) {
+            const view = viewAt(this.status, this.at);
+            this.box = native().pointerTo(native().addressOfBuffer(view));
+            this.#setView(view);
+            this.entry = 0;
+        }
+        return this.view;
+    }
+    #setView(view) {
+        const status = new Int32Array(view.buffer, view.byteOffset + 0, WORDS);
+        this.status = status;
+        this.at = 0;
+        this.view = view;
     }
     prepare(stackCount, nonblocking) {
         const size = 320 + stackCount * 8;
-        if (size > this.view.byteLength)
-            this.#makeMailbox(size);
+        if (this.view === undefined || this.view.byteLength < size) {
+            this.#setView(callMailbox(stackCount));
+            this.#address = undefined;
+        }
         if (nonblocking) {
             nativeStacks().registerStack?.(this.memory.base, this.memory.limit);
             return this.#lent = new Lent(this.memory.base, this.view);
@@ -2200,14 +2293,14 @@ class Context extends Occupancy {
     }
     begin(body, subject) {
         const exceptionState = subject.exceptionState();
-        const { addressOfBuffer, init, pointerTo } = native();
-        this.status[0] = 0;
+        const { init } = native();
+        let box = this.#takeMailbox();
+        this.status[this.at] = 0;
         layCanary(this.memory);
-        let base = this.#base ??= pointerTo(this.memory.base);
-        let box = this.box ??= pointerTo(addressOfBuffer(this.view));
+        let { base } = this.memory;
         if (this.#lent !== undefined) {
-            base = pointerTo(this.#lent.base);
-            box = pointerTo(this.#lent.mailbox);
+            base = this.#lent.base;
+            box = this.#lent.mailbox;
             this.#lent.lendMailbox();
         }
         const handle = init(base, body, box, exceptionState, this.memory.limit);
@@ -2222,29 +2315,29 @@ class Context extends Occupancy {
         this.#lent?.takeBack(320);
     }
     get isSuspended() {
-        return this.handle !== null && this.status[0] === 0;
+        return this.handle !== null && this.status[this.at] === 0;
     }
     arrive(what) {
         const { handle, memory } = this;
         if (handle === null)
             return undefined;
         let error;
-        const status = this.status[0];
+        const status = this.status[this.at];
         if (status === 8)
             error = overflowError(what, memory);
         if (status === 6) {
-            const make = readReport(this.view);
+            const make = readReport(this.lookInto());
             native().resumeI32(handle, 0);
-            this.status[0] = 7;
+            this.status[this.at] = 7;
             error = make();
         }
         if (isOverrun(memory)) {
-            const isSuspended = this.status[0] === 0;
+            const isSuspended = this.status[this.at] === 0;
             error = overrunError(what, memory, isSuspended, error);
             if (isSuspended)
-                this.status[0] = 3;
+                this.status[this.at] = 3;
         }
-        if (this.status[0] !== 0)
+        if (this.status[this.at] !== 0)
             this.#forget();
         return error;
     }
@@ -2272,15 +2365,15 @@ class Context extends Occupancy {
             throw new Error(`Cannot end a call: ${ELSEWHERE}`);
         if (memory.fault() !== undefined)
             return this.#forget();
-        if (this.status[0] === 0) {
+        if (this.status[this.at] === 0) {
             native().end(handle, memory.limit);
             this.takeBack();
         }
-        const isAbandoned = this.status[0] === 3;
+        const isAbandoned = this.status[this.at] === 3;
         const name = this.#subject.name;
         const error = this.arrive(`Cannot end ${name}`);
         if (isAbandoned)
-            warnOfAbandoned(name, memory.size, this.view);
+            warnOfAbandoned(name, memory.size, this.lookInto());
         if (error !== undefined)
             throw error;
     }
@@ -2705,6 +2798,41 @@ function textOf(error) {
     return error instanceof Error ? `${error.name}: ${error.message}` : describe(error);
 }
 
+class Batch {
+    made = 0;
+    live = 0;
+}
+const BATCH_SIZE = 16;
+class Net {
+    #registry;
+    #batch = new Batch();
+    constructor(finalize) {
+        this.#registry = new FinalizationRegistry((kept) => {
+            if (kept.batch === undefined)
+                return;
+            this.remove(kept);
+            finalize(kept);
+        });
+    }
+    add(object, kept) {
+        let batch = this.#batch;
+        if (batch.made === 16)
+            batch = this.#batch = new Batch();
+        this.#registry.register(object, kept, batch);
+        kept.batch = batch;
+        batch.made++;
+        batch.live++;
+    }
+    remove(kept) {
+        const { batch } = kept;
+        if (batch === undefined)
+            return;
+        kept.batch = undefined;
+        if (--batch.live === 0 && batch.made === 16)
+            this.#registry.unregister(batch);
+    }
+}
+
 function overflowOf(option, what) {
     if (option === undefined)
         return "report";
@@ -2713,14 +2841,19 @@ function overflowOf(option, what) {
     throw new TypeError(`${what}: overflow must be "report" or "throw": got ${describe(option)}`);
 }
 
+let memoryIn$1;
 const STACK_ALIGNMENT = 16;
 class Stack {
+    #memory;
     constructor(memory) {
         if (!(memory instanceof StackMemory)) {
             throw new TypeError(`Cannot make stack of ${describe(memory)}: make one with new OsStack(), new OwnedStack() ` +
                 "or new SliceStack()");
         }
-        memories.set(this, memory);
+        this.#memory = memory;
+    }
+    static {
+        memoryIn$1 = (stack) => #memory in stack ? stack.#memory : undefined;
     }
     get base() {
         return memoryOf(this).base;
@@ -2745,31 +2878,39 @@ function endGarbage(owner) {
 }
 let firstShared;
 class StackMemory {
-    base;
-    limit;
     origin;
     bottom;
+    released = false;
+    batch;
+    #base;
+    #limit;
     #owner;
-    #released = false;
     #nextShared;
     #previousShared;
     constructor(base, limit, origin, bottom) {
-        this.base = base;
-        this.limit = limit;
+        this.#base = base;
+        this.#limit = limit;
         this.origin = origin;
         this.bottom = bottom;
+    }
+    get base() {
+        return this.#base;
+    }
+    get limit() {
+        return this.#limit;
     }
     get size() {
         return Number(this.base - this.limit);
     }
-    get released() {
-        return this.#released;
+    place(base, limit) {
+        this.#base = base;
+        this.#limit = limit;
     }
     get owner() {
         return this.#owner?.isDone ? undefined : this.#owner;
     }
     fault() {
-        if (this.#released)
+        if (this.released)
             return "the stack has been disposed of; make a new one";
         return this.origin.fault?.();
     }
@@ -2821,14 +2962,12 @@ class StackMemory {
         this.#nextShared = this.#previousShared = undefined;
     }
     dispose() {
-        if (this.#released)
-            return;
-        if (this.owner !== undefined) {
+        if (!this.released && this.owner !== undefined) {
             throw new Error("Cannot dispose of stack: a generator on it has not finished; dispose of the generator " +
                 "instead, which ends it and frees its stack");
         }
-        this.origin.release();
-        this.#released = true;
+        this.origin.release(this);
+        this.released = true;
         this.bottom = undefined;
     }
     reclaim() {
@@ -2838,12 +2977,12 @@ class StackMemory {
         this.dispose();
     }
 }
-const memories = new WeakMap();
 function memoryOf(stack, body) {
-    const memory = typeof stack === "object" && stack !== null ? memories.get(stack) : undefined;
+    const memory = typeof stack === "object" && stack !== null ? memoryIn$1(stack) : undefined;
     if (memory !== undefined)
         return memory;
-    const swapped = typeof stack === "function" || body instanceof Object && memories.has(body);
+    const swapped = typeof stack === "function" ||
+        body instanceof Object && memoryIn$1(body) !== undefined;
     throw new TypeError(`Cannot use ${describe(stack)} as a stack: make one with new OsStack(), new OwnedStack() or ` +
         "new SliceStack() in this Worker" +
         (swapped ? ", and pass it first: new Generator(stack, body)" : ""));
@@ -2857,7 +2996,7 @@ function checkSize(size, minimum, what) {
     }
 }
 
-const net$1 = new FinalizationRegistry((memory) => memory.reclaim());
+const net$1 = new Net((memory) => memory.reclaim());
 class OsStack extends Stack {
     constructor(size = 1048576, options = {}) {
         const what = "Cannot map stack";
@@ -2870,17 +3009,16 @@ class OsStack extends Stack {
         const mapping = new Mapping();
         const memory = memoryIn(mapping, overflow);
         super(memory);
-        net$1.register(this, memory, this);
+        net$1.add(this, memory);
         map(mapping, size, overflow === "throw", `${what} of ${size} bytes`);
-        memory.base = mapping.base;
-        memory.limit = mapping.limit;
+        memory.place(mapping.base, mapping.limit);
     }
     get guarded() {
         return true;
     }
     [Symbol.dispose]() {
         super[Symbol.dispose]();
-        net$1.unregister(this);
+        net$1.remove(memoryOf(this));
     }
 }
 function memoryIn(mapping, overflow) {
@@ -3238,6 +3376,7 @@ class Scope {
     isOver = false;
     hasLost = false;
     nextLate;
+    batch;
     waiting = 0;
     untold = 0;
     lastMade;
@@ -3507,7 +3646,7 @@ function makeYielder(scope) {
     return Object.freeze({ call });
 }
 
-const net = new FinalizationRegistry(endGarbage);
+const net = new Net(endGarbage);
 const RUNNING = "it is running; a body, and whatever it calls, cannot resume or end its own generator";
 class Unguarded {
     stack;
@@ -3518,6 +3657,7 @@ class Unguarded {
 const { u32: U32_ENTRY, i32: I32_ENTRY, mailbox: MAILBOX } = Entry;
 const { input: INPUT, output: OUTPUT } = Mailbox;
 const SUSPENDED = 0;
+const FIRST = (8 - 0) / 4;
 const { void: VOID, int: INT, u32: U32, bool: BOOL } = Way;
 const { f32: F32, f64: F64, i64: I64, u64: U64 } = Way;
 const RESUME = {};
@@ -3574,7 +3714,7 @@ class Generator extends Iterator {
         const owner = this.#owner;
         if (symbol !== undefined)
             takeResume();
-        net.register(this, owner, this);
+        net.add(this, owner);
         memory?.own(owner);
         if (symbol !== undefined)
             this.#context.begin(symbol.pointer, symbol);
@@ -3584,21 +3724,22 @@ class Generator extends Iterator {
     }
     resume(input) {
         const context = this.#context;
-        if (context.entry === 1 && typeof input === "number") {
+        const { entry } = context;
+        if (entry >= 8 && typeof input === "number") {
             const word = input >>> 0;
             if (word === input) {
                 const output = RESUME.resumeU32(context.handle, word);
-                return context.status[0] === 0 ? output : this.#leave();
+                return context.status[entry - 8] === 0 ? output : this.#leave();
             }
         }
-        if (context.entry === 2 && typeof input === "number") {
+        if (entry <= -1 && typeof input === "number") {
             const word = input | 0;
             if (word === input) {
                 const output = RESUME.resumeI32(context.handle, word);
-                return context.status[0] === 0 ? output : this.#leave();
+                return context.status[-1 - entry] === 0 ? output : this.#leave();
             }
         }
-        return context.entry === 3 ? this.#enter(input) : this.#resume(input);
+        return entry === 3 ? this.#enter(input) : this.#resume(input);
     }
     get state() {
         const machine = this.#machine;
@@ -3646,7 +3787,7 @@ class Generator extends Iterator {
             return 0;
         const context = this.#context;
         const filled = native().fill(context.handle, bytes, count, size, kind === "word");
-        if (context.status[0] !== 0 || isOverrun(context.memory))
+        if (context.status[context.at] !== 0 || isOverrun(context.memory))
             this.#leave();
         return filled;
     }
@@ -3743,12 +3884,25 @@ class Generator extends Iterator {
             return undefined;
         const context = this.#context;
         const { memory } = context;
-        write(context.view, 8, this.#symbol.input, input, "Cannot resume generator: input");
+        const { guarded } = memory.origin;
+        const { entry } = this.#symbol;
+        const word = typeof input !== "number" ? 0 : entry === 8 ? input >>> 0 : input | 0;
+        if (guarded && entry !== 3 && word === input) {
+            context.status[context.at + FIRST] = word;
+            const output = entry === 8
+                ? RESUME.resumeU32(context.handle, word)
+                : RESUME.resumeI32(context.handle, word);
+            if (context.status[context.at] !== 0)
+                return this.#leave();
+            context.entry = entry === 8 ? entry + context.at : entry - context.at;
+            return output;
+        }
+        write(context.lookInto(), 8, this.#symbol.input, input, "Cannot resume generator: input");
         const output = this.#enter(input);
         if (context.handle === null)
             return output;
-        if (memory.origin.guarded)
-            context.entry = this.#symbol.entry;
+        if (guarded)
+            context.entry = entry;
         else if (isOverrun(memory))
             return this.#leave();
         return output;
@@ -3855,7 +4009,7 @@ class Generator extends Iterator {
         if (this.#machine !== undefined)
             takeOffLate(this.#machine.scope);
         this.#memory?.disown(owner);
-        net.unregister(this);
+        net.remove(owner);
     }
 }
 function machineOf(body, memory) {
@@ -4337,4 +4491,208 @@ class SliceStack extends Stack {
     }
 }
 
-export { Callback, FringeError, Generator, NativeError, OsStack, OwnedStack, PointerView, STACK_ALIGNMENT, SliceStack, dlopen };
+const COUNT_MAX = 64;
+const SLAB_SIZE_MAX = 256 * 1024 * 1024;
+class Pool {
+    size;
+    overflow;
+    count;
+    origin;
+    first;
+    next;
+    mapped = 0;
+    inUse = 0;
+    warm = 0;
+    mark = 0;
+    isClosed = false;
+    constructor(size, overflow) {
+        this.size = size;
+        this.overflow = overflow;
+        let count = 64;
+        while (count > 1 && count * size > SLAB_SIZE_MAX)
+            count /= 2;
+        this.count = count;
+        this.origin = {
+            guarded: true,
+            overflow,
+            shareable: false,
+            release: (memory) => this.put(memory),
+            fault: undefined,
+        };
+    }
+    grow() {
+        const slab = this.next ??= new Slab(this.count);
+        const { mapping } = slab;
+        if (mapping.base === 0n) {
+            const { size, count } = this;
+            const what = `Cannot take stack of ${size} bytes`;
+            mapSlab(mapping, size, count, this.overflow === "throw", what);
+        }
+        slab.limit = mapping.limit;
+        slab.stride = mapping.stride;
+        slab.size = mapping.base - mapping.limit - BigInt(this.count - 1) * mapping.stride;
+        this.next = undefined;
+        this.mapped += this.count;
+        slab.following = this.first;
+        if (this.first !== undefined)
+            this.first.preceding = slab;
+        return this.first = slab;
+    }
+    give(slab, memory) {
+        memory.slab = slab;
+        memory.number = slab.numbers[--slab.free];
+        if (slab.cold > slab.free)
+            slab.cold = slab.free;
+        else
+            this.warm--;
+        this.inUse++;
+        if (this.mark < this.inUse)
+            this.mark = this.inUse;
+        if (slab.free > 0)
+            return;
+        const { following } = slab;
+        this.first = following;
+        if (following !== undefined)
+            following.preceding = undefined;
+        slab.following = undefined;
+    }
+    put(memory) {
+        const { slab } = memory;
+        if (slab === undefined)
+            return;
+        if (!memory.released) {
+            memory.released = true;
+            slab.numbers[slab.free] = memory.number;
+            this.inUse--;
+            this.warm++;
+            const { first } = this;
+            if (slab.free++ === 0) {
+                slab.following = first;
+                if (first !== undefined)
+                    first.preceding = slab;
+                this.first = slab;
+            }
+        }
+        this.settle(slab);
+    }
+    settle(slab) {
+        if (slab.isGone)
+            return unmap(slab.mapping);
+        const { count } = this;
+        const used = count - slab.free;
+        if ((used & used - 1) !== 0)
+            return;
+        const warm = slab.free - slab.cold;
+        this.mark -= (this.mark - this.inUse + 255) >> 8;
+        const wanted = this.isClosed ? 0 : this.mark > 0 ? this.mark : 1;
+        if (used === 0 && this.mapped - count >= wanted) {
+            this.#remove(slab);
+            unmap(slab.mapping);
+        }
+        else if (warm > 0 && this.inUse + this.warm > this.mark + count) {
+            nativePools().discardStacks(slab.limit, slab.stride, slab.numbers, slab.cold, slab.free);
+            this.warm -= warm;
+            slab.cold = slab.free;
+        }
+    }
+    #remove(slab) {
+        const { preceding, following } = slab;
+        if (preceding === undefined)
+            this.first = following;
+        else
+            preceding.following = following;
+        if (following !== undefined)
+            following.preceding = preceding;
+        slab.preceding = slab.following = undefined;
+        slab.isGone = true;
+        this.mapped -= this.count;
+        this.warm -= slab.free - slab.cold;
+    }
+    close() {
+        this.isClosed = true;
+        if (this.next !== undefined)
+            unmap(this.next.mapping);
+        for (let slab = this.first; slab !== undefined;) {
+            const { following } = slab;
+            this.settle(slab);
+            slab = following;
+        }
+    }
+}
+class Slab {
+    mapping = new Mapping();
+    limit = 0n;
+    stride = 0n;
+    size = 0n;
+    numbers;
+    free;
+    cold;
+    preceding;
+    following;
+    isGone = false;
+    constructor(count) {
+        this.numbers = new Uint8Array(new ArrayBuffer(count));
+        for (let i = 0; i < count; i++)
+            this.numbers[i] = count - 1 - i;
+        this.free = this.cold = count;
+    }
+}
+class PooledMemory extends StackMemory {
+    slab;
+    number = 0;
+    constructor(origin) {
+        super(0n, 0n, origin);
+    }
+    get base() {
+        return this.limit + (this.slab?.size ?? 0n);
+    }
+    get limit() {
+        const { slab } = this;
+        return slab === undefined ? 0n : slab.limit + BigInt(this.number) * slab.stride;
+    }
+}
+class PooledStack extends Stack {
+    get guarded() {
+        return true;
+    }
+    [Symbol.dispose]() {
+        const memory = memoryOf(this);
+        memory.dispose();
+        stacks.remove(memory);
+    }
+}
+let stacks;
+let pools;
+class StackPool {
+    #pool;
+    constructor(options = {}) {
+        const what = "Cannot make pool of stacks";
+        if (typeof options !== "object" || options === null) {
+            throw new TypeError(`${what}: options must be an object such as { size }: got ${describe(options)}`);
+        }
+        checkKeys(options, ["size", "overflow"], `${what}: options`);
+        const { size = 1048576, overflow } = own(options);
+        checkSize(size, 0, what);
+        this.#pool = new Pool(size, overflowOf(overflow, what));
+        stacks ??= new Net((memory) => memory.reclaim());
+        pools ??= new FinalizationRegistry((pool) => pool.close());
+        pools.register(this, this.#pool, this);
+    }
+    take() {
+        const pool = this.#pool;
+        if (pool.isClosed) {
+            throw new Error("Cannot take stack: the pool has been disposed of; make a new one");
+        }
+        const memory = new PooledMemory(pool.origin);
+        const stack = new PooledStack(memory);
+        stacks.add(stack, memory);
+        pool.give(pool.first ?? pool.grow(), memory);
+        return stack;
+    }
+    [Symbol.dispose]() {
+        this.#pool.close();
+        pools.unregister(this);
+    }
+}
+
+export { Callback, FringeError, Generator, NativeError, OsStack, OwnedStack, PointerView, STACK_ALIGNMENT, SliceStack, StackPool, dlopen };

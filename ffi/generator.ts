@@ -30,6 +30,7 @@ import {
   type ScriptGenerator,
 } from "./script_generator.ts";
 import { isOverrun } from "./stack/canary.ts";
+import { Net } from "./stack/net.ts";
 import {
   endGarbage,
   type GuardedStack,
@@ -89,7 +90,7 @@ export type ScriptBody<Input, Output, Return> = (
  * The safety net: ends the frames of generators that became garbage. A finalizer is a task of its
  * own, after the collection, so nothing is unwound while the garbage collector runs.
  */
-const net = new FinalizationRegistry<Owner>(endGarbage);
+const net = new Net<Owner>(endGarbage);
 
 const RUNNING =
   "it is running; a body, and whatever it calls, cannot resume or end its own generator";
@@ -110,6 +111,8 @@ class Unguarded {
 const { u32: U32_ENTRY, i32: I32_ENTRY, mailbox: MAILBOX } = Entry;
 const { input: INPUT, output: OUTPUT } = Mailbox;
 const SUSPENDED = Status.suspended;
+/** How far the input lies behind the status, in words of 32 bits. */
+const FIRST = (INPUT - Mailbox.status) / 4;
 const { void: VOID, int: INT, u32: U32, bool: BOOL } = Way;
 const { f32: F32, f64: F64, i64: I64, u64: U64 } = Way;
 
@@ -232,7 +235,7 @@ export class Generator<Input = void, Output = unknown, Return = void>
     this.#machine = symbol === undefined ? machineOf(body, memory) : undefined;
     const owner = this.#owner;
     if (symbol !== undefined) takeResume();
-    net.register(this, owner, this);
+    net.add(this, owner);
     // Last, so that a constructor which is cut short before has taken nothing. Only `begin`
     // follows, for a native body. If that is cut short, no frame is there, so the memory is free
     // all the same.
@@ -294,21 +297,22 @@ export class Generator<Input = void, Output = unknown, Return = void>
     // The two types that V8 passes in a register come first: this is the whole of a resume. What is
     // equal to `input` is passed in its place, since V8 takes no -0 for an integer.
     const context = this.#context;
-    if (context.entry === U32_ENTRY && typeof input === "number") {
+    const { entry } = context;
+    if (entry >= U32_ENTRY && typeof input === "number") {
       const word = input >>> 0;
       if (word === input) {
         const output = RESUME.resumeU32(context.handle, word);
-        return context.status[0] === SUSPENDED ? output as Output : this.#leave();
+        return context.status[entry - U32_ENTRY] === SUSPENDED ? output as Output : this.#leave();
       }
     }
-    if (context.entry === I32_ENTRY && typeof input === "number") {
+    if (entry <= I32_ENTRY && typeof input === "number") {
       const word = input | 0;
       if (word === input) {
         const output = RESUME.resumeI32(context.handle, word);
-        return context.status[0] === SUSPENDED ? output as Output : this.#leave();
+        return context.status[I32_ENTRY - entry] === SUSPENDED ? output as Output : this.#leave();
       }
     }
-    return context.entry === MAILBOX ? this.#enter(input) : this.#resume(input);
+    return entry === MAILBOX ? this.#enter(input) : this.#resume(input);
   }
 
   /** The state: unavailable while the body runs, once it has returned, once it has failed. */
@@ -436,7 +440,7 @@ export class Generator<Input = void, Output = unknown, Return = void>
     if (count === 0 || !this.#mayEnter()) return 0;
     const context = this.#context;
     const filled = native().fill(context.handle, bytes, count, size, kind === "word");
-    if (context.status[0] !== SUSPENDED || isOverrun(context.memory)) this.#leave();
+    if (context.status[context.at] !== SUSPENDED || isOverrun(context.memory)) this.#leave();
     return filled;
   }
 
@@ -610,11 +614,26 @@ export class Generator<Input = void, Output = unknown, Return = void>
     if (!this.#mayEnter()) return undefined;
     const context = this.#context;
     const { memory } = context;
+    const { guarded } = memory.origin;
+    const { entry } = this.#symbol!;
+    const word = typeof input !== "number" ? 0 : entry === U32_ENTRY ? input >>> 0 : input | 0;
+    if (guarded && entry !== MAILBOX && word === input) {
+      // As in `resume`. The first input is an argument of the body, which native code takes from
+      // the mailbox. No view is made of that, since there may be a million.
+      context.status[context.at + FIRST] = word;
+      const output = entry === U32_ENTRY
+        ? RESUME.resumeU32(context.handle, word)
+        : RESUME.resumeI32(context.handle, word);
+      if (context.status[context.at] !== SUSPENDED) return this.#leave();
+      context.entry = entry === U32_ENTRY ? entry + context.at : entry - context.at;
+      return output as Output;
+    }
     // The first input lies in the mailbox, whatever its type.
-    write(context.view, INPUT, this.#symbol!.input, input, "Cannot resume generator: input");
+    write(context.lookInto(), INPUT, this.#symbol!.input, input, "Cannot resume generator: input");
     const output = this.#enter(input);
     if (context.handle === null) return output;
-    if (memory.origin.guarded) context.entry = this.#symbol!.entry;
+    // Behind `lookInto` there is nothing to add for the place of the status, which is 0.
+    if (guarded) context.entry = entry;
     else if (isOverrun(memory)) return this.#leave();
     return output;
   }
@@ -731,7 +750,7 @@ export class Generator<Input = void, Output = unknown, Return = void>
     this.#memory?.disown(owner);
     // Else a program that never comes back to the event loop would gather entries for the
     // finalizer.
-    net.unregister(this);
+    net.remove(owner);
   }
 }
 

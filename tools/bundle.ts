@@ -118,6 +118,11 @@ function valueOf(
   constants: Constants,
 ): number | ReadonlyMap<string, number> | undefined {
   if (typescript.isNumericLiteral(node)) return Number(node.text);
+  if (typescript.isPrefixUnaryExpression(node)) {
+    const value = valueOf(node.operand, constants);
+    const isMinus = node.operator === typescript.SyntaxKind.MinusToken;
+    return isMinus && typeof value === "number" ? -value : undefined;
+  }
   if (typescript.isIdentifier(node)) return constants.get(node.text);
   if (typescript.isPropertyAccessExpression(node)) {
     const object = valueOf(node.expression, constants);
@@ -136,7 +141,7 @@ function valueOf(
 
 /** Whether what is named there is used, and neither declared nor exported. */
 function isUse(node: typescript.Node): boolean {
-  if (typescript.isNumericLiteral(node)) return false;
+  if (typescript.isNumericLiteral(node) || typescript.isPrefixUnaryExpression(node)) return false;
   const { parent } = node;
   if (typescript.isExportSpecifier(parent) || typescript.isImportSpecifier(parent)) return false;
   if (typescript.isShorthandPropertyAssignment(parent)) return false;

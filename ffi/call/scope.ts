@@ -35,6 +35,7 @@ export class Scope implements Late, Maker {
    */
   hasLost = false;
   nextLate: Late | undefined;
+  batch: Late["batch"];
   waiting = 0;
   untold = 0;
   lastMade: MadeCall | undefined;

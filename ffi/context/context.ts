@@ -27,17 +27,24 @@ import { Lent } from "../value/lent.ts";
 import { warnOfAbandoned } from "./abandoned.ts";
 import { framesOf, type NativeFrame } from "./backtrace.ts";
 import { type NativeError, readReport } from "./exception.ts";
+import { callMailbox, viewAt, withRoom, WORDS } from "./mailbox.ts";
 import { type Library, Occupancy } from "./occupancy.ts";
 import { overflowError, overrunError } from "./outcome.ts";
 
-/** The ways into a context that `Generator.resume` tells apart by one comparison each. */
+/**
+ * The ways into a context, which `Generator.resume` tells apart by one comparison each. The two
+ * fast ones have the place of the status (`Context.at`) in them, so that a resume loads one field:
+ *
+ *     ... -9 .. -1 | 0        | 3       | 8 9 10 ...
+ *     i32: -1 - at | checked  | mailbox | u32: 8 + at
+ */
 export const Entry = {
   /** The context may have no frames, no memory, or no guard page: look before it is entered. */
   checked: 0,
   /** `resumeU32` at once: input and output are of that type, and travel in a register. */
-  u32: 1,
+  u32: 8,
   /** The same by `resumeI32`. */
-  i32: 2,
+  i32: -1,
   /** The values of other types go through the mailbox. */
   mailbox: 3,
 } as const;
@@ -60,13 +67,17 @@ export const ELSEWHERE = "it is running on another thread; await its Promise fir
 
 /** A native context. */
 export class Context extends Occupancy {
-  /** The way in for the next resume; one of `Entry`. */
+  /** The way in for the next resume: see `Entry`. */
   entry: number = Entry.checked;
   /** What native code calls the context; null if and only if there are no frames. */
   handle: Deno.PointerObject | null = null;
-  /** The mailbox's status, which native code sets when the body finishes. */
-  status!: Int32Array;
-  /** The mailbox: the memory that native code and JavaScript share, laid out as `Mailbox`. */
+  /**
+   * Where the mailbox's status is, which native code sets when the body finishes: `status[at]`.
+   * Where there is a `view`, `at` is 0.
+   */
+  status!: Int32Array<ArrayBuffer>;
+  at = 0;
+  /** The mailbox. A body has none before `lookInto` has been called. */
   view!: DataView<ArrayBuffer>;
   readonly memory: StackMemory;
   /** The call that runs here; undefined for the body of a generator. */
@@ -75,24 +86,52 @@ export class Context extends Occupancy {
   #kept: Kept | undefined;
   /** Copies of strings and buffers, and native code's own mailbox, for C on another thread. */
   #lent: Lent | undefined;
-  /** A pointer to the mailbox of a generator's body; null until the body has begun. */
+  /** A pointer to the mailbox of a body; null until `lookInto` has been called. */
   box: Deno.PointerValue = null;
-  /** A pointer to the base of the stack, which `init` takes each time. */
-  #base: Deno.PointerValue = null;
+  /** The address of the mailbox of a call; undefined: it has not been asked for. */
+  #address: bigint | undefined;
   #subject: Subject | undefined;
 
   constructor(memory: StackMemory) {
     super();
     this.memory = memory;
-    this.#makeMailbox(Mailbox.size);
   }
 
-  #makeMailbox(size: number): void {
-    // An ArrayBuffer does not move. A small typed array may lie in V8's heap, where it would.
-    const buffer = new ArrayBuffer(size);
-    this.status = new Int32Array(buffer, Mailbox.status, 1);
-    this.view = new DataView(buffer);
-    this.box = null;
+  /** The address of the mailbox. The first body that begins here gets a mailbox for it. */
+  #takeMailbox(): bigint {
+    if (this.status !== undefined) {
+      return this.#address ??= native().addressOfBuffer(this.lookInto());
+    }
+    const mailboxes = withRoom();
+    const { words, address, next } = mailboxes;
+    mailboxes.next += WORDS;
+    this.status = words;
+    this.at = next;
+    return address + BigInt(next * words.BYTES_PER_ELEMENT - Mailbox.status);
+  }
+
+  /**
+   * Sets `view` and `box`, if that has not been done, and `at` to 0. Of a body whose values travel
+   * in a register nobody looks at more than the status as a rule, and there may be a million of
+   * those.
+   */
+  lookInto(): DataView<ArrayBuffer> {
+    if (this.view === undefined) {
+      const view = viewAt(this.status, this.at);
+      this.box = native().pointerTo(native().addressOfBuffer(view));
+      this.#setView(view);
+      // It has the place of the status.
+      this.entry = Entry.checked;
+    }
+    return this.view;
+  }
+
+  #setView(view: DataView<ArrayBuffer>): void {
+    // As far as the input, which a first resume may write here.
+    const status = new Int32Array(view.buffer, view.byteOffset + Mailbox.status, WORDS);
+    this.status = status;
+    this.at = 0;
+    this.view = view;
   }
 
   /**
@@ -101,7 +140,10 @@ export class Context extends Occupancy {
    */
   prepare(stackCount: number, nonblocking: boolean): Kept | Lent {
     const size = Mailbox.stack + stackCount * SLOT_SIZE;
-    if (size > this.view.byteLength) this.#makeMailbox(size);
+    if (this.view === undefined || this.view.byteLength < size) {
+      this.#setView(callMailbox(stackCount));
+      this.#address = undefined;
+    }
     if (nonblocking) {
       // For Valgrind: the mailbox lies where earlier calls had frames.
       nativeStacks().registerStack?.(this.memory.base, this.memory.limit);
@@ -115,14 +157,14 @@ export class Context extends Occupancy {
   /** Lays the first frame: `body` begins at the first resume, and runs `subject`. */
   begin(body: Deno.PointerObject, subject: Subject): void {
     const exceptionState = subject.exceptionState();
-    const { addressOfBuffer, init, pointerTo } = native();
-    this.status[0] = Status.suspended;
+    const { init } = native();
+    let box = this.#takeMailbox();
+    this.status[this.at] = Status.suspended;
     layCanary(this.memory);
-    let base = this.#base ??= pointerTo(this.memory.base);
-    let box = this.box ??= pointerTo(addressOfBuffer(this.view));
+    let { base } = this.memory;
     if (this.#lent !== undefined) {
-      base = pointerTo(this.#lent.base);
-      box = pointerTo(this.#lent.mailbox);
+      base = this.#lent.base;
+      box = this.#lent.mailbox;
       // Where frames of earlier calls have been: an end without a first step takes it back.
       this.#lent.lendMailbox();
     }
@@ -146,7 +188,7 @@ export class Context extends Occupancy {
 
   /** Whether the body waits to be resumed. */
   get isSuspended(): boolean {
-    return this.handle !== null && this.status[0] === Status.suspended;
+    return this.handle !== null && this.status[this.at] === Status.suspended;
   }
 
   /**
@@ -159,22 +201,22 @@ export class Context extends Occupancy {
     const { handle, memory } = this;
     if (handle === null) return undefined;
     let error: NativeError | RangeError | undefined;
-    const status = this.status[0];
+    const status = this.status[this.at];
     if (status === Status.overflowed) error = overflowError(what, memory);
     if (status === Status.throwing) {
-      const make = readReport(this.view);
+      const make = readReport(this.lookInto());
       // Entered once more, native code frees the exception, and the context ends.
       native().resumeI32(handle, 0);
-      this.status[0] = Status.thrown;
+      this.status[this.at] = Status.thrown;
       error = make();
     }
     if (isOverrun(memory)) {
-      const isSuspended = this.status[0] === Status.suspended;
+      const isSuspended = this.status[this.at] === Status.suspended;
       error = overrunError(what, memory, isSuspended, error);
       // Its frames may have been written over: they can be neither run nor unwound.
-      if (isSuspended) this.status[0] = Status.abandoned;
+      if (isSuspended) this.status[this.at] = Status.abandoned;
     }
-    if (this.status[0] !== Status.suspended) this.#forget();
+    if (this.status[this.at] !== Status.suspended) this.#forget();
     return error;
   }
 
@@ -213,14 +255,14 @@ export class Context extends Occupancy {
     if (this.elsewhere) throw new Error(`Cannot end a call: ${ELSEWHERE}`);
     // Frames whose memory is gone are gone too.
     if (memory.fault() !== undefined) return this.#forget();
-    if (this.status[0] === Status.suspended) {
+    if (this.status[this.at] === Status.suspended) {
       native().end(handle, memory.limit);
       this.takeBack();
     }
-    const isAbandoned = this.status[0] === Status.abandoned;
+    const isAbandoned = this.status[this.at] === Status.abandoned;
     const name = this.#subject!.name;
     const error = this.arrive(`Cannot end ${name}`);
-    if (isAbandoned) warnOfAbandoned(name, memory.size, this.view);
+    if (isAbandoned) warnOfAbandoned(name, memory.size, this.lookInto());
     if (error !== undefined) throw error;
   }
 

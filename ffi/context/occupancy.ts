@@ -51,6 +51,9 @@ export abstract class Occupancy implements Owner {
   /** Why the last frames were ended, if their library did so by closing; a clause for messages. */
   reason: string | undefined;
 
+  /** For the net under the generator that owns it. */
+  batch: Owner["batch"];
+
   /** Whether another thread is running the frames, so that this one must not touch them. */
   elsewhere = false;
 

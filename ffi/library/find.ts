@@ -22,17 +22,23 @@ import type { Text } from "./text.ts";
 import { sha256 } from "./sha256.ts";
 import { folder, type Prebuilt, prebuilt, text } from "./prebuilt.js";
 import { checkRuntime } from "./runtime.ts";
-import type { Native, NativeStacks } from "./symbols.ts";
+import type { Native, NativePools, NativeStacks } from "./symbols.ts";
 
 /** The variable that names a library to use instead. */
 const OVERRIDE = "FRINGE_LIBRARY";
 
 let opened: Opened | undefined;
+let pools: NativePools | undefined;
 let rest: Native | undefined;
 
 /** What stacks need of the native library, opened when this is first called. */
 export function nativeStacks(): NativeStacks {
   return (opened ?? openNow()).stacks;
+}
+
+/** What pools of stacks need of it besides, opened when this is first called. */
+export function nativePools(): NativePools {
+  return pools ?? openPools();
 }
 
 /** The native library, opened when this is first called and kept open from then on. */
@@ -44,6 +50,11 @@ function openNow(): Opened {
   needStack(128);
   checkRuntime();
   return opened = open();
+}
+
+function openPools(): NativePools {
+  needStack(128);
+  return pools = (opened ?? openNow()).openPools();
 }
 
 function openRest(): Native {

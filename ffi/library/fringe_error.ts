@@ -9,6 +9,11 @@ const REASONS: Readonly<Record<number, string>> = {
   [Grant.out_of_memory]:
     "the system has no more memory or no more mappings for this process (ulimit -v, " +
     "/proc/sys/vm/max_map_count); dispose of generators and stacks that are not needed",
+  [Grant.too_many_mappings]:
+    "each of its stacks would take two of the mappings that a process may have " +
+    "(/proc/sys/vm/max_map_count), and this one has come near their number. From Linux 6.13 on " +
+    "they take none; before, have the number raised (sysctl vm.max_map_count), or dispose of " +
+    "stacks that are not needed",
   [Grant.refused]:
     "the system refused (a seccomp filter or another policy of this machine); have it allow " +
     "mmap, mprotect, madvise and munmap",
@@ -59,6 +64,6 @@ export class FringeError extends Error {
  */
 export function checkGrant(grant: number, action: string): void {
   if (grant === Grant.granted) return;
-  const status = grant === Grant.out_of_memory ? "out_of_memory" : "refused";
+  const status = grant === Grant.refused ? "refused" : "out_of_memory";
   throw new FringeError(status, `${action}: ${REASONS[grant] ?? `native code says ${grant}`}`);
 }

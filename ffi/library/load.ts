@@ -5,7 +5,14 @@
 
 import { ABI } from "../layout.ts";
 import { FringeError } from "./fringe_error.ts";
-import { type Native, type NativeStacks, STACK_SYMBOLS, SYMBOLS } from "./symbols.ts";
+import {
+  type Native,
+  type NativePools,
+  type NativeStacks,
+  POOL_SYMBOLS,
+  STACK_SYMBOLS,
+  SYMBOLS,
+} from "./symbols.ts";
 
 /** Compares the digest of what is to be loaded with that which this version of fringe goes with. */
 export function checkDigest(
@@ -67,6 +74,8 @@ function loadedSize(bytes: Uint8Array<ArrayBuffer>): number {
 /** Fringe's own library, of the version that TypeScript goes with. */
 export interface Opened {
   readonly stacks: NativeStacks;
+  /** Opens what pools need. */
+  openPools(): NativePools;
   /** Opens the rest of it. */
   openRest(): Native;
 }
@@ -87,14 +96,18 @@ export function openNative(path: string, what: string, grant?: string): Opened {
     throw otherVersion(what, stacks.abi);
   }
   // The same copy, whatever file is there by then: the loader knows a library by its path.
-  return { stacks, openRest: () => load(path, SYMBOLS, what, grant).symbols };
+  return {
+    stacks,
+    openPools: () => load(path, POOL_SYMBOLS, what, grant).symbols,
+    openRest: () => load(path, SYMBOLS, what, grant).symbols,
+  };
 }
 
-/** Opens the rest now, where the path may not lead to the library later. */
+/** Opens all of it now, where the path may not lead to the library later. */
 export function openWhole(path: string, what: string, grant?: string): Opened {
-  const { stacks, openRest } = openNative(path, what, grant);
-  const rest = openRest();
-  return { stacks, openRest: () => rest };
+  const { stacks, openPools, openRest } = openNative(path, what, grant);
+  const [pools, rest] = [openPools(), openRest()];
+  return { stacks, openPools: () => pools, openRest: () => rest };
 }
 
 const { abi } = STACK_SYMBOLS;

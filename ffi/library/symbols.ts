@@ -2,8 +2,9 @@
 // Credit: after libfringe, by edef and the libfringe contributors
 
 /**
- * What fringe's own native library exports and TypeScript calls, in two tables: Deno takes a fifth
- * of a millisecond to open a function, and a program that makes its first stack needs few of them.
+ * What fringe's own native library exports and TypeScript calls, in three tables: Deno takes a
+ * fifth of a millisecond to open a function, and a program that makes its first stack needs few of
+ * them.
  *
  * One C function may have several names here, each with other types: where V8 passes some types
  * faster (`resumeI32`, `resumeU32`), or where an address is to be a pointer, a bigint or a buffer
@@ -42,6 +43,31 @@ export const STACK_SYMBOLS = {
   depth: { name: "fringe_depth", parameters: [], result: "u32" },
 } as const satisfies Deno.ForeignLibraryInterface;
 
+/** What a `StackPool` needs besides. */
+export const POOL_SYMBOLS = {
+  mapSlab: {
+    name: "fringe_slab_map",
+    parameters: [
+      "usize",
+      /* size */ "u32",
+      /* count */ "bool",
+      /* recover */ "buffer", /* bounds */
+    ],
+    result: "i32",
+  },
+  discardStacks: {
+    name: "fringe_slab_discard",
+    parameters: [
+      "usize", // limit of the lowest stack
+      "usize", // stride
+      "buffer", // numbers of stacks
+      "u32", // from this one
+      "u32", // to before this one
+    ],
+    result: "void",
+  },
+} as const satisfies Deno.ForeignLibraryInterface;
+
 /** What runs native code, and looks into its memory. */
 export const SYMBOLS = {
   installOverflow: { name: "fringe_overflow_install", parameters: [], result: "void" },
@@ -49,9 +75,9 @@ export const SYMBOLS = {
   init: {
     name: "fringe_init_caught",
     parameters: [
-      "pointer", // base
+      "usize", // base
       "pointer", // body
-      "pointer", // mailbox
+      "usize", // mailbox
       "pointer", // __cxa_get_globals of the body's C++ runtime
       "usize", // limit
     ],
@@ -192,6 +218,9 @@ export const SYMBOLS = {
 
 /** The functions of the native library that a stack needs. */
 export type NativeStacks = Deno.DynamicLibrary<typeof STACK_SYMBOLS>["symbols"];
+
+/** The functions of the native library that a pool of stacks needs besides. */
+export type NativePools = Deno.DynamicLibrary<typeof POOL_SYMBOLS>["symbols"];
 
 /** The functions of the native library that native code needs. */
 export type Native = Deno.DynamicLibrary<typeof SYMBOLS>["symbols"];

@@ -4,7 +4,7 @@
 /** Memory from the operating system, with a guard page below it: how none of it is lost. */
 
 import { Grant } from "../layout.ts";
-import { nativeStacks } from "../library/find.ts";
+import { nativePools, nativeStacks } from "../library/find.ts";
 import { checkGrant } from "../library/fringe_error.ts";
 
 /**
@@ -14,8 +14,8 @@ import { checkGrant } from "../library/fringe_error.ts";
  * map something else meanwhile.
  */
 export class Mapping {
-  /** Base and limit; 0 while there is no memory. */
-  readonly bounds: BigUint64Array<ArrayBuffer> = new BigUint64Array(new ArrayBuffer(16));
+  /** Base and limit; of a slab the stride, too. 0 while there is no memory. */
+  readonly bounds: BigUint64Array<ArrayBuffer> = new BigUint64Array(new ArrayBuffer(24));
   /** Whether it is in the list of those that wait to be unmapped. */
   waits = false;
   /** The next in that list. */
@@ -29,6 +29,11 @@ export class Mapping {
   /** The lowest usable byte. */
   get limit(): bigint {
     return this.bounds[1]!;
+  }
+
+  /** How far apart the stacks of a slab are, in bytes. */
+  get stride(): bigint {
+    return this.bounds[2]!;
   }
 }
 
@@ -49,6 +54,18 @@ let left: Mapping | undefined;
 export function map({ bounds }: Mapping, size: number, recover: boolean, what: string): void {
   unmapLeft();
   checkGrant(nativeStacks().mapStack(BigInt(size), recover, bounds), what);
+}
+
+/** Maps `count` stacks of `size` bytes as one. The rest is as for `map`. */
+export function mapSlab(
+  { bounds }: Mapping,
+  size: number,
+  count: number,
+  recover: boolean,
+  what: string,
+): void {
+  unmapLeft();
+  checkGrant(nativePools().mapSlab(BigInt(size), count, recover, bounds), what);
 }
 
 /**

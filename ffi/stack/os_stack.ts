@@ -6,11 +6,12 @@
 import { checkKeys, describe, own } from "../check.ts";
 import { STACK_SIZE_DEFAULT } from "../layout.ts";
 import { map, Mapping, unmap } from "./mapping.ts";
+import { Net } from "./net.ts";
 import { overflowOf } from "./overflow.ts";
-import { checkSize, type GuardedStack, Stack, StackMemory } from "./stack.ts";
+import { checkSize, type GuardedStack, memoryOf, Stack, StackMemory } from "./stack.ts";
 
 /** The safety net: unmaps the stacks that became garbage before they were disposed of. */
-const net = new FinalizationRegistry<StackMemory>((memory) => memory.reclaim());
+const net = new Net<StackMemory>((memory) => memory.reclaim());
 
 /**
  * What `new OsStack()` takes after the size.
@@ -78,11 +79,10 @@ export class OsStack extends Stack implements GuardedStack {
     const mapping = new Mapping();
     const memory = memoryIn(mapping, overflow);
     super(memory);
-    net.register(this, memory, this);
+    net.add(this, memory);
     // Last: to look at the class, as `super` does, may have run code of the caller's.
     map(mapping, size, overflow === "throw", `${what} of ${size} bytes`);
-    memory.base = mapping.base;
-    memory.limit = mapping.limit;
+    memory.place(mapping.base, mapping.limit);
   }
 
   /** Always true: the page below `limit` can be neither read nor written. */
@@ -97,7 +97,7 @@ export class OsStack extends Stack implements GuardedStack {
    */
   override [Symbol.dispose](): void {
     super[Symbol.dispose]();
-    net.unregister(this);
+    net.remove(memoryOf(this));
   }
 }
 

@@ -15,7 +15,11 @@
 import { describe } from "../check.ts";
 import { STACK_ALIGNMENT as ALIGNMENT } from "../layout.ts";
 import { nativeStacks } from "../library/find.ts";
+import type { Caught } from "./net.ts";
 import type { Overflow } from "./overflow.ts";
+
+/** The memory of a stack; undefined for any other object. It is known to the class alone. */
+let memoryIn: (stack: object) => StackMemory | undefined;
 
 /**
  * Both ends of a stack are multiples of this many bytes (System V psABI for AMD64, section 3.2.2).
@@ -55,6 +59,8 @@ export const STACK_ALIGNMENT: 16 = ALIGNMENT;
  * ```
  */
 export abstract class Stack implements Disposable {
+  readonly #memory: StackMemory;
+
   /** Not for programs: makes `memory` known as that of this object, and only fringe has one. */
   constructor(memory: StackMemory) {
     if (!(memory instanceof StackMemory)) {
@@ -63,7 +69,11 @@ export abstract class Stack implements Disposable {
           "or new SliceStack()",
       );
     }
-    memories.set(this, memory);
+    this.#memory = memory;
+  }
+
+  static {
+    memoryIn = (stack) => #memory in stack ? stack.#memory : undefined;
   }
 
   /** One past the highest usable byte, a multiple of `STACK_ALIGNMENT`. */
@@ -124,14 +134,14 @@ export interface Origin {
   readonly overflow: Overflow;
   /** Whether other stacks can be made of the same memory. */
   readonly shareable: boolean;
-  /** Gives the memory back; called once. */
-  readonly release: () => void;
+  /** Gives the memory back. May be called again, which has to be if a call was cut short. */
+  readonly release: (memory: StackMemory) => void;
   /** Says why the memory can no longer be used, where it can vanish at all. */
   readonly fault: (() => string | undefined) | undefined;
 }
 
 /** Who runs on a stack: a generator's body, or a call. */
-export interface Owner {
+export interface Owner extends Caught {
   /** Whether the stack is no longer needed: no frame is on it, and none will be. */
   readonly isDone: boolean;
   /** Ends every native frame that it has, early: C is told to stop where it can be told. */
@@ -161,32 +171,45 @@ let firstShared: StackMemory | undefined;
  * (`context/occupancy.ts`). So the memory is free as soon as no frame is left, even if `disown` was
  * cut short, and is called later or never.
  */
-export class StackMemory {
-  /** Both ends; an `OsStack` writes them down when it has its mapping, and nobody later. */
-  base: bigint;
-  limit: bigint;
+export class StackMemory implements Caught {
   readonly origin: Origin;
   /** Where there is no guard page: the lower end, where the canary goes. */
   bottom: DataView<ArrayBuffer> | undefined;
+  /** Whether the memory has gone back. */
+  released = false;
+  /** For the net under its stack. */
+  batch: Caught["batch"];
+  #base: bigint;
+  #limit: bigint;
   #owner: Owner | undefined;
-  #released = false;
   #nextShared: StackMemory | undefined;
   #previousShared: StackMemory | undefined;
 
   constructor(base: bigint, limit: bigint, origin: Origin, bottom?: DataView<ArrayBuffer>) {
-    this.base = base;
-    this.limit = limit;
+    this.#base = base;
+    this.#limit = limit;
     this.origin = origin;
     this.bottom = bottom;
+  }
+
+  /** One past the highest byte. */
+  get base(): bigint {
+    return this.#base;
+  }
+
+  /** The lowest usable byte. */
+  get limit(): bigint {
+    return this.#limit;
   }
 
   get size(): number {
     return Number(this.base - this.limit);
   }
 
-  /** Whether the memory has gone back. */
-  get released(): boolean {
-    return this.#released;
+  /** For an `OsStack`, which learns where its memory is when that has been mapped. */
+  place(base: bigint, limit: bigint): void {
+    this.#base = base;
+    this.#limit = limit;
   }
 
   /** Who runs on it; undefined if it is free. */
@@ -196,7 +219,7 @@ export class StackMemory {
 
   /** Why no frame may run here, or undefined when all is well. */
   fault(): string | undefined {
-    if (this.#released) return "the stack has been disposed of; make a new one";
+    if (this.released) return "the stack has been disposed of; make a new one";
     return this.origin.fault?.();
   }
 
@@ -247,15 +270,14 @@ export class StackMemory {
 
   /** For `[Symbol.dispose]()`: gives the memory back, or throws if it is not free. */
   dispose(): void {
-    if (this.#released) return;
-    if (this.owner !== undefined) {
+    if (!this.released && this.owner !== undefined) {
       throw new Error(
         "Cannot dispose of stack: a generator on it has not finished; dispose of the generator " +
           "instead, which ends it and frees its stack",
       );
     }
-    this.origin.release();
-    this.#released = true;
+    this.origin.release(this);
+    this.released = true;
     this.bottom = undefined;
   }
 
@@ -267,16 +289,15 @@ export class StackMemory {
   }
 }
 
-const memories = new WeakMap<object, StackMemory>();
-
 /**
  * The memory of a stack, or a TypeError when it is not one of fringe's. `body` is what was passed
  * beside it: where that is a stack, the two were swapped.
  */
 export function memoryOf(stack: Stack, body?: unknown): StackMemory {
-  const memory = typeof stack === "object" && stack !== null ? memories.get(stack) : undefined;
+  const memory = typeof stack === "object" && stack !== null ? memoryIn(stack) : undefined;
   if (memory !== undefined) return memory;
-  const swapped = typeof stack === "function" || body instanceof Object && memories.has(body);
+  const swapped = typeof stack === "function" ||
+    body instanceof Object && memoryIn(body) !== undefined;
   throw new TypeError(
     `Cannot use ${describe(stack)} as a stack: make one with new OsStack(), new OwnedStack() or ` +
       "new SliceStack() in this Worker" +

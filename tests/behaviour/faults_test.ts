@@ -6,9 +6,9 @@
  * is shipped. `faults.ts` says how. Each case is a process of its own.
  */
 
-import { assertEquals, assertGreater } from "@std/assert";
+import { assertEquals, assertGreater, assertStringIncludes } from "@std/assert";
 import { canWatch, ERRORS, type Outcome, type SystemCall } from "../support/faults.ts";
-import { moduleUrl, runChild, withCopy } from "../support/support.ts";
+import { fringeLibrary, moduleUrl, runChild, withCopy } from "../support/support.ts";
 
 const config = new URL("../../deno.json", import.meta.url).pathname;
 const flags = ["-A", "--v8-flags=--expose-gc", `--config=${config}`];
@@ -22,7 +22,9 @@ function testFaults(name: string, fn: () => Promise<void>): void {
 
 /** What every program begins with; `library` is open, and watched. */
 const prelude = `
-  import { Callback, dlopen, FringeError, Generator, OsStack } from ${JSON.stringify(moduleUrl)};
+  import { Callback, dlopen, FringeError, Generator, OsStack, StackPool } from ${
+  JSON.stringify(moduleUrl)
+};
   import { ERRORS, grant, mapped, outcomes, refuse, seen, watch } from
     ${JSON.stringify(new URL("../support/faults.ts", import.meta.url).href)};
   import { collectUntil, openBodies } from ${
@@ -117,7 +119,24 @@ testAttempt(
   { mmap: ["fails"], mprotect: ["fails"], munmap: ["succeeds"] },
 );
 
-// The pool has 64 stacks: of 66 that are in use at once, two are mapped anew.
+// A slab of such stacks has two.
+
+testAttempt(
+  "StackPool",
+  `{
+    what: "Cannot take stack of 134217728 bytes",
+    run() {
+      using pool = new StackPool({ size: 2 ** 27 });
+      using first = pool.take();
+      using second = new Generator(pool.take(), symbols.echo_i32);
+      check(second.resume(1) === 1, "what it echoes");
+    },
+  }`,
+  { mmap: ["fails"], madvise: ["succeeds", "succeeds"], mprotect: [], munmap: ["succeeds"] },
+  { mmap: ["fails"], mprotect: ["fails", "fails"], munmap: ["succeeds"] },
+);
+
+// For calls fringe keeps 64 stacks: of 66 that are in use at once, two are mapped anew.
 
 const twoStacks: Outcomes = {
   mmap: ["fails", "fails"],
@@ -257,6 +276,109 @@ testAttempt(
   oneCopied,
   "open",
 );
+
+// A pool of stacks
+
+testFaults("StackPool that is warm makes no system call", async () => {
+  const source = `
+    const calls = ["mmap", "madvise", "mprotect", "munmap"];
+    const results = [];
+    // One at a time; ten thousand, of which some come and go; bursts of a hundred, again and again.
+    for (const [most, least] of [[1, 0], [10_000, 9_990], [100, 0]]) {
+      const pool = new StackPool({ size: 16 * 1024 });
+      const generators = [];
+      const round = () => {
+        while (generators.length < most) {
+          const generator = new Generator(pool.take(), symbols.echo_i32);
+          check(generator.resume(1) === 1, "what it echoes");
+          generators.push(generator);
+        }
+        while (generators.length > least) generators.pop()[Symbol.dispose]();
+      };
+      round();
+      const before = calls.map(seen);
+      for (let i = 0; i < 1000; i++) round();
+      results.push(calls.map((call, i) => seen(call) - before[i]));
+      for (const generator of generators) generator[Symbol.dispose]();
+      pool[Symbol.dispose]();
+    }
+    console.log(JSON.stringify(results));
+  `;
+  assertEquals(await runFaults(source), new Array(3).fill([0, 0, 0, 0]));
+});
+
+testFaults("StackPool gives memory back: what a burst has left, and all in the end", async () => {
+  const source = `
+    const before = mapped();
+    const count = 20_000;
+    const size = 16 * 1024;
+    const pool = new StackPool({ size });
+    const stacks = Array.from({ length: count }, () => pool.take());
+    const most = mapped() - before;
+    const discarded = seen("madvise");
+    // In an order that leaves some of each slab to the last.
+    for (let i = 0; i < count; i++) stacks[i * 7919 % count][Symbol.dispose]();
+    const left = [mapped() - before];
+    const advised = seen("madvise") - discarded;
+    // Slab by slab.
+    for (let i = 0; i < count; i++) stacks[i] = pool.take();
+    for (const stack of stacks) stack[Symbol.dispose]();
+    left.push(mapped() - before);
+    pool[Symbol.dispose]();
+    console.log(JSON.stringify({
+      most: most / (size + 4096),
+      left: left.map((bytes) => bytes / (size + 4096)),
+      advised,
+      end: mapped() - before,
+    }));
+  `;
+  const found = await runFaults(source);
+  const { most, left, advised, end } = found as Record<"most" | "advised" | "end", number> & {
+    left: number[];
+  };
+  assertEquals([most, end], [Math.ceil(20_000 / 64) * 64, 0]);
+  for (const stacks of left) assertGreater(2400, stacks);
+  // Of a slab that is unmapped as a whole, most stacks have lost their memory before.
+  assertGreater(advised, 10_000);
+});
+
+testFaults("StackPool says that the mappings come to their limit, before they do", async () => {
+  const source = `
+    import { StackPool } from ${JSON.stringify(moduleUrl)};
+    import { refuse, seen, watch } from
+      ${JSON.stringify(new URL("../support/faults.ts", import.meta.url).href)};
+    const mappings = () => Deno.readTextFileSync("/proc/self/maps").split("\\n").length;
+    const most = Number(Deno.readTextFileSync("/proc/sys/vm/max_map_count"));
+    Deno.dlopen(${JSON.stringify(fringeLibrary.pathname)}, {});
+    watch(/libfringe\.so$/);
+    // A system that knows no such advice.
+    const EINVAL = 22;
+    refuse("madvise", 0, 1e9, EINVAL);
+    const pool = new StackPool({ size: 4096 });
+    const stacks = [];
+    let message;
+    // No more than that many, where the system allows very many mappings.
+    while (message === undefined && stacks.length < 200_000) {
+      try {
+        stacks.push(pool.take());
+      } catch (error) {
+        message = error.name + " " + error.status + " " + error.message;
+      }
+    }
+    const left = most - mappings();
+    for (const stack of stacks) stack[Symbol.dispose]();
+    using again = pool.take();
+    console.log(JSON.stringify({ most, taken: stacks.length, left, message }));
+  `;
+  const ended = await runChild(source, flags);
+  assertEquals([ended.code, ended.signal, ended.stderr], [0, null, ""]);
+  const { most, taken, left, message } = JSON.parse(ended.stdout);
+  if (taken === 200_000) return;
+  assertStringIncludes(message, "FringeError out_of_memory Cannot take stack of 4096 bytes: ");
+  assertStringIncludes(message, "(/proc/sys/vm/max_map_count)");
+  assertGreater(taken, most / 2 - 3000);
+  assertGreater(left, 1500);
+});
 
 // What the system does not take back
 

@@ -12,7 +12,8 @@ import { moduleUrl, runChild, testBodies } from "../support/support.ts";
 /** Uses all that there is to use, and prints what came of it. */
 const program = `
   const fringe = await import(${JSON.stringify(moduleUrl)});
-  const { Callback, dlopen, Generator, OsStack, OwnedStack, PointerView, SliceStack } = fringe;
+  const { Callback, dlopen, Generator, OsStack, OwnedStack, PointerView, SliceStack, StackPool } =
+    fringe;
   const callback = { parameters: ["i32"], result: "i32" };
   const library = dlopen(${JSON.stringify(testBodies.pathname)}, {
     echo_i32: { input: "i32", output: "i32" },
@@ -47,7 +48,10 @@ const program = `
   };
 
   const memory = new Uint8Array(65536);
-  for (const stack of [new OsStack(), new OwnedStack(65536), new SliceStack(memory)]) {
+  const pool = new StackPool({});
+  const stacks = [new OsStack(), pool.take(), new OwnedStack(65536), new SliceStack(memory)];
+  for (const stack of stacks) {
+    tell(stack.size, stack.guarded);
     const generator = Generator.unguarded(stack, symbols.echo_i32);
     tell(generator.resume(1), generator.next(2).value, generator.backtrace().length > 0);
     generator.return();
@@ -112,7 +116,19 @@ Deno.test("what a program has put into Object.prototype is not read", async () =
       "shareable",
       "guarded",
     ],
-    ...["handler", "released", "occupant", "alias", "i32", "f64", "call", "reason"],
+    ...[
+      "size",
+      "slab",
+      "batch",
+      "handler",
+      "released",
+      "occupant",
+      "alias",
+      "i32",
+      "f64",
+      "call",
+      "reason",
+    ],
     ...["get", "set", "writable", "configurable", "enumerable"],
   ];
   for (const value of ["true", '"i32"', "() => 5", "{}"]) {

@@ -7,16 +7,22 @@
  */
 
 import { assert, assertEquals, assertLess, assertStringIncludes } from "@std/assert";
-import { Generator, OsStack } from "../../mod.ts";
+import { fileURLToPath } from "node:url";
+import type { Million } from "../../bench/million.ts";
+import { Generator, OsStack, StackPool } from "../../mod.ts";
 import { rounds } from "../support/seeds.ts";
 import {
   collectUntil,
   fringeLibrary,
   moduleUrl,
   openBodies,
+  run,
   runChild,
   testBodies,
 } from "../support/support.ts";
+
+const million = fileURLToPath(new URL("../../bench/million.ts", import.meta.url));
+const config = fileURLToPath(new URL("../../deno.json", import.meta.url));
 
 /** Whether an address lies in a mapping of this process. */
 function isMapped(address: bigint): boolean {
@@ -91,6 +97,68 @@ Deno.test("Generator that is dropped leaves a stack that is held free for anothe
   const next = new Generator(stack, echo_i32);
   assertEquals(next.resume(5), 5);
   next.return();
+});
+
+Deno.test("StackPool that is disposed of is unmapped at once, but for what is in use", () => {
+  using library = openBodies();
+  const pool = new StackPool({ size: 64 * 1024 });
+  const stacks = Array.from({ length: 200 }, () => pool.take());
+  const generator = new Generator(stacks[100]!, library.symbols.echo_i32);
+  assertEquals(generator.resume(1), 1);
+  const limits = stacks.map(({ limit }) => limit);
+  assert(limits.every(isMapped));
+  for (const [i, stack] of stacks.entries()) if (i !== 100) stack[Symbol.dispose]();
+  pool[Symbol.dispose]();
+  // A slab goes as a whole.
+  assertEquals(limits.filter(isMapped).length, 64);
+  assertEquals(generator.resume(2), 2);
+  generator[Symbol.dispose]();
+  assertEquals(limits.filter(isMapped), []);
+});
+
+Deno.test("StackPool that is dropped is unmapped, with all that was on it", async () => {
+  using library = openBodies();
+  const { has_destructor, destructor_count } = library.symbols;
+  const before = destructor_count();
+  const limits: bigint[] = [];
+  (() => {
+    const pool = new StackPool({ size: 64 * 1024 });
+    for (let i = 0; i < 100; i++) {
+      const stack = pool.take();
+      limits.push(stack.limit);
+      if (i % 2 === 0) new Generator(stack, has_destructor).resume();
+    }
+    // One that has been given back before.
+    pool.take()[Symbol.dispose]();
+  })();
+  await collectUntil(() => !limits.some(isMapped));
+  assertEquals([limits.filter(isMapped), destructor_count()], [[], before + 50]);
+});
+
+Deno.test("StackPool that is dropped stays for a generator that is held", async () => {
+  using library = openBodies();
+  const { limits, generator } = (() => {
+    const pool = new StackPool({ size: 64 * 1024 });
+    const stacks = Array.from({ length: 100 }, () => pool.take());
+    const generator = new Generator(stacks[0]!, library.symbols.echo_i32);
+    return { limits: stacks.map(({ limit }) => limit), generator };
+  })();
+  assertEquals(generator.resume(1), 1);
+  await collectUntil(() => limits.filter(isMapped).length === 64);
+  assertEquals([limits.filter(isMapped).length, generator.resume(2)], [64, 2]);
+  generator[Symbol.dispose]();
+  assertEquals(limits.filter(isMapped), []);
+});
+
+Deno.test("20,000 generators on a pool take a page each and little more, for a while", async () => {
+  const flags = ["--v8-flags=--expose-gc", `--config=${config}`];
+  const ended = await run(["run", "-A", "--no-prompt", ...flags, million, "--one", "20000", "0"]);
+  assertEquals([ended.code, ended.signal], [0, null], ended.stderr);
+  const { count, bytes, left }: Million = JSON.parse(ended.stdout);
+  assertEquals(count, 20_000);
+  // One page of the stack; V8's heap takes what it takes, and is larger than its objects.
+  assertLess(bytes, 6000);
+  assertLess(left, 0.4 * count * bytes / 1e6);
 });
 
 Deno.test("Generator that is held keeps its stack, its body and its library", async () => {

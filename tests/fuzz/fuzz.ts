@@ -17,6 +17,7 @@ import {
   OwnedStack,
   PointerView,
   SliceStack,
+  StackPool,
 } from "../../mod.ts";
 import { exampleBodies, gc, testBodies } from "../support/support.ts";
 
@@ -190,11 +191,13 @@ export class World {
   }
 
   stack(kind: number = 0): Any {
-    const stack = kind % 3 === 0
+    const stack = kind % 4 === 0
       ? new OsStack(STACK_SIZE)
-      : kind % 3 === 1
+      : kind % 4 === 1
       ? new OwnedStack(64 * 1024)
-      : new SliceStack(this.buffer());
+      : kind % 4 === 2
+      ? new SliceStack(this.buffer())
+      : new StackPool({ size: STACK_SIZE }).take();
     this.stacks.push(stack);
     return stack;
   }
@@ -582,6 +585,7 @@ function ours(world: World): Record<string, unknown> {
     stack: world.stack(),
     ownedStack: world.stack(1),
     sliceStack: world.stack(2),
+    pooledStack: world.stack(3),
     occupied: world.stacks[1],
     disposed,
     fresh: world.generator(world.stack(), world.counting()),

@@ -129,6 +129,7 @@ if (when === "before") tamper();
 const fringe = await import("../../mod.ts");
 if (when === "after") tamper();
 const { Callback, dlopen, Generator, OsStack, OwnedStack, PointerView, SliceStack } = fringe;
+const { StackPool } = fringe;
 
 const i32Callback = { callback: { parameters: ["i32"], result: "i32" } };
 const passed = (type: string) => ({
@@ -176,6 +177,13 @@ const STEPS: Readonly<Record<string, (open: Open) => unknown>> = {
   refusedElsewhere: ({ elsewhere }) => elsewhere.symbols.call_n("4", (i: number) => i),
   pulled: ({ symbols }) => {
     for (const { args, reply } of symbols.call_n.calls(3)) reply(args[0]);
+  },
+  pooled: ({ symbols }) => {
+    using pool = new StackPool({ size: 16 * 1024 });
+    using first: Any = new Generator(pool.take(), symbols.echo_i32);
+    using second: Any = new Generator(pool.take(), symbols.has_destructor);
+    second.resume();
+    return [first.resume(1), first.resume(2)];
   },
   native: ({ symbols }) => {
     using generator: Any = new Generator(new OsStack(), symbols.has_destructor);

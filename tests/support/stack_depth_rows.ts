@@ -18,6 +18,7 @@ import {
   PointerView,
   SliceStack,
   type Stack,
+  StackPool,
 } from "../../mod.ts";
 import { assert, assertEquals } from "@std/assert";
 import { runInThisContext } from "node:vm";
@@ -240,6 +241,78 @@ row({
   verify: (memory, outcome) => {
     if (outcome.done) proveFree(outcome.value as Stack);
     proveFree(new SliceStack(memory));
+  },
+});
+
+/** Shows that a pool gives no stack twice, and that each is free; and disposes of it. */
+function settlePool(pool: StackPool): void {
+  const taken = Array.from({ length: 3 }, () => pool.take());
+  assertEquals(new Set(taken.map(({ limit }) => limit)).size, 3);
+  for (const stack of taken) proveFree(stack);
+  pool[Symbol.dispose]();
+}
+const poolAndStack = (): { pool: StackPool; stack: Stack } => {
+  const pool = new StackPool({ size: SIZE });
+  return { pool, stack: pool.take() };
+};
+row({
+  name: "new StackPool",
+  prepare: () => {},
+  act: () => new StackPool({ size: SIZE }),
+  verify: (_, outcome) => {
+    if (outcome.done) settlePool(outcome.value as StackPool);
+  },
+});
+row({
+  name: "StackPool.take, which maps",
+  prepare: () => {
+    // What pools need of the library is opened; that asks for more of V8's stack than there is.
+    poolAndStack();
+    return new StackPool({ size: SIZE });
+  },
+  act: (pool) => pool.take(),
+  verify: (pool, outcome) => {
+    if (outcome.done) proveFree(outcome.value as Stack);
+    settlePool(pool);
+  },
+});
+row({
+  name: "StackPool.take",
+  prepare: poolAndStack,
+  act: ({ pool }) => pool.take(),
+  verify: ({ pool, stack }, outcome) => {
+    if (outcome.done) assert((outcome.value as Stack).limit !== stack.limit);
+    settlePool(pool);
+    proveFree(stack);
+  },
+});
+row({
+  name: "[Symbol.dispose] of a pool's stack",
+  prepare: poolAndStack,
+  act: ({ stack }) => stack[Symbol.dispose](),
+  verify: ({ pool, stack }) => {
+    stack[Symbol.dispose]();
+    stack[Symbol.dispose]();
+    settlePool(pool);
+  },
+});
+row({
+  name: "[Symbol.dispose] of a pool's stack, which unmaps",
+  prepare: () => {
+    const { pool, stack } = poolAndStack();
+    pool[Symbol.dispose]();
+    return stack;
+  },
+  act: (stack) => stack[Symbol.dispose](),
+  verify: (stack) => stack[Symbol.dispose](),
+});
+row({
+  name: "StackPool[Symbol.dispose]",
+  prepare: poolAndStack,
+  act: ({ pool }) => pool[Symbol.dispose](),
+  verify: ({ pool, stack }) => {
+    pool[Symbol.dispose]();
+    proveFree(stack);
   },
 });
 const stacks: Record<string, () => Stack> = {

@@ -48,6 +48,24 @@ Deno.test("Generator.resume() passes each input in, and each output out", () => 
   }
 });
 
+Deno.test("Generator.resume() refuses a first input, and takes the next one as the first", () => {
+  using library = openBodies();
+  const { echo_u32, echo_i32, echo_f64 } = library.symbols;
+  for (const wrong of ["1", 1.5, undefined, 2 ** 40]) {
+    for (const body of [echo_u32, echo_i32]) {
+      using generator = new Generator(new OsStack(), body);
+      assertThrows(() => generator.resume(wrong as number));
+      assertEquals([7, 8].map((input) => generator.resume(input)), [7, 8]);
+      // Later, too.
+      assertThrows(() => generator.resume(wrong as number));
+      assertEquals(generator.resume(9), 9);
+    }
+  }
+  using generator = new Generator(new OsStack(), echo_f64);
+  assertThrows(() => generator.resume("1" as unknown as number));
+  assertEquals([0.5, 8].map((input) => generator.resume(input)), [0.5, 8]);
+});
+
 Deno.test("Generator.resume() gives a TypeScript body its first input as an argument", () => {
   using generator = new Generator(new OsStack(), function* (_yielder, input: number) {
     for (;;) input = yield input + 1;

@@ -17,11 +17,19 @@ import {
   SliceStack,
   type Stack,
   STACK_ALIGNMENT,
+  StackPool,
 } from "../../mod.ts";
 import { openBodies } from "../support/support.ts";
 
 const kinds: readonly { readonly name: string; make(): Stack }[] = [
   { name: "OsStack", make: () => new OsStack(64 * 1024) },
+  {
+    name: "StackPool",
+    make: (() => {
+      let pool: StackPool | undefined;
+      return () => (pool ??= new StackPool({ size: 64 * 1024 })).take();
+    })(),
+  },
   { name: "OwnedStack", make: () => new OwnedStack(64 * 1024) },
   { name: "SliceStack", make: () => new SliceStack(new Uint8Array(64 * 1024)) },
 ];
