@@ -1360,18 +1360,24 @@ function integerOf(type, value, what) {
         return value;
     return Number.isSafeInteger(value) ? BigInt(value) : refuse(type, value, what);
 }
+function hintForNone(value, what) {
+    return value === undefined && what === AN_INPUT
+        ? "; for…of and next() pass no input: call resume(input)"
+        : "";
+}
 function refuse(type, value, what) {
     const { name, kind } = type;
+    const none = hintForNone(value, what);
     if (name === "bool") {
-        throw new TypeError(`${what} must be a boolean: got ${describe(value)}`);
+        throw new TypeError(`${what} must be a boolean: got ${describe(value)}${none}`);
     }
     if (kind === "float") {
-        throw new TypeError(`${what} must be a number (${name}): got ${describe(value)}`);
+        throw new TypeError(`${what} must be a number (${name}): got ${describe(value)}${none}`);
     }
     const [minimum, maximum] = rangeOf(type);
     const range = `an integer from ${minimum} to ${maximum} (${name})`;
     if (typeof value !== "number" && typeof value !== "bigint") {
-        throw new TypeError(`${what} must be ${range}: got ${describe(value)}`);
+        throw new TypeError(`${what} must be ${range}: got ${describe(value)}${none}`);
     }
     const isWord = kind === "word";
     if (typeof value === "bigint" && isWord) {
@@ -1404,7 +1410,8 @@ function addressOf(value, type, what) {
     }
     catch (error) {
         const kinds = type === "function" ? "a Callback, a Deno.PointerObject" : "a Deno.PointerObject";
-        throw new TypeError(`${what} must be ${kinds} or null (${type}): got ${describe(value)}${hintFor$2(type, value)}`, { cause: error });
+        const hint = hintFor$2(type, value) || hintForNone(value, what);
+        throw new TypeError(`${what} must be ${kinds} or null (${type}): got ${describe(value)}${hint}`, { cause: error });
     }
 }
 

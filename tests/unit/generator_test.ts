@@ -368,6 +368,17 @@ Deno.test("Generator.resume() refuses an input of the wrong type, and takes a ri
   }
 });
 
+Deno.test("Generator says how an input is passed where for…of has passed none", () => {
+  using library = openBodies();
+  const { echo_bool, echo_f64, echo_i32, echo_i64, echo_pointer } = library.symbols;
+  for (const body of [echo_bool, echo_f64, echo_i32, echo_i64, echo_pointer]) {
+    // deno-lint-ignore no-explicit-any -- TypeScript refuses such a loop
+    using generator = new Generator(new OsStack(), body as any);
+    const error = assertThrows(() => [...generator], TypeError);
+    assertMatch(error.message, /: got undefined; for…of and next\(\) pass no input: call resume/);
+  }
+});
+
 // Native bodies: everything goes both ways
 
 const i32s = [0, 1, -1, 2 ** 31 - 1, -(2 ** 31)];
