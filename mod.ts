@@ -69,6 +69,7 @@ export type { OsStackOptions } from "./ffi/stack/os_stack.ts";
 export type { GuardedStack, Stack } from "./ffi/stack/stack.ts";
 export type { NativeFunction, NonblockingFunction, SymbolOf } from "./ffi/types.ts";
 export type {
+  FilledArray,
   FromNative,
   FunctionPointer,
   ScalarType,

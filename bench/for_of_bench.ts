@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // Credit: after libfringe, by edef and the libfringe contributors
 
-// `for…of` over a native body, beside V8's own generators. All are left by `break`.
+// `for…of` over a native body, and `fill()`, beside V8's own generators. All are left before they
+// end.
 
 import { dlopen, Generator, type NativeBody, OsStack } from "fringe";
 import { bench, INNER, sumBelow, target, testBodies } from "./setup.ts";
@@ -44,3 +45,13 @@ iterates("for…of Generator, i32", symbols.counts_i32);
 iterates("for…of Generator, u16", symbols.counts_u16);
 iterates("for…of Generator, f64", symbols.counts_f64);
 iterates("for…of Generator, i64", symbols.counts_i64);
+
+const array = new Uint32Array(INNER);
+const FILL = "fill(), an element";
+bench("for…of", FILL, () => {
+  const generator = new Generator(stack, symbols.counts);
+  const filled = generator.fill(array);
+  generator.return();
+  return array[filled - 1]!;
+}, INNER);
+target("fill(), an element, to for…of function*", FILL, SCRIPT, 0.4);

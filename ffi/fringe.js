@@ -268,6 +268,17 @@ const SYMBOLS = {
         result: "i32",
         nonblocking: true,
     },
+    fill: {
+        name: "fringe_fill",
+        parameters: [
+            "pointer",
+            "buffer",
+            "u32",
+            "u32",
+            "bool",
+        ],
+        result: "u32",
+    },
     end: {
         name: "fringe_end",
         parameters: ["pointer", "usize"],
@@ -1165,6 +1176,16 @@ function rangeOf({ kind, way, size, sign }) {
     const isSigned = sign !== 0 || way === 6 || way === 1 && size === 4;
     return isSigned ? [-(2n ** (bits - 1n)), 2n ** (bits - 1n) - 1n] : [0n, 2n ** bits - 1n];
 }
+function arrayFor({ kind, way, size, sign }) {
+    if (kind === "void")
+        return undefined;
+    const bits = 8 * size;
+    if (kind === "float")
+        return `Float${bits}Array`;
+    if (size === 8)
+        return way === 6 ? "BigInt64Array" : "BigUint64Array";
+    return sign !== 0 || way === 1 && size === 4 ? `Int${bits}Array` : `Uint${bits}Array`;
+}
 const otherNames = () => own({
     boolean: "bool",
     _bool: "bool",
@@ -1205,10 +1226,11 @@ function meantBy(name) {
     return otherNames()[type] ?? (type.endsWith("*") ? "pointer" : undefined);
 }
 const VALUE_TYPES = new Set(types.keys());
-const SCALAR_TYPES = VALUE_TYPES.difference(new Set(["function", "buffer", "cstring"]));
+const KEPT = ["function", "buffer", "cstring"];
+const SCALAR_TYPES = new Set([...VALUE_TYPES].filter((name) => !KEPT.includes(name)));
 
 const { void: VOID$1, int: INT$1, u32: U32$1, bool: BOOL$1, f32: F32$1, f64: F64$1, i64: I64$1, u64: U64$1 } = Way;
-const { input: INPUT$3 } = Mailbox;
+const { input: INPUT$4 } = Mailbox;
 function cut(word, { mask, sign }) {
     return ((word & mask) ^ sign) - sign | 0;
 }
@@ -2283,7 +2305,7 @@ class Context extends Occupancy {
     }
 }
 
-const { input: INPUT$2, output: OUTPUT$1, output_float: OUTPUT_FLOAT, stack: STACK } = Mailbox;
+const { input: INPUT$3, output: OUTPUT$1, output_float: OUTPUT_FLOAT, stack: STACK } = Mailbox;
 const { callback: CALLBACK } = Mailbox;
 const SUSPENDED$1 = 0;
 class Call {
@@ -2924,6 +2946,7 @@ function putFiber(fiber) {
     fiber.isKept = true;
 }
 
+const { input: INPUT$2 } = Mailbox;
 async function callAsync(callee, args) {
     const signal = signalOf(callee, args[callee.parameters.length], args.length);
     const { plain, answerers } = split(callee, args, "no generator functions");
@@ -2966,6 +2989,7 @@ async function untilInterrupted(call, answerers, signal) {
     };
     signal?.addEventListener("abort", abort, { once: true });
     try {
+        const answerAll = call.callee.nonblocking ? answerElsewhere : answerHere;
         answerAll(call, answerers, signal).then(resolve, reject);
         return await promise;
     }
@@ -2973,36 +2997,51 @@ async function untilInterrupted(call, answerers, signal) {
         signal?.removeEventListener("abort", abort);
     }
 }
-async function answerAll(call, answerers, signal) {
+async function answerHere(call, answerers, signal) {
     const { resumeCall } = native();
-    const { nonblocking } = call.callee;
-    if (nonblocking && !hasStack(32))
-        await undefined;
+    const { context } = call;
+    const { view } = context;
+    const keeper = call.keeper;
     let target;
     let handler;
     let known = -1;
     for (;;) {
-        let arrived;
-        if (nonblocking) {
-            await call.goElsewhere();
-            arrived = call.comeBack();
+        const { handle } = context;
+        const number = resumeCall(handle === null || keeper.hasBuffers ? call.leave() : handle, 0);
+        if (number !== known || target.closed) {
+            const arrived = call.arrive();
             if (arrived === undefined)
                 return call.result;
-        }
-        else {
-            const number = resumeCall(call.leave(), 0);
-            if (number === known && !target.closed && !target.isKept)
-                arrived = target;
-            else if ((arrived = call.arrive()) === undefined)
-                return call.result;
+            target = arrived;
+            handler = handlerOf(arrived, answerers);
             known = number;
         }
-        if (arrived !== target) {
-            target = arrived;
-            handler = handlerOf(target, answerers);
-        }
         signal?.throwIfAborted();
-        let answer = call.ask(target, handler);
+        const { resultType, what, isKept, fast } = target;
+        let answer = fast.count === 1
+            ? handler(read(view, fast.firstAt, fast.first))
+            : call.ask(target, handler);
+        if (isThenable(answer))
+            answer = await answer;
+        signal?.throwIfAborted();
+        if (typeof answer === "object" && answer !== null) {
+            refuseWaiting(answer, what);
+            refuseDeferred(answer, what);
+        }
+        call.check();
+        write(view, 8, resultType, answer, what, isKept ? keeper.answersTo(target, false) : undefined);
+    }
+}
+async function answerElsewhere(call, answerers, signal) {
+    if (!hasStack(32))
+        await undefined;
+    for (;;) {
+        await call.goElsewhere();
+        const target = call.comeBack();
+        if (target === undefined)
+            return call.result;
+        signal?.throwIfAborted();
+        let answer = call.ask(target, handlerOf(target, answerers));
         if (isThenable(answer))
             answer = await answer;
         signal?.throwIfAborted();
@@ -3590,6 +3629,35 @@ class Generator extends Iterator {
     backtrace() {
         return this.#owner.frames();
     }
+    fill(array) {
+        const what = "Cannot fill array";
+        const symbol = this.#symbol;
+        if (symbol === undefined) {
+            throw new TypeError(`${what}: the body is TypeScript, whose outputs are any values; use for…of`);
+        }
+        if (symbol.input.way !== 0) {
+            throw new TypeError(`${what}: the body takes an input of type ${symbol.input.name} each time; use resume()`);
+        }
+        const { name, size, kind } = symbol.output;
+        const holds = arrayFor(symbol.output);
+        if (holds === undefined)
+            throw new TypeError(`${what}: the body gives no values`);
+        if (nameOf(array) !== holds) {
+            throw new TypeError(`${what}: it must be of class ${holds}, as the outputs are of type ${name}: got ${describe(array)}`);
+        }
+        const bytes = bytesOf(array, `${what}: it`);
+        const count = bytes.length / size;
+        if (count > 0xffff_ffff) {
+            throw new RangeError(`${what}: it has more than 2^32 - 1 elements; fill a part of it`);
+        }
+        if (count === 0 || !this.#mayEnter())
+            return 0;
+        const context = this.#context;
+        const filled = native().fill(context.handle, bytes, count, size, kind === "word");
+        if (context.status[0] !== 0 || isOverrun(context.memory))
+            this.#leave();
+        return filled;
+    }
     next(input) {
         if (this.#machine !== undefined)
             return this.#advance(this.#machine, 0, input);
@@ -3679,29 +3747,34 @@ class Generator extends Iterator {
             const { value, done } = this.#advance(machine, 0, input);
             return done ? undefined : value;
         }
-        const context = this.#context;
-        const { memory, reason, handle } = context;
-        if (handle === null) {
-            if (reason !== undefined)
-                throw new Error(`Cannot resume generator: ${reason}`);
-            this.#checkFailure(this.#failure);
+        if (!this.#mayEnter())
             return undefined;
-        }
-        const fault = memory.fault();
-        if (fault !== undefined)
-            throw new Error(`Cannot resume generator: ${fault}`);
-        const { guarded } = memory.origin;
-        if (!guarded && isOverrun(memory))
-            return this.#leave();
+        const context = this.#context;
+        const { memory } = context;
         write(context.view, 8, this.#symbol.input, input, "Cannot resume generator: input");
         const output = this.#enter(input);
         if (context.handle === null)
             return output;
-        if (guarded)
+        if (memory.origin.guarded)
             context.entry = this.#symbol.entry;
         else if (isOverrun(memory))
             return this.#leave();
         return output;
+    }
+    #mayEnter() {
+        const { memory, reason, handle } = this.#context;
+        if (handle === null) {
+            if (reason !== undefined)
+                throw new Error(`Cannot resume generator: ${reason}`);
+            this.#checkFailure(this.#failure);
+            return false;
+        }
+        const fault = memory.fault();
+        if (fault !== undefined)
+            throw new Error(`Cannot resume generator: ${fault}`);
+        if (!memory.origin.guarded && isOverrun(memory))
+            this.#leave();
+        return true;
     }
     #checkFailure(failure) {
         if (failure === undefined)

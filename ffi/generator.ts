@@ -9,6 +9,7 @@
  * stack").
  */
 
+import { bytesOf, nameOf } from "./buffer.ts";
 import { isFunction } from "./call/callee.ts";
 import { PulledBody } from "./call/pulled.ts";
 import type { Scope } from "./call/scope.ts";
@@ -37,7 +38,7 @@ import {
   type Stack,
   StackMemory,
 } from "./stack/stack.ts";
-import { Way } from "./value/type.ts";
+import { arrayFor, type FilledArray, Way } from "./value/type.ts";
 import { pass, write } from "./value/value.ts";
 import { makeYielder, type Yielder } from "./yielder.ts";
 
@@ -379,6 +380,67 @@ export class Generator<Input = void, Output = unknown, Return = void>
   }
 
   /**
+   * Resumes a native body without input until the array is full, or the body has returned; returns
+   * how many elements it has written. That is one call of native code for the whole array, so an
+   * element takes little more than a switch.
+   *
+   * The array has the element type of the outputs: an `Int8Array` for "i8", …, a `BigInt64Array`
+   * for "i64" and "isize", a `BigUint64Array` for "u64", "usize" and the addresses of "pointer",
+   * and a `Uint8Array` of 0 and 1 for "bool".
+   *
+   * @throws {TypeError} If the body is TypeScript, or takes an input, or the array has another
+   * element type, or memory that could go away.
+   * @throws {RangeError} If the array has more than 2^32 - 1 elements.
+   * @throws What `resume` throws. The array has then what the body has given before.
+   *
+   * @example
+   * ```ts
+   * import { dlopen, Generator, OsStack } from "fringe";
+   *
+   * using library = dlopen("./native/prebuilt/x86_64-linux/libbodies.so", {
+   *   count: { input: "void", output: "i32" },
+   * });
+   * using generator = new Generator(new OsStack(), library.symbols.count);
+   * const some = new Int32Array(4);
+   * console.log(generator.fill(some), some); // 4 Int32Array(4) [ 1, 2, 3, 4 ]
+   * ```
+   */
+  fill(this: Generator<void, Output, Return>, array: FilledArray): number {
+    const what = "Cannot fill array";
+    const symbol = this.#symbol;
+    if (symbol === undefined) {
+      throw new TypeError(
+        `${what}: the body is TypeScript, whose outputs are any values; use for…of`,
+      );
+    }
+    if (symbol.input.way !== VOID) {
+      throw new TypeError(
+        `${what}: the body takes an input of type ${symbol.input.name} each time; use resume()`,
+      );
+    }
+    const { name, size, kind } = symbol.output;
+    const holds = arrayFor(symbol.output);
+    if (holds === undefined) throw new TypeError(`${what}: the body gives no values`);
+    if (nameOf(array) !== holds) {
+      throw new TypeError(
+        `${what}: it must be of class ${holds}, as the outputs are of type ${name}: got ${
+          describe(array)
+        }`,
+      );
+    }
+    const bytes = bytesOf(array, `${what}: it`)!;
+    const count = bytes.length / size;
+    if (count > 0xffff_ffff) {
+      throw new RangeError(`${what}: it has more than 2^32 - 1 elements; fill a part of it`);
+    }
+    if (count === 0 || !this.#mayEnter()) return 0;
+    const context = this.#context;
+    const filled = native().fill(context.handle, bytes, count, size, kind === "word");
+    if (context.status[0] !== SUSPENDED || isOverrun(context.memory)) this.#leave();
+    return filled;
+  }
+
+  /**
    * As `resume`, in the form of a JavaScript generator: `{ value, done }`. It throws what `resume`
    * throws; but once the body has failed it gives `done: true`, as JavaScript's generators do.
    *
@@ -545,26 +607,32 @@ export class Generator<Input = void, Output = unknown, Return = void>
       const { value, done } = this.#advance(machine, Step.next, input);
       return done ? undefined : value;
     }
+    if (!this.#mayEnter()) return undefined;
     const context = this.#context;
-    const { memory, reason, handle } = context;
-    if (handle === null) {
-      if (reason !== undefined) throw new Error(`Cannot resume generator: ${reason}`);
-      this.#checkFailure(this.#failure);
-      return undefined;
-    }
-    const fault = memory.fault();
-    if (fault !== undefined) throw new Error(`Cannot resume generator: ${fault}`);
-    const { guarded } = memory.origin;
-    // `isOverrun` is called before the switch as it is behind it: what had room on V8's stack
-    // before has room then.
-    if (!guarded && isOverrun(memory)) return this.#leave();
+    const { memory } = context;
     // The first input lies in the mailbox, whatever its type.
     write(context.view, INPUT, this.#symbol!.input, input, "Cannot resume generator: input");
     const output = this.#enter(input);
     if (context.handle === null) return output;
-    if (guarded) context.entry = this.#symbol!.entry;
+    if (memory.origin.guarded) context.entry = this.#symbol!.entry;
     else if (isOverrun(memory)) return this.#leave();
     return output;
+  }
+
+  /** Whether a native body can be resumed, and has not returned; throws if it has failed. */
+  #mayEnter(): boolean {
+    const { memory, reason, handle } = this.#context;
+    if (handle === null) {
+      if (reason !== undefined) throw new Error(`Cannot resume generator: ${reason}`);
+      this.#checkFailure(this.#failure);
+      return false;
+    }
+    const fault = memory.fault();
+    if (fault !== undefined) throw new Error(`Cannot resume generator: ${fault}`);
+    // `isOverrun` is called before the switch as it is behind it: what had room on V8's stack
+    // before has room then.
+    if (!memory.origin.guarded && isOverrun(memory)) this.#leave();
+    return true;
   }
 
   #checkFailure(failure: { readonly error: unknown } | undefined): void {

@@ -17,6 +17,7 @@ comptime {
     @export(&@import("unwind/loader.zig").exceptionState, .{ .name = "fringe_exception_state" });
     @export(&@import("unwind/backtrace.zig").suspended, .{ .name = "fringe_backtrace" });
     @export(&@import("unwind/overflow.zig").install, .{ .name = "fringe_overflow_install" });
+    @export(&@import("context/fill.zig").fill, .{ .name = "fringe_fill" });
     @export(&@import("call/thunk.zig").map, .{ .name = "fringe_thunk_map" });
     @export(&@import("unwind/cancel.zig").cancelContext, .{ .name = "fringe_cancel" });
     @export(&@import("unwind/cancel.zig").endContext, .{ .name = "fringe_end" });

@@ -17,6 +17,7 @@ test {
     _ = @import("unwind/unwinder.zig");
     _ = @import("watch/valgrind.zig");
     _ = @import("context/word.zig");
+    _ = @import("context/fill.zig");
 }
 
 // These look at the system by Linux's calls, or have assembly for ELF.

@@ -8,13 +8,19 @@
 
 import { checkKeys, describe, hasStack, isExhaustion, own } from "../check.ts";
 import { checkOpen } from "../context/occupancy.ts";
+import { Mailbox } from "../layout.ts";
 import { native } from "../library/find.ts";
-import { handlerOf, isThenable } from "./answer.ts";
+import type { Kept } from "../value/kept.ts";
+import { read, write } from "../value/value.ts";
+import { handlerOf, isThenable, refuseDeferred, refuseWaiting } from "./answer.ts";
 import { Call } from "./call.ts";
 import { type Answerer, type Callee, checkCount, split } from "./callee.ts";
 import { both } from "./end.ts";
 import { putFiber, takeFiber } from "./fiber.ts";
 import type { Handler, Target } from "./thunk.ts";
+
+// Local, because V8 folds a local constant, and loads an imported one at each use.
+const { input: INPUT } = Mailbox;
 
 /** Calls a C function. */
 export async function callAsync(callee: Callee, args: readonly unknown[]): Promise<unknown> {
@@ -61,12 +67,13 @@ async function untilInterrupted(
   const { promise, resolve, reject } = Promise.withResolvers<unknown>();
   // Weak, since the library knows the call: a call whose Promise is garbage is to be garbage, too.
   call.interrupt = new WeakRef(reject);
-  // While another thread runs C, nothing can be ended: `answerAll` looks at the signal later.
+  // While another thread runs C, nothing can be ended: `answerElsewhere` looks at the signal later.
   const abort = (): void => {
     if (!call.context.elsewhere) reject(signal!.reason);
   };
   signal?.addEventListener("abort", abort, { once: true });
   try {
+    const answerAll = call.callee.nonblocking ? answerElsewhere : answerHere;
     answerAll(call, answerers, signal).then(resolve, reject);
     return await promise;
   } finally {
@@ -74,40 +81,71 @@ async function untilInterrupted(
   }
 }
 
-/** Runs C to its end, and has each callback answered. */
-async function answerAll(
+/**
+ * Runs C to its end on this thread, and has each callback answered. A fast path, as that of
+ * `sync.ts`, which says why it is as it is.
+ */
+async function answerHere(
   call: Call,
   answerers: readonly Answerer[],
   signal: AbortSignal | undefined,
 ): Promise<unknown> {
   const { resumeCall } = native();
-  const { nonblocking } = call.callee;
-  // A thread that has begun cannot be taken back, so nothing may fail while it begins. After an
-  // `await` this goes on in a task, which has all of V8's stack.
-  if (nonblocking && !hasStack(32)) await undefined;
+  const { context } = call;
+  const { view } = context;
+  const keeper = call.keeper as Kept;
   let target!: Target;
   let handler!: Handler;
-  // As in `sync.ts`: the number of `target`, and none yet.
   let known = -1;
   for (;;) {
-    let arrived: Target | undefined;
-    if (nonblocking) {
-      await call.goElsewhere();
-      arrived = call.comeBack();
+    const { handle } = context;
+    const number = resumeCall(handle === null || keeper.hasBuffers ? call.leave() : handle, 0);
+    if (number !== known || target.closed) {
+      const arrived = call.arrive();
       if (arrived === undefined) return call.result;
-    } else {
-      const number = resumeCall(call.leave(), 0);
-      // An answer that is kept has to be told from one to the same question: `arrive` does.
-      if (number === known && !target.closed && !target.isKept) arrived = target;
-      else if ((arrived = call.arrive()) === undefined) return call.result;
+      target = arrived;
+      handler = handlerOf(arrived, answerers)!;
       known = number;
     }
-    if (arrived !== target) {
-      target = arrived;
-      handler = handlerOf(target, answerers)!;
-    }
     signal?.throwIfAborted();
-    let answer = call.ask(target, handler);
+    const { resultType, what, isKept, fast } = target;
+    let answer = fast.count === 1
+      ? handler(read(view, fast.firstAt, fast.first))
+      : call.ask(target, handler);
+    if (isThenable(answer)) answer = await answer;
+    signal?.throwIfAborted();
+    if (typeof answer === "object" && answer !== null) {
+      refuseWaiting(answer, what);
+      refuseDeferred(answer, what);
+    }
+    // The call may have been ended meanwhile, and another one may be on its stack.
+    call.check();
+    write(
+      view,
+      INPUT,
+      resultType,
+      answer,
+      what,
+      isKept ? keeper.answersTo(target, false) : undefined,
+    );
+  }
+}
+
+/** Runs C to its end on other threads, and has each callback answered on this one. */
+async function answerElsewhere(
+  call: Call,
+  answerers: readonly Answerer[],
+  signal: AbortSignal | undefined,
+): Promise<unknown> {
+  // A thread that has begun cannot be taken back, so nothing may fail while it begins. After an
+  // `await` this goes on in a task, which has all of V8's stack.
+  if (!hasStack(32)) await undefined;
+  for (;;) {
+    await call.goElsewhere();
+    const target = call.comeBack();
+    if (target === undefined) return call.result;
+    signal?.throwIfAborted();
+    let answer = call.ask(target, handlerOf(target, answerers)!);
     if (isThenable(answer)) answer = await answer;
     signal?.throwIfAborted();
     call.reply(target, answer);

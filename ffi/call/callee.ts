@@ -22,7 +22,7 @@ export interface CallbackParameter {
 
 /** A C function, as `dlopen` has checked it. */
 export interface Callee extends Signature, Subject {
-  /** How messages about a call, and about each argument, begin: made once, not for each call. */
+  /** How messages about a call begin, and those about each argument: made once for all calls. */
   readonly what: string;
   readonly whatOf: readonly string[];
   /** Where C's code is; looked up when it is first needed. */

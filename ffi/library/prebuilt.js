@@ -128,26 +128,26 @@ AAAAAAAA
  */
 export const prebuilt = {
   "aarch64-darwin": {
-    digest: "58887ae419877adb5ebf71c3908bb0f5a7dd92185ffdf1dfbeee70c5b7967c34",
-    size: 89096,
+    digest: "554411ee2a3ab6998776fa3c5f74c4002c38117661fcc3865ecbe5e55fce6193",
+    size: 89144,
     file: "libfringe.dylib",
     load: () => import("./prebuilt/" + "aarch64-darwin.js"),
   },
   "aarch64-linux": {
-    digest: "93d2fdfd607a2c36c7deaaa859da5d551aefc97ab8d5860205c8e2a14c0d58c8",
-    size: 52648,
+    digest: "e57858f97898fba8500ec54e8c6359a1f1cef411c46931b1b7e91cd5f5796d27",
+    size: 53464,
     file: "libfringe.so",
     load: () => import("./prebuilt/" + "aarch64-linux.js"),
   },
   "x86_64-darwin": {
-    digest: "7482a7330b13bc34a8e8b1e3b8608c3e16ac87a8c78bc0ccd60a5b2fe2f1d2f4",
-    size: 59480,
+    digest: "3dc4dc7df8778b41457fd713da9368af67db77956539d31465e744746847cdfc",
+    size: 59528,
     file: "libfringe.dylib",
     load: () => import("./prebuilt/" + "x86_64-darwin.js"),
   },
   "x86_64-linux": {
-    digest: "554531f7489a22f0a8b4abeb7292a59949bd68e285abfe9375d8a8a6ea05e6f8",
-    size: 50832,
+    digest: "8b9ab1a30832d7a7fbed3822c721d42c27f410520daf64c2bd5e95594aecae26",
+    size: 51744,
     file: "libfringe.so",
     load: () => import("./prebuilt/" + "x86_64-linux.js"),
   },

@@ -80,6 +80,17 @@ export const SYMBOLS = {
     result: "i32",
     nonblocking: true,
   },
+  fill: {
+    name: "fringe_fill",
+    parameters: [
+      "pointer", // context
+      "buffer", // into
+      "u32", // count of elements
+      "u32", // size of an element
+      "bool", // whether outputs are words
+    ],
+    result: "u32",
+  },
   end: {
     name: "fringe_end",
     parameters: ["pointer", /* context */ "usize" /* limit */],

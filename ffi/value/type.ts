@@ -217,6 +217,43 @@ export function rangeOf({ kind, way, size, sign }: Type): [bigint, bigint] | und
   return isSigned ? [-(2n ** (bits - 1n)), 2n ** (bits - 1n) - 1n] : [0n, 2n ** bits - 1n];
 }
 
+/**
+ * What `generator.fill()` takes, whatever the type of the outputs.
+ *
+ * @example
+ * ```ts
+ * import { dlopen, type FilledArray, Generator, OsStack } from "fringe";
+ *
+ * using library = dlopen("./native/prebuilt/x86_64-linux/libbodies.so", {
+ *   count: { input: "void", output: "i32" },
+ * });
+ * using generator = new Generator(new OsStack(), library.symbols.count);
+ * const some: FilledArray = new Int32Array(3);
+ * const filled = some.subarray(0, generator.fill(some));
+ * console.log(filled); // Int32Array(3) [ 1, 2, 3 ]
+ * ```
+ */
+export type FilledArray =
+  | Int8Array<ArrayBuffer>
+  | Uint8Array<ArrayBuffer>
+  | Int16Array<ArrayBuffer>
+  | Uint16Array<ArrayBuffer>
+  | Int32Array<ArrayBuffer>
+  | Uint32Array<ArrayBuffer>
+  | Float32Array<ArrayBuffer>
+  | Float64Array<ArrayBuffer>
+  | BigInt64Array<ArrayBuffer>
+  | BigUint64Array<ArrayBuffer>;
+
+/** The name of the class of arrays that has elements of this type; undefined for "void". */
+export function arrayFor({ kind, way, size, sign }: Type): string | undefined {
+  if (kind === "void") return undefined;
+  const bits = 8 * size;
+  if (kind === "float") return `Float${bits}Array`;
+  if (size === 8) return way === Way.i64 ? "BigInt64Array" : "BigUint64Array";
+  return sign !== 0 || way === Way.int && size === 4 ? `Int${bits}Array` : `Uint${bits}Array`;
+}
+
 /** What to write for a type's name in C, TypeScript or elsewhere: the rest is in `meantBy`. */
 const otherNames = (): Readonly<Record<string, ValueType>> =>
   own({
@@ -266,7 +303,10 @@ export function meantBy(name: string): ValueType | undefined {
 /** The names of every `ValueType`. */
 export const VALUE_TYPES: ReadonlySet<string> = new Set(types.keys());
 
-/** The names of every `ScalarType`: not of those whose memory has to be kept for C. */
-export const SCALAR_TYPES: ReadonlySet<string> = VALUE_TYPES.difference(
-  new Set<Exclude<ValueType, ScalarType>>(["function", "buffer", "cstring"]),
+/** The names of types whose memory has to be kept for C. */
+const KEPT: readonly Exclude<ValueType, ScalarType>[] = ["function", "buffer", "cstring"];
+
+/** The names of every `ScalarType`. (Node 20 comes by here, and has no `Set` with `difference`.) */
+export const SCALAR_TYPES: ReadonlySet<string> = new Set(
+  [...VALUE_TYPES].filter((name) => !(KEPT as readonly string[]).includes(name)),
 );

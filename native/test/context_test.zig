@@ -403,7 +403,7 @@ comptime {
 }
 
 test "fringe_resume and fringe_suspend keep the registers of their callers" {
-    inline for (.{ &fringe_resume, &fringe_resume_call }) |resume_function| {
+    inline for (.{ &fringe_resume, &fringe_resume_call, &fringe_test_trampoline }) |resume_function| {
         var fixture = try Fixture.init(&fringe_test_kept_body);
         defer fixture.deinit();
         const context = @intFromPtr(fixture.context);
@@ -414,6 +414,66 @@ test "fringe_resume and fringe_suspend keep the registers of their callers" {
 }
 
 pub extern fn fringe_resume_call(context: *Context, word: usize) usize;
+
+/// fringe_resume_call as V8 enters it: by a trampoline of Deno's, which goes on with the bytes that
+/// RETURN_BY_JUMPS knows. Elsewhere than on x86_64 nothing is known of them.
+pub extern fn fringe_test_trampoline(context: *Context, word: usize) usize;
+
+comptime {
+    asm (switch (builtin.cpu.arch) {
+            .x86_64 =>
+            \\fringe_test_trampoline:
+            \\  .cfi_startproc
+            \\  push %rbp
+            \\  .cfi_def_cfa_offset 16
+            \\  .cfi_offset %rbp, -16
+            \\  mov %rsp, %rbp
+            \\  .cfi_def_cfa_register %rbp
+            \\  sub $48, %rsp
+            \\  call fringe_resume_call
+            \\  .byte 0x48, 0x89, 0xec
+            \\  .cfi_def_cfa_register %rsp
+            \\  pop %rbp
+            \\  .cfi_def_cfa_offset 8
+            \\  ret
+            \\  .cfi_endproc
+            ,
+            .x86 =>
+            \\fringe_test_trampoline:
+            \\  jmp fringe_resume_call
+            ,
+            else =>
+            \\fringe_test_trampoline:
+            \\  b fringe_resume_call
+            ,
+        });
+}
+
+test "fringe_resume_call reads no further than the page that it returns to" {
+    if (!on_x86_64) return;
+    const page_size = std.heap.pageSize();
+    const pages = try std.posix.mmap(
+        null,
+        2 * page_size,
+        .{ .READ = true, .WRITE = true },
+        .{ .TYPE = .PRIVATE, .ANONYMOUS = true },
+        -1,
+        0,
+    );
+    defer std.posix.munmap(pages);
+    // push %rbp; mov $fringe_resume_call, %rax; call *%rax; pop %rbp; ret
+    var code = [_]u8{ 0x55, 0x48, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xd0, 0x5d, 0xc3 };
+    std.mem.writeInt(u64, code[3..11], @intFromPtr(&fringe_resume_call), .little);
+    const start = pages[page_size - code.len .. page_size];
+    @memcpy(start, &code);
+    try expectEqual(0, linux.mprotect(pages.ptr, page_size, .{ .READ = true, .EXEC = true }));
+    try expectEqual(0, linux.mprotect(pages.ptr + page_size, page_size, .{}));
+    const resumeAtTheEnd: *const ResumeFunction = @ptrCast(start.ptr);
+    var fixture = try Fixture.init(&adder);
+    defer fixture.deinit();
+    fixture.box.input.store(1);
+    for (1..10) |i| try expectEqual(i + 1, resumeAtTheEnd(fixture.context, i));
+}
 
 test "fringe_signal keeps the registers of its caller" {
     const signal = struct {

@@ -315,7 +315,11 @@ test "inlined switches stand timers" {
 }
 
 const Resume = fn (context: *Context, word: usize) callconv(.c) usize;
-const resume_functions: [2]*const Resume = .{ &fringe_resume, &fringe_resume_call };
+const resume_functions: [3]*const Resume = .{
+    &fringe_resume,
+    &fringe_resume_call,
+    &context_test.fringe_test_trampoline,
+};
 
 fn addBy(comptime resume_function: *const Resume) Round {
     return &struct {
