@@ -3585,6 +3585,9 @@ class Generator extends Iterator {
         return new Generator(new Unguarded(stack), body);
     }
     resume(input) {
+        return this.#run(input);
+    }
+    #run(input) {
         const context = this.#context;
         if (context.entry === 1 && typeof input === "number") {
             const word = input >>> 0;
@@ -3679,7 +3682,7 @@ class Generator extends Iterator {
         const result = { value: undefined, done: false };
         result.value = context.entry === 3
             ? this.#enter(input)
-            : this.resume(input);
+            : this.#run(input);
         if (context.handle === null)
             result.done = true;
         return result;

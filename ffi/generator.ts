@@ -292,6 +292,11 @@ export class Generator<Input = void, Output = unknown, Return = void>
    * ```
    */
   resume(input: Input): Output | undefined {
+    return this.#run(input);
+  }
+
+  /** As `resume`, for `next`: a class that extends this one may override `resume`. */
+  #run(input: Input): Output | undefined {
     // The two types that V8 passes in a register come first: this is the whole of a resume. What is
     // equal to `input` is passed in its place, since V8 takes no -0 for an integer.
     const context = this.#context;
@@ -495,7 +500,7 @@ export class Generator<Input = void, Output = unknown, Return = void>
     const result: { value: unknown; done: boolean } = { value: undefined, done: false };
     result.value = context.entry === MAILBOX
       ? this.#enter(input as Input)
-      : this.resume(input as Input);
+      : this.#run(input as Input);
     if (context.handle === null) result.done = true;
     return result as IteratorResult<Output, Return>;
   }
