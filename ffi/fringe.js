@@ -2169,6 +2169,7 @@ const Entry = {
     u32: 1,
     i32: 2,
     mailbox: 3,
+    untaken: 4,
 };
 const ELSEWHERE = "it is running on another thread; await its Promise first";
 class Context extends Occupancy {
@@ -3524,6 +3525,7 @@ class Unguarded {
     }
 }
 const { u32: U32_ENTRY, i32: I32_ENTRY, mailbox: MAILBOX } = Entry;
+const { checked: CHECKED, untaken: UNTAKEN } = Entry;
 const { input: INPUT, output: OUTPUT } = Mailbox;
 const SUSPENDED = 0;
 const { void: VOID, int: INT, u32: U32, bool: BOOL } = Way;
@@ -3591,6 +3593,9 @@ class Generator extends Iterator {
         return new Generator(new Unguarded(stack), body);
     }
     resume(input) {
+        return this.#run(input);
+    }
+    #run(input) {
         const context = this.#context;
         if (context.entry === 1 && typeof input === "number") {
             const word = input >>> 0;
@@ -3652,10 +3657,27 @@ class Generator extends Iterator {
         }
         if (count === 0 || !this.#mayEnter())
             return 0;
+        return this.#fill(bytes, count, size, kind === "word");
+    }
+    #fill(bytes, count, size, areWords) {
         const context = this.#context;
-        const filled = native().fill(context.handle, bytes, count, size, kind === "word");
-        if (context.status[0] !== 0 || isOverrun(context.memory))
-            this.#leave();
+        const { fill } = native();
+        let [rest, taken] = [bytes, 0];
+        if (context.entry === 4) {
+            bytes.set(new Uint8Array(context.view.buffer, 16, size));
+            [rest, taken] = [bytes.subarray(size), 1];
+        }
+        const filled = taken + fill(context.handle, rest, count - taken, size, areWords);
+        if (taken === 1)
+            context.entry = 0;
+        try {
+            if (context.status[0] !== 0 || isOverrun(context.memory))
+                this.#leave();
+        }
+        catch (error) {
+            if (this.#failure !== undefined)
+                throw error;
+        }
         return filled;
     }
     next(input) {
@@ -3668,7 +3690,7 @@ class Generator extends Iterator {
         const result = { value: undefined, done: false };
         result.value = context.entry === 3
             ? this.#enter(input)
-            : this.resume(input);
+            : this.#run(input);
         if (context.handle === null)
             result.done = true;
         return result;
@@ -3750,16 +3772,27 @@ class Generator extends Iterator {
         if (!this.#mayEnter())
             return undefined;
         const context = this.#context;
-        const { memory } = context;
-        write(context.view, 8, this.#symbol.input, input, "Cannot resume generator: input");
-        const output = this.#enter(input);
-        if (context.handle === null)
-            return output;
-        if (memory.origin.guarded)
-            context.entry = this.#symbol.entry;
-        else if (isOverrun(memory))
-            return this.#leave();
-        return output;
+        const { memory, view } = context;
+        const { guarded } = memory.origin;
+        const symbol = this.#symbol;
+        let output;
+        if (context.entry === 4)
+            output = read(view, 16, symbol.output);
+        else {
+            write(view, 8, symbol.input, input, "Cannot resume generator: input");
+            output = this.#enter(input);
+            if (context.handle === null)
+                return output;
+        }
+        context.entry = guarded ? symbol.entry : 0;
+        let isWhole;
+        try {
+            isWhole = guarded || !isOverrun(memory);
+        }
+        catch {
+            isWhole = true;
+        }
+        return isWhole ? output : this.#leave();
     }
     #mayEnter() {
         const { memory, reason, handle } = this.#context;
@@ -3798,15 +3831,20 @@ class Generator extends Iterator {
         if (way === 0)
             return undefined;
         const { view } = context;
+        context.entry = 4;
+        let output;
         if (way === 5)
-            return view.getFloat64(16, true);
-        if (way === 4)
-            return view.getFloat32(16, true);
-        if (way === 6)
-            return view.getBigInt64(16, true);
-        if (way === 7)
-            return view.getBigUint64(16, true);
-        return RESUME.loadPointer(context.box, 16);
+            output = view.getFloat64(16, true);
+        else if (way === 4)
+            output = view.getFloat32(16, true);
+        else if (way === 6)
+            output = view.getBigInt64(16, true);
+        else if (way === 7)
+            output = view.getBigUint64(16, true);
+        else
+            output = RESUME.loadPointer(context.box, 16);
+        context.entry = 3;
+        return output;
     }
     #advance(machine, step, value) {
         if (machine.scope.running && machine.isRunning) {

@@ -113,6 +113,7 @@ Deno.test("what a program has put into Object.prototype is not read", async () =
       "guarded",
     ],
     ...["handler", "released", "occupant", "alias", "i32", "f64", "call", "reason"],
+    ...["kind", "way", "size", "mask", "sign", "types", "resultType", "what", "whatOf", "fast"],
     ...["get", "set", "writable", "configurable", "enumerable"],
   ];
   for (const value of ["true", '"i32"', "() => 5", "{}"]) {

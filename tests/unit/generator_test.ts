@@ -12,7 +12,7 @@ import {
   assertStringIncludes,
   assertThrows,
 } from "@std/assert";
-import { dlopen, Generator, OsStack } from "../../mod.ts";
+import { dlopen, Generator, type NativeBody, OsStack } from "../../mod.ts";
 import { exampleBodies, gc, openBodies, testBodies } from "../support/support.ts";
 
 // The seed's own examples
@@ -922,6 +922,24 @@ Deno.test("Generator that cannot be unwound is abandoned, which is said once", (
     String(warnings[1]),
     /^fringe: has_cleanup was .*: has_cleanup\+0x.* of its stack of 4096 bytes fewer than 8 KiB/,
   );
+});
+
+Deno.test("Generator.next() is the same whether a class that extends it overrides resume()", () => {
+  let count = 0;
+  class Counted extends Generator<number, number> {
+    override resume(input: number): number | undefined {
+      count++;
+      return super.resume(input);
+    }
+  }
+  using library = openBodies();
+  const { echo_u32, echo_i32, echo_f64 } = library.symbols;
+  for (const body of [echo_u32, echo_i32, echo_f64] as NativeBody<number, number>[]) {
+    using generator = new Counted(new OsStack(), body);
+    for (let i = 0; i < 4; i++) assertEquals(generator.next(i).value, i);
+    assertEquals([count, generator.resume(4), count], [0, 4, 1], body.input);
+    count = 0;
+  }
 });
 
 Deno.test("Generator says what it is, the name of its body, and its state", () => {
