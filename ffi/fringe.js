@@ -1266,7 +1266,8 @@ function meantBy(name) {
     return otherNames()[type] ?? (type.endsWith("*") ? "pointer" : undefined);
 }
 const VALUE_TYPES = new Set(types.keys());
-const SCALAR_TYPES = VALUE_TYPES.difference(new Set(["function", "buffer", "cstring"]));
+const KEPT = ["function", "buffer", "cstring"];
+const SCALAR_TYPES = new Set([...VALUE_TYPES].filter((name) => !KEPT.includes(name)));
 
 const { void: VOID$1, int: INT$1, u32: U32$1, bool: BOOL$1, f32: F32$1, f64: F64$1, i64: I64$1, u64: U64$1 } = Way;
 const { input: INPUT$4 } = Mailbox;
@@ -1421,18 +1422,24 @@ function integerOf(type, value, what) {
         return value;
     return Number.isSafeInteger(value) ? BigInt(value) : refuse(type, value, what);
 }
+function hintForNone(value, what) {
+    return value === undefined && what === AN_INPUT
+        ? "; for…of and next() pass no input: call resume(input)"
+        : "";
+}
 function refuse(type, value, what) {
     const { name, kind } = type;
+    const none = hintForNone(value, what);
     if (name === "bool") {
-        throw new TypeError(`${what} must be a boolean: got ${describe(value)}`);
+        throw new TypeError(`${what} must be a boolean: got ${describe(value)}${none}`);
     }
     if (kind === "float") {
-        throw new TypeError(`${what} must be a number (${name}): got ${describe(value)}`);
+        throw new TypeError(`${what} must be a number (${name}): got ${describe(value)}${none}`);
     }
     const [minimum, maximum] = rangeOf(type);
     const range = `an integer from ${minimum} to ${maximum} (${name})`;
     if (typeof value !== "number" && typeof value !== "bigint") {
-        throw new TypeError(`${what} must be ${range}: got ${describe(value)}`);
+        throw new TypeError(`${what} must be ${range}: got ${describe(value)}${none}`);
     }
     const isWord = kind === "word";
     if (typeof value === "bigint" && isWord) {
@@ -1465,7 +1472,8 @@ function addressOf(value, type, what) {
     }
     catch (error) {
         const kinds = type === "function" ? "a Callback, a Deno.PointerObject" : "a Deno.PointerObject";
-        throw new TypeError(`${what} must be ${kinds} or null (${type}): got ${describe(value)}${hintFor$2(type, value)}`, { cause: error });
+        const hint = hintFor$2(type, value) || hintForNone(value, what);
+        throw new TypeError(`${what} must be ${kinds} or null (${type}): got ${describe(value)}${hint}`, { cause: error });
     }
 }
 
@@ -2232,6 +2240,7 @@ const Entry = {
     u32: 8,
     i32: -1,
     mailbox: 3,
+    untaken: 4,
 };
 const ELSEWHERE = "it is running on another thread; await its Promise first";
 class Context extends Occupancy {
@@ -3655,6 +3664,7 @@ class Unguarded {
     }
 }
 const { u32: U32_ENTRY, i32: I32_ENTRY, mailbox: MAILBOX } = Entry;
+const { checked: CHECKED, untaken: UNTAKEN } = Entry;
 const { input: INPUT, output: OUTPUT } = Mailbox;
 const SUSPENDED = 0;
 const FIRST = (8 - 0) / 4;
@@ -3723,6 +3733,9 @@ class Generator extends Iterator {
         return new Generator(new Unguarded(stack), body);
     }
     resume(input) {
+        return this.#run(input);
+    }
+    #run(input) {
         const context = this.#context;
         const { entry } = context;
         if (entry >= 8 && typeof input === "number") {
@@ -3785,10 +3798,28 @@ class Generator extends Iterator {
         }
         if (count === 0 || !this.#mayEnter())
             return 0;
+        return this.#fill(bytes, count, size, kind === "word");
+    }
+    #fill(bytes, count, size, areWords) {
         const context = this.#context;
-        const filled = native().fill(context.handle, bytes, count, size, kind === "word");
-        if (context.status[context.at] !== 0 || isOverrun(context.memory))
-            this.#leave();
+        const { fill } = native();
+        let [rest, taken] = [bytes, 0];
+        if (context.entry === 4) {
+            const { buffer, byteOffset } = context.view;
+            bytes.set(new Uint8Array(buffer, byteOffset + 16, size));
+            [rest, taken] = [bytes.subarray(size), 1];
+        }
+        const filled = taken + fill(context.handle, rest, count - taken, size, areWords);
+        if (taken === 1)
+            context.entry = 0;
+        try {
+            if (context.status[context.at] !== 0 || isOverrun(context.memory))
+                this.#leave();
+        }
+        catch (error) {
+            if (this.#failure !== undefined)
+                throw error;
+        }
         return filled;
     }
     next(input) {
@@ -3801,7 +3832,7 @@ class Generator extends Iterator {
         const result = { value: undefined, done: false };
         result.value = context.entry === 3
             ? this.#enter(input)
-            : this.resume(input);
+            : this.#run(input);
         if (context.handle === null)
             result.done = true;
         return result;
@@ -3885,7 +3916,8 @@ class Generator extends Iterator {
         const context = this.#context;
         const { memory } = context;
         const { guarded } = memory.origin;
-        const { entry } = this.#symbol;
+        const symbol = this.#symbol;
+        const { entry } = symbol;
         const word = typeof input !== "number" ? 0 : entry === 8 ? input >>> 0 : input | 0;
         if (guarded && entry !== 3 && word === input) {
             context.status[context.at + FIRST] = word;
@@ -3897,15 +3929,26 @@ class Generator extends Iterator {
             context.entry = entry === 8 ? entry + context.at : entry - context.at;
             return output;
         }
-        write(context.lookInto(), 8, this.#symbol.input, input, "Cannot resume generator: input");
-        const output = this.#enter(input);
-        if (context.handle === null)
-            return output;
-        if (guarded)
-            context.entry = entry;
-        else if (isOverrun(memory))
-            return this.#leave();
-        return output;
+        const isUntaken = context.entry === 4;
+        const view = context.lookInto();
+        let output;
+        if (isUntaken)
+            output = read(view, 16, symbol.output);
+        else {
+            write(view, 8, symbol.input, input, "Cannot resume generator: input");
+            output = this.#enter(input);
+            if (context.handle === null)
+                return output;
+        }
+        context.entry = guarded ? entry : 0;
+        let isWhole;
+        try {
+            isWhole = guarded || !isOverrun(memory);
+        }
+        catch {
+            isWhole = true;
+        }
+        return isWhole ? output : this.#leave();
     }
     #mayEnter() {
         const { memory, reason, handle } = this.#context;
@@ -3944,15 +3987,20 @@ class Generator extends Iterator {
         if (way === 0)
             return undefined;
         const { view } = context;
+        context.entry = 4;
+        let output;
         if (way === 5)
-            return view.getFloat64(16, true);
-        if (way === 4)
-            return view.getFloat32(16, true);
-        if (way === 6)
-            return view.getBigInt64(16, true);
-        if (way === 7)
-            return view.getBigUint64(16, true);
-        return RESUME.loadPointer(context.box, 16);
+            output = view.getFloat64(16, true);
+        else if (way === 4)
+            output = view.getFloat32(16, true);
+        else if (way === 6)
+            output = view.getBigInt64(16, true);
+        else if (way === 7)
+            output = view.getBigUint64(16, true);
+        else
+            output = RESUME.loadPointer(context.box, 16);
+        context.entry = 3;
+        return output;
     }
     #advance(machine, step, value) {
         if (machine.scope.running && machine.isRunning) {

@@ -40,7 +40,7 @@ import {
   StackMemory,
 } from "./stack/stack.ts";
 import { arrayFor, type FilledArray, Way } from "./value/type.ts";
-import { pass, write } from "./value/value.ts";
+import { pass, read, write } from "./value/value.ts";
 import { makeYielder, type Yielder } from "./yielder.ts";
 
 /**
@@ -109,6 +109,7 @@ class Unguarded {
 // What a resume touches is local to this module: V8 folds a local constant, and loads an imported
 // one.
 const { u32: U32_ENTRY, i32: I32_ENTRY, mailbox: MAILBOX } = Entry;
+const { checked: CHECKED, untaken: UNTAKEN } = Entry;
 const { input: INPUT, output: OUTPUT } = Mailbox;
 const SUSPENDED = Status.suspended;
 /** How far the input lies behind the status, in words of 32 bits. */
@@ -294,6 +295,11 @@ export class Generator<Input = void, Output = unknown, Return = void>
    * ```
    */
   resume(input: Input): Output | undefined {
+    return this.#run(input);
+  }
+
+  /** As `resume`, for `next`: a class that extends this one may override `resume`. */
+  #run(input: Input): Output | undefined {
     // The two types that V8 passes in a register come first: this is the whole of a resume. What is
     // equal to `input` is passed in its place, since V8 takes no -0 for an integer.
     const context = this.#context;
@@ -438,9 +444,27 @@ export class Generator<Input = void, Output = unknown, Return = void>
       throw new RangeError(`${what}: it has more than 2^32 - 1 elements; fill a part of it`);
     }
     if (count === 0 || !this.#mayEnter()) return 0;
+    return this.#fill(bytes, count, size, kind === "word");
+  }
+
+  /** Fills memory with outputs, from one that waits on. */
+  #fill(bytes: Uint8Array<ArrayBuffer>, count: number, size: number, areWords: boolean): number {
     const context = this.#context;
-    const filled = native().fill(context.handle, bytes, count, size, kind === "word");
-    if (context.status[context.at] !== SUSPENDED || isOverrun(context.memory)) this.#leave();
+    const { fill } = native();
+    let [rest, taken] = [bytes, 0];
+    if (context.entry === UNTAKEN) {
+      const { buffer, byteOffset } = context.view;
+      bytes.set(new Uint8Array(buffer, byteOffset + OUTPUT, size));
+      [rest, taken] = [bytes.subarray(size), 1];
+    }
+    const filled = taken + fill(context.handle, rest, count - taken, size, areWords);
+    if (taken === 1) context.entry = CHECKED;
+    try {
+      if (context.status[context.at] !== SUSPENDED || isOverrun(context.memory)) this.#leave();
+    } catch (error) {
+      // Else V8's stack is used up. What is filled must not be lost, and the next resume looks.
+      if (this.#failure !== undefined) throw error;
+    }
     return filled;
   }
 
@@ -481,7 +505,7 @@ export class Generator<Input = void, Output = unknown, Return = void>
     const result: { value: unknown; done: boolean } = { value: undefined, done: false };
     result.value = context.entry === MAILBOX
       ? this.#enter(input as Input)
-      : this.resume(input as Input);
+      : this.#run(input as Input);
     if (context.handle === null) result.done = true;
     return result as IteratorResult<Output, Return>;
   }
@@ -615,7 +639,8 @@ export class Generator<Input = void, Output = unknown, Return = void>
     const context = this.#context;
     const { memory } = context;
     const { guarded } = memory.origin;
-    const { entry } = this.#symbol!;
+    const symbol = this.#symbol!;
+    const { entry } = symbol;
     const word = typeof input !== "number" ? 0 : entry === U32_ENTRY ? input >>> 0 : input | 0;
     if (guarded && entry !== MAILBOX && word === input) {
       // As in `resume`. The first input is an argument of the body, which native code takes from
@@ -628,14 +653,26 @@ export class Generator<Input = void, Output = unknown, Return = void>
       context.entry = entry === U32_ENTRY ? entry + context.at : entry - context.at;
       return output as Output;
     }
-    // The first input lies in the mailbox, whatever its type.
-    write(context.lookInto(), INPUT, this.#symbol!.input, input, "Cannot resume generator: input");
-    const output = this.#enter(input);
-    if (context.handle === null) return output;
+    const isUntaken = context.entry === UNTAKEN;
+    const view = context.lookInto();
+    let output;
+    if (isUntaken) output = read(view, OUTPUT, symbol.output) as Output;
+    else {
+      // The first input lies in the mailbox, whatever its type.
+      write(view, INPUT, symbol.input, input, "Cannot resume generator: input");
+      output = this.#enter(input);
+      if (context.handle === null) return output;
+    }
     // Behind `lookInto` there is nothing to add for the place of the status, which is 0.
-    if (guarded) context.entry = entry;
-    else if (isOverrun(memory)) return this.#leave();
-    return output;
+    context.entry = guarded ? entry : CHECKED;
+    let isWhole;
+    try {
+      isWhole = guarded || !isOverrun(memory);
+    } catch {
+      // V8's stack is used up. The output must not be lost, and the next resume looks first.
+      isWhole = true;
+    }
+    return isWhole ? output : this.#leave();
   }
 
   /** Whether a native body can be resumed, and has not returned; throws if it has failed. */
@@ -648,8 +685,6 @@ export class Generator<Input = void, Output = unknown, Return = void>
     }
     const fault = memory.fault();
     if (fault !== undefined) throw new Error(`Cannot resume generator: ${fault}`);
-    // `isOverrun` is called before the switch as it is behind it: what had room on V8's stack
-    // before has room then.
     if (!memory.origin.guarded && isOverrun(memory)) this.#leave();
     return true;
   }
@@ -672,19 +707,24 @@ export class Generator<Input = void, Output = unknown, Return = void>
     const word = pass(context, symbol.input, input);
     const result = RESUME.resumeI32(context.handle, word);
     if (context.status[0] !== SUSPENDED) return this.#leave();
-    // No function of JavaScript's is called from here on: V8's stack might not suffice for it, and
-    // the output would be lost.
+    // From here on no function of JavaScript's is called: V8's stack might not suffice for it, and
+    // a word would be lost.
     const { way, mask, sign } = symbol.output;
     if (way === INT) return (((result & mask) ^ sign) - sign | 0) as Output;
     if (way === U32) return (result >>> 0) as Output;
     if (way === BOOL) return ((result & 0xff) !== 0) as Output;
     if (way === VOID) return undefined;
     const { view } = context;
-    if (way === F64) return view.getFloat64(OUTPUT, true) as Output;
-    if (way === F32) return view.getFloat32(OUTPUT, true) as Output;
-    if (way === I64) return view.getBigInt64(OUTPUT, true) as Output;
-    if (way === U64) return view.getBigUint64(OUTPUT, true) as Output;
-    return RESUME.loadPointer(context.box, OUTPUT) as Output;
+    // Where V8's stack has no room for what reads the output, it waits for the next resume.
+    context.entry = UNTAKEN;
+    let output;
+    if (way === F64) output = view.getFloat64(OUTPUT, true);
+    else if (way === F32) output = view.getFloat32(OUTPUT, true);
+    else if (way === I64) output = view.getBigInt64(OUTPUT, true);
+    else if (way === U64) output = view.getBigUint64(OUTPUT, true);
+    else output = RESUME.loadPointer(context.box, OUTPUT);
+    context.entry = MAILBOX;
+    return output as Output;
   }
 
   /** Has a TypeScript body take a step. If the body has finished then, its calls are ended. */

@@ -67,7 +67,8 @@ type Constants = Map<string, number | ReadonlyMap<string, number>>;
  *     const { u32: U32 } = Entry;
  *     if (entry === U32) f(Entry.checked);     becomes     if (entry === 1) f(0);
  *
- * A name that is declared more than once is left alone, wherever it is declared.
+ * A name that is declared more than once is left alone, wherever it is declared; so is an object
+ * of which more is done than to read a field.
  */
 export function withNumbers(code: string): string {
   const script = typescript.createSourceFile("a.js", code, typescript.ScriptTarget.ESNext, true);
@@ -75,7 +76,10 @@ export function withNumbers(code: string): string {
   let [written, from] = ["", 0];
   const visit = (node: typescript.Node): void => {
     const value = valueOf(node, constants);
-    if (typeof value !== "number" || !isUse(node)) return node.forEachChild(visit);
+    // `1.name` is no expression.
+    const isReplaced = typeof value === "number" && isUse(node) &&
+      !typescript.isPropertyAccessExpression(node.parent);
+    if (!isReplaced) return node.forEachChild(visit);
     written += code.slice(from, node.getStart()) + value;
     from = node.end;
   };
@@ -109,7 +113,35 @@ function constantsOf(script: typescript.SourceFile): Constants {
     }
   }
   for (const [name, times] of declared) if (times > 1) constants.delete(name);
+  const drop = (node: typescript.Node): void => {
+    if (typescript.isIdentifier(node) && typeof constants.get(node.text) === "object") {
+      if (mayChange(node)) constants.delete(node.text);
+    }
+    node.forEachChild(drop);
+  };
+  drop(script);
   return constants;
+}
+
+/** Whether more is done to an object, where it is named, than to read a field. */
+function mayChange(object: typescript.Identifier): boolean {
+  const { parent } = object;
+  if (typescript.isShorthandPropertyAssignment(parent)) return true;
+  if (typescript.isExportSpecifier(parent)) return true;
+  if (!isUse(object)) return false;
+  if (typescript.isVariableDeclaration(parent)) {
+    return !typescript.isObjectBindingPattern(parent.name);
+  }
+  const isField = typescript.isPropertyAccessExpression(parent) ||
+    typescript.isElementAccessExpression(parent) && parent.expression === object;
+  if (!isField) return true;
+  const { parent: around } = parent;
+  return typescript.isPrefixUnaryExpression(around) ||
+    typescript.isPostfixUnaryExpression(around) ||
+    typescript.isDeleteExpression(around) ||
+    typescript.isBinaryExpression(around) && around.left === parent &&
+      around.operatorToken.kind >= typescript.SyntaxKind.FirstAssignment &&
+      around.operatorToken.kind <= typescript.SyntaxKind.LastAssignment;
 }
 
 /** What an expression is, if that is a number, or an object of numbers. */
@@ -142,11 +174,14 @@ function valueOf(
 /** Whether what is named there is used, and neither declared nor exported. */
 function isUse(node: typescript.Node): boolean {
   if (typescript.isNumericLiteral(node) || typescript.isPrefixUnaryExpression(node)) return false;
-  const { parent } = node;
+  const parent = node.parent as typescript.Node & {
+    readonly name?: typescript.Node;
+    readonly propertyName?: typescript.Node;
+    readonly label?: typescript.Node;
+  };
   if (typescript.isExportSpecifier(parent) || typescript.isImportSpecifier(parent)) return false;
   if (typescript.isShorthandPropertyAssignment(parent)) return false;
-  return (parent as { name?: typescript.Node }).name !== node &&
-    (parent as { propertyName?: typescript.Node }).propertyName !== node;
+  return parent.name !== node && parent.propertyName !== node && parent.label !== node;
 }
 
 /** Whether the name of a node is that of a property. */

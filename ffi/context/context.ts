@@ -47,6 +47,8 @@ export const Entry = {
   i32: -1,
   /** The values of other types go through the mailbox. */
   mailbox: 3,
+  /** V8's stack had no room for the last output: the next resume takes it out of the mailbox. */
+  untaken: 4,
 } as const;
 
 /** The native function that runs on a context. */

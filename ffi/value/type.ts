@@ -303,7 +303,10 @@ export function meantBy(name: string): ValueType | undefined {
 /** The names of every `ValueType`. */
 export const VALUE_TYPES: ReadonlySet<string> = new Set(types.keys());
 
-/** The names of every `ScalarType`: not of those whose memory has to be kept for C. */
-export const SCALAR_TYPES: ReadonlySet<string> = VALUE_TYPES.difference(
-  new Set<Exclude<ValueType, ScalarType>>(["function", "buffer", "cstring"]),
+/** The names of types whose memory has to be kept for C. */
+const KEPT: readonly Exclude<ValueType, ScalarType>[] = ["function", "buffer", "cstring"];
+
+/** The names of every `ScalarType`. (Node 20 comes by here, and has no `Set` with `difference`.) */
+export const SCALAR_TYPES: ReadonlySet<string> = new Set(
+  [...VALUE_TYPES].filter((name) => !(KEPT as readonly string[]).includes(name)),
 );

@@ -233,18 +233,26 @@ function integerOf(type: Type, value: unknown, what: string): bigint {
   return Number.isSafeInteger(value) ? BigInt(value as number) : refuse(type, value, what);
 }
 
+/** What to do where an input is missing: `for…of` gives none to a body that wants one. */
+function hintForNone(value: unknown, what: string): string {
+  return value === undefined && what === AN_INPUT
+    ? "; for…of and next() pass no input: call resume(input)"
+    : "";
+}
+
 function refuse(type: Type, value: unknown, what: string): never {
   const { name, kind } = type;
+  const none = hintForNone(value, what);
   if (name === "bool") {
-    throw new TypeError(`${what} must be a boolean: got ${describe(value)}`);
+    throw new TypeError(`${what} must be a boolean: got ${describe(value)}${none}`);
   }
   if (kind === "float") {
-    throw new TypeError(`${what} must be a number (${name}): got ${describe(value)}`);
+    throw new TypeError(`${what} must be a number (${name}): got ${describe(value)}${none}`);
   }
   const [minimum, maximum] = rangeOf(type)!;
   const range = `an integer from ${minimum} to ${maximum} (${name})`;
   if (typeof value !== "number" && typeof value !== "bigint") {
-    throw new TypeError(`${what} must be ${range}: got ${describe(value)}`);
+    throw new TypeError(`${what} must be ${range}: got ${describe(value)}${none}`);
   }
   const isWord = kind === "word";
   if (typeof value === "bigint" && isWord) {
@@ -277,8 +285,9 @@ function addressOf(value: unknown, type: string, what: string): bigint {
     return native().addressOfPointer(value as Deno.PointerObject);
   } catch (error) {
     const kinds = type === "function" ? "a Callback, a Deno.PointerObject" : "a Deno.PointerObject";
+    const hint = hintFor(type, value) || hintForNone(value, what);
     throw new TypeError(
-      `${what} must be ${kinds} or null (${type}): got ${describe(value)}${hintFor(type, value)}`,
+      `${what} must be ${kinds} or null (${type}): got ${describe(value)}${hint}`,
       { cause: error },
     );
   }

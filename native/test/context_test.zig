@@ -403,7 +403,11 @@ comptime {
 }
 
 test "fringe_resume and fringe_suspend keep the registers of their callers" {
-    inline for (.{ &fringe_resume, &fringe_resume_call, &fringe_test_trampoline }) |resume_function| {
+    inline for (.{
+        &fringe_resume,
+        &fringe_resume_call,
+        &fringe_test_trampoline,
+    }) |resume_function| {
         var fixture = try Fixture.init(&fringe_test_kept_body);
         defer fixture.deinit();
         const context = @intFromPtr(fixture.context);

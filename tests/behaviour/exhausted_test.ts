@@ -5,7 +5,16 @@
 
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { isExhaustion } from "../../ffi/check.ts";
-import { Callback, dlopen, OwnedStack, PointerView, SliceStack } from "../../mod.ts";
+import {
+  Callback,
+  dlopen,
+  Generator,
+  type NativeBody,
+  OsStack,
+  OwnedStack,
+  PointerView,
+  SliceStack,
+} from "../../mod.ts";
 import { moduleUrl, openBodies, runChild, testBodies, withCopy } from "../support/support.ts";
 
 /** The error that V8 throws when its stack is used up. */
@@ -104,6 +113,92 @@ Deno.test("the native library is not blamed for want of V8's stack, and opens la
     await Deno.remove(library);
     await opened(directory);
   });
+});
+
+Deno.test("a resume loses no output as V8's stack ends, whatever its type", () => {
+  using library = dlopen(testBodies, {
+    counts: { input: "void", output: "u32" },
+    counts_u16: { input: "void", output: "u16" },
+    counts_i64: { input: "void", output: "i64" },
+    counts_f64: { input: "void", output: "f64" },
+  });
+  const arrays = { u32: Uint32Array, u16: Uint16Array, i64: BigInt64Array, f64: Float64Array };
+  for (const body of Object.values(library.symbols) as NativeBody<void, number | bigint>[]) {
+    for (const stack of [new OsStack(), new OwnedStack(16384)]) {
+      using generator = Generator.unguarded<void, number | bigint>(stack, body);
+      const outputs = new arrays[body.output as keyof typeof arrays](3);
+      const steps = [
+        () => ({ filled: 1, outputs: [generator.resume()!] }),
+        () => ({ filled: 1, outputs: [generator.next().value!] }),
+        () => ({ filled: generator.fill(outputs), outputs: [outputs[0]!, outputs[2]!] }),
+      ];
+      let count = 0;
+      for (let words = 0; words < 120; words++) {
+        const given: ReturnType<typeof steps[number]>[] = [];
+        // Not by `push`, for which there might be no room.
+        atLastDepths(() => given[given.length] = steps[words % 3]!(), ...new Array(words));
+        for (const { filled, outputs } of given) {
+          const what = `${body.output}, ${stack.constructor.name}, ${filled} at a time`;
+          assertEquals(Number(outputs[0]), count + 1, what);
+          assertEquals(Number(outputs.at(-1)), count += filled, what);
+        }
+      }
+    }
+  }
+});
+
+/** Has a method of DataView throw, as where V8's stack is used up, at one of its next calls. */
+function failingOnce(method: "getInt32" | "getFloat64", countdown: number): Disposable {
+  const prototype = DataView.prototype;
+  const original = prototype[method];
+  prototype[method] = function (...args): number {
+    if (--countdown === 0) throw new RangeError(EXHAUSTED);
+    return original.apply(this, args);
+  };
+  return { [Symbol.dispose]: () => void (prototype[method] = original) };
+}
+
+Deno.test("an output that could not be read is what comes next, however that is asked for", () => {
+  using library = dlopen(testBodies, { counts_f64: { input: "void", output: "f64" } });
+  for (const stack of [new OsStack(), new OwnedStack(16384)]) {
+    using generator = Generator.unguarded<void, number>(stack, library.symbols.counts_f64);
+    const array = new Float64Array(2);
+    const fails = (): void => {
+      using _method = failingOnce("getFloat64", 1);
+      assertThrows(() => generator.resume(), RangeError, EXHAUSTED);
+      assertEquals(generator.state, "runnable");
+    };
+    fails();
+    assertEquals([generator.resume(), generator.resume()], [1, 2]);
+    fails();
+    assertEquals([generator.next().value, generator.next().value], [3, 4]);
+    fails();
+    assertEquals([generator.fill(array), ...array], [2, 5, 6]);
+    fails();
+    assertEquals([generator.fill(array.subarray(1)), ...array], [1, 5, 7]);
+    assertEquals(generator.resume(), 8);
+    fails();
+    generator.return();
+    assertEquals([generator.resume(), generator.fill(array)], [undefined, 0]);
+  }
+});
+
+Deno.test("where a canary cannot be looked at the output is given, and next time it is", () => {
+  const memory = new Uint8Array(16384);
+  using library = dlopen(testBodies, { counts_f64: { input: "void", output: "f64" } });
+  const stack = new SliceStack(memory);
+  const generator = Generator.unguarded<void, number>(stack, library.symbols.counts_f64);
+  const array = new Float64Array(2);
+  for (
+    const [take, expected] of [[() => generator.resume(), 1], [() => generator.fill(array), 2]]
+  ) {
+    // The canary is four words, which are looked at before the switch, and after it.
+    using _method = failingOnce("getInt32", 5);
+    assertEquals((take as () => number)(), expected);
+  }
+  assertEquals([...array], [2, 3]);
+  memory.fill(0, 0, 64);
+  assertThrows(() => generator.resume(), Error, "used up its stack");
 });
 
 Deno.test("Yielder.call() that waits loses no value as V8's stack ends", async () => {

@@ -285,8 +285,8 @@ function changed(
   return bytes;
 }
 
-/** A library of which any call kills the process: the first that is made is this one. */
-const deadly = changed((bytes, at) => bytes.set([0x0f, 0x0b], at("fringe_overflow_install")));
+/** A library of which any use kills the process: the first call is the one that maps a stack. */
+const deadly = changed((bytes, at) => bytes.set([0x0f, 0x0b], at("fringe_os_stack_map")));
 
 const another = ABI + 1;
 const ofAnother = changed((bytes, at) => {
@@ -444,6 +444,7 @@ const workers = (mod: string): string => {
     const url = URL.createObjectURL(new Blob([${JSON.stringify(worker)}], {
       type: "application/typescript",
     }));
+    let copies = "";
     /** Makes Workers that open the library at the same moment; how many have done so. */
     async function open(count) {
       const ready = new Int32Array(new SharedArrayBuffer(8));
@@ -456,10 +457,12 @@ const workers = (mod: string): string => {
       Atomics.store(ready, 0, 1);
       Atomics.notify(ready, 0);
       const opened = await Promise.all(answers);
+      // Before the Workers end, and let go of it.
+      copies = copiesNow();
       for (const worker of workers) worker.terminate();
       return opened.filter((answer) => answer === "worker").length;
     }
-    function copies() {
+    function copiesNow() {
       const links = Array.from(Deno.readDirSync("/proc/self/fd"), ({ name }) => {
         try {
           return Deno.readLinkSync("/proc/self/fd/" + name);
@@ -478,7 +481,7 @@ Deno.test("Workers share the library that came with the module, so it is loaded 
   const ended = await runWithoutFile((mod) => `
     ${workers(mod)}
     for (let i = 0; i < 3; i++) console.log(await open(1));
-    console.log(copies());
+    console.log(copies);
   `);
   assertSucceeds(ended, "1\n1\n1\n1,1\n");
 });
@@ -486,7 +489,7 @@ Deno.test("Workers share the library that came with the module, so it is loaded 
 Deno.test("Workers that open it at the same moment share it, too", async () => {
   const ended = await runWithoutFile((mod) => `
     ${workers(mod)}
-    console.log(await open(24), copies());
+    console.log(await open(24), copies);
   `);
   assertSucceeds(ended, "24 1,1\n");
 });
@@ -496,7 +499,7 @@ Deno.test("Workers share it in a process with thousands of open files", async ()
     ${workers(mod)}
     const files = Array.from({ length: 2000 }, () => Deno.openSync("/dev/null"));
     for (let i = 0; i < 3; i++) console.log(await open(1));
-    console.log(files.length, copies());
+    console.log(files.length, copies);
   `);
   assertSucceeds(ended, "1\n1\n1\n2000 1,1\n");
 });

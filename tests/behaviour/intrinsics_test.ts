@@ -117,7 +117,6 @@ Deno.test("what a program has put into Object.prototype is not read", async () =
       "guarded",
     ],
     ...[
-      "size",
       "slab",
       "batch",
       "handler",
@@ -129,6 +128,7 @@ Deno.test("what a program has put into Object.prototype is not read", async () =
       "call",
       "reason",
     ],
+    ...["kind", "way", "size", "mask", "sign", "types", "resultType", "what", "whatOf", "fast"],
     ...["get", "set", "writable", "configurable", "enumerable"],
   ];
   for (const value of ["true", '"i32"', "() => 5", "{}"]) {

@@ -5,28 +5,40 @@
 
 import { join } from "node:path";
 import { assertEquals, assertMatch } from "@std/assert";
+import { root } from "../../tools/zig.ts";
 import { exampleBodies, moduleUrl, run, withFolder } from "../support/support.ts";
 
-const importing = `import { dlopen, OsStack } from ${JSON.stringify(moduleUrl)};\n`;
-const used = "new OsStack()[Symbol.dispose]();";
+const importing = `import { dlopen, Generator, OsStack, OwnedStack } from "${moduleUrl}";\n`;
+
+/** What two pages say to write above the tests. */
+const [line, again] = ["testing", "troubleshooting"].map((page) =>
+  Deno.readTextFileSync(join(root, `docs/${page}.md`)).match(/^new \w+\(\d*\);/m)?.[0]
+);
+
+const opening = `dlopen(${JSON.stringify(exampleBodies.pathname)}, {
+  count: { input: "void", output: "i32" },
+})`;
+
+/** A test that opens a library of its own, and runs what is native. */
+const used = `
+  using library = ${opening};
+  using generator = new Generator(new OsStack(), library.symbols.count);
+  generator.resume();
+`;
 
 /** What a test file has above its tests, and whether the first one is blamed then. */
 const TOPS: readonly (readonly [top: string, isBlamed: boolean])[] = [
   ["", true],
-  [used, false],
-  [`Deno.test.beforeAll(() => { ${used} });`, false],
-  [
-    `const library = dlopen(${JSON.stringify(exampleBodies.pathname)}, {
-      count: { input: "void", output: "i32" },
-    });`,
-    false,
-  ],
+  ["new OsStack()[Symbol.dispose]();", true],
+  [line!, false],
+  [`Deno.test.beforeAll(() => { ${line} });`, false],
+  [`const library = ${opening};`, false],
 ];
 
 /** Runs two tests that use fringe, below `top`, and looks for leaked resources. */
 async function testBelow(top: string, ...flags: string[]): Promise<{ code: number; said: string }> {
   return await withFolder(async (folder) => {
-    await Deno.writeTextFile(join(folder, "preloaded.ts"), `${importing}${used}`);
+    await Deno.writeTextFile(join(folder, "preloaded.ts"), `${importing}${line}`);
     await Deno.writeTextFile(
       join(folder, "any_test.ts"),
       `${importing}${top}
@@ -41,6 +53,7 @@ async function testBelow(top: string, ...flags: string[]): Promise<{ code: numbe
 }
 
 Deno.test("deno test blames the first test that uses fringe, if it is the first use", async () => {
+  assertEquals(line, again);
   for (const [top, isBlamed] of TOPS) {
     const { code, said } = await testBelow(top);
     assertEquals(code, isBlamed ? 1 : 0, `${top}: ${said}`);

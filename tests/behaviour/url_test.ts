@@ -417,7 +417,10 @@ Deno.test("a checkout is linked by deno link, and asks no registry", async () =>
   await using project = Project.importing("jsr:@fringe/fringe", main);
   assertFails(await project.run("--no-remote", "--allow-ffi"), "@fringe/fringe");
   const link = told("link").map((part) => part.replace("../fringe", root));
-  assertSucceeds(await project.deno(link), "");
+  const linked = await project.deno(link);
+  assertSucceeds(linked, "");
+  // What only tools and tests import stands in `scopes`: from `imports` Deno would install it here.
+  assertEquals(linked.stderr.includes("Download"), false, linked.stderr);
   const config = JSON.parse(await Deno.readTextFile(project.path("deno.json")));
   project.write("deno.json", JSON.stringify({ ...config, imports: {} }));
   assertFails(await project.run("--no-remote", "--allow-ffi"), 'Import "fringe" not a dependency');

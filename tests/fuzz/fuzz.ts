@@ -30,7 +30,7 @@ export class Hostile extends Error {}
 
 /** How fringe's own messages begin. V8's begin with "Cannot", too, but go on in other ways. */
 const OURS = new RegExp(
-  "^Cannot (allocate|answer|call|close|copy|dispose of|end|go on with|make|map|open|reach|" +
+  "^Cannot (allocate|answer|call|close|copy|dispose of|end|fill|go on with|make|map|open|reach|" +
     "resume|throw into|unwrap|use|view|write) ",
 );
 

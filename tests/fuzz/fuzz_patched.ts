@@ -67,6 +67,7 @@ const PATCHES: readonly (readonly [object: Any, ...keys: PropertyKey[]])[] = [
   [Promise, "resolve", "withResolvers", Symbol.species],
   [DataView.prototype, "getInt32", "setInt32", "getUint32", "setUint32", "getBigUint64"],
   [DataView.prototype, "setBigUint64", "getFloat64", "setFloat64", "getUint8", "byteLength"],
+  [DataView.prototype, "getBigInt64", "setBigInt64"],
   [typedArray, "subarray", "buffer", "byteLength", "byteOffset", "length", "includes"],
   [typedArray, Symbol.toStringTag],
   [prototypeOf(Uint8Array), Symbol.species],
@@ -139,6 +140,10 @@ const passed = (type: string) => ({
 });
 const DEFINITIONS: Any = {
   echo_i32: { input: "i32", output: "i32" },
+  echo_i64: { input: "i64", output: "i64" },
+  echo_f64: { input: "f64", output: "f64" },
+  echo_pointer: { input: "pointer", output: "pointer" },
+  counts_f64: { input: "void", output: "f64" },
   has_destructor: { input: "void", output: "i32" },
   call_n: { parameters: ["i32", i32Callback], result: "i32" },
   pass_string: passed("cstring"),
@@ -188,6 +193,17 @@ const STEPS: Readonly<Record<string, (open: Open) => unknown>> = {
   native: ({ symbols }) => {
     using generator: Any = new Generator(new OsStack(), symbols.has_destructor);
     return [generator.resume(), generator.next(), generator.return()];
+  },
+  types: ({ symbols }) =>
+    [[symbols.echo_i64, 1n], [symbols.echo_f64, 0.5], [symbols.echo_pointer, null]].map(
+      ([body, value]: Any) => {
+        using generator: Any = new Generator(new OsStack(), body);
+        return [generator.resume(value), generator.resume(value), generator.next(value)];
+      },
+    ),
+  fill: ({ symbols }) => {
+    using generator: Any = new Generator(new OsStack(), symbols.counts_f64);
+    return [generator.resume(), generator.fill(new Float64Array(3))];
   },
   script: ({ symbols }) => {
     using generator: Any = Generator.unguarded(

@@ -64,6 +64,14 @@ let changed = 5;
     ["f({ ONE, TWO: three }, g.ONE, g?.TWO);", "f({ ONE, TWO: 3 }, g.ONE, g?.TWO);"],
     ["class A { ONE = TWO; three() {} }", "class A { ONE = 2; three() {} }"],
     ["export { ONE, TWO as three };", "export { ONE, TWO as three };"],
+    ["ONE.toFixed(), Way.two.toFixed(), -ONE;", "ONE.toFixed(), Way.two.toFixed(), -1;"],
+    ["three: for (;;) break three;", "three: for (;;) break three;"],
+    // An object that may change has no field with a number.
+    ["Way.two++; f(Way.three, TWO);", "Way.two++; f(Way.three, 2);"],
+    ["Way.two = 5; f(Way.two);", "Way.two = 5; f(Way.two);"],
+    ["f(Way); f(Way.two);", "f(Way); f(Way.two);"],
+    ["const w = Way; w.two = 5; f(Way.two);", "const w = Way; w.two = 5; f(Way.two);"],
+    ["f({ Way }); f(Way.two);", "f({ Way }); f(Way.two);"],
     // Declared once more, so no use of it is touched.
     ["function g(ONE) { return ONE + TWO; }", "function g(ONE) { return ONE + 2; }"],
     ["const h = ({ x: TWO }) => TWO + ONE;", "const h = ({ x: TWO }) => TWO + 1;"],

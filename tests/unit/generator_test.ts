@@ -12,7 +12,7 @@ import {
   assertStringIncludes,
   assertThrows,
 } from "@std/assert";
-import { dlopen, Generator, OsStack } from "../../mod.ts";
+import { dlopen, Generator, type NativeBody, OsStack } from "../../mod.ts";
 import { exampleBodies, gc, openBodies, testBodies } from "../support/support.ts";
 
 // The seed's own examples
@@ -383,6 +383,17 @@ Deno.test("Generator.resume() refuses an input of the wrong type, and takes a ri
       assertEquals(generator.state, "runnable");
       assertEquals(generator.resume(round), round);
     }
+  }
+});
+
+Deno.test("Generator says how an input is passed where for…of has passed none", () => {
+  using library = openBodies();
+  const { echo_bool, echo_f64, echo_i32, echo_i64, echo_pointer } = library.symbols;
+  for (const body of [echo_bool, echo_f64, echo_i32, echo_i64, echo_pointer]) {
+    // deno-lint-ignore no-explicit-any -- TypeScript refuses such a loop
+    using generator = new Generator(new OsStack(), body as any);
+    const error = assertThrows(() => [...generator], TypeError);
+    assertMatch(error.message, /: got undefined; for…of and next\(\) pass no input: call resume/);
   }
 });
 
@@ -929,6 +940,24 @@ Deno.test("Generator that cannot be unwound is abandoned, which is said once", (
     String(warnings[1]),
     /^fringe: has_cleanup was .*: has_cleanup\+0x.* of its stack of 4096 bytes fewer than 8 KiB/,
   );
+});
+
+Deno.test("Generator.next() is the same whether a class that extends it overrides resume()", () => {
+  let count = 0;
+  class Counted extends Generator<number, number> {
+    override resume(input: number): number | undefined {
+      count++;
+      return super.resume(input);
+    }
+  }
+  using library = openBodies();
+  const { echo_u32, echo_i32, echo_f64 } = library.symbols;
+  for (const body of [echo_u32, echo_i32, echo_f64] as NativeBody<number, number>[]) {
+    using generator = new Counted(new OsStack(), body);
+    for (let i = 0; i < 4; i++) assertEquals(generator.next(i).value, i);
+    assertEquals([count, generator.resume(4), count], [0, 4, 1], body.input);
+    count = 0;
+  }
 });
 
 Deno.test("Generator says what it is, the name of its body, and its state", () => {
