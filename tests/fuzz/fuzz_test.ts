@@ -15,10 +15,10 @@ import { assert, assertEquals, fail } from "@std/assert";
 import fc from "fast-check";
 import { type Operation, sequenceOf, sequences } from "./fuzz_sequence.ts";
 import { seeds } from "../support/seeds.ts";
-import { run } from "../support/support.ts";
+import { manyTimes, run } from "../support/support.ts";
 
 /** How many sequences a round has; each has its own seed. */
-const SEQUENCES = 300;
+const SEQUENCES = manyTimes(300);
 
 /** After so long a process has come to a halt, however slow the machine is. */
 const PATIENCE = 10 * 60_000;
