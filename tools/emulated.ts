@@ -15,9 +15,10 @@ import { root } from "./zig.ts";
 const PACKAGE = "@deno/linux-arm64-glibc";
 
 /**
- * What runs a program for aarch64, and what compiles one. The emulated processor signs return
- * addresses by a way of the emulator's own: by Arm's (QARMA) it takes up to eight times as long.
- * Where a limit allows files of what has crashed, the emulator writes some, too, of gigabytes.
+ * What runs a program for aarch64, and what compiles one.
+ *  - The processor signs return addresses by a way of the emulator's own (`pauth-impdef`). By Arm's
+ *    way, QARMA, programs take up to eight times as long: each function of Deno's signs its own.
+ *  - Tests crash on purpose. Of a process of gigabytes the emulator would write a core file.
  */
 const EMULATOR = [
   ...["prlimit", "--core=0", "qemu-aarch64-static", "-cpu", "max,pauth-impdef=on"],
@@ -25,7 +26,7 @@ const EMULATOR = [
 ] as const;
 export const COMPILER = "aarch64-linux-gnu-g++";
 
-/** The core suite has its own set of permissions, and what makes collections fast, and is asked. */
+/** The core suite's own set, with what small_heap.ts needs of the system, and a variable. */
 const CORE = ["-P", "--allow-sys", "--allow-env=FRINGE_EMULATOR"];
 
 /** All others have all permissions, as wherever they run: some tests read /proc. */
@@ -34,16 +35,18 @@ const ALL = ["-P=suite"];
 /** What the gate runs so, each as one command, beside the others. */
 export const suites: readonly (readonly string[])[] = [
   [...CORE, "tests/unit"],
+  [...ALL, ...behaviours("exception", "overflow", "unwind"), "tests/examples/demo_test.ts"],
   [
     ...ALL,
-    ...["control_words", "exception", "mailbox", "nonblocking", "overflow", "signature", "unwind"]
-      .map((name) => `tests/behaviour/${name}_test.ts`),
-    "tests/behaviour/worker_test.ts",
-    "tests/examples/demo_test.ts",
+    ...behaviours("control_words", "mailbox", "nonblocking", "signature", "worker"),
     "tests/fuzz",
     "tests/model",
   ],
 ];
+
+function behaviours(...names: string[]): string[] {
+  return names.map((name) => `tests/behaviour/${name}_test.ts`);
+}
 
 /** The command line to which permissions and files are appended; undefined if npm lacks Deno. */
 export async function command(): Promise<string[] | undefined> {

@@ -15,7 +15,7 @@ import { assert, assertEquals, fail } from "@std/assert";
 import fc from "fast-check";
 import { type Operation, sequenceOf, sequences } from "./fuzz_sequence.ts";
 import { seeds } from "../support/seeds.ts";
-import { manyTimes, run } from "../support/support.ts";
+import { manyTimes, run, testNatively } from "../support/support.ts";
 
 /** How many sequences a round has; each has its own seed. */
 const SEQUENCES = manyTimes(300);
@@ -55,7 +55,7 @@ async function fuzz(program: string, ...args: string[]): Promise<Report> {
 }
 
 for (const seed of seeds()) {
-  Deno.test(`the public API stands every kind of value, FRINGE_SEED=${seed}`, async () => {
+  testNatively(`the public API stands every kind of value, FRINGE_SEED=${seed}`, async () => {
     const { count, problems, last } = await fuzz("fuzz_child.ts", "each", String(seed));
     assertEquals(problems.slice(0, 10), [], `after ${last}`);
     assert(count > 10_000, `${count} operations`);
@@ -86,7 +86,7 @@ async function explain(seed: number, problems: readonly string[]): Promise<never
 }
 
 for (const when of ["before", "after"]) {
-  Deno.test(`fringe ends no process whose globals were patched ${when} the import`, async () => {
+  testNatively(`fringe ends no process whose globals were patched ${when} the import`, async () => {
     const { count, problems, last } = await fuzz("fuzz_patched.ts", when);
     assertEquals(problems, [], `at ${last}`);
     assert(count > 1000, `${count} operations`);

@@ -173,6 +173,12 @@ export function testWith(
   else Deno.test({ name: `${name} (${why})`, ignore: true, fn });
 }
 
+/** Makes a test that takes an emulator minutes, and that no processor makes a difference to. */
+export function testNatively(name: string, fn: () => void | Promise<void>): void {
+  if (emulator().length === 0) Deno.test(name, fn);
+  else Deno.test({ name: `${name} (an emulator has no time for it)`, ignore: true, fn });
+}
+
 /** Why a test cannot have what it needs; undefined if it can. */
 function obstacle(needed: Installable): string | undefined {
   if (!isInstalled(needed)) return howToInstall(needed);
