@@ -364,7 +364,7 @@ Deno.test("dl_iterate_phdr that a handler throws out of unlocks the loader", asy
       stderr: "inherit",
     }).spawn();
     // A signal that it could handle would have it wait for the same lock.
-    const limit = setTimeout(() => child.kill("SIGKILL"), 30_000);
+    const limit = setTimeout(() => child.kill("SIGKILL"), 120_000);
     const { stdout, signal } = await child.output();
     clearTimeout(limit);
     assertEquals([new TextDecoder().decode(stdout), signal], ["mine\nopened\n", null]);
