@@ -55,7 +55,8 @@ async function fuzz(program: string, ...args: string[]): Promise<Report> {
 }
 
 for (const seed of seeds()) {
-  testNatively(`the public API stands every kind of value, FRINGE_SEED=${seed}`, async () => {
+  const each = `the public API stands every kind of value, FRINGE_SEED=${seed}`;
+  testNatively(each, undefined, async () => {
     const { count, problems, last } = await fuzz("fuzz_child.ts", "each", String(seed));
     assertEquals(problems.slice(0, 10), [], `after ${last}`);
     assert(count > 10_000, `${count} operations`);
@@ -86,7 +87,8 @@ async function explain(seed: number, problems: readonly string[]): Promise<never
 }
 
 for (const when of ["before", "after"]) {
-  testNatively(`fringe ends no process whose globals were patched ${when} the import`, async () => {
+  const patched = `fringe ends no process whose globals were patched ${when} the import`;
+  testNatively(patched, undefined, async () => {
     const { count, problems, last } = await fuzz("fuzz_patched.ts", when);
     assertEquals(problems, [], `at ${last}`);
     assert(count > 1000, `${count} operations`);

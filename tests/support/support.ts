@@ -173,10 +173,19 @@ export function testWith(
   else Deno.test({ name: `${name} (${why})`, ignore: true, fn });
 }
 
-/** Makes a test that takes an emulator minutes, and that no processor makes a difference to. */
-export function testNatively(name: string, fn: () => void | Promise<void>): void {
-  if (emulator().length === 0) Deno.test(name, fn);
-  else Deno.test({ name: `${name} (an emulator has no time for it)`, ignore: true, fn });
+/**
+ * Makes a test that takes an emulator minutes, and that no processor makes a difference to; it is
+ * ignored there, and says why.
+ */
+export function testNatively(
+  name: string,
+  needed: Installable | undefined,
+  fn: (t: Deno.TestContext) => void | Promise<void>,
+): void {
+  if (emulator().length > 0) {
+    Deno.test({ name: `${name} (an emulator has no time for it)`, ignore: true, fn });
+  } else if (needed === undefined) Deno.test(name, fn);
+  else testWith(needed, name, fn);
 }
 
 /** Why a test cannot have what it needs; undefined if it can. */
