@@ -35,7 +35,11 @@ const ALL = ["-P=suite"];
 /** What the gate runs so, each as one command, beside the others. */
 export const suites: readonly (readonly string[])[] = [
   [...CORE, "tests/unit"],
-  [...ALL, ...behaviours("exception", "overflow", "unwind"), "tests/examples/demo_test.ts"],
+  [
+    ...ALL,
+    ...behaviours("coroutine", "exception", "overflow", "unwind"),
+    ...["demo", "libc"].map((name) => `tests/examples/${name}_test.ts`),
+  ],
   [
     ...ALL,
     ...behaviours("control_words", "mailbox", "nonblocking", "signature", "worker"),

@@ -2,7 +2,8 @@
 // Credit: after libfringe, by edef and the libfringe contributors
 //
 // C++ that runs generators of its own, and glibc's functions that take what TypeScript cannot pass,
-// for unwind_test.ts, which compiles it with the C++ compiler of the machine. It is linked with fringe's library, or has the assembly of fringe in itself.
+// for unwind_test.ts, which compiles it with the C++ compiler of the machine. It is linked with
+// fringe's library, or has the assembly of fringe in itself.
 
 #include "fringe.h"
 
