@@ -26,8 +26,11 @@ const EMULATOR = [
 ] as const;
 export const COMPILER = "aarch64-linux-gnu-g++";
 
+/** Where tests find how this Deno is run: tests/support/support.ts. */
+const VARIABLE = "FRINGE_EMULATOR";
+
 /** The core suite's own set, with what small_heap.ts needs of the system, and a variable. */
-const CORE = ["-P", "--allow-sys", "--allow-env=FRINGE_EMULATOR"];
+const CORE = ["-P", "--allow-sys", `--allow-env=${VARIABLE}`];
 
 /** All others have all permissions, as wherever they run: some tests read /proc. */
 const ALL = ["-P=suite"];
@@ -61,7 +64,7 @@ export async function command(): Promise<string[] | undefined> {
 }
 
 /** What tests have to know: how this Deno is run, and what compiles for it. */
-export const environment = { FRINGE_EMULATOR: EMULATOR.join(" "), CXX: COMPILER };
+export const environment = { [VARIABLE]: EMULATOR.join(" "), CXX: COMPILER };
 
 /** Gets Deno from npm, if it is not there; undefined if npm does not give it. */
 async function denoFor(version: string): Promise<string | undefined> {
