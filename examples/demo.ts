@@ -217,7 +217,8 @@ function doubleAt(pointer: Deno.PointerObject): number {
 }
 
 function showSeed(): void {
-  const file = new URL("../native/prebuilt/x86_64-linux/libbodies.so", import.meta.url);
+  const folder = `../native/prebuilt/${Deno.build.arch}-${Deno.build.os}/`;
+  const file = new URL(`${folder}libbodies.so`, import.meta.url);
   using bodies = dlopen(file, { count: { input: "void", output: "i32" } });
   console.log(`
 4. libfringe's example: a generator of 1, 2, 3

@@ -33,10 +33,10 @@ import {
   type Values,
 } from "../support/signature.ts";
 import { chosenSeed, seeds } from "../support/seeds.ts";
-import { gc } from "../support/support.ts";
+import { gc, manyTimes } from "../support/support.ts";
 
 /** How many random signatures a library has, and how many random values each is called with. */
-const SIGNATURES = 50;
+const SIGNATURES = manyTimes(50);
 const VALUES = 8;
 
 /** A function of `dlopen`, of whose signature TypeScript knows nothing. */

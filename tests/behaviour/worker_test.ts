@@ -6,7 +6,14 @@
 import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { Generator, OsStack, SliceStack } from "../../mod.ts";
 import { rounds } from "../support/seeds.ts";
-import { copySources, moduleUrl, openBodies, runChild, testBodies } from "../support/support.ts";
+import {
+  copySources,
+  manyTimes,
+  moduleUrl,
+  openBodies,
+  runChild,
+  testBodies,
+} from "../support/support.ts";
 
 /** A Worker that posts what `source` posts, with the library of test bodies at hand. */
 function work(source: string): Worker & Disposable {
@@ -265,7 +272,7 @@ async function assertTerminates(module: string, rounds: number, inMemory: boolea
 }
 
 Deno.test("Workers can be terminated whatever they do, and harm nobody", async () => {
-  await assertTerminates(moduleUrl, 3 * rounds, false);
+  await assertTerminates(moduleUrl, manyTimes(3 * rounds), false);
 });
 
 Deno.test("Workers that have each opened the library from memory can, too", async () => {
@@ -275,7 +282,7 @@ Deno.test("Workers that have each opened the library from memory can, too", asyn
     copySources(directory);
     // A process has no room for many more (docs/limits.md, "Threads").
     for (let round = 0; round < rounds; round++) {
-      await assertTerminates(`file://${directory}/mod.ts`, 3, true);
+      await assertTerminates(`file://${directory}/mod.ts`, manyTimes(3), true);
     }
   } finally {
     await Deno.remove(directory, { recursive: true });

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // Credit: after libfringe, by edef and the libfringe contributors
 //
-// C++ that runs generators of its own, for unwind_test.ts, which compiles it with the C++ compiler
-// of the machine. It is linked with fringe's library, or has the assembly of fringe in itself.
+// C++ that runs generators of its own, and glibc's functions that take what TypeScript cannot pass,
+// for unwind_test.ts, which compiles it with the C++ compiler of the machine. It is linked with
+// fringe's library, or has the assembly of fringe in itself.
 
 #include "fringe.h"
 
+#include <cstdio>
 #include <cstdlib>
 #include <exception>
 #include <new>
@@ -210,4 +212,13 @@ FRINGE_EXPORT int32_t calls_on_context(char *memory, size_t size, int32_t with_o
     makecontext(&there, with_object ? calls_with_object : calls_plainly, 0);
     swapcontext(&back, &there);
     return answer;
+}
+
+// A file of glibc's that is read by a function. glibc takes a struct by value, which fringe's calls
+// cannot pass, and which each ABI passes in its own way.
+FRINGE_EXPORT FILE *opens_cookie(cookie_read_function_t *read)
+{
+    cookie_io_functions_t functions = {};
+    functions.read = read;
+    return fopencookie(nullptr, "r", functions);
 }

@@ -6,16 +6,14 @@
 import { join } from "node:path";
 import { root } from "../../tools/zig.ts";
 import { assertEquals, assertMatch, assertStringIncludes } from "../assert.ts";
+import { run } from "../support/support.ts";
 
 async function demo(
   ...args: string[]
 ): Promise<{ code: number; output: string; errors: string }> {
-  const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: ["run", "--no-prompt", "--allow-ffi", join(root, "examples", "demo.ts"), ...args],
-    env: { NO_COLOR: "1" },
-  }).output();
-  const text = new TextDecoder();
-  return { code, output: text.decode(stdout), errors: text.decode(stderr) };
+  const file = join(root, "examples", "demo.ts");
+  const { code, stdout, stderr } = await run(["run", "--no-prompt", "--allow-ffi", file, ...args]);
+  return { code, output: stdout, errors: stderr };
 }
 
 Deno.test("demo walks a tree, whatever its files are called, and leaks nothing", async () => {

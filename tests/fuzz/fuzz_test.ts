@@ -15,10 +15,10 @@ import { assert, assertEquals, fail } from "@std/assert";
 import fc from "fast-check";
 import { type Operation, sequenceOf, sequences } from "./fuzz_sequence.ts";
 import { seeds } from "../support/seeds.ts";
-import { run } from "../support/support.ts";
+import { manyTimes, run, testNatively } from "../support/support.ts";
 
 /** How many sequences a round has; each has its own seed. */
-const SEQUENCES = 300;
+const SEQUENCES = manyTimes(300);
 
 /** After so long a process has come to a halt, however slow the machine is. */
 const PATIENCE = 10 * 60_000;
@@ -55,7 +55,8 @@ async function fuzz(program: string, ...args: string[]): Promise<Report> {
 }
 
 for (const seed of seeds()) {
-  Deno.test(`the public API stands every kind of value, FRINGE_SEED=${seed}`, async () => {
+  const each = `the public API stands every kind of value, FRINGE_SEED=${seed}`;
+  testNatively(each, undefined, async () => {
     const { count, problems, last } = await fuzz("fuzz_child.ts", "each", String(seed));
     assertEquals(problems.slice(0, 10), [], `after ${last}`);
     assert(count > 10_000, `${count} operations`);
@@ -86,7 +87,8 @@ async function explain(seed: number, problems: readonly string[]): Promise<never
 }
 
 for (const when of ["before", "after"]) {
-  Deno.test(`fringe ends no process whose globals were patched ${when} the import`, async () => {
+  const patched = `fringe ends no process whose globals were patched ${when} the import`;
+  testNatively(patched, undefined, async () => {
     const { count, problems, last } = await fuzz("fuzz_patched.ts", when);
     assertEquals(problems, [], `at ${last}`);
     assert(count > 1000, `${count} operations`);

@@ -26,10 +26,10 @@ import { type AsyncProgram, asyncPrograms, runAsync } from "./model_async.ts";
 import { Fringe } from "./model_fringe.ts";
 import { Oracle } from "./model_oracle.ts";
 import { chosenSeed, seeds } from "../support/seeds.ts";
-import { collectUntil } from "../support/support.ts";
+import { collectUntil, manyTimes } from "../support/support.ts";
 
 /** How many programs a seed has. */
-const PROGRAMS = 1000;
+const PROGRAMS = manyTimes(1000);
 
 /** Runs a program in both worlds, and compares what it sees. */
 async function compare(program: Program): Promise<void> {

@@ -168,8 +168,32 @@ export function testWith(
   name: string,
   fn: (t: Deno.TestContext) => void | Promise<void>,
 ): void {
-  if (isInstalled(needed)) Deno.test(name, fn);
-  else Deno.test({ name: `${name} (${howToInstall(needed)})`, ignore: true, fn });
+  const why = obstacle(needed);
+  if (why === undefined) Deno.test(name, fn);
+  else Deno.test({ name: `${name} (${why})`, ignore: true, fn });
+}
+
+/**
+ * Makes a test that takes an emulator minutes, and that no processor makes a difference to; it is
+ * ignored there, and says why.
+ */
+export function testNatively(
+  name: string,
+  needed: Installable | undefined,
+  fn: (t: Deno.TestContext) => void | Promise<void>,
+): void {
+  if (emulator().length > 0) {
+    Deno.test({ name: `${name} (an emulator has no time for it)`, ignore: true, fn });
+  } else if (needed === undefined) Deno.test(name, fn);
+  else testWith(needed, name, fn);
+}
+
+/** Why a test cannot have what it needs; undefined if it can. */
+function obstacle(needed: Installable): string | undefined {
+  if (!isInstalled(needed)) return howToInstall(needed);
+  // For C++ the environment names a compiler for the emulated machine.
+  const isForAnother = needed === "rustc" && emulator().length > 0;
+  return isForAnother ? "rustc compiles for the machine that emulates this one" : undefined;
 }
 
 /** V8's own way to force collections, where it is started with `--expose-gc`: it is faster. */
@@ -272,10 +296,26 @@ export async function withCopy<T>(
   });
 }
 
+/**
+ * The command line of the emulator that runs this Deno, by tools/emulated.ts; empty where the
+ * processor itself does. The core suite may read no other variable, and does without where it may
+ * not read this one.
+ */
+function emulator(): string[] {
+  const variable = "FRINGE_EMULATOR";
+  const { state } = Deno.permissions.querySync({ name: "env", variable });
+  return state === "granted" ? Deno.env.get(variable)?.split(" ") ?? [] : [];
+}
+
 /** This Deno, as another program begins it: where an emulator runs it, by the emulator. */
 export function thisDeno(): [program: string, ...args: string[]] {
-  const [program, ...args] = Deno.env.get("FRINGE_EMULATOR")?.split(" ") ?? [];
+  const [program, ...args] = emulator();
   return program === undefined ? [Deno.execPath()] : [program, ...args, Deno.execPath()];
+}
+
+/** How many times a test does what it should do very often: an emulator has time for a tenth. */
+export function manyTimes(times: number): number {
+  return emulator().length === 0 ? times : Math.ceil(times / 10);
 }
 
 /** The compiler of C++ for this machine. */
@@ -299,10 +339,12 @@ export async function run(
     stderr: "piped",
   }).output();
   const decoder = new TextDecoder();
+  const stderr = decoder.decode(ended.stderr);
   return {
     code: ended.code,
     signal: ended.signal,
     stdout: decoder.decode(ended.stdout),
-    stderr: decoder.decode(ended.stderr),
+    // An emulator says of a signal what a shell would.
+    stderr: stderr.replace(/^qemu: uncaught target signal \d+ \(.*\n/m, ""),
   };
 }

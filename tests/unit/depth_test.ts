@@ -16,26 +16,37 @@ Deno.test("isGone() compares depths on both sides of 0, where they begin again",
   }
 });
 
-/** Does it until an interrupt takes it away. */
-function cut(f: () => unknown): void {
-  let error: unknown;
-  try {
-    runInNewContext("f()", { f }, { timeout: 10 });
-  } catch (thrown) {
-    error = thrown;
-  }
-  assertStringIncludes(String(error), "timed out");
-}
+let hasBegun = false;
 
 const forever = (): never => {
+  hasBegun = true;
   for (;;);
 };
 
+/** Does it until an interrupt takes it away, which is to come when it goes on for ever. */
+function cut(f: () => unknown): void {
+  hasBegun = false;
+  // Longer each time, should the machine be too slow.
+  for (let timeout = 10; !hasBegun; timeout *= 2) {
+    let error: unknown;
+    try {
+      runInNewContext("f()", { f }, { timeout });
+    } catch (thrown) {
+      error = thrown;
+    }
+    assertStringIncludes(String(error), "timed out");
+  }
+}
+
 Deno.test("a body that was interrupted is known to be gone by whoever has interrupted it", () => {
-  const generator = new Generator(new OsStack(), function* () {
-    yield forever();
+  let generator: Generator<void, never> | undefined;
+  cut(() => {
+    generator = new Generator(new OsStack(), function* () {
+      yield forever();
+    });
+    generator.resume();
   });
-  cut(() => generator.resume());
+  assert(generator !== undefined);
   generator[Symbol.dispose]();
   assertEquals(generator.state, "unavailable");
   generator.unwrap();
@@ -46,5 +57,6 @@ Deno.test("a call that was interrupted is ended by the next of whoever has inter
   const { with_destructor, destructor_count } = library.symbols;
   const before = destructor_count();
   for (let i = 0; i < 3; i++) cut(() => with_destructor(forever));
-  assertEquals(destructor_count(), before + 3);
+  // One more for each that was taken away in C, but had not begun to go on for ever.
+  assert(destructor_count() >= before + 3);
 });
