@@ -946,7 +946,10 @@ function nodeModule(name) {
 }
 
 let decoder;
-const encoder = new TextEncoder();
+let encoder;
+function utf8() {
+    return encoder ??= new TextEncoder();
+}
 const scratch = new Uint8Array(new ArrayBuffer(16 * 1024));
 function readCString(address) {
     if (address === 0n)
@@ -1001,7 +1004,7 @@ function checkString(value, what) {
 }
 function encodeCString(value, what) {
     checkString(value, what);
-    return value === null ? null : encoder.encode(value + "\0");
+    return value === null ? null : utf8().encode(value + "\0");
 }
 class Strings {
     #bytes;
@@ -1019,7 +1022,7 @@ class Strings {
         const address = this.fit(value);
         if (address !== undefined)
             return address;
-        const bytes = encoder.encode(value + "\0");
+        const bytes = utf8().encode(value + "\0");
         (this.#others ??= []).push(bytes);
         return native().addressOfBuffer(bytes);
     }
@@ -1042,7 +1045,7 @@ class StringPlace {
     put(value) {
         const most = mostBytes(value);
         if (most > PLACE_MAX) {
-            this.#bytes = encoder.encode(value + "\0");
+            this.#bytes = utf8().encode(value + "\0");
             return this.#address = native().addressOfBuffer(this.#bytes);
         }
         const size = this.#bytes?.length ?? 0;
@@ -1062,7 +1065,7 @@ function putString(bytes, start, value) {
     const { length } = value;
     let end = start + length;
     if (length > SHORT || !putShort(bytes, start, value)) {
-        end = start + encoder.encodeInto(value, bytes.subarray(start)).written;
+        end = start + utf8().encodeInto(value, bytes.subarray(start)).written;
     }
     bytes[end] = 0;
     return end + 1;
@@ -1202,7 +1205,10 @@ const TYPES = {
     buffer: { kind: "address", way: 8, size: 8, mask: 0, sign: 0, promoted: none },
     cstring: { kind: "address", way: 8, size: 8, mask: 0, sign: 0, promoted: none },
 };
-const types = new Map(Object.entries(TYPES).map(([name, row]) => [name, { name: name, ...row }]));
+const types = new Map();
+for (const [name, row] of Object.entries(TYPES)) {
+    types.set(name, { name: name, ...row });
+}
 const VOID$2 = {
     ...{ name: "void", kind: "void", way: 0, size: 0, mask: 0, sign: 0, promoted: none },
 };
@@ -1266,8 +1272,11 @@ function meantBy(name) {
     return otherNames()[type] ?? (type.endsWith("*") ? "pointer" : undefined);
 }
 const VALUE_TYPES = new Set(types.keys());
-const KEPT = ["function", "buffer", "cstring"];
-const SCALAR_TYPES = new Set([...VALUE_TYPES].filter((name) => !KEPT.includes(name)));
+const scalars = new Set(VALUE_TYPES);
+for (const kept of ["function", "buffer", "cstring"]) {
+    scalars.delete(kept);
+}
+const SCALAR_TYPES = scalars;
 
 const { void: VOID$1, int: INT$1, u32: U32$1, bool: BOOL$1, f32: F32$1, f64: F64$1, i64: I64$1, u64: U64$1 } = Way;
 const { input: INPUT$4 } = Mailbox;

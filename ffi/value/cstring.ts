@@ -7,9 +7,14 @@ import { describe } from "../check.ts";
 import { native } from "../library/find.ts";
 import { nodeModule } from "../node.ts";
 
-/** Undefined until there is one: it takes longest of all that an import would have to make. */
+/** Undefined until there is one: they take longest of all that an import would have to make. */
 let decoder: TextDecoder | undefined;
-const encoder = new TextEncoder();
+let encoder: TextEncoder | undefined;
+
+function utf8(): TextEncoder {
+  return encoder ??= new TextEncoder();
+}
+
 const scratch = new Uint8Array(new ArrayBuffer(16 * 1024));
 
 /** The string at `address`; null for the null pointer. */
@@ -81,7 +86,7 @@ export function checkString(value: unknown, what: string): asserts value is stri
 /** The bytes of a string with the zero behind them; null for null. `what` begins with "Cannot". */
 export function encodeCString(value: unknown, what: string): Uint8Array<ArrayBuffer> | null {
   checkString(value, what);
-  return value === null ? null : encoder.encode(value + "\0");
+  return value === null ? null : utf8().encode(value + "\0");
 }
 
 /**
@@ -110,7 +115,7 @@ export class Strings {
     if (value === null) return 0n;
     const address = this.fit(value);
     if (address !== undefined) return address;
-    const bytes = encoder.encode(value + "\0");
+    const bytes = utf8().encode(value + "\0");
     (this.#others ??= []).push(bytes);
     return native().addressOfBuffer(bytes);
   }
@@ -143,7 +148,7 @@ export class StringPlace {
   put(value: string): bigint {
     const most = mostBytes(value);
     if (most > PLACE_MAX) {
-      this.#bytes = encoder.encode(value + "\0");
+      this.#bytes = utf8().encode(value + "\0");
       return this.#address = native().addressOfBuffer(this.#bytes);
     }
     const size = this.#bytes?.length ?? 0;
@@ -173,7 +178,7 @@ function putString(bytes: Uint8Array<ArrayBuffer>, start: number, value: string)
   const { length } = value;
   let end = start + length;
   if (length > SHORT || !putShort(bytes, start, value)) {
-    end = start + encoder.encodeInto(value, bytes.subarray(start)).written;
+    end = start + utf8().encodeInto(value, bytes.subarray(start)).written;
   }
   bytes[end] = 0;
   return end + 1;

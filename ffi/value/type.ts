@@ -195,9 +195,11 @@ export type FromNative<T> = T extends "void" ? undefined
   : T extends "cstring" ? string | null
   : number;
 
-const types: ReadonlyMap<string, Type> = new Map(
-  Object.entries(TYPES).map(([name, row]) => [name, { name: name as ValueType, ...row }]),
-);
+const types = new Map<string, Type>();
+// In a loop: V8 would compile a function that is called so often, while the module is imported.
+for (const [name, row] of Object.entries(TYPES)) {
+  types.set(name, { name: name as ValueType, ...row });
+}
 
 /** No value: the type of what a function does not return, or a body is not given. */
 export const VOID: Type = {
@@ -303,10 +305,11 @@ export function meantBy(name: string): ValueType | undefined {
 /** The names of every `ValueType`. */
 export const VALUE_TYPES: ReadonlySet<string> = new Set(types.keys());
 
-/** The names of types whose memory has to be kept for C. */
-const KEPT: readonly Exclude<ValueType, ScalarType>[] = ["function", "buffer", "cstring"];
+const scalars = new Set(VALUE_TYPES);
+// Those whose memory has to be kept for C.
+for (const kept of ["function", "buffer", "cstring"] as const) {
+  scalars.delete(kept satisfies Exclude<ValueType, ScalarType>);
+}
 
-/** The names of every `ScalarType`. (Node 20 comes by here, and has no `Set` with `difference`.) */
-export const SCALAR_TYPES: ReadonlySet<string> = new Set(
-  [...VALUE_TYPES].filter((name) => !(KEPT as readonly string[]).includes(name)),
-);
+/** The names of every `ScalarType`. */
+export const SCALAR_TYPES: ReadonlySet<string> = scalars;
