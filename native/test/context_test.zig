@@ -444,11 +444,15 @@ comptime {
             ,
             .x86 =>
             \\fringe_test_trampoline:
+            \\  .cfi_startproc
             \\  jmp fringe_resume_call
+            \\  .cfi_endproc
             ,
             else =>
             \\fringe_test_trampoline:
+            \\  .cfi_startproc
             \\  b fringe_resume_call
+            \\  .cfi_endproc
             ,
         });
 }
