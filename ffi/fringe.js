@@ -42,14 +42,14 @@ const HINTS = {
     type: "; a variable of a library is read by Deno.dlopen",
     stop: "; it belongs to a callback, beside its parameters and result",
 };
-function checkKeys(definition, known, what) {
+const checkKeys = (function checkKeys(definition, known, what) {
     for (const key of Object.keys(definition)) {
         if (known.includes(key))
             continue;
         throw new TypeError(`${what}: the key ${describe(key)} is not understood` +
             `${Object.hasOwn(HINTS, key) ? HINTS[key] : `; keys here are ${known.join(", ")}`}`);
     }
-}
+});
 function copyOf(definition, what) {
     try {
         return copy$1(definition, []);
@@ -77,18 +77,18 @@ function copy$1(value, above) {
 function isPointer(value) {
     return Object.getPrototypeOf(value) === null && Reflect.ownKeys(value).length === 0;
 }
-function own(object) {
+const own = (function own(object) {
     return Object.assign(Object.create(null), object);
-}
+});
 const nothing = () => { };
 const ARGUMENTS = new Map();
 const WORDS_OF_KIB = 1024 / 8;
-function needStack(kib) {
+const needStack = (function needStack(kib) {
     let words = ARGUMENTS.get(kib);
     if (words === undefined)
         ARGUMENTS.set(kib, words = new Array(kib * WORDS_OF_KIB).fill(0));
     nothing.apply(undefined, words);
-}
+});
 const EXHAUSTED = "Maximum call stack size exceeded";
 function isExhaustion(error) {
     return error instanceof RangeError && error.message === EXHAUSTED;
@@ -205,12 +205,12 @@ class FringeError extends Error {
         this.status = status;
     }
 }
-function checkGrant(grant, action) {
+const checkGrant = (function checkGrant(grant, action) {
     if (grant === 0)
         return;
     const status = grant === 5 ? "refused" : "out_of_memory";
     throw new FringeError(status, `${action}: ${REASONS[grant] ?? `native code says ${grant}`}`);
-}
+});
 
 const STACK_SYMBOLS = {
     abi: { name: "fringe_abi", type: "u32", optional: true },
@@ -445,7 +445,7 @@ function loadedSize(bytes) {
     }
     return size;
 }
-function openNative(path, what, grant) {
+const openNative = (function openNative(path, what, grant) {
     let library;
     try {
         library = load(path, STACK_SYMBOLS, what, grant);
@@ -465,7 +465,7 @@ function openNative(path, what, grant) {
         openPools: () => load(path, POOL_SYMBOLS, what, grant).symbols,
         openRest: () => load(path, SYMBOLS, what, grant).symbols,
     };
-}
+});
 function openWhole(path, what, grant) {
     const { stacks, openPools, openRest } = openNative(path, what, grant);
     const [pools, rest] = [openPools(), openRest()];
@@ -493,7 +493,7 @@ function otherVersion(what, found, cause) {
         `fringe goes with interface ${1}. Use the library of this version, or build it from its ` +
         "sources (zig build library, in native/)", { cause });
 }
-function load(path, symbols, what, grant) {
+const load = (function load(path, symbols, what, grant) {
     try {
         return Deno.dlopen(path, bare(symbols));
     }
@@ -507,14 +507,14 @@ function load(path, symbols, what, grant) {
         throw new FringeError("unavailable", `Cannot open fringe's native library: ${what} does not load` +
             (misled ? `. ${grant}` : ""), { cause: error });
     }
-}
-function bare(symbols) {
+});
+const bare = (function bare(symbols) {
     const table = Object.create(null);
     for (const [name, symbol] of Object.entries(symbols)) {
         table[name] = Object.assign(Object.create(null), symbol);
     }
     return table;
-}
+});
 
 const PAGE = 64 * 1024;
 const DIGEST = 32;
@@ -709,7 +709,7 @@ const ON_WINDOWS = "Cannot open fringe's native library: fringe does not run on 
     "pointer within the stack that the system has given to the thread. The bounds are in the TEB, " +
     "in part without documentation; Windows dispatches exceptions and commits pages of the stack " +
     "by them, and fringe does not write over them. Use Linux; on a machine with Windows, in WSL";
-function checkRuntime() {
+const checkRuntime = (function checkRuntime() {
     const [major, minor] = LOWEST_DENO.split(".").map(Number);
     const needed = `fringe needs Deno ${major}.${minor} or later`;
     if (typeof Deno === "undefined") {
@@ -724,26 +724,26 @@ function checkRuntime() {
         return;
     throw new FringeError("unavailable", `Cannot open fringe's native library: this is Deno ${found}, and ${needed}. Get it by ` +
         "`deno upgrade`");
-}
+});
 
 const OVERRIDE = "FRINGE_LIBRARY";
 let opened;
 let pools$1;
 let rest;
-function nativeStacks() {
+const nativeStacks = (function nativeStacks() {
     return (opened ?? openNow()).stacks;
-}
+});
 function nativePools() {
     return pools$1 ?? openPools();
 }
 function native() {
     return rest ?? openRest();
 }
-function openNow() {
+const openNow = (function openNow() {
     needStack(128);
     checkRuntime();
     return opened = open$1();
-}
+});
 function openPools() {
     needStack(128);
     return pools$1 = (opened ?? openNow()).openPools();
@@ -754,7 +754,7 @@ function openRest() {
     whole.installOverflow();
     return rest = whole;
 }
-function open$1() {
+const open$1 = (function open$1() {
     if (!mayReadOverride()) {
         try {
             return openPrebuilt();
@@ -765,7 +765,7 @@ function open$1() {
     }
     const chosen = Deno.env.get(OVERRIDE) || undefined;
     return chosen === undefined ? openPrebuilt() : openChosen(chosen);
-}
+});
 function openChosen(path) {
     const what = `${OVERRIDE}=${path}`;
     if (path.includes("/"))
@@ -781,7 +781,7 @@ function openChosen(path) {
             "where the system has its libraries", { cause: error.cause });
     }
 }
-function openPrebuilt() {
+const openPrebuilt = (function openPrebuilt() {
     const platform = `${Deno.build.arch}-${Deno.build.os}`;
     const build = prebuilt[platform];
     if (build === undefined) {
@@ -809,8 +809,8 @@ function openPrebuilt() {
     return Deno.build.os === "linux"
         ? openInMemory(build, text)
         : openTemporary(build, text, "libSystem.B.dylib");
-}
-function pathOf(url) {
+});
+const pathOf = (function pathOf(url) {
     try {
         return decodeURIComponent(url.pathname);
     }
@@ -818,7 +818,7 @@ function pathOf(url) {
         throw new FringeError("unavailable", `Cannot open fringe's native library: its path is not UTF-8 (${url.pathname}), and Deno ` +
             "opens no other. Move the checkout, or set FRINGE_LIBRARY to a copy of it elsewhere", { cause: error });
     }
-}
+});
 function isMissing(error, path) {
     if (!(error instanceof FringeError && error.cause instanceof Error))
         return false;
@@ -826,10 +826,10 @@ function isMissing(error, path) {
     return message.includes(`${path}: cannot open shared object file: No such file`) ||
         message.includes(`'${path}' (no such file)`);
 }
-function mayReadOverride() {
+const mayReadOverride = (function mayReadOverride() {
     const query = { name: "env", variable: OVERRIDE };
     return Deno.permissions.querySync(query).state === "granted";
-}
+});
 function withUnseen(error) {
     const say = (message) => `${message}. A library that ${OVERRIDE} names cannot be seen without --allow-env=${OVERRIDE}`;
     if (error instanceof FringeError) {
@@ -840,7 +840,7 @@ function withUnseen(error) {
     }
     return error;
 }
-function verify(path, build) {
+const verify = (function verify(path, build) {
     if (Deno.permissions.querySync({ name: "read", path }).state !== "granted")
         return "present";
     let bytes;
@@ -856,7 +856,7 @@ function verify(path, build) {
         checkDigest(sha256(bytes), build.digest, path, "Restore the file, or rebuild it with `deno task build`");
     }
     return "present";
-}
+});
 
 const known = new WeakMap();
 function makeFunctionPointer(object, pointing) {
@@ -1997,10 +1997,10 @@ class Mapping {
     }
 }
 let left;
-function map({ bounds }, size, recover, what) {
+const map = (function map({ bounds }, size, recover, what) {
     unmapLeft();
     checkGrant(nativeStacks().mapStack(BigInt(size), recover, bounds), what);
-}
+});
 function mapSlab({ bounds }, size, count, recover, what) {
     unmapLeft();
     checkGrant(nativePools().mapSlab(BigInt(size), count, recover, bounds), what);
@@ -2015,14 +2015,14 @@ function unmap(mapping) {
     }
     unmapLeft();
 }
-function unmapLeft() {
+const unmapLeft = (function unmapLeft() {
     while (left !== undefined) {
         const { base, limit } = left;
         if (nativeStacks().unmapStack(base, limit) !== 0)
             return;
         left = left.next;
     }
-}
+});
 
 const CAPACITY = 16 * 1024;
 class Lent {
@@ -2665,28 +2665,28 @@ function makeBody(input, output, pointer, subject) {
     });
     return body;
 }
-function symbolOf(body) {
+const symbolOf = (function symbolOf(body) {
     return typeof body === "object" && body !== null ? symbols.get(body) : undefined;
-}
+});
 
 const GeneratorFunction = Object.getPrototypeOf(function* () { }).constructor;
 const { isPrototypeOf } = Object.prototype;
-function isGeneratorFunction(value) {
+const isGeneratorFunction = (function isGeneratorFunction(value) {
     return typeof value === "function" &&
         (value instanceof GeneratorFunction || tagOf(value) === "GeneratorFunction");
-}
+});
 function isAsyncFunction(value) {
     const tag = tagOf(value);
     return tag === "AsyncFunction" || tag === "AsyncGeneratorFunction";
 }
-function isScriptGenerator(value) {
+const isScriptGenerator = (function isScriptGenerator(value) {
     if (typeof value !== "object" || value === null)
         return false;
     if (isPrototypeOf.call(GeneratorFunction.prototype.prototype, value))
         return true;
     return tagOf(value) === "Generator" &&
         nodeModule("node:util")?.types.isGeneratorObject(value) === true;
-}
+});
 function tagOf(value) {
     return value[Symbol.toStringTag];
 }
@@ -2851,13 +2851,13 @@ class Net {
     }
 }
 
-function overflowOf(option, what) {
+const overflowOf = (function overflowOf(option, what) {
     if (option === undefined)
         return "report";
     if (option === "report" || option === "throw")
         return option;
     throw new TypeError(`${what}: overflow must be "report" or "throw": got ${describe(option)}`);
-}
+});
 
 let memoryIn$1;
 const STACK_ALIGNMENT = 16;
@@ -2995,7 +2995,7 @@ class StackMemory {
         this.dispose();
     }
 }
-function memoryOf(stack, body) {
+const memoryOf = (function memoryOf(stack, body) {
     const memory = typeof stack === "object" && stack !== null ? memoryIn$1(stack) : undefined;
     if (memory !== undefined)
         return memory;
@@ -3004,15 +3004,15 @@ function memoryOf(stack, body) {
     throw new TypeError(`Cannot use ${describe(stack)} as a stack: make one with new OsStack(), new OwnedStack() or ` +
         "new SliceStack() in this Worker" +
         (swapped ? ", and pass it first: new Generator(stack, body)" : ""));
-}
-function checkSize(size, minimum, what) {
+});
+const checkSize = (function checkSize(size, minimum, what) {
     if (typeof size !== "number") {
         throw new TypeError(`${what}: size must be a number of bytes: got ${describe(size)}`);
     }
     if (!Number.isInteger(size) || size < minimum || size > 2 ** 47) {
         throw new RangeError(`${what}: size must be a whole number of bytes from ${minimum} to 2^47: got ${size}`);
     }
-}
+});
 
 const net$1 = new Net((memory) => memory.reclaim());
 class OsStack extends Stack {
@@ -3039,7 +3039,7 @@ class OsStack extends Stack {
         net$1.remove(memoryOf(this));
     }
 }
-function memoryIn(mapping, overflow) {
+const memoryIn = (function memoryIn(mapping, overflow) {
     return new StackMemory(0n, 0n, {
         guarded: true,
         overflow,
@@ -3047,7 +3047,7 @@ function memoryIn(mapping, overflow) {
         release: () => unmap(mapping),
         fault: undefined,
     });
-}
+});
 
 const KEPT_MAX = 64;
 class Fiber {
@@ -3296,9 +3296,9 @@ function* offer(call, target) {
 
 const MARGIN = 64;
 let nativeDepth;
-function depthNow() {
+const depthNow = (function depthNow() {
     return (nativeDepth ??= nativeStacks().depth)();
-}
+});
 function isGone(depth) {
     return (depthNow() - depth | 0) > 64;
 }
@@ -3330,12 +3330,12 @@ function callSync(callee, args) {
         }
     }
 }
-function endGone() {
+const endGone = (function endGone() {
     if (late.first !== undefined)
         endLate();
     while (innermost !== undefined && isGone(innermost.depth))
         endInnermost(innermost);
-}
+});
 function endInner(activation) {
     while (innermost !== activation && innermost !== undefined)
         endInnermost(innermost);
@@ -3659,10 +3659,10 @@ for (const name of ["return", "throw"]) {
     Object.defineProperty(callScript.prototype, name, own({ value: new Proxy(end, traps) }));
 }
 
-function makeYielder(scope) {
+const makeYielder = (function makeYielder(scope) {
     const call = (f, ...args) => makeCall(scope, calleeOf(f), args);
     return Object.freeze({ call });
-}
+});
 
 const net = new Net(endGarbage);
 const RUNNING = "it is running; a body, and whatever it calls, cannot resume or end its own generator";
@@ -3689,7 +3689,7 @@ function takeResume() {
     }
 }
 let noContext;
-function contextOfNone() {
+const contextOfNone = (function contextOfNone() {
     return noContext ??= new Context(new StackMemory(0n, 0n, {
         guarded: true,
         overflow: "report",
@@ -3697,7 +3697,7 @@ function contextOfNone() {
         release() { },
         fault: undefined,
     }));
-}
+});
 class Generator extends Iterator {
     #context;
     #symbol;
@@ -4069,17 +4069,17 @@ class Generator extends Iterator {
         net.remove(owner);
     }
 }
-function machineOf(body, memory) {
+const machineOf = (function machineOf(body, memory) {
     if (body instanceof PulledBody) {
         return new ScriptMachine(undefined, (scope) => body.start(scope));
     }
     const script = body;
     return new ScriptMachine(memory, (scope, input) => script(makeYielder(scope), input));
-}
+});
 function pulledGenerator(body) {
     return new Generator(undefined, body);
 }
-function checkScript(body) {
+const checkScript = (function checkScript(body) {
     if (isGeneratorFunction(body))
         return;
     if (isFunction(body)) {
@@ -4095,7 +4095,7 @@ function checkScript(body) {
     throw new TypeError("Cannot make generator: the body must be a generator function (function*), or a native body " +
         `that dlopen has given in this Worker: got ${describe(body)}` +
         (isScriptGenerator(body) ? "; pass the function* itself, and do not call it" : ""));
-}
+});
 
 function dlopen(filename, definitions) {
     checkFilename(filename);
@@ -4195,7 +4195,7 @@ function symbol(name, definition, pointer, library, thunks) {
         calls: (...args) => pulledGenerator(new PulledBody(callee, args)),
     }), callee);
 }
-function open(filename, table) {
+const open = (function open(filename, table) {
     try {
         return Deno.dlopen(filename, table);
     }
@@ -4204,7 +4204,7 @@ function open(filename, table) {
             throw error;
         throw new Error(`${error.message}; ${hintFor(error.message, filename)}`, { cause: error });
     }
-}
+});
 function hintFor(message, filename) {
     if (message.startsWith("Failed to register symbol")) {
         return "`nm -D` lists what a library has; a function is there under its own name if it has " +

@@ -54,7 +54,45 @@ export async function bundle(entry: string = join(root, SOURCE)): Promise<string
     },
   });
   const { output } = await modules.generate({ dir: dirname(join(root, BUNDLE)), banner: HEAD });
-  return withNumbers(output[0].code);
+  return compiledAtOnce(withNumbers(output[0].code), AT_THE_START);
+}
+
+/**
+ * The functions that a program calls which makes its first stack and generator. V8 compiles a
+ * function when it is first called, and Deno keeps the machine-independent code of a module as it
+ * is before that: so these would be compiled anew in each process.
+ */
+const AT_THE_START = [
+  ...["bare", "checkGrant", "checkKeys", "checkRuntime", "checkScript", "checkSize"],
+  ...["contextOfNone", "depthNow", "endGone", "isGeneratorFunction", "isScriptGenerator", "load"],
+  ...["machineOf", "makeYielder", "map", "mayReadOverride", "memoryIn", "memoryOf"],
+  ...["nativeStacks", "needStack", "open", "openNative", "openNow", "openPrebuilt", "overflowOf"],
+  ...["own", "pathOf", "symbolOf", "unmapLeft", "verify"],
+];
+
+/**
+ * Has V8 compile functions together with the module, which it does where a function stands in
+ * parentheses:
+ *
+ *     function open() { … }     becomes     const open = (function open() { … });
+ */
+export function compiledAtOnce(code: string, names: readonly string[]): string {
+  const script = typescript.createSourceFile("a.js", code, typescript.ScriptTarget.ESNext, true);
+  const left = new Set(names);
+  let [written, from] = ["", 0];
+  for (const statement of script.statements) {
+    if (!typescript.isFunctionDeclaration(statement)) continue;
+    const name = statement.name!.text;
+    // rollup numbers those that have the same name.
+    const base = name.replace(/\$\d+$/, "");
+    if (!names.includes(base)) continue;
+    left.delete(base);
+    const text = code.slice(statement.getStart(), statement.end);
+    written += `${code.slice(from, statement.getStart())}const ${name} = (${text});`;
+    from = statement.end;
+  }
+  if (left.size > 0) throw new Error(`Cannot make ${BUNDLE}: it has no ${[...left].join(", ")}`);
+  return written + code.slice(from);
 }
 
 /** The value of each constant of a script that is a number, or an object of numbers. */

@@ -4,10 +4,10 @@
 /** `ffi/fringe.js`, which is what a program loads that imports `mod.ts` from elsewhere. */
 
 import { join } from "node:path";
-import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import { assertEquals, assertRejects, assertStringIncludes, assertThrows } from "@std/assert";
 import * as mod from "../../mod.ts";
 import * as sources from "../../ffi/exports.ts";
-import { BUNDLE, bundle, withNumbers } from "../../tools/bundle.ts";
+import { BUNDLE, bundle, compiledAtOnce, withNumbers } from "../../tools/bundle.ts";
 import { root } from "../../tools/zig.ts";
 import { assertSucceeds, run, withFolder } from "../support/support.ts";
 
@@ -79,6 +79,16 @@ let changed = 5;
   for (const [before, after] of cases) {
     assertEquals(withNumbers(head + before), head + after, before);
   }
+});
+
+Deno.test("compiledAtOnce() puts functions in parentheses, and misses none", () => {
+  const code = "const a = 1;\nfunction f(x) { return x; }\nfunction f$1() {}\nfunction g() {}\n";
+  assertEquals(
+    compiledAtOnce(code, ["f"]),
+    "const a = 1;\nconst f = (function f(x) { return x; });\nconst f$1 = (function f$1() {});\n" +
+      "function g() {}\n",
+  );
+  assertThrows(() => compiledAtOnce(code, ["f", "h"]), Error, "it has no h");
 });
 
 Deno.test("bundle() refuses a module that is not there", async () => {
