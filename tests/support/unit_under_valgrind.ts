@@ -13,13 +13,21 @@ const long = new RegExp(
     "frames of a native body|never reaches|dropped",
 );
 
-/** Valgrind says of a size that no address space has that it is none (EINVAL). */
-const otherwise = "new OsStack() says what to do when the system has no room for it";
+/**
+ * What goes another way there. Valgrind says of a size that no address space has that it is none
+ * (EINVAL). And the body of an overflow is left by the return of a signal's handler, which moves the
+ * stack pointer where Valgrind does not see it.
+ */
+const otherwise = [
+  "new OsStack() says what to do when the system has no room for it",
+  "an overflow on a stack of a pool is thrown where that is wanted",
+  "fill() throws the overflow that resume() throws, and the array has what came before",
+];
 
 const { test } = Deno;
 Object.defineProperty(Deno, "test", {
   value: (name: string, fn: (context: Deno.TestContext) => void | Promise<void>): void => {
-    if (!long.test(name) && name !== otherwise) test(name, fn);
+    if (!long.test(name) && !otherwise.includes(name)) test(name, fn);
   },
 });
 const unit = new URL("../unit/", import.meta.url);

@@ -77,7 +77,7 @@ Deno.test("fill() begins a body, stops where it returns, and gives nothing then"
   stack[Symbol.dispose]();
 });
 
-Deno.test("fill() throws what resume() throws, and the array has what came before", () => {
+Deno.test("fill() throws the overflow that resume() throws, and the array has what came before", () => {
   using library = dlopen(testBodies, { overflows: { input: "void", output: "i32" } });
   using generator = new Generator(
     new OsStack(64 * 1024, { overflow: "throw" }),
