@@ -93,14 +93,7 @@ export class Call implements Ender {
     let [argument, callback] = [0, 0];
     for (let i = 0; i < parameters.length; i++) {
       if (parameters[i] !== "callback") {
-        write(
-          view,
-          offsets[i]!,
-          types[i]!,
-          args[argument++],
-          whatOf[i]!,
-          this.keeper,
-        );
+        write(view, offsets[i]!, types[i]!, args[argument++], whatOf[i]!, this.keeper);
         continue;
       }
       const answerer = answerers?.[callback];

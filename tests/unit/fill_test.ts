@@ -49,12 +49,13 @@ Deno.test("fill() writes the outputs of each type, as resume() gives them", () =
   }
 });
 
-Deno.test("fill() takes the low bits of small types, bools and pointers as what they are", () => {
+Deno.test("fill() takes the low bits of small types and bools, and pointers as addresses", () => {
   using library = dlopen(testBodies, {
     counts_i8: { name: "counts", input: "void", output: "i8" },
     counts_bool: { name: "counts", input: "void", output: "bool" },
+    counts_pointer: { name: "counts_i64", input: "void", output: "pointer" },
   });
-  const { counts_i8, counts_bool } = library.symbols;
+  const { counts_i8, counts_bool, counts_pointer } = library.symbols;
   using small = new Generator(new OsStack(), counts_i8);
   const bytes = new Int8Array(200);
   assertEquals(small.fill(bytes), 200);
@@ -62,6 +63,9 @@ Deno.test("fill() takes the low bits of small types, bools and pointers as what 
   using bools = new Generator(new OsStack(), counts_bool);
   const truth = new Uint8Array(1);
   assertEquals([bools.fill(truth), truth[0]], [1, 1]);
+  using pointers = new Generator(new OsStack(), counts_pointer);
+  const addresses = new BigUint64Array(3);
+  assertEquals([pointers.fill(addresses), ...addresses], [3, 1n, 2n, 3n]);
 });
 
 Deno.test("fill() begins a body, stops where it returns, and gives nothing then", () => {
@@ -77,7 +81,7 @@ Deno.test("fill() begins a body, stops where it returns, and gives nothing then"
   stack[Symbol.dispose]();
 });
 
-Deno.test("fill() throws the overflow that resume() throws, and the array has what came before", () => {
+Deno.test("fill() throws the overflow that resume() does, and keeps what came before", () => {
   using library = dlopen(testBodies, { overflows: { input: "void", output: "i32" } });
   using generator = new Generator(
     new OsStack(64 * 1024, { overflow: "throw" }),
