@@ -31,8 +31,17 @@ type Target = Results["targets"][number];
 
 const ROW = 24;
 
-/** A row for each target: the ratio in each round, and what it is to be at most. */
-function ratios({ targets, rounds }: Results): string {
+/** Whether a target is that of one type of values among many: "resume(), i8, to …". */
+function isOfOneType({ name }: Target): boolean {
+  return /^(?:resume\(\)|for…of Generator), (?!to ).*, to /.test(name);
+}
+
+/**
+ * A row for each target: the ratio in each round, and what it is to be at most. Those of single
+ * types are in the table alone: they would be half of the drawing.
+ */
+function ratios({ targets: all, rounds }: Results): string {
+  const targets = all.filter((target) => !isOfOneType(target));
   const isOfLibrary = ({ to }: Target): boolean => to.endsWith(", Deno.UnsafeCallback");
   const groups: [heading: string, rows: readonly Target[]][] = [
     ["Operations", targets.filter((target) => !isOfLibrary(target))],
