@@ -6,7 +6,8 @@
 import { Context } from "../context/context.ts";
 import { OsStack } from "../stack/os_stack.ts";
 import type { Overflow } from "../stack/overflow.ts";
-import { memoryOf } from "../stack/stack.ts";
+import { StackPool } from "../stack/stack_pool.ts";
+import { type GuardedStack, memoryOf } from "../stack/stack.ts";
 
 /** How many stacks are kept: more than most programs ever use at once. */
 const KEPT_MAX = 64;
@@ -16,7 +17,7 @@ const KEPT_MAX = 64;
  * and the fiber the stack: so a stack becomes garbage only together with the call that is on it.
  */
 export class Fiber {
-  readonly stack: OsStack;
+  readonly stack: GuardedStack;
   readonly context: Context;
   readonly overflow: Overflow;
   /** The next in the list of those that are kept. */
@@ -26,8 +27,12 @@ export class Fiber {
 
   constructor(overflow: Overflow) {
     this.overflow = overflow;
-    this.stack = new OsStack(undefined, { overflow });
+    const list = kept[overflow];
+    this.stack = list.made < KEPT_MAX
+      ? new OsStack(undefined, { overflow })
+      : (list.pool ??= new StackPool({ overflow })).take();
     this.context = new Context(memoryOf(this.stack));
+    list.made++;
     // So the finalizer of a stack that is garbage ends the frames that are left on it.
     this.context.memory.own(this.context);
   }
@@ -36,11 +41,15 @@ export class Fiber {
 interface Kept {
   first: Fiber | undefined;
   count: number;
+  /** How many fibers there have been. */
+  made: number;
+  /** Where the stacks of further ones come from. */
+  pool: StackPool | undefined;
 }
 
 const kept: Readonly<Record<Overflow, Kept>> = {
-  report: { first: undefined, count: 0 },
-  throw: { first: undefined, count: 0 },
+  report: { first: undefined, count: 0, made: 0, pool: undefined },
+  throw: { first: undefined, count: 0, made: 0, pool: undefined },
 };
 
 /** A fiber that is free, for one call; `putFiber` takes it back. */
