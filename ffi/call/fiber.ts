@@ -7,6 +7,7 @@ import { Context } from "../context/context.ts";
 import { OsStack } from "../stack/os_stack.ts";
 import type { Overflow } from "../stack/overflow.ts";
 import { memoryOf } from "../stack/stack.ts";
+import { Call } from "./call.ts";
 
 /** How many stacks are kept: more than most programs ever use at once. */
 const KEPT_MAX = 64;
@@ -21,6 +22,10 @@ export class Fiber {
   readonly overflow: Overflow;
   /** The next in the list of those that are kept. */
   next: Fiber | undefined;
+  /** For `sync.ts`: its call, how deep V8's stack is in that, and the fiber of the call around it. */
+  readonly call: Call;
+  depth = 0;
+  outer: Fiber | undefined;
   /** Whether the fiber is in that list, so free for the next call. */
   isKept = false;
 
@@ -28,6 +33,7 @@ export class Fiber {
     this.overflow = overflow;
     this.stack = new OsStack(undefined, { overflow });
     this.context = new Context(memoryOf(this.stack));
+    this.call = new Call(this.context);
     // So the finalizer of a stack that is garbage ends the frames that are left on it.
     this.context.memory.own(this.context);
   }
