@@ -103,7 +103,7 @@ function hasStack(kib) {
     }
 }
 
-const ABI = 1;
+const ABI = 2;
 const Status = {
     suspended: 0,
     returned: 1,
@@ -285,6 +285,14 @@ const SYMBOLS = {
         parameters: ["pointer", "u32"],
         result: "u32",
     },
+    call: {
+        name: "fringe_call",
+        parameters: [
+            "pointer",
+            "pointer",
+        ],
+        result: "i32",
+    },
     resumeCall: {
         name: "fringe_resume_call",
         parameters: ["pointer", "i32"],
@@ -456,7 +464,7 @@ const openNative = (function openNative(path, what, grant) {
         throw error;
     }
     const stacks = library.symbols;
-    if (stacks.abi !== 1) {
+    if (stacks.abi !== 2) {
         library.close();
         throw otherVersion(what, stacks.abi);
     }
@@ -482,7 +490,7 @@ function checkAbiOf(path, what, cause) {
     }
     const number = library.symbols.abi;
     library.close();
-    if (number !== 1)
+    if (number !== 2)
         throw otherVersion(what, number, cause);
 }
 function otherVersion(what, found, cause) {
@@ -490,7 +498,7 @@ function otherVersion(what, found, cause) {
         ? "it has no number of its interface (fringe_abi), so it is older or none of fringe's"
         : `it has interface ${found}`;
     return new FringeError("unavailable", `Cannot open fringe's native library: ${what} does not load: ${has}, and this version of ` +
-        `fringe goes with interface ${1}. Use the library of this version, or build it from its ` +
+        `fringe goes with interface ${2}. Use the library of this version, or build it from its ` +
         "sources (zig build library, in native/)", { cause });
 }
 const load = (function load(path, symbols, what, grant) {
@@ -1098,6 +1106,7 @@ class Kept {
     #strings = new Strings();
     #buffers;
     #answers;
+    #isUsed = false;
     hasBuffers = false;
     get isGone() {
         if (this.isArgumentGone)
@@ -1118,19 +1127,25 @@ class Kept {
         return false;
     }
     clear() {
+        if (!this.#isUsed)
+            return;
+        this.#isUsed = false;
         this.#strings.clear();
         this.#buffers = this.#answers = undefined;
         this.hasBuffers = false;
     }
     keepString(value, what) {
+        this.#isUsed = true;
         return this.#strings.put(value, what);
     }
     keepBytes(bytes) {
+        this.#isUsed = true;
         (this.#buffers ??= new Set()).add(bytes.buffer);
         this.hasBuffers = true;
         return native().addressOfBuffer(bytes);
     }
     answersTo(callback, isAgain) {
+        this.#isUsed = true;
         this.#answers ??= new Map();
         let answers = this.#answers.get(callback);
         if (answers === undefined) {
@@ -1519,7 +1534,7 @@ function roundUp$1(offset, size) {
 
 const PARAMETERS_MAX = 127;
 const FUNCTION = { integers: 64, floats: 128 };
-const CALLBACK$1 = {
+const CALLBACK$3 = {
     integers: 192,
     floats: 256,
 };
@@ -1551,7 +1566,7 @@ function callbackSignature(callback, what) {
         const slot = new DataView(new ArrayBuffer(8));
         write(slot, 0, typeOf$1(result), stop, `${what}: stop`, new Kept());
     }
-    const signature = signatureOf(parameters, result, CALLBACK$1);
+    const signature = signatureOf(parameters, result, CALLBACK$3);
     const isKept = result === "buffer" || result === "cstring";
     return { ...signature, stop, hasStop, isKept, fast: fastOf(signature) };
 }
@@ -1676,7 +1691,6 @@ class Callback {
         const target = {
             ...callbackSignature(this.definition, `${what}: the definition`),
             callee: undefined,
-            index: -1,
             parameter: -1,
             handler,
             what: "Cannot answer C: the result of a callback",
@@ -1782,9 +1796,6 @@ class Occupancy {
     reason;
     batch;
     elsewhere = false;
-    get isDone() {
-        return this.#library === undefined;
-    }
     enter(library) {
         const { latest } = library;
         this.reason = undefined;
@@ -1930,8 +1941,8 @@ function noteEnd(value) {
     waitingCall(value)?.begin();
 }
 
-function handlerOf(target, answerers) {
-    return target.handler ?? answerers?.[target.index];
+function handlerOf(target, args) {
+    return target.handler ?? args[target.parameter];
 }
 function isThenable(value) {
     return (typeof value === "object" && value !== null || typeof value === "function") &&
@@ -2265,6 +2276,9 @@ class Context extends Occupancy {
     box = null;
     #address;
     #subject;
+    laid;
+    written;
+    globals = null;
     constructor(memory) {
         super();
         this.memory = memory;
@@ -2299,15 +2313,29 @@ class Context extends Occupancy {
         const size = 320 + stackCount * 8;
         if (this.view === undefined || this.view.byteLength < size) {
             this.#setView(callMailbox(stackCount));
-            this.#address = undefined;
+            this.#address = this.laid = this.written = undefined;
         }
         if (nonblocking) {
             nativeStacks().registerStack?.(this.memory.base, this.memory.limit);
+            this.laid = this.written = undefined;
             return this.#lent = new Lent(this.memory.base, this.view);
         }
-        this.#kept ??= new Kept();
-        this.#kept.clear();
-        return this.#kept;
+        const kept = this.#kept ??= new Kept();
+        kept.clear();
+        return kept;
+    }
+    lay(subject) {
+        this.globals = subject.exceptionState();
+        if (this.laid !== undefined)
+            return;
+        const { callBody, init } = native();
+        const { base, limit } = this.memory;
+        this.laid = init(base, callBody, this.#takeMailbox(), this.globals, limit);
+        this.status[0] = 1;
+    }
+    enterLibrary(subject) {
+        this.#subject = subject;
+        this.enter(subject.library);
     }
     begin(body, subject) {
         const exceptionState = subject.exceptionState();
@@ -2331,6 +2359,9 @@ class Context extends Occupancy {
     }
     takeBack() {
         this.#lent?.takeBack(320);
+    }
+    get isDone() {
+        return this.handle === null;
     }
     get isSuspended() {
         return this.handle !== null && this.status[this.at] === 0;
@@ -2358,6 +2389,11 @@ class Context extends Occupancy {
         if (this.status[this.at] !== 0)
             this.#forget();
         return error;
+    }
+    forgetReturned() {
+        this.#kept.clear();
+        this.call = undefined;
+        this.handle = null;
     }
     #forget() {
         this.#letGo();
@@ -2408,59 +2444,218 @@ class Context extends Occupancy {
     }
 }
 
+const symbols = new WeakMap();
+function makeBody(input, output, pointer, subject) {
+    const body = Object.freeze({ input, output });
+    symbols.set(body, {
+        ...subject,
+        pointer,
+        input: typeOf$1(input),
+        output: typeOf$1(output),
+        entry: input !== output || input !== "u32" && input !== "i32" ? 3 : Entry[input],
+    });
+    return body;
+}
+const symbolOf = (function symbolOf(body) {
+    return typeof body === "object" && body !== null ? symbols.get(body) : undefined;
+});
+
+const GeneratorFunction = Object.getPrototypeOf(function* () { }).constructor;
+const { isPrototypeOf } = Object.prototype;
+const isGeneratorFunction = (function isGeneratorFunction(value) {
+    return typeof value === "function" &&
+        (value instanceof GeneratorFunction || tagOf(value) === "GeneratorFunction");
+});
+function isAsyncFunction(value) {
+    const tag = tagOf(value);
+    return tag === "AsyncFunction" || tag === "AsyncGeneratorFunction";
+}
+const isScriptGenerator = (function isScriptGenerator(value) {
+    if (typeof value !== "object" || value === null)
+        return false;
+    if (isPrototypeOf.call(GeneratorFunction.prototype.prototype, value))
+        return true;
+    return tagOf(value) === "Generator" &&
+        nodeModule("node:util")?.types.isGeneratorObject(value) === true;
+});
+function tagOf(value) {
+    return value[Symbol.toStringTag];
+}
+
+const callees = new WeakMap();
+function makeFunction(f, callee) {
+    callees.set(f, callee);
+    return Object.freeze(f);
+}
+function isFunction(f) {
+    return typeof f === "function" && callees.has(f);
+}
+function calleeOf(f) {
+    const callee = typeof f === "function" ? callees.get(f) : undefined;
+    if (callee !== undefined)
+        return callee;
+    throw noCallee(f);
+}
+function noCallee(f) {
+    const body = symbolOf(f);
+    return new TypeError(body === undefined
+        ? `Cannot call ${describe(f)}: yielder.call() takes a function that dlopen has given in this Worker`
+        : `Cannot call ${body.name}: it is a generator body; make a generator of it by ` +
+            "new Generator(stack, body), which yield* takes");
+}
+function checkCount(callee, args, expected) {
+    checkOpen(callee.library, callee.what);
+    if (args.length === expected)
+        return;
+    throw wrongCount(callee, args.length, expected);
+}
+function wrongCount(callee, given, expected) {
+    return new TypeError(`Cannot call ${callee.name}: it takes ${expected} ${expected === 1 ? "argument" : "arguments"} here: got ${given}; ` +
+        (given < expected
+            ? `missing: ${missing(callee, given, expected).join(", ")}`
+            : excess(callee, expected)));
+}
+function missing(callee, given, expected) {
+    const isPulled = expected < callee.parameters.length;
+    return callee.parameters
+        .filter((type) => !isPulled || type !== "callback")
+        .map((type, i) => type === "callback"
+        ? `argument ${i} (the function that answers its callback)`
+        : `argument ${i} (${type})`)
+        .slice(given);
+}
+function excess(callee, expected) {
+    return expected < callee.parameters.length
+        ? ".calls() takes no functions that answer: whoever pulls a call answers it by reply()"
+        : "leave the others out; options such as { signal } are for .async()";
+}
+function refuseNonblocking(callee) {
+    if (!callee.nonblocking)
+        return;
+    throw new TypeError(`Cannot call ${callee.name}: it is declared as nonblocking, and a generator cannot wait for ` +
+        "another thread; call it by .async(), or declare it once more without nonblocking");
+}
+function hintForAnswerer(arg) {
+    if (arg === null)
+        return '; to pass NULL to C, declare the parameter as "function"';
+    if (isScriptGenerator(arg) || describe(arg) === "an object of class Promise") {
+        return "; pass the function itself, and do not call it";
+    }
+    if (typeof arg === "object" && Object.getPrototypeOf(arg) === null) {
+        return '; a pointer is passed where the parameter is declared as "function", but that of an ' +
+            "UnsafeCallback ends the process: make a Callback of its handler";
+    }
+    return hintForUnsafeCallback(arg);
+}
+function replacementOf({ what, callback }, arg, answering) {
+    if (typeof arg === "function" && (answering === "generators" || !isGeneratorFunction(arg))) {
+        return undefined;
+    }
+    return thunkOf(callback.target, arg, what);
+}
+function thunkOf({ parameters, result }, arg, what) {
+    if (typeof arg === "function") {
+        throw new TypeError(`${what} is a generator function, which can yield only out of a generator; use ` +
+            "`yield* yielder.call()` in a TypeScript body");
+    }
+    const kept = pointingOf(arg, what);
+    if (!(kept instanceof KeptThunk)) {
+        throw new TypeError(`${what} must be a function that answers the callback, or a Callback: got ${describe(arg)}` +
+            hint(hintForAnswerer, arg));
+    }
+    const { target, thunk } = kept;
+    if (String(target.parameters) !== String(parameters) || target.result !== result) {
+        throw new TypeError(`${what} is a Callback of another type: it is (${target.parameters}) => ${target.result}, ` +
+            `and C needs (${parameters}) => ${result}`);
+    }
+    return thunk;
+}
+
 const { input: INPUT$3, output: OUTPUT$1, output_float: OUTPUT_FLOAT, stack: STACK } = Mailbox;
-const { callback: CALLBACK } = Mailbox;
-const SUSPENDED$1 = 0;
+const { callback: CALLBACK$2 } = Mailbox;
+const { suspended: SUSPENDED$1, returned: RETURNED } = Status;
 class Call {
-    callee;
     context;
+    callee;
     keeper;
     result;
     interrupt;
     #replaced;
     #answered = false;
     #error;
-    constructor(callee, context, args, answerers) {
+    constructor(context) {
+        this.context = context;
+    }
+    prepare(callee, args, answering) {
+        const { context } = this;
         const { memory } = context;
-        const { what } = callee;
+        const { what, nonblocking, stackCount } = callee;
         const fault = memory.fault();
         if (fault !== undefined)
             throw new Error(`${what}: ${fault}`);
-        if (callee.stackCount * 8 + 512 > memory.size) {
-            throw new RangeError(`${what}: its stack has ${memory.size} bytes, and ${callee.stackCount} of its arguments ` +
-                "are passed there; use a larger one");
-        }
+        if (stackCount > 0)
+            checkRoom(callee, memory.size);
         this.callee = callee;
-        this.context = context;
-        this.keeper = context.prepare(callee.stackCount, callee.nonblocking);
-        this.#writeArguments(args, answerers);
+        this.keeper = context.prepare(stackCount, nonblocking);
+        this.#replaced = undefined;
+        this.#writeArguments(args, answering);
         checkOpen(callee.library, what);
+        if (!nonblocking)
+            return;
         context.call = this;
         context.begin(native().callBody, callee);
     }
-    #writeArguments(args, answerers) {
-        const { view } = this.context;
-        const { parameters, types, offsets, whatOf, callbacks, stackCount, address } = this.callee;
-        let [argument, callback] = [0, 0];
-        for (let i = 0; i < parameters.length; i++) {
-            if (parameters[i] !== "callback") {
-                write(view, offsets[i], types[i], args[argument++], whatOf[i], this.keeper);
-                continue;
+    #writeArguments(args, answering) {
+        const { callee, context, keeper } = this;
+        const { slots } = callee;
+        if (context.written !== callee)
+            this.#writeFunction();
+        const { view } = context;
+        for (let i = 0; i < slots.length; i++) {
+            const slot = slots[i];
+            if (slot.callback === undefined) {
+                write(view, slot.offset, slot.type, args[i], slot.what, keeper);
             }
-            const answerer = answerers?.[callback];
-            const own = callbacks[callback++];
-            let thunk;
-            if (typeof answerer !== "object")
-                thunk = own.thunk();
-            else {
-                thunk = answerer;
-                (this.#replaced ??= []).push(own.target);
+            else if (answering !== "puller") {
+                const thunk = replacementOf(slot, args[i], answering);
+                if (thunk !== undefined)
+                    this.#replace(slot, thunk);
             }
-            view.setBigUint64(offsets[i], thunk.address, true);
         }
-        view.setBigUint64(32, address(), true);
-        view.setUint32(48, stackCount, true);
+    }
+    #writeFunction() {
+        const { callee, context } = this;
+        const { view } = context;
+        if (!callee.nonblocking)
+            context.lay(callee);
+        view.setBigUint64(32, callee.address(), true);
+        view.setUint32(48, callee.stackCount, true);
         view.setUint32(4, 0, true);
+        for (const { callback, offset } of callee.slots) {
+            if (callback !== undefined)
+                view.setBigUint64(offset, callback.thunk().address, true);
+        }
+        context.written = callee;
+    }
+    #replace({ callback, offset }, thunk) {
+        const { context } = this;
+        context.view.setBigUint64(offset, thunk.address, true);
+        context.written = undefined;
+        (this.#replaced ??= []).push(callback.target);
+    }
+    begin() {
+        const { callee, context } = this;
+        const { call } = native();
+        context.call = this;
+        context.handle = context.laid;
+        call(context.handle, context.globals);
+        if (context.status[0] === 1 && context.memory.bottom === undefined) {
+            this.result = this.#read();
+            context.forgetReturned();
+            return undefined;
+        }
+        context.enterLibrary(callee);
+        return this.arrive();
     }
     step() {
         const handle = this.leave();
@@ -2652,145 +2847,11 @@ class Call {
             "it; transfer it after the call");
     }
 }
-
-const symbols = new WeakMap();
-function makeBody(input, output, pointer, subject) {
-    const body = Object.freeze({ input, output });
-    symbols.set(body, {
-        ...subject,
-        pointer,
-        input: typeOf$1(input),
-        output: typeOf$1(output),
-        entry: input !== output || input !== "u32" && input !== "i32" ? 3 : Entry[input],
-    });
-    return body;
-}
-const symbolOf = (function symbolOf(body) {
-    return typeof body === "object" && body !== null ? symbols.get(body) : undefined;
-});
-
-const GeneratorFunction = Object.getPrototypeOf(function* () { }).constructor;
-const { isPrototypeOf } = Object.prototype;
-const isGeneratorFunction = (function isGeneratorFunction(value) {
-    return typeof value === "function" &&
-        (value instanceof GeneratorFunction || tagOf(value) === "GeneratorFunction");
-});
-function isAsyncFunction(value) {
-    const tag = tagOf(value);
-    return tag === "AsyncFunction" || tag === "AsyncGeneratorFunction";
-}
-const isScriptGenerator = (function isScriptGenerator(value) {
-    if (typeof value !== "object" || value === null)
-        return false;
-    if (isPrototypeOf.call(GeneratorFunction.prototype.prototype, value))
-        return true;
-    return tagOf(value) === "Generator" &&
-        nodeModule("node:util")?.types.isGeneratorObject(value) === true;
-});
-function tagOf(value) {
-    return value[Symbol.toStringTag];
-}
-
-const NO_ANSWERERS = [];
-const callees = new WeakMap();
-function makeFunction(f, callee) {
-    callees.set(f, callee);
-    return Object.freeze(f);
-}
-function isFunction(f) {
-    return typeof f === "function" && callees.has(f);
-}
-function calleeOf(f) {
-    const callee = typeof f === "function" ? callees.get(f) : undefined;
-    if (callee !== undefined)
-        return callee;
-    throw noCallee(f);
-}
-function noCallee(f) {
-    const body = symbolOf(f);
-    return new TypeError(body === undefined
-        ? `Cannot call ${describe(f)}: yielder.call() takes a function that dlopen has given in this Worker`
-        : `Cannot call ${body.name}: it is a generator body; make a generator of it by ` +
-            "new Generator(stack, body), which yield* takes");
-}
-function checkCount(callee, args, expected) {
-    checkOpen(callee.library, callee.what);
-    if (args.length === expected)
+function checkRoom({ what, stackCount }, size) {
+    if (stackCount * 8 + 512 <= size)
         return;
-    throw wrongCount(callee, args.length, expected);
-}
-function wrongCount(callee, given, expected) {
-    return new TypeError(`Cannot call ${callee.name}: it takes ${expected} ${expected === 1 ? "argument" : "arguments"} here: got ${given}; ` +
-        (given < expected
-            ? `missing: ${missing(callee, given, expected).join(", ")}`
-            : excess(callee, expected)));
-}
-function missing(callee, given, expected) {
-    const isPulled = expected < callee.parameters.length;
-    return callee.parameters
-        .filter((type) => !isPulled || type !== "callback")
-        .map((type, i) => type === "callback"
-        ? `argument ${i} (the function that answers its callback)`
-        : `argument ${i} (${type})`)
-        .slice(given);
-}
-function excess(callee, expected) {
-    return expected < callee.parameters.length
-        ? ".calls() takes no functions that answer: whoever pulls a call answers it by reply()"
-        : "leave the others out; options such as { signal } are for .async()";
-}
-function split(callee, args, refused) {
-    if (callee.callbacks.length === 0)
-        return { plain: args, answerers: NO_ANSWERERS };
-    const plain = [];
-    const answerers = [];
-    const { parameters } = callee;
-    for (let i = 0; i < parameters.length; i++) {
-        if (parameters[i] !== "callback")
-            plain.push(args[i]);
-        else
-            answerers.push(answererOf(callee, answerers.length, i, args[i], refused));
-    }
-    return { plain, answerers };
-}
-function refuseNonblocking(callee) {
-    if (!callee.nonblocking)
-        return;
-    throw new TypeError(`Cannot call ${callee.name}: it is declared as nonblocking, and a generator cannot wait for ` +
-        "another thread; call it by .async(), or declare it once more without nonblocking");
-}
-function hintForAnswerer(arg) {
-    if (arg === null)
-        return '; to pass NULL to C, declare the parameter as "function"';
-    if (isScriptGenerator(arg) || describe(arg) === "an object of class Promise") {
-        return "; pass the function itself, and do not call it";
-    }
-    if (typeof arg === "object" && Object.getPrototypeOf(arg) === null) {
-        return '; a pointer is passed where the parameter is declared as "function", but that of an ' +
-            "UnsafeCallback ends the process: make a Callback of its handler";
-    }
-    return hintForUnsafeCallback(arg);
-}
-function answererOf(callee, index, i, arg, refused) {
-    const what = callee.whatOf[i];
-    if (typeof arg === "function") {
-        if (refused === undefined || !isGeneratorFunction(arg))
-            return arg;
-        throw new TypeError(`${what} is a generator function, which can yield only out of a generator; use ` +
-            "`yield* yielder.call()` in a TypeScript body");
-    }
-    const kept = pointingOf(arg, what);
-    if (!(kept instanceof KeptThunk)) {
-        throw new TypeError(`${what} must be a function that answers the callback, or a Callback: got ${describe(arg)}` +
-            hint(hintForAnswerer, arg));
-    }
-    const { parameters, result } = callee.callbacks[index].target;
-    const { target, thunk } = kept;
-    if (String(target.parameters) !== String(parameters) || target.result !== result) {
-        throw new TypeError(`${what} is a Callback of another type: it is (${target.parameters}) => ${target.result}, ` +
-            `and C needs (${parameters}) => ${result}`);
-    }
-    return thunk;
+    throw new RangeError(`${what}: its stack has ${size} bytes, and ${stackCount} of its arguments ` +
+        "are passed there; use a larger one");
 }
 
 function errorAfterEnd(call, error) {
@@ -3055,11 +3116,15 @@ class Fiber {
     context;
     overflow;
     next;
+    call;
+    depth = 0;
+    outer;
     isKept = false;
     constructor(overflow) {
         this.overflow = overflow;
         this.stack = new OsStack(undefined, { overflow });
         this.context = new Context(memoryOf(this.stack));
+        this.call = new Call(this.context);
         this.context.memory.own(this.context);
     }
 }
@@ -3094,20 +3159,18 @@ function putFiber(fiber) {
     fiber.isKept = true;
 }
 
-const { input: INPUT$2 } = Mailbox;
+const { input: INPUT$2, callback: CALLBACK$1 } = Mailbox;
 async function callAsync(callee, args) {
     const signal = signalOf(callee, args[callee.parameters.length], args.length);
-    const { plain, answerers } = split(callee, args, "no generator functions");
     signal?.throwIfAborted();
     const fiber = takeFiber(callee.overflow);
-    let call;
+    const call = new Call(fiber.context);
     try {
-        call = new Call(callee, fiber.context, plain, answerers);
-        return await untilInterrupted(call, answerers, signal);
+        call.prepare(callee, args, "functions");
+        return await untilInterrupted(call, args, signal);
     }
     catch (error) {
-        if (call !== undefined)
-            await endBecauseOf(call, error);
+        await endBecauseOf(call, error);
         throw error;
     }
     finally {
@@ -3128,7 +3191,7 @@ async function endBecauseOf(call, error) {
         call.end();
     }
 }
-async function untilInterrupted(call, answerers, signal) {
+async function untilInterrupted(call, args, signal) {
     const { promise, resolve, reject } = Promise.withResolvers();
     call.interrupt = new WeakRef(reject);
     const abort = () => {
@@ -3138,32 +3201,24 @@ async function untilInterrupted(call, answerers, signal) {
     signal?.addEventListener("abort", abort, { once: true });
     try {
         const answerAll = call.callee.nonblocking ? answerElsewhere : answerHere;
-        answerAll(call, answerers, signal).then(resolve, reject);
+        answerAll(call, args, signal).then(resolve, reject);
         return await promise;
     }
     finally {
         signal?.removeEventListener("abort", abort);
     }
 }
-async function answerHere(call, answerers, signal) {
+async function answerHere(call, args, signal) {
     const { resumeCall } = native();
     const { context } = call;
     const { view } = context;
     const keeper = call.keeper;
-    let target;
-    let handler;
-    let known = -1;
+    let target = call.begin();
+    if (target === undefined)
+        return call.result;
+    let handler = handlerOf(target, args);
+    let known = view.getUint32(4, true);
     for (;;) {
-        const { handle } = context;
-        const number = resumeCall(handle === null || keeper.hasBuffers ? call.leave() : handle, 0);
-        if (number !== known || target.closed) {
-            const arrived = call.arrive();
-            if (arrived === undefined)
-                return call.result;
-            target = arrived;
-            handler = handlerOf(arrived, answerers);
-            known = number;
-        }
         signal?.throwIfAborted();
         const { resultType, what, isKept, fast } = target;
         let answer = fast.count === 1
@@ -3178,9 +3233,18 @@ async function answerHere(call, answerers, signal) {
         }
         call.check();
         write(view, 8, resultType, answer, what, isKept ? keeper.answersTo(target, false) : undefined);
+        const { handle } = context;
+        const number = resumeCall(handle === null || keeper.hasBuffers ? call.leave() : handle, 0);
+        if (number !== known || target.closed) {
+            target = call.arrive();
+            if (target === undefined)
+                return call.result;
+            handler = handlerOf(target, args);
+            known = number;
+        }
     }
 }
-async function answerElsewhere(call, answerers, signal) {
+async function answerElsewhere(call, args, signal) {
     if (!hasStack(32))
         await undefined;
     for (;;) {
@@ -3189,7 +3253,7 @@ async function answerElsewhere(call, answerers, signal) {
         if (target === undefined)
             return call.result;
         signal?.throwIfAborted();
-        let answer = call.ask(target, handlerOf(target, answerers));
+        let answer = call.ask(target, handlerOf(target, args));
         if (isThenable(answer))
             answer = await answer;
         signal?.throwIfAborted();
@@ -3239,12 +3303,12 @@ class PulledBody {
     }
 }
 function* callPulled(scope, callee, args) {
-    checkCount(callee, args, callee.parameters.length - callee.callbacks.length);
+    checkCount(callee, args, callee.plainCount);
     refuseNonblocking(callee);
-    const call = scope.open(callee, args, undefined);
+    const call = scope.open(callee, placed(callee, args), "puller");
     try {
-        for (let target; (target = call.step()) !== undefined;) {
-            const kept = handlerOf(target, undefined);
+        for (let target = call.begin(); target !== undefined; target = call.step()) {
+            const kept = target.handler;
             if (kept === undefined) {
                 yield* offer(call, target);
                 continue;
@@ -3262,6 +3326,10 @@ function* callPulled(scope, callee, args) {
     finally {
         scope.close(call);
     }
+}
+function placed({ slots }, args) {
+    const rest = args.values();
+    return slots.map(({ callback }) => callback === undefined ? rest.next().value : undefined);
 }
 function* offer(call, target) {
     const { name } = call.callee;
@@ -3295,37 +3363,47 @@ function* offer(call, target) {
 }
 
 const MARGIN = 64;
+const GONE = -1;
 let nativeDepth;
 const depthNow = (function depthNow() {
     return (nativeDepth ??= nativeStacks().depth)();
 });
 function isGone(depth) {
-    return (depthNow() - depth | 0) > 64;
+    return depth === -1 || (depthNow() - depth | 0) > 64;
 }
 
-const { input: INPUT$1 } = Mailbox;
+const { input: INPUT$1, callback: CALLBACK } = Mailbox;
 let innermost;
 function callSync(callee, args) {
-    checkCount(callee, args, callee.parameters.length);
-    const { plain, answerers } = split(callee, args, "no generator functions");
+    checkCount(callee, args, callee.slots.length);
     endGone();
     const fiber = takeFiber(callee.overflow);
-    const activation = { fiber, depth: depthNow(), outer: innermost };
-    innermost = activation;
-    let call;
+    const { call, context } = fiber;
     try {
-        call = new Call(callee, fiber.context, plain, answerers);
-        return run(call, answerers);
+        call.prepare(callee, args, "functions");
     }
     catch (error) {
-        endInner(activation);
+        putFiber(fiber);
+        throw error;
+    }
+    fiber.depth = -1;
+    fiber.outer = innermost;
+    innermost = fiber;
+    try {
+        const target = call.begin();
+        if (target !== undefined)
+            answerAll(fiber, target, args);
+        return call.result;
+    }
+    catch (error) {
+        endInner(fiber);
         throw errorAfterEnd(call, error);
     }
     finally {
-        if (innermost !== activation)
-            endInner(activation);
-        if (fiber.context.handle === null) {
-            innermost = activation.outer;
+        if (innermost !== fiber)
+            endInner(fiber);
+        if (context.handle === null) {
+            innermost = fiber.outer;
             putFiber(fiber);
         }
     }
@@ -3336,11 +3414,11 @@ const endGone = (function endGone() {
     while (innermost !== undefined && isGone(innermost.depth))
         endInnermost(innermost);
 });
-function endInner(activation) {
-    while (innermost !== activation && innermost !== undefined)
+function endInner(fiber) {
+    while (innermost !== fiber && innermost !== undefined)
         endInnermost(innermost);
 }
-function endInnermost({ fiber, outer }) {
+function endInnermost(fiber) {
     const thrown = [];
     try {
         fiber.context.endGently();
@@ -3350,30 +3428,21 @@ function endInnermost({ fiber, outer }) {
             throw error;
         thrown.push(error);
     }
-    innermost = outer;
+    innermost = fiber.outer;
     putFiber(fiber);
     for (const error of thrown)
         console.error(error);
 }
-function run(call, answerers) {
+function answerAll(fiber, first, args) {
     const { resumeCall } = native();
-    const { context } = call;
+    const { call, context } = fiber;
     const { view } = context;
     const keeper = call.keeper;
-    let target;
-    let handler;
-    let known = -1;
+    fiber.depth = depthNow();
+    let target = first;
+    let handler = handlerOf(target, args);
+    let known = view.getUint32(4, true);
     for (;;) {
-        const { handle } = context;
-        const number = resumeCall(handle === null || keeper.hasBuffers ? call.leave() : handle, 0);
-        if (number !== known || target.closed) {
-            const arrived = call.arrive();
-            if (arrived === undefined)
-                return call.result;
-            target = arrived;
-            handler = handlerOf(arrived, answerers);
-            known = number;
-        }
         const { resultType, what, isKept, fast } = target;
         const answer = fast.count === 1
             ? handler(read(view, fast.firstAt, fast.first))
@@ -3386,6 +3455,15 @@ function run(call, answerers) {
             refuseDeferred(answer, what);
         const answers = isKept ? keeper.answersTo(target, false) : undefined;
         write(view, 8, resultType, answer, what, answers);
+        const { handle } = context;
+        const number = resumeCall(handle === null || keeper.hasBuffers ? call.leave() : handle, 0);
+        if (number !== known || target.closed) {
+            target = call.arrive();
+            if (target === undefined)
+                return;
+            handler = handlerOf(target, args);
+            known = number;
+        }
     }
 }
 
@@ -3406,20 +3484,22 @@ class Scope {
         if (memory !== undefined)
             this.#own = new Context(memory);
     }
-    open(callee, plain, answerers) {
+    open(callee, args, answering) {
         if (!this.running) {
             throw new Error(`Cannot call ${callee.name}: the generator of this yielder is not running its body`);
         }
         endGone();
         const own = this.#own;
         if (own !== undefined && own.handle === null) {
-            const call = new Call(callee, own, plain, answerers);
+            const call = new Call(own);
+            call.prepare(callee, args, answering);
             this.#calls.set(call, undefined);
             return call;
         }
         const fiber = takeFiber(this.#throws ? "throw" : callee.overflow);
         try {
-            const call = new Call(callee, fiber.context, plain, answerers);
+            const call = new Call(fiber.context);
+            call.prepare(callee, args, answering);
             this.#calls.set(call, fiber);
             return call;
         }
@@ -3629,11 +3709,10 @@ function* callScript(scope, callee, args, made) {
     made.begin();
     checkCount(callee, args, callee.parameters.length);
     refuseNonblocking(callee);
-    const { plain, answerers } = split(callee, args);
-    const call = scope.open(callee, plain, answerers);
+    const call = scope.open(callee, args, "generators");
     try {
-        for (let target; (target = call.step()) !== undefined;) {
-            const answer = call.ask(target, handlerOf(target, answerers));
+        for (let target = call.begin(); target !== undefined; target = call.step()) {
+            const answer = call.ask(target, handlerOf(target, args));
             call.reply(target, isScriptGenerator(answer) ? yield* answer : answer);
         }
         return call.result;
@@ -4149,13 +4228,12 @@ function symbol(name, definition, pointer, library, thunks) {
     if ("input" in definition) {
         return makeBody(definition.input, definition.output, pointer, subject);
     }
-    const callbacks = [];
+    const slots = [];
     const types = definition.parameters.map((type) => typeof type === "string" ? type : "callback");
     const callee = {
         ...signatureOf(types, definition.result, FUNCTION, definition.variadic),
         ...subject,
         what: `Cannot call ${name}`,
-        whatOf: types.map((_, i) => `Cannot call ${name}: argument ${i}`),
         address: once(() => {
             if (definition.nonblocking) {
                 native().pin(pointer);
@@ -4163,28 +4241,20 @@ function symbol(name, definition, pointer, library, thunks) {
             }
             return native().addressOfPointer(pointer);
         }),
-        callbacks,
+        slots,
+        plainCount: types.filter((type) => type !== "callback").length,
         nonblocking: definition.nonblocking === true,
         overflow: definition.overflow ?? "report",
     };
     for (const [i, parameter] of definition.parameters.entries()) {
-        if (typeof parameter === "string")
-            continue;
-        const target = {
-            ...callbackSignature(parameter.callback, `Cannot open symbol ${name}: parameter ${i}`),
-            callee,
-            index: callbacks.length,
-            parameter: i,
-            handler: undefined,
-            what: `Cannot answer ${name}: the result of callback parameter ${i}`,
-            closed: false,
-        };
-        const thunk = once(() => {
-            const taken = takeThunk(target);
-            thunks.push(taken);
-            return taken;
+        slots.push({
+            type: callee.types[i],
+            offset: callee.offsets[i],
+            what: `Cannot call ${name}: argument ${i}`,
+            callback: typeof parameter === "string"
+                ? undefined
+                : callbackParameter(callee, i, parameter.callback, thunks),
         });
-        callbacks.push({ target, thunk });
     }
     const f = callee.nonblocking
         ? (...args) => callAsync(callee, args)
@@ -4194,6 +4264,23 @@ function symbol(name, definition, pointer, library, thunks) {
         async: (...args) => callAsync(callee, args),
         calls: (...args) => pulledGenerator(new PulledBody(callee, args)),
     }), callee);
+}
+function callbackParameter(callee, i, callback, thunks) {
+    const { name } = callee;
+    const target = {
+        ...callbackSignature(callback, `Cannot open symbol ${name}: parameter ${i}`),
+        callee,
+        parameter: i,
+        handler: undefined,
+        what: `Cannot answer ${name}: the result of callback parameter ${i}`,
+        closed: false,
+    };
+    const thunk = once(() => {
+        const taken = takeThunk(target);
+        thunks.push(taken);
+        return taken;
+    });
+    return { target, thunk };
 }
 const open = (function open(filename, table) {
     try {

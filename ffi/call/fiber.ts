@@ -1,15 +1,23 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // Credit: after libfringe, by edef and the libfringe contributors
 
-/** The stacks that calls of C functions run on: each is kept for the next call. */
+/**
+ * The stacks that calls of C functions run on: each is kept for the next call.
+ *
+ * The first 64 have mappings of their own, which is all that most programs need. One that has had
+ * more calls at once than that may have any number: the stacks of further calls are those of a
+ * `StackPool`, which takes less time and fewer objects for each, and says so in time when the
+ * system has no room for more.
+ */
 
 import { Context } from "../context/context.ts";
 import { OsStack } from "../stack/os_stack.ts";
 import type { Overflow } from "../stack/overflow.ts";
-import { StackPool } from "../stack/stack_pool.ts";
 import { type GuardedStack, memoryOf } from "../stack/stack.ts";
+import { StackPool } from "../stack/stack_pool.ts";
+import { Call } from "./call.ts";
 
-/** How many stacks are kept: more than most programs ever use at once. */
+/** How many stacks are kept, and have mappings of their own. */
 const KEPT_MAX = 64;
 
 /**
@@ -22,6 +30,10 @@ export class Fiber {
   readonly overflow: Overflow;
   /** The next in the list of those that are kept. */
   next: Fiber | undefined;
+  /** For `sync.ts`: its call, how deep V8's stack is in that, and the fiber of the call around it. */
+  readonly call: Call;
+  depth = 0;
+  outer: Fiber | undefined;
   /** Whether the fiber is in that list, so free for the next call. */
   isKept = false;
 
@@ -32,6 +44,7 @@ export class Fiber {
       ? new OsStack(undefined, { overflow })
       : (list.pool ??= new StackPool({ overflow })).take();
     this.context = new Context(memoryOf(this.stack));
+    this.call = new Call(this.context);
     list.made++;
     // So the finalizer of a stack that is garbage ends the frames that are left on it.
     this.context.memory.own(this.context);

@@ -11,7 +11,6 @@
 import { EXHAUSTED } from "../check.ts";
 import { isScriptGenerator, type ScriptGenerator } from "../script_generator.ts";
 import type { CallbackCall } from "./argument_types.ts";
-import { handlerOf } from "./answer.ts";
 import type { Call } from "./call.ts";
 import { type Callee, checkCount, refuseNonblocking } from "./callee.ts";
 import type { Scope } from "./scope.ts";
@@ -43,12 +42,12 @@ function* callPulled(
   callee: Callee,
   args: readonly unknown[],
 ): ScriptGenerator<unknown, unknown, unknown> {
-  checkCount(callee, args, callee.parameters.length - callee.callbacks.length);
+  checkCount(callee, args, callee.plainCount);
   refuseNonblocking(callee);
-  const call = scope.open(callee, args, undefined);
+  const call = scope.open(callee, placed(callee, args), "puller");
   try {
-    for (let target; (target = call.step()) !== undefined;) {
-      const kept = handlerOf(target, undefined);
+    for (let target = call.begin(); target !== undefined; target = call.step()) {
+      const kept = target.handler;
       if (kept === undefined) {
         yield* offer(call, target);
         continue;
@@ -64,6 +63,12 @@ function* callPulled(
   } finally {
     scope.close(call);
   }
+}
+
+/** The arguments in the places of their parameters: in those of callbacks there is nothing. */
+function placed({ slots }: Callee, args: readonly unknown[]): readonly unknown[] {
+  const rest = args.values();
+  return slots.map(({ callback }) => callback === undefined ? rest.next().value : undefined);
 }
 
 /**

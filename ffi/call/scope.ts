@@ -8,7 +8,7 @@ import { Context } from "../context/context.ts";
 import type { Late } from "../context/occupancy.ts";
 import type { StackMemory } from "../stack/stack.ts";
 import { Call } from "./call.ts";
-import type { Answerer, Callee } from "./callee.ts";
+import type { Answering, Callee } from "./callee.ts";
 import { both } from "./end.ts";
 import { type Fiber, putFiber, takeFiber } from "./fiber.ts";
 import type { MadeCall, Maker } from "./made_call.ts";
@@ -59,8 +59,8 @@ export class Scope implements Late, Maker {
   /** Opens a call, on the generator's own stack if no frame is on that, else on a fiber. */
   open(
     callee: Callee,
-    plain: readonly unknown[],
-    answerers: readonly Answerer[] | undefined,
+    args: readonly unknown[],
+    answering: Answering,
   ): Call {
     if (!this.running) {
       throw new Error(
@@ -70,13 +70,15 @@ export class Scope implements Late, Maker {
     endGone();
     const own = this.#own;
     if (own !== undefined && own.handle === null) {
-      const call = new Call(callee, own, plain, answerers);
+      const call = new Call(own);
+      call.prepare(callee, args, answering);
       this.#calls.set(call, undefined);
       return call;
     }
     const fiber = takeFiber(this.#throws ? "throw" : callee.overflow);
     try {
-      const call = new Call(callee, fiber.context, plain, answerers);
+      const call = new Call(fiber.context);
+      call.prepare(callee, args, answering);
       this.#calls.set(call, fiber);
       return call;
     } catch (error) {

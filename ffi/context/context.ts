@@ -93,6 +93,12 @@ export class Context extends Occupancy {
   /** The address of the mailbox of a call; undefined: it has not been asked for. */
   #address: bigint | undefined;
   #subject: Subject | undefined;
+  /** The handle while a call is on this thread: the same for all calls, `lay` has made it. */
+  laid: Deno.PointerObject | undefined;
+  /** The function whose address, and whose thunks, the mailbox has since an earlier call. */
+  written: Subject | undefined;
+  /** `__cxa_get_globals` of that function's C++ runtime. */
+  globals: Deno.PointerValue = null;
 
   constructor(memory: StackMemory) {
     super();
@@ -144,16 +150,38 @@ export class Context extends Occupancy {
     const size = Mailbox.stack + stackCount * SLOT_SIZE;
     if (this.view === undefined || this.view.byteLength < size) {
       this.#setView(callMailbox(stackCount));
-      this.#address = undefined;
+      this.#address = this.laid = this.written = undefined;
     }
     if (nonblocking) {
       // For Valgrind: the mailbox lies where earlier calls had frames.
       nativeStacks().registerStack?.(this.memory.base, this.memory.limit);
+      // Its mailbox takes the place of the frame that has been laid.
+      this.laid = this.written = undefined;
       return this.#lent = new Lent(this.memory.base, this.view);
     }
-    this.#kept ??= new Kept();
-    this.#kept.clear();
-    return this.#kept;
+    const kept = this.#kept ??= new Kept();
+    kept.clear();
+    return kept;
+  }
+
+  /**
+   * Lays the frame that every call on this thread begins with, which `native().call` lays again
+   * and enters; and looks up what it needs besides.
+   */
+  lay(subject: Subject): void {
+    this.globals = subject.exceptionState();
+    if (this.laid !== undefined) return;
+    const { callBody, init } = native();
+    const { base, limit } = this.memory;
+    this.laid = init(base, callBody, this.#takeMailbox(), this.globals, limit)!;
+    // There is no frame until it is entered.
+    this.status[0] = Status.returned;
+  }
+
+  /** Enters the list of the library of `subject`, which runs here, and has suspended. */
+  enterLibrary(subject: Subject): void {
+    this.#subject = subject;
+    this.enter(subject.library);
   }
 
   /** Lays the first frame: `body` begins at the first resume, and runs `subject`. */
@@ -188,6 +216,11 @@ export class Context extends Occupancy {
     this.#lent?.takeBack(Mailbox.size);
   }
 
+  /** Whether no frame is on the stack. */
+  override get isDone(): boolean {
+    return this.handle === null;
+  }
+
   /** Whether the body waits to be resumed. */
   get isSuspended(): boolean {
     return this.handle !== null && this.status[this.at] === Status.suspended;
@@ -220,6 +253,13 @@ export class Context extends Occupancy {
     }
     if (this.status[this.at] !== Status.suspended) this.#forget();
     return error;
+  }
+
+  /** Makes the context free: a call has returned that never suspended. */
+  forgetReturned(): void {
+    this.#kept!.clear();
+    this.call = undefined;
+    this.handle = null;
   }
 
   /** Makes the context free: native code has said that no frame is left, or the memory is gone. */

@@ -61,9 +61,7 @@ export abstract class Occupancy implements Owner {
   abstract endGently(): void;
 
   /** Whether no frame is on the stack. */
-  get isDone(): boolean {
-    return this.#library === undefined;
-  }
+  abstract get isDone(): boolean;
 
   /** Enters the list of `library`, behind the others. Plain assignments, see above. */
   protected enter(library: Library): void {
