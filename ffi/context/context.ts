@@ -191,7 +191,7 @@ export class Context extends Occupancy {
     let box = this.#takeMailbox();
     this.status[this.at] = Status.suspended;
     layCanary(this.memory);
-    let { base } = this.memory;
+    let base = this.memory.top;
     if (this.#lent !== undefined) {
       base = this.#lent.base;
       box = this.#lent.mailbox;
