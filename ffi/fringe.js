@@ -3333,6 +3333,7 @@ class StackPool {
 }
 
 const KEPT_MAX = 64;
+const SINGLE_MAX = 1024;
 class Fiber {
     stack;
     context;
@@ -3345,7 +3346,7 @@ class Fiber {
     constructor(overflow) {
         this.overflow = overflow;
         const list = kept[overflow];
-        this.stack = list.made < 64
+        this.stack = list.made < 1024
             ? new OsStack(undefined, { overflow })
             : (list.pool ??= new StackPool({ overflow })).take();
         this.context = new Context(memoryOf(this.stack));

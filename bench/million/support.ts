@@ -63,7 +63,14 @@ export async function apart<Measured>(
 ): Promise<Measured> {
   const program = fileURLToPath(new URL(`${name}.ts`, import.meta.url));
   const { code, stdout } = await new Deno.Command(Deno.execPath(), {
-    args: ["run", "-P=suite", `--v8-flags=--expose-gc${flags}`, program, ...args.map(String)],
+    args: [
+      "run",
+      "--quiet",
+      "-P=suite",
+      `--v8-flags=--expose-gc${flags}`,
+      program,
+      ...args.map(String),
+    ],
     stderr: "inherit",
     env: { NO_COLOR: "1", DENO_NO_UPDATE_CHECK: "1" },
   }).output();

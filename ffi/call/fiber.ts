@@ -4,10 +4,10 @@
 /**
  * The stacks that calls of C functions run on: each is kept for the next call.
  *
- * The first 64 have mappings of their own, which is all that most programs need. One that has had
- * more calls at once than that may have any number: the stacks of further calls are those of a
- * `StackPool`, which takes less time and fewer objects for each, and says so in time when the
- * system has no room for more.
+ * The first thousand that are made have mappings of their own, which is all that most programs need.
+ * A program that makes more has many calls at once: the stacks of further ones are those of a
+ * `StackPool`, which takes less time and fewer objects for each, and says so in time when the system
+ * has no room for more.
  */
 
 import { Context } from "../context/context.ts";
@@ -17,8 +17,11 @@ import { type GuardedStack, memoryOf } from "../stack/stack.ts";
 import { StackPool } from "../stack/stack_pool.ts";
 import { Call } from "./call.ts";
 
-/** How many stacks are kept, and have mappings of their own. */
+/** How many stacks are kept: more than most programs ever use at once. */
 const KEPT_MAX = 64;
+
+/** How many stacks are made with mappings of their own. */
+const SINGLE_MAX = 1024;
 
 /**
  * A stack of fringe's own, with the context that runs on it. The form of a call holds the fiber,
@@ -40,7 +43,7 @@ export class Fiber {
   constructor(overflow: Overflow) {
     this.overflow = overflow;
     const list = kept[overflow];
-    this.stack = list.made < KEPT_MAX
+    this.stack = list.made < SINGLE_MAX
       ? new OsStack(undefined, { overflow })
       : (list.pool ??= new StackPool({ overflow })).take();
     this.context = new Context(memoryOf(this.stack));
