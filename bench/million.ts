@@ -29,6 +29,9 @@ import type { Beside } from "./million/workers.ts";
 /** How often each number of generators is measured. */
 const ROUNDS = 3;
 
+/** How many generators a process makes, of a small number in several rounds. */
+const ENOUGH = 100_000;
+
 /** For how many seconds V8 may hold the memory of garbage. It was seen to let go after twelve. */
 const PATIENCE = 20;
 
@@ -49,8 +52,9 @@ async function measureGenerators(most: number): Promise<Generators[]> {
   const all: Generators[] = [];
   print(["generators", ...FIGURES]);
   for (let count = 1000; count <= most; count *= 10) {
+    const many = Math.max(1, ENOUGH / count);
     for (let round = 0; round < ROUNDS; round++) {
-      const measured = await apart<Generators>("generators", [count, PATIENCE]);
+      const measured = await apart<Generators>("generators", [count, many, PATIENCE]);
       all.push(measured);
       print([count, ...FIGURES.map((name) => measured[name])]);
     }

@@ -3,14 +3,14 @@
 
 /**
  * What a generator costs where so many are suspended at once, each on a guarded stack of a
- * `StackPool`: `generators.ts COUNT PATIENCE`. Resumes, and ends, come in random order, so that no
- * cache helps.
+ * `StackPool`: `generators.ts COUNT ROUNDS PATIENCE`. Resumes, and ends, come in random order, so
+ * that no cache helps.
  *
  * Beside them stands what one load takes that depends on the one before, each in another page of as
  * much memory: a resume is at least the first touch of an object, and of a stack.
  *
- * Of a small number there are several rounds, each with a pool of its own, whose pages are touched
- * for the first time. What counts is their median.
+ * Each round has a pool of its own, whose pages are touched for the first time. What counts is the
+ * median of the rounds.
  *
  * @module
  */
@@ -20,9 +20,6 @@ import { testBodies } from "../setup.ts";
 import { collect, mappings, median, resident, shuffled, timed } from "./support.ts";
 
 const SIZE = 64 * 1024;
-
-/** How many generators there are at least, in all rounds together. */
-const ENOUGH = 100_000;
 
 /** What is found out with so many generators; times in nanoseconds for each. */
 export interface Generators {
@@ -88,7 +85,7 @@ async function settle(before: number, patience: number): Promise<void> {
   }
 }
 
-async function measure(count: number, patience: number): Promise<Generators> {
+async function measure(count: number, many: number, patience: number): Promise<Generators> {
   // V8 compiles what runs often.
   using pool = new StackPool({ size: SIZE });
   for (let i = 0; i < 30_000; i++) {
@@ -100,7 +97,7 @@ async function measure(count: number, patience: number): Promise<Generators> {
   await collect();
   const before = { resident: resident(), mappings: mappings() };
   const rounds: Times[] = [];
-  for (let i = 0; i < Math.max(1, ENOUGH / count); i++) {
+  for (let i = 0; i < many; i++) {
     await collect(1);
     rounds.push(round(order, end));
   }
@@ -119,6 +116,6 @@ async function measure(count: number, patience: number): Promise<Generators> {
 }
 
 if (import.meta.main) {
-  const [count, patience] = Deno.args.map(Number);
-  console.log(JSON.stringify(await measure(count!, patience!)));
+  const [count, many, patience] = Deno.args.map(Number) as [number, number, number];
+  console.log(JSON.stringify(await measure(count, many, patience)));
 }

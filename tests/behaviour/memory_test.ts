@@ -152,7 +152,7 @@ Deno.test("StackPool that is dropped stays for a generator that is held", async 
 
 Deno.test("20,000 generators on a pool take a page each and little more, for a while", async () => {
   const flags = ["--v8-flags=--expose-gc", `--config=${config}`];
-  const ended = await run(["run", "-A", "--no-prompt", ...flags, program, "20000", "0"]);
+  const ended = await run(["run", "-A", "--no-prompt", ...flags, program, "20000", "1", "0"]);
   assertEquals([ended.code, ended.signal], [0, null], ended.stderr);
   const { count, bytes, left }: Generators = JSON.parse(ended.stdout);
   assertEquals(count, 20_000);
