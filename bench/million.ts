@@ -9,7 +9,7 @@
  * Each program of `million/` runs in a process of its own, that of generators several times: what
  * counts is the median. Where a machine has other things to do, `chrt -f 50 deno task million` has
  * those wait. With a number below a million it measures up to so many generators, and writes
- * nothing.
+ * nothing. `--smoke` runs each program once, with a thousand, to show that it still works.
  *
  * @module
  */
@@ -26,11 +26,13 @@ import { goals, MILLION, type Million, outcome } from "./million/results.ts";
 import { apart } from "./million/support.ts";
 import type { Beside } from "./million/workers.ts";
 
+const smoke = Deno.args.includes("--smoke");
+
 /** How often each number of generators is measured. */
-const ROUNDS = 3;
+const ROUNDS = smoke ? 1 : 3;
 
 /** How many generators a process makes, of a small number in several rounds. */
-const ENOUGH = 100_000;
+const ENOUGH = smoke ? 1000 : 100_000;
 
 /** For how many seconds V8 may hold the memory of garbage. It was seen to let go after twelve. */
 const PATIENCE = 20;
@@ -66,10 +68,10 @@ async function measureGenerators(most: number): Promise<Generators[]> {
  * Measures up to a million calls, as far as there is memory. V8 allows itself 4 GB for its objects
  * as a rule, and those of a million calls take more, so it is told to.
  */
-async function measureCalls(): Promise<Calls[]> {
+async function measureCalls(most: number): Promise<Calls[]> {
   const all: Calls[] = [];
   print(["calls", "made", "answered", "bytes", "objects", "tables"]);
-  for (let count = 1000; count <= MILLION; count *= 10) {
+  for (let count = 1000; count <= most; count *= 10) {
     if (Deno.systemMemoryInfo().available < count * CALL) {
       console.log(`${count} calls need ${count * CALL / 1e9} GB of memory: not measured`);
       break;
@@ -88,19 +90,20 @@ function rounded(_key: string, value: unknown): unknown {
 }
 
 async function main(): Promise<void> {
-  const most = Number(Deno.args[0] ?? MILLION);
+  const most = smoke ? 1000 : Number(Deno.args[0] ?? MILLION);
   const generators = await measureGenerators(most);
-  if (most < MILLION) return;
+  if (most < MILLION && !smoke) return;
   const results: Million = {
     machine: machine(),
     deno: Deno.version.deno,
     rounds: ROUNDS,
     generators,
-    calls: await measureCalls(),
+    calls: await measureCalls(most),
     kept: await apart<Kept>("kept", []),
     layouts: await apart<Layouts>("layouts", []),
     workers: await apart<Beside[]>("workers", []),
   };
+  if (smoke) return console.log("\nA smoke run: the figures mean nothing.");
   for (const goal of goals(generators)) {
     const { name, measured, unit, atMost } = goal;
     console.log(`${name}: ${measured.toFixed(2)} ${unit}, ${outcome(goal)} (at most ${atMost})`);
