@@ -20,8 +20,9 @@ function figures(results: Million): string {
   const { machine, deno, rounds } = results;
   const { cores, cpu, release } = machine;
   return [
-    `Measured on ${cores} cores of ${cpu}, Linux ${release}, by Deno ${deno}, in ${rounds} rounds. ` +
-    "A figure is their\nmedian. All are nanoseconds or bytes for each one, unless they say something else.",
+    `Measured on ${cores} cores of ${cpu}, Linux ${release}, by Deno ${deno}.`,
+    `Each number of generators was measured ${rounds} times; a figure is the median. Where nothing\n` +
+    "else is said, it is in nanoseconds, or bytes, for each.",
     generators(results),
     "What was wanted of a million:",
     goalsOf(results),
@@ -29,7 +30,8 @@ function figures(results: Million): string {
     calls(results),
     "Resident for each, suspended:",
     kept(results),
-    "Resumes in random order on stacks that begin at the same line, and in 16 colours, and a page that\nis committed:",
+    "Resumes in random order where frames begin at the same line, or in 16 colours, and what it " +
+    "takes\nto commit a page:",
     layouts(results),
     "An operation in a Worker, alone and beside another one that does the same:",
     workers(results),
@@ -49,13 +51,17 @@ function generators({ generators }: Million): string {
   );
 }
 
+/** Units of which a tenth counts. */
+const DIGITS = ["s", "times"];
+
 function goalsOf({ generators }: Million): string {
   return table(
     ["of a million", "measured", "at most", ""],
     "lrrl",
     goals(generators).map((goal) => [
       goal.name,
-      `${short(goal.measured)} ${goal.unit}`.trim(),
+      `${DIGITS.includes(goal.unit) ? short(goal.measured) : number(goal.measured)} ${goal.unit}`
+        .trim(),
       number(goal.atMost),
       outcome(goal),
     ]),
@@ -98,7 +104,7 @@ function layouts({ layouts }: Million): string {
         "in 16 colours",
         coloured.toFixed(1),
       ]),
-      ["a page, when it is touched", number(touched), "with all others", number(populated)],
+      ["the top page, when it is touched", number(touched), "64 at once", number(populated)],
     ],
   );
 }

@@ -151,7 +151,7 @@ function costs(title: string, many: readonly AmongMany[], apart: number): string
   const [least, most] = [Math.min(...values), Math.max(...values)]
     .map((ns, i) => 10 ** [Math.floor, Math.ceil][i]!(Math.log10(ns))) as [number, number];
   const counts = many.map(({ count }) => count);
-  const [left, right, top, bottom] = [80, 730, 76, 380];
+  const [left, right, top, bottom] = [80, 720, 76, 380];
   const x = logarithmic(Math.min(...counts), Math.max(...counts), left, right);
   const y = logarithmic(least, most, bottom, top);
   const decades = Array.from(

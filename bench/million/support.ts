@@ -55,13 +55,14 @@ export function median(samples: readonly number[]): number {
   return samples.toSorted((a, b) => a - b)[samples.length >> 1]!;
 }
 
-/** Runs a program of this folder, which has all permissions: it reads /proc. */
+/** Runs a program of this folder. */
 export async function apart<Measured>(
   name: string,
   args: readonly (string | number)[],
   flags = "",
 ): Promise<Measured> {
   const program = fileURLToPath(new URL(`${name}.ts`, import.meta.url));
+  // With all permissions: the programs read /proc, which Deno gives to no others.
   const { code, stdout } = await new Deno.Command(Deno.execPath(), {
     args: [
       "run",

@@ -4,10 +4,10 @@
 /**
  * The stacks that calls of C functions run on: each is kept for the next call.
  *
- * The first thousand that are made have mappings of their own, which is all that most programs need.
- * A program that makes more has many calls at once: the stacks of further ones are those of a
- * `StackPool`, which takes less time and fewer objects for each, and says so in time when the system
- * has no room for more.
+ * The first thousand that are made have mappings of their own, which is all that most programs
+ * need. A program that makes more has many calls at once: the stacks of further ones are those of a
+ * `StackPool`, which takes less time and fewer objects for each, and says so in time when the
+ * system has no room for more.
  */
 
 import { Context } from "../context/context.ts";

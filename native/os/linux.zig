@@ -154,15 +154,19 @@ fn adviseAll(pieces: []const Piece, advice: u32) bool {
         vector.* = .{ .base = piece.ptr, .len = piece.len };
         length += piece.len;
     }
-    return call(processMadvise, .{ &vectors, pieces.len, advice }) == length;
+    const advised = call(linux.syscall5, .{
+        linux.SYS.process_madvise,
+        PIDFD_SELF_THREAD,
+        @intFromPtr(&vectors),
+        pieces.len,
+        advice,
+        0,
+    });
+    return advised == length;
 }
 
-fn processMadvise(vectors: [*]const std.posix.iovec_const, count: usize, advice: u32) usize {
-    // This thread, whose memory is that of the process (pidfd.h: since Linux 6.14).
-    const PIDFD_SELF_THREAD: usize = @bitCast(@as(isize, -10_000));
-    const number = linux.SYS.process_madvise;
-    return linux.syscall5(number, PIDFD_SELF_THREAD, @intFromPtr(vectors), count, advice, 0);
-}
+/// This thread, whose memory is that of the process (pidfd.h: since Linux 6.14).
+const PIDFD_SELF_THREAD: usize = @bitCast(@as(isize, -10_000));
 
 pub fn makeExecutable(memory: []align(page_size) u8) Refusal!void {
     const protection: linux.PROT = .{ .READ = true, .EXEC = true };
