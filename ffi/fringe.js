@@ -1352,9 +1352,9 @@ function toWord(type, value, what) {
 }
 function write(view, offset, type, value, what, keeper) {
     const { way } = type;
-    if (way === 1 && typeof value === "number") {
+    if ((way === 1 || way === 2) && typeof value === "number") {
         const word = cut(value, type);
-        if (word === value) {
+        if (word === value && (way === 1 || word >= 0)) {
             view.setInt32(offset, word, true);
             return;
         }
@@ -1993,197 +1993,6 @@ function isOverrun({ bottom }) {
     return false;
 }
 
-class Mapping {
-    bounds = new BigUint64Array(new ArrayBuffer(24));
-    waits = false;
-    next;
-    get base() {
-        return this.bounds[0];
-    }
-    get limit() {
-        return this.bounds[1];
-    }
-    get stride() {
-        return this.bounds[2];
-    }
-}
-let left;
-const map = (function map({ bounds }, size, recover, what) {
-    unmapLeft();
-    checkGrant(nativeStacks().mapStack(BigInt(size), recover, bounds), what);
-});
-function mapSlab({ bounds }, size, count, recover, what) {
-    unmapLeft();
-    checkGrant(nativePools().mapSlab(BigInt(size), count, recover, bounds), what);
-}
-function unmap(mapping) {
-    if (mapping.base === 0n)
-        return;
-    if (!mapping.waits) {
-        mapping.waits = true;
-        mapping.next = left;
-        left = mapping;
-    }
-    unmapLeft();
-}
-const unmapLeft = (function unmapLeft() {
-    while (left !== undefined) {
-        const { base, limit } = left;
-        if (nativeStacks().unmapStack(base, limit) !== 0)
-            return;
-        left = left.next;
-    }
-});
-
-const CAPACITY = 16 * 1024;
-class Lent {
-    mailbox;
-    base;
-    #view;
-    #copies = new Map();
-    #answers = new Map();
-    #mappings = new Set();
-    #free = [];
-    #next;
-    constructor(base, view) {
-        this.mailbox = base - BigInt(roundUp(view.byteLength));
-        this.base = this.#next = this.mailbox - BigInt(CAPACITY);
-        this.#view = view;
-    }
-    get isGone() {
-        return this.#copies.keys().some(isDetached);
-    }
-    get isArgumentGone() {
-        return this.#copies.values().some(({ isArgument, bytes }) => {
-            return isArgument && isDetached(bytes.buffer);
-        });
-    }
-    keepString(value, what) {
-        return this.placeString(value, what)?.address ?? 0n;
-    }
-    keepBytes(bytes, what) {
-        const copy = this.copy(bytes, what);
-        copy.isArgument = true;
-        return copy.block.address + BigInt(bytes.byteOffset);
-    }
-    answersTo(callback, isAgain) {
-        let answers = this.#answers.get(callback);
-        if (answers === undefined)
-            this.#answers.set(callback, answers = new LentAnswers(this));
-        if (!isAgain)
-            answers.next();
-        return answers;
-    }
-    placeString(value, what) {
-        const bytes = encodeCString(value, what);
-        if (bytes === null)
-            return undefined;
-        const block = this.#take(bytes.length, what);
-        native().copyOut(block.address, bytes, BigInt(bytes.length));
-        return block;
-    }
-    copy({ buffer }, what) {
-        let copy = this.#copies.get(buffer);
-        if (copy === undefined) {
-            const bytes = new Uint8Array(buffer);
-            copy = {
-                bytes,
-                block: this.#take(bytes.length, what),
-                isArgument: false,
-                answers: 0,
-                isLent: false,
-            };
-            this.#copies.set(buffer, copy);
-        }
-        return copy;
-    }
-    drop(copy) {
-        if (--copy.answers > 0 || copy.isArgument)
-            return;
-        this.#copies.delete(copy.bytes.buffer);
-        this.give(copy.block);
-    }
-    #take(size, what) {
-        const found = this.#free.findIndex((block) => size <= block.size && block.size <= waste(size));
-        if (found >= 0)
-            return this.#free.splice(found, 1)[0];
-        const room = roundUp(size);
-        if (this.#next + BigInt(room) <= this.mailbox) {
-            const block = { address: this.#next, size: room, mapping: undefined };
-            this.#next += BigInt(room);
-            return block;
-        }
-        const mapping = new Mapping();
-        this.#mappings.add(mapping);
-        map(mapping, size, false, `${what} cannot be copied (${size} bytes)`);
-        return { address: mapping.limit, size: Number(mapping.base - mapping.limit), mapping };
-    }
-    give(block) {
-        this.#free.push(block);
-        const mapping = this.#free.length > 16 ? this.#free.shift().mapping : undefined;
-        if (mapping === undefined)
-            return;
-        this.#mappings.delete(mapping);
-        unmap(mapping);
-    }
-    lend() {
-        const { copyOut } = native();
-        this.lendMailbox();
-        for (const copy of this.#copies.values()) {
-            copyOut(copy.block.address, copy.bytes, BigInt(copy.bytes.length));
-            copy.isLent = true;
-        }
-    }
-    lendMailbox() {
-        native().copyOut(this.mailbox, this.#view, BigInt(this.#view.byteLength));
-    }
-    takeBack(size) {
-        const { copyIn } = native();
-        copyIn(this.#view, this.mailbox, BigInt(size));
-        for (const [buffer, { bytes, block, isLent }] of this.#copies) {
-            if (isLent && !isDetached(buffer))
-                copyIn(bytes, block.address, BigInt(bytes.length));
-        }
-    }
-    release() {
-        for (const mapping of this.#mappings)
-            unmap(mapping);
-        this.#mappings.clear();
-    }
-}
-class LentAnswers extends Answers {
-    #lent;
-    #drops = [];
-    constructor(lent) {
-        super();
-        this.#lent = lent;
-    }
-    keepString(value, what) {
-        const block = this.#lent.placeString(value, what);
-        if (block === undefined)
-            return 0n;
-        this.#put(() => this.#lent.give(block));
-        return block.address;
-    }
-    keepBytes(bytes, what) {
-        const copy = this.#lent.copy(bytes, what);
-        copy.answers++;
-        this.#put(() => this.#lent.drop(copy));
-        return copy.block.address + BigInt(bytes.byteOffset);
-    }
-    #put(drop) {
-        const place = this.place();
-        this.#drops[place]?.();
-        this.#drops[place] = drop;
-    }
-}
-function waste(size) {
-    return Math.max(2 * size, 8192);
-}
-function roundUp(size) {
-    return Math.ceil(size / 16) * 16;
-}
-
 const CLAUSES = {
     [1]: (place) => `${place} has no unwind tables; compile it with -fasynchronous-unwind-tables`,
     [2]: (place, _, size) => `${place} has cleanups, and of its stack of ${size} bytes fewer than ${8192 / 1024} KiB were free below ` +
@@ -2270,23 +2079,15 @@ class Context extends Occupancy {
     at = 0;
     view;
     memory;
-    call;
-    #kept;
-    #lent;
     box = null;
-    #address;
     #subject;
-    laid;
-    written;
-    globals = null;
     constructor(memory) {
         super();
         this.memory = memory;
     }
-    #takeMailbox() {
-        if (this.status !== undefined) {
-            return this.#address ??= native().addressOfBuffer(this.lookInto());
-        }
+    takeMailbox() {
+        if (this.status !== undefined)
+            return native().addressOfBuffer(this.lookInto());
         const mailboxes = withRoom();
         const { words, address, next } = mailboxes;
         mailboxes.next += WORDS;
@@ -2298,67 +2099,30 @@ class Context extends Occupancy {
         if (this.view === undefined) {
             const view = viewAt(this.status, this.at);
             this.box = native().pointerTo(native().addressOfBuffer(view));
-            this.#setView(view);
+            this.setView(view);
             this.entry = 0;
         }
         return this.view;
     }
-    #setView(view) {
+    setView(view) {
         const status = new Int32Array(view.buffer, view.byteOffset + 0, WORDS);
         this.status = status;
         this.at = 0;
         this.view = view;
     }
-    prepare(stackCount, nonblocking) {
-        const size = 320 + stackCount * 8;
-        if (this.view === undefined || this.view.byteLength < size) {
-            this.#setView(callMailbox(stackCount));
-            this.#address = this.laid = this.written = undefined;
-        }
-        if (nonblocking) {
-            nativeStacks().registerStack?.(this.memory.base, this.memory.limit);
-            this.laid = this.written = undefined;
-            return this.#lent = new Lent(this.memory.base, this.view);
-        }
-        const kept = this.#kept ??= new Kept();
-        kept.clear();
-        return kept;
-    }
-    lay(subject) {
-        this.globals = subject.exceptionState();
-        if (this.laid !== undefined)
-            return;
-        const { callBody, init } = native();
+    begin(body, subject) {
+        const exceptionState = subject.exceptionState();
         const { base, limit } = this.memory;
-        this.laid = init(base, callBody, this.#takeMailbox(), this.globals, limit);
-        this.status[0] = 1;
+        const mailbox = this.takeMailbox();
+        this.status[this.at] = 0;
+        layCanary(this.memory);
+        const handle = native().init(base, body, mailbox, exceptionState, limit);
+        this.enterLibrary(subject);
+        this.handle = handle;
     }
     enterLibrary(subject) {
         this.#subject = subject;
         this.enter(subject.library);
-    }
-    begin(body, subject) {
-        const exceptionState = subject.exceptionState();
-        const { init } = native();
-        let box = this.#takeMailbox();
-        this.status[this.at] = 0;
-        layCanary(this.memory);
-        let { base } = this.memory;
-        if (this.#lent !== undefined) {
-            base = this.#lent.base;
-            box = this.#lent.mailbox;
-            this.#lent.lendMailbox();
-        }
-        const handle = init(base, body, box, exceptionState, this.memory.limit);
-        this.#subject = subject;
-        this.enter(subject.library);
-        this.handle = handle;
-    }
-    lend() {
-        this.#lent?.lend();
-    }
-    takeBack() {
-        this.#lent?.takeBack(320);
     }
     get isDone() {
         return this.handle === null;
@@ -2390,27 +2154,13 @@ class Context extends Occupancy {
             this.#forget();
         return error;
     }
-    forgetReturned() {
-        this.#kept.clear();
-        this.call = undefined;
-        this.handle = null;
-    }
     #forget() {
-        this.#letGo();
+        this.letGo();
         this.leave();
         this.entry = 0;
-        this.call = undefined;
         this.handle = null;
     }
-    release() {
-        if (this.handle === null)
-            this.#letGo();
-    }
-    #letGo() {
-        this.#kept?.clear();
-        this.#lent?.release();
-        this.#lent = undefined;
-    }
+    letGo() { }
     end() {
         const { handle, memory } = this;
         if (handle === null)
@@ -2420,8 +2170,7 @@ class Context extends Occupancy {
         if (memory.fault() !== undefined)
             return this.#forget();
         if (this.status[this.at] === 0) {
-            native().end(handle, memory.limit);
-            this.takeBack();
+            this.endFrames(handle);
         }
         const isAbandoned = this.status[this.at] === 3;
         const name = this.#subject.name;
@@ -2431,8 +2180,11 @@ class Context extends Occupancy {
         if (error !== undefined)
             throw error;
     }
+    endFrames(handle) {
+        native().end(handle, this.memory.limit);
+    }
     endGently() {
-        (this.call ?? this).end();
+        this.end();
     }
     frames() {
         if (this.handle === null)
@@ -2577,7 +2329,6 @@ const { suspended: SUSPENDED$1, returned: RETURNED } = Status;
 class Call {
     context;
     callee;
-    keeper;
     result;
     interrupt;
     #replaced;
@@ -2588,29 +2339,15 @@ class Call {
     }
     prepare(callee, args, answering) {
         const { context } = this;
-        const { memory } = context;
-        const { what, nonblocking, stackCount } = callee;
-        const fault = memory.fault();
-        if (fault !== undefined)
-            throw new Error(`${what}: ${fault}`);
-        if (stackCount > 0)
-            checkRoom(callee, memory.size);
+        const { slots, what, library } = callee;
         this.callee = callee;
-        this.keeper = context.prepare(stackCount, nonblocking);
         this.#replaced = undefined;
-        this.#writeArguments(args, answering);
-        checkOpen(callee.library, what);
-        if (!nonblocking)
-            return;
-        context.call = this;
-        context.begin(native().callBody, callee);
-    }
-    #writeArguments(args, answering) {
-        const { callee, context, keeper } = this;
-        const { slots } = callee;
         if (context.written !== callee)
             this.#writeFunction();
+        else
+            context.kept.clear();
         const { view } = context;
+        const keeper = this.keeper;
         for (let i = 0; i < slots.length; i++) {
             const slot = slots[i];
             if (slot.callback === undefined) {
@@ -2622,20 +2359,26 @@ class Call {
                     this.#replace(slot, thunk);
             }
         }
+        checkOpen(library, what);
+        if (callee.nonblocking)
+            context.beginElsewhere(callee, this);
     }
     #writeFunction() {
         const { callee, context } = this;
+        const { slots, stackCount, nonblocking } = callee;
+        if (stackCount > 0)
+            checkRoom(callee, context.memory.size);
+        context.prepare(callee, stackCount, nonblocking);
         const { view } = context;
-        if (!callee.nonblocking)
-            context.lay(callee);
         view.setBigUint64(32, callee.address(), true);
-        view.setUint32(48, callee.stackCount, true);
+        view.setUint32(48, stackCount, true);
         view.setUint32(4, 0, true);
-        for (const { callback, offset } of callee.slots) {
+        for (const { callback, offset } of slots) {
             if (callback !== undefined)
                 view.setBigUint64(offset, callback.thunk().address, true);
         }
-        context.written = callee;
+        if (!nonblocking)
+            context.written = callee;
     }
     #replace({ callback, offset }, thunk) {
         const { context } = this;
@@ -2643,18 +2386,18 @@ class Call {
         context.written = undefined;
         (this.#replaced ??= []).push(callback.target);
     }
+    get keeper() {
+        return this.context.lent ?? this.context.kept;
+    }
     begin() {
         const { callee, context } = this;
-        const { call } = native();
-        context.call = this;
-        context.handle = context.laid;
-        call(context.handle, context.globals);
-        if (context.status[0] === 1 && context.memory.bottom === undefined) {
+        context.enterFirst(this);
+        if (context.status[0] === 1 && !context.hasCanary) {
             this.result = this.#read();
             context.forgetReturned();
             return undefined;
         }
-        context.enterLibrary(callee);
+        context.occupy(callee);
         return this.arrive();
     }
     step() {
@@ -2875,6 +2618,284 @@ function both(thrown, error) {
 }
 function textOf(error) {
     return error instanceof Error ? `${error.name}: ${error.message}` : describe(error);
+}
+
+class Mapping {
+    bounds = new BigUint64Array(new ArrayBuffer(24));
+    waits = false;
+    next;
+    get base() {
+        return this.bounds[0];
+    }
+    get limit() {
+        return this.bounds[1];
+    }
+    get stride() {
+        return this.bounds[2];
+    }
+}
+let left;
+const map = (function map({ bounds }, size, recover, what) {
+    unmapLeft();
+    checkGrant(nativeStacks().mapStack(BigInt(size), recover, bounds), what);
+});
+function mapSlab({ bounds }, size, count, recover, what) {
+    unmapLeft();
+    checkGrant(nativePools().mapSlab(BigInt(size), count, recover, bounds), what);
+}
+function unmap(mapping) {
+    if (mapping.base === 0n)
+        return;
+    if (!mapping.waits) {
+        mapping.waits = true;
+        mapping.next = left;
+        left = mapping;
+    }
+    unmapLeft();
+}
+const unmapLeft = (function unmapLeft() {
+    while (left !== undefined) {
+        const { base, limit } = left;
+        if (nativeStacks().unmapStack(base, limit) !== 0)
+            return;
+        left = left.next;
+    }
+});
+
+const CAPACITY = 16 * 1024;
+class Lent {
+    mailbox;
+    base;
+    #view;
+    #copies = new Map();
+    #answers = new Map();
+    #mappings = new Set();
+    #free = [];
+    #next;
+    constructor(base, view) {
+        this.mailbox = base - BigInt(roundUp(view.byteLength));
+        this.base = this.#next = this.mailbox - BigInt(CAPACITY);
+        this.#view = view;
+    }
+    get isGone() {
+        return this.#copies.keys().some(isDetached);
+    }
+    get isArgumentGone() {
+        return this.#copies.values().some(({ isArgument, bytes }) => {
+            return isArgument && isDetached(bytes.buffer);
+        });
+    }
+    keepString(value, what) {
+        return this.placeString(value, what)?.address ?? 0n;
+    }
+    keepBytes(bytes, what) {
+        const copy = this.copy(bytes, what);
+        copy.isArgument = true;
+        return copy.block.address + BigInt(bytes.byteOffset);
+    }
+    answersTo(callback, isAgain) {
+        let answers = this.#answers.get(callback);
+        if (answers === undefined)
+            this.#answers.set(callback, answers = new LentAnswers(this));
+        if (!isAgain)
+            answers.next();
+        return answers;
+    }
+    placeString(value, what) {
+        const bytes = encodeCString(value, what);
+        if (bytes === null)
+            return undefined;
+        const block = this.#take(bytes.length, what);
+        native().copyOut(block.address, bytes, BigInt(bytes.length));
+        return block;
+    }
+    copy({ buffer }, what) {
+        let copy = this.#copies.get(buffer);
+        if (copy === undefined) {
+            const bytes = new Uint8Array(buffer);
+            copy = {
+                bytes,
+                block: this.#take(bytes.length, what),
+                isArgument: false,
+                answers: 0,
+                isLent: false,
+            };
+            this.#copies.set(buffer, copy);
+        }
+        return copy;
+    }
+    drop(copy) {
+        if (--copy.answers > 0 || copy.isArgument)
+            return;
+        this.#copies.delete(copy.bytes.buffer);
+        this.give(copy.block);
+    }
+    #take(size, what) {
+        const found = this.#free.findIndex((block) => size <= block.size && block.size <= waste(size));
+        if (found >= 0)
+            return this.#free.splice(found, 1)[0];
+        const room = roundUp(size);
+        if (this.#next + BigInt(room) <= this.mailbox) {
+            const block = { address: this.#next, size: room, mapping: undefined };
+            this.#next += BigInt(room);
+            return block;
+        }
+        const mapping = new Mapping();
+        this.#mappings.add(mapping);
+        map(mapping, size, false, `${what} cannot be copied (${size} bytes)`);
+        return { address: mapping.limit, size: Number(mapping.base - mapping.limit), mapping };
+    }
+    give(block) {
+        this.#free.push(block);
+        const mapping = this.#free.length > 16 ? this.#free.shift().mapping : undefined;
+        if (mapping === undefined)
+            return;
+        this.#mappings.delete(mapping);
+        unmap(mapping);
+    }
+    lend() {
+        const { copyOut } = native();
+        this.lendMailbox();
+        for (const copy of this.#copies.values()) {
+            copyOut(copy.block.address, copy.bytes, BigInt(copy.bytes.length));
+            copy.isLent = true;
+        }
+    }
+    lendMailbox() {
+        native().copyOut(this.mailbox, this.#view, BigInt(this.#view.byteLength));
+    }
+    takeBack(size) {
+        const { copyIn } = native();
+        copyIn(this.#view, this.mailbox, BigInt(size));
+        for (const [buffer, { bytes, block, isLent }] of this.#copies) {
+            if (isLent && !isDetached(buffer))
+                copyIn(bytes, block.address, BigInt(bytes.length));
+        }
+    }
+    release() {
+        for (const mapping of this.#mappings)
+            unmap(mapping);
+        this.#mappings.clear();
+    }
+}
+class LentAnswers extends Answers {
+    #lent;
+    #drops = [];
+    constructor(lent) {
+        super();
+        this.#lent = lent;
+    }
+    keepString(value, what) {
+        const block = this.#lent.placeString(value, what);
+        if (block === undefined)
+            return 0n;
+        this.#put(() => this.#lent.give(block));
+        return block.address;
+    }
+    keepBytes(bytes, what) {
+        const copy = this.#lent.copy(bytes, what);
+        copy.answers++;
+        this.#put(() => this.#lent.drop(copy));
+        return copy.block.address + BigInt(bytes.byteOffset);
+    }
+    #put(drop) {
+        const place = this.place();
+        this.#drops[place]?.();
+        this.#drops[place] = drop;
+    }
+}
+function waste(size) {
+    return Math.max(2 * size, 8192);
+}
+function roundUp(size) {
+    return Math.ceil(size / 16) * 16;
+}
+
+class CallContext extends Context {
+    call;
+    written;
+    hasCanary = this.memory.bottom !== undefined;
+    kept = new Kept();
+    lent;
+    #laid;
+    #globals = null;
+    #address;
+    prepare(subject, stackCount, nonblocking) {
+        this.written = undefined;
+        const size = 320 + stackCount * 8;
+        if (this.view === undefined || this.view.byteLength < size) {
+            this.setView(callMailbox(stackCount));
+            this.#address = this.#laid = undefined;
+        }
+        if (!nonblocking)
+            return this.#lay(subject);
+        nativeStacks().registerStack?.(this.memory.base, this.memory.limit);
+        this.#laid = undefined;
+        this.lent = new Lent(this.memory.base, this.view);
+    }
+    #lay(subject) {
+        this.#globals = subject.exceptionState();
+        if (this.#laid !== undefined)
+            return;
+        const { callBody, init } = native();
+        const { base, limit } = this.memory;
+        this.#laid = init(base, callBody, this.takeMailbox(), this.#globals, limit);
+        this.status[0] = 1;
+    }
+    takeMailbox() {
+        return this.#address ??= native().addressOfBuffer(this.view);
+    }
+    enterFirst(call) {
+        const { call: enter } = native();
+        const handle = this.#laid;
+        if (this.hasCanary)
+            layCanary(this.memory);
+        this.call = call;
+        this.handle = handle;
+        enter(handle, this.#globals);
+    }
+    occupy(subject) {
+        this.enterLibrary(subject);
+    }
+    forgetReturned() {
+        this.kept.clear();
+        this.handle = null;
+    }
+    beginElsewhere(subject, call) {
+        const { callBody, init } = native();
+        const exceptionState = subject.exceptionState();
+        const { base, mailbox } = this.lent;
+        this.status[0] = 0;
+        this.lent.lendMailbox();
+        const handle = init(base, callBody, mailbox, exceptionState, this.memory.limit);
+        this.call = call;
+        this.enterLibrary(subject);
+        this.handle = handle;
+    }
+    lend() {
+        this.lent?.lend();
+    }
+    takeBack() {
+        this.lent?.takeBack(320);
+    }
+    release() {
+        if (this.handle === null)
+            this.letGo();
+    }
+    letGo() {
+        this.kept.clear();
+        if (this.lent === undefined)
+            return;
+        this.lent.release();
+        this.lent = undefined;
+    }
+    endFrames(handle) {
+        super.endFrames(handle);
+        this.takeBack();
+    }
+    endGently() {
+        (this.call ?? this).end();
+    }
 }
 
 class Batch {
@@ -3123,7 +3144,7 @@ class Fiber {
     constructor(overflow) {
         this.overflow = overflow;
         this.stack = new OsStack(undefined, { overflow });
-        this.context = new Context(memoryOf(this.stack));
+        this.context = new CallContext(memoryOf(this.stack));
         this.call = new Call(this.context);
         this.context.memory.own(this.context);
     }
@@ -3211,8 +3232,7 @@ async function untilInterrupted(call, args, signal) {
 async function answerHere(call, args, signal) {
     const { resumeCall } = native();
     const { context } = call;
-    const { view } = context;
-    const keeper = call.keeper;
+    const { view, kept: keeper } = context;
     let target = call.begin();
     if (target === undefined)
         return call.result;
@@ -3436,8 +3456,7 @@ function endInnermost(fiber) {
 function answerAll(fiber, first, args) {
     const { resumeCall } = native();
     const { call, context } = fiber;
-    const { view } = context;
-    const keeper = call.keeper;
+    const { view, kept: keeper } = context;
     fiber.depth = depthNow();
     let target = first;
     let handler = handlerOf(target, args);
@@ -3482,7 +3501,7 @@ class Scope {
     constructor(memory) {
         this.#throws = memory?.origin.overflow === "throw";
         if (memory !== undefined)
-            this.#own = new Context(memory);
+            this.#own = new CallContext(memory);
     }
     open(callee, args, answering) {
         if (!this.running) {
@@ -3491,6 +3510,9 @@ class Scope {
         endGone();
         const own = this.#own;
         if (own !== undefined && own.handle === null) {
+            const fault = own.memory.fault();
+            if (fault !== undefined)
+                throw new Error(`${callee.what}: ${fault}`);
             const call = new Call(own);
             call.prepare(callee, args, answering);
             this.#calls.set(call, undefined);

@@ -3,7 +3,7 @@
 
 /** The stacks that calls of C functions run on: each is kept for the next call. */
 
-import { Context } from "../context/context.ts";
+import { CallContext } from "../context/call_context.ts";
 import { OsStack } from "../stack/os_stack.ts";
 import type { Overflow } from "../stack/overflow.ts";
 import { memoryOf } from "../stack/stack.ts";
@@ -18,7 +18,7 @@ const KEPT_MAX = 64;
  */
 export class Fiber {
   readonly stack: OsStack;
-  readonly context: Context;
+  readonly context: CallContext;
   readonly overflow: Overflow;
   /** The next in the list of those that are kept. */
   next: Fiber | undefined;
@@ -32,7 +32,7 @@ export class Fiber {
   constructor(overflow: Overflow) {
     this.overflow = overflow;
     this.stack = new OsStack(undefined, { overflow });
-    this.context = new Context(memoryOf(this.stack));
+    this.context = new CallContext(memoryOf(this.stack));
     this.call = new Call(this.context);
     // So the finalizer of a stack that is garbage ends the frames that are left on it.
     this.context.memory.own(this.context);

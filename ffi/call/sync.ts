@@ -19,7 +19,6 @@ import { endLate, late } from "../context/occupancy.ts";
 import { Mailbox } from "../layout.ts";
 import { native } from "../library/find.ts";
 import { read, write } from "../value/value.ts";
-import type { Kept } from "../value/kept.ts";
 import { handlerOf, refuseDeferred } from "./answer.ts";
 import { type Callee, checkCount } from "./callee.ts";
 import { depthNow, GONE, isGone } from "./depth.ts";
@@ -114,8 +113,7 @@ function endInnermost(fiber: Fiber): void {
 function answerAll(fiber: Fiber, first: Target, args: readonly unknown[]): void {
   const { resumeCall } = native();
   const { call, context } = fiber;
-  const { view } = context;
-  const keeper = call.keeper as Kept;
+  const { view, kept: keeper } = context;
   fiber.depth = depthNow();
   let target: Target | undefined = first;
   let handler = handlerOf(target, args)!;
