@@ -2476,8 +2476,13 @@ class Call {
         throw new Error(`${what} callback parameter ${target.parameter} of ${name}, which was passed to another ` +
             "call; what C keeps must be a Callback");
     }
-    args({ types, offsets, stackCount }) {
+    args({ types, offsets, stackCount, fast }) {
         const { view } = this.context;
+        if (fast.count === 1)
+            return [read(view, fast.firstAt, fast.first)];
+        if (fast.count === 2) {
+            return [read(view, fast.firstAt, fast.first), read(view, fast.secondAt, fast.second)];
+        }
         let stack = view;
         if (stackCount > 0) {
             stack = new DataView(new ArrayBuffer(stackCount * 8));
@@ -3326,15 +3331,30 @@ function* callPulled(scope, callee, args) {
     checkCount(callee, args, callee.plainCount);
     refuseNonblocking(callee);
     const call = scope.open(callee, placed(callee, args), "puller");
+    const { context } = call;
+    let offer;
     try {
-        for (let target = call.begin(); target !== undefined; target = call.step()) {
+        const { resumeCall } = native();
+        let target = call.begin();
+        let known = -1;
+        while (target !== undefined) {
             const kept = target.handler;
             if (kept === undefined) {
-                yield* offer(call, target);
-                continue;
+                offer = new Offer(call, target);
+                yield offer;
+                offer.close();
             }
-            const answer = call.ask(target, kept);
-            call.reply(target, isScriptGenerator(answer) ? yield* answer : answer);
+            else {
+                const answer = call.ask(target, kept);
+                call.reply(target, isScriptGenerator(answer) ? yield* answer : answer);
+            }
+            const isPlain = context.call === call && context.handle !== null && !context.hasCanary &&
+                !context.kept.hasBuffers;
+            const number = resumeCall(isPlain ? context.handle : call.leave(), 0);
+            if (number !== known || target.closed || !isPlain) {
+                target = call.arrive();
+                known = number;
+            }
         }
         return call.result;
     }
@@ -3344,6 +3364,7 @@ function* callPulled(scope, callee, args) {
         throw scope.fail(call, error);
     }
     finally {
+        offer?.end();
         scope.close(call);
     }
 }
@@ -3351,35 +3372,45 @@ function placed({ slots }, args) {
     const rest = args.values();
     return slots.map(({ callback }) => callback === undefined ? rest.next().value : undefined);
 }
-function* offer(call, target) {
-    const { name } = call.callee;
-    let [replied, over] = [false, false];
-    const pulled = {
-        parameter: target.parameter,
-        args: call.args(target),
-        reply(value) {
-            if (over) {
-                throw new Error(`Cannot answer ${name}: C has gone on; reply before the next call is pulled`);
-            }
-            if (replied) {
-                throw new Error(`Cannot answer ${name}: callback parameter ${target.parameter} has an answer already, ` +
-                    "and C gets one; call reply() once");
-            }
-            call.reply(target, value);
-            replied = true;
-        },
-    };
-    try {
-        yield pulled;
+class Offer {
+    parameter;
+    args;
+    reply = (value) => this.#reply(value);
+    #call;
+    #target;
+    #isReplied = false;
+    #isOver = false;
+    constructor(call, target) {
+        this.parameter = target.parameter;
+        this.args = call.args(target);
+        this.#call = call;
+        this.#target = target;
     }
-    finally {
-        over = true;
+    #reply(value) {
+        const { name } = this.#call.callee;
+        if (this.#isOver) {
+            throw new Error(`Cannot answer ${name}: C has gone on; reply before the next call is pulled`);
+        }
+        if (this.#isReplied) {
+            throw new Error(`Cannot answer ${name}: callback parameter ${this.parameter} has an answer already, ` +
+                "and C gets one; call reply() once");
+        }
+        this.#call.reply(this.#target, value);
+        this.#isReplied = true;
     }
-    if (replied || target.result === "void")
-        return;
-    call.check();
-    throw new Error(`Cannot go on with ${name}: callback parameter ${target.parameter} has not been answered, ` +
-        `and C needs a result of type ${target.result}; call reply(value) first`);
+    end() {
+        this.#isOver = true;
+    }
+    close() {
+        this.#isOver = true;
+        const target = this.#target;
+        if (this.#isReplied || target.result === "void")
+            return;
+        const call = this.#call;
+        call.check();
+        throw new Error(`Cannot go on with ${call.callee.name}: callback parameter ${this.parameter} has not been ` +
+            `answered, and C needs a result of type ${target.result}; call reply(value) first`);
+    }
 }
 
 const MARGIN = 64;

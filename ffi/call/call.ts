@@ -237,8 +237,13 @@ export class Call implements Ender {
   }
 
   /** The arguments of the callback that waits. */
-  args({ types, offsets, stackCount }: Target): unknown[] {
+  args({ types, offsets, stackCount, fast }: Target): unknown[] {
     const { view } = this.context;
+    // An array that grows takes room for more than the few arguments that most callbacks have.
+    if (fast.count === 1) return [read(view, fast.firstAt, fast.first)];
+    if (fast.count === 2) {
+      return [read(view, fast.firstAt, fast.first), read(view, fast.secondAt, fast.second)];
+    }
     let stack = view;
     if (stackCount > 0) {
       stack = new DataView(new ArrayBuffer(stackCount * SLOT_SIZE));
