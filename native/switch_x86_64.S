@@ -655,11 +655,6 @@
         mov     %rcx, CAUGHT(%rdi)
         mov     %rcx, UNCAUGHT(%rdi)
         mov     %rcx, REPORT(%rdi)
-#ifdef FRINGE_SANITIZE_ADDRESS
-        .irp    offset, 0, 8, 16, 24
-        mov     %rcx, FIBER+\offset(%rdi)
-        .endr
-#endif
         lea     -SUSPENDED(%rdi), %rcx
         mov     %rcx, LINK(%rdi)
         mov     %rdi, (%rcx)
@@ -731,6 +726,12 @@ L(init):
 1:      mov     %rdx, EXCHANGES(%rdi)
         lea     fringe_root_return(%rip), %rdx
         mov     %rdx, RETURN(%rdi)
+#ifdef FRINGE_SANITIZE_ADDRESS
+        xor     %edx, %edx
+        .irp    offset, 0, 8, 16, 24
+        mov     %rdx, FIBER+\offset(%rdi)
+        .endr
+#endif
         LAY     %rcx
         mov     %rdi, %rax
         KEEP_CONTROL
