@@ -2391,6 +2391,8 @@ class Call {
     }
     begin() {
         const { callee, context } = this;
+        if (context.kept.hasBuffers && context.kept.isGone)
+            this.#refuseBuffer();
         context.enterFirst(this);
         if (context.status[0] === 1 && !context.hasCanary) {
             this.result = this.#read();

@@ -124,6 +124,8 @@ export class Call implements Ender {
    */
   begin(): Target | undefined {
     const { callee, context } = this;
+    // Code of the caller's may have run since its address was taken (a trap of a handler's).
+    if (context.kept.hasBuffers && context.kept.isGone) this.#refuseBuffer();
     context.enterFirst(this);
     if (context.status[0] === RETURNED && !context.hasCanary) {
       this.result = this.#read();

@@ -22,7 +22,7 @@ export class Fiber {
   readonly overflow: Overflow;
   /** The next in the list of those that are kept. */
   next: Fiber | undefined;
-  /** For `sync.ts`: its call, how deep V8's stack is in that, and the fiber of the call around it. */
+  /** For `sync.ts`: its call, how deep V8's stack is there, and the fiber of the call around. */
   readonly call: Call;
   depth = 0;
   outer: Fiber | undefined;

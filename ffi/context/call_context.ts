@@ -80,7 +80,7 @@ export class CallContext extends Context {
     return this.#address ??= native().addressOfBuffer(this.view);
   }
 
-  /** Enters C, and comes back at its first callback, or when it has ended: the status says which. */
+  /** Enters C, and comes back at its first callback or when C has ended: the status says which. */
   enterFirst(call: Ender): void {
     const { call: enter } = native();
     const handle = this.#laid!;
