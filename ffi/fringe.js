@@ -1436,6 +1436,8 @@ function readOther(view, offset, type) {
         case 0:
             return undefined;
         default:
+            if (view.getInt32(offset, true) === 0 && view.getInt32(offset + 4, true) === 0)
+                return null;
             return type.name === "cstring"
                 ? readCString(view.getBigUint64(offset, true))
                 : native().pointerTo(view.getBigUint64(offset, true));
@@ -2080,7 +2082,7 @@ class Context extends Occupancy {
     view;
     memory;
     box = null;
-    #subject;
+    subject;
     constructor(memory) {
         super();
         this.memory = memory;
@@ -2117,12 +2119,9 @@ class Context extends Occupancy {
         this.status[this.at] = 0;
         layCanary(this.memory);
         const handle = native().init(base, body, mailbox, exceptionState, limit);
-        this.enterLibrary(subject);
-        this.handle = handle;
-    }
-    enterLibrary(subject) {
-        this.#subject = subject;
+        this.subject = subject;
         this.enter(subject.library);
+        this.handle = handle;
     }
     get isDone() {
         return this.handle === null;
@@ -2173,7 +2172,7 @@ class Context extends Occupancy {
             this.endFrames(handle);
         }
         const isAbandoned = this.status[this.at] === 3;
-        const name = this.#subject.name;
+        const name = this.subject.name;
         const error = this.arrive(`Cannot end ${name}`);
         if (isAbandoned)
             warnOfAbandoned(name, memory.size, this.lookInto());
@@ -2361,7 +2360,7 @@ class Call {
         }
         checkOpen(library, what);
         if (callee.nonblocking)
-            context.beginElsewhere(callee, this);
+            context.beginElsewhere(this);
     }
     #writeFunction() {
         const { callee, context } = this;
@@ -2390,17 +2389,28 @@ class Call {
         return this.context.lent ?? this.context.kept;
     }
     begin() {
-        const { callee, context } = this;
-        if (context.kept.hasBuffers && context.kept.isGone)
-            this.#refuseBuffer();
+        const { context } = this;
+        this.#checkBuffers();
+        context.occupy();
+        context.enterFirst(this);
+        return this.arrive();
+    }
+    beginListed() {
+        const { context } = this;
+        this.#checkBuffers();
         context.enterFirst(this);
         if (context.status[0] === 1 && !context.hasCanary) {
             this.result = this.#read();
             context.forgetReturned();
             return undefined;
         }
-        context.occupy(callee);
+        context.occupy();
         return this.arrive();
+    }
+    #checkBuffers() {
+        const { kept } = this.context;
+        if (kept.hasBuffers && kept.isGone)
+            this.#refuseBuffer();
     }
     step() {
         const handle = this.leave();
@@ -2829,6 +2839,7 @@ class CallContext extends Context {
     #address;
     prepare(subject, stackCount, nonblocking) {
         this.written = undefined;
+        this.subject = subject;
         const size = 320 + stackCount * 8;
         if (this.view === undefined || this.view.byteLength < size) {
             this.setView(callMailbox(stackCount));
@@ -2861,22 +2872,22 @@ class CallContext extends Context {
         this.handle = handle;
         enter(handle, this.#globals);
     }
-    occupy(subject) {
-        this.enterLibrary(subject);
+    occupy() {
+        this.enter(this.subject.library);
     }
     forgetReturned() {
         this.kept.clear();
         this.handle = null;
     }
-    beginElsewhere(subject, call) {
+    beginElsewhere(call) {
         const { callBody, init } = native();
-        const exceptionState = subject.exceptionState();
+        const exceptionState = this.subject.exceptionState();
         const { base, mailbox } = this.lent;
         this.status[0] = 0;
         this.lent.lendMailbox();
         const handle = init(base, callBody, mailbox, exceptionState, this.memory.limit);
         this.call = call;
-        this.enterLibrary(subject);
+        this.occupy();
         this.handle = handle;
     }
     lend() {
@@ -3443,7 +3454,7 @@ function callSync(callee, args) {
     fiber.outer = innermost;
     innermost = fiber;
     try {
-        const target = call.begin();
+        const target = call.beginListed();
         if (target !== undefined)
             answerAll(fiber, target, args);
         return call.result;

@@ -83,7 +83,7 @@ export class Call implements Ender {
     // Once more: code of the caller's may have run since (a getter, a trap), and closed the
     // library.
     checkOpen(library, what);
-    if (callee.nonblocking) context.beginElsewhere(callee, this);
+    if (callee.nonblocking) context.beginElsewhere(this);
   }
 
   /** Writes what is the same in all calls of the function: its address, and those of its thunks. */
@@ -118,22 +118,36 @@ export class Call implements Ender {
   /**
    * Enters the function, on this thread, and runs it to its first callback, which is returned, or
    * to its end: undefined.
-   *
-   * A function that returns without having called back is never in the list of its library: no code
-   * runs meanwhile that could look there. That saves most of what such a call would take.
    */
   begin(): Target | undefined {
-    const { callee, context } = this;
-    // Code of the caller's may have run since its address was taken (a trap of a handler's).
-    if (context.kept.hasBuffers && context.kept.isGone) this.#refuseBuffer();
+    const { context } = this;
+    this.#checkBuffers();
+    context.occupy();
+    context.enterFirst(this);
+    return this.arrive();
+  }
+
+  /**
+   * The same for a call that is in the list of `sync.ts`: a function that returns without having
+   * called back saves most of what a call would take.
+   */
+  beginListed(): Target | undefined {
+    const { context } = this;
+    this.#checkBuffers();
     context.enterFirst(this);
     if (context.status[0] === RETURNED && !context.hasCanary) {
       this.result = this.#read();
       context.forgetReturned();
       return undefined;
     }
-    context.occupy(callee);
+    context.occupy();
     return this.arrive();
+  }
+
+  /** Code of the caller's may have run since their addresses were taken (a trap of a handler's). */
+  #checkBuffers(): void {
+    const { kept } = this.context;
+    if (kept.hasBuffers && kept.isGone) this.#refuseBuffer();
   }
 
   /** Runs C to its next callback, which is returned, or to its end: undefined. */

@@ -49,7 +49,7 @@ export function callSync(callee: Callee, args: readonly unknown[]): unknown {
   // Before the first frame, so that no frame is ever on a fiber which this list does not lead to.
   innermost = fiber;
   try {
-    const target = call.begin();
+    const target = call.beginListed();
     if (target !== undefined) answerAll(fiber, target, args);
     return call.result;
   } catch (error) {

@@ -6,9 +6,16 @@
  * next one: the mailbox, the frame that each begins with, and what the mailbox has of the function:
  *
  *     prepare()         for the first call, and where the function is another than last time
+ *     occupy()          from now on the library knows the context
  *     enterFirst()      lays the frame, and runs C to its first callback, or to its end
- *     occupy()          C has suspended: from now on its library knows the context
- *     forgetReturned()  or: C has returned, and the context is free
+ *     arrive()          as of any context
+ *
+ * A function that returns at once is never in the list of its library, where `f()` calls it: no
+ * code that could look there runs meanwhile, and `sync.ts` has a list of its own.
+ *
+ *     enterFirst()
+ *     forgetReturned()  C has returned, and the context is free
+ *     occupy()          or: C has suspended
  *
  * Where C is to run on other threads, each call begins as a body does, by `beginElsewhere`.
  */
@@ -52,6 +59,7 @@ export class CallContext extends Context {
    */
   prepare(subject: Subject, stackCount: number, nonblocking: boolean): void {
     this.written = undefined;
+    this.subject = subject;
     const size = Mailbox.stack + stackCount * SLOT_SIZE;
     if (this.view === undefined || this.view.byteLength < size) {
       this.setView(callMailbox(stackCount));
@@ -92,12 +100,9 @@ export class CallContext extends Context {
     enter(handle, this.#globals);
   }
 
-  /**
-   * C has not simply returned: now the library is to know the context. No code that could look for
-   * it has run before.
-   */
-  occupy(subject: Subject): void {
-    this.enterLibrary(subject);
+  /** Enters the list of the library whose function is called. */
+  occupy(): void {
+    this.enter(this.subject!.library);
   }
 
   /** Makes the context free: C has returned, and never suspended. */
@@ -107,16 +112,16 @@ export class CallContext extends Context {
   }
 
   /** Has C begin at the next resume, by another thread. */
-  beginElsewhere(subject: Subject, call: Ender): void {
+  beginElsewhere(call: Ender): void {
     const { callBody, init } = native();
-    const exceptionState = subject.exceptionState();
+    const exceptionState = this.subject!.exceptionState();
     const { base, mailbox } = this.lent!;
     this.status[0] = Status.suspended;
     // Where frames of earlier calls have been: an end without a first step takes it back.
     this.lent!.lendMailbox();
     const handle = init(base, callBody, mailbox, exceptionState, this.memory.limit);
     this.call = call;
-    this.enterLibrary(subject);
+    this.occupy();
     // As in `begin`: assignments only, in `enter` too.
     this.handle = handle;
   }

@@ -77,7 +77,8 @@ export class Context extends Occupancy {
   readonly memory: StackMemory;
   /** A pointer to the mailbox of a body; null until `lookInto` has been called. */
   box: Deno.PointerValue = null;
-  #subject: Subject | undefined;
+  /** What runs here, or was the last to. */
+  protected subject: Subject | undefined;
 
   constructor(memory: StackMemory) {
     super();
@@ -127,16 +128,11 @@ export class Context extends Occupancy {
     this.status[this.at] = Status.suspended;
     layCanary(this.memory);
     const handle = native().init(base, body, mailbox, exceptionState, limit);
-    this.enterLibrary(subject);
+    this.subject = subject;
+    this.enter(subject.library);
     // Assignments only, in `enter` too, from the moment at which the library knows the context: so
     // a context has a handle if and only if its library knows it, wherever V8 cuts this short.
     this.handle = handle;
-  }
-
-  /** Enters the list of the library of `subject`, which runs here. */
-  protected enterLibrary(subject: Subject): void {
-    this.#subject = subject;
-    this.enter(subject.library);
   }
 
   /** Whether no frame is on the stack. */
@@ -207,7 +203,7 @@ export class Context extends Occupancy {
       this.endFrames(handle);
     }
     const isAbandoned = this.status[this.at] === Status.abandoned;
-    const name = this.#subject!.name;
+    const name = this.subject!.name;
     const error = this.arrive(`Cannot end ${name}`);
     if (isAbandoned) warnOfAbandoned(name, memory.size, this.lookInto());
     if (error !== undefined) throw error;

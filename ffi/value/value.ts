@@ -223,6 +223,8 @@ function readOther(view: DataView, offset: number, type: Type): unknown {
     case VOID:
       return undefined;
     default:
+      // NULL is common, and needs no native code.
+      if (view.getInt32(offset, true) === 0 && view.getInt32(offset + 4, true) === 0) return null;
       return type.name === "cstring"
         ? readCString(view.getBigUint64(offset, true))
         : native().pointerTo(view.getBigUint64(offset, true));

@@ -7,7 +7,7 @@ import { assertEquals, assertStrictEquals, assertThrows } from "@std/assert";
 import { Call } from "../../ffi/call/call.ts";
 import { type Callee, calleeOf } from "../../ffi/call/callee.ts";
 import { putFiber, takeFiber } from "../../ffi/call/fiber.ts";
-import { Callback, dlopen } from "../../mod.ts";
+import { Callback, dlopen, Generator, OsStack } from "../../mod.ts";
 import { testBodies } from "../support/support.ts";
 
 const asking = {
@@ -129,4 +129,51 @@ Deno.test("a call that a trap makes while the arguments are looked at has a stac
   });
   assertEquals(call_n(3, handler), 3);
   assertEquals(inner, [3, 6]);
+});
+
+Deno.test("a call that is cut short behind its first entry can be ended, and its stack used", () => {
+  using library = openBodies();
+  const callee = calleeOf(library.symbols.call_n);
+  for (let i = 0; i < 3; i++) {
+    const fiber = takeFiber("report");
+    const { call, context } = fiber;
+    call.prepare(callee, [1, () => 1], "functions");
+    // As where V8 cuts `beginListed` short when C has suspended: nobody has followed the status.
+    context.enterFirst(call);
+    assertEquals([call.hasEnded, context.isSuspended, context.isDone], [false, true, false]);
+    assertEquals(callee.library.latest, undefined);
+    call.end();
+    assertEquals([call.hasEnded, context.handle], [true, null]);
+    putFiber(fiber);
+    assertEquals(library.symbols.call_n(2, (j) => j + 1), 3);
+  }
+});
+
+Deno.test("a call that is cut short before its first entry has nothing to be ended", () => {
+  using library = openBodies();
+  const fiber = takeFiber("report");
+  fiber.call.prepare(calleeOf(library.symbols.call_n), [1, () => 1], "functions");
+  assertEquals([fiber.call.hasEnded, fiber.context.isDone], [true, true]);
+  fiber.call.end();
+  fiber.context.endGently();
+  putFiber(fiber);
+  assertEquals(library.symbols.call_n(2, (j) => j + 1), 3);
+});
+
+Deno.test("a call that was refused leaves nothing to the next one of a generator's own", () => {
+  using libc = openLibc();
+  const { qsort } = libc.symbols;
+  using generator = new Generator(new OsStack(), function* (yielder) {
+    const refused = new Uint8Array(8);
+    const call = yielder.call as (...args: unknown[]) => globalThis.Generator<void, void, void>;
+    try {
+      yield* call.call(yielder, qsort, refused, 8n, 1n, "no function");
+    } catch (error) {
+      assertEquals(error instanceof TypeError, true);
+    }
+    refused.buffer.transfer();
+    yield* yielder.call(qsort, new Uint8Array(3), 3n, 1n, () => 0);
+  });
+  generator.resume();
+  assertEquals(generator.state, "unavailable");
 });
