@@ -1352,9 +1352,9 @@ function toWord(type, value, what) {
 }
 function write(view, offset, type, value, what, keeper) {
     const { way } = type;
-    if (way === 1 && typeof value === "number") {
+    if ((way === 1 || way === 2) && typeof value === "number") {
         const word = cut(value, type);
-        if (word === value) {
+        if (word === value && (way === 1 || word >= 0)) {
             view.setInt32(offset, word, true);
             return;
         }
@@ -1436,6 +1436,8 @@ function readOther(view, offset, type) {
         case 0:
             return undefined;
         default:
+            if (view.getInt32(offset, true) === 0 && view.getInt32(offset + 4, true) === 0)
+                return null;
             return type.name === "cstring"
                 ? readCString(view.getBigUint64(offset, true))
                 : native().pointerTo(view.getBigUint64(offset, true));
@@ -1993,6 +1995,648 @@ function isOverrun({ bottom }) {
     return false;
 }
 
+const CLAUSES = {
+    [1]: (place) => `${place} has no unwind tables; compile it with -fasynchronous-unwind-tables`,
+    [2]: (place, _, size) => `${place} has cleanups, and of its stack of ${size} bytes fewer than ${8192 / 1024} KiB were free below ` +
+        "it; it needs a larger stack",
+    [3]: (place, { module }) => `${place} has cleanups for an unwinder that ${module ?? "its module"} keeps to itself; link ` +
+        "that with the shared libgcc_s",
+    [4]: (place) => `${place} runs on a stack that C has made, from which no way is known, or how much room it ` +
+        "has; give the callback a stop, so that C ends by itself",
+    [5]: () => "a cleanup or destructor, which the end or an exception ran, had suspended; let none of them " +
+        "suspend or call back",
+    [6]: () => "it has caught the end and suspended again, 1,000 times; rethrow it (throw;) from catch (...)",
+    [7]: () => "the process has no unwinder; it needs libgcc_s.so.1",
+};
+const warned = new Set();
+function warnOfAbandoned(name, size, mailbox) {
+    const reason = Number(mailbox.getBigUint64(16, true));
+    const key = `${reason} ${name}`;
+    if (warned.has(key))
+        return;
+    const frame = frameAt(mailbox.getBigUint64(24, true));
+    const place = frame.address === 0n ? "one of them" : frameLine(frame);
+    console.warn(`fringe: ${name} was ended early, and not all of its frames could be unwound: ` +
+        `${CLAUSES[reason](place, frame, size)}. Its stack comes back; what the frames held ` +
+        "(memory, locks, files) does not. This is said once for each function and reason");
+    warned.add(key);
+}
+
+const SIZE = 32;
+const WORD_SIZE = Int32Array.BYTES_PER_ELEMENT;
+const COUNT = 128;
+class Mailboxes {
+    words = new Int32Array(new ArrayBuffer(128 * 32));
+    address = native().addressOfBuffer(this.words);
+    next = 0 / WORD_SIZE;
+}
+let mailboxes;
+function withRoom() {
+    if (mailboxes === undefined || mailboxes.next >= mailboxes.words.length) {
+        mailboxes = new Mailboxes();
+    }
+    return mailboxes;
+}
+const WORDS = 32 / WORD_SIZE;
+function viewAt({ buffer }, at) {
+    return new DataView(buffer, at * WORD_SIZE - 0, 32);
+}
+function callMailbox(stackCount) {
+    return new DataView(new ArrayBuffer(320 + stackCount * 8));
+}
+
+const ABANDONED = "; its frames are abandoned: no destructor has run, and what they held stays held";
+const REMEDY = "It needs a larger OsStack (a function runs on one by yielder.call() in a Generator)";
+function overflowError(what, memory) {
+    const frames = framesAt(memory.limit);
+    const place = frames[0] === undefined ? "" : ` in ${frameLine(frames[0])}`;
+    return new RangeError(`${what}: it has used up its stack of ${memory.size} bytes${ABANDONED}. ${REMEDY}`, { cause: makeNativeError("stack overflow", `stack overflow${place}`, frames) });
+}
+function overrunError(what, memory, isSuspended, thrown) {
+    return new RangeError(`${what}: it has used up its stack of ${memory.size} bytes, which has no guard page, so ` +
+        `memory below it may have been written over${isSuspended ? ABANDONED : ""}. ${REMEDY}`, thrown === undefined ? undefined : { cause: thrown });
+}
+function framesAt(limit) {
+    const words = (address, count) => {
+        const view = new BigUint64Array(new ArrayBuffer(8 * count));
+        native().copyIn(view, address, BigInt(view.byteLength));
+        return view;
+    };
+    const count = Number(words(limit + BigInt(0), 1)[0]);
+    return Array.from(words(limit + BigInt(8), count), frameAt);
+}
+
+const Entry = {
+    checked: 0,
+    u32: 8,
+    i32: -1,
+    mailbox: 3,
+    untaken: 4,
+};
+const ELSEWHERE = "it is running on another thread; await its Promise first";
+class Context extends Occupancy {
+    entry = 0;
+    handle = null;
+    status;
+    at = 0;
+    view;
+    memory;
+    box = null;
+    subject;
+    constructor(memory) {
+        super();
+        this.memory = memory;
+    }
+    takeMailbox() {
+        if (this.status !== undefined)
+            return native().addressOfBuffer(this.lookInto());
+        const mailboxes = withRoom();
+        const { words, address, next } = mailboxes;
+        mailboxes.next += WORDS;
+        this.status = words;
+        this.at = next;
+        return address + BigInt(next * words.BYTES_PER_ELEMENT - 0);
+    }
+    lookInto() {
+        if (this.view === undefined) {
+            const view = viewAt(this.status, this.at);
+            this.box = native().pointerTo(native().addressOfBuffer(view));
+            this.setView(view);
+            this.entry = 0;
+        }
+        return this.view;
+    }
+    setView(view) {
+        const status = new Int32Array(view.buffer, view.byteOffset + 0, WORDS);
+        this.status = status;
+        this.at = 0;
+        this.view = view;
+    }
+    begin(body, subject) {
+        const exceptionState = subject.exceptionState();
+        const { base, limit } = this.memory;
+        const mailbox = this.takeMailbox();
+        this.status[this.at] = 0;
+        layCanary(this.memory);
+        const handle = native().init(base, body, mailbox, exceptionState, limit);
+        this.subject = subject;
+        this.enter(subject.library);
+        this.handle = handle;
+    }
+    get isDone() {
+        return this.handle === null;
+    }
+    get isSuspended() {
+        return this.handle !== null && this.status[this.at] === 0;
+    }
+    arrive(what) {
+        const { handle, memory } = this;
+        if (handle === null)
+            return undefined;
+        let error;
+        const status = this.status[this.at];
+        if (status === 8)
+            error = overflowError(what, memory);
+        if (status === 6) {
+            const make = readReport(this.lookInto());
+            native().resumeI32(handle, 0);
+            this.status[this.at] = 7;
+            error = make();
+        }
+        if (isOverrun(memory)) {
+            const isSuspended = this.status[this.at] === 0;
+            error = overrunError(what, memory, isSuspended, error);
+            if (isSuspended)
+                this.status[this.at] = 3;
+        }
+        if (this.status[this.at] !== 0)
+            this.#forget();
+        return error;
+    }
+    #forget() {
+        this.letGo();
+        this.leave();
+        this.entry = 0;
+        this.handle = null;
+    }
+    letGo() { }
+    end() {
+        const { handle, memory } = this;
+        if (handle === null)
+            return;
+        if (this.elsewhere)
+            throw new Error(`Cannot end a call: ${ELSEWHERE}`);
+        if (memory.fault() !== undefined)
+            return this.#forget();
+        if (this.status[this.at] === 0) {
+            this.endFrames(handle);
+        }
+        const isAbandoned = this.status[this.at] === 3;
+        const name = this.subject.name;
+        const error = this.arrive(`Cannot end ${name}`);
+        if (isAbandoned)
+            warnOfAbandoned(name, memory.size, this.lookInto());
+        if (error !== undefined)
+            throw error;
+    }
+    endFrames(handle) {
+        native().end(handle, this.memory.limit);
+    }
+    endGently() {
+        this.end();
+    }
+    frames() {
+        if (this.handle === null)
+            return [];
+        const fault = this.elsewhere ? ELSEWHERE : this.memory.fault();
+        if (fault !== undefined)
+            throw new Error(`Cannot take a backtrace: ${fault}`);
+        return framesOf(this.handle);
+    }
+}
+
+const symbols = new WeakMap();
+function makeBody(input, output, pointer, subject) {
+    const body = Object.freeze({ input, output });
+    symbols.set(body, {
+        ...subject,
+        pointer,
+        input: typeOf$1(input),
+        output: typeOf$1(output),
+        entry: input !== output || input !== "u32" && input !== "i32" ? 3 : Entry[input],
+    });
+    return body;
+}
+const symbolOf = (function symbolOf(body) {
+    return typeof body === "object" && body !== null ? symbols.get(body) : undefined;
+});
+
+const GeneratorFunction = Object.getPrototypeOf(function* () { }).constructor;
+const { isPrototypeOf } = Object.prototype;
+const isGeneratorFunction = (function isGeneratorFunction(value) {
+    return typeof value === "function" &&
+        (value instanceof GeneratorFunction || tagOf(value) === "GeneratorFunction");
+});
+function isAsyncFunction(value) {
+    const tag = tagOf(value);
+    return tag === "AsyncFunction" || tag === "AsyncGeneratorFunction";
+}
+const isScriptGenerator = (function isScriptGenerator(value) {
+    if (typeof value !== "object" || value === null)
+        return false;
+    if (isPrototypeOf.call(GeneratorFunction.prototype.prototype, value))
+        return true;
+    return tagOf(value) === "Generator" &&
+        nodeModule("node:util")?.types.isGeneratorObject(value) === true;
+});
+function tagOf(value) {
+    return value[Symbol.toStringTag];
+}
+
+const callees = new WeakMap();
+function makeFunction(f, callee) {
+    callees.set(f, callee);
+    return Object.freeze(f);
+}
+function isFunction(f) {
+    return typeof f === "function" && callees.has(f);
+}
+function calleeOf(f) {
+    const callee = typeof f === "function" ? callees.get(f) : undefined;
+    if (callee !== undefined)
+        return callee;
+    throw noCallee(f);
+}
+function noCallee(f) {
+    const body = symbolOf(f);
+    return new TypeError(body === undefined
+        ? `Cannot call ${describe(f)}: yielder.call() takes a function that dlopen has given in this Worker`
+        : `Cannot call ${body.name}: it is a generator body; make a generator of it by ` +
+            "new Generator(stack, body), which yield* takes");
+}
+function checkCount(callee, args, expected) {
+    checkOpen(callee.library, callee.what);
+    if (args.length === expected)
+        return;
+    throw wrongCount(callee, args.length, expected);
+}
+function wrongCount(callee, given, expected) {
+    return new TypeError(`Cannot call ${callee.name}: it takes ${expected} ${expected === 1 ? "argument" : "arguments"} here: got ${given}; ` +
+        (given < expected
+            ? `missing: ${missing(callee, given, expected).join(", ")}`
+            : excess(callee, expected)));
+}
+function missing(callee, given, expected) {
+    const isPulled = expected < callee.parameters.length;
+    return callee.parameters
+        .filter((type) => !isPulled || type !== "callback")
+        .map((type, i) => type === "callback"
+        ? `argument ${i} (the function that answers its callback)`
+        : `argument ${i} (${type})`)
+        .slice(given);
+}
+function excess(callee, expected) {
+    return expected < callee.parameters.length
+        ? ".calls() takes no functions that answer: whoever pulls a call answers it by reply()"
+        : "leave the others out; options such as { signal } are for .async()";
+}
+function refuseNonblocking(callee) {
+    if (!callee.nonblocking)
+        return;
+    throw new TypeError(`Cannot call ${callee.name}: it is declared as nonblocking, and a generator cannot wait for ` +
+        "another thread; call it by .async(), or declare it once more without nonblocking");
+}
+function hintForAnswerer(arg) {
+    if (arg === null)
+        return '; to pass NULL to C, declare the parameter as "function"';
+    if (isScriptGenerator(arg) || describe(arg) === "an object of class Promise") {
+        return "; pass the function itself, and do not call it";
+    }
+    if (typeof arg === "object" && Object.getPrototypeOf(arg) === null) {
+        return '; a pointer is passed where the parameter is declared as "function", but that of an ' +
+            "UnsafeCallback ends the process: make a Callback of its handler";
+    }
+    return hintForUnsafeCallback(arg);
+}
+function replacementOf({ what, callback }, arg, answering) {
+    if (typeof arg === "function" && (answering === "generators" || !isGeneratorFunction(arg))) {
+        return undefined;
+    }
+    return thunkOf(callback.target, arg, what);
+}
+function thunkOf({ parameters, result }, arg, what) {
+    if (typeof arg === "function") {
+        throw new TypeError(`${what} is a generator function, which can yield only out of a generator; use ` +
+            "`yield* yielder.call()` in a TypeScript body");
+    }
+    const kept = pointingOf(arg, what);
+    if (!(kept instanceof KeptThunk)) {
+        throw new TypeError(`${what} must be a function that answers the callback, or a Callback: got ${describe(arg)}` +
+            hint(hintForAnswerer, arg));
+    }
+    const { target, thunk } = kept;
+    if (String(target.parameters) !== String(parameters) || target.result !== result) {
+        throw new TypeError(`${what} is a Callback of another type: it is (${target.parameters}) => ${target.result}, ` +
+            `and C needs (${parameters}) => ${result}`);
+    }
+    return thunk;
+}
+
+const { input: INPUT$3, output: OUTPUT$1, output_float: OUTPUT_FLOAT, stack: STACK } = Mailbox;
+const { callback: CALLBACK$2 } = Mailbox;
+const { suspended: SUSPENDED$1, returned: RETURNED } = Status;
+class Call {
+    context;
+    callee;
+    result;
+    interrupt;
+    #replaced;
+    #answered = false;
+    #error;
+    constructor(context) {
+        this.context = context;
+    }
+    prepare(callee, args, answering) {
+        const { context } = this;
+        const { slots, what, library } = callee;
+        this.callee = callee;
+        this.#replaced = undefined;
+        if (context.written !== callee)
+            this.#writeFunction();
+        else
+            context.kept.clear();
+        const { view } = context;
+        const keeper = this.keeper;
+        for (let i = 0; i < slots.length; i++) {
+            const slot = slots[i];
+            if (slot.callback === undefined) {
+                write(view, slot.offset, slot.type, args[i], slot.what, keeper);
+            }
+            else if (answering !== "puller") {
+                const thunk = replacementOf(slot, args[i], answering);
+                if (thunk !== undefined)
+                    this.#replace(slot, thunk);
+            }
+        }
+        checkOpen(library, what);
+        if (callee.nonblocking)
+            context.beginElsewhere(this);
+    }
+    #writeFunction() {
+        const { callee, context } = this;
+        const { slots, stackCount, nonblocking } = callee;
+        if (stackCount > 0)
+            checkRoom(callee, context.memory.size);
+        context.prepare(callee, stackCount, nonblocking);
+        const { view } = context;
+        view.setBigUint64(32, callee.address(), true);
+        view.setUint32(48, stackCount, true);
+        view.setUint32(4, 0, true);
+        for (const { callback, offset } of slots) {
+            if (callback !== undefined)
+                view.setBigUint64(offset, callback.thunk().address, true);
+        }
+        if (!nonblocking)
+            context.written = callee;
+    }
+    #replace({ callback, offset }, thunk) {
+        const { context } = this;
+        context.view.setBigUint64(offset, thunk.address, true);
+        context.written = undefined;
+        (this.#replaced ??= []).push(callback.target);
+    }
+    get keeper() {
+        return this.context.lent ?? this.context.kept;
+    }
+    begin() {
+        const { context } = this;
+        this.#checkBuffers();
+        context.occupy();
+        context.enterFirst(this);
+        return this.arrive();
+    }
+    beginListed() {
+        const { context } = this;
+        this.#checkBuffers();
+        context.enterFirst(this);
+        if (context.status[0] === 1 && !context.hasCanary) {
+            this.result = this.#read();
+            context.forgetReturned();
+            return undefined;
+        }
+        context.occupy();
+        return this.arrive();
+    }
+    #checkBuffers() {
+        const { kept } = this.context;
+        if (kept.hasBuffers && kept.isGone)
+            this.#refuseBuffer();
+    }
+    step() {
+        const handle = this.leave();
+        this.context.lend();
+        native().resumeCall(handle, 0);
+        this.context.takeBack();
+        return this.arrive();
+    }
+    goElsewhere() {
+        const handle = this.leave();
+        const { context } = this;
+        context.lend();
+        context.elsewhere = true;
+        return native().resumeElsewhere(handle, 0);
+    }
+    comeBack() {
+        this.context.elsewhere = false;
+        this.context.takeBack();
+        return this.arrive();
+    }
+    leave() {
+        this.check();
+        if (this.keeper.isGone)
+            this.#refuseBuffer();
+        const { memory, handle } = this.context;
+        const fault = memory.fault();
+        if (fault !== undefined)
+            throw new Error(`Cannot go on with ${this.callee.name}: ${fault}`);
+        return handle;
+    }
+    check() {
+        const { call, handle, elsewhere, reason: known } = this.context;
+        if (call === this && handle !== null && !elsewhere)
+            return;
+        const reason = elsewhere ? ELSEWHERE : known ?? "the call has been ended";
+        throw new Error(`Cannot go on with ${this.callee.name}: ${reason}`);
+    }
+    arrive() {
+        const { context } = this;
+        if (context.status[0] !== 0)
+            return this.#finish();
+        if (context.memory.bottom !== undefined)
+            this.#follow();
+        const target = targetOf(context.view.getUint32(4, true));
+        if (target === undefined || target.handler === undefined && !this.#isOwn(target)) {
+            this.#refuseCallback(target);
+        }
+        this.#answered = false;
+        return target;
+    }
+    #finish() {
+        const hasReturned = this.context.status[0] === 1;
+        if (hasReturned)
+            this.result = this.#read();
+        this.#follow();
+        if (!hasReturned)
+            this.check();
+    }
+    #follow() {
+        const error = this.context.arrive(`Cannot go on with ${this.callee.name}`);
+        if (error !== undefined)
+            throw this.#error = error;
+    }
+    #isOwn(target) {
+        return target.callee === this.callee && !this.#replaced?.includes(target);
+    }
+    #refuseCallback(target) {
+        this.context.end();
+        const what = `Cannot go on with ${this.callee.name}: C has called`;
+        if (target === undefined) {
+            throw new Error(`${what} a callback that has been closed, or is another Worker's; keep a callback open ` +
+                "for as long as C knows it");
+        }
+        const { name } = target.callee;
+        throw new Error(`${what} callback parameter ${target.parameter} of ${name}, which was passed to another ` +
+            "call; what C keeps must be a Callback");
+    }
+    args({ types, offsets, stackCount, fast }) {
+        const { view } = this.context;
+        if (fast.count === 1)
+            return [read(view, fast.firstAt, fast.first)];
+        if (fast.count === 2) {
+            return [read(view, fast.firstAt, fast.first), read(view, fast.secondAt, fast.second)];
+        }
+        let stack = view;
+        if (stackCount > 0) {
+            stack = new DataView(new ArrayBuffer(stackCount * 8));
+            const address = view.getBigUint64(56, true);
+            native().copyIn(stack, address, BigInt(stack.byteLength));
+        }
+        const values = [];
+        for (let i = 0; i < types.length; i++) {
+            const [offset, type] = [offsets[i], types[i]];
+            values.push(offset < 320 ? read(view, offset, type) : read(stack, offset - 320, type));
+        }
+        return values;
+    }
+    ask(target, handler) {
+        const { view } = this.context;
+        const { types, offsets: at } = target;
+        if (target.stackCount > 0 || types.length > 4)
+            return handler(...this.args(target));
+        if (types.length === 0)
+            return handler();
+        const first = read(view, at[0], types[0]);
+        if (types.length === 1)
+            return handler(first);
+        const second = read(view, at[1], types[1]);
+        if (types.length === 2)
+            return handler(first, second);
+        const third = read(view, at[2], types[2]);
+        if (types.length === 3)
+            return handler(first, second, third);
+        return handler(first, second, third, read(view, at[3], types[3]));
+    }
+    reply(target, value) {
+        const { resultType, what, isKept } = target;
+        if (typeof value === "object" && value !== null) {
+            refuseWaiting(value, what);
+            refuseDeferred(value, what);
+        }
+        this.check();
+        const answers = isKept ? this.keeper.answersTo(target, this.#answered) : undefined;
+        this.#answered = true;
+        write(this.context.view, 8, resultType, value, what, answers);
+    }
+    #read() {
+        const { resultType } = this.callee;
+        const isFloat = resultType.kind === "float";
+        return read(this.context.view, isFloat ? 24 : 16, resultType);
+    }
+    end() {
+        let thrown;
+        try {
+            while (this.#tellToStop())
+                this.step();
+        }
+        catch (error) {
+            if (isExhaustion(error))
+                throw error;
+            thrown = error;
+        }
+        this.#endContext(thrown);
+    }
+    async endElsewhere() {
+        let thrown;
+        try {
+            while (this.#tellToStop()) {
+                await this.goElsewhere();
+                this.comeBack();
+            }
+        }
+        catch (error) {
+            thrown = error;
+        }
+        this.#endContext(thrown);
+    }
+    get hasEnded() {
+        return this.context.call !== this || this.context.handle === null;
+    }
+    frames() {
+        return this.hasEnded ? [] : this.context.frames();
+    }
+    #tellToStop() {
+        const { context } = this;
+        if (this.hasEnded || context.elsewhere || !context.isSuspended)
+            return false;
+        const waiting = targetOf(context.view.getUint32(4, true));
+        if (waiting === undefined || !waiting.hasStop)
+            return false;
+        this.reply(waiting, waiting.stop);
+        return true;
+    }
+    #endContext(thrown) {
+        try {
+            if (!this.hasEnded)
+                this.context.end();
+        }
+        finally {
+            const { reason } = this.context;
+            if (reason !== undefined) {
+                this.interrupt?.deref()?.(new Error(`Cannot go on with ${this.callee.name}: ${reason}`));
+            }
+        }
+        if (thrown !== undefined && thrown === this.#error)
+            throw thrown;
+    }
+    #refuseBuffer() {
+        const which = this.keeper.isArgumentGone
+            ? "among its arguments"
+            : "that a handler has answered";
+        this.context.end();
+        throw new TypeError(`Cannot go on with ${this.callee.name}: a buffer ${which} was detached while C was using ` +
+            "it; transfer it after the call");
+    }
+}
+function checkRoom({ what, stackCount }, size) {
+    if (stackCount * 8 + 512 <= size)
+        return;
+    throw new RangeError(`${what}: its stack has ${size} bytes, and ${stackCount} of its arguments ` +
+        "are passed there; use a larger one");
+}
+
+function errorAfterEnd(call, error) {
+    try {
+        call?.end();
+    }
+    catch (other) {
+        if (call.hasEnded)
+            return both(other, error);
+    }
+    return error;
+}
+function both(thrown, error) {
+    if (isExhaustion(thrown))
+        return error;
+    if (isExhaustion(error))
+        return thrown;
+    const message = "Native code has thrown while it was ended because of an error: " +
+        `${textOf(thrown)}; the error: ${textOf(error)}`;
+    return new SuppressedError(thrown, error, message);
+}
+function textOf(error) {
+    return error instanceof Error ? `${error.name}: ${error.message}` : describe(error);
+}
+
 class Mapping {
     bounds = new BigUint64Array(new ArrayBuffer(24));
     waits = false;
@@ -2184,697 +2828,92 @@ function roundUp(size) {
     return Math.ceil(size / 16) * 16;
 }
 
-const CLAUSES = {
-    [1]: (place) => `${place} has no unwind tables; compile it with -fasynchronous-unwind-tables`,
-    [2]: (place, _, size) => `${place} has cleanups, and of its stack of ${size} bytes fewer than ${8192 / 1024} KiB were free below ` +
-        "it; it needs a larger stack",
-    [3]: (place, { module }) => `${place} has cleanups for an unwinder that ${module ?? "its module"} keeps to itself; link ` +
-        "that with the shared libgcc_s",
-    [4]: (place) => `${place} runs on a stack that C has made, from which no way is known, or how much room it ` +
-        "has; give the callback a stop, so that C ends by itself",
-    [5]: () => "a cleanup or destructor, which the end or an exception ran, had suspended; let none of them " +
-        "suspend or call back",
-    [6]: () => "it has caught the end and suspended again, 1,000 times; rethrow it (throw;) from catch (...)",
-    [7]: () => "the process has no unwinder; it needs libgcc_s.so.1",
-};
-const warned = new Set();
-function warnOfAbandoned(name, size, mailbox) {
-    const reason = Number(mailbox.getBigUint64(16, true));
-    const key = `${reason} ${name}`;
-    if (warned.has(key))
-        return;
-    const frame = frameAt(mailbox.getBigUint64(24, true));
-    const place = frame.address === 0n ? "one of them" : frameLine(frame);
-    console.warn(`fringe: ${name} was ended early, and not all of its frames could be unwound: ` +
-        `${CLAUSES[reason](place, frame, size)}. Its stack comes back; what the frames held ` +
-        "(memory, locks, files) does not. This is said once for each function and reason");
-    warned.add(key);
-}
-
-const SIZE = 32;
-const WORD_SIZE = Int32Array.BYTES_PER_ELEMENT;
-const COUNT = 128;
-class Mailboxes {
-    words = new Int32Array(new ArrayBuffer(128 * 32));
-    address = native().addressOfBuffer(this.words);
-    next = 0 / WORD_SIZE;
-}
-let mailboxes;
-function withRoom() {
-    if (mailboxes === undefined || mailboxes.next >= mailboxes.words.length) {
-        mailboxes = new Mailboxes();
-    }
-    return mailboxes;
-}
-const WORDS = 32 / WORD_SIZE;
-function viewAt({ buffer }, at) {
-    return new DataView(buffer, at * WORD_SIZE - 0, 32);
-}
-function callMailbox(stackCount) {
-    return new DataView(new ArrayBuffer(320 + stackCount * 8));
-}
-
-const ABANDONED = "; its frames are abandoned: no destructor has run, and what they held stays held";
-const REMEDY = "It needs a larger OsStack (a function runs on one by yielder.call() in a Generator)";
-function overflowError(what, memory) {
-    const frames = framesAt(memory.limit);
-    const place = frames[0] === undefined ? "" : ` in ${frameLine(frames[0])}`;
-    return new RangeError(`${what}: it has used up its stack of ${memory.size} bytes${ABANDONED}. ${REMEDY}`, { cause: makeNativeError("stack overflow", `stack overflow${place}`, frames) });
-}
-function overrunError(what, memory, isSuspended, thrown) {
-    return new RangeError(`${what}: it has used up its stack of ${memory.size} bytes, which has no guard page, so ` +
-        `memory below it may have been written over${isSuspended ? ABANDONED : ""}. ${REMEDY}`, thrown === undefined ? undefined : { cause: thrown });
-}
-function framesAt(limit) {
-    const words = (address, count) => {
-        const view = new BigUint64Array(new ArrayBuffer(8 * count));
-        native().copyIn(view, address, BigInt(view.byteLength));
-        return view;
-    };
-    const count = Number(words(limit + BigInt(0), 1)[0]);
-    return Array.from(words(limit + BigInt(8), count), frameAt);
-}
-
-const Entry = {
-    checked: 0,
-    u32: 8,
-    i32: -1,
-    mailbox: 3,
-    untaken: 4,
-};
-const ELSEWHERE = "it is running on another thread; await its Promise first";
-class Context extends Occupancy {
-    entry = 0;
-    handle = null;
-    status;
-    at = 0;
-    view;
-    memory;
+class CallContext extends Context {
     call;
-    #kept;
-    #lent;
-    box = null;
-    #address;
-    #subject;
-    laid;
     written;
-    globals = null;
-    constructor(memory) {
-        super();
-        this.memory = memory;
-    }
-    #takeMailbox() {
-        if (this.status !== undefined) {
-            return this.#address ??= native().addressOfBuffer(this.lookInto());
-        }
-        const mailboxes = withRoom();
-        const { words, address, next } = mailboxes;
-        mailboxes.next += WORDS;
-        this.status = words;
-        this.at = next;
-        return address + BigInt(next * words.BYTES_PER_ELEMENT - 0);
-    }
-    lookInto() {
-        if (this.view === undefined) {
-            const view = viewAt(this.status, this.at);
-            this.box = native().pointerTo(native().addressOfBuffer(view));
-            this.#setView(view);
-            this.entry = 0;
-        }
-        return this.view;
-    }
-    #setView(view) {
-        const status = new Int32Array(view.buffer, view.byteOffset + 0, WORDS);
-        this.status = status;
-        this.at = 0;
-        this.view = view;
-    }
-    prepare(stackCount, nonblocking) {
+    hasCanary = this.memory.bottom !== undefined;
+    kept = new Kept();
+    lent;
+    #laid;
+    #globals = null;
+    #address;
+    prepare(subject, stackCount, nonblocking) {
+        this.written = undefined;
+        this.subject = subject;
         const size = 320 + stackCount * 8;
         if (this.view === undefined || this.view.byteLength < size) {
-            this.#setView(callMailbox(stackCount));
-            this.#address = this.laid = this.written = undefined;
+            this.setView(callMailbox(stackCount));
+            this.#address = this.#laid = undefined;
         }
-        if (nonblocking) {
-            nativeStacks().registerStack?.(this.memory.base, this.memory.limit);
-            this.laid = this.written = undefined;
-            return this.#lent = new Lent(this.memory.base, this.view);
-        }
-        const kept = this.#kept ??= new Kept();
-        kept.clear();
-        return kept;
+        if (!nonblocking)
+            return this.#lay(subject);
+        nativeStacks().registerStack?.(this.memory.base, this.memory.limit);
+        this.#laid = undefined;
+        this.lent = new Lent(this.memory.base, this.view);
     }
-    lay(subject) {
-        this.globals = subject.exceptionState();
-        if (this.laid !== undefined)
+    #lay(subject) {
+        this.#globals = subject.exceptionState();
+        if (this.#laid !== undefined)
             return;
         const { callBody, init } = native();
         const { base, limit } = this.memory;
-        this.laid = init(base, callBody, this.#takeMailbox(), this.globals, limit);
+        this.#laid = init(base, callBody, this.takeMailbox(), this.#globals, limit);
         this.status[0] = 1;
     }
-    enterLibrary(subject) {
-        this.#subject = subject;
-        this.enter(subject.library);
+    takeMailbox() {
+        return this.#address ??= native().addressOfBuffer(this.view);
     }
-    begin(body, subject) {
-        const exceptionState = subject.exceptionState();
-        const { init } = native();
-        let box = this.#takeMailbox();
-        this.status[this.at] = 0;
-        layCanary(this.memory);
-        let base = this.memory.top;
-        if (this.#lent !== undefined) {
-            base = this.#lent.base;
-            box = this.#lent.mailbox;
-            this.#lent.lendMailbox();
-        }
-        const handle = init(base, body, box, exceptionState, this.memory.limit);
-        this.#subject = subject;
-        this.enter(subject.library);
+    enterFirst(call) {
+        const { call: enter } = native();
+        const handle = this.#laid;
+        if (this.hasCanary)
+            layCanary(this.memory);
+        this.call = call;
+        this.handle = handle;
+        enter(handle, this.#globals);
+    }
+    occupy() {
+        this.enter(this.subject.library);
+    }
+    forgetReturned() {
+        this.kept.clear();
+        this.handle = null;
+    }
+    beginElsewhere(call) {
+        const { callBody, init } = native();
+        const exceptionState = this.subject.exceptionState();
+        const { base, mailbox } = this.lent;
+        this.status[0] = 0;
+        this.lent.lendMailbox();
+        const handle = init(base, callBody, mailbox, exceptionState, this.memory.limit);
+        this.call = call;
+        this.occupy();
         this.handle = handle;
     }
     lend() {
-        this.#lent?.lend();
+        this.lent?.lend();
     }
     takeBack() {
-        this.#lent?.takeBack(320);
-    }
-    get isDone() {
-        return this.handle === null;
-    }
-    get isSuspended() {
-        return this.handle !== null && this.status[this.at] === 0;
-    }
-    arrive(what) {
-        const { handle, memory } = this;
-        if (handle === null)
-            return undefined;
-        let error;
-        const status = this.status[this.at];
-        if (status === 8)
-            error = overflowError(what, memory);
-        if (status === 6) {
-            const make = readReport(this.lookInto());
-            native().resumeI32(handle, 0);
-            this.status[this.at] = 7;
-            error = make();
-        }
-        if (isOverrun(memory)) {
-            const isSuspended = this.status[this.at] === 0;
-            error = overrunError(what, memory, isSuspended, error);
-            if (isSuspended)
-                this.status[this.at] = 3;
-        }
-        if (this.status[this.at] !== 0)
-            this.#forget();
-        return error;
-    }
-    forgetReturned() {
-        this.#kept.clear();
-        this.call = undefined;
-        this.handle = null;
-    }
-    #forget() {
-        this.#letGo();
-        this.leave();
-        this.entry = 0;
-        this.call = undefined;
-        this.handle = null;
+        this.lent?.takeBack(320);
     }
     release() {
         if (this.handle === null)
-            this.#letGo();
+            this.letGo();
     }
-    #letGo() {
-        this.#kept?.clear();
-        this.#lent?.release();
-        this.#lent = undefined;
-    }
-    end() {
-        const { handle, memory } = this;
-        if (handle === null)
+    letGo() {
+        this.kept.clear();
+        if (this.lent === undefined)
             return;
-        if (this.elsewhere)
-            throw new Error(`Cannot end a call: ${ELSEWHERE}`);
-        if (memory.fault() !== undefined)
-            return this.#forget();
-        if (this.status[this.at] === 0) {
-            native().end(handle, memory.limit);
-            this.takeBack();
-        }
-        const isAbandoned = this.status[this.at] === 3;
-        const name = this.#subject.name;
-        const error = this.arrive(`Cannot end ${name}`);
-        if (isAbandoned)
-            warnOfAbandoned(name, memory.size, this.lookInto());
-        if (error !== undefined)
-            throw error;
+        this.lent.release();
+        this.lent = undefined;
+    }
+    endFrames(handle) {
+        super.endFrames(handle);
+        this.takeBack();
     }
     endGently() {
         (this.call ?? this).end();
     }
-    frames() {
-        if (this.handle === null)
-            return [];
-        const fault = this.elsewhere ? ELSEWHERE : this.memory.fault();
-        if (fault !== undefined)
-            throw new Error(`Cannot take a backtrace: ${fault}`);
-        return framesOf(this.handle);
-    }
-}
-
-const symbols = new WeakMap();
-function makeBody(input, output, pointer, subject) {
-    const body = Object.freeze({ input, output });
-    symbols.set(body, {
-        ...subject,
-        pointer,
-        input: typeOf$1(input),
-        output: typeOf$1(output),
-        entry: input !== output || input !== "u32" && input !== "i32" ? 3 : Entry[input],
-    });
-    return body;
-}
-const symbolOf = (function symbolOf(body) {
-    return typeof body === "object" && body !== null ? symbols.get(body) : undefined;
-});
-
-const GeneratorFunction = Object.getPrototypeOf(function* () { }).constructor;
-const { isPrototypeOf } = Object.prototype;
-const isGeneratorFunction = (function isGeneratorFunction(value) {
-    return typeof value === "function" &&
-        (value instanceof GeneratorFunction || tagOf(value) === "GeneratorFunction");
-});
-function isAsyncFunction(value) {
-    const tag = tagOf(value);
-    return tag === "AsyncFunction" || tag === "AsyncGeneratorFunction";
-}
-const isScriptGenerator = (function isScriptGenerator(value) {
-    if (typeof value !== "object" || value === null)
-        return false;
-    if (isPrototypeOf.call(GeneratorFunction.prototype.prototype, value))
-        return true;
-    return tagOf(value) === "Generator" &&
-        nodeModule("node:util")?.types.isGeneratorObject(value) === true;
-});
-function tagOf(value) {
-    return value[Symbol.toStringTag];
-}
-
-const callees = new WeakMap();
-function makeFunction(f, callee) {
-    callees.set(f, callee);
-    return Object.freeze(f);
-}
-function isFunction(f) {
-    return typeof f === "function" && callees.has(f);
-}
-function calleeOf(f) {
-    const callee = typeof f === "function" ? callees.get(f) : undefined;
-    if (callee !== undefined)
-        return callee;
-    throw noCallee(f);
-}
-function noCallee(f) {
-    const body = symbolOf(f);
-    return new TypeError(body === undefined
-        ? `Cannot call ${describe(f)}: yielder.call() takes a function that dlopen has given in this Worker`
-        : `Cannot call ${body.name}: it is a generator body; make a generator of it by ` +
-            "new Generator(stack, body), which yield* takes");
-}
-function checkCount(callee, args, expected) {
-    checkOpen(callee.library, callee.what);
-    if (args.length === expected)
-        return;
-    throw wrongCount(callee, args.length, expected);
-}
-function wrongCount(callee, given, expected) {
-    return new TypeError(`Cannot call ${callee.name}: it takes ${expected} ${expected === 1 ? "argument" : "arguments"} here: got ${given}; ` +
-        (given < expected
-            ? `missing: ${missing(callee, given, expected).join(", ")}`
-            : excess(callee, expected)));
-}
-function missing(callee, given, expected) {
-    const isPulled = expected < callee.parameters.length;
-    return callee.parameters
-        .filter((type) => !isPulled || type !== "callback")
-        .map((type, i) => type === "callback"
-        ? `argument ${i} (the function that answers its callback)`
-        : `argument ${i} (${type})`)
-        .slice(given);
-}
-function excess(callee, expected) {
-    return expected < callee.parameters.length
-        ? ".calls() takes no functions that answer: whoever pulls a call answers it by reply()"
-        : "leave the others out; options such as { signal } are for .async()";
-}
-function refuseNonblocking(callee) {
-    if (!callee.nonblocking)
-        return;
-    throw new TypeError(`Cannot call ${callee.name}: it is declared as nonblocking, and a generator cannot wait for ` +
-        "another thread; call it by .async(), or declare it once more without nonblocking");
-}
-function hintForAnswerer(arg) {
-    if (arg === null)
-        return '; to pass NULL to C, declare the parameter as "function"';
-    if (isScriptGenerator(arg) || describe(arg) === "an object of class Promise") {
-        return "; pass the function itself, and do not call it";
-    }
-    if (typeof arg === "object" && Object.getPrototypeOf(arg) === null) {
-        return '; a pointer is passed where the parameter is declared as "function", but that of an ' +
-            "UnsafeCallback ends the process: make a Callback of its handler";
-    }
-    return hintForUnsafeCallback(arg);
-}
-function replacementOf({ what, callback }, arg, answering) {
-    if (typeof arg === "function" && (answering === "generators" || !isGeneratorFunction(arg))) {
-        return undefined;
-    }
-    return thunkOf(callback.target, arg, what);
-}
-function thunkOf({ parameters, result }, arg, what) {
-    if (typeof arg === "function") {
-        throw new TypeError(`${what} is a generator function, which can yield only out of a generator; use ` +
-            "`yield* yielder.call()` in a TypeScript body");
-    }
-    const kept = pointingOf(arg, what);
-    if (!(kept instanceof KeptThunk)) {
-        throw new TypeError(`${what} must be a function that answers the callback, or a Callback: got ${describe(arg)}` +
-            hint(hintForAnswerer, arg));
-    }
-    const { target, thunk } = kept;
-    if (String(target.parameters) !== String(parameters) || target.result !== result) {
-        throw new TypeError(`${what} is a Callback of another type: it is (${target.parameters}) => ${target.result}, ` +
-            `and C needs (${parameters}) => ${result}`);
-    }
-    return thunk;
-}
-
-const { input: INPUT$3, output: OUTPUT$1, output_float: OUTPUT_FLOAT, stack: STACK } = Mailbox;
-const { callback: CALLBACK$2 } = Mailbox;
-const { suspended: SUSPENDED$1, returned: RETURNED } = Status;
-class Call {
-    context;
-    callee;
-    keeper;
-    result;
-    interrupt;
-    #replaced;
-    #answered = false;
-    #error;
-    constructor(context) {
-        this.context = context;
-    }
-    prepare(callee, args, answering) {
-        const { context } = this;
-        const { memory } = context;
-        const { what, nonblocking, stackCount } = callee;
-        const fault = memory.fault();
-        if (fault !== undefined)
-            throw new Error(`${what}: ${fault}`);
-        if (stackCount > 0)
-            checkRoom(callee, memory.size);
-        this.callee = callee;
-        this.keeper = context.prepare(stackCount, nonblocking);
-        this.#replaced = undefined;
-        this.#writeArguments(args, answering);
-        checkOpen(callee.library, what);
-        if (!nonblocking)
-            return;
-        context.call = this;
-        context.begin(native().callBody, callee);
-    }
-    #writeArguments(args, answering) {
-        const { callee, context, keeper } = this;
-        const { slots } = callee;
-        if (context.written !== callee)
-            this.#writeFunction();
-        const { view } = context;
-        for (let i = 0; i < slots.length; i++) {
-            const slot = slots[i];
-            if (slot.callback === undefined) {
-                write(view, slot.offset, slot.type, args[i], slot.what, keeper);
-            }
-            else if (answering !== "puller") {
-                const thunk = replacementOf(slot, args[i], answering);
-                if (thunk !== undefined)
-                    this.#replace(slot, thunk);
-            }
-        }
-    }
-    #writeFunction() {
-        const { callee, context } = this;
-        const { view } = context;
-        if (!callee.nonblocking)
-            context.lay(callee);
-        view.setBigUint64(32, callee.address(), true);
-        view.setUint32(48, callee.stackCount, true);
-        view.setUint32(4, 0, true);
-        for (const { callback, offset } of callee.slots) {
-            if (callback !== undefined)
-                view.setBigUint64(offset, callback.thunk().address, true);
-        }
-        context.written = callee;
-    }
-    #replace({ callback, offset }, thunk) {
-        const { context } = this;
-        context.view.setBigUint64(offset, thunk.address, true);
-        context.written = undefined;
-        (this.#replaced ??= []).push(callback.target);
-    }
-    begin() {
-        const { callee, context } = this;
-        const { call } = native();
-        context.call = this;
-        context.handle = context.laid;
-        call(context.handle, context.globals);
-        if (context.status[0] === 1 && context.memory.bottom === undefined) {
-            this.result = this.#read();
-            context.forgetReturned();
-            return undefined;
-        }
-        context.enterLibrary(callee);
-        return this.arrive();
-    }
-    step() {
-        const handle = this.leave();
-        this.context.lend();
-        native().resumeCall(handle, 0);
-        this.context.takeBack();
-        return this.arrive();
-    }
-    goElsewhere() {
-        const handle = this.leave();
-        const { context } = this;
-        context.lend();
-        context.elsewhere = true;
-        return native().resumeElsewhere(handle, 0);
-    }
-    comeBack() {
-        this.context.elsewhere = false;
-        this.context.takeBack();
-        return this.arrive();
-    }
-    leave() {
-        this.check();
-        if (this.keeper.isGone)
-            this.#refuseBuffer();
-        const { memory, handle } = this.context;
-        const fault = memory.fault();
-        if (fault !== undefined)
-            throw new Error(`Cannot go on with ${this.callee.name}: ${fault}`);
-        return handle;
-    }
-    check() {
-        const { call, handle, elsewhere, reason: known } = this.context;
-        if (call === this && handle !== null && !elsewhere)
-            return;
-        const reason = elsewhere ? ELSEWHERE : known ?? "the call has been ended";
-        throw new Error(`Cannot go on with ${this.callee.name}: ${reason}`);
-    }
-    arrive() {
-        const { context } = this;
-        if (context.status[0] !== 0)
-            return this.#finish();
-        if (context.memory.bottom !== undefined)
-            this.#follow();
-        const target = targetOf(context.view.getUint32(4, true));
-        if (target === undefined || target.handler === undefined && !this.#isOwn(target)) {
-            this.#refuseCallback(target);
-        }
-        this.#answered = false;
-        return target;
-    }
-    #finish() {
-        const hasReturned = this.context.status[0] === 1;
-        if (hasReturned)
-            this.result = this.#read();
-        this.#follow();
-        if (!hasReturned)
-            this.check();
-    }
-    #follow() {
-        const error = this.context.arrive(`Cannot go on with ${this.callee.name}`);
-        if (error !== undefined)
-            throw this.#error = error;
-    }
-    #isOwn(target) {
-        return target.callee === this.callee && !this.#replaced?.includes(target);
-    }
-    #refuseCallback(target) {
-        this.context.end();
-        const what = `Cannot go on with ${this.callee.name}: C has called`;
-        if (target === undefined) {
-            throw new Error(`${what} a callback that has been closed, or is another Worker's; keep a callback open ` +
-                "for as long as C knows it");
-        }
-        const { name } = target.callee;
-        throw new Error(`${what} callback parameter ${target.parameter} of ${name}, which was passed to another ` +
-            "call; what C keeps must be a Callback");
-    }
-    args({ types, offsets, stackCount }) {
-        const { view } = this.context;
-        let stack = view;
-        if (stackCount > 0) {
-            stack = new DataView(new ArrayBuffer(stackCount * 8));
-            const address = view.getBigUint64(56, true);
-            native().copyIn(stack, address, BigInt(stack.byteLength));
-        }
-        const values = [];
-        for (let i = 0; i < types.length; i++) {
-            const [offset, type] = [offsets[i], types[i]];
-            values.push(offset < 320 ? read(view, offset, type) : read(stack, offset - 320, type));
-        }
-        return values;
-    }
-    ask(target, handler) {
-        const { view } = this.context;
-        const { types, offsets: at } = target;
-        if (target.stackCount > 0 || types.length > 4)
-            return handler(...this.args(target));
-        if (types.length === 0)
-            return handler();
-        const first = read(view, at[0], types[0]);
-        if (types.length === 1)
-            return handler(first);
-        const second = read(view, at[1], types[1]);
-        if (types.length === 2)
-            return handler(first, second);
-        const third = read(view, at[2], types[2]);
-        if (types.length === 3)
-            return handler(first, second, third);
-        return handler(first, second, third, read(view, at[3], types[3]));
-    }
-    reply(target, value) {
-        const { resultType, what, isKept } = target;
-        if (typeof value === "object" && value !== null) {
-            refuseWaiting(value, what);
-            refuseDeferred(value, what);
-        }
-        this.check();
-        const answers = isKept ? this.keeper.answersTo(target, this.#answered) : undefined;
-        this.#answered = true;
-        write(this.context.view, 8, resultType, value, what, answers);
-    }
-    #read() {
-        const { resultType } = this.callee;
-        const isFloat = resultType.kind === "float";
-        return read(this.context.view, isFloat ? 24 : 16, resultType);
-    }
-    end() {
-        let thrown;
-        try {
-            while (this.#tellToStop())
-                this.step();
-        }
-        catch (error) {
-            if (isExhaustion(error))
-                throw error;
-            thrown = error;
-        }
-        this.#endContext(thrown);
-    }
-    async endElsewhere() {
-        let thrown;
-        try {
-            while (this.#tellToStop()) {
-                await this.goElsewhere();
-                this.comeBack();
-            }
-        }
-        catch (error) {
-            thrown = error;
-        }
-        this.#endContext(thrown);
-    }
-    get hasEnded() {
-        return this.context.call !== this || this.context.handle === null;
-    }
-    frames() {
-        return this.hasEnded ? [] : this.context.frames();
-    }
-    #tellToStop() {
-        const { context } = this;
-        if (this.hasEnded || context.elsewhere || !context.isSuspended)
-            return false;
-        const waiting = targetOf(context.view.getUint32(4, true));
-        if (waiting === undefined || !waiting.hasStop)
-            return false;
-        this.reply(waiting, waiting.stop);
-        return true;
-    }
-    #endContext(thrown) {
-        try {
-            if (!this.hasEnded)
-                this.context.end();
-        }
-        finally {
-            const { reason } = this.context;
-            if (reason !== undefined) {
-                this.interrupt?.deref()?.(new Error(`Cannot go on with ${this.callee.name}: ${reason}`));
-            }
-        }
-        if (thrown !== undefined && thrown === this.#error)
-            throw thrown;
-    }
-    #refuseBuffer() {
-        const which = this.keeper.isArgumentGone
-            ? "among its arguments"
-            : "that a handler has answered";
-        this.context.end();
-        throw new TypeError(`Cannot go on with ${this.callee.name}: a buffer ${which} was detached while C was using ` +
-            "it; transfer it after the call");
-    }
-}
-function checkRoom({ what, stackCount }, size) {
-    if (stackCount * 8 + 512 <= size)
-        return;
-    throw new RangeError(`${what}: its stack has ${size} bytes, and ${stackCount} of its arguments ` +
-        "are passed there; use a larger one");
-}
-
-function errorAfterEnd(call, error) {
-    try {
-        call?.end();
-    }
-    catch (other) {
-        if (call.hasEnded)
-            return both(other, error);
-    }
-    return error;
-}
-function both(thrown, error) {
-    if (isExhaustion(thrown))
-        return error;
-    if (isExhaustion(error))
-        return thrown;
-    const message = "Native code has thrown while it was ended because of an error: " +
-        `${textOf(thrown)}; the error: ${textOf(error)}`;
-    return new SuppressedError(thrown, error, message);
-}
-function textOf(error) {
-    return error instanceof Error ? `${error.name}: ${error.message}` : describe(error);
 }
 
 class Batch {
@@ -2974,9 +3013,6 @@ class StackMemory {
     }
     get base() {
         return this.#base;
-    }
-    get top() {
-        return this.base;
     }
     get limit() {
         return this.#limit;
@@ -3113,227 +3149,7 @@ const memoryIn = (function memoryIn(mapping, overflow) {
     });
 });
 
-const COUNT_MAX = 64;
-const SLAB_SIZE_MAX = 256 * 1024 * 1024;
-const [COLOURS, LINE_SIZE] = [16, 64];
-const PARTS = 16;
-class Pool {
-    size;
-    overflow;
-    count;
-    origin;
-    first;
-    next;
-    tops = new BigUint64Array(new ArrayBuffer(COLOURS * 8));
-    mapped = 0;
-    inUse = 0;
-    warm = 0;
-    mark = 0;
-    isClosed = false;
-    constructor(size, overflow) {
-        this.size = size;
-        this.overflow = overflow;
-        let count = 64;
-        while (count > 1 && count * size > SLAB_SIZE_MAX)
-            count /= 2;
-        this.count = count;
-        this.origin = {
-            guarded: true,
-            overflow,
-            shareable: false,
-            release: (memory) => this.put(memory),
-            fault: undefined,
-        };
-    }
-    grow() {
-        const slab = this.next ??= new Slab(this.count);
-        const { mapping } = slab;
-        if (mapping.base === 0n) {
-            const { size, count } = this;
-            const what = `Cannot take stack of ${size} bytes`;
-            mapSlab(mapping, size, count, this.overflow === "throw", what);
-        }
-        slab.limit = mapping.limit;
-        slab.stride = mapping.stride;
-        slab.size = mapping.base - mapping.limit - BigInt(this.count - 1) * mapping.stride;
-        this.#setTops(slab.size);
-        slab.tops = this.tops;
-        this.next = undefined;
-        this.mapped += this.count;
-        slab.following = this.first;
-        if (this.first !== undefined)
-            this.first.preceding = slab;
-        return this.first = slab;
-    }
-    #setTops(size) {
-        const step = Number(size) < 16 * COLOURS * LINE_SIZE ? 0 : LINE_SIZE;
-        for (let i = 0; i < COLOURS; i++)
-            this.tops[i] = size - BigInt(i * step);
-    }
-    give(slab, memory) {
-        memory.slab = slab;
-        memory.number = slab.numbers[--slab.free];
-        if (slab.cold > slab.free)
-            slab.cold = slab.free;
-        else
-            this.warm--;
-        this.inUse++;
-        if (this.mark < this.inUse)
-            this.mark = this.inUse;
-        if (slab.free > 0)
-            return;
-        const { following } = slab;
-        this.first = following;
-        if (following !== undefined)
-            following.preceding = undefined;
-        slab.following = undefined;
-    }
-    put(memory) {
-        const { slab } = memory;
-        if (slab === undefined)
-            return;
-        if (!memory.released) {
-            memory.released = true;
-            slab.numbers[slab.free] = memory.number;
-            this.inUse--;
-            this.warm++;
-            const { first } = this;
-            if (slab.free++ === 0) {
-                slab.following = first;
-                if (first !== undefined)
-                    first.preceding = slab;
-                this.first = slab;
-            }
-        }
-        this.settle(slab);
-    }
-    settle(slab) {
-        if (slab.isGone)
-            return unmap(slab.mapping);
-        const { count } = this;
-        const used = count - slab.free;
-        if ((used & used - 1) !== 0)
-            return;
-        const warm = slab.free - slab.cold;
-        this.mark -= (this.mark - this.inUse + 255) >> 8;
-        const wanted = this.isClosed ? 0 : this.mark > 0 ? this.mark : 1;
-        if (used === 0 && this.mapped - count >= wanted) {
-            this.#remove(slab);
-            unmap(slab.mapping);
-        }
-        else if (warm > 0 && this.inUse + this.warm > this.mark + count) {
-            nativePools().discardStacks(slab.limit, slab.stride, slab.numbers, slab.cold, slab.free);
-            this.warm -= warm;
-            slab.cold = slab.free;
-        }
-    }
-    #remove(slab) {
-        const { preceding, following } = slab;
-        if (preceding === undefined)
-            this.first = following;
-        else
-            preceding.following = following;
-        if (following !== undefined)
-            following.preceding = preceding;
-        slab.preceding = slab.following = undefined;
-        slab.isGone = true;
-        this.mapped -= this.count;
-        this.warm -= slab.free - slab.cold;
-    }
-    close() {
-        this.isClosed = true;
-        if (this.next !== undefined)
-            unmap(this.next.mapping);
-        for (let slab = this.first; slab !== undefined;) {
-            const { following } = slab;
-            this.settle(slab);
-            slab = following;
-        }
-    }
-}
-class Slab {
-    mapping = new Mapping();
-    limit = 0n;
-    stride = 0n;
-    size = 0n;
-    tops;
-    numbers;
-    free;
-    cold;
-    preceding;
-    following;
-    isGone = false;
-    constructor(count) {
-        this.numbers = new Uint8Array(new ArrayBuffer(count));
-        for (let i = 0; i < count; i++)
-            this.numbers[i] = count - 1 - i;
-        this.free = this.cold = count;
-    }
-}
-class PooledMemory extends StackMemory {
-    slab;
-    number = 0;
-    constructor(origin) {
-        super(0n, 0n, origin);
-    }
-    get base() {
-        return this.limit + (this.slab?.size ?? 0n);
-    }
-    get top() {
-        const { slab, limit } = this;
-        return slab === undefined ? limit : limit + slab.tops[this.number % COLOURS];
-    }
-    get limit() {
-        const { slab } = this;
-        return slab === undefined ? 0n : slab.limit + BigInt(this.number) * slab.stride;
-    }
-}
-class PooledStack extends Stack {
-    get guarded() {
-        return true;
-    }
-    [Symbol.dispose]() {
-        const memory = memoryOf(this);
-        memory.dispose();
-        stacks.remove(memory);
-    }
-}
-let stacks;
-let pools;
-class StackPool {
-    #pool;
-    constructor(options = {}) {
-        const what = "Cannot make pool of stacks";
-        if (typeof options !== "object" || options === null) {
-            throw new TypeError(`${what}: options must be an object such as { size }: got ${describe(options)}`);
-        }
-        checkKeys(options, ["size", "overflow"], `${what}: options`);
-        const { size = 1048576, overflow } = own(options);
-        checkSize(size, 0, what);
-        this.#pool = new Pool(size, overflowOf(overflow, what));
-        stacks ??= new Net((memory) => memory.reclaim());
-        pools ??= new FinalizationRegistry((pool) => pool.close());
-        pools.register(this, this.#pool, this);
-    }
-    take() {
-        const pool = this.#pool;
-        if (pool.isClosed) {
-            throw new Error("Cannot take stack: the pool has been disposed of; make a new one");
-        }
-        const memory = new PooledMemory(pool.origin);
-        const stack = new PooledStack(memory);
-        stacks.add(stack, memory);
-        pool.give(pool.first ?? pool.grow(), memory);
-        return stack;
-    }
-    [Symbol.dispose]() {
-        this.#pool.close();
-        pools.unregister(this);
-    }
-}
-
 const KEPT_MAX = 64;
-const SINGLE_MAX = 1024;
 class Fiber {
     stack;
     context;
@@ -3345,19 +3161,15 @@ class Fiber {
     isKept = false;
     constructor(overflow) {
         this.overflow = overflow;
-        const list = kept[overflow];
-        this.stack = list.made < 1024
-            ? new OsStack(undefined, { overflow })
-            : (list.pool ??= new StackPool({ overflow })).take();
-        this.context = new Context(memoryOf(this.stack));
+        this.stack = new OsStack(undefined, { overflow });
+        this.context = new CallContext(memoryOf(this.stack));
         this.call = new Call(this.context);
-        list.made++;
         this.context.memory.own(this.context);
     }
 }
 const kept = {
-    report: { first: undefined, count: 0, made: 0, pool: undefined },
-    throw: { first: undefined, count: 0, made: 0, pool: undefined },
+    report: { first: undefined, count: 0 },
+    throw: { first: undefined, count: 0 },
 };
 function takeFiber(overflow) {
     const list = kept[overflow];
@@ -3438,8 +3250,7 @@ async function untilInterrupted(call, args, signal) {
 async function answerHere(call, args, signal) {
     const { resumeCall } = native();
     const { context } = call;
-    const { view } = context;
-    const keeper = call.keeper;
+    const { view, kept: keeper } = context;
     let target = call.begin();
     if (target === undefined)
         return call.result;
@@ -3533,15 +3344,30 @@ function* callPulled(scope, callee, args) {
     checkCount(callee, args, callee.plainCount);
     refuseNonblocking(callee);
     const call = scope.open(callee, placed(callee, args), "puller");
+    const { context } = call;
+    let offer;
     try {
-        for (let target = call.begin(); target !== undefined; target = call.step()) {
+        const { resumeCall } = native();
+        let target = call.begin();
+        let known = -1;
+        while (target !== undefined) {
             const kept = target.handler;
             if (kept === undefined) {
-                yield* offer(call, target);
-                continue;
+                offer = new Offer(call, target);
+                yield offer;
+                offer.close();
             }
-            const answer = call.ask(target, kept);
-            call.reply(target, isScriptGenerator(answer) ? yield* answer : answer);
+            else {
+                const answer = call.ask(target, kept);
+                call.reply(target, isScriptGenerator(answer) ? yield* answer : answer);
+            }
+            const isPlain = context.call === call && context.handle !== null && !context.hasCanary &&
+                !context.kept.hasBuffers;
+            const number = resumeCall(isPlain ? context.handle : call.leave(), 0);
+            if (number !== known || target.closed || !isPlain) {
+                target = call.arrive();
+                known = number;
+            }
         }
         return call.result;
     }
@@ -3551,6 +3377,7 @@ function* callPulled(scope, callee, args) {
         throw scope.fail(call, error);
     }
     finally {
+        offer?.end();
         scope.close(call);
     }
 }
@@ -3558,35 +3385,45 @@ function placed({ slots }, args) {
     const rest = args.values();
     return slots.map(({ callback }) => callback === undefined ? rest.next().value : undefined);
 }
-function* offer(call, target) {
-    const { name } = call.callee;
-    let [replied, over] = [false, false];
-    const pulled = {
-        parameter: target.parameter,
-        args: call.args(target),
-        reply(value) {
-            if (over) {
-                throw new Error(`Cannot answer ${name}: C has gone on; reply before the next call is pulled`);
-            }
-            if (replied) {
-                throw new Error(`Cannot answer ${name}: callback parameter ${target.parameter} has an answer already, ` +
-                    "and C gets one; call reply() once");
-            }
-            call.reply(target, value);
-            replied = true;
-        },
-    };
-    try {
-        yield pulled;
+class Offer {
+    parameter;
+    args;
+    reply = (value) => this.#reply(value);
+    #call;
+    #target;
+    #isReplied = false;
+    #isOver = false;
+    constructor(call, target) {
+        this.parameter = target.parameter;
+        this.args = call.args(target);
+        this.#call = call;
+        this.#target = target;
     }
-    finally {
-        over = true;
+    #reply(value) {
+        const { name } = this.#call.callee;
+        if (this.#isOver) {
+            throw new Error(`Cannot answer ${name}: C has gone on; reply before the next call is pulled`);
+        }
+        if (this.#isReplied) {
+            throw new Error(`Cannot answer ${name}: callback parameter ${this.parameter} has an answer already, ` +
+                "and C gets one; call reply() once");
+        }
+        this.#call.reply(this.#target, value);
+        this.#isReplied = true;
     }
-    if (replied || target.result === "void")
-        return;
-    call.check();
-    throw new Error(`Cannot go on with ${name}: callback parameter ${target.parameter} has not been answered, ` +
-        `and C needs a result of type ${target.result}; call reply(value) first`);
+    end() {
+        this.#isOver = true;
+    }
+    close() {
+        this.#isOver = true;
+        const target = this.#target;
+        if (this.#isReplied || target.result === "void")
+            return;
+        const call = this.#call;
+        call.check();
+        throw new Error(`Cannot go on with ${call.callee.name}: callback parameter ${this.parameter} has not been ` +
+            `answered, and C needs a result of type ${target.result}; call reply(value) first`);
+    }
 }
 
 const MARGIN = 64;
@@ -3617,7 +3454,7 @@ function callSync(callee, args) {
     fiber.outer = innermost;
     innermost = fiber;
     try {
-        const target = call.begin();
+        const target = call.beginListed();
         if (target !== undefined)
             answerAll(fiber, target, args);
         return call.result;
@@ -3663,8 +3500,7 @@ function endInnermost(fiber) {
 function answerAll(fiber, first, args) {
     const { resumeCall } = native();
     const { call, context } = fiber;
-    const { view } = context;
-    const keeper = call.keeper;
+    const { view, kept: keeper } = context;
     fiber.depth = depthNow();
     let target = first;
     let handler = handlerOf(target, args);
@@ -3709,7 +3545,7 @@ class Scope {
     constructor(memory) {
         this.#throws = memory?.origin.overflow === "throw";
         if (memory !== undefined)
-            this.#own = new Context(memory);
+            this.#own = new CallContext(memory);
     }
     open(callee, args, answering) {
         if (!this.running) {
@@ -3718,6 +3554,9 @@ class Scope {
         endGone();
         const own = this.#own;
         if (own !== undefined && own.handle === null) {
+            const fault = own.memory.fault();
+            if (fault !== undefined)
+                throw new Error(`${callee.what}: ${fault}`);
             const call = new Call(own);
             call.prepare(callee, args, answering);
             this.#calls.set(call, undefined);
@@ -4859,6 +4698,210 @@ class SliceStack extends Stack {
     }
     get guarded() {
         return false;
+    }
+}
+
+const COUNT_MAX = 64;
+const SLAB_SIZE_MAX = 256 * 1024 * 1024;
+class Pool {
+    size;
+    overflow;
+    count;
+    origin;
+    first;
+    next;
+    mapped = 0;
+    inUse = 0;
+    warm = 0;
+    mark = 0;
+    isClosed = false;
+    constructor(size, overflow) {
+        this.size = size;
+        this.overflow = overflow;
+        let count = 64;
+        while (count > 1 && count * size > SLAB_SIZE_MAX)
+            count /= 2;
+        this.count = count;
+        this.origin = {
+            guarded: true,
+            overflow,
+            shareable: false,
+            release: (memory) => this.put(memory),
+            fault: undefined,
+        };
+    }
+    grow() {
+        const slab = this.next ??= new Slab(this.count);
+        const { mapping } = slab;
+        if (mapping.base === 0n) {
+            const { size, count } = this;
+            const what = `Cannot take stack of ${size} bytes`;
+            mapSlab(mapping, size, count, this.overflow === "throw", what);
+        }
+        slab.limit = mapping.limit;
+        slab.stride = mapping.stride;
+        slab.size = mapping.base - mapping.limit - BigInt(this.count - 1) * mapping.stride;
+        this.next = undefined;
+        this.mapped += this.count;
+        slab.following = this.first;
+        if (this.first !== undefined)
+            this.first.preceding = slab;
+        return this.first = slab;
+    }
+    give(slab, memory) {
+        memory.slab = slab;
+        memory.number = slab.numbers[--slab.free];
+        if (slab.cold > slab.free)
+            slab.cold = slab.free;
+        else
+            this.warm--;
+        this.inUse++;
+        if (this.mark < this.inUse)
+            this.mark = this.inUse;
+        if (slab.free > 0)
+            return;
+        const { following } = slab;
+        this.first = following;
+        if (following !== undefined)
+            following.preceding = undefined;
+        slab.following = undefined;
+    }
+    put(memory) {
+        const { slab } = memory;
+        if (slab === undefined)
+            return;
+        if (!memory.released) {
+            memory.released = true;
+            slab.numbers[slab.free] = memory.number;
+            this.inUse--;
+            this.warm++;
+            const { first } = this;
+            if (slab.free++ === 0) {
+                slab.following = first;
+                if (first !== undefined)
+                    first.preceding = slab;
+                this.first = slab;
+            }
+        }
+        this.settle(slab);
+    }
+    settle(slab) {
+        if (slab.isGone)
+            return unmap(slab.mapping);
+        const { count } = this;
+        const used = count - slab.free;
+        if ((used & used - 1) !== 0)
+            return;
+        const warm = slab.free - slab.cold;
+        this.mark -= (this.mark - this.inUse + 255) >> 8;
+        const wanted = this.isClosed ? 0 : this.mark > 0 ? this.mark : 1;
+        if (used === 0 && this.mapped - count >= wanted) {
+            this.#remove(slab);
+            unmap(slab.mapping);
+        }
+        else if (warm > 0 && this.inUse + this.warm > this.mark + count) {
+            nativePools().discardStacks(slab.limit, slab.stride, slab.numbers, slab.cold, slab.free);
+            this.warm -= warm;
+            slab.cold = slab.free;
+        }
+    }
+    #remove(slab) {
+        const { preceding, following } = slab;
+        if (preceding === undefined)
+            this.first = following;
+        else
+            preceding.following = following;
+        if (following !== undefined)
+            following.preceding = preceding;
+        slab.preceding = slab.following = undefined;
+        slab.isGone = true;
+        this.mapped -= this.count;
+        this.warm -= slab.free - slab.cold;
+    }
+    close() {
+        this.isClosed = true;
+        if (this.next !== undefined)
+            unmap(this.next.mapping);
+        for (let slab = this.first; slab !== undefined;) {
+            const { following } = slab;
+            this.settle(slab);
+            slab = following;
+        }
+    }
+}
+class Slab {
+    mapping = new Mapping();
+    limit = 0n;
+    stride = 0n;
+    size = 0n;
+    numbers;
+    free;
+    cold;
+    preceding;
+    following;
+    isGone = false;
+    constructor(count) {
+        this.numbers = new Uint8Array(new ArrayBuffer(count));
+        for (let i = 0; i < count; i++)
+            this.numbers[i] = count - 1 - i;
+        this.free = this.cold = count;
+    }
+}
+class PooledMemory extends StackMemory {
+    slab;
+    number = 0;
+    constructor(origin) {
+        super(0n, 0n, origin);
+    }
+    get base() {
+        return this.limit + (this.slab?.size ?? 0n);
+    }
+    get limit() {
+        const { slab } = this;
+        return slab === undefined ? 0n : slab.limit + BigInt(this.number) * slab.stride;
+    }
+}
+class PooledStack extends Stack {
+    get guarded() {
+        return true;
+    }
+    [Symbol.dispose]() {
+        const memory = memoryOf(this);
+        memory.dispose();
+        stacks.remove(memory);
+    }
+}
+let stacks;
+let pools;
+class StackPool {
+    #pool;
+    constructor(options = {}) {
+        const what = "Cannot make pool of stacks";
+        if (typeof options !== "object" || options === null) {
+            throw new TypeError(`${what}: options must be an object such as { size }: got ${describe(options)}`);
+        }
+        checkKeys(options, ["size", "overflow"], `${what}: options`);
+        const { size = 1048576, overflow } = own(options);
+        checkSize(size, 0, what);
+        this.#pool = new Pool(size, overflowOf(overflow, what));
+        stacks ??= new Net((memory) => memory.reclaim());
+        pools ??= new FinalizationRegistry((pool) => pool.close());
+        pools.register(this, this.#pool, this);
+    }
+    take() {
+        const pool = this.#pool;
+        if (pool.isClosed) {
+            throw new Error("Cannot take stack: the pool has been disposed of; make a new one");
+        }
+        const memory = new PooledMemory(pool.origin);
+        const stack = new PooledStack(memory);
+        stacks.add(stack, memory);
+        pool.give(pool.first ?? pool.grow(), memory);
+        return stack;
+    }
+    [Symbol.dispose]() {
+        this.#pool.close();
+        pools.unregister(this);
     }
 }
 

@@ -655,11 +655,6 @@
         mov     %rcx, CAUGHT(%rdi)
         mov     %rcx, UNCAUGHT(%rdi)
         mov     %rcx, REPORT(%rdi)
-#ifdef FRINGE_SANITIZE_ADDRESS
-        .irp    offset, 0, 8, 16, 24
-        mov     %rcx, FIBER+\offset(%rdi)
-        .endr
-#endif
         lea     -SUSPENDED(%rdi), %rcx
         mov     %rcx, LINK(%rdi)
         mov     %rdi, (%rcx)
@@ -667,9 +662,9 @@
         mov     %rdx, 8(%rcx)
 .endm
 
-# KEEP_CONTROL: the body of R=rdi is to begin with the control words of now. Where a sum might spring
-# a trap, or the x87 word is not what QUICKLY looks for, words are exchanged from the beginning.
-# Destroys rcx and xmm0.
+# KEEP_CONTROL: the body of R=rdi is to begin with the control words of now. Where a sum might
+# spring a trap, or the x87 word is not what QUICKLY looks for, words are exchanged from the
+# beginning. Destroys rcx and xmm0.
 .macro KEEP_CONTROL
         stmxcsr CONTROL(%rdi)
         fnstcw  CONTROL_X87(%rdi)
@@ -731,6 +726,12 @@ L(init):
 1:      mov     %rdx, EXCHANGES(%rdi)
         lea     fringe_root_return(%rip), %rdx
         mov     %rdx, RETURN(%rdi)
+#ifdef FRINGE_SANITIZE_ADDRESS
+        xor     %edx, %edx
+        .irp    offset, 0, 8, 16, 24
+        mov     %rdx, FIBER+\offset(%rdi)
+        .endr
+#endif
         LAY     %rcx
         mov     %rdi, %rax
         KEEP_CONTROL
@@ -844,12 +845,12 @@ BEGIN fringe_resume_call
 END fringe_resume_call
 
 # intptr_t fringe_call(void *yielder, void *globals)
-#   entry: rdi = R, which has just been initialised, or whose body has ended; rsi = __cxa_get_globals
-#          of the C++ runtime of the function that is to be called, or 0
+#   entry: rdi = R, which has just been initialised, or whose body has ended;
+#          rsi = __cxa_get_globals of the C++ runtime of the function that is called, or 0
 #   exit:  as fringe_resume_call
-#   Begins the body once more, in the first frame of before: to write that anew takes a tenth of what
-#   JavaScript needs for a call of fringe_init_caught, with its addresses of 64 bits. The mailbox
-#   begins as suspended here, where the frame is there, and not a moment earlier.
+#   Begins the body once more, in the first frame of before, which is written anew: a tenth of what
+#   JavaScript needs for fringe_init_caught, with its addresses of 64 bits. The mailbox begins as
+#   suspended here, where the frame is there, and not a moment earlier.
 #   A body that comes back without having suspended has closed every `call`, so the processor's
 #   predictions of `ret` hold: then this leaves by one.
 BEGIN fringe_call

@@ -10,7 +10,6 @@ import { checkKeys, describe, hasStack, isExhaustion, own } from "../check.ts";
 import { checkOpen } from "../context/occupancy.ts";
 import { Mailbox } from "../layout.ts";
 import { native } from "../library/find.ts";
-import type { Kept } from "../value/kept.ts";
 import { read, write } from "../value/value.ts";
 import { handlerOf, isThenable, refuseDeferred, refuseWaiting } from "./answer.ts";
 import { Call } from "./call.ts";
@@ -90,8 +89,7 @@ async function answerHere(
 ): Promise<unknown> {
   const { resumeCall } = native();
   const { context } = call;
-  const { view } = context;
-  const keeper = call.keeper as Kept;
+  const { view, kept: keeper } = context;
   let target = call.begin();
   if (target === undefined) return call.result;
   let handler = handlerOf(target, args)!;

@@ -16,7 +16,8 @@
 
 import { isExhaustion } from "../check.ts";
 import type { NativeFrame } from "../context/backtrace.ts";
-import { type Context, ELSEWHERE, type Ender } from "../context/context.ts";
+import type { CallContext, Ender } from "../context/call_context.ts";
+import { ELSEWHERE } from "../context/context.ts";
 import { checkOpen } from "../context/occupancy.ts";
 import { Mailbox, SLOT_SIZE, STACK_SIZE_MIN, Status } from "../layout.ts";
 import { native } from "../library/find.ts";
@@ -38,10 +39,8 @@ const { suspended: SUSPENDED, returned: RETURNED } = Status;
  * and the handler to its own generator, no collection would ever find that generator dropped.
  */
 export class Call implements Ender {
-  readonly context: Context;
+  readonly context: CallContext;
   callee!: Callee;
-  /** The strings and buffers that C may use. */
-  keeper!: Kept | Lent;
   /** What C has returned. */
   result: unknown;
   /** Rejects the Promise of an `f.async()` that waits for a handler, when its library closes. */
@@ -53,7 +52,7 @@ export class Call implements Ender {
   /** The exception, or overflow, that C has ended by instead of returning. */
   #error: Error | undefined;
 
-  constructor(context: Context) {
+  constructor(context: CallContext) {
     this.context = context;
   }
 
@@ -64,28 +63,14 @@ export class Call implements Ender {
    */
   prepare(callee: Callee, args: readonly unknown[], answering: Answering): void {
     const { context } = this;
-    const { memory } = context;
-    const { what, nonblocking, stackCount } = callee;
-    const fault = memory.fault();
-    if (fault !== undefined) throw new Error(`${what}: ${fault}`);
-    if (stackCount > 0) checkRoom(callee, memory.size);
+    const { slots, what, library } = callee;
     this.callee = callee;
-    this.keeper = context.prepare(stackCount, nonblocking);
     this.#replaced = undefined;
-    this.#writeArguments(args, answering);
-    // Once more: code of the caller's may have run since (a getter, a trap), and closed the
-    // library.
-    checkOpen(callee.library, what);
-    if (!nonblocking) return;
-    context.call = this;
-    context.begin(native().callBody!, callee);
-  }
-
-  #writeArguments(args: readonly unknown[], answering: Answering): void {
-    const { callee, context, keeper } = this;
-    const { slots } = callee;
     if (context.written !== callee) this.#writeFunction();
+    // Where a call was refused there may be strings and buffers yet.
+    else context.kept.clear();
     const { view } = context;
+    const keeper = this.keeper;
     for (let i = 0; i < slots.length; i++) {
       const slot = slots[i]!;
       if (slot.callback === undefined) {
@@ -95,20 +80,26 @@ export class Call implements Ender {
         if (thunk !== undefined) this.#replace(slot, thunk);
       }
     }
+    // Once more: code of the caller's may have run since (a getter, a trap), and closed the
+    // library.
+    checkOpen(library, what);
+    if (callee.nonblocking) context.beginElsewhere(this);
   }
 
   /** Writes what is the same in all calls of the function: its address, and those of its thunks. */
   #writeFunction(): void {
     const { callee, context } = this;
+    const { slots, stackCount, nonblocking } = callee;
+    if (stackCount > 0) checkRoom(callee, context.memory.size);
+    context.prepare(callee, stackCount, nonblocking);
     const { view } = context;
-    if (!callee.nonblocking) context.lay(callee);
     view.setBigUint64(Mailbox.function, callee.address(), true);
-    view.setUint32(Mailbox.stack_count, callee.stackCount, true);
+    view.setUint32(Mailbox.stack_count, stackCount, true);
     view.setUint32(CALLBACK, 0, true);
-    for (const { callback, offset } of callee.slots) {
+    for (const { callback, offset } of slots) {
       if (callback !== undefined) view.setBigUint64(offset, callback.thunk().address, true);
     }
-    context.written = callee;
+    if (!nonblocking) context.written = callee;
   }
 
   /** Has C get another thunk than that of its callback parameter, in this call. */
@@ -119,28 +110,44 @@ export class Call implements Ender {
     (this.#replaced ??= []).push(callback!.target);
   }
 
+  /** Has the strings and buffers that C may use. */
+  get keeper(): Kept | Lent {
+    return this.context.lent ?? this.context.kept;
+  }
+
   /**
    * Enters the function, on this thread, and runs it to its first callback, which is returned, or
    * to its end: undefined.
-   *
-   * A function that returns without having called back is never in the list of its library: no code
-   * runs meanwhile that could look there. That saves most of what such a call would take.
    */
   begin(): Target | undefined {
-    const { callee, context } = this;
-    const { call } = native();
-    // Plain assignments: from the moment at which there are frames, whoever has the context can end
-    // them.
-    context.call = this;
-    context.handle = context.laid!;
-    call(context.handle, context.globals);
-    if (context.status[0] === RETURNED && context.memory.bottom === undefined) {
+    const { context } = this;
+    this.#checkBuffers();
+    context.occupy();
+    context.enterFirst(this);
+    return this.arrive();
+  }
+
+  /**
+   * The same for a call that is in the list of `sync.ts`: a function that returns without having
+   * called back saves most of what a call would take.
+   */
+  beginListed(): Target | undefined {
+    const { context } = this;
+    this.#checkBuffers();
+    context.enterFirst(this);
+    if (context.status[0] === RETURNED && !context.hasCanary) {
       this.result = this.#read();
       context.forgetReturned();
       return undefined;
     }
-    context.enterLibrary(callee);
+    context.occupy();
     return this.arrive();
+  }
+
+  /** Code of the caller's may have run since their addresses were taken (a trap of a handler's). */
+  #checkBuffers(): void {
+    const { kept } = this.context;
+    if (kept.hasBuffers && kept.isGone) this.#refuseBuffer();
   }
 
   /** Runs C to its next callback, which is returned, or to its end: undefined. */
@@ -246,8 +253,13 @@ export class Call implements Ender {
   }
 
   /** The arguments of the callback that waits. */
-  args({ types, offsets, stackCount }: Target): unknown[] {
+  args({ types, offsets, stackCount, fast }: Target): unknown[] {
     const { view } = this.context;
+    // An array that grows takes room for more than the few arguments that most callbacks have.
+    if (fast.count === 1) return [read(view, fast.firstAt, fast.first)];
+    if (fast.count === 2) {
+      return [read(view, fast.firstAt, fast.first), read(view, fast.secondAt, fast.second)];
+    }
     let stack = view;
     if (stackCount > 0) {
       stack = new DataView(new ArrayBuffer(stackCount * SLOT_SIZE));

@@ -10,7 +10,7 @@
  * system has no room for more.
  */
 
-import { Context } from "../context/context.ts";
+import { CallContext } from "../context/call_context.ts";
 import { OsStack } from "../stack/os_stack.ts";
 import type { Overflow } from "../stack/overflow.ts";
 import { type GuardedStack, memoryOf } from "../stack/stack.ts";
@@ -29,11 +29,11 @@ const SINGLE_MAX = 1024;
  */
 export class Fiber {
   readonly stack: GuardedStack;
-  readonly context: Context;
+  readonly context: CallContext;
   readonly overflow: Overflow;
   /** The next in the list of those that are kept. */
   next: Fiber | undefined;
-  /** For `sync.ts`: its call, how deep V8's stack is in that, and the fiber of the call around it. */
+  /** For `sync.ts`: its call, how deep V8's stack is there, and the fiber of the call around. */
   readonly call: Call;
   depth = 0;
   outer: Fiber | undefined;
@@ -46,7 +46,7 @@ export class Fiber {
     this.stack = list.made < SINGLE_MAX
       ? new OsStack(undefined, { overflow })
       : (list.pool ??= new StackPool({ overflow })).take();
-    this.context = new Context(memoryOf(this.stack));
+    this.context = new CallContext(memoryOf(this.stack));
     this.call = new Call(this.context);
     list.made++;
     // So the finalizer of a stack that is garbage ends the frames that are left on it.

@@ -4,7 +4,7 @@
 /** The calls that a TypeScript body has open: on which stacks, and how they end in order. */
 
 import type { NativeFrame } from "../context/backtrace.ts";
-import { Context } from "../context/context.ts";
+import { CallContext } from "../context/call_context.ts";
 import type { Late } from "../context/occupancy.ts";
 import type { StackMemory } from "../stack/stack.ts";
 import { Call } from "./call.ts";
@@ -40,7 +40,7 @@ export class Scope implements Late, Maker {
   untold = 0;
   lastMade: MadeCall | undefined;
   /** The context of the generator's own stack; undefined: it has none. */
-  readonly #own: Context | undefined;
+  readonly #own: CallContext | undefined;
   /** Whether an overflow on a fiber is thrown: it is if one on the generator's own stack is. */
   readonly #throws: boolean;
   /**
@@ -53,7 +53,7 @@ export class Scope implements Late, Maker {
   /** `memory` is that of the generator's own stack; undefined: it has none. */
   constructor(memory: StackMemory | undefined) {
     this.#throws = memory?.origin.overflow === "throw";
-    if (memory !== undefined) this.#own = new Context(memory);
+    if (memory !== undefined) this.#own = new CallContext(memory);
   }
 
   /** Opens a call, on the generator's own stack if no frame is on that, else on a fiber. */
@@ -70,6 +70,8 @@ export class Scope implements Late, Maker {
     endGone();
     const own = this.#own;
     if (own !== undefined && own.handle === null) {
+      const fault = own.memory.fault();
+      if (fault !== undefined) throw new Error(`${callee.what}: ${fault}`);
       const call = new Call(own);
       call.prepare(callee, args, answering);
       this.#calls.set(call, undefined);

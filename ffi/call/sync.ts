@@ -19,7 +19,6 @@ import { endLate, late } from "../context/occupancy.ts";
 import { Mailbox } from "../layout.ts";
 import { native } from "../library/find.ts";
 import { read, write } from "../value/value.ts";
-import type { Kept } from "../value/kept.ts";
 import { handlerOf, refuseDeferred } from "./answer.ts";
 import { type Callee, checkCount } from "./callee.ts";
 import { depthNow, GONE, isGone } from "./depth.ts";
@@ -50,7 +49,7 @@ export function callSync(callee: Callee, args: readonly unknown[]): unknown {
   // Before the first frame, so that no frame is ever on a fiber which this list does not lead to.
   innermost = fiber;
   try {
-    const target = call.begin();
+    const target = call.beginListed();
     if (target !== undefined) answerAll(fiber, target, args);
     return call.result;
   } catch (error) {
@@ -114,8 +113,7 @@ function endInnermost(fiber: Fiber): void {
 function answerAll(fiber: Fiber, first: Target, args: readonly unknown[]): void {
   const { resumeCall } = native();
   const { call, context } = fiber;
-  const { view } = context;
-  const keeper = call.keeper as Kept;
+  const { view, kept: keeper } = context;
   fiber.depth = depthNow();
   let target: Target | undefined = first;
   let handler = handlerOf(target, args)!;
