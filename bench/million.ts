@@ -15,16 +15,21 @@
  */
 
 import { join } from "node:path";
+import {
+  type Beside,
+  type Calls,
+  type Generators,
+  goals,
+  type Kept,
+  type Layouts,
+  MILLION,
+  type Million,
+  outcome,
+} from "../tools/million_results.ts";
 import { drawMillion } from "../tools/plots.ts";
 import { root } from "../tools/zig.ts";
 import { machine } from "./machine.ts";
-import type { Calls } from "./million/calls.ts";
-import type { Generators } from "./million/generators.ts";
-import type { Kept } from "./million/kept.ts";
-import type { Layouts } from "./million/layouts.ts";
-import { goals, MILLION, type Million, outcome } from "./million/results.ts";
 import { apart } from "./million/support.ts";
-import type { Beside } from "./million/workers.ts";
 
 const smoke = Deno.args.includes("--smoke");
 

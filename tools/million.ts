@@ -8,7 +8,7 @@
  * @module
  */
 
-import { among, goals, type Million, outcome } from "../bench/million/results.ts";
+import { among, goals, type Million, outcome } from "./million_results.ts";
 import { placed, rewrite, table } from "./pages.ts";
 
 /** The text of docs/stacks.md with the figures of `results` in their place. */
@@ -21,8 +21,7 @@ function figures(results: Million): string {
   const { cores, cpu, release } = machine;
   return [
     `Measured on ${cores} cores of ${cpu}, Linux ${release}, by Deno ${deno}.`,
-    `Each number of generators was measured ${rounds} times; a figure is the median. Where nothing\n` +
-    "else is said, it is in nanoseconds, or bytes, for each.",
+    `Each number of generators was measured ${rounds} times; figures are medians, for each.`,
     generators(results),
     "What was wanted of a million:",
     goalsOf(results),
@@ -30,8 +29,7 @@ function figures(results: Million): string {
     calls(results),
     "Resident for each, suspended:",
     kept(results),
-    "Resumes in random order where frames begin at the same line, or in 16 colours, and what it " +
-    "takes\nto commit a page:",
+    "Resumes in random order on stacks of one colour and of 16, and a page that is committed:",
     layouts(results),
     "An operation in a Worker, alone and beside another one that does the same:",
     workers(results),

@@ -13,7 +13,7 @@
  */
 
 import { join } from "node:path";
-import { among, type Million } from "../bench/million/results.ts";
+import { among, type Million } from "./million_results.ts";
 import { type AmongMany, amongMany, type Results } from "./figures.ts";
 import { type Colour, dot, type Drawings, line, type Point, save, svg, words } from "./svg.ts";
 import { root } from "./zig.ts";

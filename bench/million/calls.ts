@@ -9,22 +9,9 @@
  */
 
 import { dlopen } from "fringe";
+import type { Calls } from "../../tools/million_results.ts";
 import { testBodies } from "../setup.ts";
 import { pageTables, resident } from "./support.ts";
-
-/** What is found out with so many calls; times in nanoseconds for each. */
-export interface Calls {
-  readonly count: number;
-  /** To make the call, until its handler is awaited. */
-  readonly made: number;
-  /** To answer, until the call's own Promise is settled. */
-  readonly answered: number;
-  /** Bytes that are resident for each; how many of them are V8's objects. */
-  readonly bytes: number;
-  readonly objects: number;
-  /** Bytes of the kernel's for each, beside them, which say where the stack is. */
-  readonly tables: number;
-}
 
 async function measure(count: number): Promise<Calls> {
   using library = dlopen(testBodies, {

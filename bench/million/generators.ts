@@ -16,25 +16,11 @@
  */
 
 import { dlopen, Generator, StackPool } from "fringe";
+import { type Generators, median } from "../../tools/million_results.ts";
 import { testBodies } from "../setup.ts";
-import { collect, mappings, median, resident, shuffled, timed } from "./support.ts";
+import { collect, mappings, resident, shuffled, timed } from "./support.ts";
 
 const SIZE = 64 * 1024;
-
-/** What is found out with so many generators; times in nanoseconds for each. */
-export interface Generators {
-  readonly count: number;
-  readonly made: number;
-  readonly resumed: number;
-  readonly ended: number;
-  /** A load that depends on the one before. */
-  readonly load: number;
-  /** Bytes that are resident for each. */
-  readonly bytes: number;
-  /** MB that are resident, and mappings, more than before: when all have been disposed of. */
-  readonly left: number;
-  readonly mappings: number;
-}
 
 /** What a load takes that depends on the one before, each in a page of its own. */
 function load(order: Uint32Array): number {

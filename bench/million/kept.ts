@@ -11,6 +11,7 @@
  */
 
 import { dlopen, Generator, type GuardedStack, StackPool } from "fringe";
+import type { Kept } from "../../tools/million_results.ts";
 import { testBodies } from "../setup.ts";
 import { resident, timed } from "./support.ts";
 
@@ -20,18 +21,6 @@ const DEPTH = 400;
 const SIZE = 256 * 1024;
 /** What the frames of a suspended body are left: the innermost one lies within it here. */
 const ABOVE = 4096;
-
-/** Bytes that are resident for each. */
-export interface Kept {
-  readonly generator: { readonly little: number; readonly much: number };
-  readonly call: { readonly little: number; readonly much: number };
-  /** What it takes to give the pages of one back, in nanoseconds: of one that has none to give. */
-  readonly advised: { readonly none: number; readonly much: number };
-  /** What it takes to use much: pages that are there, and pages that have been given back. */
-  readonly used: { readonly there: number; readonly givenBack: number };
-  /** Bytes that are resident for each after they have been given back. */
-  readonly left: number;
-}
 
 const library = dlopen(testBodies, {
   recurses: { input: "i32", output: "i32" },

@@ -14,6 +14,7 @@
  */
 
 import { dlopen, Generator, StackPool } from "fringe";
+import type { Layouts } from "../../tools/million_results.ts";
 import { testBodies } from "../setup.ts";
 import { timed } from "./support.ts";
 
@@ -27,17 +28,6 @@ const [PAGES, TOGETHER] = [64_000, 64];
 const PAGE = 4 * KIB;
 /** How far apart they are. */
 const STRIDE = 68 * KIB;
-
-/** What is found out: nanoseconds for a resume, and for a page. */
-export interface Layouts {
-  readonly colours: readonly {
-    readonly count: number;
-    readonly same: number;
-    readonly coloured: number;
-  }[];
-  readonly touched: number;
-  readonly populated: number;
-}
 
 const library = dlopen(testBodies, { echo_u32: { input: "u32", output: "u32" } });
 

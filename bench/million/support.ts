@@ -50,11 +50,6 @@ export function timed(count: number, step: (i: number) => void): number {
   return (performance.now() - start) * 1e6 / count;
 }
 
-/** The one in the middle. */
-export function median(samples: readonly number[]): number {
-  return samples.toSorted((a, b) => a - b)[samples.length >> 1]!;
-}
-
 /** Runs a program of this folder. */
 export async function apart<Measured>(
   name: string,

@@ -11,21 +11,14 @@
  */
 
 import { dlopen, Generator, StackPool } from "fringe";
+import { type Beside, median } from "../../tools/million_results.ts";
 import { testBodies } from "../setup.ts";
-import { median } from "./support.ts";
 
 /** What stands behind the name of this module where a Worker runs it. */
 const INSIDE = "?inside";
 
 /** How often each is measured. */
 const TURNS = 11;
-
-/** What an operation takes in one Worker, alone and beside another one, in nanoseconds. */
-export interface Beside {
-  readonly operation: string;
-  readonly alone: number;
-  readonly beside: number;
-}
 
 const library = dlopen(testBodies, {
   echo_u32: { input: "u32", output: "u32" },

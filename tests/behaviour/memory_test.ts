@@ -8,8 +8,8 @@
 
 import { assert, assertEquals, assertLess, assertStringIncludes } from "@std/assert";
 import { fileURLToPath } from "node:url";
-import type { Generators } from "../../bench/million/generators.ts";
 import { Generator, OsStack, StackPool } from "../../mod.ts";
+import type { Generators } from "../../tools/million_results.ts";
 import { rounds } from "../support/seeds.ts";
 import {
   collectUntil,

@@ -4,7 +4,7 @@
 /** What the benches have measured gets into docs/ and README.md, as it is. */
 
 import { assertEquals, assertThrows } from "@std/assert";
-import type { Million } from "../../bench/million/results.ts";
+import type { Million } from "../../tools/million_results.ts";
 import { amongMany, type Results, withFigures, withRatios } from "../../tools/figures.ts";
 import { withInstructions } from "../../tools/instructions.ts";
 import { withMillion } from "../../tools/million.ts";

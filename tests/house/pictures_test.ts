@@ -4,7 +4,7 @@
 /** The drawings of docs/images/ are what the assembly and the bench say, and can be read. */
 
 import { assert, assertEquals, assertNotEquals, assertThrows } from "@std/assert";
-import type { Million } from "../../bench/million/results.ts";
+import type { Million } from "../../tools/million_results.ts";
 import type { Results } from "../../tools/figures.ts";
 import { assembly, pictures } from "../../tools/pictures.ts";
 import { millionPlot, plots } from "../../tools/plots.ts";

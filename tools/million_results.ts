@@ -1,17 +1,72 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // Credit: after libfringe, by edef and the libfringe contributors
 
-/** What `deno task million` writes, and what is wanted of it. */
-
-import type { Calls } from "./calls.ts";
-import type { Generators } from "./generators.ts";
-import type { Kept } from "./kept.ts";
-import type { Layouts } from "./layouts.ts";
-import { median } from "./support.ts";
-import type { Beside } from "./workers.ts";
+/**
+ * What `deno task million` writes, and what is wanted of it: times in nanoseconds, memory in bytes,
+ * for each one.
+ */
 
 /** How many there are at most. */
 export const MILLION = 1_000_000;
+
+/** What is found out with so many generators; times in nanoseconds for each. */
+export interface Generators {
+  readonly count: number;
+  readonly made: number;
+  readonly resumed: number;
+  readonly ended: number;
+  /** A load that depends on the one before. */
+  readonly load: number;
+  /** Bytes that are resident for each. */
+  readonly bytes: number;
+  /** MB that are resident, and mappings, more than before: when all have been disposed of. */
+  readonly left: number;
+  readonly mappings: number;
+}
+
+/** What is found out with so many calls; times in nanoseconds for each. */
+export interface Calls {
+  readonly count: number;
+  /** To make the call, until its handler is awaited. */
+  readonly made: number;
+  /** To answer, until the call's own Promise is settled. */
+  readonly answered: number;
+  /** Bytes that are resident for each; how many of them are V8's objects. */
+  readonly bytes: number;
+  readonly objects: number;
+  /** Bytes of the kernel's for each, beside them, which say where the stack is. */
+  readonly tables: number;
+}
+
+/** Bytes that are resident for each. */
+export interface Kept {
+  readonly generator: { readonly little: number; readonly much: number };
+  readonly call: { readonly little: number; readonly much: number };
+  /** What it takes to give the pages of one back, in nanoseconds: of one that has none to give. */
+  readonly advised: { readonly none: number; readonly much: number };
+  /** What it takes to use much: pages that are there, and pages that have been given back. */
+  readonly used: { readonly there: number; readonly givenBack: number };
+  /** Bytes that are resident for each after they have been given back. */
+  readonly left: number;
+}
+
+/** What is found out: nanoseconds for a resume, and for a page. */
+export interface Layouts {
+  readonly colours: readonly {
+    readonly count: number;
+    readonly same: number;
+    readonly coloured: number;
+  }[];
+  readonly touched: number;
+  readonly populated: number;
+}
+
+/** What an operation takes in one Worker, alone and beside another one, in nanoseconds. */
+export interface Beside {
+  readonly operation: string;
+  readonly alone: number;
+  readonly beside: number;
+}
 
 /** `bench/million.json`. */
 export interface Million {
@@ -25,6 +80,11 @@ export interface Million {
   readonly kept: Kept;
   readonly layouts: Layouts;
   readonly workers: readonly Beside[];
+}
+
+/** The one in the middle. */
+export function median(samples: readonly number[]): number {
+  return samples.toSorted((a, b) => a - b)[samples.length >> 1]!;
 }
 
 /** Median, least and most of a figure among so many generators. */
