@@ -2340,7 +2340,7 @@ class Call {
         const { context } = this;
         const { slots, what, library } = callee;
         this.callee = callee;
-        this.#replaced = undefined;
+        this.#replaced = this.#error = undefined;
         if (context.written !== callee)
             this.#writeFunction();
         else
@@ -3589,7 +3589,7 @@ function* callPulled(scope, callee, args) {
                 call.reply(target, isScriptGenerator(answer) ? yield* answer : answer);
             }
             const isPlain = context.call === call && context.handle !== null && !context.hasCanary &&
-                !context.kept.hasBuffers;
+                !context.kept.hasBuffers && !target.isKept;
             const number = resumeCall(isPlain ? context.handle : call.leave(), 0);
             if (number !== known || target.closed || !isPlain) {
                 target = call.arrive();

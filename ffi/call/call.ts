@@ -65,7 +65,7 @@ export class Call implements Ender {
     const { context } = this;
     const { slots, what, library } = callee;
     this.callee = callee;
-    this.#replaced = undefined;
+    this.#replaced = this.#error = undefined;
     if (context.written !== callee) this.#writeFunction();
     // Where a call was refused there may be strings and buffers yet.
     else context.kept.clear();

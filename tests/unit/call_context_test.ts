@@ -23,6 +23,12 @@ const compare = { callback: { parameters: ["pointer", "pointer"], result: "i32" 
 function openBodies() {
   return dlopen(testBodies, {
     plus_one: { parameters: ["u32"], result: "u32" },
+    plus_one_elsewhere: {
+      name: "plus_one",
+      parameters: ["u32"],
+      result: "u32",
+      nonblocking: true,
+    },
     call_n: asking,
     half: halving,
     string_length: { parameters: ["cstring"], result: "usize" },
@@ -177,4 +183,21 @@ Deno.test("a call that was refused leaves nothing to the next one of a generator
   });
   generator.resume();
   assertEquals(generator.state, "unavailable");
+});
+
+Deno.test("calls on other threads and on this one follow each other on one stack", async () => {
+  using library = openBodies();
+  const { plus_one, call_n, plus_one_elsewhere } = library.symbols;
+  const expected = takeFiber("report");
+  putFiber(expected);
+  for (let i = 0; i < 20; i++) {
+    assertEquals(plus_one(i), i + 1);
+    assertEquals(await plus_one_elsewhere(i), i + 1);
+    assertEquals(call_n(3, (j) => j * i), 3 * i);
+    assertEquals(await plus_one_elsewhere(i), i + 1);
+    assertEquals(await call_n.async(3, (j) => Promise.resolve(j * i)), 3 * i);
+  }
+  const fiber = takeFiber("report");
+  assertStrictEquals(fiber, expected);
+  putFiber(fiber);
 });
