@@ -2399,7 +2399,7 @@ class Call {
         const { context } = this;
         this.#checkBuffers();
         context.enterFirst(this);
-        if (context.status[0] === 1 && !context.hasCanary) {
+        if (context.status[0] === 1) {
             this.result = this.#read();
             context.forgetReturned();
             return undefined;
@@ -2831,7 +2831,6 @@ function roundUp(size) {
 class CallContext extends Context {
     call;
     written;
-    hasCanary = this.memory.bottom !== undefined;
     kept = new Kept();
     lent;
     #laid;
@@ -2866,8 +2865,7 @@ class CallContext extends Context {
     enterFirst(call) {
         const { call: enter } = native();
         const handle = this.#laid;
-        if (this.hasCanary)
-            layCanary(this.memory);
+        layCanary(this.memory);
         this.call = call;
         this.handle = handle;
         enter(handle, this.#globals);
@@ -2876,7 +2874,6 @@ class CallContext extends Context {
         this.enter(this.subject.library);
     }
     forgetReturned() {
-        this.kept.clear();
         this.handle = null;
     }
     beginElsewhere(call) {
@@ -3588,8 +3585,7 @@ function* callPulled(scope, callee, args) {
                 const answer = call.ask(target, kept);
                 call.reply(target, isScriptGenerator(answer) ? yield* answer : answer);
             }
-            const isPlain = context.call === call && context.handle !== null && !context.hasCanary &&
-                !context.kept.hasBuffers && !target.isKept;
+            const isPlain = context.handle !== null && !context.kept.hasBuffers && !target.isKept;
             const number = resumeCall(isPlain ? context.handle : call.leave(), 0);
             if (number !== known || target.closed || !isPlain) {
                 target = call.arrive();

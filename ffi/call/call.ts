@@ -135,7 +135,8 @@ export class Call implements Ender {
     const { context } = this;
     this.#checkBuffers();
     context.enterFirst(this);
-    if (context.status[0] === RETURNED && !context.hasCanary) {
+    // It is on a fiber, whose stack has a guard page, and no canary.
+    if (context.status[0] === RETURNED) {
       this.result = this.#read();
       context.forgetReturned();
       return undefined;

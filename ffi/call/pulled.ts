@@ -63,8 +63,7 @@ function* callPulled(
         call.reply(target, isScriptGenerator(answer) ? yield* answer : answer);
       }
       // As in `sync.ts`, which says why this is no `step`.
-      const isPlain = context.call === call && context.handle !== null && !context.hasCanary &&
-        !context.kept.hasBuffers && !target.isKept;
+      const isPlain = context.handle !== null && !context.kept.hasBuffers && !target.isKept;
       const number = resumeCall(isPlain ? context.handle : call.leave(), 0);
       if (number !== known || target.closed || !isPlain) {
         target = call.arrive();

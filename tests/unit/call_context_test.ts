@@ -3,7 +3,7 @@
 
 /** A context that runs one call after the other, and what stays of each for the next. */
 
-import { assertEquals, assertStrictEquals, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertStrictEquals, assertThrows } from "@std/assert";
 import { Call } from "../../ffi/call/call.ts";
 import { type Callee, calleeOf } from "../../ffi/call/callee.ts";
 import { putFiber, takeFiber } from "../../ffi/call/fiber.ts";
@@ -200,4 +200,19 @@ Deno.test("calls on other threads and on this one follow each other on one stack
   const fiber = takeFiber("report");
   assertStrictEquals(fiber, expected);
   putFiber(fiber);
+});
+
+Deno.test("a call whose handler closes the library is ended first, at any callback", () => {
+  for (const at of [0, 1]) {
+    const library = openBodies();
+    const { call_n } = library.symbols;
+    const callee = calleeOf(call_n);
+    const close = (i: number): number => {
+      assert(callee.library.latest !== undefined);
+      if (i === at) library.close();
+      return i;
+    };
+    assertThrows(() => call_n(3, close), Error, "has been closed, which ended it");
+    assertEquals(callee.library.latest, undefined);
+  }
 });
