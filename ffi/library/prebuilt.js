@@ -140,13 +140,13 @@ export const prebuilt = {
     load: () => import("./prebuilt/" + "aarch64-linux.js"),
   },
   "x86_64-darwin": {
-    digest: "3292ae1c1015795ba0f2adde2e9638e51a0b74f675ac0b25df25dd56fb20bdbe",
+    digest: "4292e9822e37c3000a69e2bc169986d10fc84c80c6f37addf990eceda2e8676d",
     size: 59672,
     file: "libfringe.dylib",
     load: () => import("./prebuilt/" + "x86_64-darwin.js"),
   },
   "x86_64-linux": {
-    digest: "9e4ee438b9dc5950a0a77f0750dc38d05d303f08e2880b94b26a6b6d9a4db806",
+    digest: "912e990f532e381678b9cdd3e2917def418158089c168ec9201c6882bf411ee4",
     size: 53616,
     file: "libfringe.so",
     load: () => import("./prebuilt/" + "x86_64-linux.js"),
