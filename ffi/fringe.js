@@ -2158,6 +2158,7 @@ class Context extends Occupancy {
         this.leave();
         this.entry = 0;
         this.handle = null;
+        this.status[this.at] = 1;
     }
     letGo() { }
     end() {
@@ -2389,23 +2390,31 @@ class Call {
         return this.context.lent ?? this.context.kept;
     }
     begin() {
-        const { context } = this;
         this.#checkBuffers();
-        context.occupy();
-        context.enterFirst(this);
+        this.context.enterFirst(this, false);
         return this.arrive();
     }
     beginListed() {
         const { context } = this;
         this.#checkBuffers();
-        context.enterFirst(this);
-        if (context.status[0] === 1) {
-            this.result = this.#read();
-            context.forgetReturned();
-            return undefined;
-        }
-        context.occupy();
+        context.enterFirst(this, true);
+        if (context.status[0] !== 1)
+            return false;
+        this.result = this.#read();
+        context.forgetReturned();
+        return true;
+    }
+    arriveListed() {
+        this.context.occupy();
         return this.arrive();
+    }
+    arriveAgain() {
+        this.#answered = false;
+    }
+    takeResult() {
+        const { result } = this;
+        this.result = undefined;
+        return result;
     }
     #checkBuffers() {
         const { kept } = this.context;
@@ -2862,11 +2871,14 @@ class CallContext extends Context {
     takeMailbox() {
         return this.#address ??= native().addressOfBuffer(this.view);
     }
-    enterFirst(call) {
+    enterFirst(call, isListed) {
         const { call: enter } = native();
         const handle = this.#laid;
-        layCanary(this.memory);
         this.call = call;
+        if (!isListed) {
+            layCanary(this.memory);
+            this.occupy();
+        }
         this.handle = handle;
         enter(handle, this.#globals);
     }
@@ -3477,7 +3489,7 @@ async function answerHere(call, args, signal) {
     const { view, kept: keeper } = context;
     let target = call.begin();
     if (target === undefined)
-        return call.result;
+        return call.takeResult();
     let handler = handlerOf(target, args);
     let known = view.getUint32(4, true);
     for (;;) {
@@ -3500,7 +3512,7 @@ async function answerHere(call, args, signal) {
         if (number !== known || target.closed) {
             target = call.arrive();
             if (target === undefined)
-                return call.result;
+                return call.takeResult();
             handler = handlerOf(target, args);
             known = number;
         }
@@ -3513,7 +3525,7 @@ async function answerElsewhere(call, args, signal) {
         await call.goElsewhere();
         const target = call.comeBack();
         if (target === undefined)
-            return call.result;
+            return call.takeResult();
         signal?.throwIfAborted();
         let answer = call.ask(target, handlerOf(target, args));
         if (isThenable(answer))
@@ -3591,8 +3603,11 @@ function* callPulled(scope, callee, args) {
                 target = call.arrive();
                 known = number;
             }
+            else {
+                call.arriveAgain();
+            }
         }
-        return call.result;
+        return call.takeResult();
     }
     catch (error) {
         if (error instanceof RangeError && error.message === EXHAUSTED)
@@ -3677,10 +3692,9 @@ function callSync(callee, args) {
     fiber.outer = innermost;
     innermost = fiber;
     try {
-        const target = call.beginListed();
-        if (target !== undefined)
-            answerAll(fiber, target, args);
-        return call.result;
+        if (!call.beginListed())
+            answerAll(fiber, args);
+        return call.takeResult();
     }
     catch (error) {
         endInner(fiber);
@@ -3702,6 +3716,8 @@ const endGone = (function endGone() {
         endInnermost(innermost);
 });
 function endInner(fiber) {
+    if (fiber.isKept)
+        return;
     while (innermost !== fiber && innermost !== undefined)
         endInnermost(innermost);
 }
@@ -3720,12 +3736,14 @@ function endInnermost(fiber) {
     for (const error of thrown)
         console.error(error);
 }
-function answerAll(fiber, first, args) {
+function answerAll(fiber, args) {
     const { resumeCall } = native();
     const { call, context } = fiber;
     const { view, kept: keeper } = context;
     fiber.depth = depthNow();
-    let target = first;
+    let target = call.arriveListed();
+    if (target === undefined)
+        return;
     let handler = handlerOf(target, args);
     let known = view.getUint32(4, true);
     for (;;) {
@@ -4004,7 +4022,7 @@ function* callScript(scope, callee, args, made) {
             const answer = call.ask(target, handlerOf(target, args));
             call.reply(target, isScriptGenerator(answer) ? yield* answer : answer);
         }
-        return call.result;
+        return call.takeResult();
     }
     catch (error) {
         if (error instanceof RangeError && error.message === EXHAUSTED)

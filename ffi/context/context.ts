@@ -182,6 +182,9 @@ export class Context extends Occupancy {
     this.leave();
     this.entry = Entry.checked;
     this.handle = null;
+    // The next call here may be cut short between its handle and its first frame. It has not ended
+    // as this one did.
+    this.status[this.at] = Status.returned;
   }
 
   /** To be done before the context is free. */

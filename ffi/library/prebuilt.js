@@ -140,13 +140,13 @@ export const prebuilt = {
     load: () => import("./prebuilt/" + "aarch64-linux.js"),
   },
   "x86_64-darwin": {
-    digest: "5d08941acae5c4fa86fbd9cdcdc2f3f3379cf7eefbe14d06a59797d288f0adf0",
+    digest: "ee0f0b5c320b2ee656c8482a0ef011467afdafde1ea86b9275577c9bf073fec2",
     size: 63800,
     file: "libfringe.dylib",
     load: () => import("./prebuilt/" + "x86_64-darwin.js"),
   },
   "x86_64-linux": {
-    digest: "a0cc20eb504bdac40a8b3a920dcac4845a6ff79c43d63bffc7d39b3bd2b80a11",
+    digest: "a60897470dd96060bf40832c465af70a4f28bdd02fd8b27409ded2b5977ec32a",
     size: 54640,
     file: "libfringe.so",
     load: () => import("./prebuilt/" + "x86_64-linux.js"),
