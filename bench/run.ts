@@ -16,10 +16,10 @@
  * @module
  */
 
-import { cpus } from "node:os";
 import { join } from "node:path";
 import { drawPlots } from "../tools/plots.ts";
 import { root, zig, zigEnvironment } from "../tools/zig.ts";
+import { machine } from "./machine.ts";
 import type { Target } from "./setup.ts";
 import type { Measured } from "./turns.ts";
 
@@ -239,14 +239,6 @@ async function versions(): Promise<Record<string, string>> {
     corosensei: /name = "corosensei"\nversion = "(.*?)"/.exec(lock)?.[1] ?? "unknown",
     boost: /BOOST_LIB_VERSION "(.*?)"/.exec(boost)?.[1]?.replace("_", ".") ?? "unknown",
   };
-}
-
-function machine(): Record<string, string | number> {
-  const { os, arch } = Deno.build;
-  const cpu = cpus()[0]?.model ?? "unknown";
-  // The version alone; what distributions append says nothing about speed.
-  const release = Deno.osRelease().replace(/-.*/, "");
-  return { os, arch, release, cpu, cores: navigator.hardwareConcurrency };
 }
 
 async function output(command: string, args: string[], folder = ""): Promise<string> {

@@ -232,7 +232,8 @@ async function bench(): Promise<Counts> {
   const flags = ["run", "--no-prompt", "-P=tools"];
   const smoke = async (file: string): Promise<Counts> =>
     one((await run(Deno.execPath(), [...flags, file, "--smoke"])).success);
-  return total([await smoke("bench/run.ts"), await smoke("bench/startup.ts")]);
+  const files = ["run", "startup", "million"];
+  return total(await Array.fromAsync(files, (name) => smoke(`bench/${name}.ts`)));
 }
 
 /** Runs a program to its end, shows what it prints as it comes, and returns that too. */

@@ -65,7 +65,7 @@ export class Call implements Ender {
     const { context } = this;
     const { slots, what, library } = callee;
     this.callee = callee;
-    this.#replaced = undefined;
+    this.#replaced = this.#error = undefined;
     if (context.written !== callee) this.#writeFunction();
     // Where a call was refused there may be strings and buffers yet.
     else context.kept.clear();
@@ -143,14 +143,6 @@ export class Call implements Ender {
   arriveListed(): Target | undefined {
     this.context.occupy();
     return this.arrive();
-  }
-
-  /**
-   * C has called the callback once more that it has just got an answer to. In place of `arrive`,
-   * which would look the callback up again.
-   */
-  arriveAgain(): void {
-    this.#answered = false;
   }
 
   /** What C has returned, for the caller alone: the next call here may be long in coming. */

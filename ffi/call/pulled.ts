@@ -63,14 +63,11 @@ function* callPulled(
         call.reply(target, isScriptGenerator(answer) ? yield* answer : answer);
       }
       // As in `sync.ts`, which says why this is no `step`.
-      const isPlain = context.call === call && context.handle !== null && !context.hasCanary &&
-        !context.kept.hasBuffers;
+      const isPlain = context.handle !== null && !context.kept.hasBuffers && !target.isKept;
       const number = resumeCall(isPlain ? context.handle : call.leave(), 0);
       if (number !== known || target.closed || !isPlain) {
         target = call.arrive();
         known = number;
-      } else {
-        call.arriveAgain();
       }
     }
     return call.takeResult();

@@ -38,8 +38,6 @@ export class CallContext extends Context {
   call: Ender | undefined;
   /** The function whose address, and whose thunks, the mailbox has since an earlier call. */
   written: Subject | undefined;
-  /** Whether its stack has a canary, which has to be looked at when C is back. */
-  readonly hasCanary: boolean = this.memory.bottom !== undefined;
   /** Strings and buffers for C on this thread. */
   readonly kept: Kept = new Kept();
   /** Copies of strings and buffers, and native code's own mailbox, for C on another thread. */
@@ -110,9 +108,8 @@ export class CallContext extends Context {
     this.enter(this.subject!.library);
   }
 
-  /** Makes the context free: C has returned, and never suspended. */
+  /** Makes the context free: C has returned, and never suspended. `release` is called next. */
   forgetReturned(): void {
-    this.kept.clear();
     this.handle = null;
   }
 
@@ -141,7 +138,7 @@ export class CallContext extends Context {
     this.lent?.takeBack(Mailbox.size);
   }
 
-  /** Lets go of the arguments of a call that was refused before it began. */
+  /** Lets go of the arguments of a call that was refused before it began, or has only returned. */
   release(): void {
     if (this.handle === null) this.letGo();
   }

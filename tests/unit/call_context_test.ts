@@ -3,7 +3,7 @@
 
 /** A context that runs one call after the other, and what stays of each for the next. */
 
-import { assertEquals, assertStrictEquals, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertStrictEquals, assertThrows } from "@std/assert";
 import { Call } from "../../ffi/call/call.ts";
 import { type Callee, calleeOf } from "../../ffi/call/callee.ts";
 import { putFiber, takeFiber } from "../../ffi/call/fiber.ts";
@@ -23,6 +23,12 @@ const compare = { callback: { parameters: ["pointer", "pointer"], result: "i32" 
 function openBodies() {
   return dlopen(testBodies, {
     plus_one: { parameters: ["u32"], result: "u32" },
+    plus_one_elsewhere: {
+      name: "plus_one",
+      parameters: ["u32"],
+      result: "u32",
+      nonblocking: true,
+    },
     call_n: asking,
     half: halving,
     string_length: { parameters: ["cstring"], result: "usize" },
@@ -271,4 +277,36 @@ Deno.test("a call that is cut short before its first frame has not ended as the 
   context.handle = handle;
   call.end();
   assertEquals([call.hasEnded, context.isDone], [true, true]);
+});
+
+Deno.test("calls on other threads and on this one follow each other on one stack", async () => {
+  using library = openBodies();
+  const { plus_one, call_n, plus_one_elsewhere } = library.symbols;
+  const expected = takeFiber("report");
+  putFiber(expected);
+  for (let i = 0; i < 20; i++) {
+    assertEquals(plus_one(i), i + 1);
+    assertEquals(await plus_one_elsewhere(i), i + 1);
+    assertEquals(call_n(3, (j) => j * i), 3 * i);
+    assertEquals(await plus_one_elsewhere(i), i + 1);
+    assertEquals(await call_n.async(3, (j) => Promise.resolve(j * i)), 3 * i);
+  }
+  const fiber = takeFiber("report");
+  assertStrictEquals(fiber, expected);
+  putFiber(fiber);
+});
+
+Deno.test("a call whose handler closes the library is ended first, at any callback", () => {
+  for (const at of [0, 1]) {
+    const library = openBodies();
+    const { call_n } = library.symbols;
+    const callee = calleeOf(call_n);
+    const close = (i: number): number => {
+      assert(callee.library.latest !== undefined);
+      if (i === at) library.close();
+      return i;
+    };
+    assertThrows(() => call_n(3, close), Error, "has been closed, which ended it");
+    assertEquals(callee.library.latest, undefined);
+  }
 });
