@@ -124,7 +124,7 @@ Deno.test("a buffer that is transferred while the arguments are looked at is ref
   qsort(new Uint8Array(8), 8n, 1n, () => 0);
 });
 
-Deno.test("a call that a trap makes while the arguments are looked at has a stack of its own", () => {
+Deno.test("a call that a trap makes while arguments are looked at has a stack of its own", () => {
   using library = openBodies();
   const { call_n, plus_one } = library.symbols;
   const inner: unknown[] = [];
@@ -138,7 +138,7 @@ Deno.test("a call that a trap makes while the arguments are looked at has a stac
   assertEquals(inner, [3, 6]);
 });
 
-Deno.test("a call that is cut short behind its first entry can be ended, and its stack used", () => {
+Deno.test("a call that is cut short behind its entry can be ended, and its stack used", () => {
   using library = openBodies();
   const callee = calleeOf(library.symbols.call_n);
   for (let i = 0; i < 3; i++) {
@@ -254,7 +254,7 @@ Deno.test("a call that is cut short where it would begin is not in its library's
   assertEquals([call.hasEnded, callee.library.latest], [true, undefined]);
 });
 
-Deno.test("a call that is cut short before its first frame has not ended as the last one did", () => {
+Deno.test("a call that is cut short before its first frame did not end as the last one", () => {
   using library = dlopen(testBodies, {
     use_up_after: {
       parameters: [{ callback: { parameters: ["i32"], result: "i32" } }],
