@@ -2408,9 +2408,6 @@ class Call {
         this.context.occupy();
         return this.arrive();
     }
-    arriveAgain() {
-        this.#answered = false;
-    }
     takeResult() {
         const { result } = this;
         this.result = undefined;
@@ -3602,9 +3599,6 @@ function* callPulled(scope, callee, args) {
             if (number !== known || target.closed || !isPlain) {
                 target = call.arrive();
                 known = number;
-            }
-            else {
-                call.arriveAgain();
             }
         }
         return call.takeResult();

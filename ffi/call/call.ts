@@ -145,14 +145,6 @@ export class Call implements Ender {
     return this.arrive();
   }
 
-  /**
-   * C has called the callback once more that it has just got an answer to. In place of `arrive`,
-   * which would look the callback up again.
-   */
-  arriveAgain(): void {
-    this.#answered = false;
-  }
-
   /** What C has returned, for the caller alone: the next call here may be long in coming. */
   takeResult(): unknown {
     const { result } = this;

@@ -68,8 +68,6 @@ function* callPulled(
       if (number !== known || target.closed || !isPlain) {
         target = call.arrive();
         known = number;
-      } else {
-        call.arriveAgain();
       }
     }
     return call.takeResult();
