@@ -9,7 +9,7 @@
 import type { XmlEvent } from "../examples/expat.ts";
 import { Callback } from "fringe";
 import { howToInstall, isInstalled } from "../tools/packages.ts";
-import { bench, INNER, smoke } from "./setup.ts";
+import { bench, INNER, libraryTarget, smoke } from "./setup.ts";
 
 const LIBRARY = "libexpat.so.1";
 
@@ -212,5 +212,6 @@ async function importSaxes(): Promise<{ SaxesParser?: new () => Saxes }> {
   }
 }
 
+libraryTarget("expat", 1);
 if (isInstalled(LIBRARY)) await benchExpat();
 else console.error(howToInstall(LIBRARY));

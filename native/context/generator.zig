@@ -90,7 +90,8 @@ pub fn Generator(comptime Input: type, comptime Output: type) type {
         /// Runs the body to its next suspension, whose output it returns; null once the body
         /// has returned, and ever after.
         pub inline fn @"resume"(self: *Self, input: Input) ?Output {
-            if (self.depth() >= self.reach) {
+            // Asked first, since the stack of a body that has ended may be gone, and its context.
+            if (self.reach == 0 or self.depth() >= self.reach) {
                 @branchHint(.unlikely);
                 if (!self.prepare(input)) return null;
                 if (self.has_canary) return self.enterChecked(input);
