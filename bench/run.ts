@@ -109,30 +109,34 @@ class Measuring {
 
 const NATIVE = "round trip, native";
 
+/** How often a program that takes no time is begun anew in a round. */
+const BEGINNINGS = smoke ? 1 : 5;
+
 async function measureNative(into: Measuring, program: string, peers: Peer[]): Promise<void> {
   const libraries = peers.flatMap((peer) =>
     "library" in peer ? [`${peer.name}=${peer.library}`] : []
   );
-  const lines = await run(program, [...(smoke ? ["--smoke"] : []), ...libraries], root);
-  for (const line of lines.trim().split("\n")) {
-    const { name, samples } = JSON.parse(line) as { name: string; samples: number[] };
-    into.add(NATIVE, name, samples);
+  const args = [...(smoke ? ["--smoke"] : []), ...libraries];
+  const turns = new Map<string, number[]>();
+  for (let i = 0; i < BEGINNINGS; i++) {
+    for (const line of (await run(program, args, root)).trim().split("\n")) {
+      const { name, samples } = JSON.parse(line) as { name: string; samples: number[] };
+      turns.set(name, [...turns.get(name) ?? [], ...samples]);
+    }
   }
+  for (const [name, samples] of turns) into.add(NATIVE, name, samples);
 }
-
-/** How often a program is begun anew in a round. */
-const BEGINNINGS = smoke ? 1 : 3;
 
 async function measureFirst(into: Measuring): Promise<void> {
   const ways = ["suspended", "UnsafeCallback"];
-  const samples: number[][] = ways.map(() => []);
+  const turns: number[][] = ways.map(() => []);
   for (let i = 0; i < BEGINNINGS; i++) {
     for (const [way, name] of ways.entries()) {
-      samples[way]!.push(Number(await deno("bench/first.ts", name)));
+      turns[way]!.push(Number(await deno("bench/first.ts", name)));
     }
   }
   for (const [way, name] of ways.entries()) {
-    into.add("first 100,000", `first callbacks, ${name}`, samples[way]!);
+    into.add("first 100,000", `first callbacks, ${name}`, turns[way]!);
   }
 }
 
@@ -146,8 +150,11 @@ async function deno(...args: string[]): Promise<string> {
   );
 }
 
+/** Where what is built lies, and all samples, for whoever wants to look. */
+const prefix = join(root, ".zig-cache", "bench");
+const samples = join(prefix, "samples.json");
+
 async function measure(peers: Peer[]): Promise<Measuring> {
-  const prefix = join(root, ".zig-cache", "bench");
   const build = ["build", "bench", "--prefix", prefix, "--color", "off"];
   await run(await zig(), build, join(root, "native"));
   const files = [...Deno.readDirSync(join(root, "bench"))].map(({ name }) => name)
@@ -251,6 +258,7 @@ async function main(): Promise<void> {
     "missing" in peer ? [{ group: NATIVE, name: peer.name, rounds: [], missing: peer.missing }] : []
   );
   const figures = [...measuring.figures(), ...missing];
+  await Deno.writeTextFile(samples, JSON.stringify(figures));
   printFigures(figures);
   if (smoke) return console.log("\nA smoke run: the figures mean nothing.");
   const judged = measuring.targets().map((target) => judge(target, figures));

@@ -210,7 +210,7 @@ async function measure(): Promise<void> {
   );
 
   // The same function for SQL, called from another thread.
-  const few = INNER / 20;
+  const few = INNER / 100;
   const fewSummed = (name: string): string => `${summed(name)} where number < ${few}`;
   bench(
     "SQL function, nonblocking",

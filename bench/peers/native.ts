@@ -30,6 +30,7 @@ const cache = join(root, ".zig-cache");
 /** The package of npm that has libcoro, and its digest. */
 const fibers = {
   specifier: "fibers@5.0.3",
+  archive: "fibers-5.0.3.tgz",
   sha512:
     "/qYTSoZydQkM21qZpGLDLuCq8c+B8KhuCQ1kLPvnRNhxhVbvrpmH9l2+Lblf5neDuEsY4bfT7LeO553TXQDvJw==",
 };
@@ -71,8 +72,8 @@ async function libcoro(): Promise<Peer> {
   const peer = { name: "libcoro", version: `of npm's ${fibers.specifier}` };
   return await built(peer, "install npm (Debian's name)", async () => {
     await Deno.mkdir(folder, { recursive: true });
-    const packed = await run("npm", ["pack", "--silent", fibers.specifier], folder);
-    const archive = join(folder, packed.trim().split("\n").at(-1)!);
+    const archive = join(folder, fibers.archive);
+    if (!await isFile(archive)) await run("npm", ["pack", fibers.specifier], folder);
     const digest = await crypto.subtle.digest("SHA-512", await Deno.readFile(archive));
     if (Buffer.from(digest).toString("base64") !== fibers.sha512) {
       throw new Error(`npm's ${fibers.specifier} is not the one that is pinned`);
@@ -91,6 +92,10 @@ async function libcoro(): Promise<Peer> {
     );
     return library;
   });
+}
+
+async function isFile(path: string): Promise<boolean> {
+  return (await Deno.stat(path).catch(() => undefined))?.isFile ?? false;
 }
 
 /** The peer with its library, or with why there is none. */
