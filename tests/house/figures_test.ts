@@ -63,8 +63,10 @@ Measured on
 
 - 3 cores of a processor, Linux 1.2;
 - Deno 1.2.3, Zig 2.3, one 4.5, another one 6.7;
-- in 3 rounds: a figure is the lower quartile of what was the least in each, a ratio
-  that of two figures. A spread is from the round that has the least to that with the most.
+- in 3 rounds.
+
+A figure is the lower quartile of what was the least in each round, and a ratio that of two figures.
+A spread is from the round that has the least to the one that has the most.
 
 ## Ratios
 
