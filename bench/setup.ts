@@ -77,7 +77,7 @@ export function bench(
   });
 }
 
-/** Has `of` judged beside `to`; see `Target`. Only what crosses files stands elsewhere, in run.ts. */
+/** Has `of` judged beside `to`; see `Target`. What crosses files stands in run.ts. */
 export function target(name: string, of: string, to: string, atMost: number): void {
   targets.push({ name, of, to, atMost });
 }

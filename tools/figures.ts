@@ -122,18 +122,17 @@ function figures(results: Results): string {
   // The group of a library is named after it.
   const libraries = new Set(figures.filter(isSuspended).map(({ group }) => group));
   const operations = figures.filter(({ group }) => group !== STACKS && !libraries.has(group));
-  const { deno, zig, v8: _, ...peers } = versions;
+  const { deno, v8: _, zig: _zig, ...peers } = versions;
   const names = Object.entries(peers).map(([name, version]) => `${name} ${version}`);
   return [
     [
       "Measured on",
       "",
       `- ${machine.cores} cores of ${machine.cpu}, Linux ${machine.release};`,
-      `- Deno ${deno}, Zig ${zig}, ${names.join(", ")};`,
-      `- in ${rounds} rounds.`,
+      `- Deno ${deno}, ${names.join(", ")};`,
+      `- in ${rounds} rounds, of which a spread tells the least and the most.`,
       "",
-      "A figure is the lower quartile of what was the least in each round, and a ratio that of two figures.",
-      "A spread is from the round that has the least to the one that has the most.",
+      "A figure is the lower quartile of the rounds' least samples; a ratio is that of two figures.",
     ].join("\n"),
     "## Ratios\n\nThe ratios that fringe has set itself:",
     ratios(targets),

@@ -6,8 +6,9 @@
  *
  *  - Boost.Context, two functions in assembly, is opened as the system has it.
  *  - corosensei, of Rust, comes from crates.io.
- *  - libcoro, by Marc Lehmann, is the fastest library of C that was found in a package registry: its
- *    switch saves the registers that a call keeps, and leaves by a jump. npm's `fibers` carries it.
+ *  - libcoro, by Marc Lehmann, is the fastest library of C that a package registry was found to
+ *    have: its switch saves the registers that a call keeps, and leaves by a jump. npm's `fibers`
+ *    carries it.
  *
  * What comes from a registry has a pinned version and digest, and lies in `.zig-cache/` with what
  * is built of it.

@@ -62,11 +62,10 @@ Deno.test("withFigures() puts every figure into its place, and leaves the rest a
 Measured on
 
 - 3 cores of a processor, Linux 1.2;
-- Deno 1.2.3, Zig 2.3, one 4.5, another one 6.7;
-- in 3 rounds.
+- Deno 1.2.3, one 4.5, another one 6.7;
+- in 3 rounds, of which a spread tells the least and the most.
 
-A figure is the lower quartile of what was the least in each round, and a ratio that of two figures.
-A spread is from the round that has the least to the one that has the most.
+A figure is the lower quartile of the rounds' least samples; a ratio is that of two figures.
 
 ## Ratios
 
