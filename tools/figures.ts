@@ -132,7 +132,7 @@ function figures(results: Results): string {
       `- Deno ${deno}, ${names.join(", ")};`,
       `- in ${rounds} rounds, of which a spread tells the least and the most.`,
       "",
-      "A figure is the lower quartile of the rounds' least samples; a ratio is that of two figures.",
+      "A figure is the lower quartile of the rounds' least samples; a ratio is of two figures.",
     ].join("\n"),
     "## Ratios\n\nThe ratios that fringe has set itself:",
     ratios(targets),

@@ -65,7 +65,7 @@ Measured on
 - Deno 1.2.3, one 4.5, another one 6.7;
 - in 3 rounds, of which a spread tells the least and the most.
 
-A figure is the lower quartile of the rounds' least samples; a ratio is that of two figures.
+A figure is the lower quartile of the rounds' least samples; a ratio is of two figures.
 
 ## Ratios
 
