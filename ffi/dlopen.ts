@@ -10,8 +10,13 @@
  */
 
 import { callAsync } from "./call/async.ts";
-import { type CallbackParameter, type Callee, makeFunction } from "./call/callee.ts";
-import type { BodyDefinition, FunctionDefinition, SymbolDefinitions } from "./call/definition.ts";
+import { type CallbackParameter, type Callee, makeFunction, type Slot } from "./call/callee.ts";
+import type {
+  BodyDefinition,
+  CallbackDefinition,
+  FunctionDefinition,
+  SymbolDefinitions,
+} from "./call/definition.ts";
 import { PulledBody } from "./call/pulled.ts";
 import {
   callbackSignature,
@@ -181,13 +186,12 @@ function symbol(
   if ("input" in definition) {
     return makeBody(definition.input, definition.output, pointer, subject);
   }
-  const callbacks: CallbackParameter[] = [];
+  const slots: Slot[] = [];
   const types = definition.parameters.map((type) => typeof type === "string" ? type : "callback");
   const callee: Callee = {
     ...signatureOf(types, definition.result, FUNCTION, definition.variadic),
     ...subject,
     what: `Cannot call ${name}`,
-    whatOf: types.map((_, i) => `Cannot call ${name}: argument ${i}`),
     address: once(() => {
       if (definition.nonblocking) {
         // Its code has to stay: when this Worker is terminated its libraries are closed, and
@@ -197,27 +201,20 @@ function symbol(
       }
       return native().addressOfPointer(pointer);
     }),
-    callbacks,
+    slots,
+    plainCount: types.filter((type) => type !== "callback").length,
     nonblocking: definition.nonblocking === true,
     overflow: definition.overflow ?? "report",
   };
   for (const [i, parameter] of definition.parameters.entries()) {
-    if (typeof parameter === "string") continue;
-    const target: Target = {
-      ...callbackSignature(parameter.callback, `Cannot open symbol ${name}: parameter ${i}`),
-      callee,
-      index: callbacks.length,
-      parameter: i,
-      handler: undefined,
-      what: `Cannot answer ${name}: the result of callback parameter ${i}`,
-      closed: false,
-    };
-    const thunk = once(() => {
-      const taken = takeThunk(target);
-      thunks.push(taken);
-      return taken;
+    slots.push({
+      type: callee.types[i]!,
+      offset: callee.offsets[i]!,
+      what: `Cannot call ${name}: argument ${i}`,
+      callback: typeof parameter === "string"
+        ? undefined
+        : callbackParameter(callee, i, parameter.callback, thunks),
     });
-    callbacks.push({ target, thunk });
   }
   const f = callee.nonblocking
     ? (...args: unknown[]): unknown => callAsync(callee, args)
@@ -230,6 +227,30 @@ function symbol(
     }),
     callee,
   );
+}
+
+/** The callback at place `i` of a function's parameters; its thunk is put into `thunks`. */
+function callbackParameter(
+  callee: Callee,
+  i: number,
+  callback: CallbackDefinition,
+  thunks: Thunk[],
+): CallbackParameter {
+  const { name } = callee;
+  const target: Target = {
+    ...callbackSignature(callback, `Cannot open symbol ${name}: parameter ${i}`),
+    callee,
+    parameter: i,
+    handler: undefined,
+    what: `Cannot answer ${name}: the result of callback parameter ${i}`,
+    closed: false,
+  };
+  const thunk = once(() => {
+    const taken = takeThunk(target);
+    thunks.push(taken);
+    return taken;
+  });
+  return { target, thunk };
 }
 
 /** Opens the library. What Deno says of one that it cannot open gets a hint what to do. */

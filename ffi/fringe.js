@@ -103,7 +103,7 @@ function hasStack(kib) {
     }
 }
 
-const ABI = 1;
+const ABI = 2;
 const Status = {
     suspended: 0,
     returned: 1,
@@ -285,6 +285,14 @@ const SYMBOLS = {
         parameters: ["pointer", "u32"],
         result: "u32",
     },
+    call: {
+        name: "fringe_call",
+        parameters: [
+            "pointer",
+            "pointer",
+        ],
+        result: "i32",
+    },
     resumeCall: {
         name: "fringe_resume_call",
         parameters: ["pointer", "i32"],
@@ -456,7 +464,7 @@ const openNative = (function openNative(path, what, grant) {
         throw error;
     }
     const stacks = library.symbols;
-    if (stacks.abi !== 1) {
+    if (stacks.abi !== 2) {
         library.close();
         throw otherVersion(what, stacks.abi);
     }
@@ -482,7 +490,7 @@ function checkAbiOf(path, what, cause) {
     }
     const number = library.symbols.abi;
     library.close();
-    if (number !== 1)
+    if (number !== 2)
         throw otherVersion(what, number, cause);
 }
 function otherVersion(what, found, cause) {
@@ -490,7 +498,7 @@ function otherVersion(what, found, cause) {
         ? "it has no number of its interface (fringe_abi), so it is older or none of fringe's"
         : `it has interface ${found}`;
     return new FringeError("unavailable", `Cannot open fringe's native library: ${what} does not load: ${has}, and this version of ` +
-        `fringe goes with interface ${1}. Use the library of this version, or build it from its ` +
+        `fringe goes with interface ${2}. Use the library of this version, or build it from its ` +
         "sources (zig build library, in native/)", { cause });
 }
 const load = (function load(path, symbols, what, grant) {
@@ -1098,6 +1106,7 @@ class Kept {
     #strings = new Strings();
     #buffers;
     #answers;
+    #isUsed = false;
     hasBuffers = false;
     get isGone() {
         if (this.isArgumentGone)
@@ -1118,19 +1127,25 @@ class Kept {
         return false;
     }
     clear() {
+        if (!this.#isUsed)
+            return;
+        this.#isUsed = false;
         this.#strings.clear();
         this.#buffers = this.#answers = undefined;
         this.hasBuffers = false;
     }
     keepString(value, what) {
+        this.#isUsed = true;
         return this.#strings.put(value, what);
     }
     keepBytes(bytes) {
+        this.#isUsed = true;
         (this.#buffers ??= new Set()).add(bytes.buffer);
         this.hasBuffers = true;
         return native().addressOfBuffer(bytes);
     }
     answersTo(callback, isAgain) {
+        this.#isUsed = true;
         this.#answers ??= new Map();
         let answers = this.#answers.get(callback);
         if (answers === undefined) {
@@ -1337,9 +1352,9 @@ function toWord(type, value, what) {
 }
 function write(view, offset, type, value, what, keeper) {
     const { way } = type;
-    if (way === 1 && typeof value === "number") {
+    if ((way === 1 || way === 2) && typeof value === "number") {
         const word = cut(value, type);
-        if (word === value) {
+        if (word === value && (way === 1 || word >= 0)) {
             view.setInt32(offset, word, true);
             return;
         }
@@ -1421,6 +1436,8 @@ function readOther(view, offset, type) {
         case 0:
             return undefined;
         default:
+            if (view.getInt32(offset, true) === 0 && view.getInt32(offset + 4, true) === 0)
+                return null;
             return type.name === "cstring"
                 ? readCString(view.getBigUint64(offset, true))
                 : native().pointerTo(view.getBigUint64(offset, true));
@@ -1519,7 +1536,7 @@ function roundUp$1(offset, size) {
 
 const PARAMETERS_MAX = 127;
 const FUNCTION = { integers: 64, floats: 128 };
-const CALLBACK$1 = {
+const CALLBACK$3 = {
     integers: 192,
     floats: 256,
 };
@@ -1551,7 +1568,7 @@ function callbackSignature(callback, what) {
         const slot = new DataView(new ArrayBuffer(8));
         write(slot, 0, typeOf$1(result), stop, `${what}: stop`, new Kept());
     }
-    const signature = signatureOf(parameters, result, CALLBACK$1);
+    const signature = signatureOf(parameters, result, CALLBACK$3);
     const isKept = result === "buffer" || result === "cstring";
     return { ...signature, stop, hasStop, isKept, fast: fastOf(signature) };
 }
@@ -1676,7 +1693,6 @@ class Callback {
         const target = {
             ...callbackSignature(this.definition, `${what}: the definition`),
             callee: undefined,
-            index: -1,
             parameter: -1,
             handler,
             what: "Cannot answer C: the result of a callback",
@@ -1782,9 +1798,6 @@ class Occupancy {
     reason;
     batch;
     elsewhere = false;
-    get isDone() {
-        return this.#library === undefined;
-    }
     enter(library) {
         const { latest } = library;
         this.reason = undefined;
@@ -1930,8 +1943,8 @@ function noteEnd(value) {
     waitingCall(value)?.begin();
 }
 
-function handlerOf(target, answerers) {
-    return target.handler ?? answerers?.[target.index];
+function handlerOf(target, args) {
+    return target.handler ?? args[target.parameter];
 }
 function isThenable(value) {
     return (typeof value === "object" && value !== null || typeof value === "function") &&
@@ -1980,6 +1993,648 @@ function isOverrun({ bottom }) {
             return true;
     }
     return false;
+}
+
+const CLAUSES = {
+    [1]: (place) => `${place} has no unwind tables; compile it with -fasynchronous-unwind-tables`,
+    [2]: (place, _, size) => `${place} has cleanups, and of its stack of ${size} bytes fewer than ${8192 / 1024} KiB were free below ` +
+        "it; it needs a larger stack",
+    [3]: (place, { module }) => `${place} has cleanups for an unwinder that ${module ?? "its module"} keeps to itself; link ` +
+        "that with the shared libgcc_s",
+    [4]: (place) => `${place} runs on a stack that C has made, from which no way is known, or how much room it ` +
+        "has; give the callback a stop, so that C ends by itself",
+    [5]: () => "a cleanup or destructor, which the end or an exception ran, had suspended; let none of them " +
+        "suspend or call back",
+    [6]: () => "it has caught the end and suspended again, 1,000 times; rethrow it (throw;) from catch (...)",
+    [7]: () => "the process has no unwinder; it needs libgcc_s.so.1",
+};
+const warned = new Set();
+function warnOfAbandoned(name, size, mailbox) {
+    const reason = Number(mailbox.getBigUint64(16, true));
+    const key = `${reason} ${name}`;
+    if (warned.has(key))
+        return;
+    const frame = frameAt(mailbox.getBigUint64(24, true));
+    const place = frame.address === 0n ? "one of them" : frameLine(frame);
+    console.warn(`fringe: ${name} was ended early, and not all of its frames could be unwound: ` +
+        `${CLAUSES[reason](place, frame, size)}. Its stack comes back; what the frames held ` +
+        "(memory, locks, files) does not. This is said once for each function and reason");
+    warned.add(key);
+}
+
+const SIZE = 32;
+const WORD_SIZE = Int32Array.BYTES_PER_ELEMENT;
+const COUNT = 128;
+class Mailboxes {
+    words = new Int32Array(new ArrayBuffer(128 * 32));
+    address = native().addressOfBuffer(this.words);
+    next = 0 / WORD_SIZE;
+}
+let mailboxes;
+function withRoom() {
+    if (mailboxes === undefined || mailboxes.next >= mailboxes.words.length) {
+        mailboxes = new Mailboxes();
+    }
+    return mailboxes;
+}
+const WORDS = 32 / WORD_SIZE;
+function viewAt({ buffer }, at) {
+    return new DataView(buffer, at * WORD_SIZE - 0, 32);
+}
+function callMailbox(stackCount) {
+    return new DataView(new ArrayBuffer(320 + stackCount * 8));
+}
+
+const ABANDONED = "; its frames are abandoned: no destructor has run, and what they held stays held";
+const REMEDY = "It needs a larger OsStack (a function runs on one by yielder.call() in a Generator)";
+function overflowError(what, memory) {
+    const frames = framesAt(memory.limit);
+    const place = frames[0] === undefined ? "" : ` in ${frameLine(frames[0])}`;
+    return new RangeError(`${what}: it has used up its stack of ${memory.size} bytes${ABANDONED}. ${REMEDY}`, { cause: makeNativeError("stack overflow", `stack overflow${place}`, frames) });
+}
+function overrunError(what, memory, isSuspended, thrown) {
+    return new RangeError(`${what}: it has used up its stack of ${memory.size} bytes, which has no guard page, so ` +
+        `memory below it may have been written over${isSuspended ? ABANDONED : ""}. ${REMEDY}`, thrown === undefined ? undefined : { cause: thrown });
+}
+function framesAt(limit) {
+    const words = (address, count) => {
+        const view = new BigUint64Array(new ArrayBuffer(8 * count));
+        native().copyIn(view, address, BigInt(view.byteLength));
+        return view;
+    };
+    const count = Number(words(limit + BigInt(0), 1)[0]);
+    return Array.from(words(limit + BigInt(8), count), frameAt);
+}
+
+const Entry = {
+    checked: 0,
+    u32: 8,
+    i32: -1,
+    mailbox: 3,
+    untaken: 4,
+};
+const ELSEWHERE = "it is running on another thread; await its Promise first";
+class Context extends Occupancy {
+    entry = 0;
+    handle = null;
+    status;
+    at = 0;
+    view;
+    memory;
+    box = null;
+    subject;
+    constructor(memory) {
+        super();
+        this.memory = memory;
+    }
+    takeMailbox() {
+        if (this.status !== undefined)
+            return native().addressOfBuffer(this.lookInto());
+        const mailboxes = withRoom();
+        const { words, address, next } = mailboxes;
+        mailboxes.next += WORDS;
+        this.status = words;
+        this.at = next;
+        return address + BigInt(next * words.BYTES_PER_ELEMENT - 0);
+    }
+    lookInto() {
+        if (this.view === undefined) {
+            const view = viewAt(this.status, this.at);
+            this.box = native().pointerTo(native().addressOfBuffer(view));
+            this.setView(view);
+            this.entry = 0;
+        }
+        return this.view;
+    }
+    setView(view) {
+        const status = new Int32Array(view.buffer, view.byteOffset + 0, WORDS);
+        this.status = status;
+        this.at = 0;
+        this.view = view;
+    }
+    begin(body, subject) {
+        const exceptionState = subject.exceptionState();
+        const { base, limit } = this.memory;
+        const mailbox = this.takeMailbox();
+        this.status[this.at] = 0;
+        layCanary(this.memory);
+        const handle = native().init(base, body, mailbox, exceptionState, limit);
+        this.subject = subject;
+        this.enter(subject.library);
+        this.handle = handle;
+    }
+    get isDone() {
+        return this.handle === null;
+    }
+    get isSuspended() {
+        return this.handle !== null && this.status[this.at] === 0;
+    }
+    arrive(what) {
+        const { handle, memory } = this;
+        if (handle === null)
+            return undefined;
+        let error;
+        const status = this.status[this.at];
+        if (status === 8)
+            error = overflowError(what, memory);
+        if (status === 6) {
+            const make = readReport(this.lookInto());
+            native().resumeI32(handle, 0);
+            this.status[this.at] = 7;
+            error = make();
+        }
+        if (isOverrun(memory)) {
+            const isSuspended = this.status[this.at] === 0;
+            error = overrunError(what, memory, isSuspended, error);
+            if (isSuspended)
+                this.status[this.at] = 3;
+        }
+        if (this.status[this.at] !== 0)
+            this.#forget();
+        return error;
+    }
+    #forget() {
+        this.letGo();
+        this.leave();
+        this.entry = 0;
+        this.handle = null;
+    }
+    letGo() { }
+    end() {
+        const { handle, memory } = this;
+        if (handle === null)
+            return;
+        if (this.elsewhere)
+            throw new Error(`Cannot end a call: ${ELSEWHERE}`);
+        if (memory.fault() !== undefined)
+            return this.#forget();
+        if (this.status[this.at] === 0) {
+            this.endFrames(handle);
+        }
+        const isAbandoned = this.status[this.at] === 3;
+        const name = this.subject.name;
+        const error = this.arrive(`Cannot end ${name}`);
+        if (isAbandoned)
+            warnOfAbandoned(name, memory.size, this.lookInto());
+        if (error !== undefined)
+            throw error;
+    }
+    endFrames(handle) {
+        native().end(handle, this.memory.limit);
+    }
+    endGently() {
+        this.end();
+    }
+    frames() {
+        if (this.handle === null)
+            return [];
+        const fault = this.elsewhere ? ELSEWHERE : this.memory.fault();
+        if (fault !== undefined)
+            throw new Error(`Cannot take a backtrace: ${fault}`);
+        return framesOf(this.handle);
+    }
+}
+
+const symbols = new WeakMap();
+function makeBody(input, output, pointer, subject) {
+    const body = Object.freeze({ input, output });
+    symbols.set(body, {
+        ...subject,
+        pointer,
+        input: typeOf$1(input),
+        output: typeOf$1(output),
+        entry: input !== output || input !== "u32" && input !== "i32" ? 3 : Entry[input],
+    });
+    return body;
+}
+const symbolOf = (function symbolOf(body) {
+    return typeof body === "object" && body !== null ? symbols.get(body) : undefined;
+});
+
+const GeneratorFunction = Object.getPrototypeOf(function* () { }).constructor;
+const { isPrototypeOf } = Object.prototype;
+const isGeneratorFunction = (function isGeneratorFunction(value) {
+    return typeof value === "function" &&
+        (value instanceof GeneratorFunction || tagOf(value) === "GeneratorFunction");
+});
+function isAsyncFunction(value) {
+    const tag = tagOf(value);
+    return tag === "AsyncFunction" || tag === "AsyncGeneratorFunction";
+}
+const isScriptGenerator = (function isScriptGenerator(value) {
+    if (typeof value !== "object" || value === null)
+        return false;
+    if (isPrototypeOf.call(GeneratorFunction.prototype.prototype, value))
+        return true;
+    return tagOf(value) === "Generator" &&
+        nodeModule("node:util")?.types.isGeneratorObject(value) === true;
+});
+function tagOf(value) {
+    return value[Symbol.toStringTag];
+}
+
+const callees = new WeakMap();
+function makeFunction(f, callee) {
+    callees.set(f, callee);
+    return Object.freeze(f);
+}
+function isFunction(f) {
+    return typeof f === "function" && callees.has(f);
+}
+function calleeOf(f) {
+    const callee = typeof f === "function" ? callees.get(f) : undefined;
+    if (callee !== undefined)
+        return callee;
+    throw noCallee(f);
+}
+function noCallee(f) {
+    const body = symbolOf(f);
+    return new TypeError(body === undefined
+        ? `Cannot call ${describe(f)}: yielder.call() takes a function that dlopen has given in this Worker`
+        : `Cannot call ${body.name}: it is a generator body; make a generator of it by ` +
+            "new Generator(stack, body), which yield* takes");
+}
+function checkCount(callee, args, expected) {
+    checkOpen(callee.library, callee.what);
+    if (args.length === expected)
+        return;
+    throw wrongCount(callee, args.length, expected);
+}
+function wrongCount(callee, given, expected) {
+    return new TypeError(`Cannot call ${callee.name}: it takes ${expected} ${expected === 1 ? "argument" : "arguments"} here: got ${given}; ` +
+        (given < expected
+            ? `missing: ${missing(callee, given, expected).join(", ")}`
+            : excess(callee, expected)));
+}
+function missing(callee, given, expected) {
+    const isPulled = expected < callee.parameters.length;
+    return callee.parameters
+        .filter((type) => !isPulled || type !== "callback")
+        .map((type, i) => type === "callback"
+        ? `argument ${i} (the function that answers its callback)`
+        : `argument ${i} (${type})`)
+        .slice(given);
+}
+function excess(callee, expected) {
+    return expected < callee.parameters.length
+        ? ".calls() takes no functions that answer: whoever pulls a call answers it by reply()"
+        : "leave the others out; options such as { signal } are for .async()";
+}
+function refuseNonblocking(callee) {
+    if (!callee.nonblocking)
+        return;
+    throw new TypeError(`Cannot call ${callee.name}: it is declared as nonblocking, and a generator cannot wait for ` +
+        "another thread; call it by .async(), or declare it once more without nonblocking");
+}
+function hintForAnswerer(arg) {
+    if (arg === null)
+        return '; to pass NULL to C, declare the parameter as "function"';
+    if (isScriptGenerator(arg) || describe(arg) === "an object of class Promise") {
+        return "; pass the function itself, and do not call it";
+    }
+    if (typeof arg === "object" && Object.getPrototypeOf(arg) === null) {
+        return '; a pointer is passed where the parameter is declared as "function", but that of an ' +
+            "UnsafeCallback ends the process: make a Callback of its handler";
+    }
+    return hintForUnsafeCallback(arg);
+}
+function replacementOf({ what, callback }, arg, answering) {
+    if (typeof arg === "function" && (answering === "generators" || !isGeneratorFunction(arg))) {
+        return undefined;
+    }
+    return thunkOf(callback.target, arg, what);
+}
+function thunkOf({ parameters, result }, arg, what) {
+    if (typeof arg === "function") {
+        throw new TypeError(`${what} is a generator function, which can yield only out of a generator; use ` +
+            "`yield* yielder.call()` in a TypeScript body");
+    }
+    const kept = pointingOf(arg, what);
+    if (!(kept instanceof KeptThunk)) {
+        throw new TypeError(`${what} must be a function that answers the callback, or a Callback: got ${describe(arg)}` +
+            hint(hintForAnswerer, arg));
+    }
+    const { target, thunk } = kept;
+    if (String(target.parameters) !== String(parameters) || target.result !== result) {
+        throw new TypeError(`${what} is a Callback of another type: it is (${target.parameters}) => ${target.result}, ` +
+            `and C needs (${parameters}) => ${result}`);
+    }
+    return thunk;
+}
+
+const { input: INPUT$3, output: OUTPUT$1, output_float: OUTPUT_FLOAT, stack: STACK } = Mailbox;
+const { callback: CALLBACK$2 } = Mailbox;
+const { suspended: SUSPENDED$1, returned: RETURNED } = Status;
+class Call {
+    context;
+    callee;
+    result;
+    interrupt;
+    #replaced;
+    #answered = false;
+    #error;
+    constructor(context) {
+        this.context = context;
+    }
+    prepare(callee, args, answering) {
+        const { context } = this;
+        const { slots, what, library } = callee;
+        this.callee = callee;
+        this.#replaced = this.#error = undefined;
+        if (context.written !== callee)
+            this.#writeFunction();
+        else
+            context.kept.clear();
+        const { view } = context;
+        const keeper = this.keeper;
+        for (let i = 0; i < slots.length; i++) {
+            const slot = slots[i];
+            if (slot.callback === undefined) {
+                write(view, slot.offset, slot.type, args[i], slot.what, keeper);
+            }
+            else if (answering !== "puller") {
+                const thunk = replacementOf(slot, args[i], answering);
+                if (thunk !== undefined)
+                    this.#replace(slot, thunk);
+            }
+        }
+        checkOpen(library, what);
+        if (callee.nonblocking)
+            context.beginElsewhere(this);
+    }
+    #writeFunction() {
+        const { callee, context } = this;
+        const { slots, stackCount, nonblocking } = callee;
+        if (stackCount > 0)
+            checkRoom(callee, context.memory.size);
+        context.prepare(callee, stackCount, nonblocking);
+        const { view } = context;
+        view.setBigUint64(32, callee.address(), true);
+        view.setUint32(48, stackCount, true);
+        view.setUint32(4, 0, true);
+        for (const { callback, offset } of slots) {
+            if (callback !== undefined)
+                view.setBigUint64(offset, callback.thunk().address, true);
+        }
+        if (!nonblocking)
+            context.written = callee;
+    }
+    #replace({ callback, offset }, thunk) {
+        const { context } = this;
+        context.view.setBigUint64(offset, thunk.address, true);
+        context.written = undefined;
+        (this.#replaced ??= []).push(callback.target);
+    }
+    get keeper() {
+        return this.context.lent ?? this.context.kept;
+    }
+    begin() {
+        const { context } = this;
+        this.#checkBuffers();
+        context.occupy();
+        context.enterFirst(this);
+        return this.arrive();
+    }
+    beginListed() {
+        const { context } = this;
+        this.#checkBuffers();
+        context.enterFirst(this);
+        if (context.status[0] === 1) {
+            this.result = this.#read();
+            context.forgetReturned();
+            return undefined;
+        }
+        context.occupy();
+        return this.arrive();
+    }
+    #checkBuffers() {
+        const { kept } = this.context;
+        if (kept.hasBuffers && kept.isGone)
+            this.#refuseBuffer();
+    }
+    step() {
+        const handle = this.leave();
+        this.context.lend();
+        native().resumeCall(handle, 0);
+        this.context.takeBack();
+        return this.arrive();
+    }
+    goElsewhere() {
+        const handle = this.leave();
+        const { context } = this;
+        context.lend();
+        context.elsewhere = true;
+        return native().resumeElsewhere(handle, 0);
+    }
+    comeBack() {
+        this.context.elsewhere = false;
+        this.context.takeBack();
+        return this.arrive();
+    }
+    leave() {
+        this.check();
+        if (this.keeper.isGone)
+            this.#refuseBuffer();
+        const { memory, handle } = this.context;
+        const fault = memory.fault();
+        if (fault !== undefined)
+            throw new Error(`Cannot go on with ${this.callee.name}: ${fault}`);
+        return handle;
+    }
+    check() {
+        const { call, handle, elsewhere, reason: known } = this.context;
+        if (call === this && handle !== null && !elsewhere)
+            return;
+        const reason = elsewhere ? ELSEWHERE : known ?? "the call has been ended";
+        throw new Error(`Cannot go on with ${this.callee.name}: ${reason}`);
+    }
+    arrive() {
+        const { context } = this;
+        if (context.status[0] !== 0)
+            return this.#finish();
+        if (context.memory.bottom !== undefined)
+            this.#follow();
+        const target = targetOf(context.view.getUint32(4, true));
+        if (target === undefined || target.handler === undefined && !this.#isOwn(target)) {
+            this.#refuseCallback(target);
+        }
+        this.#answered = false;
+        return target;
+    }
+    #finish() {
+        const hasReturned = this.context.status[0] === 1;
+        if (hasReturned)
+            this.result = this.#read();
+        this.#follow();
+        if (!hasReturned)
+            this.check();
+    }
+    #follow() {
+        const error = this.context.arrive(`Cannot go on with ${this.callee.name}`);
+        if (error !== undefined)
+            throw this.#error = error;
+    }
+    #isOwn(target) {
+        return target.callee === this.callee && !this.#replaced?.includes(target);
+    }
+    #refuseCallback(target) {
+        this.context.end();
+        const what = `Cannot go on with ${this.callee.name}: C has called`;
+        if (target === undefined) {
+            throw new Error(`${what} a callback that has been closed, or is another Worker's; keep a callback open ` +
+                "for as long as C knows it");
+        }
+        const { name } = target.callee;
+        throw new Error(`${what} callback parameter ${target.parameter} of ${name}, which was passed to another ` +
+            "call; what C keeps must be a Callback");
+    }
+    args({ types, offsets, stackCount, fast }) {
+        const { view } = this.context;
+        if (fast.count === 1)
+            return [read(view, fast.firstAt, fast.first)];
+        if (fast.count === 2) {
+            return [read(view, fast.firstAt, fast.first), read(view, fast.secondAt, fast.second)];
+        }
+        let stack = view;
+        if (stackCount > 0) {
+            stack = new DataView(new ArrayBuffer(stackCount * 8));
+            const address = view.getBigUint64(56, true);
+            native().copyIn(stack, address, BigInt(stack.byteLength));
+        }
+        const values = [];
+        for (let i = 0; i < types.length; i++) {
+            const [offset, type] = [offsets[i], types[i]];
+            values.push(offset < 320 ? read(view, offset, type) : read(stack, offset - 320, type));
+        }
+        return values;
+    }
+    ask(target, handler) {
+        const { view } = this.context;
+        const { types, offsets: at } = target;
+        if (target.stackCount > 0 || types.length > 4)
+            return handler(...this.args(target));
+        if (types.length === 0)
+            return handler();
+        const first = read(view, at[0], types[0]);
+        if (types.length === 1)
+            return handler(first);
+        const second = read(view, at[1], types[1]);
+        if (types.length === 2)
+            return handler(first, second);
+        const third = read(view, at[2], types[2]);
+        if (types.length === 3)
+            return handler(first, second, third);
+        return handler(first, second, third, read(view, at[3], types[3]));
+    }
+    reply(target, value) {
+        const { resultType, what, isKept } = target;
+        if (typeof value === "object" && value !== null) {
+            refuseWaiting(value, what);
+            refuseDeferred(value, what);
+        }
+        this.check();
+        const answers = isKept ? this.keeper.answersTo(target, this.#answered) : undefined;
+        this.#answered = true;
+        write(this.context.view, 8, resultType, value, what, answers);
+    }
+    #read() {
+        const { resultType } = this.callee;
+        const isFloat = resultType.kind === "float";
+        return read(this.context.view, isFloat ? 24 : 16, resultType);
+    }
+    end() {
+        let thrown;
+        try {
+            while (this.#tellToStop())
+                this.step();
+        }
+        catch (error) {
+            if (isExhaustion(error))
+                throw error;
+            thrown = error;
+        }
+        this.#endContext(thrown);
+    }
+    async endElsewhere() {
+        let thrown;
+        try {
+            while (this.#tellToStop()) {
+                await this.goElsewhere();
+                this.comeBack();
+            }
+        }
+        catch (error) {
+            thrown = error;
+        }
+        this.#endContext(thrown);
+    }
+    get hasEnded() {
+        return this.context.call !== this || this.context.handle === null;
+    }
+    frames() {
+        return this.hasEnded ? [] : this.context.frames();
+    }
+    #tellToStop() {
+        const { context } = this;
+        if (this.hasEnded || context.elsewhere || !context.isSuspended)
+            return false;
+        const waiting = targetOf(context.view.getUint32(4, true));
+        if (waiting === undefined || !waiting.hasStop)
+            return false;
+        this.reply(waiting, waiting.stop);
+        return true;
+    }
+    #endContext(thrown) {
+        try {
+            if (!this.hasEnded)
+                this.context.end();
+        }
+        finally {
+            const { reason } = this.context;
+            if (reason !== undefined) {
+                this.interrupt?.deref()?.(new Error(`Cannot go on with ${this.callee.name}: ${reason}`));
+            }
+        }
+        if (thrown !== undefined && thrown === this.#error)
+            throw thrown;
+    }
+    #refuseBuffer() {
+        const which = this.keeper.isArgumentGone
+            ? "among its arguments"
+            : "that a handler has answered";
+        this.context.end();
+        throw new TypeError(`Cannot go on with ${this.callee.name}: a buffer ${which} was detached while C was using ` +
+            "it; transfer it after the call");
+    }
+}
+function checkRoom({ what, stackCount }, size) {
+    if (stackCount * 8 + 512 <= size)
+        return;
+    throw new RangeError(`${what}: its stack has ${size} bytes, and ${stackCount} of its arguments ` +
+        "are passed there; use a larger one");
+}
+
+function errorAfterEnd(call, error) {
+    try {
+        call?.end();
+    }
+    catch (other) {
+        if (call.hasEnded)
+            return both(other, error);
+    }
+    return error;
+}
+function both(thrown, error) {
+    if (isExhaustion(thrown))
+        return error;
+    if (isExhaustion(error))
+        return thrown;
+    const message = "Native code has thrown while it was ended because of an error: " +
+        `${textOf(thrown)}; the error: ${textOf(error)}`;
+    return new SuppressedError(thrown, error, message);
+}
+function textOf(error) {
+    return error instanceof Error ? `${error.name}: ${error.message}` : describe(error);
 }
 
 class Mapping {
@@ -2173,647 +2828,89 @@ function roundUp(size) {
     return Math.ceil(size / 16) * 16;
 }
 
-const CLAUSES = {
-    [1]: (place) => `${place} has no unwind tables; compile it with -fasynchronous-unwind-tables`,
-    [2]: (place, _, size) => `${place} has cleanups, and of its stack of ${size} bytes fewer than ${8192 / 1024} KiB were free below ` +
-        "it; it needs a larger stack",
-    [3]: (place, { module }) => `${place} has cleanups for an unwinder that ${module ?? "its module"} keeps to itself; link ` +
-        "that with the shared libgcc_s",
-    [4]: (place) => `${place} runs on a stack that C has made, from which no way is known, or how much room it ` +
-        "has; give the callback a stop, so that C ends by itself",
-    [5]: () => "a cleanup or destructor, which the end or an exception ran, had suspended; let none of them " +
-        "suspend or call back",
-    [6]: () => "it has caught the end and suspended again, 1,000 times; rethrow it (throw;) from catch (...)",
-    [7]: () => "the process has no unwinder; it needs libgcc_s.so.1",
-};
-const warned = new Set();
-function warnOfAbandoned(name, size, mailbox) {
-    const reason = Number(mailbox.getBigUint64(16, true));
-    const key = `${reason} ${name}`;
-    if (warned.has(key))
-        return;
-    const frame = frameAt(mailbox.getBigUint64(24, true));
-    const place = frame.address === 0n ? "one of them" : frameLine(frame);
-    console.warn(`fringe: ${name} was ended early, and not all of its frames could be unwound: ` +
-        `${CLAUSES[reason](place, frame, size)}. Its stack comes back; what the frames held ` +
-        "(memory, locks, files) does not. This is said once for each function and reason");
-    warned.add(key);
-}
-
-const SIZE = 32;
-const WORD_SIZE = Int32Array.BYTES_PER_ELEMENT;
-const COUNT = 128;
-class Mailboxes {
-    words = new Int32Array(new ArrayBuffer(128 * 32));
-    address = native().addressOfBuffer(this.words);
-    next = 0 / WORD_SIZE;
-}
-let mailboxes;
-function withRoom() {
-    if (mailboxes === undefined || mailboxes.next >= mailboxes.words.length) {
-        mailboxes = new Mailboxes();
-    }
-    return mailboxes;
-}
-const WORDS = 32 / WORD_SIZE;
-function viewAt({ buffer }, at) {
-    return new DataView(buffer, at * WORD_SIZE - 0, 32);
-}
-function callMailbox(stackCount) {
-    return new DataView(new ArrayBuffer(320 + stackCount * 8));
-}
-
-const ABANDONED = "; its frames are abandoned: no destructor has run, and what they held stays held";
-const REMEDY = "It needs a larger OsStack (a function runs on one by yielder.call() in a Generator)";
-function overflowError(what, memory) {
-    const frames = framesAt(memory.limit);
-    const place = frames[0] === undefined ? "" : ` in ${frameLine(frames[0])}`;
-    return new RangeError(`${what}: it has used up its stack of ${memory.size} bytes${ABANDONED}. ${REMEDY}`, { cause: makeNativeError("stack overflow", `stack overflow${place}`, frames) });
-}
-function overrunError(what, memory, isSuspended, thrown) {
-    return new RangeError(`${what}: it has used up its stack of ${memory.size} bytes, which has no guard page, so ` +
-        `memory below it may have been written over${isSuspended ? ABANDONED : ""}. ${REMEDY}`, thrown === undefined ? undefined : { cause: thrown });
-}
-function framesAt(limit) {
-    const words = (address, count) => {
-        const view = new BigUint64Array(new ArrayBuffer(8 * count));
-        native().copyIn(view, address, BigInt(view.byteLength));
-        return view;
-    };
-    const count = Number(words(limit + BigInt(0), 1)[0]);
-    return Array.from(words(limit + BigInt(8), count), frameAt);
-}
-
-const Entry = {
-    checked: 0,
-    u32: 8,
-    i32: -1,
-    mailbox: 3,
-    untaken: 4,
-};
-const ELSEWHERE = "it is running on another thread; await its Promise first";
-class Context extends Occupancy {
-    entry = 0;
-    handle = null;
-    status;
-    at = 0;
-    view;
-    memory;
+class CallContext extends Context {
     call;
-    #kept;
-    #lent;
-    box = null;
+    written;
+    kept = new Kept();
+    lent;
+    #laid;
+    #globals = null;
     #address;
-    #subject;
-    constructor(memory) {
-        super();
-        this.memory = memory;
-    }
-    #takeMailbox() {
-        if (this.status !== undefined) {
-            return this.#address ??= native().addressOfBuffer(this.lookInto());
-        }
-        const mailboxes = withRoom();
-        const { words, address, next } = mailboxes;
-        mailboxes.next += WORDS;
-        this.status = words;
-        this.at = next;
-        return address + BigInt(next * words.BYTES_PER_ELEMENT - 0);
-    }
-    lookInto() {
-        if (this.view === undefined) {
-            const view = viewAt(this.status, this.at);
-            this.box = native().pointerTo(native().addressOfBuffer(view));
-            this.#setView(view);
-            this.entry = 0;
-        }
-        return this.view;
-    }
-    #setView(view) {
-        const status = new Int32Array(view.buffer, view.byteOffset + 0, WORDS);
-        this.status = status;
-        this.at = 0;
-        this.view = view;
-    }
-    prepare(stackCount, nonblocking) {
+    prepare(subject, stackCount, nonblocking) {
+        this.written = undefined;
+        this.subject = subject;
         const size = 320 + stackCount * 8;
         if (this.view === undefined || this.view.byteLength < size) {
-            this.#setView(callMailbox(stackCount));
-            this.#address = undefined;
+            this.setView(callMailbox(stackCount));
+            this.#address = this.#laid = undefined;
         }
-        if (nonblocking) {
-            nativeStacks().registerStack?.(this.memory.base, this.memory.limit);
-            return this.#lent = new Lent(this.memory.base, this.view);
-        }
-        this.#kept ??= new Kept();
-        this.#kept.clear();
-        return this.#kept;
+        if (!nonblocking)
+            return this.#lay(subject);
+        nativeStacks().registerStack?.(this.memory.base, this.memory.limit);
+        this.#laid = undefined;
+        this.lent = new Lent(this.memory.base, this.view);
     }
-    begin(body, subject) {
-        const exceptionState = subject.exceptionState();
-        const { init } = native();
-        let box = this.#takeMailbox();
-        this.status[this.at] = 0;
+    #lay(subject) {
+        this.#globals = subject.exceptionState();
+        if (this.#laid !== undefined)
+            return;
+        const { callBody, init } = native();
+        const { base, limit } = this.memory;
+        this.#laid = init(base, callBody, this.takeMailbox(), this.#globals, limit);
+        this.status[0] = 1;
+    }
+    takeMailbox() {
+        return this.#address ??= native().addressOfBuffer(this.view);
+    }
+    enterFirst(call) {
+        const { call: enter } = native();
+        const handle = this.#laid;
         layCanary(this.memory);
-        let { base } = this.memory;
-        if (this.#lent !== undefined) {
-            base = this.#lent.base;
-            box = this.#lent.mailbox;
-            this.#lent.lendMailbox();
-        }
-        const handle = init(base, body, box, exceptionState, this.memory.limit);
-        this.#subject = subject;
-        this.enter(subject.library);
+        this.call = call;
+        this.handle = handle;
+        enter(handle, this.#globals);
+    }
+    occupy() {
+        this.enter(this.subject.library);
+    }
+    forgetReturned() {
+        this.handle = null;
+    }
+    beginElsewhere(call) {
+        const { callBody, init } = native();
+        const exceptionState = this.subject.exceptionState();
+        const { base, mailbox } = this.lent;
+        this.status[0] = 0;
+        this.lent.lendMailbox();
+        const handle = init(base, callBody, mailbox, exceptionState, this.memory.limit);
+        this.call = call;
+        this.occupy();
         this.handle = handle;
     }
     lend() {
-        this.#lent?.lend();
+        this.lent?.lend();
     }
     takeBack() {
-        this.#lent?.takeBack(320);
-    }
-    get isSuspended() {
-        return this.handle !== null && this.status[this.at] === 0;
-    }
-    arrive(what) {
-        const { handle, memory } = this;
-        if (handle === null)
-            return undefined;
-        let error;
-        const status = this.status[this.at];
-        if (status === 8)
-            error = overflowError(what, memory);
-        if (status === 6) {
-            const make = readReport(this.lookInto());
-            native().resumeI32(handle, 0);
-            this.status[this.at] = 7;
-            error = make();
-        }
-        if (isOverrun(memory)) {
-            const isSuspended = this.status[this.at] === 0;
-            error = overrunError(what, memory, isSuspended, error);
-            if (isSuspended)
-                this.status[this.at] = 3;
-        }
-        if (this.status[this.at] !== 0)
-            this.#forget();
-        return error;
-    }
-    #forget() {
-        this.#letGo();
-        this.leave();
-        this.entry = 0;
-        this.call = undefined;
-        this.handle = null;
+        this.lent?.takeBack(320);
     }
     release() {
         if (this.handle === null)
-            this.#letGo();
+            this.letGo();
     }
-    #letGo() {
-        this.#kept?.clear();
-        this.#lent?.release();
-        this.#lent = undefined;
-    }
-    end() {
-        const { handle, memory } = this;
-        if (handle === null)
+    letGo() {
+        this.kept.clear();
+        if (this.lent === undefined)
             return;
-        if (this.elsewhere)
-            throw new Error(`Cannot end a call: ${ELSEWHERE}`);
-        if (memory.fault() !== undefined)
-            return this.#forget();
-        if (this.status[this.at] === 0) {
-            native().end(handle, memory.limit);
-            this.takeBack();
-        }
-        const isAbandoned = this.status[this.at] === 3;
-        const name = this.#subject.name;
-        const error = this.arrive(`Cannot end ${name}`);
-        if (isAbandoned)
-            warnOfAbandoned(name, memory.size, this.lookInto());
-        if (error !== undefined)
-            throw error;
+        this.lent.release();
+        this.lent = undefined;
+    }
+    endFrames(handle) {
+        super.endFrames(handle);
+        this.takeBack();
     }
     endGently() {
         (this.call ?? this).end();
     }
-    frames() {
-        if (this.handle === null)
-            return [];
-        const fault = this.elsewhere ? ELSEWHERE : this.memory.fault();
-        if (fault !== undefined)
-            throw new Error(`Cannot take a backtrace: ${fault}`);
-        return framesOf(this.handle);
-    }
-}
-
-const { input: INPUT$3, output: OUTPUT$1, output_float: OUTPUT_FLOAT, stack: STACK } = Mailbox;
-const { callback: CALLBACK } = Mailbox;
-const SUSPENDED$1 = 0;
-class Call {
-    callee;
-    context;
-    keeper;
-    result;
-    interrupt;
-    #replaced;
-    #answered = false;
-    #error;
-    constructor(callee, context, args, answerers) {
-        const { memory } = context;
-        const { what } = callee;
-        const fault = memory.fault();
-        if (fault !== undefined)
-            throw new Error(`${what}: ${fault}`);
-        if (callee.stackCount * 8 + 512 > memory.size) {
-            throw new RangeError(`${what}: its stack has ${memory.size} bytes, and ${callee.stackCount} of its arguments ` +
-                "are passed there; use a larger one");
-        }
-        this.callee = callee;
-        this.context = context;
-        this.keeper = context.prepare(callee.stackCount, callee.nonblocking);
-        this.#writeArguments(args, answerers);
-        checkOpen(callee.library, what);
-        context.call = this;
-        context.begin(native().callBody, callee);
-    }
-    #writeArguments(args, answerers) {
-        const { view } = this.context;
-        const { parameters, types, offsets, whatOf, callbacks, stackCount, address } = this.callee;
-        let [argument, callback] = [0, 0];
-        for (let i = 0; i < parameters.length; i++) {
-            if (parameters[i] !== "callback") {
-                write(view, offsets[i], types[i], args[argument++], whatOf[i], this.keeper);
-                continue;
-            }
-            const answerer = answerers?.[callback];
-            const own = callbacks[callback++];
-            let thunk;
-            if (typeof answerer !== "object")
-                thunk = own.thunk();
-            else {
-                thunk = answerer;
-                (this.#replaced ??= []).push(own.target);
-            }
-            view.setBigUint64(offsets[i], thunk.address, true);
-        }
-        view.setBigUint64(32, address(), true);
-        view.setUint32(48, stackCount, true);
-        view.setUint32(4, 0, true);
-    }
-    step() {
-        const handle = this.leave();
-        this.context.lend();
-        native().resumeCall(handle, 0);
-        this.context.takeBack();
-        return this.arrive();
-    }
-    goElsewhere() {
-        const handle = this.leave();
-        const { context } = this;
-        context.lend();
-        context.elsewhere = true;
-        return native().resumeElsewhere(handle, 0);
-    }
-    comeBack() {
-        this.context.elsewhere = false;
-        this.context.takeBack();
-        return this.arrive();
-    }
-    leave() {
-        this.check();
-        if (this.keeper.isGone)
-            this.#refuseBuffer();
-        const { memory, handle } = this.context;
-        const fault = memory.fault();
-        if (fault !== undefined)
-            throw new Error(`Cannot go on with ${this.callee.name}: ${fault}`);
-        return handle;
-    }
-    check() {
-        const { call, handle, elsewhere, reason: known } = this.context;
-        if (call === this && handle !== null && !elsewhere)
-            return;
-        const reason = elsewhere ? ELSEWHERE : known ?? "the call has been ended";
-        throw new Error(`Cannot go on with ${this.callee.name}: ${reason}`);
-    }
-    arrive() {
-        const { context } = this;
-        if (context.status[0] !== 0)
-            return this.#finish();
-        if (context.memory.bottom !== undefined)
-            this.#follow();
-        const target = targetOf(context.view.getUint32(4, true));
-        if (target === undefined || target.handler === undefined && !this.#isOwn(target)) {
-            this.#refuseCallback(target);
-        }
-        this.#answered = false;
-        return target;
-    }
-    #finish() {
-        const hasReturned = this.context.status[0] === 1;
-        if (hasReturned)
-            this.result = this.#read();
-        this.#follow();
-        if (!hasReturned)
-            this.check();
-    }
-    #follow() {
-        const error = this.context.arrive(`Cannot go on with ${this.callee.name}`);
-        if (error !== undefined)
-            throw this.#error = error;
-    }
-    #isOwn(target) {
-        return target.callee === this.callee && !this.#replaced?.includes(target);
-    }
-    #refuseCallback(target) {
-        this.context.end();
-        const what = `Cannot go on with ${this.callee.name}: C has called`;
-        if (target === undefined) {
-            throw new Error(`${what} a callback that has been closed, or is another Worker's; keep a callback open ` +
-                "for as long as C knows it");
-        }
-        const { name } = target.callee;
-        throw new Error(`${what} callback parameter ${target.parameter} of ${name}, which was passed to another ` +
-            "call; what C keeps must be a Callback");
-    }
-    args({ types, offsets, stackCount }) {
-        const { view } = this.context;
-        let stack = view;
-        if (stackCount > 0) {
-            stack = new DataView(new ArrayBuffer(stackCount * 8));
-            const address = view.getBigUint64(56, true);
-            native().copyIn(stack, address, BigInt(stack.byteLength));
-        }
-        const values = [];
-        for (let i = 0; i < types.length; i++) {
-            const [offset, type] = [offsets[i], types[i]];
-            values.push(offset < 320 ? read(view, offset, type) : read(stack, offset - 320, type));
-        }
-        return values;
-    }
-    ask(target, handler) {
-        const { view } = this.context;
-        const { types, offsets: at } = target;
-        if (target.stackCount > 0 || types.length > 4)
-            return handler(...this.args(target));
-        if (types.length === 0)
-            return handler();
-        const first = read(view, at[0], types[0]);
-        if (types.length === 1)
-            return handler(first);
-        const second = read(view, at[1], types[1]);
-        if (types.length === 2)
-            return handler(first, second);
-        const third = read(view, at[2], types[2]);
-        if (types.length === 3)
-            return handler(first, second, third);
-        return handler(first, second, third, read(view, at[3], types[3]));
-    }
-    reply(target, value) {
-        const { resultType, what, isKept } = target;
-        if (typeof value === "object" && value !== null) {
-            refuseWaiting(value, what);
-            refuseDeferred(value, what);
-        }
-        this.check();
-        const answers = isKept ? this.keeper.answersTo(target, this.#answered) : undefined;
-        this.#answered = true;
-        write(this.context.view, 8, resultType, value, what, answers);
-    }
-    #read() {
-        const { resultType } = this.callee;
-        const isFloat = resultType.kind === "float";
-        return read(this.context.view, isFloat ? 24 : 16, resultType);
-    }
-    end() {
-        let thrown;
-        try {
-            while (this.#tellToStop())
-                this.step();
-        }
-        catch (error) {
-            if (isExhaustion(error))
-                throw error;
-            thrown = error;
-        }
-        this.#endContext(thrown);
-    }
-    async endElsewhere() {
-        let thrown;
-        try {
-            while (this.#tellToStop()) {
-                await this.goElsewhere();
-                this.comeBack();
-            }
-        }
-        catch (error) {
-            thrown = error;
-        }
-        this.#endContext(thrown);
-    }
-    get hasEnded() {
-        return this.context.call !== this || this.context.handle === null;
-    }
-    frames() {
-        return this.hasEnded ? [] : this.context.frames();
-    }
-    #tellToStop() {
-        const { context } = this;
-        if (this.hasEnded || context.elsewhere || !context.isSuspended)
-            return false;
-        const waiting = targetOf(context.view.getUint32(4, true));
-        if (waiting === undefined || !waiting.hasStop)
-            return false;
-        this.reply(waiting, waiting.stop);
-        return true;
-    }
-    #endContext(thrown) {
-        try {
-            if (!this.hasEnded)
-                this.context.end();
-        }
-        finally {
-            const { reason } = this.context;
-            if (reason !== undefined) {
-                this.interrupt?.deref()?.(new Error(`Cannot go on with ${this.callee.name}: ${reason}`));
-            }
-        }
-        if (thrown !== undefined && thrown === this.#error)
-            throw thrown;
-    }
-    #refuseBuffer() {
-        const which = this.keeper.isArgumentGone
-            ? "among its arguments"
-            : "that a handler has answered";
-        this.context.end();
-        throw new TypeError(`Cannot go on with ${this.callee.name}: a buffer ${which} was detached while C was using ` +
-            "it; transfer it after the call");
-    }
-}
-
-const symbols = new WeakMap();
-function makeBody(input, output, pointer, subject) {
-    const body = Object.freeze({ input, output });
-    symbols.set(body, {
-        ...subject,
-        pointer,
-        input: typeOf$1(input),
-        output: typeOf$1(output),
-        entry: input !== output || input !== "u32" && input !== "i32" ? 3 : Entry[input],
-    });
-    return body;
-}
-const symbolOf = (function symbolOf(body) {
-    return typeof body === "object" && body !== null ? symbols.get(body) : undefined;
-});
-
-const GeneratorFunction = Object.getPrototypeOf(function* () { }).constructor;
-const { isPrototypeOf } = Object.prototype;
-const isGeneratorFunction = (function isGeneratorFunction(value) {
-    return typeof value === "function" &&
-        (value instanceof GeneratorFunction || tagOf(value) === "GeneratorFunction");
-});
-function isAsyncFunction(value) {
-    const tag = tagOf(value);
-    return tag === "AsyncFunction" || tag === "AsyncGeneratorFunction";
-}
-const isScriptGenerator = (function isScriptGenerator(value) {
-    if (typeof value !== "object" || value === null)
-        return false;
-    if (isPrototypeOf.call(GeneratorFunction.prototype.prototype, value))
-        return true;
-    return tagOf(value) === "Generator" &&
-        nodeModule("node:util")?.types.isGeneratorObject(value) === true;
-});
-function tagOf(value) {
-    return value[Symbol.toStringTag];
-}
-
-const NO_ANSWERERS = [];
-const callees = new WeakMap();
-function makeFunction(f, callee) {
-    callees.set(f, callee);
-    return Object.freeze(f);
-}
-function isFunction(f) {
-    return typeof f === "function" && callees.has(f);
-}
-function calleeOf(f) {
-    const callee = typeof f === "function" ? callees.get(f) : undefined;
-    if (callee !== undefined)
-        return callee;
-    throw noCallee(f);
-}
-function noCallee(f) {
-    const body = symbolOf(f);
-    return new TypeError(body === undefined
-        ? `Cannot call ${describe(f)}: yielder.call() takes a function that dlopen has given in this Worker`
-        : `Cannot call ${body.name}: it is a generator body; make a generator of it by ` +
-            "new Generator(stack, body), which yield* takes");
-}
-function checkCount(callee, args, expected) {
-    checkOpen(callee.library, callee.what);
-    if (args.length === expected)
-        return;
-    throw wrongCount(callee, args.length, expected);
-}
-function wrongCount(callee, given, expected) {
-    return new TypeError(`Cannot call ${callee.name}: it takes ${expected} ${expected === 1 ? "argument" : "arguments"} here: got ${given}; ` +
-        (given < expected
-            ? `missing: ${missing(callee, given, expected).join(", ")}`
-            : excess(callee, expected)));
-}
-function missing(callee, given, expected) {
-    const isPulled = expected < callee.parameters.length;
-    return callee.parameters
-        .filter((type) => !isPulled || type !== "callback")
-        .map((type, i) => type === "callback"
-        ? `argument ${i} (the function that answers its callback)`
-        : `argument ${i} (${type})`)
-        .slice(given);
-}
-function excess(callee, expected) {
-    return expected < callee.parameters.length
-        ? ".calls() takes no functions that answer: whoever pulls a call answers it by reply()"
-        : "leave the others out; options such as { signal } are for .async()";
-}
-function split(callee, args, refused) {
-    if (callee.callbacks.length === 0)
-        return { plain: args, answerers: NO_ANSWERERS };
-    const plain = [];
-    const answerers = [];
-    const { parameters } = callee;
-    for (let i = 0; i < parameters.length; i++) {
-        if (parameters[i] !== "callback")
-            plain.push(args[i]);
-        else
-            answerers.push(answererOf(callee, answerers.length, i, args[i], refused));
-    }
-    return { plain, answerers };
-}
-function refuseNonblocking(callee) {
-    if (!callee.nonblocking)
-        return;
-    throw new TypeError(`Cannot call ${callee.name}: it is declared as nonblocking, and a generator cannot wait for ` +
-        "another thread; call it by .async(), or declare it once more without nonblocking");
-}
-function hintForAnswerer(arg) {
-    if (arg === null)
-        return '; to pass NULL to C, declare the parameter as "function"';
-    if (isScriptGenerator(arg) || describe(arg) === "an object of class Promise") {
-        return "; pass the function itself, and do not call it";
-    }
-    if (typeof arg === "object" && Object.getPrototypeOf(arg) === null) {
-        return '; a pointer is passed where the parameter is declared as "function", but that of an ' +
-            "UnsafeCallback ends the process: make a Callback of its handler";
-    }
-    return hintForUnsafeCallback(arg);
-}
-function answererOf(callee, index, i, arg, refused) {
-    const what = callee.whatOf[i];
-    if (typeof arg === "function") {
-        if (refused === undefined || !isGeneratorFunction(arg))
-            return arg;
-        throw new TypeError(`${what} is a generator function, which can yield only out of a generator; use ` +
-            "`yield* yielder.call()` in a TypeScript body");
-    }
-    const kept = pointingOf(arg, what);
-    if (!(kept instanceof KeptThunk)) {
-        throw new TypeError(`${what} must be a function that answers the callback, or a Callback: got ${describe(arg)}` +
-            hint(hintForAnswerer, arg));
-    }
-    const { parameters, result } = callee.callbacks[index].target;
-    const { target, thunk } = kept;
-    if (String(target.parameters) !== String(parameters) || target.result !== result) {
-        throw new TypeError(`${what} is a Callback of another type: it is (${target.parameters}) => ${target.result}, ` +
-            `and C needs (${parameters}) => ${result}`);
-    }
-    return thunk;
-}
-
-function errorAfterEnd(call, error) {
-    try {
-        call?.end();
-    }
-    catch (other) {
-        if (call.hasEnded)
-            return both(other, error);
-    }
-    return error;
-}
-function both(thrown, error) {
-    if (isExhaustion(thrown))
-        return error;
-    if (isExhaustion(error))
-        return thrown;
-    const message = "Native code has thrown while it was ended because of an error: " +
-        `${textOf(thrown)}; the error: ${textOf(error)}`;
-    return new SuppressedError(thrown, error, message);
-}
-function textOf(error) {
-    return error instanceof Error ? `${error.name}: ${error.message}` : describe(error);
 }
 
 class Batch {
@@ -3055,11 +3152,15 @@ class Fiber {
     context;
     overflow;
     next;
+    call;
+    depth = 0;
+    outer;
     isKept = false;
     constructor(overflow) {
         this.overflow = overflow;
         this.stack = new OsStack(undefined, { overflow });
-        this.context = new Context(memoryOf(this.stack));
+        this.context = new CallContext(memoryOf(this.stack));
+        this.call = new Call(this.context);
         this.context.memory.own(this.context);
     }
 }
@@ -3094,20 +3195,18 @@ function putFiber(fiber) {
     fiber.isKept = true;
 }
 
-const { input: INPUT$2 } = Mailbox;
+const { input: INPUT$2, callback: CALLBACK$1 } = Mailbox;
 async function callAsync(callee, args) {
     const signal = signalOf(callee, args[callee.parameters.length], args.length);
-    const { plain, answerers } = split(callee, args, "no generator functions");
     signal?.throwIfAborted();
     const fiber = takeFiber(callee.overflow);
-    let call;
+    const call = new Call(fiber.context);
     try {
-        call = new Call(callee, fiber.context, plain, answerers);
-        return await untilInterrupted(call, answerers, signal);
+        call.prepare(callee, args, "functions");
+        return await untilInterrupted(call, args, signal);
     }
     catch (error) {
-        if (call !== undefined)
-            await endBecauseOf(call, error);
+        await endBecauseOf(call, error);
         throw error;
     }
     finally {
@@ -3128,7 +3227,7 @@ async function endBecauseOf(call, error) {
         call.end();
     }
 }
-async function untilInterrupted(call, answerers, signal) {
+async function untilInterrupted(call, args, signal) {
     const { promise, resolve, reject } = Promise.withResolvers();
     call.interrupt = new WeakRef(reject);
     const abort = () => {
@@ -3138,32 +3237,23 @@ async function untilInterrupted(call, answerers, signal) {
     signal?.addEventListener("abort", abort, { once: true });
     try {
         const answerAll = call.callee.nonblocking ? answerElsewhere : answerHere;
-        answerAll(call, answerers, signal).then(resolve, reject);
+        answerAll(call, args, signal).then(resolve, reject);
         return await promise;
     }
     finally {
         signal?.removeEventListener("abort", abort);
     }
 }
-async function answerHere(call, answerers, signal) {
+async function answerHere(call, args, signal) {
     const { resumeCall } = native();
     const { context } = call;
-    const { view } = context;
-    const keeper = call.keeper;
-    let target;
-    let handler;
-    let known = -1;
+    const { view, kept: keeper } = context;
+    let target = call.begin();
+    if (target === undefined)
+        return call.result;
+    let handler = handlerOf(target, args);
+    let known = view.getUint32(4, true);
     for (;;) {
-        const { handle } = context;
-        const number = resumeCall(handle === null || keeper.hasBuffers ? call.leave() : handle, 0);
-        if (number !== known || target.closed) {
-            const arrived = call.arrive();
-            if (arrived === undefined)
-                return call.result;
-            target = arrived;
-            handler = handlerOf(arrived, answerers);
-            known = number;
-        }
         signal?.throwIfAborted();
         const { resultType, what, isKept, fast } = target;
         let answer = fast.count === 1
@@ -3178,9 +3268,18 @@ async function answerHere(call, answerers, signal) {
         }
         call.check();
         write(view, 8, resultType, answer, what, isKept ? keeper.answersTo(target, false) : undefined);
+        const { handle } = context;
+        const number = resumeCall(handle === null || keeper.hasBuffers ? call.leave() : handle, 0);
+        if (number !== known || target.closed) {
+            target = call.arrive();
+            if (target === undefined)
+                return call.result;
+            handler = handlerOf(target, args);
+            known = number;
+        }
     }
 }
-async function answerElsewhere(call, answerers, signal) {
+async function answerElsewhere(call, args, signal) {
     if (!hasStack(32))
         await undefined;
     for (;;) {
@@ -3189,7 +3288,7 @@ async function answerElsewhere(call, answerers, signal) {
         if (target === undefined)
             return call.result;
         signal?.throwIfAborted();
-        let answer = call.ask(target, handlerOf(target, answerers));
+        let answer = call.ask(target, handlerOf(target, args));
         if (isThenable(answer))
             answer = await answer;
         signal?.throwIfAborted();
@@ -3239,18 +3338,32 @@ class PulledBody {
     }
 }
 function* callPulled(scope, callee, args) {
-    checkCount(callee, args, callee.parameters.length - callee.callbacks.length);
+    checkCount(callee, args, callee.plainCount);
     refuseNonblocking(callee);
-    const call = scope.open(callee, args, undefined);
+    const call = scope.open(callee, placed(callee, args), "puller");
+    const { context } = call;
+    let offer;
     try {
-        for (let target; (target = call.step()) !== undefined;) {
-            const kept = handlerOf(target, undefined);
+        const { resumeCall } = native();
+        let target = call.begin();
+        let known = -1;
+        while (target !== undefined) {
+            const kept = target.handler;
             if (kept === undefined) {
-                yield* offer(call, target);
-                continue;
+                offer = new Offer(call, target);
+                yield offer;
+                offer.close();
             }
-            const answer = call.ask(target, kept);
-            call.reply(target, isScriptGenerator(answer) ? yield* answer : answer);
+            else {
+                const answer = call.ask(target, kept);
+                call.reply(target, isScriptGenerator(answer) ? yield* answer : answer);
+            }
+            const isPlain = context.handle !== null && !context.kept.hasBuffers && !target.isKept;
+            const number = resumeCall(isPlain ? context.handle : call.leave(), 0);
+            if (number !== known || target.closed || !isPlain) {
+                target = call.arrive();
+                known = number;
+            }
         }
         return call.result;
     }
@@ -3260,72 +3373,97 @@ function* callPulled(scope, callee, args) {
         throw scope.fail(call, error);
     }
     finally {
+        offer?.end();
         scope.close(call);
     }
 }
-function* offer(call, target) {
-    const { name } = call.callee;
-    let [replied, over] = [false, false];
-    const pulled = {
-        parameter: target.parameter,
-        args: call.args(target),
-        reply(value) {
-            if (over) {
-                throw new Error(`Cannot answer ${name}: C has gone on; reply before the next call is pulled`);
-            }
-            if (replied) {
-                throw new Error(`Cannot answer ${name}: callback parameter ${target.parameter} has an answer already, ` +
-                    "and C gets one; call reply() once");
-            }
-            call.reply(target, value);
-            replied = true;
-        },
-    };
-    try {
-        yield pulled;
+function placed({ slots }, args) {
+    const rest = args.values();
+    return slots.map(({ callback }) => callback === undefined ? rest.next().value : undefined);
+}
+class Offer {
+    parameter;
+    args;
+    reply = (value) => this.#reply(value);
+    #call;
+    #target;
+    #isReplied = false;
+    #isOver = false;
+    constructor(call, target) {
+        this.parameter = target.parameter;
+        this.args = call.args(target);
+        this.#call = call;
+        this.#target = target;
     }
-    finally {
-        over = true;
+    #reply(value) {
+        const { name } = this.#call.callee;
+        if (this.#isOver) {
+            throw new Error(`Cannot answer ${name}: C has gone on; reply before the next call is pulled`);
+        }
+        if (this.#isReplied) {
+            throw new Error(`Cannot answer ${name}: callback parameter ${this.parameter} has an answer already, ` +
+                "and C gets one; call reply() once");
+        }
+        this.#call.reply(this.#target, value);
+        this.#isReplied = true;
     }
-    if (replied || target.result === "void")
-        return;
-    call.check();
-    throw new Error(`Cannot go on with ${name}: callback parameter ${target.parameter} has not been answered, ` +
-        `and C needs a result of type ${target.result}; call reply(value) first`);
+    end() {
+        this.#isOver = true;
+    }
+    close() {
+        this.#isOver = true;
+        const target = this.#target;
+        if (this.#isReplied || target.result === "void")
+            return;
+        const call = this.#call;
+        call.check();
+        throw new Error(`Cannot go on with ${call.callee.name}: callback parameter ${this.parameter} has not been ` +
+            `answered, and C needs a result of type ${target.result}; call reply(value) first`);
+    }
 }
 
 const MARGIN = 64;
+const GONE = -1;
 let nativeDepth;
 const depthNow = (function depthNow() {
     return (nativeDepth ??= nativeStacks().depth)();
 });
 function isGone(depth) {
-    return (depthNow() - depth | 0) > 64;
+    return depth === -1 || (depthNow() - depth | 0) > 64;
 }
 
-const { input: INPUT$1 } = Mailbox;
+const { input: INPUT$1, callback: CALLBACK } = Mailbox;
 let innermost;
 function callSync(callee, args) {
-    checkCount(callee, args, callee.parameters.length);
-    const { plain, answerers } = split(callee, args, "no generator functions");
+    checkCount(callee, args, callee.slots.length);
     endGone();
     const fiber = takeFiber(callee.overflow);
-    const activation = { fiber, depth: depthNow(), outer: innermost };
-    innermost = activation;
-    let call;
+    const { call, context } = fiber;
     try {
-        call = new Call(callee, fiber.context, plain, answerers);
-        return run(call, answerers);
+        call.prepare(callee, args, "functions");
     }
     catch (error) {
-        endInner(activation);
+        putFiber(fiber);
+        throw error;
+    }
+    fiber.depth = -1;
+    fiber.outer = innermost;
+    innermost = fiber;
+    try {
+        const target = call.beginListed();
+        if (target !== undefined)
+            answerAll(fiber, target, args);
+        return call.result;
+    }
+    catch (error) {
+        endInner(fiber);
         throw errorAfterEnd(call, error);
     }
     finally {
-        if (innermost !== activation)
-            endInner(activation);
-        if (fiber.context.handle === null) {
-            innermost = activation.outer;
+        if (innermost !== fiber)
+            endInner(fiber);
+        if (context.handle === null) {
+            innermost = fiber.outer;
             putFiber(fiber);
         }
     }
@@ -3336,11 +3474,11 @@ const endGone = (function endGone() {
     while (innermost !== undefined && isGone(innermost.depth))
         endInnermost(innermost);
 });
-function endInner(activation) {
-    while (innermost !== activation && innermost !== undefined)
+function endInner(fiber) {
+    while (innermost !== fiber && innermost !== undefined)
         endInnermost(innermost);
 }
-function endInnermost({ fiber, outer }) {
+function endInnermost(fiber) {
     const thrown = [];
     try {
         fiber.context.endGently();
@@ -3350,30 +3488,20 @@ function endInnermost({ fiber, outer }) {
             throw error;
         thrown.push(error);
     }
-    innermost = outer;
+    innermost = fiber.outer;
     putFiber(fiber);
     for (const error of thrown)
         console.error(error);
 }
-function run(call, answerers) {
+function answerAll(fiber, first, args) {
     const { resumeCall } = native();
-    const { context } = call;
-    const { view } = context;
-    const keeper = call.keeper;
-    let target;
-    let handler;
-    let known = -1;
+    const { call, context } = fiber;
+    const { view, kept: keeper } = context;
+    fiber.depth = depthNow();
+    let target = first;
+    let handler = handlerOf(target, args);
+    let known = view.getUint32(4, true);
     for (;;) {
-        const { handle } = context;
-        const number = resumeCall(handle === null || keeper.hasBuffers ? call.leave() : handle, 0);
-        if (number !== known || target.closed) {
-            const arrived = call.arrive();
-            if (arrived === undefined)
-                return call.result;
-            target = arrived;
-            handler = handlerOf(arrived, answerers);
-            known = number;
-        }
         const { resultType, what, isKept, fast } = target;
         const answer = fast.count === 1
             ? handler(read(view, fast.firstAt, fast.first))
@@ -3386,6 +3514,15 @@ function run(call, answerers) {
             refuseDeferred(answer, what);
         const answers = isKept ? keeper.answersTo(target, false) : undefined;
         write(view, 8, resultType, answer, what, answers);
+        const { handle } = context;
+        const number = resumeCall(handle === null || keeper.hasBuffers ? call.leave() : handle, 0);
+        if (number !== known || target.closed) {
+            target = call.arrive();
+            if (target === undefined)
+                return;
+            handler = handlerOf(target, args);
+            known = number;
+        }
     }
 }
 
@@ -3404,22 +3541,27 @@ class Scope {
     constructor(memory) {
         this.#throws = memory?.origin.overflow === "throw";
         if (memory !== undefined)
-            this.#own = new Context(memory);
+            this.#own = new CallContext(memory);
     }
-    open(callee, plain, answerers) {
+    open(callee, args, answering) {
         if (!this.running) {
             throw new Error(`Cannot call ${callee.name}: the generator of this yielder is not running its body`);
         }
         endGone();
         const own = this.#own;
         if (own !== undefined && own.handle === null) {
-            const call = new Call(callee, own, plain, answerers);
+            const fault = own.memory.fault();
+            if (fault !== undefined)
+                throw new Error(`${callee.what}: ${fault}`);
+            const call = new Call(own);
+            call.prepare(callee, args, answering);
             this.#calls.set(call, undefined);
             return call;
         }
         const fiber = takeFiber(this.#throws ? "throw" : callee.overflow);
         try {
-            const call = new Call(callee, fiber.context, plain, answerers);
+            const call = new Call(fiber.context);
+            call.prepare(callee, args, answering);
             this.#calls.set(call, fiber);
             return call;
         }
@@ -3629,11 +3771,10 @@ function* callScript(scope, callee, args, made) {
     made.begin();
     checkCount(callee, args, callee.parameters.length);
     refuseNonblocking(callee);
-    const { plain, answerers } = split(callee, args);
-    const call = scope.open(callee, plain, answerers);
+    const call = scope.open(callee, args, "generators");
     try {
-        for (let target; (target = call.step()) !== undefined;) {
-            const answer = call.ask(target, handlerOf(target, answerers));
+        for (let target = call.begin(); target !== undefined; target = call.step()) {
+            const answer = call.ask(target, handlerOf(target, args));
             call.reply(target, isScriptGenerator(answer) ? yield* answer : answer);
         }
         return call.result;
@@ -4149,13 +4290,12 @@ function symbol(name, definition, pointer, library, thunks) {
     if ("input" in definition) {
         return makeBody(definition.input, definition.output, pointer, subject);
     }
-    const callbacks = [];
+    const slots = [];
     const types = definition.parameters.map((type) => typeof type === "string" ? type : "callback");
     const callee = {
         ...signatureOf(types, definition.result, FUNCTION, definition.variadic),
         ...subject,
         what: `Cannot call ${name}`,
-        whatOf: types.map((_, i) => `Cannot call ${name}: argument ${i}`),
         address: once(() => {
             if (definition.nonblocking) {
                 native().pin(pointer);
@@ -4163,28 +4303,20 @@ function symbol(name, definition, pointer, library, thunks) {
             }
             return native().addressOfPointer(pointer);
         }),
-        callbacks,
+        slots,
+        plainCount: types.filter((type) => type !== "callback").length,
         nonblocking: definition.nonblocking === true,
         overflow: definition.overflow ?? "report",
     };
     for (const [i, parameter] of definition.parameters.entries()) {
-        if (typeof parameter === "string")
-            continue;
-        const target = {
-            ...callbackSignature(parameter.callback, `Cannot open symbol ${name}: parameter ${i}`),
-            callee,
-            index: callbacks.length,
-            parameter: i,
-            handler: undefined,
-            what: `Cannot answer ${name}: the result of callback parameter ${i}`,
-            closed: false,
-        };
-        const thunk = once(() => {
-            const taken = takeThunk(target);
-            thunks.push(taken);
-            return taken;
+        slots.push({
+            type: callee.types[i],
+            offset: callee.offsets[i],
+            what: `Cannot call ${name}: argument ${i}`,
+            callback: typeof parameter === "string"
+                ? undefined
+                : callbackParameter(callee, i, parameter.callback, thunks),
         });
-        callbacks.push({ target, thunk });
     }
     const f = callee.nonblocking
         ? (...args) => callAsync(callee, args)
@@ -4194,6 +4326,23 @@ function symbol(name, definition, pointer, library, thunks) {
         async: (...args) => callAsync(callee, args),
         calls: (...args) => pulledGenerator(new PulledBody(callee, args)),
     }), callee);
+}
+function callbackParameter(callee, i, callback, thunks) {
+    const { name } = callee;
+    const target = {
+        ...callbackSignature(callback, `Cannot open symbol ${name}: parameter ${i}`),
+        callee,
+        parameter: i,
+        handler: undefined,
+        what: `Cannot answer ${name}: the result of callback parameter ${i}`,
+        closed: false,
+    };
+    const thunk = once(() => {
+        const taken = takeThunk(target);
+        thunks.push(taken);
+        return taken;
+    });
+    return { target, thunk };
 }
 const open = (function open(filename, table) {
     try {

@@ -6,7 +6,7 @@
 /** The layouts and the numbers that TypeScript shares with native code. */
 
 /** The number of the interface between the library and TypeScript, which compares the two. */
-export const ABI = 1;
+export const ABI = 2;
 
 /** What has become of a body, as its mailbox says. */
 export const Status = {

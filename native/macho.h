@@ -36,6 +36,7 @@
 #define fringe_leave_current            _fringe_leave_current
 #define fringe_personality              _fringe_personality
 #define fringe_resume                   _fringe_resume
+#define fringe_call                     _fringe_call
 #define fringe_resume_call              _fringe_resume_call
 #define fringe_root                     _fringe_root
 #define fringe_root_return              _fringe_root_return

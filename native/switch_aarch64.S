@@ -461,6 +461,24 @@
         mov     x2, x20
 .endm
 
+# LAY writes what makes the first frame of R, x0: the record that the first switch finds. The body
+# will have the control words of now. `globals` is a register with the __cxa_get_globals of its C++
+# runtime, or 0. Destroys x9 and x10.
+.macro LAY globals
+        cmp     \globals, 0
+        cset    x9, ne                          // EXCEPTIONS_BIT
+        mrs     x10, fpcr
+        stp     x9, x10, [x0, EXCHANGES]        // and CONTROL
+        stp     \globals, xzr, [x0, EXCEPTIONS] // and CAUGHT
+        stp     xzr, xzr, [x0, UNCAUGHT]        // and PREVIOUS
+        str     xzr, [x0, REPORT]
+        str     xzr, [x0, JUDGED]
+        sub     x9, x0, SUSPENDED
+        str     x9, [x0, LINK]
+        adr     x10, fringe_trampoline_begin
+        stp     x0, x10, [x9]
+.endm
+
         .text
 
 # void *fringe_init(uintptr_t base, void (*body)(void *yielder, ...), void *mailbox)
@@ -486,19 +504,11 @@ BEGIN fringe_init_caught
 L(init):
         sub     x0, x0, CONTEXT_SIZE
         stp     x1, x2, [x0, BODY]              // and MAILBOX
-        stp     x3, xzr, [x0, EXCEPTIONS]       // and CAUGHT
-        stp     xzr, xzr, [x0, UNCAUGHT]        // and PREVIOUS
-        stp     x5, xzr, [x0, CATCHES]          // and REPORT
-        cmp     x3, 0
-        cset    x9, ne                          // EXCEPTIONS_BIT
-        mrs     x10, fpcr
-        stp     x9, x10, [x0, EXCHANGES]        // and CONTROL
-        stp     x4, xzr, [x0, LIMIT]            // and JUDGED
-        sub     x9, x0, SUSPENDED
+        str     x5, [x0, CATCHES]
+        str     x4, [x0, LIMIT]
         adr     x10, fringe_root_return
-        stp     x9, x10, [x0, LINK]             // and RETURN
-        adr     x10, fringe_trampoline_begin
-        stp     x0, x10, [x9]
+        str     x10, [x0, RETURN]
+        LAY     x3
         ret
 END fringe_init_caught
 
@@ -602,6 +612,28 @@ BEGIN fringe_resume_call
         .cfi_restore_state
         EXCHANGE
 END fringe_resume_call
+
+# intptr_t fringe_call(void *yielder, void *globals)
+#   entry: x0 = R, whose body has ended, or has not begun; x1 = globals
+#   The mailbox begins as suspended here, where the frame is there, and not a moment earlier.
+BEGIN fringe_call
+        SAVE
+        LAY     x1
+        ldr     x9, [x0, MAILBOX]
+        str     wzr, [x9, STATUS]
+        ENTER_CURRENT
+        mov     x2, 0
+        UNLESS_EXCHANGING
+        SWITCH  signed=1
+5:      EXACTLY 7f
+6:      LEAVE_CURRENT
+        mov     x0, x2
+        .cfi_remember_state
+        RESTORE
+        ret
+        .cfi_restore_state
+        EXCHANGE
+END fringe_call
 
 # intptr_t fringe_signal(void *yielder, void (*signal)(void *yielder, intptr_t word), intptr_t word)
 #   entry: x0 = R; x1 = signal; x2 = word

@@ -293,6 +293,29 @@
         .size   \name, . - \name
 .endm
 
+# LAY writes what makes the first frame of R, edi: the record that the first switch finds. The body
+# will have the control words of now. ebx = the __cxa_get_globals of its C++ runtime, or 0. Destroys
+# ecx and edx.
+.macro LAY
+        mov     %ebx, EXCEPTIONS(%edi)
+        xor     %edx, %edx
+        test    %ebx, %ebx
+        setnz   %dl                     # EXCEPTIONS_TOO
+        mov     %edx, EXCHANGES(%edi)
+        stmxcsr CONTROL(%edi)
+        fnstcw  CONTROL_X87(%edi)
+        xor     %ecx, %ecx
+        mov     %ecx, JUDGED(%edi)
+        mov     %ecx, CAUGHT(%edi)
+        mov     %ecx, UNCAUGHT(%edi)
+        mov     %ecx, REPORT(%edi)
+        lea     -SUSPENDED(%edi), %edx
+        mov     %edx, LINK(%edi)
+        mov     %edi, (%edx)
+        ADDRESS fringe_trampoline_begin, ecx
+        mov     %ecx, 4(%edx)
+.endm
+
         .text
 
 # void *fringe_init(uintptr_t base, void (*body)(void *yielder, ...), void *mailbox)
@@ -319,33 +342,18 @@ BEGIN fringe_init_caught
         mov     $1, %edx
         mov     FIFTH, %esi
 .Linit:
-        mov     FIRST, %eax
-        lea     -CONTEXT_SIZE(%eax), %eax
+        mov     FIRST, %edi
+        lea     -CONTEXT_SIZE(%edi), %edi
         mov     SECOND, %ecx
-        mov     %ecx, BODY(%eax)
+        mov     %ecx, BODY(%edi)
         mov     THIRD, %ecx
-        mov     %ecx, MAILBOX(%eax)
-        mov     %ebx, EXCEPTIONS(%eax)
-        mov     %edx, CATCHES(%eax)
-        mov     %esi, LIMIT(%eax)
-        xor     %edx, %edx
-        test    %ebx, %ebx
-        setnz   %dl                     # EXCEPTIONS_TOO
-        mov     %edx, EXCHANGES(%eax)
-        stmxcsr CONTROL(%eax)
-        fnstcw  CONTROL_X87(%eax)
-        xor     %ecx, %ecx
-        mov     %ecx, JUDGED(%eax)
-        mov     %ecx, CAUGHT(%eax)
-        mov     %ecx, UNCAUGHT(%eax)
-        mov     %ecx, REPORT(%eax)
+        mov     %ecx, MAILBOX(%edi)
+        mov     %edx, CATCHES(%edi)
+        mov     %esi, LIMIT(%edi)
         ADDRESS fringe_root_return, ecx
-        mov     %ecx, RETURN(%eax)
-        lea     -SUSPENDED(%eax), %edx
-        mov     %edx, LINK(%eax)
-        mov     %eax, (%edx)
-        ADDRESS fringe_trampoline_begin, ecx
-        mov     %ecx, 4(%edx)
+        mov     %ecx, RETURN(%edi)
+        LAY
+        mov     %edi, %eax
         RESTORE
         ret
 END fringe_init_caught
@@ -456,6 +464,33 @@ BEGIN fringe_resume_call
         .cfi_restore_state
         EXCHANGE
 END fringe_resume_call
+
+# intptr_t fringe_call(void *yielder, void *globals)
+#   The mailbox begins as suspended here, where the frame is there, and not a moment earlier. A body
+#   that comes back without having suspended has closed every `call`: then this leaves by `ret`.
+BEGIN fringe_call
+        SAVE
+        mov     FIRST, %edi
+        mov     SECOND, %ebx
+        LAY
+        xor     %eax, %eax
+        mov     MAILBOX(%edi), %ecx
+        mov     %eax, STATUS(%ecx)
+        ENTER_CURRENT
+        UNLESS_EXCHANGING
+        SWITCH
+5:      EXACTLY 7f
+6:      LEAVE_CURRENT
+        mov     MAILBOX(%edi), %ecx
+        cmpl    $RETURNED, STATUS(%ecx)
+        .cfi_remember_state
+        RESTORE
+        jne     1f
+        ret
+1:      RETURN_BY_JUMP
+        .cfi_restore_state
+        EXCHANGE
+END fringe_call
 
 # intptr_t fringe_signal(void *yielder, void (*signal)(void *yielder, intptr_t word), intptr_t word)
 BEGIN fringe_signal

@@ -7,6 +7,7 @@
 #   fringe_init_caught      the same for a resumer that exceptions cannot go on in: JavaScript
 #   fringe_resume           enters a body from a function call; leaves by `ret`
 #   fringe_resume_call      enters a body that will suspend by a call, as thunks do; leaves by `jmp`
+#   fringe_call             the same from the beginning of the body, which may have run before
 #   fringe_signal           enters a body, telling it that it is being ended
 #   fringe_suspend          leaves a body by an ordinary function call (other languages use it)
 #   fringe_exchange         exchanges what belongs to each side besides its stack; EXCHANGES tells
@@ -490,8 +491,8 @@
 # is compared with the one that a process begins with (psABI 3.4.1), half a nanosecond cheaper than
 # with CONTROL_X87: nearly every thread has it, and for one that has another, words are exchanged
 # each time.
-#define X87_AT_FIRST    0x37f
-#define MASKS           0x1f80          /* of MXCSR: no exception is a trap */
+#define X87_AT_FIRST    (0x37f)
+#define MASKS           (0x1f80)        /* of MXCSR: no exception is a trap */
 .macro QUICKLY label
         fnstcw  -16(%rsp)
         movzwl  -16(%rsp), %ecx
@@ -637,6 +638,49 @@
 1:      jmp     *%rcx
 .endm
 
+# LAY writes what makes the first frame of R=rdi, which fringe_trampoline begins with: the record
+# that the first switch finds. `globals` is a register with the __cxa_get_globals of the body's C++
+# runtime, or 0. EXCHANGES has NATIVE or CONTROL_TOO, if anything. Destroys rcx and rdx.
+.macro LAY globals
+        mov     \globals, EXCEPTIONS(%rdi)
+        mov     EXCHANGES(%rdi), %edx
+        and     $NATIVE | CONTROL_TOO, %edx
+        or      $FIRST, %edx
+        test    \globals, \globals
+        jz      1f
+        or      $EXCEPTIONS_TOO, %edx
+1:      mov     %rdx, EXCHANGES(%rdi)
+        xor     %ecx, %ecx
+        mov     %rcx, JUDGED(%rdi)
+        mov     %rcx, CAUGHT(%rdi)
+        mov     %rcx, UNCAUGHT(%rdi)
+        mov     %rcx, REPORT(%rdi)
+        lea     -SUSPENDED(%rdi), %rcx
+        mov     %rcx, LINK(%rdi)
+        mov     %rdi, (%rcx)
+        lea     fringe_trampoline_begin(%rip), %rdx
+        mov     %rdx, 8(%rcx)
+.endm
+
+# KEEP_CONTROL: the body of R=rdi is to begin with the control words of now. Where a sum might
+# spring a trap, or the x87 word is not what QUICKLY looks for, words are exchanged from the
+# beginning. Destroys rcx and xmm0.
+.macro KEEP_CONTROL
+        stmxcsr CONTROL(%rdi)
+        fnstcw  CONTROL_X87(%rdi)
+        mov     CONTROL(%rdi), %ecx
+        not     %ecx
+        test    $MASKS, %ecx
+        jnz     2f
+        cmpw    $X87_AT_FIRST, CONTROL_X87(%rdi)
+        jne     2f
+        SUMS_NOW
+        movaps  %xmm0, SUMS(%rdi)
+        jmp     3f
+2:      orl     $CONTROL_TOO, EXCHANGES(%rdi)
+3:
+.endm
+
         .text
 
 # void *fringe_init(uintptr_t base, void (*body)(void *yielder, ...), void *mailbox)
@@ -670,51 +714,27 @@ END fringe_init
 BEGIN fringe_init_caught
         mov     $1, %r9d
 L(init):
-        lea     -CONTEXT_SIZE(%rdi), %rax
-        mov     %rsi, BODY(%rax)
-        mov     %rdx, MAILBOX(%rax)
-        mov     %rcx, EXCEPTIONS(%rax)
-        mov     %r9, CATCHES(%rax)
-        mov     %r8, LIMIT(%rax)
+        sub     $CONTEXT_SIZE, %rdi
+        mov     %rsi, BODY(%rdi)
+        mov     %rdx, MAILBOX(%rdi)
+        mov     %r9, CATCHES(%rdi)
+        mov     %r8, LIMIT(%rdi)
         xor     %edx, %edx
-        test    %rcx, %rcx
-        setnz   %dl                     # EXCEPTIONS_TOO
-        or      $FIRST, %edx
         test    %r9, %r9
         jnz     1f
         or      $NATIVE, %edx
-1:      stmxcsr CONTROL(%rax)
-        fnstcw  CONTROL_X87(%rax)
-        # Where a sum might spring a trap, or the x87 word is not what QUICKLY looks for, words are
-        # exchanged from the beginning.
-        mov     CONTROL(%rax), %ecx
-        not     %ecx
-        test    $MASKS, %ecx
-        jnz     2f
-        cmpw    $X87_AT_FIRST, CONTROL_X87(%rax)
-        je      4f
-2:      or      $CONTROL_TOO, %edx
-        jmp     3f
-4:      SUMS_NOW
-        movaps  %xmm0, SUMS(%rax)
-3:      mov     %rdx, EXCHANGES(%rax)
-        xor     %ecx, %ecx
-        mov     %rcx, JUDGED(%rax)
-        mov     %rcx, CAUGHT(%rax)
-        mov     %rcx, UNCAUGHT(%rax)
-        mov     %rcx, REPORT(%rax)
+1:      mov     %rdx, EXCHANGES(%rdi)
+        lea     fringe_root_return(%rip), %rdx
+        mov     %rdx, RETURN(%rdi)
 #ifdef FRINGE_SANITIZE_ADDRESS
+        xor     %edx, %edx
         .irp    offset, 0, 8, 16, 24
-        mov     %rcx, FIBER+\offset(%rax)
+        mov     %rdx, FIBER+\offset(%rdi)
         .endr
 #endif
-        lea     fringe_root_return(%rip), %rcx
-        mov     %rcx, RETURN(%rax)
-        lea     -SUSPENDED(%rax), %rcx
-        mov     %rcx, LINK(%rax)
-        mov     %rax, (%rcx)
-        lea     fringe_trampoline_begin(%rip), %rdx
-        mov     %rdx, 8(%rcx)
+        LAY     %rcx
+        mov     %rdi, %rax
+        KEEP_CONTROL
         ret
 END fringe_init_caught
 
@@ -823,6 +843,45 @@ BEGIN fringe_resume_call
         .cfi_restore_state
         EXCHANGE
 END fringe_resume_call
+
+# intptr_t fringe_call(void *yielder, void *globals)
+#   entry: rdi = R, which has just been initialised, or whose body has ended;
+#          rsi = __cxa_get_globals of the C++ runtime of the function that is called, or 0
+#   exit:  as fringe_resume_call
+#   Begins the body once more, in the first frame of before, which is written anew: a tenth of what
+#   JavaScript needs for fringe_init_caught, with its addresses of 64 bits. The mailbox begins as
+#   suspended here, where the frame is there, and not a moment earlier.
+#   A body that comes back without having suspended has closed every `call`, so the processor's
+#   predictions of `ret` hold: then this leaves by one.
+BEGIN fringe_call
+        SAVE
+        LAY     %rsi
+        # JavaScript has the words that it had when the body began last: as they still are in
+        # CONTROL, unless they were exchanged.
+        testl   $CONTROL_TOO, EXCHANGES(%rdi)
+        jnz     L(control)
+5:      mov     MAILBOX(%rdi), %rdx
+        xor     %eax, %eax
+        mov     %eax, STATUS(%rdx)
+        ENTER_CURRENT
+        UNLESS_EXCHANGING ignored=FIRST
+        SWITCH
+        EXACTLY 7f
+6:      LEAVE_CURRENT
+        mov     MAILBOX(%rdi), %rdx
+        cmpl    $RETURNED, STATUS(%rdx)
+        .cfi_remember_state
+        RESTORE
+        jne     1f
+        ret
+1:      RETURN_BY_JUMPS
+        .cfi_restore_state
+        EXCHANGE
+L(control):
+        andl    $~CONTROL_TOO, EXCHANGES(%rdi)
+        KEEP_CONTROL
+        jmp     5b
+END fringe_call
 
 # intptr_t fringe_signal(void *yielder, void (*signal)(void *yielder, intptr_t word), intptr_t word)
 #   entry: rdi = R, suspended; rsi = what the body is to call in place of going on; rdx = its word

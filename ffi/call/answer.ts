@@ -3,19 +3,15 @@
 
 /** Which function answers a callback, and which values are no answers. */
 
-import type { Answerer } from "./callee.ts";
 import { waitingCall } from "./made_call.ts";
 import type { Handler, Target } from "./thunk.ts";
 
 /**
  * The function that answers a callback: for a `Callback` its own handler, for a callback parameter
- * what the call was passed. Undefined where a call is pulled, and so was passed none.
+ * what the call was passed in that place. Undefined where a call is pulled, and so was passed none.
  */
-export function handlerOf(
-  target: Target,
-  answerers: readonly Answerer[] | undefined,
-): Handler | undefined {
-  return target.handler ?? answerers?.[target.index] as Handler | undefined;
+export function handlerOf(target: Target, args: readonly unknown[]): Handler | undefined {
+  return target.handler ?? args[target.parameter] as Handler | undefined;
 }
 
 /** Whether `value` has to be awaited. */

@@ -10,30 +10,27 @@ import { checkKeys, describe, hasStack, isExhaustion, own } from "../check.ts";
 import { checkOpen } from "../context/occupancy.ts";
 import { Mailbox } from "../layout.ts";
 import { native } from "../library/find.ts";
-import type { Kept } from "../value/kept.ts";
 import { read, write } from "../value/value.ts";
 import { handlerOf, isThenable, refuseDeferred, refuseWaiting } from "./answer.ts";
 import { Call } from "./call.ts";
-import { type Answerer, type Callee, checkCount, split } from "./callee.ts";
+import { type Callee, checkCount } from "./callee.ts";
 import { both } from "./end.ts";
 import { putFiber, takeFiber } from "./fiber.ts";
-import type { Handler, Target } from "./thunk.ts";
 
 // Local, because V8 folds a local constant, and loads an imported one at each use.
-const { input: INPUT } = Mailbox;
+const { input: INPUT, callback: CALLBACK } = Mailbox;
 
 /** Calls a C function. */
 export async function callAsync(callee: Callee, args: readonly unknown[]): Promise<unknown> {
   const signal = signalOf(callee, args[callee.parameters.length], args.length);
-  const { plain, answerers } = split(callee, args, "no generator functions");
   signal?.throwIfAborted();
   const fiber = takeFiber(callee.overflow);
-  let call: Call | undefined;
+  const call = new Call(fiber.context);
   try {
-    call = new Call(callee, fiber.context, plain, answerers);
-    return await untilInterrupted(call, answerers, signal);
+    call.prepare(callee, args, "functions");
+    return await untilInterrupted(call, args, signal);
   } catch (error) {
-    if (call !== undefined) await endBecauseOf(call, error);
+    await endBecauseOf(call, error);
     throw error;
   } finally {
     // A fiber whose call could not be ended is not taken back: once it is garbage, its finalizer
@@ -61,7 +58,7 @@ async function endBecauseOf(call: Call, error: unknown): Promise<void> {
  */
 async function untilInterrupted(
   call: Call,
-  answerers: readonly Answerer[],
+  args: readonly unknown[],
   signal: AbortSignal | undefined,
 ): Promise<unknown> {
   const { promise, resolve, reject } = Promise.withResolvers<unknown>();
@@ -74,7 +71,7 @@ async function untilInterrupted(
   signal?.addEventListener("abort", abort, { once: true });
   try {
     const answerAll = call.callee.nonblocking ? answerElsewhere : answerHere;
-    answerAll(call, answerers, signal).then(resolve, reject);
+    answerAll(call, args, signal).then(resolve, reject);
     return await promise;
   } finally {
     signal?.removeEventListener("abort", abort);
@@ -87,26 +84,17 @@ async function untilInterrupted(
  */
 async function answerHere(
   call: Call,
-  answerers: readonly Answerer[],
+  args: readonly unknown[],
   signal: AbortSignal | undefined,
 ): Promise<unknown> {
   const { resumeCall } = native();
   const { context } = call;
-  const { view } = context;
-  const keeper = call.keeper as Kept;
-  let target!: Target;
-  let handler!: Handler;
-  let known = -1;
+  const { view, kept: keeper } = context;
+  let target = call.begin();
+  if (target === undefined) return call.result;
+  let handler = handlerOf(target, args)!;
+  let known = view.getUint32(CALLBACK, true);
   for (;;) {
-    const { handle } = context;
-    const number = resumeCall(handle === null || keeper.hasBuffers ? call.leave() : handle, 0);
-    if (number !== known || target.closed) {
-      const arrived = call.arrive();
-      if (arrived === undefined) return call.result;
-      target = arrived;
-      handler = handlerOf(arrived, answerers)!;
-      known = number;
-    }
     signal?.throwIfAborted();
     const { resultType, what, isKept, fast } = target;
     let answer = fast.count === 1
@@ -128,13 +116,21 @@ async function answerHere(
       what,
       isKept ? keeper.answersTo(target, false) : undefined,
     );
+    const { handle } = context;
+    const number = resumeCall(handle === null || keeper.hasBuffers ? call.leave() : handle, 0);
+    if (number !== known || target.closed) {
+      target = call.arrive();
+      if (target === undefined) return call.result;
+      handler = handlerOf(target, args)!;
+      known = number;
+    }
   }
 }
 
 /** Runs C to its end on other threads, and has each callback answered on this one. */
 async function answerElsewhere(
   call: Call,
-  answerers: readonly Answerer[],
+  args: readonly unknown[],
   signal: AbortSignal | undefined,
 ): Promise<unknown> {
   // A thread that has begun cannot be taken back, so nothing may fail while it begins. After an
@@ -145,7 +141,7 @@ async function answerElsewhere(
     const target = call.comeBack();
     if (target === undefined) return call.result;
     signal?.throwIfAborted();
-    let answer = call.ask(target, handlerOf(target, answerers)!);
+    let answer = call.ask(target, handlerOf(target, args)!);
     if (isThenable(answer)) answer = await answer;
     signal?.throwIfAborted();
     call.reply(target, answer);

@@ -16,7 +16,8 @@
 
 import { isExhaustion } from "../check.ts";
 import type { NativeFrame } from "../context/backtrace.ts";
-import { type Context, ELSEWHERE, type Ender } from "../context/context.ts";
+import type { CallContext, Ender } from "../context/call_context.ts";
+import { ELSEWHERE } from "../context/context.ts";
 import { checkOpen } from "../context/occupancy.ts";
 import { Mailbox, SLOT_SIZE, STACK_SIZE_MIN, Status } from "../layout.ts";
 import { native } from "../library/find.ts";
@@ -24,13 +25,13 @@ import type { Kept } from "../value/kept.ts";
 import type { Lent } from "../value/lent.ts";
 import { read, write } from "../value/value.ts";
 import { refuseDeferred, refuseWaiting } from "./answer.ts";
-import type { Answerer, Callee } from "./callee.ts";
-import { type Handler, type Target, targetOf } from "./thunk.ts";
+import { type Answering, type Callee, replacementOf, type Slot } from "./callee.ts";
+import { type Handler, type Target, targetOf, type Thunk } from "./thunk.ts";
 
 // Local, because V8 folds a local constant, and loads an imported one at each use.
 const { input: INPUT, output: OUTPUT, output_float: OUTPUT_FLOAT, stack: STACK } = Mailbox;
 const { callback: CALLBACK } = Mailbox;
-const SUSPENDED = Status.suspended;
+const { suspended: SUSPENDED, returned: RETURNED } = Status;
 
 /**
  * A call that has begun. It does not know its handlers, which the form of the call holds. Until C
@@ -38,10 +39,8 @@ const SUSPENDED = Status.suspended;
  * and the handler to its own generator, no collection would ever find that generator dropped.
  */
 export class Call implements Ender {
-  readonly callee: Callee;
-  readonly context: Context;
-  /** The strings and buffers that C may use. */
-  readonly keeper: Kept | Lent;
+  readonly context: CallContext;
+  callee!: Callee;
   /** What C has returned. */
   result: unknown;
   /** Rejects the Promise of an `f.async()` that waits for a handler, when its library closes. */
@@ -53,62 +52,103 @@ export class Call implements Ender {
   /** The exception, or overflow, that C has ended by instead of returning. */
   #error: Error | undefined;
 
-  /**
-   * Writes the arguments and lays the first frame; `step` runs it. `args` belong to the parameters
-   * that are no callbacks, `answerers` to those that are. A call that is pulled has no answerers.
-   */
-  constructor(
-    callee: Callee,
-    context: Context,
-    args: readonly unknown[],
-    answerers: readonly Answerer[] | undefined,
-  ) {
-    const { memory } = context;
-    const { what } = callee;
-    const fault = memory.fault();
-    if (fault !== undefined) throw new Error(`${what}: ${fault}`);
-    if (callee.stackCount * SLOT_SIZE + STACK_SIZE_MIN > memory.size) {
-      throw new RangeError(
-        `${what}: its stack has ${memory.size} bytes, and ${callee.stackCount} of its arguments ` +
-          "are passed there; use a larger one",
-      );
-    }
-    this.callee = callee;
+  constructor(context: CallContext) {
     this.context = context;
-    this.keeper = context.prepare(callee.stackCount, callee.nonblocking);
-    this.#writeArguments(args, answerers);
-    // Once more: code of the caller's may have run since (a getter, a trap), and closed the
-    // library.
-    checkOpen(callee.library, what);
-    context.call = this;
-    context.begin(native().callBody!, callee);
   }
 
-  #writeArguments(
-    args: readonly unknown[],
-    answerers: readonly Answerer[] | undefined,
-  ): void {
-    const { view } = this.context;
-    const { parameters, types, offsets, whatOf, callbacks, stackCount, address } = this.callee;
-    let [argument, callback] = [0, 0];
-    for (let i = 0; i < parameters.length; i++) {
-      if (parameters[i] !== "callback") {
-        write(view, offsets[i]!, types[i]!, args[argument++], whatOf[i]!, this.keeper);
-        continue;
+  /**
+   * Checks and writes the arguments, one for each parameter; a call that is pulled has nothing in
+   * the places of callbacks. `begin` enters the function. Once a call has ended, another may be
+   * prepared: so a `Call` that nobody else has serves again.
+   */
+  prepare(callee: Callee, args: readonly unknown[], answering: Answering): void {
+    const { context } = this;
+    const { slots, what, library } = callee;
+    this.callee = callee;
+    this.#replaced = this.#error = undefined;
+    if (context.written !== callee) this.#writeFunction();
+    // Where a call was refused there may be strings and buffers yet.
+    else context.kept.clear();
+    const { view } = context;
+    const keeper = this.keeper;
+    for (let i = 0; i < slots.length; i++) {
+      const slot = slots[i]!;
+      if (slot.callback === undefined) {
+        write(view, slot.offset, slot.type, args[i], slot.what, keeper);
+      } else if (answering !== "puller") {
+        const thunk = replacementOf(slot, args[i], answering);
+        if (thunk !== undefined) this.#replace(slot, thunk);
       }
-      const answerer = answerers?.[callback];
-      const own = callbacks[callback++]!;
-      let thunk;
-      if (typeof answerer !== "object") thunk = own.thunk();
-      else {
-        thunk = answerer;
-        (this.#replaced ??= []).push(own.target);
-      }
-      view.setBigUint64(offsets[i]!, thunk.address, true);
     }
-    view.setBigUint64(Mailbox.function, address(), true);
+    // Once more: code of the caller's may have run since (a getter, a trap), and closed the
+    // library.
+    checkOpen(library, what);
+    if (callee.nonblocking) context.beginElsewhere(this);
+  }
+
+  /** Writes what is the same in all calls of the function: its address, and those of its thunks. */
+  #writeFunction(): void {
+    const { callee, context } = this;
+    const { slots, stackCount, nonblocking } = callee;
+    if (stackCount > 0) checkRoom(callee, context.memory.size);
+    context.prepare(callee, stackCount, nonblocking);
+    const { view } = context;
+    view.setBigUint64(Mailbox.function, callee.address(), true);
     view.setUint32(Mailbox.stack_count, stackCount, true);
-    view.setUint32(Mailbox.callback, 0, true);
+    view.setUint32(CALLBACK, 0, true);
+    for (const { callback, offset } of slots) {
+      if (callback !== undefined) view.setBigUint64(offset, callback.thunk().address, true);
+    }
+    if (!nonblocking) context.written = callee;
+  }
+
+  /** Has C get another thunk than that of its callback parameter, in this call. */
+  #replace({ callback, offset }: Slot, thunk: Thunk): void {
+    const { context } = this;
+    context.view.setBigUint64(offset, thunk.address, true);
+    context.written = undefined;
+    (this.#replaced ??= []).push(callback!.target);
+  }
+
+  /** Has the strings and buffers that C may use. */
+  get keeper(): Kept | Lent {
+    return this.context.lent ?? this.context.kept;
+  }
+
+  /**
+   * Enters the function, on this thread, and runs it to its first callback, which is returned, or
+   * to its end: undefined.
+   */
+  begin(): Target | undefined {
+    const { context } = this;
+    this.#checkBuffers();
+    context.occupy();
+    context.enterFirst(this);
+    return this.arrive();
+  }
+
+  /**
+   * The same for a call that is in the list of `sync.ts`: a function that returns without having
+   * called back saves most of what a call would take.
+   */
+  beginListed(): Target | undefined {
+    const { context } = this;
+    this.#checkBuffers();
+    context.enterFirst(this);
+    // It is on a fiber, whose stack has a guard page, and no canary.
+    if (context.status[0] === RETURNED) {
+      this.result = this.#read();
+      context.forgetReturned();
+      return undefined;
+    }
+    context.occupy();
+    return this.arrive();
+  }
+
+  /** Code of the caller's may have run since their addresses were taken (a trap of a handler's). */
+  #checkBuffers(): void {
+    const { kept } = this.context;
+    if (kept.hasBuffers && kept.isGone) this.#refuseBuffer();
   }
 
   /** Runs C to its next callback, which is returned, or to its end: undefined. */
@@ -178,7 +218,7 @@ export class Call implements Ender {
 
   /** C has returned, or ended in another way. */
   #finish(): undefined {
-    const hasReturned = this.context.status[0] === Status.returned;
+    const hasReturned = this.context.status[0] === RETURNED;
     // Read before anything else can run: a string that C has returned may be C's to write over at
     // the next call.
     if (hasReturned) this.result = this.#read();
@@ -214,8 +254,13 @@ export class Call implements Ender {
   }
 
   /** The arguments of the callback that waits. */
-  args({ types, offsets, stackCount }: Target): unknown[] {
+  args({ types, offsets, stackCount, fast }: Target): unknown[] {
     const { view } = this.context;
+    // An array that grows takes room for more than the few arguments that most callbacks have.
+    if (fast.count === 1) return [read(view, fast.firstAt, fast.first)];
+    if (fast.count === 2) {
+      return [read(view, fast.firstAt, fast.first), read(view, fast.secondAt, fast.second)];
+    }
     let stack = view;
     if (stackCount > 0) {
       stack = new DataView(new ArrayBuffer(stackCount * SLOT_SIZE));
@@ -344,4 +389,13 @@ export class Call implements Ender {
         "it; transfer it after the call",
     );
   }
+}
+
+/** Throws if a stack has no room for the arguments that are passed there. */
+function checkRoom({ what, stackCount }: Callee, size: number): void {
+  if (stackCount * SLOT_SIZE + STACK_SIZE_MIN <= size) return;
+  throw new RangeError(
+    `${what}: its stack has ${size} bytes, and ${stackCount} of its arguments ` +
+      "are passed there; use a larger one",
+  );
 }

@@ -76,7 +76,6 @@ export class Callback<const Definition extends CallbackDefinition = CallbackDefi
     const target: Target = {
       ...callbackSignature(this.definition, `${what}: the definition`),
       callee: undefined,
-      index: -1,
       parameter: -1,
       handler,
       what: "Cannot answer C: the result of a callback",

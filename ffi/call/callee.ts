@@ -10,8 +10,9 @@ import { symbolOf } from "../context/body.ts";
 import { isGeneratorFunction, isScriptGenerator } from "../script_generator.ts";
 import type { Overflow } from "../stack/overflow.ts";
 import { hintForUnsafeCallback, pointingOf } from "../value/function_pointer.ts";
+import type { Type } from "../value/type.ts";
 import type { Signature } from "./signature.ts";
-import { type Handler, KeptThunk, type Target, type Thunk } from "./thunk.ts";
+import { KeptThunk, type Target, type Thunk } from "./thunk.ts";
 
 /** A callback parameter, as `dlopen` has checked it. */
 export interface CallbackParameter {
@@ -20,24 +21,34 @@ export interface CallbackParameter {
   readonly thunk: () => Thunk;
 }
 
+/** A parameter, and where the mailbox has its argument. */
+export interface Slot {
+  readonly type: Type;
+  readonly offset: number;
+  /** How messages about the argument begin. */
+  readonly what: string;
+  /** Undefined if it is no callback. */
+  readonly callback: CallbackParameter | undefined;
+}
+
 /** A C function, as `dlopen` has checked it. */
 export interface Callee extends Signature, Subject {
-  /** How messages about a call begin, and those about each argument: made once for all calls. */
+  /** How messages about a call begin: made once for all calls. */
   readonly what: string;
-  readonly whatOf: readonly string[];
   /** Where C's code is; looked up when it is first needed. */
   readonly address: () => bigint;
-  readonly callbacks: readonly CallbackParameter[];
+  /** Once more its parameters, as a call needs them. */
+  readonly slots: readonly Slot[];
+  /** How many parameters are no callbacks. */
+  readonly plainCount: number;
   /** Whether the function runs on another thread. */
   readonly nonblocking: boolean;
   /** What happens when the function uses up a stack that `fiber.ts` keeps for calls. */
   readonly overflow: Overflow;
 }
 
-/** What was passed for a callback parameter: a function, or the thunk of a `Callback`. */
-export type Answerer = Handler | Thunk;
-
-const NO_ANSWERERS: readonly Answerer[] = [];
+/** Who answers the callbacks of a call: functions, generator functions as well, or its puller. */
+export type Answering = "functions" | "generators" | "puller";
 
 const callees = new WeakMap<object, Callee>();
 
@@ -114,26 +125,6 @@ function excess(callee: Callee, expected: number): string {
     : "leave the others out; options such as { signal } are for .async()";
 }
 
-/**
- * Parts the arguments of a call: `plain` ones, whose values C gets, and `answerers`, one for each
- * callback parameter. With `refused` a generator function is no answerer.
- */
-export function split(
-  callee: Callee,
-  args: readonly unknown[],
-  refused?: "no generator functions",
-): { plain: readonly unknown[]; answerers: readonly Answerer[] } {
-  if (callee.callbacks.length === 0) return { plain: args, answerers: NO_ANSWERERS };
-  const plain: unknown[] = [];
-  const answerers: Answerer[] = [];
-  const { parameters } = callee;
-  for (let i = 0; i < parameters.length; i++) {
-    if (parameters[i] !== "callback") plain.push(args[i]);
-    else answerers.push(answererOf(callee, answerers.length, i, args[i], refused));
-  }
-  return { plain, answerers };
-}
-
 /** Refuses a function that runs on another thread where a generator would have to wait for it. */
 export function refuseNonblocking(callee: Callee): void {
   if (!callee.nonblocking) return;
@@ -157,17 +148,23 @@ function hintForAnswerer(arg: unknown): string {
   return hintForUnsafeCallback(arg);
 }
 
-/** Checks what is to answer the callback parameter at place `i`. */
-function answererOf(
-  callee: Callee,
-  index: number,
-  i: number,
+/**
+ * Checks what is to answer a callback parameter. Returns the thunk that C gets in place of the
+ * parameter's own, if a `Callback` was passed.
+ */
+export function replacementOf(
+  { what, callback }: Slot,
   arg: unknown,
-  refused: "no generator functions" | undefined,
-): Answerer {
-  const what = callee.whatOf[i]!;
+  answering: Answering,
+): Thunk | undefined {
+  if (typeof arg === "function" && (answering === "generators" || !isGeneratorFunction(arg))) {
+    return undefined;
+  }
+  return thunkOf(callback!.target, arg, what);
+}
+
+function thunkOf({ parameters, result }: Target, arg: unknown, what: string): Thunk {
   if (typeof arg === "function") {
-    if (refused === undefined || !isGeneratorFunction(arg)) return arg as Answerer;
     throw new TypeError(
       `${what} is a generator function, which can yield only out of a generator; use ` +
         "`yield* yielder.call()` in a TypeScript body",
@@ -180,7 +177,6 @@ function answererOf(
         hint(hintForAnswerer, arg),
     );
   }
-  const { parameters, result } = callee.callbacks[index]!.target;
   const { target, thunk } = kept;
   if (String(target.parameters) !== String(parameters) || target.result !== result) {
     throw new TypeError(

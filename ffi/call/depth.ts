@@ -34,6 +34,9 @@ import type { NativeStacks } from "../library/symbols.ts";
  */
 const MARGIN = 64;
 
+/** The depth of what has called no JavaScript yet. Whatever JavaScript asks is not within it. */
+export const GONE = -1;
+
 /** Local, since it is asked at each step of a TypeScript body. */
 let nativeDepth: NativeStacks["depth"] | undefined;
 
@@ -48,5 +51,5 @@ export function depthNow(): number {
  * and those of one stack may lie on both sides of 0.
  */
 export function isGone(depth: number): boolean {
-  return (depthNow() - depth | 0) > MARGIN;
+  return depth === GONE || (depthNow() - depth | 0) > MARGIN;
 }

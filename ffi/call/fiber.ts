@@ -3,10 +3,11 @@
 
 /** The stacks that calls of C functions run on: each is kept for the next call. */
 
-import { Context } from "../context/context.ts";
+import { CallContext } from "../context/call_context.ts";
 import { OsStack } from "../stack/os_stack.ts";
 import type { Overflow } from "../stack/overflow.ts";
 import { memoryOf } from "../stack/stack.ts";
+import { Call } from "./call.ts";
 
 /** How many stacks are kept: more than most programs ever use at once. */
 const KEPT_MAX = 64;
@@ -17,17 +18,22 @@ const KEPT_MAX = 64;
  */
 export class Fiber {
   readonly stack: OsStack;
-  readonly context: Context;
+  readonly context: CallContext;
   readonly overflow: Overflow;
   /** The next in the list of those that are kept. */
   next: Fiber | undefined;
+  /** For `sync.ts`: its call, how deep V8's stack is there, and the fiber of the call around. */
+  readonly call: Call;
+  depth = 0;
+  outer: Fiber | undefined;
   /** Whether the fiber is in that list, so free for the next call. */
   isKept = false;
 
   constructor(overflow: Overflow) {
     this.overflow = overflow;
     this.stack = new OsStack(undefined, { overflow });
-    this.context = new Context(memoryOf(this.stack));
+    this.context = new CallContext(memoryOf(this.stack));
+    this.call = new Call(this.context);
     // So the finalizer of a stack that is garbage ends the frames that are left on it.
     this.context.memory.own(this.context);
   }

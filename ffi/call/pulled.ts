@@ -11,9 +11,9 @@
 import { EXHAUSTED } from "../check.ts";
 import { isScriptGenerator, type ScriptGenerator } from "../script_generator.ts";
 import type { CallbackCall } from "./argument_types.ts";
-import { handlerOf } from "./answer.ts";
 import type { Call } from "./call.ts";
 import { type Callee, checkCount, refuseNonblocking } from "./callee.ts";
+import { native } from "../library/find.ts";
 import type { Scope } from "./scope.ts";
 import type { Target } from "./thunk.ts";
 
@@ -43,18 +43,32 @@ function* callPulled(
   callee: Callee,
   args: readonly unknown[],
 ): ScriptGenerator<unknown, unknown, unknown> {
-  checkCount(callee, args, callee.parameters.length - callee.callbacks.length);
+  checkCount(callee, args, callee.plainCount);
   refuseNonblocking(callee);
-  const call = scope.open(callee, args, undefined);
+  const call = scope.open(callee, placed(callee, args), "puller");
+  const { context } = call;
+  let offer: Offer | undefined;
   try {
-    for (let target; (target = call.step()) !== undefined;) {
-      const kept = handlerOf(target, undefined);
+    const { resumeCall } = native();
+    let target = call.begin();
+    let known = -1;
+    while (target !== undefined) {
+      const kept = target.handler;
       if (kept === undefined) {
-        yield* offer(call, target);
-        continue;
+        offer = new Offer(call, target);
+        yield offer;
+        offer.close();
+      } else {
+        const answer = call.ask(target, kept);
+        call.reply(target, isScriptGenerator(answer) ? yield* answer : answer);
       }
-      const answer = call.ask(target, kept);
-      call.reply(target, isScriptGenerator(answer) ? yield* answer : answer);
+      // As in `sync.ts`, which says why this is no `step`.
+      const isPlain = context.handle !== null && !context.kept.hasBuffers && !target.isKept;
+      const number = resumeCall(isPlain ? context.handle : call.leave(), 0);
+      if (number !== known || target.closed || !isPlain) {
+        target = call.arrive();
+        known = number;
+      }
     }
     return call.result;
   } catch (error) {
@@ -62,44 +76,66 @@ function* callPulled(
     if (error instanceof RangeError && error.message === EXHAUSTED) scope.hasLost = true;
     throw scope.fail(call, error);
   } finally {
+    offer?.end();
     scope.close(call);
   }
 }
 
-/**
- * Yields one call of a callback, and throws if it has not been replied to when the next is pulled.
- */
-function* offer(call: Call, target: Target): ScriptGenerator<unknown, void, unknown> {
-  const { name } = call.callee;
-  let [replied, over] = [false, false];
-  const pulled: CallbackCall<number, readonly unknown[], unknown> = {
-    parameter: target.parameter,
-    args: call.args(target),
-    reply(value: unknown): void {
-      if (over) {
-        throw new Error(
-          `Cannot answer ${name}: C has gone on; reply before the next call is pulled`,
-        );
-      }
-      if (replied) {
-        throw new Error(
-          `Cannot answer ${name}: callback parameter ${target.parameter} has an answer already, ` +
-            "and C gets one; call reply() once",
-        );
-      }
-      call.reply(target, value);
-      replied = true;
-    },
-  };
-  try {
-    yield pulled;
-  } finally {
-    over = true;
+/** The arguments in the places of their parameters: in those of callbacks there is nothing. */
+function placed({ slots }: Callee, args: readonly unknown[]): readonly unknown[] {
+  const rest = args.values();
+  return slots.map(({ callback }) => callback === undefined ? rest.next().value : undefined);
+}
+
+/** What is yielded for one call of a callback. */
+class Offer implements CallbackCall<number, readonly unknown[], unknown> {
+  readonly parameter: number;
+  readonly args: readonly unknown[];
+  readonly reply: (value: unknown) => void = (value) => this.#reply(value);
+  readonly #call: Call;
+  readonly #target: Target;
+  #isReplied = false;
+  #isOver = false;
+
+  constructor(call: Call, target: Target) {
+    this.parameter = target.parameter;
+    this.args = call.args(target);
+    this.#call = call;
+    this.#target = target;
   }
-  if (replied || target.result === "void") return;
-  call.check();
-  throw new Error(
-    `Cannot go on with ${name}: callback parameter ${target.parameter} has not been answered, ` +
-      `and C needs a result of type ${target.result}; call reply(value) first`,
-  );
+
+  #reply(value: unknown): void {
+    const { name } = this.#call.callee;
+    if (this.#isOver) {
+      throw new Error(
+        `Cannot answer ${name}: C has gone on; reply before the next call is pulled`,
+      );
+    }
+    if (this.#isReplied) {
+      throw new Error(
+        `Cannot answer ${name}: callback parameter ${this.parameter} has an answer already, ` +
+          "and C gets one; call reply() once",
+      );
+    }
+    this.#call.reply(this.#target, value);
+    this.#isReplied = true;
+  }
+
+  /** The next call is pulled, or none will be. */
+  end(): void {
+    this.#isOver = true;
+  }
+
+  /** The next call is pulled: throws if this one has not been replied to. */
+  close(): void {
+    this.#isOver = true;
+    const target = this.#target;
+    if (this.#isReplied || target.result === "void") return;
+    const call = this.#call;
+    call.check();
+    throw new Error(
+      `Cannot go on with ${call.callee.name}: callback parameter ${this.parameter} has not been ` +
+        `answered, and C needs a result of type ${target.result}; call reply(value) first`,
+    );
+  }
 }

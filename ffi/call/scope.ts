@@ -4,11 +4,11 @@
 /** The calls that a TypeScript body has open: on which stacks, and how they end in order. */
 
 import type { NativeFrame } from "../context/backtrace.ts";
-import { Context } from "../context/context.ts";
+import { CallContext } from "../context/call_context.ts";
 import type { Late } from "../context/occupancy.ts";
 import type { StackMemory } from "../stack/stack.ts";
 import { Call } from "./call.ts";
-import type { Answerer, Callee } from "./callee.ts";
+import type { Answering, Callee } from "./callee.ts";
 import { both } from "./end.ts";
 import { type Fiber, putFiber, takeFiber } from "./fiber.ts";
 import type { MadeCall, Maker } from "./made_call.ts";
@@ -40,7 +40,7 @@ export class Scope implements Late, Maker {
   untold = 0;
   lastMade: MadeCall | undefined;
   /** The context of the generator's own stack; undefined: it has none. */
-  readonly #own: Context | undefined;
+  readonly #own: CallContext | undefined;
   /** Whether an overflow on a fiber is thrown: it is if one on the generator's own stack is. */
   readonly #throws: boolean;
   /**
@@ -53,14 +53,14 @@ export class Scope implements Late, Maker {
   /** `memory` is that of the generator's own stack; undefined: it has none. */
   constructor(memory: StackMemory | undefined) {
     this.#throws = memory?.origin.overflow === "throw";
-    if (memory !== undefined) this.#own = new Context(memory);
+    if (memory !== undefined) this.#own = new CallContext(memory);
   }
 
   /** Opens a call, on the generator's own stack if no frame is on that, else on a fiber. */
   open(
     callee: Callee,
-    plain: readonly unknown[],
-    answerers: readonly Answerer[] | undefined,
+    args: readonly unknown[],
+    answering: Answering,
   ): Call {
     if (!this.running) {
       throw new Error(
@@ -70,13 +70,17 @@ export class Scope implements Late, Maker {
     endGone();
     const own = this.#own;
     if (own !== undefined && own.handle === null) {
-      const call = new Call(callee, own, plain, answerers);
+      const fault = own.memory.fault();
+      if (fault !== undefined) throw new Error(`${callee.what}: ${fault}`);
+      const call = new Call(own);
+      call.prepare(callee, args, answering);
       this.#calls.set(call, undefined);
       return call;
     }
     const fiber = takeFiber(this.#throws ? "throw" : callee.overflow);
     try {
-      const call = new Call(callee, fiber.context, plain, answerers);
+      const call = new Call(fiber.context);
+      call.prepare(callee, args, answering);
       this.#calls.set(call, fiber);
       return call;
     } catch (error) {

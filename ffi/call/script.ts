@@ -13,7 +13,7 @@
 import { EXHAUSTED, own } from "../check.ts";
 import { isScriptGenerator, type ScriptGenerator } from "../script_generator.ts";
 import { handlerOf } from "./answer.ts";
-import { type Callee, checkCount, refuseNonblocking, split } from "./callee.ts";
+import { type Callee, checkCount, refuseNonblocking } from "./callee.ts";
 import { MadeCall, noteEnd } from "./made_call.ts";
 import type { Scope } from "./scope.ts";
 
@@ -37,11 +37,10 @@ function* callScript(
   made.begin();
   checkCount(callee, args, callee.parameters.length);
   refuseNonblocking(callee);
-  const { plain, answerers } = split(callee, args);
-  const call = scope.open(callee, plain, answerers);
+  const call = scope.open(callee, args, "generators");
   try {
-    for (let target; (target = call.step()) !== undefined;) {
-      const answer = call.ask(target, handlerOf(target, answerers)!);
+    for (let target = call.begin(); target !== undefined; target = call.step()) {
+      const answer = call.ask(target, handlerOf(target, args)!);
       // Not in a function of its own: that would be one more generator for each value to pass
       // through.
       call.reply(target, isScriptGenerator(answer) ? yield* answer : answer);

@@ -19,51 +19,47 @@ import { endLate, late } from "../context/occupancy.ts";
 import { Mailbox } from "../layout.ts";
 import { native } from "../library/find.ts";
 import { read, write } from "../value/value.ts";
-import type { Kept } from "../value/kept.ts";
 import { handlerOf, refuseDeferred } from "./answer.ts";
-import { Call } from "./call.ts";
-import { type Answerer, type Callee, checkCount, split } from "./callee.ts";
-import { depthNow, isGone } from "./depth.ts";
+import { type Callee, checkCount } from "./callee.ts";
+import { depthNow, GONE, isGone } from "./depth.ts";
 import { errorAfterEnd } from "./end.ts";
 import { type Fiber, putFiber, takeFiber } from "./fiber.ts";
-import type { Handler, Target } from "./thunk.ts";
+import type { Target } from "./thunk.ts";
 
 // Local, because V8 folds a local constant, and loads an imported one at each use.
-const { input: INPUT } = Mailbox;
+const { input: INPUT, callback: CALLBACK } = Mailbox;
 
-/** A call that has not ended. */
-interface Activation {
-  readonly fiber: Fiber;
-  /** How deep V8's stack was when the call began. */
-  readonly depth: number;
-  /** The call whose handler has made this call; undefined: this is the outermost. */
-  readonly outer: Activation | undefined;
-}
-
-/** The call that began last, of those that have not ended. */
-let innermost: Activation | undefined;
+/** The fiber of the call that began last, of those that have not ended. */
+let innermost: Fiber | undefined;
 
 /** Calls a C function. */
 export function callSync(callee: Callee, args: readonly unknown[]): unknown {
-  checkCount(callee, args, callee.parameters.length);
-  const { plain, answerers } = split(callee, args, "no generator functions");
+  checkCount(callee, args, callee.slots.length);
   endGone();
   const fiber = takeFiber(callee.overflow);
-  const activation: Activation = { fiber, depth: depthNow(), outer: innermost };
-  // Before the first frame, so that no frame is ever on a fiber which this list does not lead to.
-  innermost = activation;
-  let call: Call | undefined;
+  const { call, context } = fiber;
   try {
-    call = new Call(callee, fiber.context, plain, answerers);
-    return run(call, answerers);
+    call.prepare(callee, args, "functions");
   } catch (error) {
-    endInner(activation);
+    putFiber(fiber);
+    throw error;
+  }
+  fiber.depth = GONE;
+  fiber.outer = innermost;
+  // Before the first frame, so that no frame is ever on a fiber which this list does not lead to.
+  innermost = fiber;
+  try {
+    const target = call.beginListed();
+    if (target !== undefined) answerAll(fiber, target, args);
+    return call.result;
+  } catch (error) {
+    endInner(fiber);
     throw errorAfterEnd(call, error);
   } finally {
-    if (innermost !== activation) endInner(activation);
+    if (innermost !== fiber) endInner(fiber);
     // With frames left it stays in the list. All that can fail has been done before.
-    if (fiber.context.handle === null) {
-      innermost = activation.outer;
+    if (context.handle === null) {
+      innermost = fiber.outer;
       putFiber(fiber);
     }
   }
@@ -82,15 +78,15 @@ export function endGone(): void {
 /**
  * Ends the calls within one that is about to end, which can be there only if they were cut short.
  */
-function endInner(activation: Activation): void {
-  while (innermost !== activation && innermost !== undefined) endInnermost(innermost);
+function endInner(fiber: Fiber): void {
+  while (innermost !== fiber && innermost !== undefined) endInnermost(innermost);
 }
 
 /**
  * Ends the innermost call. Its JavaScript is gone, so what native code throws is printed: last,
  * since a `console.error` of the program's own may call again.
  */
-function endInnermost({ fiber, outer }: Activation): void {
+function endInnermost(fiber: Fiber): void {
   const thrown: unknown[] = [];
   try {
     fiber.context.endGently();
@@ -98,7 +94,7 @@ function endInnermost({ fiber, outer }: Activation): void {
     if (fiber.context.handle !== null) throw error;
     thrown.push(error);
   }
-  innermost = outer;
+  innermost = fiber.outer;
   putFiber(fiber);
   for (const error of thrown) console.error(error);
 }
@@ -114,25 +110,16 @@ function endInnermost({ fiber, outer }: Activation): void {
  *   of
  *   a loop away when the loop comes to a place that V8 had not seen used.
  */
-function run(call: Call, answerers: readonly Answerer[]): unknown {
+function answerAll(fiber: Fiber, first: Target, args: readonly unknown[]): void {
   const { resumeCall } = native();
-  const { context } = call;
-  const { view } = context;
-  const keeper = call.keeper as Kept;
-  let target!: Target;
-  let handler!: Handler;
-  // The number of `target`; none yet, so the first callback is looked up.
-  let known = -1;
+  const { call, context } = fiber;
+  const { view, kept: keeper } = context;
+  fiber.depth = depthNow();
+  let target: Target | undefined = first;
+  let handler = handlerOf(target, args)!;
+  // The number of `target`.
+  let known = view.getUint32(CALLBACK, true);
   for (;;) {
-    const { handle } = context;
-    const number = resumeCall(handle === null || keeper.hasBuffers ? call.leave() : handle, 0);
-    if (number !== known || target.closed) {
-      const arrived = call.arrive();
-      if (arrived === undefined) return call.result;
-      target = arrived;
-      handler = handlerOf(arrived, answerers)!;
-      known = number;
-    }
     const { resultType, what, isKept, fast } = target;
     const answer = fast.count === 1
       ? handler(read(view, fast.firstAt, fast.first))
@@ -148,5 +135,13 @@ function run(call: Call, answerers: readonly Answerer[]): unknown {
     if (typeof answer === "object" && answer !== null) refuseDeferred(answer, what);
     const answers = isKept ? keeper.answersTo(target, false) : undefined;
     write(view, INPUT, resultType, answer, what, answers);
+    const { handle } = context;
+    const number = resumeCall(handle === null || keeper.hasBuffers ? call.leave() : handle, 0);
+    if (number !== known || target.closed) {
+      target = call.arrive();
+      if (target === undefined) return;
+      handler = handlerOf(target, args)!;
+      known = number;
+    }
   }
 }

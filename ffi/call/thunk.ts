@@ -25,8 +25,6 @@ export type Handler = (...args: any[]) => unknown;
 export interface Target extends CallbackSignature {
   /** The function (a `Callee`) that has it as a parameter; undefined for a `Callback`. */
   readonly callee: object | undefined;
-  /** Its place among the callback parameters of that function; -1 for a `Callback`. */
-  readonly index: number;
   /** Its place among all parameters of that function; -1 for a `Callback`. */
   readonly parameter: number;
   /** The handler of a `Callback`; undefined for a parameter, whose handler each call brings. */

@@ -18,16 +18,14 @@
  * `arrive` or `end` finds the status, and does what is still to be done.
  */
 
-import { Mailbox, SLOT_SIZE, Status } from "../layout.ts";
-import { native, nativeStacks } from "../library/find.ts";
+import { Mailbox, Status } from "../layout.ts";
+import { native } from "../library/find.ts";
 import { isOverrun, layCanary } from "../stack/canary.ts";
 import type { StackMemory } from "../stack/stack.ts";
-import { Kept } from "../value/kept.ts";
-import { Lent } from "../value/lent.ts";
 import { warnOfAbandoned } from "./abandoned.ts";
 import { framesOf, type NativeFrame } from "./backtrace.ts";
 import { type NativeError, readReport } from "./exception.ts";
-import { callMailbox, viewAt, withRoom, WORDS } from "./mailbox.ts";
+import { viewAt, withRoom, WORDS } from "./mailbox.ts";
 import { type Library, Occupancy } from "./occupancy.ts";
 import { overflowError, overrunError } from "./outcome.ts";
 
@@ -59,11 +57,6 @@ export interface Subject {
   readonly exceptionState: () => Deno.PointerValue;
 }
 
-/** What ends a context more gently than by unwinding: a call, which may tell C to stop. */
-export interface Ender {
-  end(): void;
-}
-
 /** Why a context cannot be touched, in a message, while another thread runs its frames. */
 export const ELSEWHERE = "it is running on another thread; await its Promise first";
 
@@ -82,17 +75,10 @@ export class Context extends Occupancy {
   /** The mailbox. A body has none before `lookInto` has been called. */
   view!: DataView<ArrayBuffer>;
   readonly memory: StackMemory;
-  /** The call that runs here; undefined for the body of a generator. */
-  call: Ender | undefined;
-  /** Strings and buffers for C on this thread; the body of a generator gets none. */
-  #kept: Kept | undefined;
-  /** Copies of strings and buffers, and native code's own mailbox, for C on another thread. */
-  #lent: Lent | undefined;
   /** A pointer to the mailbox of a body; null until `lookInto` has been called. */
   box: Deno.PointerValue = null;
-  /** The address of the mailbox of a call; undefined: it has not been asked for. */
-  #address: bigint | undefined;
-  #subject: Subject | undefined;
+  /** What runs here, or was the last to. */
+  protected subject: Subject | undefined;
 
   constructor(memory: StackMemory) {
     super();
@@ -100,10 +86,8 @@ export class Context extends Occupancy {
   }
 
   /** The address of the mailbox. The first body that begins here gets a mailbox for it. */
-  #takeMailbox(): bigint {
-    if (this.status !== undefined) {
-      return this.#address ??= native().addressOfBuffer(this.lookInto());
-    }
+  protected takeMailbox(): bigint {
+    if (this.status !== undefined) return native().addressOfBuffer(this.lookInto());
     const mailboxes = withRoom();
     const { words, address, next } = mailboxes;
     mailboxes.next += WORDS;
@@ -121,14 +105,14 @@ export class Context extends Occupancy {
     if (this.view === undefined) {
       const view = viewAt(this.status, this.at);
       this.box = native().pointerTo(native().addressOfBuffer(view));
-      this.#setView(view);
+      this.setView(view);
       // It has the place of the status.
       this.entry = Entry.checked;
     }
     return this.view;
   }
 
-  #setView(view: DataView<ArrayBuffer>): void {
+  protected setView(view: DataView<ArrayBuffer>): void {
     // As far as the input, which a first resume may write here.
     const status = new Int32Array(view.buffer, view.byteOffset + Mailbox.status, WORDS);
     this.status = status;
@@ -136,56 +120,24 @@ export class Context extends Occupancy {
     this.view = view;
   }
 
-  /**
-   * Makes ready for the arguments of a call: room in the mailbox for words that a function gets on
-   * its stack, and what keeps strings and buffers.
-   */
-  prepare(stackCount: number, nonblocking: boolean): Kept | Lent {
-    const size = Mailbox.stack + stackCount * SLOT_SIZE;
-    if (this.view === undefined || this.view.byteLength < size) {
-      this.#setView(callMailbox(stackCount));
-      this.#address = undefined;
-    }
-    if (nonblocking) {
-      // For Valgrind: the mailbox lies where earlier calls had frames.
-      nativeStacks().registerStack?.(this.memory.base, this.memory.limit);
-      return this.#lent = new Lent(this.memory.base, this.view);
-    }
-    this.#kept ??= new Kept();
-    this.#kept.clear();
-    return this.#kept;
-  }
-
   /** Lays the first frame: `body` begins at the first resume, and runs `subject`. */
   begin(body: Deno.PointerObject, subject: Subject): void {
     const exceptionState = subject.exceptionState();
-    const { init } = native();
-    let box = this.#takeMailbox();
+    const { base, limit } = this.memory;
+    const mailbox = this.takeMailbox();
     this.status[this.at] = Status.suspended;
     layCanary(this.memory);
-    let { base } = this.memory;
-    if (this.#lent !== undefined) {
-      base = this.#lent.base;
-      box = this.#lent.mailbox;
-      // Where frames of earlier calls have been: an end without a first step takes it back.
-      this.#lent.lendMailbox();
-    }
-    const handle = init(base, body, box, exceptionState, this.memory.limit);
-    this.#subject = subject;
+    const handle = native().init(base, body, mailbox, exceptionState, limit);
+    this.subject = subject;
     this.enter(subject.library);
     // Assignments only, in `enter` too, from the moment at which the library knows the context: so
     // a context has a handle if and only if its library knows it, wherever V8 cuts this short.
     this.handle = handle;
   }
 
-  /** Before C goes on, if C has copies: gives it what JavaScript has changed. */
-  lend(): void {
-    this.#lent?.lend();
-  }
-
-  /** After C has suspended, if C has copies: takes over what C has changed. */
-  takeBack(): void {
-    this.#lent?.takeBack(Mailbox.size);
+  /** Whether no frame is on the stack. */
+  override get isDone(): boolean {
+    return this.handle === null;
   }
 
   /** Whether the body waits to be resumed. */
@@ -225,25 +177,15 @@ export class Context extends Occupancy {
   /** Makes the context free: native code has said that no frame is left, or the memory is gone. */
   #forget(): void {
     // First, since it may be cut short: the context still has its handle then, and does it again.
-    this.#letGo();
+    this.letGo();
     // Plain assignments, to the end.
     this.leave();
     this.entry = Entry.checked;
-    this.call = undefined;
     this.handle = null;
   }
 
-  /** Lets go of the arguments of a call that was refused before it began. */
-  release(): void {
-    if (this.handle === null) this.#letGo();
-  }
-
-  /** Lets go of strings and buffers: no frame is left that could use them. */
-  #letGo(): void {
-    this.#kept?.clear();
-    this.#lent?.release();
-    this.#lent = undefined;
-  }
+  /** To be done before the context is free. */
+  protected letGo(): void {}
 
   /**
    * Ends the body early, if there are frames: they are unwound, their cleanups run. Where this was
@@ -258,18 +200,22 @@ export class Context extends Occupancy {
     // Frames whose memory is gone are gone too.
     if (memory.fault() !== undefined) return this.#forget();
     if (this.status[this.at] === Status.suspended) {
-      native().end(handle, memory.limit);
-      this.takeBack();
+      this.endFrames(handle);
     }
     const isAbandoned = this.status[this.at] === Status.abandoned;
-    const name = this.#subject!.name;
+    const name = this.subject!.name;
     const error = this.arrive(`Cannot end ${name}`);
     if (isAbandoned) warnOfAbandoned(name, memory.size, this.lookInto());
     if (error !== undefined) throw error;
   }
 
+  /** Has native code unwind the frames. */
+  protected endFrames(handle: Deno.PointerObject): void {
+    native().end(handle, this.memory.limit);
+  }
+
   override endGently(): void {
-    (this.call ?? this).end();
+    this.end();
   }
 
   /** Where the body is suspended. */

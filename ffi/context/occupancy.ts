@@ -5,7 +5,7 @@
  * The one owner of the fact that native frames exist: on which stack, of which library.
  *
  * A record (`Occupancy`; each `Context` is one) enters the list of its library before the first
- * frame runs. It leaves when native code says that no frame is left, or when the memory of the
+ * frame runs, or, in a call that `sync.ts` lists, when that has suspended. It leaves when native code says that no frame is left, or when the memory of the
  * frames is gone. What would pull the ground from under frames asks here first: a library that
  * closes, a stack that goes back, a finalizer.
  *
@@ -61,9 +61,7 @@ export abstract class Occupancy implements Owner {
   abstract endGently(): void;
 
   /** Whether no frame is on the stack. */
-  get isDone(): boolean {
-    return this.#library === undefined;
-  }
+  abstract get isDone(): boolean;
 
   /** Enters the list of `library`, behind the others. Plain assignments, see above. */
   protected enter(library: Library): void {

@@ -128,25 +128,25 @@ AAAAAAAA
  */
 export const prebuilt = {
   "aarch64-darwin": {
-    digest: "c4b91d212bb8dc6aa6c44b2608a83c7ea6ce446566d1167bc25a9ab90b51a812",
-    size: 89240,
+    digest: "66a07ccf2fdf305e785d0a06e9cac6a98991088b555555699f77198b77116822",
+    size: 89288,
     file: "libfringe.dylib",
     load: () => import("./prebuilt/" + "aarch64-darwin.js"),
   },
   "aarch64-linux": {
-    digest: "da521447508e0624eb6d76f8f8a27567d7d4c32955279532eedbedcd0bccaf17",
+    digest: "3485040ef76de4f7eab4dcbdb898c4962e3424fd9feb91df1ea9cb84ccdc6476",
     size: 54408,
     file: "libfringe.so",
     load: () => import("./prebuilt/" + "aarch64-linux.js"),
   },
   "x86_64-darwin": {
-    digest: "99d39dc1bb63132267d0b40b6c7dfeb800f259cfdfbf7ba08ec2deba760858d2",
-    size: 59640,
+    digest: "3292ae1c1015795ba0f2adde2e9638e51a0b74f675ac0b25df25dd56fb20bdbe",
+    size: 59672,
     file: "libfringe.dylib",
     load: () => import("./prebuilt/" + "x86_64-darwin.js"),
   },
   "x86_64-linux": {
-    digest: "8878579fa3b70f10d87d7f8d44021bb34c81e60aa126f63262feabecd1f38189",
+    digest: "9e4ee438b9dc5950a0a77f0750dc38d05d303f08e2880b94b26a6b6d9a4db806",
     size: 53616,
     file: "libfringe.so",
     load: () => import("./prebuilt/" + "x86_64-linux.js"),

@@ -94,6 +94,14 @@ export const SYMBOLS = {
     parameters: ["pointer", /* context */ "u32" /* word */],
     result: "u32",
   },
+  call: {
+    name: "fringe_call",
+    parameters: [
+      "pointer",
+      /* context */ "pointer", /* __cxa_get_globals of the function's runtime */
+    ],
+    result: "i32",
+  },
   resumeCall: {
     name: "fringe_resume_call",
     parameters: ["pointer", /* context */ "i32" /* word, which a thunk ignores */],

@@ -64,6 +64,7 @@ export class Kept implements Keeper {
   /** The buffers among the arguments. */
   #buffers: Set<ArrayBuffer> | undefined;
   #answers: Map<Answered, KeptAnswers> | undefined;
+  #isUsed = false;
 
   /** Whether there are, or were, buffers: the program can transfer each elsewhere. */
   hasBuffers = false;
@@ -84,18 +85,22 @@ export class Kept implements Keeper {
     return false;
   }
 
-  /** Lets go of everything: C has returned. */
+  /** Lets go of everything: C has returned. Most calls have nothing. */
   clear(): void {
+    if (!this.#isUsed) return;
+    this.#isUsed = false;
     this.#strings.clear();
     this.#buffers = this.#answers = undefined;
     this.hasBuffers = false;
   }
 
   keepString(value: unknown, what: string): bigint {
+    this.#isUsed = true;
     return this.#strings.put(value, what);
   }
 
   keepBytes(bytes: Uint8Array<ArrayBuffer>): bigint {
+    this.#isUsed = true;
     (this.#buffers ??= new Set()).add(bytes.buffer);
     this.hasBuffers = true;
     return native().addressOfBuffer(bytes);
@@ -106,6 +111,7 @@ export class Kept implements Keeper {
    * another answer to the same question, which C has not got.
    */
   answersTo(callback: Answered, isAgain: boolean): Keeper {
+    this.#isUsed = true;
     this.#answers ??= new Map();
     let answers = this.#answers.get(callback);
     if (answers === undefined) {

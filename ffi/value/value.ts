@@ -124,9 +124,10 @@ export function write(
 ): void {
   // The commonest types are here, so that V8 inlines them; the others are a call away.
   const { way } = type;
-  if (way === INT && typeof value === "number") {
+  if ((way === INT || way === U32) && typeof value === "number") {
     const word = cut(value, type);
-    if (word === value) {
+    // Half of the u32s are no int32.
+    if (word === value && (way === INT || word >= 0)) {
       // A small integer is extended to 32 bits: compilers rely on it that the caller does so.
       view.setInt32(offset, word, true);
       return;
@@ -222,6 +223,8 @@ function readOther(view: DataView, offset: number, type: Type): unknown {
     case VOID:
       return undefined;
     default:
+      // NULL is common, and needs no native code.
+      if (view.getInt32(offset, true) === 0 && view.getInt32(offset + 4, true) === 0) return null;
       return type.name === "cstring"
         ? readCString(view.getBigUint64(offset, true))
         : native().pointerTo(view.getBigUint64(offset, true));

@@ -17,9 +17,11 @@ const layout = @import("../layout.zig");
 const OsStack = @import("../stack/os_stack.zig").OsStack;
 
 const thunk_module = @import("../call/thunk.zig");
+const unwind = @import("../unwind/cancel.zig");
 const valgrind = @import("../watch/valgrind.zig");
 
 extern fn fringe_resume_call(context: *Context, word: usize) usize;
+pub extern fn fringe_call(context: *Context, globals: usize) usize;
 extern fn fringe_call_body(context: *Context) void;
 
 comptime {
@@ -506,6 +508,71 @@ test "a thunk keeps the registers of its caller, and is entered with whatever ar
     call.answer(@as(c_int, -1));
     try expectEqual(null, call.next());
     try expectEqual(0, call.result(usize));
+}
+
+const Ask = fn (first: usize, second: usize) callconv(.c) usize;
+
+var returns: usize = 0;
+
+fn returnsAtOnce(_: *const Ask) callconv(.c) usize {
+    returns += 1;
+    return returns;
+}
+
+pub fn asksTwice(ask: *const Ask) callconv(.c) usize {
+    return ask(1, 2) * 100 + ask(3, 4);
+}
+
+/// The rest of a call of `asksTwice` that waits for its first answer.
+fn answerTwice(call: *Call) !void {
+    try expectEqual(.suspended, call.box.call.generator.status);
+    try expectEqual(.{ 1, 2 }, call.passed(struct { usize, usize }));
+    call.answer(@as(usize, 7));
+    try expectEqual(2, call.next());
+    try expectEqual(.{ 3, 4 }, call.passed(struct { usize, usize }));
+    call.answer(@as(usize, 8));
+    try expectEqual(null, call.next());
+    try expectEqual(708, call.result(usize));
+    try expectEqual(.returned, call.box.call.generator.status);
+}
+
+test "fringe_call begins a call on a context that has run others, and keeps registers" {
+    var call = try Call.init(&returnsAtOnce, .{thunk(Ask, 2)});
+    defer call.deinit();
+    const context = @intFromPtr(call.context);
+    returns = 0;
+    for (1..10) |i| {
+        call.box.call.function = @intFromPtr(&returnsAtOnce);
+        // Nobody is told of a frame before there is one.
+        call.box.call.generator.status = .abandoned;
+        try expectEqual(0, fringe_test_kept(&fringe_call, context, 0));
+        try expectEqual(i, call.result(usize));
+        try expectEqual(.returned, call.box.call.generator.status);
+
+        call.box.call.function = @intFromPtr(&asksTwice);
+        try expectEqual(block().number + 2, fringe_call(call.context, 0));
+        try answerTwice(&call);
+        // Once it has been ended, too.
+        try expectEqual(block().number + 2, fringe_call(call.context, 0));
+        const ended = unwind.cancel(call.context, call.os_stack.stack().stack.limit);
+        try expect(ended == .unwound or ended == .abandoned);
+        // With every register in use when the callback comes.
+        try expectEqual(0, fringe_test_kept(&fringe_call, context, 0));
+        try answerTwice(&call);
+    }
+}
+
+test "a call that fringe_call begins waits for a call of its handler's" {
+    var outer = try Call.init(&asksTwice, .{thunk(Ask, 2)});
+    defer outer.deinit();
+    var inner = try Call.init(&asksTwice, .{thunk(Ask, 2)});
+    defer inner.deinit();
+    for (0..3) |_| {
+        try expectEqual(block().number + 2, fringe_call(outer.context, 0));
+        try expectEqual(block().number + 2, fringe_call(inner.context, 0));
+        try answerTwice(&inner);
+        try answerTwice(&outer);
+    }
 }
 
 /// fringe_resume_call with every register in use on this side.

@@ -418,6 +418,7 @@ test "fringe_resume and fringe_suspend keep the registers of their callers" {
 }
 
 pub extern fn fringe_resume_call(context: *Context, word: usize) usize;
+pub extern fn fringe_call(context: *Context, globals: usize) usize;
 
 /// fringe_resume_call as V8 enters it: by a trampoline of Deno's, which goes on with the bytes that
 /// RETURN_BY_JUMPS knows. Elsewhere than on x86_64 nothing is known of them.
@@ -913,10 +914,22 @@ noinline fn resumeCallTwice(context: *Context) callconv(.c) usize {
     return fringe_resume_call(context, 1) + 1000 * fringe_resume_call(context, 2);
 }
 
+pub noinline fn beginTwice(context: *Context) callconv(.c) usize {
+    return fringe_call(context, 0) + 1000 * fringe_call(context, 0);
+}
+
+pub fn returningBody(_: *Context, _: usize) callconv(.c) void {}
+
 test "at every instruction of a called switch a trace leads to the resumer" {
     if (valgrind.isRunning()) return error.SkipZigTest; // It knows nothing of the trap flag.
-    inline for (.{ &resumeTwice, &resumeCallTwice }) |function| {
-        var fixture = try Fixture.init(&wordsBody);
+    inline for (.{
+        .{ &resumeTwice, &wordsBody },
+        .{ &resumeCallTwice, &wordsBody },
+        .{ &beginTwice, &returningBody },
+        .{ &beginTwice, &wordsBody },
+    }) |step| {
+        const function, const body = step;
+        var fixture = try Fixture.init(body);
         defer fixture.deinit();
         astray = 0;
         _ = try stepThrough(function, fixture.context, traceToResumer);
@@ -1227,6 +1240,32 @@ test "each side of a called switch keeps its own control words" {
             }
         }
     }
+}
+
+fn wordsReturningBody(_: *Context, _: usize) callconv(.c) void {
+    found = Words.control();
+    wanted.set();
+}
+
+test "a body that begins again has its resumer's control words, whatever it has set before" {
+    if (valgrind.isRunning()) return error.SkipZigTest;
+    for (Words.noticed_exactly) |theirs| for (Words.noticed_exactly) |mine| {
+        mine.set();
+        var fixture = try Fixture.init(&wordsReturningBody);
+        defer fixture.deinit();
+        const stack = fixture.os_stack.stack().stack;
+        const body = &wordsReturningBody;
+        fixture.context = fringe_init_caught(stack.base, body, fixture.box, null, stack.limit);
+        for ([_]Words{ theirs, mine, theirs, .{}, theirs }) |set| {
+            wanted = set;
+            try expectEqual(0, fringe_call(fixture.context, 0));
+            try expectEqual(.returned, fixture.box.status);
+            try expectWords(mine, Words.control());
+            try expectWords(mine, found);
+            mine.set();
+        }
+        (Words{}).set();
+    };
 }
 
 test "a resumer that changes its control words keeps them, and the body its own" {

@@ -146,6 +146,25 @@ test "an exception is caught though there is no memory to report it" {
     try expectEqual(0, fringe_test_objects());
 }
 
+test "a body that has thrown can begin again, and throw again" {
+    const get_globals = @extern(*const anyopaque, .{ .name = "__cxa_get_globals" });
+    var fixture = try Fixture.init(throws_at_once, 2);
+    defer fixture.deinit();
+    const stack = fixture.os_stack.stack().stack;
+    fixture.context =
+        fringe_init_caught(stack.base, throws_at_once, fixture.box, get_globals, stack.limit);
+    sanitizer.begin(fixture.context, stack);
+    for (0..5) |_| {
+        _ = fringe_call(fixture.context, @intFromPtr(get_globals));
+        try expectEqual(.throwing, fixture.box.status);
+        _ = context_module.fringe_resume(fixture.context, 0);
+        try expectEqual(.thrown, fixture.box.status);
+        try expectEqual(0, fringe_test_objects());
+    }
+}
+
+extern fn fringe_call(context: *Context, globals: usize) usize;
+
 /// What is passed through a body that resumes.
 const Nested = struct {
     var inner: ?*Context = null;

@@ -424,6 +424,46 @@ test "callbacks keep registers while timers run" {
     }
 }
 
+/// Begins a call of `asksTwice` again and again.
+fn beginsAgain(subject: *anyopaque) bool {
+    const call: *Call = @ptrCast(@alignCast(subject));
+    for (0..round_trips) |i| {
+        if (context_test.fringe_call(call.context, 0) == 0) return false;
+        call.answer(@as(usize, i));
+        if (call.next() == null) return false;
+        call.answer(@as(usize, 5));
+        if (call.next() != null) return false;
+        if (call.result(usize) != i * 100 + 5) return false;
+    }
+    return true;
+}
+
+fn beginsKept(subject: *anyopaque) bool {
+    const fixture: *Fixture = @ptrCast(@alignCast(subject));
+    const word = @intFromPtr(fixture.context);
+    for (0..round_trips) |_| {
+        if (context_test.fringe_test_kept(&context_test.fringe_call, word, 0) != 0) return false;
+        if (fixture.box.status != .returned) return false;
+    }
+    return true;
+}
+
+test "calls that begin again stand timers, and frames lead to the resumer at each" {
+    for (std.enums.values(Where)) |where| {
+        var call = try Call.init(&call_test.asksTwice, .{call_test.thunk(Ask, 0)});
+        defer call.deinit();
+        try hammer(where, .all, &call, &beginsAgain);
+    }
+}
+
+test "calls that begin again keep registers while timers run" {
+    for (std.enums.values(Where)) |where| {
+        var fixture = try Fixture.init(&context_test.returningBody);
+        defer fixture.deinit();
+        try hammer(where, .none, &fixture, &beginsKept);
+    }
+}
+
 // At every instruction
 
 /// As of all signals, what the handler finds if its stack is the interrupted one.
@@ -445,6 +485,9 @@ test "at every instruction of a switch frame pointers lead to the resumer, or in
             try walkThrough(function, &fixture);
         }
     }
+    var fixture = try Fixture.init(&context_test.returningBody);
+    defer fixture.deinit();
+    try walkThrough(&context_test.beginTwice, &fixture);
     var call = try Call.init(&asks, .{call_test.thunk(Ask, 0)});
     defer call.deinit();
     try walkThrough(&callTwice, &call);

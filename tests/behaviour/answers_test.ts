@@ -67,6 +67,10 @@ Deno.test("C finds the last 16 strings of a handler's answers, in each form", as
   assertEquals(sum_answers(1500, answer), sum);
   assertEquals(await sum_answers.async(1500, (i) => Promise.resolve(answer(i))), sum);
   assertEquals(await sum_elsewhere(1500, answer), sum);
+  using pulled = sum_answers.calls(1500);
+  let result = pulled.next();
+  for (; !result.done; result = pulled.next()) result.value.reply(answer(result.value.args[0]));
+  assertEquals(result.value, sum);
 });
 
 Deno.test("answers that C may no longer use are let go while the call runs", async () => {

@@ -480,7 +480,7 @@ const stops: Trace[] = [
   },
   {
     situation: "call_n",
-    functions: ["call_n", "fringe_call_body", ...inDeno("fringe_resume_call")],
+    functions: ["call_n", "fringe_call_body", ...inDeno("fringe_call")],
   },
   {
     situation: "ffs",
@@ -508,7 +508,8 @@ end
 set breakpoint pending on
 break fringe_resume
 break fringe_resume_call
-commands 1-2
+break fringe_call
+commands 1-3
 silent
 set $address = *(void **)($rbp + 8)
 set $stack = (void *)($rbp + 16)
@@ -559,7 +560,7 @@ async function attach(): Promise<void> {
         "fringe_call_body",
         "fringe_trampoline",
         signalFrame,
-        "fringe_resume_call",
+        "fringe_call",
       ]);
       assert(functions.length > from + 5, text);
     } finally {

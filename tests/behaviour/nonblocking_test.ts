@@ -4,7 +4,6 @@
 /** Functions that run on Deno's blocking pool between callbacks, and who may touch them then. */
 
 import { assert, assertEquals, assertRejects, assertStrictEquals, assertThrows } from "@std/assert";
-import { Call } from "../../ffi/call/call.ts";
 import { calleeOf } from "../../ffi/call/callee.ts";
 import { putFiber, takeFiber } from "../../ffi/call/fiber.ts";
 import { Callback, dlopen, Generator, OsStack, PointerView } from "../../mod.ts";
@@ -173,7 +172,8 @@ Deno.test("a nonblocking function cannot be pulled or called by a yielder", () =
 Deno.test("a call that another thread runs can be neither resumed nor ended", async () => {
   using libc = openLibc();
   const fiber = takeFiber("report");
-  const call = new Call(calleeOf(libc.symbols.usleep), fiber.context, [50_000], []);
+  const { call } = fiber;
+  call.prepare(calleeOf(libc.symbols.usleep), [50_000], "functions");
   const step = call.goElsewhere();
   assertThrows(() => call.step(), Error, "Cannot go on with usleep: it is running on another");
   assertThrows(() => call.goElsewhere(), Error, "it is running on another thread");

@@ -24,7 +24,6 @@ import {
 const target: Target = {
   ...callbackSignature({ parameters: [], result: "void" }, "test"),
   callee: undefined,
-  index: -1,
   parameter: -1,
   handler: () => {},
   what: "test",

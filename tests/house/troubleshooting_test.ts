@@ -31,7 +31,6 @@ const PARTS = /^(?:How a message begins|Values in messages)$/;
 
 /** Strings with a blank that nobody is shown as a message. */
 const NO_MESSAGES: Readonly<Record<string, string>> = {
-  "no generator functions": "an option of a function",
   "[object Generator]": "is compared with",
   "[object AsyncGenerator]": "is compared with",
   "an object of class Promise": "is compared with",

@@ -411,8 +411,8 @@ export class Oracle implements World {
 
   call(f: number, first: unknown, handlers: readonly AnyHandler[]): unknown {
     const { name, begin } = this.#function(f, first);
-    refuseGenerators(name, handlers);
     const call = begin();
+    refuseGenerators(name, handlers);
     try {
       for (let asked = call.step(); asked !== undefined;) {
         asked = call.step(call.answer(asked, handlers[asked.callback]!(asked.value)));
@@ -430,9 +430,9 @@ export class Oracle implements World {
     signal: AbortSignal | undefined,
   ): Promise<unknown> {
     const { name, begin } = this.#function(f, first);
-    refuseGenerators(name, handlers);
     signal?.throwIfAborted();
     const call = begin();
+    refuseGenerators(name, handlers);
     const answerAll = async (): Promise<unknown> => {
       for (let asked = call.step(); asked !== undefined;) {
         const answer = await handlers[asked.callback]!(asked.value);

@@ -8,6 +8,7 @@ import { Call } from "../../ffi/call/call.ts";
 import { calleeOf } from "../../ffi/call/callee.ts";
 import { endAll } from "../../ffi/context/occupancy.ts";
 import { symbolOf } from "../../ffi/context/body.ts";
+import { Context } from "../../ffi/context/context.ts";
 import { memoryOf } from "../../ffi/stack/stack.ts";
 import { takeFiber } from "../../ffi/call/fiber.ts";
 import { openBodies } from "../support/support.ts";
@@ -16,7 +17,9 @@ Deno.test("StackMemory.reclaim() ends a body first, then unmaps its stack", () =
   using library = openBodies();
   const { has_destructor, destructor_count } = library.symbols;
   const before = destructor_count();
-  const { context, stack } = takeFiber("report");
+  const { stack } = takeFiber("report");
+  const context = new Context(memoryOf(stack));
+  context.memory.own(context);
   const symbol = symbolOf(has_destructor)!;
   context.begin(symbol.pointer, symbol);
   assertEquals([context.memory.owner, context.isDone], [context, false]);
@@ -31,8 +34,9 @@ Deno.test("StackMemory.reclaim() lets C come to its end where a stop value says 
   using library = openBodies();
   const { ask_three, asked } = library.symbols;
   const { context } = takeFiber("report");
-  const call = new Call(calleeOf(ask_three), context, [], undefined);
-  assertEquals(call.step()?.parameter, 0);
+  const call = new Call(context);
+  call.prepare(calleeOf(ask_three), [], "puller");
+  assertEquals(call.begin()?.parameter, 0);
   assertEquals(asked(), 0);
   context.memory.reclaim();
   assertEquals(asked(), 777);
@@ -48,8 +52,9 @@ Deno.test("StackMemory.reclaim() unwinds C where there is no stop value", () => 
   const { with_destructor, destructor_count } = library.symbols;
   const before = destructor_count();
   const { context } = takeFiber("report");
-  const call = new Call(calleeOf(with_destructor), context, [], undefined);
-  call.step();
+  const call = new Call(context);
+  call.prepare(calleeOf(with_destructor), [], "puller");
+  call.begin();
   context.memory.reclaim();
   assertEquals(destructor_count(), before + 1);
   call.end();
@@ -60,11 +65,14 @@ Deno.test("endAll() says why in what is tried afterwards, and only there", () =>
   using library = openBodies();
   const { context, stack } = takeFiber("report");
   const callee = calleeOf(library.symbols.call_n);
-  const call = new Call(callee, context, [1], undefined);
-  call.step();
+  const call = new Call(context);
+  call.prepare(callee, [1], "puller");
+  call.begin();
   assertEquals(endAll(callee.library, "the reason"), []);
   assertEquals(context.reason, "the reason");
-  const again = new Call(callee, context, [1], undefined);
+  const again = new Call(context);
+  again.prepare(callee, [1], "puller");
+  again.begin();
   assertEquals(context.reason, undefined);
   again.end();
   stack[Symbol.dispose]();
@@ -76,11 +84,15 @@ Deno.test("endAll() ends what began last first, of one library", () => {
   const callee = calleeOf(library.symbols.ask_three);
   const contexts = [1, 2, 3].map(() => {
     const { context } = takeFiber("report");
-    new Call(callee, context, [], undefined).step();
+    const call = new Call(context);
+    call.prepare(callee, [], "puller");
+    call.begin();
     return context;
   });
   const elsewhere = takeFiber("report").context;
-  new Call(calleeOf(other.symbols.ask_three), elsewhere, [], undefined).step();
+  const call = new Call(elsewhere);
+  call.prepare(calleeOf(other.symbols.ask_three), [], "puller");
+  call.begin();
   const ended: number[] = [];
   for (const [i, context] of contexts.entries()) {
     const { endGently } = context;

@@ -6,7 +6,7 @@
 import { runInNewContext } from "node:vm";
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { Generator, OsStack } from "../../mod.ts";
-import { depthNow, isGone } from "../../ffi/call/depth.ts";
+import { depthNow, GONE, isGone } from "../../ffi/call/depth.ts";
 import { openBodies } from "../support/support.ts";
 
 Deno.test("isGone() compares depths on both sides of 0, where they begin again", () => {
@@ -14,6 +14,15 @@ Deno.test("isGone() compares depths on both sides of 0, where they begin again",
     assert(isGone(depthNow() - units >>> 0), `${units} units less deep`);
     assert(!isGone(depthNow() + units >>> 0), `${units} units deeper`);
   }
+});
+
+Deno.test("isGone() says of what has called no JavaScript that it is gone, from any depth", () => {
+  // One that a number alone would tell is less deep for half of all addresses.
+  const deeper = (frames: number): void => {
+    assert(isGone(GONE));
+    if (frames > 0) deeper(frames - 1);
+  };
+  deeper(100);
 });
 
 let hasBegun = false;

@@ -32,6 +32,14 @@ Deno.test("Kept gives the addresses of JavaScript's own memory, and sees it go",
   assertEquals([kept.hasBuffers, kept.isGone], [false, false]);
 });
 
+Deno.test("Kept uses the memory of strings again, once they are let go", () => {
+  const kept = new Kept();
+  const first = kept.keepString("one", "Cannot test");
+  assertEquals(kept.keepString("two", "Cannot test"), first + 4n);
+  kept.clear();
+  assertEquals(kept.keepString("three", "Cannot test"), first);
+});
+
 const buffers = { result: "buffer" };
 const strings = { result: "cstring" };
 

@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// Credit: after libfringe, by edef and the libfringe contributors
+
+/**
+ * A context that runs calls of C functions, one after the other. What a call needs stays for the
+ * next one: the mailbox, the frame that each begins with, and what the mailbox has of the function:
+ *
+ *     prepare()         for the first call, and where the function is another than last time
+ *     occupy()          from now on the library knows the context
+ *     enterFirst()      lays the frame, and runs C to its first callback, or to its end
+ *     arrive()          as of any context
+ *
+ * A function that returns at once is never in the list of its library, where `f()` calls it: no
+ * code that could look there runs meanwhile, and `sync.ts` has a list of its own.
+ *
+ *     enterFirst()
+ *     forgetReturned()  C has returned, and the context is free
+ *     occupy()          or: C has suspended
+ *
+ * Where C is to run on other threads, each call begins as a body does, by `beginElsewhere`.
+ */
+
+import { Mailbox, SLOT_SIZE, Status } from "../layout.ts";
+import { native, nativeStacks } from "../library/find.ts";
+import { layCanary } from "../stack/canary.ts";
+import { Kept } from "../value/kept.ts";
+import { Lent } from "../value/lent.ts";
+import { Context, type Subject } from "./context.ts";
+import { callMailbox } from "./mailbox.ts";
+
+/** What ends a context more gently than by unwinding: a call, which may tell C to stop. */
+export interface Ender {
+  end(): void;
+}
+
+/** A native context for calls. */
+export class CallContext extends Context {
+  /** The call that runs here, or was the last one to. */
+  call: Ender | undefined;
+  /** The function whose address, and whose thunks, the mailbox has since an earlier call. */
+  written: Subject | undefined;
+  /** Strings and buffers for C on this thread. */
+  readonly kept: Kept = new Kept();
+  /** Copies of strings and buffers, and native code's own mailbox, for C on another thread. */
+  lent: Lent | undefined;
+  /** The handle, while a call is on this thread: the same for all calls. */
+  #laid: Deno.PointerObject | undefined;
+  /** `__cxa_get_globals` of the C++ runtime of the function that is `written`. */
+  #globals: Deno.PointerValue = null;
+  /** The address of the mailbox; undefined: it has not been asked for. */
+  #address: bigint | undefined;
+
+  /**
+   * Makes ready for calls of `subject`: room in the mailbox for words that a function gets on its
+   * stack, and what keeps strings and buffers. What the mailbox has of another function does not
+   * count any more.
+   */
+  prepare(subject: Subject, stackCount: number, nonblocking: boolean): void {
+    this.written = undefined;
+    this.subject = subject;
+    const size = Mailbox.stack + stackCount * SLOT_SIZE;
+    if (this.view === undefined || this.view.byteLength < size) {
+      this.setView(callMailbox(stackCount));
+      this.#address = this.#laid = undefined;
+    }
+    if (!nonblocking) return this.#lay(subject);
+    // For Valgrind: the mailbox lies where earlier calls had frames.
+    nativeStacks().registerStack?.(this.memory.base, this.memory.limit);
+    // Its mailbox takes the place of the frame that has been laid.
+    this.#laid = undefined;
+    this.lent = new Lent(this.memory.base, this.view);
+  }
+
+  /** Lays the frame that each call on this thread begins with. */
+  #lay(subject: Subject): void {
+    this.#globals = subject.exceptionState();
+    if (this.#laid !== undefined) return;
+    const { callBody, init } = native();
+    const { base, limit } = this.memory;
+    this.#laid = init(base, callBody, this.takeMailbox(), this.#globals, limit)!;
+    // There is no frame until it is entered.
+    this.status[0] = Status.returned;
+  }
+
+  protected override takeMailbox(): bigint {
+    return this.#address ??= native().addressOfBuffer(this.view);
+  }
+
+  /** Enters C, and comes back at its first callback or when C has ended: the status says which. */
+  enterFirst(call: Ender): void {
+    const { call: enter } = native();
+    const handle = this.#laid!;
+    layCanary(this.memory);
+    // Plain assignments: from the moment at which there are frames, whoever has the context can end
+    // them.
+    this.call = call;
+    this.handle = handle;
+    enter(handle, this.#globals);
+  }
+
+  /** Enters the list of the library whose function is called. */
+  occupy(): void {
+    this.enter(this.subject!.library);
+  }
+
+  /** Makes the context free: C has returned, and never suspended. `release` is called next. */
+  forgetReturned(): void {
+    this.handle = null;
+  }
+
+  /** Has C begin at the next resume, by another thread. */
+  beginElsewhere(call: Ender): void {
+    const { callBody, init } = native();
+    const exceptionState = this.subject!.exceptionState();
+    const { base, mailbox } = this.lent!;
+    this.status[0] = Status.suspended;
+    // Where frames of earlier calls have been: an end without a first step takes it back.
+    this.lent!.lendMailbox();
+    const handle = init(base, callBody, mailbox, exceptionState, this.memory.limit);
+    this.call = call;
+    this.occupy();
+    // As in `begin`: assignments only, in `enter` too.
+    this.handle = handle;
+  }
+
+  /** Before C goes on, if C has copies: gives it what JavaScript has changed. */
+  lend(): void {
+    this.lent?.lend();
+  }
+
+  /** After C has suspended, if C has copies: takes over what C has changed. */
+  takeBack(): void {
+    this.lent?.takeBack(Mailbox.size);
+  }
+
+  /** Lets go of the arguments of a call that was refused before it began, or has only returned. */
+  release(): void {
+    if (this.handle === null) this.letGo();
+  }
+
+  /** Lets go of strings and buffers: no frame is left that could use them. */
+  protected override letGo(): void {
+    this.kept.clear();
+    if (this.lent === undefined) return;
+    this.lent.release();
+    this.lent = undefined;
+  }
+
+  protected override endFrames(handle: Deno.PointerObject): void {
+    super.endFrames(handle);
+    this.takeBack();
+  }
+
+  override endGently(): void {
+    (this.call ?? this).end();
+  }
+}
