@@ -18,7 +18,6 @@
  * @module
  */
 
-import { cpus } from "node:os";
 import { join } from "node:path";
 import { drawPlots } from "../tools/plots.ts";
 import { root, zig } from "../tools/zig.ts";
@@ -32,6 +31,7 @@ import {
   outcome,
   summary,
 } from "./judge.ts";
+import { machine } from "./machine.ts";
 import { nativePeers, type Peer, readyPeers, run } from "./peers/native.ts";
 import type { Target } from "./setup.ts";
 import type { Measured } from "./turns.ts";
@@ -241,14 +241,6 @@ async function versions(peers: Peer[]): Promise<Record<string, string>> {
     zig: (await run(await zig(), ["version"], root)).trim(),
     ...Object.fromEntries(peers.map(({ name, version }) => [name, version])),
   };
-}
-
-function machine(): Record<string, string | number> {
-  const { os, arch } = Deno.build;
-  const cpu = cpus()[0]?.model ?? "unknown";
-  // The version alone; what distributions append says nothing about speed.
-  const release = Deno.osRelease().replace(/-.*/, "");
-  return { os, arch, release, cpu, cores: navigator.hardwareConcurrency };
 }
 
 async function main(): Promise<void> {

@@ -2114,11 +2114,11 @@ class Context extends Occupancy {
     }
     begin(body, subject) {
         const exceptionState = subject.exceptionState();
-        const { base, limit } = this.memory;
+        const { top, limit } = this.memory;
         const mailbox = this.takeMailbox();
         this.status[this.at] = 0;
         layCanary(this.memory);
-        const handle = native().init(base, body, mailbox, exceptionState, limit);
+        const handle = native().init(top, body, mailbox, exceptionState, limit);
         this.subject = subject;
         this.enter(subject.library);
         this.handle = handle;
@@ -2158,6 +2158,7 @@ class Context extends Occupancy {
         this.leave();
         this.entry = 0;
         this.handle = null;
+        this.status[this.at] = 1;
     }
     letGo() { }
     end() {
@@ -2389,23 +2390,31 @@ class Call {
         return this.context.lent ?? this.context.kept;
     }
     begin() {
-        const { context } = this;
         this.#checkBuffers();
-        context.occupy();
-        context.enterFirst(this);
+        this.context.enterFirst(this, false);
         return this.arrive();
     }
     beginListed() {
         const { context } = this;
         this.#checkBuffers();
-        context.enterFirst(this);
-        if (context.status[0] === 1) {
-            this.result = this.#read();
-            context.forgetReturned();
-            return undefined;
-        }
-        context.occupy();
+        context.enterFirst(this, true);
+        if (context.status[0] !== 1)
+            return false;
+        this.result = this.#read();
+        context.forgetReturned();
+        return true;
+    }
+    arriveListed() {
+        this.context.occupy();
         return this.arrive();
+    }
+    arriveAgain() {
+        this.#answered = false;
+    }
+    takeResult() {
+        const { result } = this;
+        this.result = undefined;
+        return result;
     }
     #checkBuffers() {
         const { kept } = this.context;
@@ -2862,11 +2871,14 @@ class CallContext extends Context {
     takeMailbox() {
         return this.#address ??= native().addressOfBuffer(this.view);
     }
-    enterFirst(call) {
+    enterFirst(call, isListed) {
         const { call: enter } = native();
         const handle = this.#laid;
-        layCanary(this.memory);
         this.call = call;
+        if (!isListed) {
+            layCanary(this.memory);
+            this.occupy();
+        }
         this.handle = handle;
         enter(handle, this.#globals);
     }
@@ -3011,6 +3023,9 @@ class StackMemory {
     get base() {
         return this.#base;
     }
+    get top() {
+        return this.base;
+    }
     get limit() {
         return this.#limit;
     }
@@ -3146,7 +3161,227 @@ const memoryIn = (function memoryIn(mapping, overflow) {
     });
 });
 
+const COUNT_MAX = 64;
+const SLAB_SIZE_MAX = 256 * 1024 * 1024;
+const [COLOURS, LINE_SIZE] = [16, 64];
+const PARTS = 16;
+class Pool {
+    size;
+    overflow;
+    count;
+    origin;
+    first;
+    next;
+    tops = new BigUint64Array(new ArrayBuffer(COLOURS * 8));
+    mapped = 0;
+    inUse = 0;
+    warm = 0;
+    mark = 0;
+    isClosed = false;
+    constructor(size, overflow) {
+        this.size = size;
+        this.overflow = overflow;
+        let count = 64;
+        while (count > 1 && count * size > SLAB_SIZE_MAX)
+            count /= 2;
+        this.count = count;
+        this.origin = {
+            guarded: true,
+            overflow,
+            shareable: false,
+            release: (memory) => this.put(memory),
+            fault: undefined,
+        };
+    }
+    grow() {
+        const slab = this.next ??= new Slab(this.count);
+        const { mapping } = slab;
+        if (mapping.base === 0n) {
+            const { size, count } = this;
+            const what = `Cannot take stack of ${size} bytes`;
+            mapSlab(mapping, size, count, this.overflow === "throw", what);
+        }
+        slab.limit = mapping.limit;
+        slab.stride = mapping.stride;
+        slab.size = mapping.base - mapping.limit - BigInt(this.count - 1) * mapping.stride;
+        this.#setTops(slab.size);
+        slab.tops = this.tops;
+        this.next = undefined;
+        this.mapped += this.count;
+        slab.following = this.first;
+        if (this.first !== undefined)
+            this.first.preceding = slab;
+        return this.first = slab;
+    }
+    #setTops(size) {
+        const step = Number(size) < 16 * COLOURS * LINE_SIZE ? 0 : LINE_SIZE;
+        for (let i = 0; i < COLOURS; i++)
+            this.tops[i] = size - BigInt(i * step);
+    }
+    give(slab, memory) {
+        memory.slab = slab;
+        memory.number = slab.numbers[--slab.free];
+        if (slab.cold > slab.free)
+            slab.cold = slab.free;
+        else
+            this.warm--;
+        this.inUse++;
+        if (this.mark < this.inUse)
+            this.mark = this.inUse;
+        if (slab.free > 0)
+            return;
+        const { following } = slab;
+        this.first = following;
+        if (following !== undefined)
+            following.preceding = undefined;
+        slab.following = undefined;
+    }
+    put(memory) {
+        const { slab } = memory;
+        if (slab === undefined)
+            return;
+        if (!memory.released) {
+            memory.released = true;
+            slab.numbers[slab.free] = memory.number;
+            this.inUse--;
+            this.warm++;
+            const { first } = this;
+            if (slab.free++ === 0) {
+                slab.following = first;
+                if (first !== undefined)
+                    first.preceding = slab;
+                this.first = slab;
+            }
+        }
+        this.settle(slab);
+    }
+    settle(slab) {
+        if (slab.isGone)
+            return unmap(slab.mapping);
+        const { count } = this;
+        const used = count - slab.free;
+        if ((used & used - 1) !== 0)
+            return;
+        const warm = slab.free - slab.cold;
+        this.mark -= (this.mark - this.inUse + 255) >> 8;
+        const wanted = this.isClosed ? 0 : this.mark > 0 ? this.mark : 1;
+        if (used === 0 && this.mapped - count >= wanted) {
+            this.#remove(slab);
+            unmap(slab.mapping);
+        }
+        else if (warm > 0 && this.inUse + this.warm > this.mark + count) {
+            nativePools().discardStacks(slab.limit, slab.stride, slab.numbers, slab.cold, slab.free);
+            this.warm -= warm;
+            slab.cold = slab.free;
+        }
+    }
+    #remove(slab) {
+        const { preceding, following } = slab;
+        if (preceding === undefined)
+            this.first = following;
+        else
+            preceding.following = following;
+        if (following !== undefined)
+            following.preceding = preceding;
+        slab.preceding = slab.following = undefined;
+        slab.isGone = true;
+        this.mapped -= this.count;
+        this.warm -= slab.free - slab.cold;
+    }
+    close() {
+        this.isClosed = true;
+        if (this.next !== undefined)
+            unmap(this.next.mapping);
+        for (let slab = this.first; slab !== undefined;) {
+            const { following } = slab;
+            this.settle(slab);
+            slab = following;
+        }
+    }
+}
+class Slab {
+    mapping = new Mapping();
+    limit = 0n;
+    stride = 0n;
+    size = 0n;
+    tops;
+    numbers;
+    free;
+    cold;
+    preceding;
+    following;
+    isGone = false;
+    constructor(count) {
+        this.numbers = new Uint8Array(new ArrayBuffer(count));
+        for (let i = 0; i < count; i++)
+            this.numbers[i] = count - 1 - i;
+        this.free = this.cold = count;
+    }
+}
+class PooledMemory extends StackMemory {
+    slab;
+    number = 0;
+    constructor(origin) {
+        super(0n, 0n, origin);
+    }
+    get base() {
+        return this.limit + (this.slab?.size ?? 0n);
+    }
+    get top() {
+        const { slab, limit } = this;
+        return slab === undefined ? limit : limit + slab.tops[this.number % COLOURS];
+    }
+    get limit() {
+        const { slab } = this;
+        return slab === undefined ? 0n : slab.limit + BigInt(this.number) * slab.stride;
+    }
+}
+class PooledStack extends Stack {
+    get guarded() {
+        return true;
+    }
+    [Symbol.dispose]() {
+        const memory = memoryOf(this);
+        memory.dispose();
+        stacks.remove(memory);
+    }
+}
+let stacks;
+let pools;
+class StackPool {
+    #pool;
+    constructor(options = {}) {
+        const what = "Cannot make pool of stacks";
+        if (typeof options !== "object" || options === null) {
+            throw new TypeError(`${what}: options must be an object such as { size }: got ${describe(options)}`);
+        }
+        checkKeys(options, ["size", "overflow"], `${what}: options`);
+        const { size = 1048576, overflow } = own(options);
+        checkSize(size, 0, what);
+        this.#pool = new Pool(size, overflowOf(overflow, what));
+        stacks ??= new Net((memory) => memory.reclaim());
+        pools ??= new FinalizationRegistry((pool) => pool.close());
+        pools.register(this, this.#pool, this);
+    }
+    take() {
+        const pool = this.#pool;
+        if (pool.isClosed) {
+            throw new Error("Cannot take stack: the pool has been disposed of; make a new one");
+        }
+        const memory = new PooledMemory(pool.origin);
+        const stack = new PooledStack(memory);
+        stacks.add(stack, memory);
+        pool.give(pool.first ?? pool.grow(), memory);
+        return stack;
+    }
+    [Symbol.dispose]() {
+        this.#pool.close();
+        pools.unregister(this);
+    }
+}
+
 const KEPT_MAX = 64;
+const SINGLE_MAX = 1024;
 class Fiber {
     stack;
     context;
@@ -3158,15 +3393,19 @@ class Fiber {
     isKept = false;
     constructor(overflow) {
         this.overflow = overflow;
-        this.stack = new OsStack(undefined, { overflow });
+        const list = kept[overflow];
+        this.stack = list.made < 1024
+            ? new OsStack(undefined, { overflow })
+            : (list.pool ??= new StackPool({ overflow })).take();
         this.context = new CallContext(memoryOf(this.stack));
         this.call = new Call(this.context);
+        list.made++;
         this.context.memory.own(this.context);
     }
 }
 const kept = {
-    report: { first: undefined, count: 0 },
-    throw: { first: undefined, count: 0 },
+    report: { first: undefined, count: 0, made: 0, pool: undefined },
+    throw: { first: undefined, count: 0, made: 0, pool: undefined },
 };
 function takeFiber(overflow) {
     const list = kept[overflow];
@@ -3250,7 +3489,7 @@ async function answerHere(call, args, signal) {
     const { view, kept: keeper } = context;
     let target = call.begin();
     if (target === undefined)
-        return call.result;
+        return call.takeResult();
     let handler = handlerOf(target, args);
     let known = view.getUint32(4, true);
     for (;;) {
@@ -3273,7 +3512,7 @@ async function answerHere(call, args, signal) {
         if (number !== known || target.closed) {
             target = call.arrive();
             if (target === undefined)
-                return call.result;
+                return call.takeResult();
             handler = handlerOf(target, args);
             known = number;
         }
@@ -3286,7 +3525,7 @@ async function answerElsewhere(call, args, signal) {
         await call.goElsewhere();
         const target = call.comeBack();
         if (target === undefined)
-            return call.result;
+            return call.takeResult();
         signal?.throwIfAborted();
         let answer = call.ask(target, handlerOf(target, args));
         if (isThenable(answer))
@@ -3364,8 +3603,11 @@ function* callPulled(scope, callee, args) {
                 target = call.arrive();
                 known = number;
             }
+            else {
+                call.arriveAgain();
+            }
         }
-        return call.result;
+        return call.takeResult();
     }
     catch (error) {
         if (error instanceof RangeError && error.message === EXHAUSTED)
@@ -3450,10 +3692,9 @@ function callSync(callee, args) {
     fiber.outer = innermost;
     innermost = fiber;
     try {
-        const target = call.beginListed();
-        if (target !== undefined)
-            answerAll(fiber, target, args);
-        return call.result;
+        if (!call.beginListed())
+            answerAll(fiber, args);
+        return call.takeResult();
     }
     catch (error) {
         endInner(fiber);
@@ -3475,6 +3716,8 @@ const endGone = (function endGone() {
         endInnermost(innermost);
 });
 function endInner(fiber) {
+    if (fiber.isKept)
+        return;
     while (innermost !== fiber && innermost !== undefined)
         endInnermost(innermost);
 }
@@ -3493,12 +3736,14 @@ function endInnermost(fiber) {
     for (const error of thrown)
         console.error(error);
 }
-function answerAll(fiber, first, args) {
+function answerAll(fiber, args) {
     const { resumeCall } = native();
     const { call, context } = fiber;
     const { view, kept: keeper } = context;
     fiber.depth = depthNow();
-    let target = first;
+    let target = call.arriveListed();
+    if (target === undefined)
+        return;
     let handler = handlerOf(target, args);
     let known = view.getUint32(4, true);
     for (;;) {
@@ -3777,7 +4022,7 @@ function* callScript(scope, callee, args, made) {
             const answer = call.ask(target, handlerOf(target, args));
             call.reply(target, isScriptGenerator(answer) ? yield* answer : answer);
         }
-        return call.result;
+        return call.takeResult();
     }
     catch (error) {
         if (error instanceof RangeError && error.message === EXHAUSTED)
@@ -4694,210 +4939,6 @@ class SliceStack extends Stack {
     }
     get guarded() {
         return false;
-    }
-}
-
-const COUNT_MAX = 64;
-const SLAB_SIZE_MAX = 256 * 1024 * 1024;
-class Pool {
-    size;
-    overflow;
-    count;
-    origin;
-    first;
-    next;
-    mapped = 0;
-    inUse = 0;
-    warm = 0;
-    mark = 0;
-    isClosed = false;
-    constructor(size, overflow) {
-        this.size = size;
-        this.overflow = overflow;
-        let count = 64;
-        while (count > 1 && count * size > SLAB_SIZE_MAX)
-            count /= 2;
-        this.count = count;
-        this.origin = {
-            guarded: true,
-            overflow,
-            shareable: false,
-            release: (memory) => this.put(memory),
-            fault: undefined,
-        };
-    }
-    grow() {
-        const slab = this.next ??= new Slab(this.count);
-        const { mapping } = slab;
-        if (mapping.base === 0n) {
-            const { size, count } = this;
-            const what = `Cannot take stack of ${size} bytes`;
-            mapSlab(mapping, size, count, this.overflow === "throw", what);
-        }
-        slab.limit = mapping.limit;
-        slab.stride = mapping.stride;
-        slab.size = mapping.base - mapping.limit - BigInt(this.count - 1) * mapping.stride;
-        this.next = undefined;
-        this.mapped += this.count;
-        slab.following = this.first;
-        if (this.first !== undefined)
-            this.first.preceding = slab;
-        return this.first = slab;
-    }
-    give(slab, memory) {
-        memory.slab = slab;
-        memory.number = slab.numbers[--slab.free];
-        if (slab.cold > slab.free)
-            slab.cold = slab.free;
-        else
-            this.warm--;
-        this.inUse++;
-        if (this.mark < this.inUse)
-            this.mark = this.inUse;
-        if (slab.free > 0)
-            return;
-        const { following } = slab;
-        this.first = following;
-        if (following !== undefined)
-            following.preceding = undefined;
-        slab.following = undefined;
-    }
-    put(memory) {
-        const { slab } = memory;
-        if (slab === undefined)
-            return;
-        if (!memory.released) {
-            memory.released = true;
-            slab.numbers[slab.free] = memory.number;
-            this.inUse--;
-            this.warm++;
-            const { first } = this;
-            if (slab.free++ === 0) {
-                slab.following = first;
-                if (first !== undefined)
-                    first.preceding = slab;
-                this.first = slab;
-            }
-        }
-        this.settle(slab);
-    }
-    settle(slab) {
-        if (slab.isGone)
-            return unmap(slab.mapping);
-        const { count } = this;
-        const used = count - slab.free;
-        if ((used & used - 1) !== 0)
-            return;
-        const warm = slab.free - slab.cold;
-        this.mark -= (this.mark - this.inUse + 255) >> 8;
-        const wanted = this.isClosed ? 0 : this.mark > 0 ? this.mark : 1;
-        if (used === 0 && this.mapped - count >= wanted) {
-            this.#remove(slab);
-            unmap(slab.mapping);
-        }
-        else if (warm > 0 && this.inUse + this.warm > this.mark + count) {
-            nativePools().discardStacks(slab.limit, slab.stride, slab.numbers, slab.cold, slab.free);
-            this.warm -= warm;
-            slab.cold = slab.free;
-        }
-    }
-    #remove(slab) {
-        const { preceding, following } = slab;
-        if (preceding === undefined)
-            this.first = following;
-        else
-            preceding.following = following;
-        if (following !== undefined)
-            following.preceding = preceding;
-        slab.preceding = slab.following = undefined;
-        slab.isGone = true;
-        this.mapped -= this.count;
-        this.warm -= slab.free - slab.cold;
-    }
-    close() {
-        this.isClosed = true;
-        if (this.next !== undefined)
-            unmap(this.next.mapping);
-        for (let slab = this.first; slab !== undefined;) {
-            const { following } = slab;
-            this.settle(slab);
-            slab = following;
-        }
-    }
-}
-class Slab {
-    mapping = new Mapping();
-    limit = 0n;
-    stride = 0n;
-    size = 0n;
-    numbers;
-    free;
-    cold;
-    preceding;
-    following;
-    isGone = false;
-    constructor(count) {
-        this.numbers = new Uint8Array(new ArrayBuffer(count));
-        for (let i = 0; i < count; i++)
-            this.numbers[i] = count - 1 - i;
-        this.free = this.cold = count;
-    }
-}
-class PooledMemory extends StackMemory {
-    slab;
-    number = 0;
-    constructor(origin) {
-        super(0n, 0n, origin);
-    }
-    get base() {
-        return this.limit + (this.slab?.size ?? 0n);
-    }
-    get limit() {
-        const { slab } = this;
-        return slab === undefined ? 0n : slab.limit + BigInt(this.number) * slab.stride;
-    }
-}
-class PooledStack extends Stack {
-    get guarded() {
-        return true;
-    }
-    [Symbol.dispose]() {
-        const memory = memoryOf(this);
-        memory.dispose();
-        stacks.remove(memory);
-    }
-}
-let stacks;
-let pools;
-class StackPool {
-    #pool;
-    constructor(options = {}) {
-        const what = "Cannot make pool of stacks";
-        if (typeof options !== "object" || options === null) {
-            throw new TypeError(`${what}: options must be an object such as { size }: got ${describe(options)}`);
-        }
-        checkKeys(options, ["size", "overflow"], `${what}: options`);
-        const { size = 1048576, overflow } = own(options);
-        checkSize(size, 0, what);
-        this.#pool = new Pool(size, overflowOf(overflow, what));
-        stacks ??= new Net((memory) => memory.reclaim());
-        pools ??= new FinalizationRegistry((pool) => pool.close());
-        pools.register(this, this.#pool, this);
-    }
-    take() {
-        const pool = this.#pool;
-        if (pool.isClosed) {
-            throw new Error("Cannot take stack: the pool has been disposed of; make a new one");
-        }
-        const memory = new PooledMemory(pool.origin);
-        const stack = new PooledStack(memory);
-        stacks.add(stack, memory);
-        pool.give(pool.first ?? pool.grow(), memory);
-        return stack;
-    }
-    [Symbol.dispose]() {
-        this.#pool.close();
-        pools.unregister(this);
     }
 }
 

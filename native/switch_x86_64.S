@@ -640,11 +640,11 @@
 
 # LAY writes what makes the first frame of R=rdi, which fringe_trampoline begins with: the record
 # that the first switch finds. `globals` is a register with the __cxa_get_globals of the body's C++
-# runtime, or 0. EXCHANGES has NATIVE or CONTROL_TOO, if anything. Destroys rcx and rdx.
+# runtime, or 0. Of EXCHANGES it keeps NATIVE. Destroys rcx and rdx.
 .macro LAY globals
         mov     \globals, EXCEPTIONS(%rdi)
         mov     EXCHANGES(%rdi), %edx
-        and     $NATIVE | CONTROL_TOO, %edx
+        and     $NATIVE, %edx
         or      $FIRST, %edx
         test    \globals, \globals
         jz      1f
@@ -856,11 +856,11 @@ END fringe_resume_call
 BEGIN fringe_call
         SAVE
         LAY     %rsi
-        # JavaScript has the words that it had when the body began last: as they still are in
-        # CONTROL, unless they were exchanged.
-        testl   $CONTROL_TOO, EXCHANGES(%rdi)
-        jnz     L(control)
-5:      mov     MAILBOX(%rdi), %rdx
+        # The body begins with the words of now, as in KEEP_CONTROL. They are not loaded here, since
+        # only EXACTLY will look at them.
+        stmxcsr CONTROL(%rdi)
+        fnstcw  CONTROL_X87(%rdi)
+        mov     MAILBOX(%rdi), %rdx
         xor     %eax, %eax
         mov     %eax, STATUS(%rdx)
         ENTER_CURRENT
@@ -877,10 +877,6 @@ BEGIN fringe_call
 1:      RETURN_BY_JUMPS
         .cfi_restore_state
         EXCHANGE
-L(control):
-        andl    $~CONTROL_TOO, EXCHANGES(%rdi)
-        KEEP_CONTROL
-        jmp     5b
 END fringe_call
 
 # intptr_t fringe_signal(void *yielder, void (*signal)(void *yielder, intptr_t word), intptr_t word)

@@ -30,6 +30,7 @@ export const packages = {
   "qemu-system-i386": "qemu-system-x86",
   "qemu-system-x86_64": "qemu-system-x86",
   "readelf": "binutils",
+  "strace": "strace",
   "valgrind": "valgrind",
 } as const;
 

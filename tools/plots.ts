@@ -2,8 +2,9 @@
 // Credit: after libfringe, by edef and the libfringe contributors
 
 /**
- * Draws the figures of `bench/results.json` into docs/images/, as `deno task bench` has it do:
- * `deno run -P=tools tools/plots.ts`. A test compares the two.
+ * Draws the figures of `bench/results.json` and `bench/million.json` into docs/images/, as
+ * `deno task bench` and `deno task million` have it do: `deno run -P=tools tools/plots.ts`. A test
+ * compares.
  *
  * No plotting library does it: one would bring a DOM or some dozens of packages to every run of a
  * bench, and what is needed of it here are two logarithmic scales.
@@ -12,6 +13,7 @@
  */
 
 import { join } from "node:path";
+import { among, type Million } from "./million_results.ts";
 import { type AmongMany, amongMany, type Results } from "./figures.ts";
 import { type Colour, dot, type Drawings, line, type Point, save, svg, words } from "./svg.ts";
 import { root } from "./zig.ts";
@@ -112,17 +114,44 @@ function ratioRow(
   ];
 }
 
-const SERIES: readonly Colour[] = ["first", "second", "third"];
+const SERIES: readonly Colour[] = ["first", "second", "third", "faint"];
 
 /** A line for each operation: what one takes among so many generators. */
 function stacksCost(results: Results): string {
-  const many = amongMany(results);
+  return costs(
+    "What an operation takes among many generators, each with its own stack",
+    amongMany(results),
+    220,
+  );
+}
+
+/** The plot of what `deno task million` has measured. */
+export function millionPlot({ generators }: Million): Drawings {
+  const counts = [...new Set(generators.map(({ count }) => count))];
+  const operations = {
+    made: "made",
+    resumed: "resumed",
+    ended: "ended",
+    load: "one load",
+  } as const;
+  const figures = Object.entries(operations).flatMap(([name, operation]) =>
+    counts.map((count) => {
+      const { median: ns, spread } = among(generators, count, name as keyof typeof operations);
+      return { operation, count, ns, spread };
+    })
+  );
+  const title = "What each of up to a million generators costs, in random order";
+  return { "million.svg": costs(title, figures, 160) };
+}
+
+/** A line for each operation; the names of two stand so far apart. */
+function costs(title: string, many: readonly AmongMany[], apart: number): string {
   const series = [...Map.groupBy(many, ({ operation }) => operation)];
   const values = many.flatMap(({ spread }) => spread);
   const [least, most] = [Math.min(...values), Math.max(...values)]
     .map((ns, i) => 10 ** [Math.floor, Math.ceil][i]!(Math.log10(ns))) as [number, number];
   const counts = many.map(({ count }) => count);
-  const [left, right, top, bottom] = [80, 730, 76, 380];
+  const [left, right, top, bottom] = [80, 720, 76, 380];
   const x = logarithmic(Math.min(...counts), Math.max(...counts), left, right);
   const y = logarithmic(least, most, bottom, top);
   const decades = Array.from(
@@ -133,7 +162,7 @@ function stacksCost(results: Results): string {
   return svg({
     width: 760,
     height: 430,
-    title: "What an operation takes among many generators, each with its own stack",
+    title,
     about: series.map(([operation, points]) =>
       `${operation}: ${points.map(({ count, ns }) => `${ns} ns among ${count}`).join(", ")}`
     ).join("; "),
@@ -149,8 +178,8 @@ function stacksCost(results: Results): string {
       words([(left + right) / 2, bottom + 42], "generators", "faint", "middle"),
       ...series.flatMap(([operation, points], i) => [
         ...curve(points, SERIES[i]!, x, y),
-        dot([92 + i * 220, 24], SERIES[i]!),
-        words([102 + i * 220, 28], operation, "ink"),
+        dot([92 + i * apart, 24], SERIES[i]!),
+        words([102 + i * apart, 28], operation, "ink"),
       ]),
     ],
   });
@@ -184,4 +213,15 @@ export async function drawPlots(): Promise<void> {
   await save(plots(results));
 }
 
-if (import.meta.main) await drawPlots();
+/** Draws what `bench/million.json` has. */
+export async function drawMillion(): Promise<void> {
+  const results: Million = JSON.parse(
+    await Deno.readTextFile(join(root, "bench", "million.json")),
+  );
+  await save(millionPlot(results));
+}
+
+if (import.meta.main) {
+  await drawPlots();
+  await drawMillion();
+}

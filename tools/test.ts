@@ -232,6 +232,7 @@ async function bench(): Promise<Counts> {
   const runs = [
     ["bench/run.ts", "--smoke"],
     ["bench/startup.ts", "--smoke"],
+    ["bench/million.ts", "--smoke"],
     ["bench/guards.ts"],
     ["bench/guards.ts", "--slowed"],
   ];

@@ -91,7 +91,7 @@ async function answerHere(
   const { context } = call;
   const { view, kept: keeper } = context;
   let target = call.begin();
-  if (target === undefined) return call.result;
+  if (target === undefined) return call.takeResult();
   let handler = handlerOf(target, args)!;
   let known = view.getUint32(CALLBACK, true);
   for (;;) {
@@ -120,7 +120,7 @@ async function answerHere(
     const number = resumeCall(handle === null || keeper.hasBuffers ? call.leave() : handle, 0);
     if (number !== known || target.closed) {
       target = call.arrive();
-      if (target === undefined) return call.result;
+      if (target === undefined) return call.takeResult();
       handler = handlerOf(target, args)!;
       known = number;
     }
@@ -139,7 +139,7 @@ async function answerElsewhere(
   for (;;) {
     await call.goElsewhere();
     const target = call.comeBack();
-    if (target === undefined) return call.result;
+    if (target === undefined) return call.takeResult();
     signal?.throwIfAborted();
     let answer = call.ask(target, handlerOf(target, args)!);
     if (isThenable(answer)) answer = await answer;

@@ -120,29 +120,44 @@ export class Call implements Ender {
    * to its end: undefined.
    */
   begin(): Target | undefined {
-    const { context } = this;
     this.#checkBuffers();
-    context.occupy();
-    context.enterFirst(this);
+    this.context.enterFirst(this, false);
     return this.arrive();
   }
 
   /**
-   * The same for a call that is in the list of `sync.ts`: a function that returns without having
-   * called back saves most of what a call would take.
+   * The same for a call that is in the list of `sync.ts`: says whether C has returned already. Such
+   * a function saves most of what a call would take. Else `arriveListed` is next.
    */
-  beginListed(): Target | undefined {
+  beginListed(): boolean {
     const { context } = this;
     this.#checkBuffers();
-    context.enterFirst(this);
-    // It is on a fiber, whose stack has a guard page, and no canary.
-    if (context.status[0] === RETURNED) {
-      this.result = this.#read();
-      context.forgetReturned();
-      return undefined;
-    }
-    context.occupy();
+    context.enterFirst(this, true);
+    if (context.status[0] !== RETURNED) return false;
+    this.result = this.#read();
+    context.forgetReturned();
+    return true;
+  }
+
+  /** Has the library know the call, and goes on as `begin` does. */
+  arriveListed(): Target | undefined {
+    this.context.occupy();
     return this.arrive();
+  }
+
+  /**
+   * C has called the callback once more that it has just got an answer to. In place of `arrive`,
+   * which would look the callback up again.
+   */
+  arriveAgain(): void {
+    this.#answered = false;
+  }
+
+  /** What C has returned, for the caller alone: the next call here may be long in coming. */
+  takeResult(): unknown {
+    const { result } = this;
+    this.result = undefined;
+    return result;
   }
 
   /** Code of the caller's may have run since their addresses were taken (a trap of a handler's). */

@@ -1,23 +1,34 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // Credit: after libfringe, by edef and the libfringe contributors
 
-/** The stacks that calls of C functions run on: each is kept for the next call. */
+/**
+ * The stacks that calls of C functions run on: each is kept for the next call.
+ *
+ * The first thousand that are made have mappings of their own, which is all that most programs
+ * need. A program that makes more has many calls at once: the stacks of further ones are those of a
+ * `StackPool`, which takes less time and fewer objects for each, and says so in time when the
+ * system has no room for more.
+ */
 
 import { CallContext } from "../context/call_context.ts";
 import { OsStack } from "../stack/os_stack.ts";
 import type { Overflow } from "../stack/overflow.ts";
-import { memoryOf } from "../stack/stack.ts";
+import { type GuardedStack, memoryOf } from "../stack/stack.ts";
+import { StackPool } from "../stack/stack_pool.ts";
 import { Call } from "./call.ts";
 
 /** How many stacks are kept: more than most programs ever use at once. */
 const KEPT_MAX = 64;
+
+/** How many stacks are made with mappings of their own. */
+const SINGLE_MAX = 1024;
 
 /**
  * A stack of fringe's own, with the context that runs on it. The form of a call holds the fiber,
  * and the fiber the stack: so a stack becomes garbage only together with the call that is on it.
  */
 export class Fiber {
-  readonly stack: OsStack;
+  readonly stack: GuardedStack;
   readonly context: CallContext;
   readonly overflow: Overflow;
   /** The next in the list of those that are kept. */
@@ -31,9 +42,13 @@ export class Fiber {
 
   constructor(overflow: Overflow) {
     this.overflow = overflow;
-    this.stack = new OsStack(undefined, { overflow });
+    const list = kept[overflow];
+    this.stack = list.made < SINGLE_MAX
+      ? new OsStack(undefined, { overflow })
+      : (list.pool ??= new StackPool({ overflow })).take();
     this.context = new CallContext(memoryOf(this.stack));
     this.call = new Call(this.context);
+    list.made++;
     // So the finalizer of a stack that is garbage ends the frames that are left on it.
     this.context.memory.own(this.context);
   }
@@ -42,11 +57,15 @@ export class Fiber {
 interface Kept {
   first: Fiber | undefined;
   count: number;
+  /** How many fibers there have been. */
+  made: number;
+  /** Where the stacks of further ones come from. */
+  pool: StackPool | undefined;
 }
 
 const kept: Readonly<Record<Overflow, Kept>> = {
-  report: { first: undefined, count: 0 },
-  throw: { first: undefined, count: 0 },
+  report: { first: undefined, count: 0, made: 0, pool: undefined },
+  throw: { first: undefined, count: 0, made: 0, pool: undefined },
 };
 
 /** A fiber that is free, for one call; `putFiber` takes it back. */

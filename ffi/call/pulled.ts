@@ -68,9 +68,11 @@ function* callPulled(
       if (number !== known || target.closed || !isPlain) {
         target = call.arrive();
         known = number;
+      } else {
+        call.arriveAgain();
       }
     }
-    return call.result;
+    return call.takeResult();
   } catch (error) {
     // V8's own, for a stack that is used up? Not by `isExhaustion`: a call could fail itself.
     if (error instanceof RangeError && error.message === EXHAUSTED) scope.hasLost = true;

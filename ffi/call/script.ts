@@ -45,7 +45,7 @@ function* callScript(
       // through.
       call.reply(target, isScriptGenerator(answer) ? yield* answer : answer);
     }
-    return call.result;
+    return call.takeResult();
   } catch (error) {
     // V8's own, for a stack that is used up? Not by `isExhaustion`: a call could fail itself.
     if (error instanceof RangeError && error.message === EXHAUSTED) scope.hasLost = true;

@@ -24,7 +24,6 @@ import { type Callee, checkCount } from "./callee.ts";
 import { depthNow, GONE, isGone } from "./depth.ts";
 import { errorAfterEnd } from "./end.ts";
 import { type Fiber, putFiber, takeFiber } from "./fiber.ts";
-import type { Target } from "./thunk.ts";
 
 // Local, because V8 folds a local constant, and loads an imported one at each use.
 const { input: INPUT, callback: CALLBACK } = Mailbox;
@@ -49,9 +48,8 @@ export function callSync(callee: Callee, args: readonly unknown[]): unknown {
   // Before the first frame, so that no frame is ever on a fiber which this list does not lead to.
   innermost = fiber;
   try {
-    const target = call.beginListed();
-    if (target !== undefined) answerAll(fiber, target, args);
-    return call.result;
+    if (!call.beginListed()) answerAll(fiber, args);
+    return call.takeResult();
   } catch (error) {
     endInner(fiber);
     throw errorAfterEnd(call, error);
@@ -77,8 +75,11 @@ export function endGone(): void {
 
 /**
  * Ends the calls within one that is about to end, which can be there only if they were cut short.
+ * The call itself may have been taken off the list: V8's own objects, which read what C has
+ * returned, may be the program's, and call C.
  */
 function endInner(fiber: Fiber): void {
+  if (fiber.isKept) return;
   while (innermost !== fiber && innermost !== undefined) endInnermost(innermost);
 }
 
@@ -110,12 +111,15 @@ function endInnermost(fiber: Fiber): void {
  *   of
  *   a loop away when the loop comes to a place that V8 had not seen used.
  */
-function answerAll(fiber: Fiber, first: Target, args: readonly unknown[]): void {
+function answerAll(fiber: Fiber, args: readonly unknown[]): void {
   const { resumeCall } = native();
   const { call, context } = fiber;
   const { view, kept: keeper } = context;
+  // Before any code of the program's can run, and call C in turn: a handler, or a `console.warn` of
+  // its own that is told of frames which could not be unwound.
   fiber.depth = depthNow();
-  let target: Target | undefined = first;
+  let target = call.arriveListed();
+  if (target === undefined) return;
   let handler = handlerOf(target, args)!;
   // The number of `target`.
   let known = view.getUint32(CALLBACK, true);

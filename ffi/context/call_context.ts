@@ -6,8 +6,7 @@
  * next one: the mailbox, the frame that each begins with, and what the mailbox has of the function:
  *
  *     prepare()         for the first call, and where the function is another than last time
- *     occupy()          from now on the library knows the context
- *     enterFirst()      lays the frame, and runs C to its first callback, or to its end
+ *     enterFirst()      the library knows the context; C runs to its first callback, or to its end
  *     arrive()          as of any context
  *
  * A function that returns at once is never in the list of its library, where `f()` calls it: no
@@ -15,7 +14,7 @@
  *
  *     enterFirst()
  *     forgetReturned()  C has returned, and the context is free
- *     occupy()          or: C has suspended
+ *     occupy()          or: C has suspended, or ended in another way; `arrive` is next
  *
  * Where C is to run on other threads, each call begins as a body does, by `beginElsewhere`.
  */
@@ -86,14 +85,20 @@ export class CallContext extends Context {
     return this.#address ??= native().addressOfBuffer(this.view);
   }
 
-  /** Enters C, and comes back at its first callback or when C has ended: the status says which. */
-  enterFirst(call: Ender): void {
+  /**
+   * Enters C, and comes back at its first callback or when C has ended: the status says which.
+   * `isListed`: `sync.ts` has the call in its list, and its stack has a guard page.
+   */
+  enterFirst(call: Ender, isListed: boolean): void {
     const { call: enter } = native();
     const handle = this.#laid!;
-    layCanary(this.memory);
-    // Plain assignments: from the moment at which there are frames, whoever has the context can end
-    // them.
     this.call = call;
+    if (!isListed) {
+      layCanary(this.memory);
+      this.occupy();
+    }
+    // As in `begin`: assignments only, in `enter` too. With a handle, whoever has the context can
+    // end the call.
     this.handle = handle;
     enter(handle, this.#globals);
   }

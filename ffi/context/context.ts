@@ -123,11 +123,11 @@ export class Context extends Occupancy {
   /** Lays the first frame: `body` begins at the first resume, and runs `subject`. */
   begin(body: Deno.PointerObject, subject: Subject): void {
     const exceptionState = subject.exceptionState();
-    const { base, limit } = this.memory;
+    const { top, limit } = this.memory;
     const mailbox = this.takeMailbox();
     this.status[this.at] = Status.suspended;
     layCanary(this.memory);
-    const handle = native().init(base, body, mailbox, exceptionState, limit);
+    const handle = native().init(top, body, mailbox, exceptionState, limit);
     this.subject = subject;
     this.enter(subject.library);
     // Assignments only, in `enter` too, from the moment at which the library knows the context: so
@@ -182,6 +182,9 @@ export class Context extends Occupancy {
     this.leave();
     this.entry = Entry.checked;
     this.handle = null;
+    // The next call here may be cut short between its handle and its first frame. It has not ended
+    // as this one did.
+    this.status[this.at] = Status.returned;
   }
 
   /** To be done before the context is free. */

@@ -5,9 +5,10 @@
  * The one owner of the fact that native frames exist: on which stack, of which library.
  *
  * A record (`Occupancy`; each `Context` is one) enters the list of its library before the first
- * frame runs, or, in a call that `sync.ts` lists, when that has suspended. It leaves when native code says that no frame is left, or when the memory of the
- * frames is gone. What would pull the ground from under frames asks here first: a library that
- * closes, a stack that goes back, a finalizer.
+ * frame runs; or, in a call that `sync.ts` lists, when C is back and has not returned. It leaves
+ * when native code says that no frame is left, or when the memory of the frames is gone. What would
+ * pull the ground from under frames asks here first: a library that closes, a stack that goes back,
+ * a finalizer.
  *
  * The list of a library has its records in the order in which they began, so that the innermost
  * ends first:

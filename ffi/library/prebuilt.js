@@ -128,26 +128,26 @@ AAAAAAAA
  */
 export const prebuilt = {
   "aarch64-darwin": {
-    digest: "66a07ccf2fdf305e785d0a06e9cac6a98991088b555555699f77198b77116822",
+    digest: "cbd035b4a240bfbefd4f1e26b90aac4768c8f6360dce493ea9b5490392f5c1ac",
     size: 89288,
     file: "libfringe.dylib",
     load: () => import("./prebuilt/" + "aarch64-darwin.js"),
   },
   "aarch64-linux": {
-    digest: "3485040ef76de4f7eab4dcbdb898c4962e3424fd9feb91df1ea9cb84ccdc6476",
-    size: 54408,
+    digest: "460384f8a90931237a43fdeb1cfd1437cb1454af834dbac74cc9c0ddf6c4653d",
+    size: 55128,
     file: "libfringe.so",
     load: () => import("./prebuilt/" + "aarch64-linux.js"),
   },
   "x86_64-darwin": {
-    digest: "3292ae1c1015795ba0f2adde2e9638e51a0b74f675ac0b25df25dd56fb20bdbe",
-    size: 59672,
+    digest: "ee0f0b5c320b2ee656c8482a0ef011467afdafde1ea86b9275577c9bf073fec2",
+    size: 63800,
     file: "libfringe.dylib",
     load: () => import("./prebuilt/" + "x86_64-darwin.js"),
   },
   "x86_64-linux": {
-    digest: "9e4ee438b9dc5950a0a77f0750dc38d05d303f08e2880b94b26a6b6d9a4db806",
-    size: 53616,
+    digest: "a60897470dd96060bf40832c465af70a4f28bdd02fd8b27409ded2b5977ec32a",
+    size: 54640,
     file: "libfringe.so",
     load: () => import("./prebuilt/" + "x86_64-linux.js"),
   },

@@ -197,6 +197,11 @@ export class StackMemory implements Caught {
     return this.#base;
   }
 
+  /** Where frames begin, at `base` or a little below. */
+  get top(): bigint {
+    return this.base;
+  }
+
   /** The lowest usable byte. */
   get limit(): bigint {
     return this.#limit;

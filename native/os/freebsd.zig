@@ -20,6 +20,9 @@ pub const is_there = true;
 /// What every page size is a multiple of.
 pub const page_size = std.heap.page_size_min;
 
+/// Whole pages.
+const Piece = []align(page_size) u8;
+
 /// getpagesize(3): the kernel has told libc as the program began.
 pub inline fn pageSize() usize {
     if (std.heap.page_size_max == page_size) return page_size;
@@ -88,8 +91,8 @@ pub fn map(length: usize, _: Purpose) Refusal![]align(page_size) u8 {
     return @as([*]align(page_size) u8, @ptrCast(@alignCast(address)))[0..length];
 }
 
-pub fn guard(page: []align(page_size) u8) Refusal!void {
-    try check(call(c.mprotect, .{ page.ptr, page.len, .{} }));
+pub fn guard(pages: []const Piece) Refusal!void {
+    for (pages) |page| try check(call(c.mprotect, .{ page.ptr, page.len, .{} }));
 }
 
 /// Nobody has looked for a way: thunks are copied here.
@@ -111,8 +114,8 @@ pub fn mappingsLeft() ?usize {
 }
 
 /// madvise(2): MADV_DONTNEED keeps the contents here, MADV_FREE gives them up.
-pub fn discard(memory: []align(page_size) u8) void {
-    _ = call(c.madvise, .{ memory.ptr, memory.len, c.MADV.FREE });
+pub fn discard(pieces: []const Piece) void {
+    for (pieces) |piece| _ = call(c.madvise, .{ piece.ptr, piece.len, c.MADV.FREE });
 }
 
 pub fn makeStackExecutable(memory: []align(page_size) u8) Refusal!void {

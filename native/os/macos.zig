@@ -19,6 +19,9 @@ pub const is_there = true;
 /// are given pages of 4 KiB on Apple's, too.
 pub const page_size = std.heap.page_size_min;
 
+/// Whole pages.
+const Piece = []align(page_size) u8;
+
 pub inline fn pageSize() usize {
     return page_size;
 }
@@ -85,8 +88,8 @@ pub fn map(length: usize, _: Purpose) Refusal![]align(page_size) u8 {
 }
 
 /// A mapping may have parts with rights of their own, and there is no limit to their number.
-pub fn guard(page: []align(page_size) u8) Refusal!void {
-    try check(call(c.mprotect, .{ page.ptr, page.len, .{} }));
+pub fn guard(pages: []const Piece) Refusal!void {
+    for (pages) |page| try check(call(c.mprotect, .{ page.ptr, page.len, .{} }));
 }
 
 /// mach_vm_remap (osfmk/vm/vm_user.c), which takes signed code with its signature: the hardened
@@ -153,8 +156,8 @@ pub fn mappingsLeft() ?usize {
     return null;
 }
 
-pub fn discard(memory: []align(page_size) u8) void {
-    _ = call(c.madvise, .{ memory.ptr, memory.len, c.MADV.FREE });
+pub fn discard(pieces: []const Piece) void {
+    for (pieces) |piece| _ = call(c.madvise, .{ piece.ptr, piece.len, c.MADV.FREE });
 }
 
 /// No library has a mark here that asks for it, so nobody does.

@@ -9,7 +9,7 @@
 //!     page_size            what memory is mapped in, at least: a multiple of it
 //!     pageSize             what memory is mapped in; asked of the system where it may vary
 //!     map                  maps memory for a `Purpose`: zeros, to be read and written
-//!     guard                has each access to a page fault
+//!     guard                has each access to some pages fault: `pieces_max` of them at most
 //!     mapAgain             maps the page that code of the library's own lies in once more, in
 //!                          place of `memory`; `name` is the loader's name for the library
 //!     makeExecutable       has memory be read and executed, and no longer written
@@ -17,7 +17,7 @@
 //!     unmap                the other end of `map`
 //!     mappingsLeft         how many more mappings the process may have, where a guard takes some;
 //!                          null: a guard takes none, or there is no limit
-//!     discard              gives memory back to the system, and leaves it mapped
+//!     discard              gives memory back to the system, and leaves it mapped: as many pieces
 //!     tryRead              reads memory that may not be there
 //!     writeError           writes to stderr
 //!     handleFaults         has a `FaultHandler` see each fault of the process
@@ -45,6 +45,9 @@ pub const os = switch (builtin.os.tag) {
 /// Why a system does not give what it is asked for: there is no more memory (or there are no more
 /// mappings for this process), or a policy forbids it.
 pub const Refusal = error{ OutOfMemory, Refused };
+
+/// How many pieces of memory a system may be told of in one call.
+pub const pieces_max = 64;
 
 /// What memory is mapped for.
 pub const Purpose = enum {

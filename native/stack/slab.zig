@@ -19,6 +19,7 @@ const guard_table = @import("guard_table.zig");
 const guards = &guard_table.guards;
 const Grant = @import("../layout.zig").Grant;
 const os = @import("../os/os.zig").os;
+const pieces_max = @import("../os/os.zig").pieces_max;
 const Refusal = @import("../os/os.zig").Refusal;
 const sanitizer = @import("../watch/sanitizer.zig");
 const GuardedStack = @import("stack.zig").GuardedStack;
@@ -41,10 +42,12 @@ pub const Slab = struct {
         // If the system refuses to unmap as well, addresses are lost that nobody has touched.
         errdefer unmapMemory(mapping) catch {};
         const start = @intFromPtr(mapping.ptr);
+        var pages: Pieces = .{};
         for (0..count) |i| {
             const at = i * (usable + page_size);
-            try os.guard(@alignCast(mapping[at..][0..page_size]));
+            if (pages.add(mapping[at..][0..page_size])) try os.guard(pages.take());
         }
+        try os.guard(pages.take());
         try guards.add(.{
             .start = start,
             .end = start + mapping.len,
@@ -86,10 +89,28 @@ pub fn unmap(mapping: []align(os.page_size) u8) Refusal!void {
 
 fn unmapMemory(mapping: []align(os.page_size) u8) Refusal!void {
     os.unmap(mapping) catch |err| {
-        os.discard(mapping);
+        os.discard(&.{mapping});
         return err;
     };
 }
+
+/// Pieces of memory, which the system is told of together.
+const Pieces = struct {
+    all: [pieces_max][]align(os.page_size) u8 = undefined,
+    count: usize = 0,
+
+    /// Returns whether there is no room for another one.
+    fn add(self: *Pieces, piece: []u8) bool {
+        self.all[self.count] = @alignCast(piece);
+        self.count += 1;
+        return self.count == self.all.len;
+    }
+
+    fn take(self: *Pieces) []const []align(os.page_size) u8 {
+        defer self.count = 0;
+        return self.all[0..self.count];
+    }
+};
 
 /// How many slabs may be mapped where each guard takes a mapping of its own.
 ///
@@ -156,10 +177,12 @@ pub fn discard(
     to: u32,
 ) callconv(.c) void {
     const size = stride - os.pageSize();
+    var stacks: Pieces = .{};
     for (numbers[from..to]) |number| {
-        const start: [*]align(os.page_size) u8 = @ptrFromInt(limit + number * stride);
-        os.discard(start[0..size]);
+        const start: [*]u8 = @ptrFromInt(limit + number * stride);
+        if (stacks.add(start[0..size])) os.discard(stacks.take());
     }
+    os.discard(stacks.take());
 }
 
 const expect = std.testing.expect;
@@ -189,6 +212,28 @@ test "Slab has stacks of whole pages, side by side, each above a guard of its ow
         try expectEqual(start + slab.mapping.len, slab.stack(4).stack.base);
         slab.deinit();
         try expectEqual(null, guards.around(start));
+    }
+}
+
+test "Slab has guards, and discards, however many there are" {
+    for ([_]usize{ pieces_max - 1, pieces_max, pieces_max + 1, 2 * pieces_max + 1 }) |count| {
+        var slab = try Slab.init(0, count, false);
+        defer slab.deinit();
+        const limit = slab.stack(0).stack.limit;
+        var numbers: [2 * pieces_max + 1]u8 = undefined;
+        for (0..count) |i| {
+            numbers[i] = @intCast(i);
+            const stack = slab.stack(i).stack;
+            @as(*volatile u8, @ptrFromInt(stack.limit)).* = 7;
+            var byte: [1]u8 = undefined;
+            try expect(!os.tryRead(stack.limit - 1, &byte));
+        }
+        discard(limit, slab.mapping.len / count, &numbers, 1, @intCast(count));
+        if (@import("builtin").os.tag != .linux) continue;
+        for (0..count) |i| {
+            const left = @as(*volatile u8, @ptrFromInt(slab.stack(i).stack.limit)).*;
+            try expectEqual(@as(u8, if (i == 0) 7 else 0), left);
+        }
     }
 }
 

@@ -159,8 +159,19 @@ test "a slab: a refusal is reported, or made good, and nothing is left behind" {
         // mmap, three times mprotect, munmap. Mappings are not counted anew each time.
         return expectOutcomes(&mapSlab, 1, &.{ .fails, .fails, .fails, .fails, .succeeds });
     }
-    // mmap, three times madvise, munmap.
-    try expectOutcomes(&mapSlab, 1, &.{ .fails, .succeeds, .succeeds, .succeeds, .succeeds });
+    os.refusals = .{};
+    try expectEqual(.granted, try mapSlab());
+    if (os.refusals.calls > 3) {
+        // Linux 6.13 takes no advice for all guards at once: mmap, process_madvise, three times
+        // madvise, munmap.
+        const S = Outcome.succeeds;
+        return expectOutcomes(&mapSlab, 1, &.{ .fails, S, S, S, S, S });
+    }
+    // mmap, process_madvise, munmap.
+    try expectOutcomes(&mapSlab, 1, &.{ .fails, .succeeds, .succeeds });
+    // The same; with madvise for each in place of process_madvise, when that is the first to be
+    // refused, and with mprotect for the first.
+    try expectOutcomes(&mapSlab, 2, &.{ .fails, .succeeds, .succeeds });
 }
 
 test "a slab is mapped while there is room for its mappings, and for others" {

@@ -58,7 +58,7 @@ const Pages = struct {
         const second: []align(os.page_size) u8 = @alignCast(pages.memory[page..]);
         switch (behind) {
             .nothing => try os.unmap(second),
-            .guard => try os.guard(second),
+            .guard => try os.guard(&.{second}),
         }
         return pages;
     }

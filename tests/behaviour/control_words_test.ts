@@ -52,7 +52,11 @@ const AARCH64_WORDS: Readonly<Record<string, number>> = {
 
 const WORDS = Deno.build.arch === "aarch64" ? AARCH64_WORDS : X86_64_WORDS;
 
-const plain = Deno.dlopen(testBodies, { get_words: { parameters: [], result: "u32" } });
+const plain = Deno.dlopen(testBodies, {
+  get_words: { parameters: [], result: "u32" },
+  with_words: { parameters: ["u32", "i32", "function"], result: "i32" },
+  asked: { type: "pointer" },
+});
 
 /** Computed each time, where a compiler cannot do it before. */
 const numbers = { one: 1, small: 1e-30, smallest: 5e-324, zero: 0 };
@@ -188,4 +192,30 @@ for (const [what, words] of Object.entries(WORDS)) {
       assertPlain();
     });
   }
+}
+
+/** Has C that Deno calls leave these words to JavaScript. It needs some function to call. */
+function leave(words: number): void {
+  plain.symbols.with_words(words, 1, plain.symbols.asked);
+}
+
+for (const [what, words] of Object.entries(WORDS)) {
+  // JavaScript would not stand traps.
+  if (/trap|in MXCSR alone$|at once$/.test(what) && !what.startsWith("round")) continue;
+
+  Deno.test(`words: ${what}, which JavaScript has for a while`, () => {
+    using library = dlopen(testBodies, { get_words: { parameters: [], result: "u32" } });
+    const { get_words } = library.symbols;
+    const found: number[] = [];
+    // Twice, since the stack that the first of these calls is on may be new, and have no words yet.
+    for (let i = 0; i < 2; i++) {
+      leave(words);
+      found.push(get_words(), plain.symbols.get_words());
+      leave(WORDS["the default"]!);
+      found.push(get_words(), plain.symbols.get_words());
+      assertPlain();
+    }
+    const [now, later] = [words, WORDS["the default"]!];
+    assertEquals(found, [now, now, later, later, now, now, later, later]);
+  });
 }

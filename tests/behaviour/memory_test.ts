@@ -8,8 +8,8 @@
 
 import { assert, assertEquals, assertLess, assertStringIncludes } from "@std/assert";
 import { fileURLToPath } from "node:url";
-import type { Million } from "../../bench/million.ts";
 import { Generator, OsStack, StackPool } from "../../mod.ts";
+import type { Generators } from "../../tools/million_results.ts";
 import { rounds } from "../support/seeds.ts";
 import {
   collectUntil,
@@ -21,7 +21,7 @@ import {
   testBodies,
 } from "../support/support.ts";
 
-const million = fileURLToPath(new URL("../../bench/million.ts", import.meta.url));
+const program = fileURLToPath(new URL("../../bench/million/generators.ts", import.meta.url));
 const config = fileURLToPath(new URL("../../deno.json", import.meta.url));
 
 /** Whether an address lies in a mapping of this process. */
@@ -152,9 +152,9 @@ Deno.test("StackPool that is dropped stays for a generator that is held", async 
 
 Deno.test("20,000 generators on a pool take a page each and little more, for a while", async () => {
   const flags = ["--v8-flags=--expose-gc", `--config=${config}`];
-  const ended = await run(["run", "-A", "--no-prompt", ...flags, million, "--one", "20000", "0"]);
+  const ended = await run(["run", "-A", "--no-prompt", ...flags, program, "20000", "1", "0"]);
   assertEquals([ended.code, ended.signal], [0, null], ended.stderr);
-  const { count, bytes, left }: Million = JSON.parse(ended.stdout);
+  const { count, bytes, left }: Generators = JSON.parse(ended.stdout);
   assertEquals(count, 20_000);
   // One page of the stack; V8's heap takes what it takes, and is larger than its objects.
   assertLess(bytes, 6000);

@@ -36,6 +36,7 @@ enum {
     CALL_PRCTL = 157,
     CALL_PROCESS_VM_READV = 310,
     CALL_MEMFD_CREATE = 319,
+    CALL_PROCESS_MADVISE = 440,
     CALL_COUNT = 512,
 };
 
@@ -227,14 +228,15 @@ int32_t faults_watch(uint64_t start, uint64_t size)
     const struct instruction instructions[] = {
         LOAD(ADDRESS),
         SUBTRACT((uint32_t)start),
-        IF_LESS((uint32_t)size, 0, 7),
+        IF_LESS((uint32_t)size, 0, 8),
         LOAD(NUMBER),
-        IF_EQUAL(CALL_OPEN, 6, 0),
-        IF_EQUAL(CALL_MMAP, 5, 0),
-        IF_EQUAL(CALL_MPROTECT, 4, 0),
-        IF_EQUAL(CALL_MUNMAP, 3, 0),
-        IF_EQUAL(CALL_MADVISE, 2, 0),
-        IF_EQUAL(CALL_PROCESS_VM_READV, 1, 0),
+        IF_EQUAL(CALL_OPEN, 7, 0),
+        IF_EQUAL(CALL_MMAP, 6, 0),
+        IF_EQUAL(CALL_MPROTECT, 5, 0),
+        IF_EQUAL(CALL_MUNMAP, 4, 0),
+        IF_EQUAL(CALL_MADVISE, 3, 0),
+        IF_EQUAL(CALL_PROCESS_VM_READV, 2, 0),
+        IF_EQUAL(CALL_PROCESS_MADVISE, 1, 0),
         ALLOW,
         TRAP,
     };

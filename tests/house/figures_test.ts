@@ -4,8 +4,10 @@
 /** What the benches have measured gets into docs/ and README.md, as it is. */
 
 import { assertEquals, assertThrows } from "@std/assert";
+import type { Million } from "../../tools/million_results.ts";
 import { amongMany, type Results, withFigures, withRatios } from "../../tools/figures.ts";
 import { withInstructions } from "../../tools/instructions.ts";
+import { withMillion } from "../../tools/million.ts";
 import { text } from "../support/repository.ts";
 
 const target = (name: string, ratio: number): Results["targets"][number] => ({
@@ -134,4 +136,43 @@ Deno.test("docs/figures.md and README.md have the figures of bench/results.json"
     const shown = text(page);
     assertEquals(change(shown, measured).split("\n"), shown.split("\n"), "Run tools/figures.ts");
   }
+});
+
+Deno.test("withMillion() says of each goal whether it is met, by the medians of the rounds", () => {
+  const measured: Million = JSON.parse(text("bench/million.json"));
+  const round = (count: number, made: number): Million["generators"][number] => ({
+    count,
+    made,
+    resumed: 450,
+    ended: 6001,
+    load: 1,
+    bytes: 4900,
+    left: 0,
+    mappings: 0,
+  });
+  const generators = [
+    round(1000, 2000),
+    ...[5000, 7000, 5500].map((made) => round(1_000_000, made)),
+  ];
+  const page = withMillion(place("million", "old", "million"), { ...measured, generators });
+  const goals = page.split("\n").filter((line) => / (?:met|missed) +\|$/.test(line))
+    .map((line) => line.split("|").slice(1, -1).map((cell) => cell.trim()));
+  assertEquals(goals, [
+    ["a million made", "5.5 s", "6", "met"],
+    ["resident, each", "4,900 bytes", "4,900", "met"],
+    ["one resume each, in random order", "450 ns", "500", "met"],
+    ["all ended, in random order", "6.0 s", "6", "missed"],
+    ["memory left behind", "0 MB", "100", "met"],
+    ["mappings left behind", "0", "50", "met"],
+    ["made, to the same of 1,000", "2.8 times", "2", "missed"],
+    ["resumed, likewise", "1.0 times", "2", "met"],
+    ["ended, likewise", "1.0 times", "2", "met"],
+  ]);
+  assertEquals(page.split("\n").filter((line) => line.startsWith("| ")).length > 20, true);
+});
+
+Deno.test("docs/stacks.md has the figures of bench/million.json", () => {
+  const measured: Million = JSON.parse(text("bench/million.json"));
+  const shown = text("docs/stacks.md");
+  assertEquals(withMillion(shown, measured).split("\n"), shown.split("\n"), "Run tools/million.ts");
 });

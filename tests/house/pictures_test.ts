@@ -4,15 +4,18 @@
 /** The drawings of docs/images/ are what the assembly and the bench say, and can be read. */
 
 import { assert, assertEquals, assertNotEquals, assertThrows } from "@std/assert";
+import type { Million } from "../../tools/million_results.ts";
 import type { Results } from "../../tools/figures.ts";
 import { assembly, pictures } from "../../tools/pictures.ts";
-import { plots } from "../../tools/plots.ts";
+import { millionPlot, plots } from "../../tools/plots.ts";
 import { arrow, images, svg, words } from "../../tools/svg.ts";
 import { between, files, text } from "../support/repository.ts";
 
 const source = text(assembly);
 const results: Results = JSON.parse(text("bench/results.json"));
-const drawings = { ...pictures(source), ...plots(results) };
+const million: Million = JSON.parse(text("bench/million.json"));
+const measured = { ...plots(results), ...millionPlot(million) };
+const drawings = { ...pictures(source), ...measured };
 
 Deno.test("docs/images/ has what the comments of the assembly describe", () => {
   for (const [name, drawing] of Object.entries(pictures(source))) {
@@ -20,8 +23,8 @@ Deno.test("docs/images/ has what the comments of the assembly describe", () => {
   }
 });
 
-Deno.test("docs/images/ has plots of what bench/results.json says", () => {
-  for (const [name, drawing] of Object.entries(plots(results))) {
+Deno.test("docs/images/ has plots of what bench/results.json and million.json say", () => {
+  for (const [name, drawing] of Object.entries(measured)) {
     assertEquals(text(`${images}/${name}`), drawing, "Run tools/plots.ts");
   }
 });
@@ -114,6 +117,28 @@ Deno.test("plots() shows whether a ratio is met, missed or not measured", () => 
       'class="code second" text-anchor="end">0.60</text>',
       'class="code faint" text-anchor="end">-</text>',
     ],
+  );
+});
+
+Deno.test("millionPlot() has a line for each figure, through the medians of its rounds", () => {
+  const round = (count: number, factor: number): Million["generators"][number] => ({
+    count,
+    made: 100 * factor,
+    resumed: 10 * factor,
+    ended: 1000 * factor,
+    load: factor,
+    bytes: 0,
+    left: 0,
+    mappings: 0,
+  });
+  const generators = [round(1000, 2), round(1000, 1), round(1000, 4), round(10_000, 3)];
+  const drawing = millionPlot({ ...million, generators })["million.svg"]!;
+  assertEquals(unreadable(drawing), []);
+  assertEquals(
+    /<desc id="about">(.*)<\/desc>/.exec(drawing)![1],
+    "made: 200 ns among 1000, 300 ns among 10000; resumed: 20 ns among 1000, " +
+      "30 ns among 10000; ended: 2000 ns among 1000, 3000 ns among 10000; " +
+      "one load: 2 ns among 1000, 3 ns among 10000",
   );
 });
 

@@ -23,6 +23,7 @@ const NUMBERS = {
   madvise: 28,
   process_vm_readv: 310,
   memfd_create: 319,
+  process_madvise: 440,
 } as const;
 
 /** A system call that can be refused. */

@@ -7,8 +7,8 @@ import { assert, assertEquals, assertStrictEquals, assertThrows } from "@std/ass
 import { Call } from "../../ffi/call/call.ts";
 import { type Callee, calleeOf } from "../../ffi/call/callee.ts";
 import { putFiber, takeFiber } from "../../ffi/call/fiber.ts";
-import { Callback, dlopen, Generator, OsStack } from "../../mod.ts";
-import { testBodies } from "../support/support.ts";
+import { Callback, dlopen, Generator, OsStack, PointerView } from "../../mod.ts";
+import { collectUntil, testBodies } from "../support/support.ts";
 
 const asking = {
   parameters: ["i32", { callback: { parameters: ["i32"], result: "i32" } }],
@@ -18,7 +18,6 @@ const halving = {
   parameters: [{ callback: { parameters: ["f32"], result: "f32" } }, "f32"],
   result: "f32",
 } as const;
-const compare = { callback: { parameters: ["pointer", "pointer"], result: "i32" } } as const;
 
 function openBodies() {
   return dlopen(testBodies, {
@@ -33,12 +32,6 @@ function openBodies() {
     half: halving,
     string_length: { parameters: ["cstring"], result: "usize" },
     sum_buffer: { parameters: ["buffer", "usize"], result: "u64" },
-  });
-}
-
-function openLibc() {
-  return dlopen("libc.so.6", {
-    qsort: { parameters: ["buffer", "usize", "usize", compare], result: "void" },
   });
 }
 
@@ -94,37 +87,7 @@ Deno.test("a call has the callbacks of its own, after one that was passed a Call
   }
 });
 
-Deno.test("a call that was refused leaves nothing to the next one", () => {
-  using libc = openLibc();
-  const { qsort } = libc.symbols;
-  const refused = new Uint8Array(8);
-  const call = qsort as (...args: unknown[]) => unknown;
-  assertThrows(() => call(refused, 8n, 1n, "no function"), TypeError, "argument 3");
-  refused.buffer.transfer();
-  const sorted = Uint8Array.of(3, 1, 2);
-  qsort(sorted, 3n, 1n, () => 0);
-  assertEquals(sorted.length, 3);
-});
-
-Deno.test("a buffer that is transferred while the arguments are looked at is refused", () => {
-  using libc = openLibc();
-  const { qsort } = libc.symbols;
-  const bytes = new Uint8Array(8);
-  let [transferred, asked] = [0, 0];
-  const handler = new Proxy(() => asked++, {
-    get(target, key, receiver) {
-      if (key === Symbol.toStringTag && transferred++ === 0) bytes.buffer.transfer();
-      return Reflect.get(target, key, receiver);
-    },
-  });
-  const what = "Cannot go on with qsort: a buffer among its arguments was detached";
-  assertThrows(() => qsort(bytes, 8n, 1n, handler), TypeError, what);
-  // C has not begun.
-  assertEquals([transferred, asked], [1, 0]);
-  qsort(new Uint8Array(8), 8n, 1n, () => 0);
-});
-
-Deno.test("a call that a trap makes while the arguments are looked at has a stack of its own", () => {
+Deno.test("a call that a trap makes among the arguments has a stack of its own", () => {
   using library = openBodies();
   const { call_n, plus_one } = library.symbols;
   const inner: unknown[] = [];
@@ -138,7 +101,7 @@ Deno.test("a call that a trap makes while the arguments are looked at has a stac
   assertEquals(inner, [3, 6]);
 });
 
-Deno.test("a call that is cut short behind its first entry can be ended, and its stack used", () => {
+Deno.test("a call that is cut short behind its first entry can be ended, its stack used", () => {
   using library = openBodies();
   const callee = calleeOf(library.symbols.call_n);
   for (let i = 0; i < 3; i++) {
@@ -146,7 +109,7 @@ Deno.test("a call that is cut short behind its first entry can be ended, and its
     const { call, context } = fiber;
     call.prepare(callee, [1, () => 1], "functions");
     // As where V8 cuts `beginListed` short when C has suspended: nobody has followed the status.
-    context.enterFirst(call);
+    context.enterFirst(call, true);
     assertEquals([call.hasEnded, context.isSuspended, context.isDone], [false, true, false]);
     assertEquals(callee.library.latest, undefined);
     call.end();
@@ -165,24 +128,6 @@ Deno.test("a call that is cut short before its first entry has nothing to be end
   fiber.context.endGently();
   putFiber(fiber);
   assertEquals(library.symbols.call_n(2, (j) => j + 1), 3);
-});
-
-Deno.test("a call that was refused leaves nothing to the next one of a generator's own", () => {
-  using libc = openLibc();
-  const { qsort } = libc.symbols;
-  using generator = new Generator(new OsStack(), function* (yielder) {
-    const refused = new Uint8Array(8);
-    const call = yielder.call as (...args: unknown[]) => globalThis.Generator<void, void, void>;
-    try {
-      yield* call.call(yielder, qsort, refused, 8n, 1n, "no function");
-    } catch (error) {
-      assertEquals(error instanceof TypeError, true);
-    }
-    refused.buffer.transfer();
-    yield* yielder.call(qsort, new Uint8Array(3), 3n, 1n, () => 0);
-  });
-  generator.resume();
-  assertEquals(generator.state, "unavailable");
 });
 
 Deno.test("calls on other threads and on this one follow each other on one stack", async () => {
@@ -215,4 +160,98 @@ Deno.test("a call whose handler closes the library is ended first, at any callba
     assertThrows(() => call_n(3, close), Error, "has been closed, which ended it");
     assertEquals(callee.library.latest, undefined);
   }
+});
+
+/** Runs `f`, and calls `meanwhile` where `f` reads its first unsigned integer. */
+function whileReading<T>(f: () => T, meanwhile: () => void): T {
+  const { getUint32 } = DataView.prototype;
+  DataView.prototype.getUint32 = function (...args): number {
+    DataView.prototype.getUint32 = getUint32;
+    const value = getUint32.apply(this, args);
+    meanwhile();
+    return value;
+  };
+  try {
+    return f();
+  } finally {
+    DataView.prototype.getUint32 = getUint32;
+  }
+}
+
+Deno.test("code that runs before the first handler may call C, and ends no call around it", () => {
+  using library = openBodies();
+  const { call_n, plus_one } = library.symbols;
+  const inner: number[] = [];
+  const more = (): void => void inner.push(plus_one(inner.length));
+  // While it is looked up which callback C has called, and while C's result is read.
+  const sum = call_n(3, (i) => whileReading(() => call_n(1, () => 10 * i), more));
+  assertEquals([sum, inner], [30, [1, 2, 3]]);
+  assertEquals(call_n(3, (i) => whileReading(() => plus_one(10 * i), more)), 33);
+  assertEquals(inner, [1, 2, 3, 4, 5, 6]);
+});
+
+/** Whether the pointer that `result` gives, an object of its own, becomes garbage. */
+async function isLetGo(result: () => unknown): Promise<boolean> {
+  let isGone = false;
+  const registry = new FinalizationRegistry(() => isGone = true);
+  await (async () => registry.register(await result() as object, undefined))();
+  await collectUntil(() => isGone);
+  return isGone;
+}
+
+Deno.test("what a call has returned is its caller's alone, in each form", async () => {
+  const definition = { parameters: ["pointer"], result: "pointer" } as const;
+  using library = dlopen(testBodies, { same: { name: "same_pointer", ...definition } });
+  const { same } = library.symbols;
+  const { pointer } = PointerView.of(new Uint8Array(8));
+  using pulled = same.calls(pointer);
+  using generator = new Generator(new OsStack(), function* (yielder) {
+    return yield* yielder.call(same, pointer);
+  });
+  assertEquals(await isLetGo(() => same(pointer)), true);
+  assertEquals(await isLetGo(() => same.async(pointer)), true);
+  assertEquals(await isLetGo(() => pulled.next().value), true);
+  assertEquals(await isLetGo(() => generator.next().value), true);
+});
+
+Deno.test("a call that is cut short where it would begin is not in its library's list", () => {
+  using library = openBodies();
+  const callee = calleeOf(library.symbols.plus_one);
+  const { context } = takeFiber("report");
+  const call = new Call(context);
+  call.prepare(callee, [1], "puller");
+  // As where V8's stack is used up, so that no function can be called.
+  const cut = new RangeError("Maximum call stack size exceeded");
+  Object.defineProperty(context, "memory", {
+    get() {
+      throw cut;
+    },
+  });
+  assertStrictEquals(assertThrows(() => call.begin()), cut);
+  assertEquals([call.hasEnded, callee.library.latest], [true, undefined]);
+});
+
+Deno.test("a call that is cut short before its first frame has not ended as the last did", () => {
+  using library = dlopen(testBodies, {
+    use_up_after: {
+      parameters: [{ callback: { parameters: ["i32"], result: "i32" } }],
+      result: "i32",
+      overflow: "throw",
+    },
+  });
+  const fiber = takeFiber("throw");
+  const { call, context } = fiber;
+  putFiber(fiber);
+  let handle: Deno.PointerObject | null = null;
+  const overflow = assertThrows(() =>
+    library.symbols.use_up_after(() => {
+      handle = context.handle;
+      return 2 ** 30;
+    })
+  );
+  assertEquals([overflow instanceof RangeError, handle === null], [true, false]);
+  // As `enterFirst` does before it enters native code.
+  context.handle = handle;
+  call.end();
+  assertEquals([call.hasEnded, context.isDone], [true, true]);
 });

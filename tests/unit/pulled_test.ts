@@ -10,7 +10,7 @@ import {
   assertStringIncludes,
   assertThrows,
 } from "@std/assert";
-import { dlopen, Generator } from "../../mod.ts";
+import { Generator } from "../../mod.ts";
 import { collectUntil, openBodies } from "../support/support.ts";
 
 Deno.test("f.calls() yields each call, and returns the result", () => {
@@ -205,25 +205,4 @@ Deno.test("f.calls() dropped in the middle is unwound once it is garbage", async
   })();
   await collectUntil(() => destructor_count() === before + 20);
   assertEquals(destructor_count(), before + 20);
-});
-
-Deno.test("f.calls() goes on with no buffer that has been transferred meanwhile", () => {
-  using libc = dlopen("libc.so.6", {
-    qsort: {
-      parameters: ["buffer", "usize", "usize", {
-        callback: { parameters: ["pointer", "pointer"], result: "i32" },
-      }],
-      result: "void",
-    },
-  });
-  const bytes = new Uint8Array(8);
-  let count = 0;
-  const pull = (): void => {
-    for (const call of libc.symbols.qsort.calls(bytes, 8, 1)) {
-      if (++count === 3) bytes.buffer.transfer();
-      call.reply(0);
-    }
-  };
-  assertThrows(pull, TypeError, "a buffer among its arguments was detached");
-  assertEquals(count, 3);
 });
