@@ -86,22 +86,48 @@ bench("awaited", "await of the same function", async () => {
 }, sumBelow(INNER));
 target("awaited callback to a bare await", "awaited callback", "await of the same function", 4);
 
-bench("whole call", "call with one callback", () => {
-  for (let i = 0; i < INNER; i++) symbols.call_n(1, (i) => i);
-  return INNER;
-}, INNER);
-bench("whole call", "the same by Deno.UnsafeCallback", () => {
-  for (let i = 0; i < INNER; i++) plain.call_n(1, unsafeCallback.pointer);
-  return INNER;
-}, INNER);
-bench("whole call", "call without a callback", () => {
-  for (let i = 0; i < INNER; i++) symbols.plus_one(i);
-  return INNER;
-}, INNER);
-bench("whole call", "plain FFI call, beside calls", () => {
-  for (let i = 0; i < INNER; i++) plain.plus_one(i);
-  return INNER;
-}, INNER);
+/** Whole calls take longer than callbacks. */
+const CALLS = smoke ? 10 : 1000;
+bench(
+  "whole call",
+  "call with one callback",
+  () => {
+    for (let i = 0; i < CALLS; i++) symbols.call_n(1, (i) => i);
+    return CALLS;
+  },
+  CALLS,
+  CALLS,
+);
+bench(
+  "whole call",
+  "the same by Deno.UnsafeCallback",
+  () => {
+    for (let i = 0; i < CALLS; i++) plain.call_n(1, unsafeCallback.pointer);
+    return CALLS;
+  },
+  CALLS,
+  CALLS,
+);
+bench(
+  "whole call",
+  "call without a callback",
+  () => {
+    for (let i = 0; i < CALLS; i++) symbols.plus_one(i);
+    return CALLS;
+  },
+  CALLS,
+  CALLS,
+);
+bench(
+  "whole call",
+  "plain FFI call, beside calls",
+  () => {
+    for (let i = 0; i < INNER; i++) plain.plus_one(i);
+    return INNER;
+  },
+  INNER,
+  INNER,
+);
 target(
   "call with one callback to the same by UnsafeCallback",
   "call with one callback",

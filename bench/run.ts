@@ -6,7 +6,9 @@
  * `deno task bench`. What the pages of docs/ and README.md say of it, `tools/figures.ts` writes.
  *
  * Goals: figures of one run on one machine, each beside what it is compared with; the targets that
- * this project has set itself, met or missed; what could not be measured, and what to install.
+ * this project has set itself, met or missed; what could not be measured, and what to install; two
+ * runs that agree, or a word that this machine is too noisy for that. `judge.ts` says what is made
+ * of the samples.
  *
  * Non-goals: figures that hold on other machines. Trust the ratios, and measure again.
  *
@@ -18,277 +20,258 @@
 
 import { join } from "node:path";
 import { drawPlots } from "../tools/plots.ts";
-import { root, zig, zigEnvironment } from "../tools/zig.ts";
+import { root, zig } from "../tools/zig.ts";
+import {
+  difference,
+  type Figure,
+  isNoisy,
+  judge,
+  type Judged,
+  NOISE,
+  outcome,
+  summary,
+} from "./judge.ts";
 import { machine } from "./machine.ts";
+import { nativePeers, type Peer, readyPeers, run } from "./peers/native.ts";
 import type { Target } from "./setup.ts";
 import type { Measured } from "./turns.ts";
 
 const smoke = Deno.args.includes("--smoke");
 
-/**
- * How often each bench runs, each time in another process: what counts is the median, and how far
- * the others lie from it. Within a process the benches of a group take turns (`turns.ts`).
- */
-const ROUNDS = smoke ? 1 : 5;
+/** How often each bench runs, each time in another process; see `judge.ts`. */
+const ROUNDS = smoke ? 1 : 10;
 
-/** By how much a ratio may differ between rounds, before this machine is too noisy to tell. */
-const NOISE = 0.05;
-
-/** What one operation took in each turn of each round, or why that is not known. */
-interface Figure {
-  readonly group: string;
-  readonly name: string;
-  readonly rounds: readonly (readonly number[])[];
-  readonly missing?: string;
-}
-
-const A_THIRD = 0.333;
-
-const nativeTargets: readonly Target[] = [
+/** Targets that lie in no file of benches: of native code, and across two processes. */
+const targets: readonly Target[] = [
+  inlined("Boost.Context", 0.25),
+  inlined("corosensei", 0.85),
+  inlined("std.Io.fiber", 0.9),
+  inlined("libcoro", 0.9),
   {
-    name: "inlined round trip to Boost.Context's",
-    of: "inlined, body in Zig",
-    to: "Boost.Context",
-    atMost: 0.25,
+    name: "fill(), an element, to an inlined round trip",
+    of: "fill(), an element",
+    to: "inlined, body in Zig",
+    atMost: 1.3,
   },
   {
-    name: "inlined round trip to corosensei's",
-    of: "inlined, body in Zig",
-    to: "corosensei",
-    atMost: 0.85,
+    name: "the first 100,000 callbacks to UnsafeCallback's first",
+    of: "first callbacks, suspended",
+    to: "first callbacks, UnsafeCallback",
+    atMost: 0.6,
   },
 ];
 
-/** What README.md shows, behind the native ones. */
+function inlined(peer: string, atMost: number): Target {
+  return {
+    name: `inlined round trip to ${peer}'s`,
+    of: "inlined, body in Zig",
+    to: peer,
+    atMost,
+  };
+}
+
+/** What README.md shows, in this order; tools/figures.ts has their number. */
 const HEADLINES = [
+  "inlined round trip to Boost.Context's",
+  "inlined round trip to corosensei's",
   "Generator.resume() to function* next()",
   "Generator.resume() to a plain FFI call",
   "suspended callback to UnsafeCallback",
 ];
 
-/** Groups in which C does little between two callbacks, so that what counts is the way back. */
-const LITTLE_IN_C = ["qsort", "sqlite3_progress_handler"];
-
-/** The same work through real libraries is to take no longer than by Deno's own callbacks. */
-function libraryTargets(figures: readonly Figure[]): Target[] {
-  return figures.flatMap(({ name }) => {
-    const work = /^(.+), suspended callbacks?$/.exec(name)?.[1];
-    const to = `${work}, Deno.UnsafeCallback`;
-    if (work === undefined || !figures.some((figure) => figure.name === to)) return [];
-    return [{ name: work, of: name, to, atMost: LITTLE_IN_C.includes(work) ? A_THIRD : 1 }];
-  });
-}
-
-/** Runs the native contestants; a peer that is not there is named, with what to install. */
-async function measureNative(): Promise<Figure[]> {
-  const prefix = join(root, ".zig-cache", "bench");
-  await output(await zig(), ["build", "bench", "--prefix", prefix, "--color", "off"], "native");
-  const corosensei = await buildCorosensei();
-  const group = "round trip, native";
-  const rounds = new Rounds();
-  const missing = new Map<string, string>();
-  for (let round = 0; round < ROUNDS; round++) {
-    progress(round, group);
-    const lines = await output(join(prefix, "bin", "fringe-bench"), [
-      ...(smoke ? ["--smoke"] : []),
-      "boost=libboost_context.so",
-      ...("library" in corosensei ? [`corosensei=${corosensei.library}`] : []),
-    ]);
-    for (const line of lines.trim().split("\n")) {
-      const { name, ns } = JSON.parse(line) as { name: string; ns?: number };
-      if (ns !== undefined) rounds.add(group, name, [ns]);
-      else missing.set(name, "install libboost-context-dev (Debian's name)");
-    }
-  }
-  if ("missing" in corosensei) missing.set("corosensei", corosensei.missing);
-  return [
-    ...rounds.figures(),
-    ...[...missing].map(([name, missing]) => ({ group, name, rounds: [], missing })),
-  ];
-}
-
 /** What the rounds have measured so far, in the order in which it came. */
-class Rounds {
-  readonly #entries = new Map<string, { group: string; rounds: (readonly number[])[] }>();
+class Measuring {
+  readonly #figures = new Map<string, { group: string; rounds: (readonly number[])[] }>();
+  readonly #targets = new Map<string, Target>();
 
   add(group: string, name: string, turns: readonly number[]): void {
-    const entry = this.#entries.get(name) ?? { group, rounds: [] };
-    this.#entries.set(name, entry);
-    entry.rounds.push(turns);
+    const figure = this.#figures.get(name) ?? { group, rounds: [] };
+    this.#figures.set(name, figure);
+    figure.rounds.push(turns);
+  }
+
+  addAll({ benches, targets }: Measured): void {
+    for (const { group, name, samples } of benches) this.add(group, name, samples);
+    for (const target of targets) this.#targets.set(target.name, target);
   }
 
   figures(): Figure[] {
-    return [...this.#entries].map(([name, entry]) => ({ name, ...entry }));
+    return [...this.#figures].map(([name, figure]) => ({ name, ...figure }));
+  }
+
+  /** The headlines first. */
+  targets(): Target[] {
+    const all = [...targets, ...this.#targets.values()];
+    const headlines = HEADLINES.map((name) => all.find((target) => target.name === name)!);
+    return [...headlines, ...all.filter((target) => !headlines.includes(target))];
   }
 }
 
-function progress(round: number, what: string): void {
-  console.error(`Round ${round + 1} of ${ROUNDS}: ${what}`);
-}
+const NATIVE = "round trip, native";
 
-async function buildCorosensei(): Promise<{ library: string } | { missing: string }> {
-  if (smoke) return { missing: "not built in a smoke run" };
-  const target = join(root, ".zig-cache", "corosensei");
-  const args = ["build", "--release", "--locked", "--quiet", "--target-dir", target];
-  try {
-    await output("cargo", args, join("bench", "peers", "corosensei"));
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return { missing: "install cargo (rustup.rs)" };
-    return { missing: `cargo cannot build bench/peers/corosensei: ${(error as Error).message}` };
-  }
-  return { library: join(target, "release", "libcorosensei_round_trips.so") };
-}
+/** How often a program that takes no time is begun anew in a round. */
+const BEGINNINGS = smoke ? 1 : 5;
 
-/** Runs the benches in TypeScript; returns their figures, and the targets that they have. */
-async function measureDeno(): Promise<{ figures: Figure[]; targets: Target[] }> {
-  const files = [...Deno.readDirSync(join(root, "bench"))].map(({ name }) => name)
-    .filter((name) => name.endsWith("_bench.ts")).sort();
-  const rounds = new Rounds();
-  const targets = new Map<string, Target>();
-  for (let round = 0; round < ROUNDS; round++) {
-    for (const file of files) {
-      progress(round, file);
-      // As a program that imports fringe from elsewhere has it: not from the sources.
-      const flags = ["-P=bench", "--import-map=bench/published.json", "--no-check"];
-      const args = ["run", "--no-prompt", ...flags, "bench/turns.ts", `bench/${file}`];
-      const measured = JSON.parse(
-        await output(Deno.execPath(), [...args, ...Deno.args]),
-      ) as Measured;
-      for (const { group, name, samples } of measured.benches) rounds.add(group, name, samples);
-      for (const target of measured.targets) targets.set(target.name, target);
+async function measureNative(into: Measuring, program: string, peers: Peer[]): Promise<void> {
+  const libraries = peers.flatMap((peer) =>
+    "library" in peer ? [`${peer.name}=${peer.library}`] : []
+  );
+  const args = [...(smoke ? ["--smoke"] : []), ...libraries];
+  const turns = new Map<string, number[]>();
+  for (let i = 0; i < BEGINNINGS; i++) {
+    for (const line of (await run(program, args, root)).trim().split("\n")) {
+      const { name, samples } = JSON.parse(line) as { name: string; samples: number[] };
+      turns.set(name, [...turns.get(name) ?? [], ...samples]);
     }
   }
-  return { figures: rounds.figures(), targets: [...targets.values()] };
+  for (const [name, samples] of turns) into.add(NATIVE, name, samples);
 }
 
-/** The median of each round, then the median of these, the least and the most; of nothing none. */
-function summary(
-  rounds: readonly (readonly number[])[],
-): { median?: number; spread?: [number, number] } {
-  if (rounds.length === 0) return {};
-  const sorted = rounds.map(median).sort((a, b) => a - b).map(round);
-  return { median: median(sorted), spread: [sorted[0]!, sorted.at(-1)!] };
+async function measureFirst(into: Measuring): Promise<void> {
+  const ways = ["suspended", "UnsafeCallback"];
+  const turns: number[][] = ways.map(() => []);
+  for (let i = 0; i < BEGINNINGS; i++) {
+    for (const [way, name] of ways.entries()) {
+      turns[way]!.push(Number(await deno("bench/first.ts", name)));
+    }
+  }
+  for (const [way, name] of ways.entries()) {
+    into.add("first 100,000", `first callbacks, ${name}`, turns[way]!);
+  }
 }
 
-function median(samples: readonly number[]): number {
-  return samples.toSorted((a, b) => a - b)[samples.length >> 1]!;
+/** Runs a program as one that imports fringe from elsewhere has it: not from the sources. */
+async function deno(...args: string[]): Promise<string> {
+  const flags = ["-P=bench", "--import-map=bench/published.json", "--no-check"];
+  return await run(
+    Deno.execPath(),
+    ["run", "--no-prompt", ...flags, ...args, ...Deno.args],
+    root,
+  );
 }
 
-/** A target, and what the ratio was: the median of the rounds, and their spread. */
-interface Judged extends Target {
-  readonly ratio?: number;
-  readonly spread?: readonly [least: number, most: number];
-}
+/** Where what is built lies, and all samples, for whoever wants to look. */
+const prefix = join(root, ".zig-cache", "bench");
+const samples = join(prefix, "samples.json");
 
-/** Compares a target with the figures. */
-function judge(target: Target, figures: readonly Figure[]): Judged {
-  const [of, to] = [target.of, target.to].map((name) =>
-    figures.find((figure) => figure.name === name)?.rounds ?? []
-  ) as [Figure["rounds"], Figure["rounds"]];
-  if (of.length === 0 || to.length === 0) return target;
-  // In each turn of its own: what the machine did besides is then the same for both.
-  const ratios = of.map((turns, round) => turns.map((ns, turn) => ns / to[round]![turn]!));
-  const { median, spread } = summary(ratios);
-  return { ...target, ratio: median!, spread: spread! };
-}
-
-/** Whether the rounds differ by more than they may. */
-function isNoisy({ ratio, spread }: Judged): boolean {
-  return ratio !== undefined && spread![1] - spread![0] > NOISE * ratio;
+async function measure(peers: Peer[]): Promise<Measuring> {
+  const build = ["build", "bench", "--prefix", prefix, "--color", "off"];
+  await run(await zig(), build, join(root, "native"));
+  const files = [...Deno.readDirSync(join(root, "bench"))].map(({ name }) => name)
+    .filter((name) => name.endsWith("_bench.ts")).sort();
+  const measuring = new Measuring();
+  for (let round = 0; round < ROUNDS; round++) {
+    const progress = (what: string): void =>
+      console.error(`Round ${round + 1} of ${ROUNDS}: ${what}`);
+    progress(NATIVE);
+    await measureNative(measuring, join(prefix, "bin", "fringe-bench"), peers);
+    progress("first callbacks");
+    await measureFirst(measuring);
+    for (const file of files) {
+      progress(file);
+      measuring.addAll(JSON.parse(await deno("bench/turns.ts", `bench/${file}`)) as Measured);
+    }
+  }
+  return measuring;
 }
 
 function printFigures(figures: readonly Figure[]): void {
   let group = "";
-  for (const figure of figures) {
+  for (const { name, rounds, missing, ...figure } of figures) {
     if (figure.group !== group) console.log(`\n${group = figure.group}`);
-    const { median, spread } = summary(figure.rounds);
-    const value = median === undefined ? "missing" : `${median.toFixed(2)} ns`;
-    const note = figure.missing ?? spread!.map((ns) => ns.toFixed(1)).join(" to ");
-    console.log(`  ${figure.name.padEnd(46)}${value.padStart(14)}  ${note}`);
+    const [value, note] = rounds.length === 0 ? ["missing", missing] : values(rounds);
+    console.log(`  ${name.padEnd(46)}${value!.padStart(14)}  ${note}`);
   }
+}
+
+function values(rounds: Figure["rounds"]): [value: string, note: string] {
+  const { ns, spread } = summary(rounds);
+  return [`${ns.toFixed(2)} ns`, `in a round ${spread.map((ns) => ns.toFixed(1)).join(" to ")}`];
 }
 
 function printTargets(judged: readonly Judged[]): void {
   console.log("\ntargets");
-  for (const { name, ratio, atMost } of judged) {
-    const value = ratio === undefined ? "-" : ratio.toFixed(2);
-    console.log(
-      `  ${name.padEnd(58)}${value.padStart(8)}  ${outcome(ratio, atMost)} (at most ${atMost})`,
-    );
+  for (const target of judged) {
+    const value = target.ratio?.toFixed(2) ?? "-";
+    const goal = `${outcome(target)} (at most ${target.atMost})`;
+    console.log(`  ${target.name.padEnd(58)}${value.padStart(8)}  ${goal}`);
   }
   const noisy = judged.filter(isNoisy);
   if (noisy.length === 0) return;
   console.log(
-    `\nThis machine is too noisy to tell: ${noisy.length} of ${judged.length} ratios differ by ` +
-      `more than ${100 * NOISE} % from round to round. Stop what else runs, and measure again.`,
+    `\nThis machine is too noisy to tell ${noisy.length} of ${judged.length} ratios: of these, ` +
+      `one half of the rounds differs from the other by more than ${100 * NOISE} %. Stop what ` +
+      "else runs, and measure again. They are",
   );
+  for (const { name, differs } of noisy) {
+    console.log(`  ${name.padEnd(58)}${(100 * differs!).toFixed(0).padStart(6)} %`);
+  }
 }
 
-function outcome(ratio: number | undefined, atMost: number): string {
-  if (ratio === undefined) return "not measured";
-  return ratio <= atMost ? "met" : "missed";
+/** What `bench/results.json` holds, as far as another run compares with it. */
+interface Results {
+  readonly machine: unknown;
+  readonly versions: unknown;
+  readonly targets: readonly Judged[];
 }
 
-async function versions(): Promise<Record<string, string>> {
-  const lock = await Deno.readTextFile(join(root, "bench/peers/corosensei/Cargo.lock"));
-  const boost = await Deno.readTextFile("/usr/include/boost/version.hpp").catch(() => "");
+/** Says how far this run agrees with the one before, if that was on the same machine. */
+function compare(before: Results, now: Results): void {
+  const setting = ({ machine, versions }: Results): string => JSON.stringify([machine, versions]);
+  if (setting(before) !== setting(now)) return;
+  const both = now.targets.flatMap(({ name, ratio }) => {
+    const other = before.targets.find((target) => target.name === name)?.ratio;
+    if (ratio === undefined || other === undefined) return [];
+    return [{ name, ratio, other }];
+  });
+  const apart = both.filter(({ ratio, other }) => difference(ratio, other) > NOISE);
+  console.log(
+    `\n${both.length - apart.length} of ${both.length} ratios are within ${100 * NOISE} % of ` +
+      `those of the run before${apart.length > 0 ? "; not so" : ""}`,
+  );
+  for (const { name, ratio, other } of apart) {
+    console.log(`  ${name.padEnd(58)}${ratio.toFixed(2).padStart(8)}, then ${other.toFixed(2)}`);
+  }
+}
+
+async function versions(peers: Peer[]): Promise<Record<string, string>> {
   return {
     deno: Deno.version.deno,
     v8: Deno.version.v8,
-    zig: (await output(await zig(), ["version"])).trim(),
-    corosensei: /name = "corosensei"\nversion = "(.*?)"/.exec(lock)?.[1] ?? "unknown",
-    boost: /BOOST_LIB_VERSION "(.*?)"/.exec(boost)?.[1]?.replace("_", ".") ?? "unknown",
+    zig: (await run(await zig(), ["version"], root)).trim(),
+    ...Object.fromEntries(peers.map(({ name, version }) => [name, version])),
   };
-}
-
-async function output(command: string, args: string[], folder = ""): Promise<string> {
-  const { success, stdout, stderr } = await new Deno.Command(command, {
-    args,
-    cwd: join(root, folder),
-    env: { ...zigEnvironment, NO_COLOR: "1", DENO_NO_UPDATE_CHECK: "1" },
-  }).output();
-  const text = new TextDecoder();
-  if (success) return text.decode(stdout);
-  throw new Error(`${command} ${args[0]} failed:\n${text.decode(stderr)}${text.decode(stdout)}`);
 }
 
 async function main(): Promise<void> {
-  const native = await measureNative();
-  const { figures: measured, targets } = await measureDeno();
-  const figures = [...native, ...measured];
+  const peers = await (smoke ? readyPeers() : nativePeers());
+  const measuring = await measure(peers);
+  const missing = peers.flatMap((peer): Figure[] =>
+    "missing" in peer ? [{ group: NATIVE, name: peer.name, rounds: [], missing: peer.missing }] : []
+  );
+  const figures = [...measuring.figures(), ...missing];
+  await Deno.writeTextFile(samples, JSON.stringify(figures));
   printFigures(figures);
   if (smoke) return console.log("\nA smoke run: the figures mean nothing.");
-  const judged = [
-    ...nativeTargets,
-    ...targets.filter(({ name }) => HEADLINES.includes(name)),
-    ...targets.filter(({ name }) => !HEADLINES.includes(name)),
-    ...libraryTargets(figures),
-  ].map((target) => judge(target, figures));
+  const judged = measuring.targets().map((target) => judge(target, figures));
   printTargets(judged);
   const results = {
     machine: machine(),
-    versions: await versions(),
+    versions: await versions(peers),
     unit: "ns per operation",
     rounds: ROUNDS,
-    figures: figures.map(({ rounds, ...rest }) => {
-      const { median: ns, spread } = summary(rounds);
-      return ns === undefined ? rest : { ...rest, ns, spread };
-    }),
-    targets: judged.map((target) => ({
-      ...target,
-      outcome: outcome(target.ratio, target.atMost),
-    })),
+    figures: figures.map(({ rounds, ...rest }) =>
+      rounds.length === 0 ? rest : { ...rest, ...summary(rounds) }
+    ),
+    targets: judged.map((target) => ({ ...target, outcome: outcome(target) })),
   };
   const path = join(root, "bench", "results.json");
+  compare(JSON.parse(await Deno.readTextFile(path)) as Results, results);
   await Deno.writeTextFile(path, `${JSON.stringify(results, null, 2)}\n`);
   await drawPlots();
   console.log(
     "\nWritten to bench/results.json, and drawn in docs/images/. Run tools/figures.ts, too.",
   );
-}
-
-function round(value: number): number {
-  return Math.round(value * 1000) / 1000;
 }
 
 if (import.meta.main) {

@@ -37,7 +37,7 @@ export interface Contestant {
 /** The benches of this process. */
 export const contestants: Contestant[] = [];
 
-/** A ratio of two benches of a group, which are named here, and the most that it is to be. */
+/** A ratio of two benches, by their names, and the most that it is to be. */
 export interface Target {
   readonly name: string;
   readonly of: string;
@@ -77,9 +77,18 @@ export function bench(
   });
 }
 
-/** Has `turns.ts` report what `of` takes beside `to`, of the same group; see `Target`. */
+/** Has `of` judged beside `to`; see `Target`. What crosses files stands in run.ts. */
 export function target(name: string, of: string, to: string, atMost: number): void {
   targets.push({ name, of, to, atMost });
+}
+
+/** Has the same work through a library reported, by callbacks of either kind. */
+export function libraryTarget(
+  work: string,
+  atMost: number,
+  of: string = `${work}, suspended callback`,
+): void {
+  target(work, of, `${work}, Deno.UnsafeCallback`, atMost);
 }
 
 /** 0 + 1 + … + (count - 1). */

@@ -7,10 +7,14 @@
 import { DatabaseSync } from "node:sqlite";
 import { Callback, PointerView } from "fringe";
 import { howToInstall, isInstalled } from "../tools/packages.ts";
-import { bench, INNER, sumBelow } from "./setup.ts";
+import { bench, INNER, libraryTarget, sumBelow } from "./setup.ts";
 
 const library = "libsqlite3.so.0";
 
+libraryTarget("sqlite3_exec", 1);
+libraryTarget("SQL function", 0.45);
+libraryTarget("sqlite3_progress_handler", 0.333);
+libraryTarget("SQL function, nonblocking", 1);
 if (isInstalled(library)) await measure();
 else console.error(`Not measured: ${howToInstall(library)}`);
 
@@ -206,7 +210,7 @@ async function measure(): Promise<void> {
   );
 
   // The same function for SQL, called from another thread.
-  const few = INNER / 20;
+  const few = INNER / 100;
   const fewSummed = (name: string): string => `${summed(name)} where number < ${few}`;
   bench(
     "SQL function, nonblocking",

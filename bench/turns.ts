@@ -19,8 +19,8 @@ import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { type Contestant, contestants, smoke, type Target, targets } from "./setup.ts";
 
-/** How long a group is measured, in milliseconds, if that gives enough turns. */
-const ENOUGH = 1500;
+/** How long a group is measured, in milliseconds, if that gives enough turns: `--enough=150`. */
+const ENOUGH = Number(Deno.args.find((arg) => arg.startsWith("--enough="))?.slice(9) ?? 400);
 /** The least number of turns, and the greatest. */
 const [TURNS_MIN, TURNS_MAX] = smoke ? [1, 1] : [11, 200];
 /** V8 compiles what runs often, step by step, and is done with that after so many turns. */

@@ -11,7 +11,7 @@ import { deflateRawSync, inflateRawSync } from "node:zlib";
 import { definitions, Inflater, inflateStream, ZStream } from "../examples/zlib.ts";
 import { dlopen, PointerView } from "fringe";
 import { howToInstall, isInstalled } from "../tools/packages.ts";
-import { bench, smoke } from "./setup.ts";
+import { bench, libraryTarget, smoke } from "./setup.ts";
 
 /** How much inflateBack gives at once: its window. */
 const BLOCK = 32 * 1024;
@@ -138,6 +138,9 @@ function benchStreams(): void {
   );
 }
 
+for (const work of ["inflateBack, 64 KiB", "inflateBack, 64 bytes"]) {
+  libraryTarget(work, 1, `${work}, suspended callbacks`);
+}
 if (isInstalled("libz.so.1")) {
   benchInflateBack("inflateBack, 64 KiB", 64 * 1024);
   benchInflateBack("inflateBack, 64 bytes", 64);

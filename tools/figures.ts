@@ -11,7 +11,7 @@
 
 import { placed, rewrite, table } from "./pages.ts";
 
-/** What the round that took least, and the one that took most, has measured. */
+/** What was the least in the round where that was least, and in the one where it was most. */
 export type Spread = readonly [least: number, most: number];
 
 /** What `bench/run.ts` writes, as far as readers see it. */
@@ -122,14 +122,17 @@ function figures(results: Results): string {
   // The group of a library is named after it.
   const libraries = new Set(figures.filter(isSuspended).map(({ group }) => group));
   const operations = figures.filter(({ group }) => group !== STACKS && !libraries.has(group));
-  const { deno, corosensei, boost } = versions;
+  const { deno, v8: _, zig: _zig, ...peers } = versions;
+  const names = Object.entries(peers).map(([name, version]) => `${name} ${version}`);
   return [
     [
       "Measured on",
       "",
       `- ${machine.cores} cores of ${machine.cpu}, Linux ${machine.release};`,
-      `- Deno ${deno}, Boost ${boost}, corosensei ${corosensei};`,
-      `- in ${rounds} rounds: a figure is their median, a spread is from the least to the most.`,
+      `- Deno ${deno}, ${names.join(", ")};`,
+      `- in ${rounds} rounds, of which a spread tells the least and the most.`,
+      "",
+      "A figure is the lower quartile of the rounds' least samples; a ratio is of two figures.",
     ].join("\n"),
     "## Ratios\n\nThe ratios that fringe has set itself:",
     ratios(targets),

@@ -15,6 +15,7 @@ export const packages = {
   "g++": "g++",
   "gdb": "gdb",
   "gdb-multiarch": "gdb-multiarch",
+  "libboost_context.so": "libboost-context-dev",
   "libexpat.so.1": "libexpat1",
   "libgc.so.1": "libgc1",
   "liblua5.4.so.0": "liblua5.4-0",

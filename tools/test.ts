@@ -100,7 +100,7 @@ const stages: Stage[] = [
     run: ifInstalled("valgrind", valgrind),
   },
   { name: "versions", about: "other versions of Deno, Node and Bun, from npm", run: versions },
-  { name: "bench", about: "a small run of each bench", run: bench },
+  { name: "bench", about: "a small run of each bench; guards of the hot paths", run: bench },
 ];
 
 function check(...args: string[]): () => Promise<Counts> {
@@ -229,11 +229,19 @@ async function underValgrind(
 }
 
 async function bench(): Promise<Counts> {
-  const flags = ["run", "--no-prompt", "-P=tools"];
-  const smoke = async (file: string): Promise<Counts> =>
-    one((await run(Deno.execPath(), [...flags, file, "--smoke"])).success);
-  const files = ["run", "startup", "million"];
-  return total(await Array.fromAsync(files, (name) => smoke(`bench/${name}.ts`)));
+  const runs = [
+    ["bench/run.ts", "--smoke"],
+    ["bench/startup.ts", "--smoke"],
+    ["bench/million.ts", "--smoke"],
+    ["bench/guards.ts"],
+    ["bench/guards.ts", "--slowed"],
+  ];
+  const counts: Counts[] = [];
+  for (const args of runs) {
+    const flags = ["run", "--no-prompt", "-P=tools"];
+    counts.push(one((await run(Deno.execPath(), [...flags, ...args])).success));
+  }
+  return total(counts);
 }
 
 /** Runs a program to its end, shows what it prints as it comes, and returns that too. */

@@ -8,20 +8,24 @@
 //!    what comes back, and every body gives its input plus one, until it is 0. The checksum proves
 //!    it;
 //!  * drift hits all alike: samples are short (about a millisecond) and the contestants take turns;
-//!  * the median of the samples, because a busy machine makes some of them far too long.
+//!  * all samples are printed, turn by turn, since a busy machine makes some of them far too long.
 //!
 //! Non-goals
 //!  * making and ending generators, cold caches, many stacks, more than one thread.
 //!
-//!     fringe-bench [--smoke] [corosensei=PATH] [boost=PATH]
+//!     fringe-bench [--smoke] [NAME=PATH …]
 //!
-//! PATH is a shared library. Prints a line of JSON for each contestant, `missing` for one whose
-//! library cannot be opened.
+//! PATH is a shared library: Boost.Context's, or one that has the whole loop of a peer as
+//! `uint64_t round_trips(uint32_t iterations)` (bench/peers/). Prints a line of JSON for each
+//! contestant, `missing` for one whose library cannot be opened.
 
 const std = @import("std");
+const builtin = @import("builtin");
 const assert = std.debug.assert;
 const linux = std.os.linux;
 const fringe = @import("fringe");
+
+const fiber = std.Io.fiber;
 
 const RoundTrips = fn (iterations: u32) callconv(.c) u64;
 
@@ -39,7 +43,7 @@ const full: Size = .{ .samples = samples_max, .iterations = 200_000 };
 const smoke: Size = .{ .samples = 3, .iterations = 1_000 };
 
 pub fn main(init: std.process.Init.Minimal) !void {
-    var contestants_buffer: [8]Contestant = undefined;
+    var contestants_buffer: [16]Contestant = undefined;
     var contestants: std.ArrayList(Contestant) = .initBuffer(&contestants_buffer);
     inline for (.{
         .{ "inlined, body in Zig", inlined(zigBody) },
@@ -49,6 +53,12 @@ pub fn main(init: std.process.Init.Minimal) !void {
         .{ "both called, by fringe_resume", called(fringe_resume, callingBody) },
         .{ "function call", &functionCalls },
     }) |pair| contestants.appendAssumeCapacity(.{ .name = pair[0], .roundTrips = pair[1] });
+    if (comptime fiber.supported) {
+        contestants.appendAssumeCapacity(.{
+            .name = "std.Io.fiber",
+            .roundTrips = &fibers.roundTrips,
+        });
+    }
 
     var size = full;
     var arguments = init.args.iterate();
@@ -56,24 +66,15 @@ pub fn main(init: std.process.Init.Minimal) !void {
     while (arguments.next()) |argument| {
         if (std.mem.eql(u8, argument, "--smoke")) {
             size = smoke;
-        } else if (std.mem.cutPrefix(u8, argument, "boost=")) |path| {
-            const name = "Boost.Context";
-            var library = open(path) orelse {
-                try print("{{\"name\":\"{s}\",\"missing\":true}}\n", .{name});
-                continue;
-            };
-            try boost.load(&library);
-            contestants.appendAssumeCapacity(.{ .name = name, .roundTrips = &boost.roundTrips });
-        } else if (std.mem.cutPrefix(u8, argument, "corosensei=")) |path| {
-            const name = "corosensei";
-            var library = open(path) orelse {
-                try print("{{\"name\":\"{s}\",\"missing\":true}}\n", .{name});
-                continue;
-            };
-            const roundTrips = library.lookup(*const RoundTrips, "round_trips") orelse
-                return error.SymbolNotFound;
-            contestants.appendAssumeCapacity(.{ .name = name, .roundTrips = roundTrips });
-        } else return error.UnknownArgument;
+            continue;
+        }
+        const name, const path = std.mem.cutScalar(u8, argument, '=') orelse
+            return error.UnknownArgument;
+        const roundTrips = try fromLibrary(name, path) orelse {
+            try print("{{\"name\":\"{s}\",\"missing\":true}}\n", .{name});
+            continue;
+        };
+        contestants.appendAssumeCapacity(.{ .name = name, .roundTrips = roundTrips });
     }
 
     var os_stack: fringe.OsStack = try .init(1 << 16);
@@ -101,22 +102,26 @@ noinline fn atDepth(depth: usize, roundTrips: *const RoundTrips, iterations: u32
     return sum;
 }
 
-fn report(contestant: *Contestant, size: Size) !void {
-    const samples = contestant.samples[0..size.samples];
-    std.mem.sort(u64, samples, {}, std.sort.asc(u64));
-    const median: f64 = @floatFromInt(samples[size.samples / 2]);
+fn report(contestant: *const Contestant, size: Size) !void {
     const n: u64 = size.iterations;
     // Inputs 1 to n, each plus one.
     if (contestant.checksum != n * (n + 1) / 2 + n) return error.WrongChecksum;
-    const ns = median / @as(f64, @floatFromInt(n));
-    try print(
-        "{{\"name\":\"{s}\",\"ns\":{d:.3},\"iterations\":{d},\"checksum\":{d}}}\n",
-        .{ contestant.name, ns, n, contestant.checksum },
-    );
+    try print("{{\"name\":\"{s}\",\"samples\":[", .{contestant.name});
+    for (contestant.samples[0..size.samples], 0..) |total, i| {
+        const ns = @as(f64, @floatFromInt(total)) / @as(f64, @floatFromInt(n));
+        try print("{s}{d:.3}", .{ if (i == 0) "" else ",", ns });
+    }
+    try print("]}}\n", .{});
 }
 
-fn open(path: []const u8) ?std.DynLib {
-    return std.DynLib.open(path) catch null;
+/// The loop of a peer; null: there is no such library.
+fn fromLibrary(name: []const u8, path: []const u8) error{SymbolNotFound}!?*const RoundTrips {
+    var library = std.DynLib.open(path) catch return null;
+    if (std.mem.eql(u8, name, "Boost.Context")) {
+        try boost.load(&library);
+        return &boost.roundTrips;
+    }
+    return library.lookup(*const RoundTrips, "round_trips") orelse error.SymbolNotFound;
 }
 
 fn print(comptime format: []const u8, arguments: anytype) error{ NoSpaceLeft, WriteFailed }!void {
@@ -238,6 +243,52 @@ const boost = struct {
             const transfer = jump_here(next, i);
             next = transfer.context;
             sum += @as(u32, @truncate(transfer.data));
+        }
+        return sum;
+    }
+};
+
+/// The switch of the fibers of `std.Io.Evented`, inlined. A fiber passes the address of a message,
+/// which begins with where to go.
+const fibers = struct {
+    const Message = extern struct {
+        contexts: fiber.Switch,
+        value: u32 = 0,
+    };
+
+    var resumer: fiber.Context = undefined;
+    var suspended: fiber.Context = undefined;
+
+    inline fn pass(message: *const Message) *const Message {
+        return received(fiber.contextSwitch(&message.contexts));
+    }
+
+    inline fn received(contexts: *const fiber.Switch) *const Message {
+        return @alignCast(@fieldParentPtr("contexts", contexts));
+    }
+
+    /// The message comes in the register of the second argument of a C function.
+    fn body(_: usize, first: *const fiber.Switch) callconv(.c) noreturn {
+        var message: Message = .{ .contexts = .{ .old = &suspended, .new = &resumer } };
+        var passed = received(first);
+        while (true) {
+            message.value = passed.value +% 1;
+            passed = pass(&message);
+        }
+    }
+
+    fn roundTrips(iterations: u32) callconv(.c) u64 {
+        const base = guarded_stack.stack.base;
+        suspended = switch (builtin.cpu.arch) {
+            // As if it had been called: psABI 3.2.2.
+            .x86_64 => .{ .rsp = base - 8, .rbp = 0, .rip = @intFromPtr(&body) },
+            else => .{ .sp = base, .fp = 0, .pc = @intFromPtr(&body) },
+        };
+        var message: Message = .{ .contexts = .{ .old = &resumer, .new = &suspended } };
+        var sum: u64 = 0;
+        for (1..iterations + 1) |i| {
+            message.value = @intCast(i);
+            sum += pass(&message).value;
         }
         return sum;
     }

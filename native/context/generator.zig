@@ -33,16 +33,16 @@ pub fn Generator(comptime Input: type, comptime Output: type) type {
 
         bounds: Stack,
         context: *Context,
-        phase: enum {
-            /// Runnable, and something is to be done at the next resume besides: the body has not
-            /// begun yet, so its first input goes into the mailbox; or its stack has a canary,
-            /// which is to be looked at when the body is back.
-            checked,
-            /// Runnable, and the next resume is a switch and no more.
-            suspended,
-            /// Running, finished, or failed.
-            unavailable,
-        },
+        /// How far below its context the stack reaches, where the next resume is the switch and no
+        /// more. 0 where something is to be done besides: the body has not begun yet, so its first
+        /// input goes into the mailbox; or the two sides exchange more than the stack; or the stack
+        /// has a canary, which is to be looked at when the body is back; or the body has ended.
+        ///
+        /// A resume writes nothing here as a rule, since it would have to write twice: whether the
+        /// body runs just now, its context tells (`depth`).
+        reach: usize = 0,
+        /// Whether the body has ended, or is being ended.
+        has_ended: bool = false,
         has_canary: bool = false,
 
         /// Makes a generator; `body` begins with the first resume. The object may be moved.
@@ -84,27 +84,36 @@ pub fn Generator(comptime Input: type, comptime Output: type) type {
             return .{
                 .bounds = stack,
                 .context = context_module.init(rest, body, box),
-                .phase = .checked,
             };
         }
 
         /// Runs the body to its next suspension, whose output it returns; null once the body
         /// has returned, and ever after.
         pub inline fn @"resume"(self: *Self, input: Input) ?Output {
-            if (self.phase != .suspended) {
+            // Asked first, since the stack of a body that has ended may be gone, and its context.
+            if (self.reach == 0 or self.depth() >= self.reach) {
                 @branchHint(.unlikely);
-                if (self.phase == .unavailable) return null;
-                // The trampoline takes the first input from here, whatever its type.
-                self.mailbox().input.store(input);
+                if (!self.prepare(input)) return null;
                 if (self.has_canary) return self.enterChecked(input);
             }
             return self.enter(input);
         }
 
+        /// Does what is to be done besides the switch, before it; false: the body is not to be
+        /// entered.
+        noinline fn prepare(self: *Self, input: Input) bool {
+            if (self.state() == .unavailable) return false;
+            // The trampoline takes the first input from here, whatever its type.
+            self.mailbox().input.store(input);
+            if (self.context.exchanges.any()) context_module.fringe_exchange(self.context);
+            self.reach = self.whole();
+            return true;
+        }
+
         noinline fn enterChecked(self: *Self, input: Input) ?Output {
             const output = self.enter(input);
             self.checkCanary();
-            if (self.phase == .suspended) self.phase = .checked;
+            self.reach = 0;
             return output;
         }
 
@@ -115,39 +124,63 @@ pub fn Generator(comptime Input: type, comptime Output: type) type {
         }
 
         inline fn enter(self: *Self, input: Input) ?Output {
-            // Before the switch: a body that gets hold of its own generator cannot resume it.
-            self.phase = .unavailable;
             const word = if (comptime words.isWord(Input))
                 words.toWord(input)
             else word: {
                 self.mailbox().input.store(input);
                 break :word 0;
             };
-            if (self.context.exchanges.any()) context_module.fringe_exchange(self.context);
             const result = context_module.switchToBody(self.context, word, 0);
-            if (self.context.exchanges.any()) context_module.fringe_exchange(self.context);
-            const box = self.mailbox();
-            if (box.status != .suspended) {
+            if (self.context.exchanges.any()) {
                 @branchHint(.unlikely);
-                return null;
+                context_module.fringe_exchange(self.context);
+                self.reach = 0;
             }
-            self.phase = .suspended;
             if (comptime words.isWord(Output)) {
+                // A body that has ended passes 0, so all other words are outputs.
+                if (result == 0) {
+                    @branchHint(.unlikely);
+                    if (self.ends()) return null;
+                }
                 return words.fromWord(Output, result);
             }
-            return box.output.load();
+            if (self.ends()) return null;
+            return self.mailbox().output.load();
+        }
+
+        /// Writes down that the body has ended, if it has.
+        inline fn ends(self: *Self) bool {
+            if (self.mailbox().status != .suspended) {
+                @branchHint(.unlikely);
+                self.reach = 0;
+                self.has_ended = true;
+                return true;
+            }
+            return false;
+        }
+
+        /// How far below the context the record lies that it links to. That of the body is within
+        /// the stack. While the body runs it is that of a resumer, which waits on another stack. So
+        /// a body that gets hold of its own generator cannot resume it.
+        inline fn depth(self: *const Self) usize {
+            return @intFromPtr(self.context) -% @intFromPtr(self.context.link);
+        }
+
+        fn whole(self: *const Self) usize {
+            return @intFromPtr(self.context) - self.bounds.limit;
         }
 
         pub fn state(self: *const Self) State {
-            return if (self.phase == .unavailable) .unavailable else .runnable;
+            return if (self.has_ended or self.depth() >= self.whole()) .unavailable else .runnable;
         }
 
         /// Ends the body early. A Zig body sees error.Canceled from its suspension and runs its
         /// defers; the frames of a C or C++ body are unwound. Returns how it went; does nothing to
         /// one that is finished.
         pub fn cancel(self: *Self) Status {
-            if (self.phase != .unavailable) {
-                self.phase = .unavailable;
+            if (self.state() == .runnable) {
+                self.reach = 0;
+                self.has_ended = true;
                 const status = unwind.cancel(self.context, self.bounds.limit);
                 if (self.has_canary) self.checkCanary();
                 return status;
@@ -157,7 +190,7 @@ pub fn Generator(comptime Input: type, comptime Output: type) type {
 
         /// The stack, once the body has finished. To ask before that is a mistake of the program.
         pub fn unwrap(self: *Self) Stack {
-            assert(self.phase == .unavailable);
+            assert(self.state() == .unavailable);
             assert(self.mailbox().status != .suspended);
             return self.bounds;
         }

@@ -205,7 +205,10 @@ test "generators nest three deep, and cancel goes from the outermost to the inne
 var own: *Generator(void, bool) = undefined;
 
 fn resumeSelf(yielder: *Yielder(void, bool), _: void) void {
-    yielder.@"suspend"(own.@"resume"({}) == null) catch return;
+    for (0..2) |_| {
+        const is_refused = own.state() == .unavailable and own.@"resume"({}) == null;
+        yielder.@"suspend"(is_refused) catch return;
+    }
 }
 
 test "a body that gets hold of its own generator cannot resume it" {
@@ -214,6 +217,21 @@ test "a body that gets hold of its own generator cannot resume it" {
     var generator: Generator(void, bool) = .init(os_stack.stack(), resumeSelf);
     own = &generator;
     try expectEqual(true, generator.@"resume"({}));
+    try expectEqual(.runnable, generator.state());
+    try expectEqual(true, generator.@"resume"({}));
+    try expectEqual(null, generator.@"resume"({}));
+}
+
+test "a finished generator needs its stack no more" {
+    var generator: Generator(void, bool) = generator: {
+        var os_stack = try OsStack.init(1 << 16);
+        defer os_stack.deinit();
+        var generator: Generator(void, bool) = .init(os_stack.stack(), resumeSelf);
+        own = &generator;
+        while (generator.@"resume"({}) != null) {}
+        break :generator generator;
+    };
+    try expectEqual(.unavailable, generator.state());
     try expectEqual(null, generator.@"resume"({}));
 }
 

@@ -21,7 +21,7 @@ const target = (name: string, ratio: number): Results["targets"][number] => ({
 
 const results: Results = {
   machine: { cpu: "a processor", cores: 3, release: "1.2" },
-  versions: { deno: "1.2.3", boost: "4.5", corosensei: "6.7" },
+  versions: { deno: "1.2.3", v8: "1", zig: "2.3", one: "4.5", "another one": "6.7" },
   rounds: 3,
   figures: [
     { group: "resume", name: "Generator.resume()", ns: 12.34, spread: [11, 15] },
@@ -64,8 +64,10 @@ Deno.test("withFigures() puts every figure into its place, and leaves the rest a
 Measured on
 
 - 3 cores of a processor, Linux 1.2;
-- Deno 1.2.3, Boost 4.5, corosensei 6.7;
-- in 3 rounds: a figure is their median, a spread is from the least to the most.
+- Deno 1.2.3, one 4.5, another one 6.7;
+- in 3 rounds, of which a spread tells the least and the most.
+
+A figure is the lower quartile of the rounds' least samples; a ratio is of two figures.
 
 ## Ratios
 
