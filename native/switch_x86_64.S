@@ -662,25 +662,6 @@
         mov     %rdx, 8(%rcx)
 .endm
 
-# KEEP_CONTROL: the body of R=rdi is to begin with the control words of now. Where a sum might
-# spring a trap, or the x87 word is not what QUICKLY looks for, words are exchanged from the
-# beginning. Destroys rcx and xmm0.
-.macro KEEP_CONTROL
-        stmxcsr CONTROL(%rdi)
-        fnstcw  CONTROL_X87(%rdi)
-        mov     CONTROL(%rdi), %ecx
-        not     %ecx
-        test    $MASKS, %ecx
-        jnz     2f
-        cmpw    $X87_AT_FIRST, CONTROL_X87(%rdi)
-        jne     2f
-        SUMS_NOW
-        movaps  %xmm0, SUMS(%rdi)
-        jmp     3f
-2:      orl     $CONTROL_TOO, EXCHANGES(%rdi)
-3:
-.endm
-
         .text
 
 # void *fringe_init(uintptr_t base, void (*body)(void *yielder, ...), void *mailbox)
@@ -734,7 +715,20 @@ L(init):
 #endif
         LAY     %rcx
         mov     %rdi, %rax
-        KEEP_CONTROL
+        # The body begins with the control words of now. Where a sum might spring a trap, or the x87
+        # word is not what QUICKLY looks for, words are exchanged from the beginning.
+        stmxcsr CONTROL(%rdi)
+        fnstcw  CONTROL_X87(%rdi)
+        mov     CONTROL(%rdi), %ecx
+        not     %ecx
+        test    $MASKS, %ecx
+        jnz     2f
+        cmpw    $X87_AT_FIRST, CONTROL_X87(%rdi)
+        jne     2f
+        SUMS_NOW
+        movaps  %xmm0, SUMS(%rdi)
+        ret
+2:      orl     $CONTROL_TOO, EXCHANGES(%rdi)
         ret
 END fringe_init_caught
 
@@ -856,8 +850,8 @@ END fringe_resume_call
 BEGIN fringe_call
         SAVE
         LAY     %rsi
-        # The body begins with the words of now, as in KEEP_CONTROL. They are not loaded here, since
-        # only EXACTLY will look at them.
+        # The body begins with the control words of now. They are not loaded here, since only
+        # EXACTLY will look at them.
         stmxcsr CONTROL(%rdi)
         fnstcw  CONTROL_X87(%rdi)
         mov     MAILBOX(%rdi), %rdx

@@ -140,13 +140,13 @@ export const prebuilt = {
     load: () => import("./prebuilt/" + "aarch64-linux.js"),
   },
   "x86_64-darwin": {
-    digest: "ee0f0b5c320b2ee656c8482a0ef011467afdafde1ea86b9275577c9bf073fec2",
+    digest: "a72b115c6d70afe1bb6b9e0c33851f8af7597ca7b33f19c1c2bba76a4e72d618",
     size: 63800,
     file: "libfringe.dylib",
     load: () => import("./prebuilt/" + "x86_64-darwin.js"),
   },
   "x86_64-linux": {
-    digest: "a60897470dd96060bf40832c465af70a4f28bdd02fd8b27409ded2b5977ec32a",
+    digest: "c846ba1cd1f57798fdcdd594f50ca74f77645a678660281d3c35bf7050d938aa",
     size: 54640,
     file: "libfringe.so",
     load: () => import("./prebuilt/" + "x86_64-linux.js"),
