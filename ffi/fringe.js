@@ -181,6 +181,12 @@ const SymbolBlock = {
     module_start: 24,
     size: 32,
 };
+const IdlePlace = {
+    address: 0,
+    stack_pointer: 8,
+    frame_pointer: 16,
+    size: 24,
+};
 const STACK_ALIGNMENT$1 = 16;
 const STACK_SIZE_MIN = 512;
 const STACK_SIZE_DEFAULT = 1048576;
@@ -317,7 +323,11 @@ const SYMBOLS = {
     },
     end: {
         name: "fringe_end",
-        parameters: ["pointer", "usize"],
+        parameters: [
+            "pointer",
+            "usize",
+            "buffer",
+        ],
         result: "i32",
     },
     backtrace: {
@@ -2082,10 +2092,12 @@ class Context extends Occupancy {
     view;
     memory;
     box = null;
+    #idle;
     subject;
-    constructor(memory) {
+    constructor(memory, idle = null) {
         super();
         this.memory = memory;
+        this.#idle = idle;
     }
     takeMailbox() {
         if (this.status !== undefined)
@@ -2181,7 +2193,7 @@ class Context extends Occupancy {
             throw error;
     }
     endFrames(handle) {
-        native().end(handle, this.memory.limit);
+        native().end(handle, this.memory.limit, this.#idle);
     }
     endGently() {
         this.end();
@@ -2205,6 +2217,7 @@ function makeBody(input, output, pointer, subject) {
         input: typeOf$1(input),
         output: typeOf$1(output),
         entry: input !== output || input !== "u32" && input !== "i32" ? 3 : Entry[input],
+        idle: new Uint8Array(24),
     });
     return body;
 }
@@ -4108,7 +4121,7 @@ class Generator extends Iterator {
         this.#stack = pulled ? undefined : own;
         this.#symbol = symbol;
         this.#named = symbol ?? body;
-        this.#context = symbol === undefined ? contextOfNone() : new Context(memory);
+        this.#context = symbol === undefined ? contextOfNone() : new Context(memory, symbol.idle);
         this.#machine = symbol === undefined ? machineOf(body, memory) : undefined;
         const owner = this.#owner;
         if (symbol !== undefined)

@@ -232,7 +232,7 @@ export class Generator<Input = void, Output = unknown, Return = void>
     this.#stack = pulled ? undefined : own;
     this.#symbol = symbol;
     this.#named = symbol ?? body as PulledBody | ScriptBody<Input, Output, Return>;
-    this.#context = symbol === undefined ? contextOfNone() : new Context(memory!);
+    this.#context = symbol === undefined ? contextOfNone() : new Context(memory!, symbol.idle);
     this.#machine = symbol === undefined ? machineOf(body, memory) : undefined;
     const owner = this.#owner;
     if (symbol !== undefined) takeResume();

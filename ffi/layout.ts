@@ -162,6 +162,18 @@ export const SymbolBlock = {
   size: 32,
 } as const;
 
+/** Where a body was suspended that had nothing to unwind, in bytes below its context. */
+export const IdlePlace = {
+  /** The address where the body goes on. */
+  address: 0,
+  /** How far below the context the stack pointer stood. */
+  stack_pointer: 8,
+  /** The same of the frame pointer. */
+  frame_pointer: 16,
+  /** The size of all of it. */
+  size: 24,
+} as const;
+
 /** Both ends of a stack are multiples of this, in bytes. */
 export const STACK_ALIGNMENT = 16;
 

@@ -247,6 +247,17 @@ pub const SymbolBlock = extern struct {
     module_start: u64,
 };
 
+/// Where a body was suspended that had nothing to unwind, in bytes below its context.
+/// All zeros where none has been seen. The words are right for one body of one loaded library.
+pub const IdlePlace = extern struct {
+    /// The address where the body goes on.
+    address: u64,
+    /// How far below the context the stack pointer stood.
+    stack_pointer: u64,
+    /// The same of the frame pointer.
+    frame_pointer: u64,
+};
+
 // Stacks
 
 /// Both ends of a stack are multiples of this, in bytes.

@@ -3,6 +3,7 @@
 
 /** Native bodies: the objects that `dlopen` gives for them, and what is behind each. */
 
+import { IdlePlace } from "../layout.ts";
 import { type Type, typeOf } from "../value/type.ts";
 import { Entry, type Subject } from "./context.ts";
 
@@ -44,6 +45,8 @@ export interface BodySymbol extends Subject {
   readonly output: Type;
   /** The way in that `Generator.resume` takes from the second resume on; one of `Entry`. */
   readonly entry: number;
+  /** Where it has had nothing to unwind: an `IdlePlace`, which native code keeps. */
+  readonly idle: Uint8Array<ArrayBuffer>;
 }
 
 const symbols = new WeakMap<object, BodySymbol>();
@@ -62,6 +65,7 @@ export function makeBody(
     input: typeOf(input),
     output: typeOf(output),
     entry: input !== output || input !== "u32" && input !== "i32" ? Entry.mailbox : Entry[input],
+    idle: new Uint8Array(IdlePlace.size),
   });
   return body;
 }

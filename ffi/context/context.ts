@@ -77,12 +77,15 @@ export class Context extends Occupancy {
   readonly memory: StackMemory;
   /** A pointer to the mailbox of a body; null until `lookInto` has been called. */
   box: Deno.PointerValue = null;
+  /** Of a body: where it has had nothing to unwind. */
+  readonly #idle: Uint8Array<ArrayBuffer> | null;
   /** What runs here, or was the last to. */
   protected subject: Subject | undefined;
 
-  constructor(memory: StackMemory) {
+  constructor(memory: StackMemory, idle: Uint8Array<ArrayBuffer> | null = null) {
     super();
     this.memory = memory;
+    this.#idle = idle;
   }
 
   /** The address of the mailbox. The first body that begins here gets a mailbox for it. */
@@ -214,7 +217,7 @@ export class Context extends Occupancy {
 
   /** Has native code unwind the frames. */
   protected endFrames(handle: Deno.PointerObject): void {
-    native().end(handle, this.memory.limit);
+    native().end(handle, this.memory.limit, this.#idle);
   }
 
   override endGently(): void {

@@ -128,26 +128,26 @@ AAAAAAAA
  */
 export const prebuilt = {
   "aarch64-darwin": {
-    digest: "cbd035b4a240bfbefd4f1e26b90aac4768c8f6360dce493ea9b5490392f5c1ac",
+    digest: "fcbddb2fb18f819823a1fd400bba4d9230930e3a0ece3e804f374322812a05e9",
     size: 89288,
     file: "libfringe.dylib",
     load: () => import("./prebuilt/" + "aarch64-darwin.js"),
   },
   "aarch64-linux": {
-    digest: "460384f8a90931237a43fdeb1cfd1437cb1454af834dbac74cc9c0ddf6c4653d",
-    size: 55128,
+    digest: "e9b065f36ac031710668d6f7310c0c4e1703adc49757c448773c4cd2d306920d",
+    size: 56856,
     file: "libfringe.so",
     load: () => import("./prebuilt/" + "aarch64-linux.js"),
   },
   "x86_64-darwin": {
-    digest: "a72b115c6d70afe1bb6b9e0c33851f8af7597ca7b33f19c1c2bba76a4e72d618",
+    digest: "56791419b53a3b87bc0cbf55fd94237c50ae7fc29236971b954d5701ed8bdda5",
     size: 63800,
     file: "libfringe.dylib",
     load: () => import("./prebuilt/" + "x86_64-darwin.js"),
   },
   "x86_64-linux": {
-    digest: "c846ba1cd1f57798fdcdd594f50ca74f77645a678660281d3c35bf7050d938aa",
-    size: 54640,
+    digest: "2431e475837a710b6a5b3aeda863244ed3bdc530adc1c8153b320c27bfda02b9",
+    size: 56752,
     file: "libfringe.so",
     load: () => import("./prebuilt/" + "x86_64-linux.js"),
   },

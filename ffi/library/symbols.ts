@@ -127,7 +127,11 @@ export const SYMBOLS = {
   },
   end: {
     name: "fringe_end",
-    parameters: ["pointer", /* context */ "usize" /* limit */],
+    parameters: [
+      "pointer", // context
+      "usize", // limit
+      "buffer", // where the body was idle, or null
+    ],
     result: "i32",
   },
   backtrace: {

@@ -26,6 +26,15 @@ pub const knows_exceptions = true;
 /// FPCR.
 pub const Control = extern struct { fpcr: u64 };
 
+/// Whether the processor has these. As EXACTLY of switch_aarch64.S.
+pub fn hasControl(control: Control) bool {
+    const fpcr = asm volatile (
+        \\mrs %[fpcr], fpcr
+        : [fpcr] "=r" (-> u64),
+    );
+    return fpcr == control.fpcr;
+}
+
 pub const switch_text =
     \\sub     sp, sp, 144
     \\adr     x9, 1f

@@ -21,6 +21,7 @@
 //!     return_address                  the same of the column that has the return address
 //!     knows_exceptions                whether exception.zig knows how exceptions lie in memory
 //!     Control                         the control words of the floating-point units
+//!     hasControl                      whether the processor has such words just now
 //!     synchronizeInstructions         has the processor see instructions that have been written
 //!     Machine                         the registers of code that a signal has interrupted: `ip`,
 //!                                     `sp`, and `call`, which has that code call a function

@@ -24,6 +24,7 @@ pub const return_address = 8;
 pub const knows_exceptions = false;
 
 pub const Control = @import("x86_64.zig").Control;
+pub const hasControl = @import("x86_64.zig").hasControl;
 
 pub const switch_text =
     \\lea     -8(%%esp), %%esp

@@ -25,6 +25,22 @@ pub const knows_exceptions = true;
 /// How the two units round, what they flush to zero, and which exceptions they trap.
 pub const Control = extern struct { mxcsr: u32, x87: u16 align(4) };
 
+/// Whether the processor has these. As EXACTLY of switch_x86_64.S: the flags do not count.
+pub fn hasControl(control: Control) bool {
+    var mxcsr: u32 = undefined;
+    asm volatile (
+        \\stmxcsr %[mxcsr]
+        : [mxcsr] "=m" (mxcsr),
+    );
+    var x87: u16 = undefined;
+    asm volatile (
+        \\fnstcw %[x87]
+        : [x87] "=m" (x87),
+    );
+    const flags: u32 = 0x3f;
+    return (mxcsr ^ control.mxcsr) & ~flags == 0 and x87 == control.x87;
+}
+
 pub const switch_text =
     \\lea     -144(%%rsp), %%rsp
     \\lea     1f(%%rip), %%rcx

@@ -67,6 +67,11 @@ pub const Exchanges = packed struct(usize) {
     pub fn any(self: Exchanges) bool {
         return self.exceptions or self.control;
     }
+
+    /// Whether fringe_resume would do no more than switch, and compare the words of the two sides.
+    pub fn isNone(self: Exchanges) bool {
+        return @as(usize, @bitCast(self)) == 0;
+    }
 };
 
 /// Where the exception state of a thread is: a function, unless it is one of these.

@@ -5,6 +5,7 @@
 //! native code for all elements, where a loop there needs one for each.
 
 const std = @import("std");
+const arch = @import("../arch/arch.zig").arch;
 const context_module = @import("context.zig");
 const Context = context_module.Context;
 const Mailbox = @import("../layout.zig").Mailbox;
@@ -18,8 +19,9 @@ const OsStack = @import("../stack/os_stack.zig").OsStack;
 /// not suspend; returns how many elements there are. The mailbox's status says why it has ended.
 /// `is_word`: the body passes its outputs as words; else they lie in the mailbox.
 ///
-/// It resumes as JavaScript does, by fringe_resume, which keeps the control words of the two sides
-/// apart and catches what is thrown. An inlined switch would do neither.
+/// It resumes as JavaScript does, by fringe_resume, where that has more to do than to switch. Where
+/// it has not, the switch is inlined, and the control words are compared once, at the end: nobody
+/// looks at them in between, since the loop computes nothing but places.
 pub fn fill(
     context: *Context,
     into: [*]u8,
@@ -46,13 +48,25 @@ fn fillWith(
     const Element = @Int(.unsigned, 8 * size);
     const elements: [*]align(1) Element = @ptrCast(into);
     const mailbox: *const volatile Mailbox(u64, u64) = @ptrCast(@alignCast(context.mailbox));
+    defer compareControl(context);
     for (0..count) |i| {
-        const word: u64 = context_module.fringe_resume(context, 0);
+        const word: u64 = if (context.exchanges.isNone())
+            context_module.switchToBody(context, 0, 0)
+        else
+            context_module.fringe_resume(context, 0);
         if (mailbox.status != .suspended) return @intCast(i);
         const bits: u64 = if (is_word) word else @bitCast(mailbox.output.bytes);
         elements[i] = @truncate(bits);
     }
     return count;
+}
+
+/// What fringe_resume does behind a switch: if the body has changed its control words, the resumer
+/// gets its own back, and the two are exchanged from now on.
+fn compareControl(context: *Context) void {
+    if (context.exchanges.control or arch.hasControl(context.control)) return;
+    context.exchanges.control = true;
+    context_module.fringe_exchange_control(context);
 }
 
 test "fill gives each element its bytes, and stops where the body ends" {

@@ -382,7 +382,7 @@ test "a call that is ended in a generator which such a destructor runs is abando
     try expect(fringe_test_is_clean());
     var why: unwind.Why = .{};
     const limit = call.os_stack.stack().stack.limit;
-    try expectEqual(.abandoned, unwind.end(call.context, limit, &why));
+    try expectEqual(.abandoned, unwind.end(call.context, limit, null, &why));
     try expectEqual(.suspended_in_cleanup, why.reason);
     try expect(fringe_test_is_clean());
     fringe_test_forget_objects();

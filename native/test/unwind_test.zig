@@ -21,6 +21,7 @@ const thunk_module = @import("../call/thunk.zig");
 const GuardedStack = fringe.GuardedStack;
 const OsStack = fringe.OsStack;
 const unwind = @import("../unwind/cancel.zig");
+const unwinder = @import("../unwind/unwinder.zig");
 const Yielder = fringe.Yielder;
 const sanitizer = @import("../watch/sanitizer.zig");
 const valgrind = @import("../watch/valgrind.zig");
@@ -230,6 +231,7 @@ test "a trace leads through a call, before its first callback and after it" {
     var generator: Seeing = .{
         .bounds = stack,
         .context = context_module.init(stack, &fringe_call_body, &box),
+        .phase = .checked,
     };
     for (0..2) |_| {
         seen = undefined;
@@ -468,7 +470,7 @@ test "cancel abandons a body that never ends" {
     var generator: Generator(void, void) = .init(os_stack.stack(), stubborn);
     try expectEqual({}, generator.@"resume"({}));
     var why: unwind.Why = .{};
-    try expectEqual(.abandoned, unwind.end(generator.context, generator.bounds.limit, &why));
+    try expectEqual(.abandoned, unwind.end(generator.context, generator.bounds.limit, null, &why));
     try expectEqual(.swallowed, why.reason);
     try expectEqual(.abandoned, generator.cancel());
     try expectEqual(.abandoned, generator.cancel());
@@ -489,6 +491,78 @@ test "cancel unwinds C frames that a body in Zig has called" {
     try expectEqual(1, generator.@"resume"({}));
     try expectEqual(.unwound, generator.cancel());
     try expectEqualSlices(u8, "io\x00", fringe_test_left[0..3]);
+}
+
+/// How often the unwinder is asked where a frame goes on: of each frame twice in a survey, but once
+/// of the last one; and of each frame that is unwound.
+const Asked = struct {
+    var count: u32 = 0;
+    var getIP_itself: @TypeOf(unwinder.getIP) = null;
+
+    fn begin() void {
+        getIP_itself = unwinder.getIP;
+        unwinder.getIP = &getIP;
+    }
+
+    fn end() void {
+        unwinder.getIP = getIP_itself;
+    }
+
+    fn getIP(frame: *unwinder.Frame) callconv(.c) usize {
+        count += 1;
+        return getIP_itself.?(frame);
+    }
+};
+
+/// A body as fringe.h makes it, which calls itself as often as its first input says. It suspends in
+/// one place, whatever calls it.
+fn idleBody(context: *Context, first: u32) callconv(.c) void {
+    if (first > 0) return @call(.never_inline, deeper, .{ context, first - 1 });
+    suspendIdle(context);
+}
+
+inline fn suspendIdle(context: *Context) void {
+    while (true) {
+        var signal: usize = undefined;
+        const word = context_module.switchToResumer(context, 0, &signal);
+        if (signal != 0) @as(context_module.Signal, @ptrFromInt(signal))(context, word);
+    }
+}
+
+fn deeper(context: *Context, depth: u32) void {
+    var self: *const fn (*Context, u32) callconv(.c) void = &idleBody;
+    // So that the call is one, and not a jump.
+    std.mem.doNotOptimizeAway(&self);
+    self(context, depth);
+    std.mem.doNotOptimizeAway(&self);
+}
+
+test "cancel asks no unwinder where nothing is to unwind, and knows the place again" {
+    _ = &_Unwind_ForcedUnwind;
+    var os_stack = try OsStack.init(1 << 16);
+    defer os_stack.deinit();
+    Asked.begin();
+    defer Asked.end();
+    var place: layout.IdlePlace = std.mem.zeroes(layout.IdlePlace);
+    var why: unwind.Why = .{};
+    // How often the body has called itself; how often the unwinder is asked, at least and at most.
+    // The frames are those of fringe_trace, of the body, two for each call, and the trampoline's.
+    const many = std.math.maxInt(u32);
+    const rows = [_][3]u32{
+        .{ 0, 5, 5 }, .{ 0, 0, 0 }, .{ 1, 10, many }, .{ 0, 0, 0 }, .{ 2, 14, many },
+    };
+    for (rows) |row| {
+        const depth, const least, const most = row;
+        var generator: Generator(u32, u32) = .initBody(os_stack.stack().stack, &idleBody);
+        _ = generator.@"resume"(depth);
+        const known = place.address;
+        Asked.count = 0;
+        try expectEqual(.unwound, unwind.end(generator.context, 0, &place, &why));
+        try expect(least <= Asked.count and Asked.count <= most);
+        // It is the same place in the code each time.
+        if (known != 0) try expectEqual(known, place.address);
+        try expectEqual(null, generator.@"resume"(0));
+    }
 }
 
 test "cancel needs no room where no cleanup is to run" {
@@ -533,7 +607,7 @@ test "cancel abandons a body with cleanups whose stack has no room for an unwind
     var generator: Generator(void, u32) = .initBody(small, &fringe_test_body);
     try expectEqual(1, generator.@"resume"({}));
     var why: unwind.Why = .{};
-    try expectEqual(.abandoned, unwind.end(generator.context, small.limit, &why));
+    try expectEqual(.abandoned, unwind.end(generator.context, small.limit, null, &why));
     try expectEqual(.no_room, why.reason);
     try expect(why.address != 0);
     try expectEqual(null, generator.@"resume"({}));
@@ -636,7 +710,7 @@ test "a call that is ended in generators of C's own is unwound through them" {
         for (0..2) |_| try expectEqual(0, nested.call.next());
         var why: unwind.Why = .{};
         const limit = nested.call.os_stack.stack().stack.limit;
-        try expectEqual(.unwound, unwind.end(nested.call.context, limit, &why));
+        try expectEqual(.unwound, unwind.end(nested.call.context, limit, null, &why));
         try expectEqual(.none, why.reason);
         try expectEqualSlices(u8, "3210\x00"[3 - depth ..], fringe_test_left[0 .. depth + 2]);
         for (nested.boxes[0..depth], nested.nest.yielders[0..depth]) |*box, yielder| {
@@ -800,7 +874,7 @@ test "a call that is ended is unwound as far as there are tables" {
     try expectEqual(0, call.next());
     var why: unwind.Why = .{};
     const limit = call.os_stack.stack().stack.limit;
-    try expectEqual(.abandoned, unwind.end(call.context, limit, &why));
+    try expectEqual(.abandoned, unwind.end(call.context, limit, null, &why));
     try expectEqual(.no_tables, why.reason);
     // LLVM's unwinder does not tell where.
     const start = @intFromPtr(call_without_table);
@@ -833,7 +907,7 @@ fn expectOnSmallStack(
     try expectEqual(0, call.next());
     var why: unwind.Why = .{};
     const limit = call.os_stack.stack().stack.limit;
-    try expectEqual(status, unwind.end(call.context, limit, &why));
+    try expectEqual(status, unwind.end(call.context, limit, null, &why));
     const is_abandoned = status == .abandoned;
     const reason: layout.Abandonment = if (is_abandoned) .foreign_stack else .none;
     try expectEqual(reason, why.reason);

@@ -20,6 +20,7 @@ const Mailbox = layout.Mailbox;
 const Status = layout.Status;
 const os = @import("../os/os.zig").os;
 const survey = @import("survey.zig");
+const Survey = survey.Survey;
 const unwinder = @import("unwinder.zig");
 const Exception = unwinder.Exception;
 
@@ -38,20 +39,25 @@ const Ending = struct {
     },
     /// Whether the frames are being unwound: from the first one on until somebody swallows it.
     unwinding: bool = false,
-    /// Where the unwinding is to stop.
-    obstacle: ?survey.Obstacle,
+    /// What is known of the frames; its obstacle is where the unwinding is to stop.
+    survey: Survey,
 
     const Function = context_module.Signal;
 
-    fn begin(context: *Context, limit: usize) Ending {
-        const obstacle = if (unwinder.isComplete()) survey.of(context, limit) else null;
-        return .{ .context = context, .obstacle = obstacle };
+    fn begin(context: *Context, limit: usize, idle: ?*layout.IdlePlace) Ending {
+        const found: Survey = if (!unwinder.isComplete())
+            .{}
+        else if (idle) |place|
+            survey.remembering(context, limit, place)
+        else
+            survey.of(context, limit);
+        return .{ .context = context, .survey = found };
     }
 
     /// Why it was not unwound.
     fn why(self: *const Ending) Why {
         if (!unwinder.isComplete()) return .{ .reason = .no_unwinder };
-        const obstacle = self.obstacle orelse return .{ .reason = .no_tables };
+        const obstacle = self.survey.obstacle orelse return .{ .reason = .no_tables };
         return .{ .reason = obstacle.reason, .address = obstacle.place.address };
     }
 };
@@ -63,11 +69,12 @@ pub const Why = struct { reason: layout.Abandonment = .none, address: usize = 0 
 /// usable byte of its stack, 0 where nobody knows.
 pub fn cancel(context: *Context, limit: usize) Status {
     var why: Why = .{};
-    return end(context, limit, &why);
+    return end(context, limit, null, &why);
 }
 
-/// The same; writes down why the body is abandoned, if it is.
-pub fn end(context: *Context, limit: usize, why: *Why) Status {
+/// The same; writes down why the body is abandoned, if it is. `idle` is where this body has had
+/// nothing to unwind, if the caller keeps that.
+pub fn end(context: *Context, limit: usize, idle: ?*layout.IdlePlace, why: *Why) Status {
     const box: *Mailbox(u64, u64) = @ptrCast(@alignCast(context.mailbox));
     if (box.status != .suspended) return box.status;
     // On the resumer's stack: the body's frames, with all that lies on them, are about to go.
@@ -77,7 +84,7 @@ pub fn end(context: *Context, limit: usize, why: *Why) Status {
         // the middle of an unwinding would end the process: compilers have it that no cleanup
         // throws.
         if (context.uncaught > 0) break .{ .reason = .suspended_in_cleanup };
-        ending = .begin(context, limit);
+        ending = .begin(context, limit, idle);
         const word = @intFromPtr(&ending.function);
         _ = context_module.fringe_signal(context, &context_module.fringe_aside, word);
         if (box.status == .abandoned) why.* = ending.why();
@@ -94,8 +101,9 @@ pub fn end(context: *Context, limit: usize, why: *Why) Status {
 fn unwindBody(context: *Context, word: usize) callconv(.c) noreturn {
     const function: *Ending.Function = @ptrFromInt(word);
     const ending: *Ending = @alignCast(@fieldParentPtr("function", function));
+    if (ending.survey.is_idle) context_module.fringe_finish(context, .unwound);
     // If the innermost frame must not be unwound, none is.
-    const begins = if (ending.obstacle) |obstacle| !obstacle.is_innermost else true;
+    const begins = if (ending.survey.obstacle) |obstacle| !obstacle.is_innermost else true;
     if (begins and unwinder.isComplete()) {
         ending.unwinding = true;
         // Returns only when the frames cannot be walked, for want of tables.
@@ -123,7 +131,7 @@ fn stop(
     if (backtrace.isBelowBody(frame, ending.context)) {
         context_module.fringe_finish(ending.context, .unwound);
     }
-    const is_obstacle = if (ending.obstacle) |obstacle| obstacle.isAt(frame) else false;
+    const is_obstacle = if (ending.survey.obstacle) |obstacle| obstacle.isAt(frame) else false;
     if (is_obstacle or actions & unwinder.end_of_stack != 0) {
         context_module.fringe_finish(ending.context, .abandoned);
     }
@@ -139,9 +147,13 @@ pub fn cancelContext(context: *Context, limit: usize) callconv(.c) Status {
 }
 
 /// The same for a context with the mailbox of a call, where it writes why the body is abandoned.
-pub fn endContext(context: *Context, limit: usize) callconv(.c) Status {
+pub fn endContext(
+    context: *Context,
+    limit: usize,
+    idle: ?*layout.IdlePlace,
+) callconv(.c) Status {
     var why: Why = .{};
-    const status = end(context, limit, &why);
+    const status = end(context, limit, idle, &why);
     if (why.reason != .none) {
         const call: *layout.Call = @ptrCast(@alignCast(context.mailbox));
         call.generator.output.store(@backingInt(why.reason));

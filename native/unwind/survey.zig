@@ -24,6 +24,7 @@ const backtrace = @import("backtrace.zig");
 const context_module = @import("../context/context.zig");
 const Context = context_module.Context;
 const layout = @import("../layout.zig");
+const IdlePlace = layout.IdlePlace;
 const loader = @import("loader.zig");
 const personality = @import("personality.zig");
 const unwinder = @import("unwinder.zig");
@@ -54,13 +55,50 @@ pub const Obstacle = struct {
     }
 };
 
+/// What a survey has found.
+pub const Survey = struct {
+    obstacle: ?Obstacle = null,
+    /// Whether nothing would run if the body were unwound: the suspended function is the body
+    /// itself, and has no cleanups. So it is with most generators.
+    is_idle: bool = false,
+};
+
+/// The same, but takes less time for a body that is idle where it was before. `idle` belongs to the
+/// body, and to nobody else.
+///
+/// That needs no walk. The trampoline has called the body, and the address lies in it. Another
+/// function may be between the two, if that has called the body anew:
+///
+///     trampoline -> body                       the frame was like this when it was found idle
+///     trampoline -> body -> f -> body          this one lies below two others
+///
+/// The frame of the second has a lower place: of the two pointers, one does not depend on how much
+/// memory the function has taken from the stack since it began.
+pub fn remembering(context: *const Context, limit: usize, idle: *IdlePlace) Survey {
+    const place = placeOf(context);
+    if (std.meta.eql(place, idle.*)) return .{ .is_idle = true };
+    const found = of(context, limit);
+    if (found.is_idle) idle.* = place;
+    return found;
+}
+
+fn placeOf(context: *const Context) IdlePlace {
+    const top = @intFromPtr(context);
+    return .{
+        .address = context.link.resume_address,
+        .stack_pointer = top - @intFromPtr(context.link),
+        .frame_pointer = top -% context.link.frame_pointer,
+    };
+}
+
 /// Surveys the suspended body of `context`, whose stack begins at `limit`, 0 where nobody knows.
 /// There must be an unwinder.
-pub fn of(context: *const Context, limit: usize) ?Obstacle {
+pub fn of(context: *const Context, limit: usize) Survey {
     var walk: Walk = .{ .context = context, .limit = limit };
     _ = context_module.fringe_trace(context.link, unwinder.backtrace.?, &Walk.visit, &walk);
     if (!walk.is_whole and walk.obstacle == null) walk.end();
-    return walk.obstacle;
+    const is_alone = walk.is_whole and walk.depth == 2;
+    return .{ .obstacle = walk.obstacle, .is_idle = is_alone and !walk.has_cleanups };
 }
 
 const Walk = struct {
@@ -77,6 +115,8 @@ const Walk = struct {
     /// The innermost frame with cleanups on the stack that the walk is on, as long as nobody knows
     /// whose stack that is.
     unproven: ?Place = null,
+    /// Whether a frame may have some.
+    has_cleanups: bool = false,
     /// A personality routine that was found to be made for our unwinder.
     known: usize = 0,
 
@@ -104,6 +144,7 @@ const Walk = struct {
         };
         // Without data a routine has nothing to do.
         if (unwinder.getLanguageSpecificData.?(frame) == 0) return;
+        self.has_cleanups = true;
         const routine = personality.of(place.address - 1) orelse return;
         if (routine != self.known) {
             if (!personality.isOurs(routine)) return self.set(.foreign_unwinder, place);

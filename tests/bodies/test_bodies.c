@@ -19,6 +19,8 @@
  *   suspends_in_cleanup { void, i32 }     1, 2, 3, ...; its cleanup gives -1: what
  *                                       fringe.h forbids while it is being ended
  *   changes_rounding    { void, i32 }     1, 2, 3, ...; rounds up, in both floating-point units
+ *   rounds_up_later     { void, i32 }     1, 2, ... 6; rounds up from 3 on, and gives 0 where it
+ *                                         finds another mode than it has left
  *   recurses            { i32, i32 }      calls itself `input` deep, gives the depth there; again
  *   never_suspends      { i32, i32 }      returns at once
  *   calls_kept          { void, i32 }     suspends with what call_kept(1) gives
@@ -171,6 +173,16 @@ void changes_rounding(fringe_yielder *yielder)
     for (int32_t i = 1;; i++) {
         set_words(WORDS_UPWARD);
         changes_rounding_suspend(yielder, i);
+    }
+}
+
+FRINGE_GENERATOR(rounds_up_later, void, int32_t);
+void rounds_up_later(fringe_yielder *yielder)
+{
+    uint32_t expected = words_now();
+    for (int32_t i = 1; i <= 6; i++) {
+        if (i == 3) set_words(expected = WORDS_UPWARD);
+        rounds_up_later_suspend(yielder, words_now() == expected ? i : 0);
     }
 }
 

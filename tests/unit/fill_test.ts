@@ -68,6 +68,25 @@ Deno.test("fill() takes the low bits of small types and bools, and pointers as a
   assertEquals([pointers.fill(addresses), ...addresses], [3, 1n, 2n, 3n]);
 });
 
+Deno.test("fill() lets no rounding mode of a body into JavaScript, and the body keeps it", () => {
+  using library = dlopen(testBodies, { rounds_up_later: { input: "void", output: "i32" } });
+  // By way of variables, so that no compiler has computed it before.
+  const [one, tiny] = [1, 1e-30].map((n) => n * Number("1"));
+  const isNearest = () => one! + tiny! === 1 && one! - tiny! === 1;
+  // The mode changes in an array, which is then full, or which the body ends in; or before it.
+  for (const lengths of [[4, 9], [9], [2, 1, 9], [3, 3, 1]]) {
+    using generator = new Generator(new OsStack(), library.symbols.rounds_up_later);
+    const given: number[] = [];
+    for (const length of lengths) {
+      const array = new Int32Array(length);
+      given.push(...array.subarray(0, generator.fill(array)));
+      assertEquals(isNearest(), true, `${lengths}: ${given}`);
+    }
+    assertEquals(given, [1, 2, 3, 4, 5, 6], `${lengths}`);
+    assertEquals(generator.state, "unavailable");
+  }
+});
+
 Deno.test("fill() begins a body, stops where it returns, and gives nothing then", () => {
   using library = dlopen(exampleBodies, { count: { input: "void", output: "i32" } });
   const stack = new OsStack();
