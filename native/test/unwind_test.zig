@@ -231,7 +231,6 @@ test "a trace leads through a call, before its first callback and after it" {
     var generator: Seeing = .{
         .bounds = stack,
         .context = context_module.init(stack, &fringe_call_body, &box),
-        .phase = .checked,
     };
     for (0..2) |_| {
         seen = undefined;
