@@ -5,10 +5,10 @@
  * One call of a C function on a fringe stack, as a machine that takes steps. Each callback that C
  * calls suspends C; the form of the call has it answered, and C goes on:
  *
- *     new Call(…)     the arguments are written, the first frame is laid
- *     step()          C runs. Gives the callback that waits for an answer
+ *     prepare(…)      the arguments are checked and written
+ *     begin()         C runs. Gives the callback that waits for an answer
  *     ask(), reply()  a handler is called; its answer is written where C finds it
- *     step()          C runs. Gives the next callback, or undefined: C has returned `result`
+ *     step()          C runs. Gives the next callback, or undefined: C has returned `takeResult()`
  *     end()           or, at any time: C is told to stop, or its frames are unwound
  *
  * The four forms (`sync.ts`, `async.ts`, `script.ts`, `pulled.ts`) are four loops around this.
@@ -34,7 +34,7 @@ const { callback: CALLBACK } = Mailbox;
 const { suspended: SUSPENDED, returned: RETURNED } = Status;
 
 /**
- * A call that has begun. It does not know its handlers, which the form of the call holds. Until C
+ * A call of a C function. It does not know its handlers, which the form of the call holds. Until C
  * has returned, the library leads to the call (`library.latest`); if the call led on to a handler,
  * and the handler to its own generator, no collection would ever find that generator dropped.
  */
