@@ -108,8 +108,7 @@ function endInnermost(fiber: Fiber): void {
  * - C mostly calls the same callback again, so the callback is looked up only when its number is
  *   another than last time.
  * - What is done seldom is in functions of its own (`arrive`, `leave`): V8 throws the machine code
- *   of
- *   a loop away when the loop comes to a place that V8 had not seen used.
+ *   of a loop away when the loop comes to a place that V8 had not seen used.
  */
 function answerAll(fiber: Fiber, args: readonly unknown[]): void {
   const { resumeCall } = native();
