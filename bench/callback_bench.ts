@@ -26,6 +26,7 @@ const plain = Deno.dlopen(testBodies, {
 }).symbols;
 const plainElsewhere = Deno.dlopen(testBodies, {
   call_n: { parameters: ["i32", "function"], result: "i32", nonblocking: true },
+  plus_one: { parameters: ["u32"], result: "u32", nonblocking: true },
 }).symbols;
 const unsafeCallback = new Deno.UnsafeCallback(one, (i) => i);
 const unsafeThree = new Deno.UnsafeCallback(three, (i, half, j) => half + half === j ? i : 0);
@@ -187,6 +188,18 @@ bench(
   "nonblocking, Deno.UnsafeCallback",
   async () => await plainElsewhere.call_n(FEW, unsafeCallback.pointer),
   sumBelow(FEW),
+  FEW,
+);
+// The floor of what goes to another thread and back by way of Deno: a call that does nothing there.
+bench(
+  "nonblocking",
+  "nonblocking FFI call, awaited",
+  async () => {
+    let last = 0;
+    for (let i = 0; i < FEW; i++) last = await plainElsewhere.plus_one(i);
+    return last;
+  },
+  FEW,
   FEW,
 );
 target(

@@ -4,7 +4,7 @@
 // A resume with a value in and a value out, by type, beside V8's own generators and a plain call.
 
 import { dlopen, Generator, type NativeBody, OsStack, PointerView } from "fringe";
-import { bench, INNER, sumBelow, target, testBodies } from "./setup.ts";
+import { bench, fringeLibrary, INNER, sumBelow, target, testBodies } from "./setup.ts";
 
 const library = dlopen(testBodies, { echo_u32: { input: "u32", output: "u32" } });
 const native = new Generator(new OsStack(), library.symbols.echo_u32);
@@ -38,6 +38,25 @@ bench("resume", "function* next()", () => {
 }, sumBelow(INNER));
 
 bench("resume", "plain FFI call", plainCall, sumBelow(INNER + 1));
+
+// The floor: Deno's call of the native function that resumes, where nobody checks anything. The body
+// runs in memory of V8's.
+const raw = Deno.dlopen(fringeLibrary, {
+  fringe_init: { parameters: ["usize", "pointer", "buffer"], result: "pointer" },
+  fringe_resume: { parameters: ["pointer", "u32"], result: "u32" },
+}).symbols;
+const rawBody = Deno.dlopen(testBodies, { echo_u32: { type: "pointer" } }).symbols.echo_u32;
+const rawStack = new Uint8Array(64 * 1024);
+const rawMailbox = new Uint8Array(new ArrayBuffer(32));
+const rawBase = Deno.UnsafePointer.value(Deno.UnsafePointer.of(rawStack)) +
+  BigInt(rawStack.length);
+const rawContext = raw.fringe_init(rawBase & ~15n, rawBody, rawMailbox);
+raw.fringe_resume(rawContext, 0);
+bench("resume", "fringe_resume by FFI, and nothing else", () => {
+  let sum = 0;
+  for (let i = 0; i < INNER; i++) sum += raw.fringe_resume(rawContext, i);
+  return sum;
+}, sumBelow(INNER));
 
 target("Generator.resume() to function* next()", "Generator.resume()", "function* next()", 1.05);
 target("Generator.resume() to a plain FFI call", "Generator.resume()", "plain FFI call", 1.75);

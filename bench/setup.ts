@@ -20,11 +20,16 @@ export const smoke: boolean = Deno.args.includes("--smoke");
 /** How many operations an iteration does. */
 export const INNER: number = smoke ? 100 : 20_000;
 
-/** The library of `tests/bodies/`. */
-export const testBodies: URL = new URL(
-  `../native/prebuilt/${Deno.build.arch}-${Deno.build.os}/libtest_bodies.so`,
+const prebuilt = new URL(
+  `../native/prebuilt/${Deno.build.arch}-${Deno.build.os}/`,
   import.meta.url,
 );
+
+/** The library of `tests/bodies/`. */
+export const testBodies: URL = new URL("libtest_bodies.so", prebuilt);
+
+/** fringe's own, for what is measured without the modules. */
+export const fringeLibrary: URL = new URL("libfringe.so", prebuilt);
 
 /** One bench: what it does, so many operations at a time. */
 export interface Contestant {
