@@ -383,7 +383,9 @@ test "OsStack.init fails, and leaves nothing, where its guard cannot be noted" {
             const before = mapped();
             for (0..1000) |_| {
                 const result = OsStack.init(64 * 1024);
-                if (result != error.OutOfMemory or mapped() != before) linux.exit_group(1);
+                if (result != error.OutOfMemory) linux.exit_group(1);
+                // Valgrind maps memory of its own, for code that it translates.
+                if (!valgrind.isRunning() and mapped() != before) linux.exit_group(2);
             }
         }
     };

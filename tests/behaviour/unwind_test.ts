@@ -235,14 +235,16 @@ testWith("g++", "a callback on a small stack of C's own: nothing is written belo
     const memory = new Uint8Array(16 * 1024).fill(0xee);
     const place = memory.subarray(memory.length - size);
     assertEquals(calls_on_context(place, size, withObject, (i) => i), 2);
-    const below = memory.slice(0, -size);
+    // How far down C's own frames go. What they have there differs: registers of V8's, for one.
+    const untouched = (): number => memory.findIndex((byte) => byte !== 0xee);
+    const before = untouched();
     const warnings = warningsOf(() => {
       assertStrictEquals(
         assertThrows(() => calls_on_context(place, size, withObject, throwMine)),
         mine,
       );
     });
-    assertEquals(memory.slice(0, -size), below);
+    assertEquals(untouched(), before);
     if (withObject === 0) {
       assertMatch(warnings[0]!, /^fringe: calls_on_context was ended early.* a stack that C has/);
     }
