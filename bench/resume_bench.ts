@@ -39,8 +39,8 @@ bench("resume", "function* next()", () => {
 
 bench("resume", "plain FFI call", plainCall, sumBelow(INNER + 1));
 
-// The floor: Deno's call of the native function that resumes, where nobody checks anything. The body
-// runs in memory of V8's.
+// The floor: Deno's call of the native function that resumes, where nobody checks anything. The
+// body runs in memory of V8's.
 const raw = Deno.dlopen(fringeLibrary, {
   fringe_init: { parameters: ["usize", "pointer", "buffer"], result: "pointer" },
   fringe_resume: { parameters: ["pointer", "u32"], result: "u32" },
