@@ -2355,10 +2355,9 @@ class Call {
         const { slots, what, library } = callee;
         this.callee = callee;
         this.#replaced = this.#error = undefined;
+        context.kept.clear();
         if (context.written !== callee)
             this.#writeFunction();
-        else
-            context.kept.clear();
         const { view } = context;
         const keeper = this.keeper;
         for (let i = 0; i < slots.length; i++) {

@@ -66,9 +66,9 @@ export class Call implements Ender {
     const { slots, what, library } = callee;
     this.callee = callee;
     this.#replaced = this.#error = undefined;
+    // Where a call was refused, of whatever function, there may be strings and buffers yet.
+    context.kept.clear();
     if (context.written !== callee) this.#writeFunction();
-    // Where a call was refused there may be strings and buffers yet.
-    else context.kept.clear();
     const { view } = context;
     const keeper = this.keeper;
     for (let i = 0; i < slots.length; i++) {

@@ -11,6 +11,7 @@ const compare = { callback: { parameters: ["pointer", "pointer"], result: "i32" 
 function openLibc() {
   return dlopen("libc.so.6", {
     qsort: { parameters: ["buffer", "usize", "usize", compare], result: "void" },
+    again: { name: "qsort", parameters: ["buffer", "usize", "usize", compare], result: "void" },
   });
 }
 
@@ -46,7 +47,7 @@ Deno.test("a buffer that is transferred while the arguments are looked at is ref
 
 Deno.test("a call that was refused leaves nothing to the next one of a generator's own", () => {
   using libc = openLibc();
-  const { qsort } = libc.symbols;
+  const { qsort, again } = libc.symbols;
   using generator = new Generator(new OsStack(), function* (yielder) {
     const refused = new Uint8Array(8);
     const call = yielder.call as (...args: unknown[]) => globalThis.Generator<void, void, void>;
@@ -56,6 +57,8 @@ Deno.test("a call that was refused leaves nothing to the next one of a generator
       assertEquals(error instanceof TypeError, true);
     }
     refused.buffer.transfer();
+    // Another function, and the same one.
+    yield* yielder.call(again, new Uint8Array(3), 3n, 1n, () => 0);
     yield* yielder.call(qsort, new Uint8Array(3), 3n, 1n, () => 0);
   });
   generator.resume();
