@@ -2099,9 +2099,7 @@ class Context extends Occupancy {
         this.memory = memory;
         this.#idle = idle;
     }
-    takeMailbox() {
-        if (this.status !== undefined)
-            return native().addressOfBuffer(this.lookInto());
+    #takeMailbox() {
         const mailboxes = withRoom();
         const { words, address, next } = mailboxes;
         mailboxes.next += WORDS;
@@ -2127,7 +2125,7 @@ class Context extends Occupancy {
     begin(body, subject) {
         const exceptionState = subject.exceptionState();
         const { top, limit } = this.memory;
-        const mailbox = this.takeMailbox();
+        const mailbox = this.#takeMailbox();
         this.status[this.at] = 0;
         layCanary(this.memory);
         const handle = native().init(top, body, mailbox, exceptionState, limit);
@@ -2853,14 +2851,13 @@ class CallContext extends Context {
     lent;
     #laid;
     #globals = null;
-    #address;
     prepare(subject, stackCount, nonblocking) {
         this.written = undefined;
         this.subject = subject;
         const size = 320 + stackCount * 8;
         if (this.view === undefined || this.view.byteLength < size) {
             this.setView(callMailbox(stackCount));
-            this.#address = this.#laid = undefined;
+            this.#laid = undefined;
         }
         if (!nonblocking)
             return this.#lay(subject);
@@ -2872,13 +2869,10 @@ class CallContext extends Context {
         this.#globals = subject.exceptionState();
         if (this.#laid !== undefined)
             return;
-        const { callBody, init } = native();
+        const { addressOfBuffer, callBody, init } = native();
         const { base, limit } = this.memory;
-        this.#laid = init(base, callBody, this.takeMailbox(), this.#globals, limit);
+        this.#laid = init(base, callBody, addressOfBuffer(this.view), this.#globals, limit);
         this.status[0] = 1;
-    }
-    takeMailbox() {
-        return this.#address ??= native().addressOfBuffer(this.view);
     }
     enterFirst(call, isListed) {
         const { call: enter } = native();

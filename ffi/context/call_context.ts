@@ -46,8 +46,6 @@ export class CallContext extends Context {
   #laid: Deno.PointerObject | undefined;
   /** `__cxa_get_globals` of the C++ runtime of the function that is `written`. */
   #globals: Deno.PointerValue = null;
-  /** The address of the mailbox; undefined: it has not been asked for. */
-  #address: bigint | undefined;
 
   /**
    * Makes ready for calls of `subject`: room in the mailbox for words that a function gets on its
@@ -60,7 +58,7 @@ export class CallContext extends Context {
     const size = Mailbox.stack + stackCount * SLOT_SIZE;
     if (this.view === undefined || this.view.byteLength < size) {
       this.setView(callMailbox(stackCount));
-      this.#address = this.#laid = undefined;
+      this.#laid = undefined;
     }
     if (!nonblocking) return this.#lay(subject);
     // For Valgrind: the mailbox lies where earlier calls had frames.
@@ -74,15 +72,11 @@ export class CallContext extends Context {
   #lay(subject: Subject): void {
     this.#globals = subject.exceptionState();
     if (this.#laid !== undefined) return;
-    const { callBody, init } = native();
+    const { addressOfBuffer, callBody, init } = native();
     const { base, limit } = this.memory;
-    this.#laid = init(base, callBody, this.takeMailbox(), this.#globals, limit)!;
+    this.#laid = init(base, callBody, addressOfBuffer(this.view), this.#globals, limit)!;
     // There is no frame until it is entered.
     this.status[0] = Status.returned;
-  }
-
-  protected override takeMailbox(): bigint {
-    return this.#address ??= native().addressOfBuffer(this.view);
   }
 
   /**

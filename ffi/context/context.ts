@@ -88,9 +88,8 @@ export class Context extends Occupancy {
     this.#idle = idle;
   }
 
-  /** The address of the mailbox. The first body that begins here gets a mailbox for it. */
-  protected takeMailbox(): bigint {
-    if (this.status !== undefined) return native().addressOfBuffer(this.lookInto());
+  /** Takes a mailbox for the body that begins here, the only one ever to; returns its address. */
+  #takeMailbox(): bigint {
     const mailboxes = withRoom();
     const { words, address, next } = mailboxes;
     mailboxes.next += WORDS;
@@ -127,7 +126,7 @@ export class Context extends Occupancy {
   begin(body: Deno.PointerObject, subject: Subject): void {
     const exceptionState = subject.exceptionState();
     const { top, limit } = this.memory;
-    const mailbox = this.takeMailbox();
+    const mailbox = this.#takeMailbox();
     this.status[this.at] = Status.suspended;
     layCanary(this.memory);
     const handle = native().init(top, body, mailbox, exceptionState, limit);

@@ -97,8 +97,8 @@ export const SYMBOLS = {
   call: {
     name: "fringe_call",
     parameters: [
-      "pointer",
-      /* context */ "pointer", /* __cxa_get_globals of the function's runtime */
+      "pointer", // context
+      "pointer", // __cxa_get_globals of the function's C++ runtime
     ],
     result: "i32",
   },
