@@ -4018,7 +4018,7 @@ class Scope {
         const fiber = this.#calls.get(call);
         if (fiber !== undefined)
             putFiber(fiber);
-        else
+        else if (call.context === this.#own)
             this.#own.release();
         this.#calls.delete(call);
     }

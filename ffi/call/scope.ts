@@ -108,7 +108,7 @@ export class Scope implements Late, Maker {
     const fiber = this.#calls.get(call);
     // A call that was refused may have arguments, or a turn, yet.
     if (fiber !== undefined) putFiber(fiber);
-    else this.#own!.release();
+    else if (call.context === this.#own) this.#own.release();
     this.#calls.delete(call);
   }
 
