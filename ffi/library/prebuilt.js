@@ -128,26 +128,26 @@ AAAAAAAA
  */
 export const prebuilt = {
   "aarch64-darwin": {
-    digest: "68465bfa60e101fe2d5bced278c4c045ee05cd191ae75b048305050166427425",
+    digest: "d87a2b7149e749c1d6cd9e705943df3ca5106bdf1b3361b793ba18d4c013c2c6",
     size: 89368,
     file: "libfringe.dylib",
     load: () => import("./prebuilt/" + "aarch64-darwin.js"),
   },
   "aarch64-linux": {
-    digest: "77ba25f1497ffd3d0d0b7314403d170979d1e72a00788c21e38457f623a3a5a9",
-    size: 56936,
+    digest: "c3583d2d0770f53b75ef5a9d52cb7e9e142f493d7fecee00362b450a560e256c",
+    size: 57048,
     file: "libfringe.so",
     load: () => import("./prebuilt/" + "aarch64-linux.js"),
   },
   "x86_64-darwin": {
-    digest: "d857f7ab8950d821c6e47c070783fa891006af8c4ac47ced497dc6671446e9b0",
+    digest: "96cf172e602b89bc0a971d0617876f1d2232dbb7d78bcf429b504ac100a16c1b",
     size: 63896,
     file: "libfringe.dylib",
     load: () => import("./prebuilt/" + "x86_64-darwin.js"),
   },
   "x86_64-linux": {
-    digest: "570bde88e710b16891131099b66630ae772b3ce940f47b64861ae2e6302fcff3",
-    size: 60912,
+    digest: "59744e383b141760f83d5c48dcd8d046747461f56669cfb150c8b230e556c8e1",
+    size: 61072,
     file: "libfringe.so",
     load: () => import("./prebuilt/" + "x86_64-linux.js"),
   },
