@@ -128,25 +128,25 @@ AAAAAAAA
  */
 export const prebuilt = {
   "aarch64-darwin": {
-    digest: "d87a2b7149e749c1d6cd9e705943df3ca5106bdf1b3361b793ba18d4c013c2c6",
+    digest: "c542d15bddc6bd3dfc2678adae1b129abadd7b36d1ea01e58dcb6807a88cc4ec",
     size: 89368,
     file: "libfringe.dylib",
     load: () => import("./prebuilt/" + "aarch64-darwin.js"),
   },
   "aarch64-linux": {
-    digest: "c3583d2d0770f53b75ef5a9d52cb7e9e142f493d7fecee00362b450a560e256c",
+    digest: "809256b175b6ac37145f99cdbe32759834c696cd70662df7be88fcb47b2e6680",
     size: 57048,
     file: "libfringe.so",
     load: () => import("./prebuilt/" + "aarch64-linux.js"),
   },
   "x86_64-darwin": {
-    digest: "96cf172e602b89bc0a971d0617876f1d2232dbb7d78bcf429b504ac100a16c1b",
+    digest: "d95a77ea2bac8c8a7b04b9daa41e5db5dc0c16f84e21d488e3bb8fcc9b5e9102",
     size: 63896,
     file: "libfringe.dylib",
     load: () => import("./prebuilt/" + "x86_64-darwin.js"),
   },
   "x86_64-linux": {
-    digest: "59744e383b141760f83d5c48dcd8d046747461f56669cfb150c8b230e556c8e1",
+    digest: "beb5ec253fcdb2e92defb259adeec3205a3dc1c4d79d2b7d90d6e2af7bac1743",
     size: 61072,
     file: "libfringe.so",
     load: () => import("./prebuilt/" + "x86_64-linux.js"),
