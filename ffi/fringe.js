@@ -145,12 +145,15 @@ const Mailbox = {
     callback_float: 44,
     stack_count: 48,
     callback_stack: 56,
-    integers: 64,
-    floats: 128,
-    callback_integers: 192,
-    callback_floats: 256,
-    stack: 320,
-    size: 320,
+    tail: 64,
+    errno: 72,
+    wants_errno: 76,
+    integers: 80,
+    floats: 144,
+    callback_integers: 208,
+    callback_floats: 272,
+    stack: 336,
+    size: 336,
 };
 const FRAMES_MAX = 64;
 const Report = {
@@ -1536,7 +1539,7 @@ function placementOf(parameters, registers, convention, fixed = parameters.lengt
         const start = roundUp$1(at, size);
         at = start + size;
         end = Math.max(at, start + 4);
-        return 320 + start;
+        return 336 + start;
     });
     return { offsets, stackCount: roundUp$1(end, 8) / 8 };
 }
@@ -1545,10 +1548,10 @@ function roundUp$1(offset, size) {
 }
 
 const PARAMETERS_MAX = 127;
-const FUNCTION = { integers: 64, floats: 128 };
+const FUNCTION = { integers: 80, floats: 144 };
 const CALLBACK$3 = {
-    integers: 192,
-    floats: 256,
+    integers: 208,
+    floats: 272,
 };
 function signatureOf(parameters, result, registers, fixed) {
     return {
@@ -2052,7 +2055,7 @@ function viewAt({ buffer }, at) {
     return new DataView(buffer, at * WORD_SIZE - 0, 32);
 }
 function callMailbox(stackCount) {
-    return new DataView(new ArrayBuffer(320 + stackCount * 8));
+    return new DataView(new ArrayBuffer(336 + stackCount * 8));
 }
 
 const ABANDONED = "; its frames are abandoned: no destructor has run, and what they held stays held";
@@ -2520,7 +2523,7 @@ class Call {
         const values = [];
         for (let i = 0; i < types.length; i++) {
             const [offset, type] = [offsets[i], types[i]];
-            values.push(offset < 320 ? read(view, offset, type) : read(stack, offset - 320, type));
+            values.push(offset < 336 ? read(view, offset, type) : read(stack, offset - 336, type));
         }
         return values;
     }
@@ -2854,7 +2857,7 @@ class CallContext extends Context {
     prepare(subject, stackCount, nonblocking) {
         this.written = undefined;
         this.subject = subject;
-        const size = 320 + stackCount * 8;
+        const size = 336 + stackCount * 8;
         if (this.view === undefined || this.view.byteLength < size) {
             this.setView(callMailbox(stackCount));
             this.#laid = undefined;
@@ -2906,7 +2909,7 @@ class CallContext extends Context {
         this.lent?.lend();
     }
     takeBack() {
-        this.lent?.takeBack(320);
+        this.lent?.takeBack(336);
     }
     release() {
         if (this.handle === null)

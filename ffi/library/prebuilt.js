@@ -128,26 +128,26 @@ AAAAAAAA
  */
 export const prebuilt = {
   "aarch64-darwin": {
-    digest: "fcbddb2fb18f819823a1fd400bba4d9230930e3a0ece3e804f374322812a05e9",
-    size: 89288,
+    digest: "68465bfa60e101fe2d5bced278c4c045ee05cd191ae75b048305050166427425",
+    size: 89368,
     file: "libfringe.dylib",
     load: () => import("./prebuilt/" + "aarch64-darwin.js"),
   },
   "aarch64-linux": {
-    digest: "e9b065f36ac031710668d6f7310c0c4e1703adc49757c448773c4cd2d306920d",
-    size: 56856,
+    digest: "77ba25f1497ffd3d0d0b7314403d170979d1e72a00788c21e38457f623a3a5a9",
+    size: 56936,
     file: "libfringe.so",
     load: () => import("./prebuilt/" + "aarch64-linux.js"),
   },
   "x86_64-darwin": {
-    digest: "56791419b53a3b87bc0cbf55fd94237c50ae7fc29236971b954d5701ed8bdda5",
-    size: 63800,
+    digest: "d857f7ab8950d821c6e47c070783fa891006af8c4ac47ced497dc6671446e9b0",
+    size: 63896,
     file: "libfringe.dylib",
     load: () => import("./prebuilt/" + "x86_64-darwin.js"),
   },
   "x86_64-linux": {
-    digest: "2431e475837a710b6a5b3aeda863244ed3bdc530adc1c8153b320c27bfda02b9",
-    size: 56752,
+    digest: "570bde88e710b16891131099b66630ae772b3ce940f47b64861ae2e6302fcff3",
+    size: 60912,
     file: "libfringe.so",
     load: () => import("./prebuilt/" + "x86_64-linux.js"),
   },

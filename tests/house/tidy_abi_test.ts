@@ -148,6 +148,9 @@ const CALL_FIELDS = [
   "output_float",
   "function",
   "stack_count",
+  "tail",
+  "errno",
+  "wants_errno",
 ];
 const X86_64_FIELDS = [
   ...CALL_FIELDS,
