@@ -203,7 +203,8 @@ function symbol(
     }),
     slots,
     plainCount: types.filter((type) => type !== "callback").length,
-    nonblocking: definition.nonblocking === true,
+    nonblocking: definition.nonblocking !== undefined && definition.nonblocking !== false,
+    hasThread: definition.nonblocking === "thread",
     overflow: definition.overflow ?? "report",
   };
   for (const [i, parameter] of definition.parameters.entries()) {
@@ -379,8 +380,10 @@ function checkDefinition(name: string, definition: unknown): void {
       checkType(parameter, VALUE_TYPES, `${what}: parameter ${i}`, false);
     }
   }
-  if (nonblocking !== undefined && typeof nonblocking !== "boolean") {
-    throw new TypeError(`${what}: nonblocking must be a boolean: got ${describe(nonblocking)}`);
+  if (nonblocking !== undefined && nonblocking !== "thread" && typeof nonblocking !== "boolean") {
+    throw new TypeError(
+      `${what}: nonblocking must be a boolean or "thread": got ${describe(nonblocking)}`,
+    );
   }
   if (variadic !== undefined) checkVariadic(parameters, variadic, what);
   overflowOf(overflow, what);

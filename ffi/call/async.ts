@@ -15,7 +15,7 @@ import { handlerOf, isThenable, refuseDeferred, refuseWaiting } from "./answer.t
 import { Call } from "./call.ts";
 import { type Callee, checkCount } from "./callee.ts";
 import { both } from "./end.ts";
-import { putFiber, takeFiber } from "./fiber.ts";
+import { putFiber, takeFiber, takeThread } from "./fiber.ts";
 
 // Local, because V8 folds a local constant, and loads an imported one at each use.
 const { input: INPUT, callback: CALLBACK } = Mailbox;
@@ -24,7 +24,9 @@ const { input: INPUT, callback: CALLBACK } = Mailbox;
 export async function callAsync(callee: Callee, args: readonly unknown[]): Promise<unknown> {
   const signal = signalOf(callee, args[callee.parameters.length], args.length);
   signal?.throwIfAborted();
-  const fiber = takeFiber(callee.overflow);
+  const fiber = callee.hasThread
+    ? takeThread(callee.overflow, callee.what)
+    : takeFiber(callee.overflow);
   const call = new Call(fiber.context);
   try {
     call.prepare(callee, args, "functions");

@@ -43,6 +43,8 @@ export interface Callee extends Signature, Subject {
   readonly plainCount: number;
   /** Whether the function runs on another thread. */
   readonly nonblocking: boolean;
+  /** Whether that is one thread from the beginning to the end of a call. */
+  readonly hasThread: boolean;
   /** What happens when the function uses up a stack that `fiber.ts` keeps for calls. */
   readonly overflow: Overflow;
 }

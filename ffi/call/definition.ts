@@ -116,7 +116,7 @@ export interface FunctionDefinition {
    * thread of the pool than before, so it must keep nothing in thread-local variables, and hold no
    * lock, while it calls back. Such a function gives a Promise.
    */
-  readonly nonblocking?: boolean;
+  readonly nonblocking?: boolean | "thread";
   /**
    * For a variadic function (`...` in C): how many of the parameters stand before the dots. Those
    * behind are what calls by this declaration pass, with the types that C promotes arguments to:

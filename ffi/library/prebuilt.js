@@ -128,26 +128,26 @@ AAAAAAAA
  */
 export const prebuilt = {
   "aarch64-darwin": {
-    digest: "68465bfa60e101fe2d5bced278c4c045ee05cd191ae75b048305050166427425",
-    size: 89368,
+    digest: "ba81db4400219803ff134621dde820ebc1472986e10bcc9b9bf675563d767a72",
+    size: 107304,
     file: "libfringe.dylib",
     load: () => import("./prebuilt/" + "aarch64-darwin.js"),
   },
   "aarch64-linux": {
-    digest: "77ba25f1497ffd3d0d0b7314403d170979d1e72a00788c21e38457f623a3a5a9",
-    size: 56936,
+    digest: "8bd9c1088cb7e2003d9c053009481312083a22f4175931efdb86f7e7b53c678d",
+    size: 62904,
     file: "libfringe.so",
     load: () => import("./prebuilt/" + "aarch64-linux.js"),
   },
   "x86_64-darwin": {
-    digest: "d857f7ab8950d821c6e47c070783fa891006af8c4ac47ced497dc6671446e9b0",
-    size: 63896,
+    digest: "3396799afe8fe0c8ab4eb7c91efca62056be42c04791a1758ead3a602a94ad56",
+    size: 69320,
     file: "libfringe.dylib",
     load: () => import("./prebuilt/" + "x86_64-darwin.js"),
   },
   "x86_64-linux": {
-    digest: "570bde88e710b16891131099b66630ae772b3ce940f47b64861ae2e6302fcff3",
-    size: 60912,
+    digest: "e675af5b7a592a8e6fa620185394fac0e718aba408346b4585864b971b02ca63",
+    size: 66928,
     file: "libfringe.so",
     load: () => import("./prebuilt/" + "x86_64-linux.js"),
   },

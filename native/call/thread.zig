@@ -400,8 +400,11 @@ pub fn trace(thread: *Thread, addresses: [*]u64, count: u32) callconv(.c) u32 {
     return @intCast(thread.addresses.len);
 }
 
-/// Gives a thread back, whose call has ended.
-pub fn put(thread: *Thread) callconv(.c) void {
+/// Gives a thread back, whose call has ended; once more does nothing.
+pub fn put(block: *layout.ThreadBlock) callconv(.c) void {
+    if (block.thread == 0) return;
+    const thread: *Thread = @ptrFromInt(@as(usize, @intCast(block.thread)));
+    block.thread = 0;
     thread.worker.remove(thread);
     thread.release();
     pool.sweep();

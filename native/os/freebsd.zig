@@ -290,8 +290,10 @@ pub fn setSignalStack(memory: []u8) void {
 
 // Waiting
 
-/// _umtx_op(2). It may come back early.
+/// _umtx_op(2). It may come back early. C, in whose callback this waits, finds errno as it was.
 pub fn wait(word: *const std.atomic.Value(u32), value: u32) void {
+    const before = c._errno().*;
+    defer c._errno().* = before;
     const operation = @backingInt(c.UMTX_OP.WAIT_UINT_PRIVATE);
     _ = c._umtx_op(@intFromPtr(word), operation, value, 0, 0);
 }
