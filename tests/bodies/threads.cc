@@ -103,12 +103,19 @@ __attribute__((noinline)) int32_t deep(int32_t (*f)(int32_t), int32_t steps)
     return below + room[0];
 }
 
-__attribute__((noinline)) int32_t endless(int32_t depth)
+/** Calls back until it is told to end; then says so where another Worker can look. */
+int32_t until_told(int32_t (*f)(int32_t))
 {
-    volatile char room[1024];
-    room[0] = 1;
-    return endless(depth + 1) + room[0];
+    Noted here;
+    for (int32_t i = 0;; i++)
+        if (f(i) != 0) return i;
 }
 
-void nap(int32_t milliseconds) { usleep(milliseconds * 1000); }
+/** Sleeps before it calls back. */
+int32_t calls_late(int32_t (*f)(int32_t))
+{
+    Noted here;
+    usleep(100 * 1000);
+    return f(0);
+}
 }
