@@ -121,9 +121,9 @@ Lnobody:
  * DW_EH_PE_sdata4) has the linker make the word that the address lies in. */
 #define PERSONALITY fringe_personality
 
-/* A variable of each thread, of two words. It is known by three words, of which the first is a function that is passed their
- * address and returns that of the variable of the running thread. It destroys no other register
- * than those that the architecture's CURRENT_ADDRESS names. */
+/* A variable of each thread, of two words. It is known by three words, of which the first is a
+ * function that is passed their address and returns that of the variable of the running thread. It
+ * destroys no other register than those that the architecture's CURRENT_ADDRESS names. */
 .macro THREAD_LOCAL name
         .tbss   \name\()$tlv$init, 16, 3
         .tlv

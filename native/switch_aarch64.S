@@ -265,9 +265,9 @@
 
 # What depends on the format of objects:
 #
-#   CURRENT           the address of fringe_current; the word behind it (FOUND) is the address of this
-#                     thread's errno, or 0. In ELF the loader has written down how far that
-#                     is from tpidr_el0 ("initial exec": ELF for the Arm 64-bit Architecture,
+#   CURRENT           the address of fringe_current; the word behind it (FOUND) is the address of
+#                     this thread's errno, or 0. In ELF the loader has written down how far that is
+#                     from tpidr_el0 ("initial exec": ELF for the Arm 64-bit Architecture,
 #                     section 5.7.14.4). In Mach-O a function says it, which destroys x0, x16, x17
 #                     and x30 alone. `frame` is what the CFA is computed from
 #   CXA_GET_GLOBALS   x3 = the function that the program has by this name, or 0
@@ -841,7 +841,7 @@ L(inner):
         b       7b
 
         # A tail call: the frame goes, and the function finds the stack as the thunk has found it.
-        # x16: a landing pad of BTI that begins a function takes a `br` by no other register but x17.
+        # By x16: where a function begins, BTI takes a `br` by no other register but that and x17.
 L(tail): str     xzr, [x9, TAIL]
         mov     x17, x9
         .cfi_remember_state

@@ -593,8 +593,8 @@ BEGIN fringe_thunk_write
 END fringe_thunk_write
 
 # void fringe_errno_found(), called in the frame of SAVE, where esp is 12 more than a multiple of 16
-#   exit: ecx = the address of this thread's errno, which FOUND has from now on. eax, edx and edi are
-#         kept
+#   exit: ecx = the address of this thread's errno, which FOUND has from now on. eax, edx and edi
+#         are kept
 BEGIN fringe_errno_found
         push    %eax
         .cfi_adjust_cfa_offset 4

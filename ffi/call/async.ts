@@ -15,7 +15,7 @@ import { handlerOf, isThenable, refuseDeferred, refuseWaiting } from "./answer.t
 import { Call } from "./call.ts";
 import { type Callee, checkCount } from "./callee.ts";
 import { both } from "./end.ts";
-import { putFiber, takeFiber, takeThread } from "./fiber.ts";
+import { type Fiber, putFiber, takeFiber, takeThread } from "./fiber.ts";
 
 // Local, because V8 folds a local constant, and loads an imported one at each use.
 const { input: INPUT, callback: CALLBACK } = Mailbox;
@@ -24,9 +24,9 @@ const { input: INPUT, callback: CALLBACK } = Mailbox;
 export async function callAsync(callee: Callee, args: readonly unknown[]): Promise<unknown> {
   const signal = signalOf(callee, args[callee.parameters.length], args.length);
   signal?.throwIfAborted();
-  const fiber = callee.hasThread
-    ? takeThread(callee.overflow, callee.what)
-    : takeFiber(callee.overflow);
+  const { turn } = callee;
+  if (turn !== undefined) await turn.wait(callee.name, signal);
+  const fiber = takeFiberFor(callee);
   const call = new Call(fiber.context);
   try {
     call.prepare(callee, args, "functions");
@@ -38,6 +38,18 @@ export async function callAsync(callee: Callee, args: readonly unknown[]): Promi
     // A fiber whose call could not be ended is not taken back: once it is garbage, its finalizer
     // ends the call.
     putFiber(fiber);
+  }
+}
+
+/** Takes a fiber whose context holds the turn, which is passed on if there is none. */
+function takeFiberFor({ turn, hasThread, overflow, what }: Callee): Fiber {
+  try {
+    const fiber = hasThread ? takeThread(overflow, what) : takeFiber(overflow);
+    fiber.context.turn = turn;
+    return fiber;
+  } catch (error) {
+    turn?.pass();
+    throw error;
   }
 }
 
@@ -104,20 +116,16 @@ async function answerHere(
       : call.ask(target, handler);
     if (isThenable(answer)) answer = await answer;
     signal?.throwIfAborted();
-    if (typeof answer === "object" && answer !== null) {
-      refuseWaiting(answer, what);
-      refuseDeferred(answer, what);
+    if (typeof answer !== "object" || answer === null || !call.replyByTail(answer)) {
+      if (typeof answer === "object" && answer !== null) {
+        refuseWaiting(answer, what);
+        refuseDeferred(answer, what);
+      }
+      // The call may have been ended meanwhile, and another one may be on its stack.
+      call.check();
+      const answers = isKept ? keeper.answersTo(target, false) : undefined;
+      write(view, INPUT, resultType, answer, what, answers);
     }
-    // The call may have been ended meanwhile, and another one may be on its stack.
-    call.check();
-    write(
-      view,
-      INPUT,
-      resultType,
-      answer,
-      what,
-      isKept ? keeper.answersTo(target, false) : undefined,
-    );
     const { handle } = context;
     const number = resumeCall(handle === null || keeper.hasBuffers ? call.leave() : handle, 0);
     if (number !== known || target.closed) {
