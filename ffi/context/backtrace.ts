@@ -52,7 +52,7 @@ export function framesOf(handle: Deno.PointerObject): NativeFrame[] {
   return framesBy((addresses, count) => native().backtrace(handle, addresses, count));
 }
 
-/** The frames whose addresses `trace` writes, at most `count`; it returns how many it has written. */
+/** The frames whose addresses `trace` writes, at most `count`; it returns how many those are. */
 export function framesBy(
   trace: (addresses: BigUint64Array<ArrayBuffer>, count: number) => number,
 ): NativeFrame[] {

@@ -533,7 +533,11 @@ pub fn isOnSignalStack() bool {
 }
 
 pub fn setSignalStack(memory: []u8) void {
-    const stack: linux.stack_t = .{ .sp = memory.ptr, .flags = @bitCast(@as(u32, 0)), .size = memory.len };
+    const stack: linux.stack_t = .{
+        .sp = memory.ptr,
+        .flags = @bitCast(@as(u32, 0)),
+        .size = memory.len,
+    };
     _ = call(linux.sigaltstack, .{ &stack, null });
 }
 

@@ -44,8 +44,8 @@ pub fn join(handle: Handle) void {
 /// What a thread has of its own: a word, and what is done with it when the thread ends, be it by
 /// pthread_exit(3) or pthread_cancel(3).
 pub const Local = struct {
-    /// `pthread_key_t` is an integer of at most this size. The lower bytes come first where there is
-    /// a Deno, and each integer is passed in a register of its own.
+    /// `pthread_key_t` is an integer of at most this size. The lower bytes come first where there
+    /// is a Deno, and each integer is passed in a register of its own.
     key: usize = 0,
 
     /// `atEnd` is called with the word of each thread that has one.
@@ -81,7 +81,10 @@ var createKey = weak(
     "pthread_key_create",
 );
 var getSpecific = weak(fn (key: usize) callconv(.c) ?*anyopaque, "pthread_getspecific");
-var setSpecific = weak(fn (key: usize, word: ?*anyopaque) callconv(.c) c_int, "pthread_setspecific");
+var setSpecific = weak(
+    fn (key: usize, word: ?*anyopaque) callconv(.c) c_int,
+    "pthread_setspecific",
+);
 
 fn weak(comptime T: type, comptime name: []const u8) ?*const T {
     return @extern(?*const T, .{ .name = name, .linkage = .weak });

@@ -15,6 +15,7 @@ import {
 import { calleeOf } from "../../ffi/call/callee.ts";
 import { putFiber, takeThread } from "../../ffi/call/fiber.ts";
 import { Callback, dlopen, Generator, NativeError, OsStack, PointerView } from "../../mod.ts";
+import { isInstalled } from "../../tools/packages.ts";
 import { root } from "../../tools/zig.ts";
 import {
   assertSucceeds,
@@ -50,24 +51,26 @@ const inCpp = {
   calls_late: asking,
 } as const;
 
-/** What tests/bodies/threads.cc has, compiled once a run; returns the path. */
-function compile(): string {
-  if (compiled !== undefined) return compiled;
+/** Compiles one of `tests/bodies/`, once a run; returns the path of the library. */
+function compile(source: string, ...more: string[]): string {
+  const known = compiled.get(source);
+  if (known !== undefined) return known;
   const folder = join(root, ".zig-cache", "threads");
   Deno.mkdirSync(folder, { recursive: true });
-  const path = join(folder, "libthreads.so");
+  const path = join(folder, `lib${source}.so`);
   const options = ["-O1", "-fPIC", "-shared", "-pthread", "-Wall", "-Wextra", "-Werror"];
-  const source = new URL("../bodies/threads.cc", import.meta.url).pathname;
   const { success, stderr } = new Deno.Command(cxx(), {
-    args: [...options, source, "-o", path],
+    args: [...options, join(root, "tests/bodies", source), "-o", path, ...more],
   }).outputSync();
   assert(success, new TextDecoder().decode(stderr));
-  return compiled = path;
+  compiled.set(source, path);
+  return path;
 }
 
-let compiled: string | undefined;
+const compiled = new Map<string, string>();
 
-const open = () => dlopen(compile(), inCpp);
+const threads = () => compile("threads.cc");
+const open = () => dlopen(threads(), inCpp);
 
 testWith("g++", "a call has one thread, whatever its handlers await", async () => {
   using library = open();
@@ -196,7 +199,7 @@ testWith(
     const source = `
     import { dlopen } from ${JSON.stringify(moduleUrl)};
     const callback = { callback: { parameters: ["i32"], result: "i32" } };
-    const { deep } = dlopen(${JSON.stringify(compile())}, {
+    const { deep } = dlopen(${JSON.stringify(threads())}, {
       deep: { parameters: [callback, "i32"], result: "i32", nonblocking: "thread" },
     }).symbols;
     await deep(() => 0, 200);
@@ -243,7 +246,7 @@ Deno.test("a call with a thread of its own takes arguments of all kinds, and cop
   }
 });
 
-Deno.test("what C has written is seen in each callback of a call with a thread of its own", async () => {
+Deno.test("a call with a thread of its own sees what is written, either way, in each callback", async () => {
   using libc = dlopen("libc.so.6", {
     qsort: {
       parameters: [
@@ -272,7 +275,7 @@ Deno.test("Callback suspends a call with a thread of its own, too", async () => 
   assertEquals(await library.symbols.call_kept(21), 42);
 });
 
-Deno.test("a library does not close while C runs on a thread of its own, and ends it later", async () => {
+Deno.test("a library does not close while C runs on a thread, and ends it while that waits", async () => {
   const library = openBodies();
   const libc = dlopen("libc.so.6", {
     usleep: { parameters: ["u32"], result: "i32", nonblocking: "thread" },
@@ -354,7 +357,7 @@ testWith("g++", "a Worker that is terminated leaves no thread waiting", async ()
     import { dlopen } from ${JSON.stringify(moduleUrl)};
     const callback = { callback: { parameters: ["i32"], result: "i32" } };
     const asking = { parameters: [callback], result: "i32", nonblocking: "thread" };
-    const { symbols } = dlopen(${JSON.stringify(compile())}, {
+    const { symbols } = dlopen(${JSON.stringify(threads())}, {
       noted: asking,
       calls_late: asking,
       until_told: asking,
@@ -378,4 +381,36 @@ testWith("g++", "a Worker that is terminated leaves no thread waiting", async ()
     }
   `;
   assertSucceeds(await runChild(source, ["-A"]), "20 6\n");
+});
+
+const needed = isInstalled("g++") ? "libgc.so.1" : "g++";
+
+testWith(needed, "a collector finds the stacks of threads that wait in callbacks", async () => {
+  const source = `
+    import { dlopen } from ${JSON.stringify(moduleUrl)};
+    const gc = Deno.dlopen("libgc.so.1", {
+      GC_init: { parameters: [], result: "void" },
+      GC_allow_register_threads: { parameters: [], result: "void" },
+      GC_gcollect: { parameters: [], result: "void" },
+      GC_malloc: { parameters: ["usize"], result: "pointer" },
+    }).symbols;
+    gc.GC_init();
+    gc.GC_allow_register_threads();
+    const { sum_on_thread } = dlopen(${JSON.stringify(compile("collected.cc", "-l:libgc.so.1"))}, {
+      sum_on_thread: {
+        parameters: ["i64", { callback: { parameters: [], result: "void" } }],
+        result: "i64",
+        nonblocking: "thread",
+      },
+    }).symbols;
+    const sums = [1000n, 2000n, 3000n].map((n) => sum_on_thread(n, async () => {
+      // The lists are referred to by C that waits, on three threads. What is free is used again.
+      gc.GC_gcollect();
+      for (let i = 0; i < 10_000; i++) gc.GC_malloc(16n);
+      await new Promise((resolve) => setTimeout(resolve, 5));
+      gc.GC_gcollect();
+    }));
+    console.log(await Promise.all(sums));
+  `;
+  assertSucceeds(await runChild(source, ["-A"]), "[ 500500n, 2001000n, 4501500n ]\n");
 });

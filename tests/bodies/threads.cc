@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // Credit: after libfringe, by edef and the libfringe contributors
 
-/** C that owns its thread, for tests/behaviour/thread_test.ts: compiled by that, with libpthread. */
+/** C that owns its thread, for tests/behaviour/thread_test.ts, which compiles it. */
 
 #include <cerrno>
 #include <cstdint>
