@@ -246,7 +246,7 @@ Deno.test("a call with a thread of its own takes arguments of all kinds, and cop
   }
 });
 
-Deno.test("a call with a thread of its own sees what is written, either way, in each callback", async () => {
+Deno.test("a call with a thread of its own sees what either side has written", async () => {
   using libc = dlopen("libc.so.6", {
     qsort: {
       parameters: [
@@ -275,7 +275,7 @@ Deno.test("Callback suspends a call with a thread of its own, too", async () => 
   assertEquals(await library.symbols.call_kept(21), 42);
 });
 
-Deno.test("a library does not close while C runs on a thread, and ends it while that waits", async () => {
+Deno.test("a library does not close under a call that runs, and ends one that waits", async () => {
   const library = openBodies();
   const libc = dlopen("libc.so.6", {
     usleep: { parameters: ["u32"], result: "i32", nonblocking: "thread" },
@@ -334,7 +334,7 @@ testWith("g++", "a call with a thread of its own that is dropped is ended", asyn
   assertEquals(ended_count() - before, 1);
 });
 
-testWith("g++", "the frames of a call with a thread of its own can be walked", async () => {
+testWith("g++", "the frames of a call with a thread of its own can be walked", () => {
   using library = open();
   const { noted } = library.symbols;
   const fiber = takeThread("report", "Cannot call noted");
