@@ -128,26 +128,26 @@ AAAAAAAA
  */
 export const prebuilt = {
   "aarch64-darwin": {
-    digest: "ba81db4400219803ff134621dde820ebc1472986e10bcc9b9bf675563d767a72",
+    digest: "dba2f99802f6ec6fa1aa5676636db056c7ccccc0635114b5c3ddc3bfaf2f6cb3",
     size: 107304,
     file: "libfringe.dylib",
     load: () => import("./prebuilt/" + "aarch64-darwin.js"),
   },
   "aarch64-linux": {
-    digest: "8bd9c1088cb7e2003d9c053009481312083a22f4175931efdb86f7e7b53c678d",
-    size: 62904,
+    digest: "9a19ebfba7e8cd4adf56ee90826f014d565d7bb75ff914007623dcc64cf56b1f",
+    size: 63336,
     file: "libfringe.so",
     load: () => import("./prebuilt/" + "aarch64-linux.js"),
   },
   "x86_64-darwin": {
-    digest: "3396799afe8fe0c8ab4eb7c91efca62056be42c04791a1758ead3a602a94ad56",
+    digest: "c63fbd2d1442ecea1e0374772e609100e393ae5c6bc6b8895eeb091be76093c1",
     size: 69320,
     file: "libfringe.dylib",
     load: () => import("./prebuilt/" + "x86_64-darwin.js"),
   },
   "x86_64-linux": {
-    digest: "e675af5b7a592a8e6fa620185394fac0e718aba408346b4585864b971b02ca63",
-    size: 66928,
+    digest: "a10cd51950249d49de1e1db3cd043a679d2cc02598d68d5aa2291ab7a2468aae",
+    size: 67296,
     file: "libfringe.so",
     load: () => import("./prebuilt/" + "x86_64-linux.js"),
   },

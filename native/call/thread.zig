@@ -34,6 +34,7 @@ const backtrace = @import("../unwind/backtrace.zig");
 const cancel = @import("../unwind/cancel.zig");
 const context_module = @import("../context/context.zig");
 const Context = context_module.Context;
+const exception = @import("../unwind/exception.zig");
 const Grant = layout.Grant;
 const layout = @import("../layout.zig");
 const loader = @import("../unwind/loader.zig");
@@ -108,6 +109,8 @@ pub const Thread = struct {
     is_ending: bool = false,
     /// Whether C has ended the thread.
     is_dead: bool = false,
+    /// Whether C has tried to: then libc takes it for one that is ending, and no call gets it again.
+    is_spent: bool = false,
     /// What `trace` is about.
     addresses: []u64 = &.{},
 
@@ -153,6 +156,7 @@ pub const Thread = struct {
         while (true) switch (self.await()) {
             .go => {
                 _ = fringe_resume_call(self.context.?, 0);
+                self.is_spent = self.is_spent or self.wasToEnd();
                 // C has ended. If it has left its frames there is something else to do.
                 if (self.told() == .go) self.pass();
             },
@@ -181,6 +185,14 @@ pub const Thread = struct {
         // So the thunk finds that it is on no stack of this context, and asks (`isAnswered`).
         laid.limit = @intFromPtr(laid);
         self.context = laid;
+    }
+
+    /// Whether the call has ended because C has ended its thread: exception.zig keeps that.
+    fn wasToEnd(self: *Thread) bool {
+        const box: *layout.Mailbox(u64, u64) = @ptrCast(@alignCast(self.context.?.mailbox));
+        if (box.status != .throwing or box.output.load() == 0) return false;
+        const report: *const layout.Report = @ptrFromInt(@as(usize, @intCast(box.output.load())));
+        return std.mem.startsWith(u8, &report.text, exception.thread_exit);
     }
 
     fn endCall(self: *Thread) void {
@@ -296,7 +308,7 @@ const Pool = struct {
     fn put(self: *Pool, thread: *Thread) void {
         self.lock.take();
         defer self.lock.give();
-        const is_kept = !thread.is_dead and self.count < kept_max;
+        const is_kept = !thread.is_dead and !thread.is_spent and self.count < kept_max;
         const list = if (is_kept) &self.kept else &self.ended;
         thread.next = list.*;
         list.* = thread;

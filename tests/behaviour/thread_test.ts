@@ -98,9 +98,9 @@ testWith(
       }),
       0,
     );
-    // Another thread of the pool goes on as a rule; so this would say nothing alone.
-    const errors = new Set<number>();
-    for (let i = 0; i < 20; i++) errors.add(await locked_elsewhere(() => later(0)));
+    // Of many at once some go on on another thread of the pool, where they have none of their own.
+    const calls = Array.from({ length: 30 }, (_, i) => locked_elsewhere(() => later(0, i % 5)));
+    const errors = new Set(await Promise.all(calls));
     assert(errors.has(EPERM));
   },
 );
@@ -182,11 +182,23 @@ testWith("g++", "C that ends its thread ends the call, with an error", async () 
   const { leaves, ended_count } = library.symbols;
   const before = ended_count();
   // By pthread_exit, at the first callback, and by pthread_cancel, at the second.
-  await assertRejects(() => leaves(() => later(1)), Error, "Cannot go on with leaves: ");
+  const left = new Set<number>();
+  const leave = (thread: number, answer: number) => {
+    left.add(thread);
+    return later(answer);
+  };
+  const error = await assertRejects(() => leaves((thread) => leave(thread, 1)), NativeError);
+  assertEquals(error.type, "thread exit");
   let asked = 0;
-  await assertRejects(() => leaves(() => later(asked++)), Error, "Cannot go on with leaves: ");
+  await assertRejects(() => leaves((thread) => leave(thread, asked++)), NativeError);
   assertEquals(ended_count() - before, 2);
-  assertEquals(await leaves(() => later(0)), 3);
+  const thread = Promise.withResolvers<number>();
+  const answer = (on: number) => {
+    thread.resolve(on);
+    return later(0);
+  };
+  assertEquals(await leaves(answer), 3);
+  assertEquals([left.size, left.has(await thread.promise)], [2, false]);
 });
 
 testWith(
