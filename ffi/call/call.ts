@@ -180,7 +180,7 @@ export class Call implements Ender {
   step(): Target | undefined {
     const handle = this.leave();
     this.context.lend();
-    native().resumeCall(handle, 0);
+    this.context.resume(handle);
     this.context.takeBack();
     return this.arrive();
   }
@@ -189,14 +189,14 @@ export class Call implements Ender {
    * Lets C go on on another thread. Until `comeBack` has been called, nothing may touch the
    * context; no other code may run between the two.
    */
-  goElsewhere(): Promise<number> {
+  goElsewhere(): Promise<unknown> {
     const handle = this.leave();
     const { context } = this;
     context.lend();
     // It stays so if the next line throws, as in a program whose `Promise.prototype.then` does: by
     // then the thread has begun, and nobody learns when it has ended.
     context.elsewhere = true;
-    return native().resumeElsewhere(handle, 0);
+    return context.resumeElsewhere(handle);
   }
 
   /** Takes over from the other thread, as `step` ends. */

@@ -202,6 +202,9 @@ fn isCalled(resumer: *const context_module.Record) bool {
     return first <= resumer.resume_address and resumer.resume_address < end;
 }
 
+/// The type that a report has of what ends a thread.
+pub const thread_exit = "thread exit";
+
 /// Called by the trampoline in place of the body, when an exception has been caught; null stands
 /// for what ends a thread. Tells the resumer, waits until it has read the report, and finishes.
 fn caught(context: *Context, exception: ?*Exception) callconv(.c) noreturn {
@@ -210,7 +213,7 @@ fn caught(context: *Context, exception: ?*Exception) callconv(.c) noreturn {
     if (exception) |thrown| {
         describeAndDelete(context, report, thrown);
     } else if (report) |known| {
-        setType(known, "thread exit");
+        setType(known, thread_exit);
         const text = "C has ended its thread (pthread_exit, or pthread_cancel): its frames have" ++
             " been unwound, and the thread, which is not its own, goes on";
         _ = say(known, @intFromPtr(text.ptr), text.len, .any);
