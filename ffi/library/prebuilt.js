@@ -128,26 +128,26 @@ AAAAAAAA
  */
 export const prebuilt = {
   "aarch64-darwin": {
-    digest: "c542d15bddc6bd3dfc2678adae1b129abadd7b36d1ea01e58dcb6807a88cc4ec",
-    size: 89368,
+    digest: "072888557ce8666d05eeb65f6a2556ce0a61d2af9f898f7a5eea9de9a3a30fb8",
+    size: 107304,
     file: "libfringe.dylib",
     load: () => import("./prebuilt/" + "aarch64-darwin.js"),
   },
   "aarch64-linux": {
-    digest: "809256b175b6ac37145f99cdbe32759834c696cd70662df7be88fcb47b2e6680",
-    size: 57048,
+    digest: "53ac4f3807ef6b6d8155a1058c818378daf1f373c78946172ee13a81648c323a",
+    size: 63336,
     file: "libfringe.so",
     load: () => import("./prebuilt/" + "aarch64-linux.js"),
   },
   "x86_64-darwin": {
-    digest: "d95a77ea2bac8c8a7b04b9daa41e5db5dc0c16f84e21d488e3bb8fcc9b5e9102",
-    size: 63896,
+    digest: "8b2dcdda53fe5611d818798c1d90eb7f50858d79065579d8e8a0515accc99227",
+    size: 69320,
     file: "libfringe.dylib",
     load: () => import("./prebuilt/" + "x86_64-darwin.js"),
   },
   "x86_64-linux": {
-    digest: "beb5ec253fcdb2e92defb259adeec3205a3dc1c4d79d2b7d90d6e2af7bac1743",
-    size: 61072,
+    digest: "2b81ca80cd6ab7a5877c5005032eacb4dd64889ee440286692c4fe0513efd6d1",
+    size: 67296,
     file: "libfringe.so",
     load: () => import("./prebuilt/" + "x86_64-linux.js"),
   },
