@@ -32,7 +32,9 @@ import { makeBody } from "./context/body.ts";
 import { endAll, isElsewhere, type Library } from "./context/occupancy.ts";
 import { pulledGenerator } from "./generator.ts";
 import { native } from "./library/find.ts";
+import { STACK_SIZE_MIN } from "./layout.ts";
 import { overflowOf } from "./stack/overflow.ts";
+import { checkSize } from "./stack/stack.ts";
 import type { SymbolOf } from "./types.ts";
 import { SCALAR_TYPES, typeOf, VALUE_TYPES } from "./value/type.ts";
 
@@ -132,6 +134,8 @@ export function dlopen<const Definitions extends SymbolDefinitions>(
   native();
   needStack(8);
   const opened = open(filename, table);
+  // The library, or the one before, may have put a handler of faults on top of fringe's.
+  native().installOverflow();
   const library: Library = { filename: String(filename), closed: false, latest: undefined };
 
   const symbols: Record<string, unknown> = Object.create(null);
@@ -205,6 +209,7 @@ function symbol(
     plainCount: types.filter((type) => type !== "callback").length,
     nonblocking: definition.nonblocking === true,
     overflow: definition.overflow ?? "report",
+    stackSize: definition.stackSize,
   };
   for (const [i, parameter] of definition.parameters.entries()) {
     slots.push({
@@ -363,10 +368,10 @@ function checkDefinition(name: string, definition: unknown): void {
   }
   checkKeys(
     definition,
-    ["parameters", "result", "name", "nonblocking", "variadic", "overflow"],
+    ["parameters", "result", "name", "nonblocking", "variadic", "overflow", "stackSize"],
     what,
   );
-  const { parameters, result, nonblocking, variadic, overflow } = definition as Partial<
+  const { parameters, result, nonblocking, variadic, overflow, stackSize } = definition as Partial<
     FunctionDefinition
   >;
   checkParameters(parameters, what);
@@ -384,6 +389,7 @@ function checkDefinition(name: string, definition: unknown): void {
   }
   if (variadic !== undefined) checkVariadic(parameters, variadic, what);
   overflowOf(overflow, what);
+  if (stackSize !== undefined) checkSize(stackSize, STACK_SIZE_MIN, what, "stackSize");
 }
 
 function isCallback(parameter: unknown): parameter is { readonly callback: unknown } {

@@ -187,6 +187,13 @@ const IdlePlace = {
     frame_pointer: 16,
     size: 24,
 };
+const Bounds = {
+    base: 0,
+    limit: 8,
+    start: 16,
+    stride: 24,
+    size: 32,
+};
 const STACK_ALIGNMENT$1 = 16;
 const STACK_SIZE_MIN = 512;
 const STACK_SIZE_DEFAULT = 1048576;
@@ -2654,17 +2661,20 @@ function textOf(error) {
 }
 
 class Mapping {
-    bounds = new BigUint64Array(new ArrayBuffer(24));
+    bounds = new BigUint64Array(new ArrayBuffer(32));
     waits = false;
     next;
     get base() {
-        return this.bounds[0];
+        return this.bounds[0 / 8];
     }
     get limit() {
-        return this.bounds[1];
+        return this.bounds[8 / 8];
+    }
+    get start() {
+        return this.bounds[16 / 8];
     }
     get stride() {
-        return this.bounds[2];
+        return this.bounds[24 / 8];
     }
 }
 let left;
@@ -2688,8 +2698,8 @@ function unmap(mapping) {
 }
 const unmapLeft = (function unmapLeft() {
     while (left !== undefined) {
-        const { base, limit } = left;
-        if (nativeStacks().unmapStack(base, limit) !== 0)
+        const { base, start } = left;
+        if (nativeStacks().unmapStack(base, start) !== 0)
             return;
         left = left.next;
     }
@@ -3052,7 +3062,8 @@ class StackMemory {
         if (fault !== undefined)
             throw new Error(`${what}: ${fault}`);
         if (this.owner !== undefined) {
-            throw new Error(`${what}: another generator is on this stack and has not finished; give each its own stack`);
+            throw new Error(`${what}: another generator, or a call, is on this stack and has not finished; give each ` +
+                "its own stack");
         }
         if (!this.origin.shareable)
             return;
@@ -3096,8 +3107,8 @@ class StackMemory {
     }
     dispose() {
         if (!this.released && this.owner !== undefined) {
-            throw new Error("Cannot dispose of stack: a generator on it has not finished; dispose of the generator " +
-                "instead, which ends it and frees its stack");
+            throw new Error("Cannot dispose of stack: a generator, or a call, on it has not finished; dispose of the " +
+                "generator instead, which ends it and frees its stack, or await the call");
         }
         this.origin.release(this);
         this.released = true;
@@ -3120,12 +3131,12 @@ const memoryOf = (function memoryOf(stack, body) {
         "new SliceStack() in this Worker" +
         (swapped ? ", and pass it first: new Generator(stack, body)" : ""));
 });
-const checkSize = (function checkSize(size, minimum, what) {
+const checkSize = (function checkSize(size, minimum, what, name = "size") {
     if (typeof size !== "number") {
-        throw new TypeError(`${what}: size must be a number of bytes: got ${describe(size)}`);
+        throw new TypeError(`${what}: ${name} must be a number of bytes: got ${describe(size)}`);
     }
     if (!Number.isInteger(size) || size < minimum || size > 2 ** 47) {
-        throw new RangeError(`${what}: size must be a whole number of bytes from ${minimum} to 2^47: got ${size}`);
+        throw new RangeError(`${what}: ${name} must be a whole number of bytes from ${minimum} to 2^47: got ${size}`);
     }
 });
 
@@ -3383,38 +3394,82 @@ class StackPool {
     }
 }
 
+const CALL_STACK_SIZE = 8 * 1024 * 1024;
 const KEPT_MAX = 64;
 const SINGLE_MAX = 1024;
+const SIZES_MAX = 16;
+const PAGE_SIZE = 4096;
 class Fiber {
     stack;
     context;
-    overflow;
+    list;
     next;
     call;
     depth = 0;
     outer;
     isKept = false;
-    constructor(overflow) {
-        this.overflow = overflow;
-        const list = kept[overflow];
-        this.stack = list.made < 1024
-            ? new OsStack(undefined, { overflow })
-            : (list.pool ??= new StackPool({ overflow })).take();
+    constructor(list) {
+        const { size, overflow } = list;
+        this.list = list;
+        if (singles < 1024) {
+            this.stack = new OsStack(size, { overflow });
+            singles++;
+        }
+        else
+            this.stack = (list.pool ??= new StackPool({ size, overflow })).take();
         this.context = new CallContext(memoryOf(this.stack));
         this.call = new Call(this.context);
-        list.made++;
         this.context.memory.own(this.context);
     }
 }
 const kept = {
-    report: { first: undefined, count: 0, made: 0, pool: undefined },
-    throw: { first: undefined, count: 0, made: 0, pool: undefined },
+    report: {
+        size: CALL_STACK_SIZE,
+        overflow: "report",
+        first: undefined,
+        count: 0,
+        pool: undefined,
+    },
+    throw: { size: CALL_STACK_SIZE, overflow: "throw", first: undefined, count: 0, pool: undefined },
 };
-function takeFiber(overflow) {
-    const list = kept[overflow];
+let sized;
+let singles = 0;
+function listsFor(asked) {
+    const size = Math.ceil(asked / 4096) * 4096;
+    sized ??= new Map();
+    let lists = sized.get(size);
+    if (lists === undefined) {
+        if (sized.size === 16)
+            forgetSizes(sized);
+        lists = {
+            report: { size, overflow: "report", first: undefined, count: 0, pool: undefined },
+            throw: { size, overflow: "throw", first: undefined, count: 0, pool: undefined },
+        };
+        sized.set(size, lists);
+    }
+    return lists;
+}
+function forgetSizes(all) {
+    for (const lists of all.values()) {
+        for (const list of [lists.report, lists.throw]) {
+            for (let fiber; (fiber = list.first) !== undefined;) {
+                list.first = fiber.next;
+                discard(fiber);
+            }
+        }
+    }
+    all.clear();
+}
+function discard({ stack }) {
+    stack[Symbol.dispose]();
+    if (stack instanceof OsStack)
+        singles--;
+}
+function takeFiber(overflow, size) {
+    const list = (size === undefined ? kept : listsFor(size))[overflow];
     const fiber = list.first;
     if (fiber === undefined)
-        return new Fiber(overflow);
+        return new Fiber(list);
     list.first = fiber.next;
     list.count--;
     fiber.next = undefined;
@@ -3422,27 +3477,74 @@ function takeFiber(overflow) {
     return fiber;
 }
 function putFiber(fiber) {
-    const { context, stack, overflow } = fiber;
-    const list = kept[overflow];
+    const { context, list } = fiber;
     if (fiber.isKept || context.handle !== null)
         return;
     context.release();
-    if (list.count >= 64) {
-        stack[Symbol.dispose]();
-        return;
-    }
+    if (list.count >= 64)
+        return discard(fiber);
     fiber.next = list.first;
     list.first = fiber;
     list.count++;
     fiber.isKept = true;
 }
+class Borrower {
+    context;
+    batch;
+    isOver = false;
+    constructor(context) {
+        this.context = context;
+    }
+    get isDone() {
+        return this.isOver && this.context.handle === null;
+    }
+    endGently() {
+        this.isOver = true;
+        this.context.endGently();
+    }
+}
+class Loan {
+    stack;
+    borrower;
+    constructor(stack, borrower) {
+        this.stack = stack;
+        this.borrower = borrower;
+    }
+    get context() {
+        return this.borrower.context;
+    }
+}
+let borrowers;
+function borrowStack(stack, what) {
+    const memory = memoryOf(stack);
+    if (!memory.origin.guarded) {
+        throw new TypeError(`${what}: its stack has no guard page, so an overflow would write over other memory; use an ` +
+            "OsStack");
+    }
+    memory.checkFree(what);
+    const borrower = new Borrower(new CallContext(memory));
+    const loan = new Loan(stack, borrower);
+    (borrowers ??= new Net(endGarbage)).add(loan, borrower);
+    memory.own(borrower);
+    return loan;
+}
+function returnStack({ borrower }) {
+    const { context } = borrower;
+    if (context.handle !== null)
+        return;
+    context.release();
+    borrower.isOver = true;
+    context.memory.disown(borrower);
+    borrowers.remove(borrower);
+}
 
 const { input: INPUT$2, callback: CALLBACK$1 } = Mailbox;
 async function callAsync(callee, args) {
-    const signal = signalOf(callee, args[callee.parameters.length], args.length);
+    const { signal, stack } = optionsOf(callee, args[callee.parameters.length], args.length);
     signal?.throwIfAborted();
-    const fiber = takeFiber(callee.overflow);
-    const call = new Call(fiber.context);
+    const loan = stack === undefined ? undefined : borrowStack(stack, callee.what);
+    const fiber = loan === undefined ? takeFiber(callee.overflow, callee.stackSize) : undefined;
+    const call = new Call((loan ?? fiber).context);
     try {
         call.prepare(callee, args, "functions");
         return await untilInterrupted(call, args, signal);
@@ -3452,7 +3554,10 @@ async function callAsync(callee, args) {
         throw error;
     }
     finally {
-        putFiber(fiber);
+        if (fiber !== undefined)
+            putFiber(fiber);
+        else
+            returnStack(loan);
     }
 }
 async function endBecauseOf(call, error) {
@@ -3537,24 +3642,29 @@ async function answerElsewhere(call, args, signal) {
         call.reply(target, answer);
     }
 }
-function signalOf(callee, options, given) {
+const NO_OPTIONS = {};
+function optionsOf(callee, options, given) {
     const expected = callee.parameters.length;
     if (given !== expected + 1) {
         checkCount(callee, { length: given }, expected);
-        return undefined;
+        return NO_OPTIONS;
     }
     checkOpen(callee.library, callee.what);
     if (options === undefined)
-        return undefined;
+        return NO_OPTIONS;
     const what = `Cannot call ${callee.name}: what follows its ${expected} arguments must be ` +
         "options such as { signal }";
     if (typeof options !== "object" || options === null || options instanceof AbortSignal) {
         throw new TypeError(`${what}: got ${describe(options)}`);
     }
-    checkKeys(options, ["signal"], what);
-    const { signal } = own(options);
-    if (signal === undefined)
-        return undefined;
+    checkKeys(options, ["signal", "stack"], what);
+    const { signal, stack } = own(options);
+    return {
+        signal: signal === undefined ? undefined : followed(signal, what),
+        stack: stack,
+    };
+}
+function followed(signal, what) {
     try {
         return AbortSignal.any([signal]);
     }
@@ -3679,7 +3789,7 @@ let innermost;
 function callSync(callee, args) {
     checkCount(callee, args, callee.slots.length);
     endGone();
-    const fiber = takeFiber(callee.overflow);
+    const fiber = takeFiber(callee.overflow, callee.stackSize);
     const { call, context } = fiber;
     try {
         call.prepare(callee, args, "functions");
@@ -3803,7 +3913,7 @@ class Scope {
             this.#calls.set(call, undefined);
             return call;
         }
-        const fiber = takeFiber(this.#throws ? "throw" : callee.overflow);
+        const fiber = takeFiber(this.#throws ? "throw" : callee.overflow, callee.stackSize);
         try {
             const call = new Call(fiber.context);
             call.prepare(callee, args, answering);
@@ -4496,6 +4606,7 @@ function dlopen(filename, definitions) {
     native();
     needStack(8);
     const opened = open(filename, table);
+    native().installOverflow();
     const library = { filename: String(filename), closed: false, latest: undefined };
     const symbols = Object.create(null);
     const thunks = [];
@@ -4552,6 +4663,7 @@ function symbol(name, definition, pointer, library, thunks) {
         plainCount: types.filter((type) => type !== "callback").length,
         nonblocking: definition.nonblocking === true,
         overflow: definition.overflow ?? "report",
+        stackSize: definition.stackSize,
     };
     for (const [i, parameter] of definition.parameters.entries()) {
         slots.push({
@@ -4667,8 +4779,8 @@ function checkDefinition(name, definition) {
         checkType(output, SCALAR_TYPES, `${what}: output`);
         return;
     }
-    checkKeys(definition, ["parameters", "result", "name", "nonblocking", "variadic", "overflow"], what);
-    const { parameters, result, nonblocking, variadic, overflow } = definition;
+    checkKeys(definition, ["parameters", "result", "name", "nonblocking", "variadic", "overflow", "stackSize"], what);
+    const { parameters, result, nonblocking, variadic, overflow, stackSize } = definition;
     checkParameters(parameters, what);
     checkType(result, VALUE_TYPES, `${what}: result`);
     for (const [i, parameter] of parameters.entries()) {
@@ -4686,6 +4798,8 @@ function checkDefinition(name, definition) {
     if (variadic !== undefined)
         checkVariadic(parameters, variadic, what);
     overflowOf(overflow, what);
+    if (stackSize !== undefined)
+        checkSize(stackSize, 512, what, "stackSize");
 }
 function isCallback(parameter) {
     return typeof parameter === "object" && parameter !== null &&

@@ -10,22 +10,24 @@ import { checkKeys, describe, hasStack, isExhaustion, own } from "../check.ts";
 import { checkOpen } from "../context/occupancy.ts";
 import { Mailbox } from "../layout.ts";
 import { native } from "../library/find.ts";
+import type { GuardedStack } from "../stack/stack.ts";
 import { read, write } from "../value/value.ts";
 import { handlerOf, isThenable, refuseDeferred, refuseWaiting } from "./answer.ts";
 import { Call } from "./call.ts";
 import { type Callee, checkCount } from "./callee.ts";
 import { both } from "./end.ts";
-import { putFiber, takeFiber } from "./fiber.ts";
+import { borrowStack, putFiber, returnStack, takeFiber } from "./fiber.ts";
 
 // Local, because V8 folds a local constant, and loads an imported one at each use.
 const { input: INPUT, callback: CALLBACK } = Mailbox;
 
 /** Calls a C function. */
 export async function callAsync(callee: Callee, args: readonly unknown[]): Promise<unknown> {
-  const signal = signalOf(callee, args[callee.parameters.length], args.length);
+  const { signal, stack } = optionsOf(callee, args[callee.parameters.length], args.length);
   signal?.throwIfAborted();
-  const fiber = takeFiber(callee.overflow);
-  const call = new Call(fiber.context);
+  const loan = stack === undefined ? undefined : borrowStack(stack, callee.what);
+  const fiber = loan === undefined ? takeFiber(callee.overflow, callee.stackSize) : undefined;
+  const call = new Call((loan ?? fiber!).context);
   try {
     call.prepare(callee, args, "functions");
     return await untilInterrupted(call, args, signal);
@@ -34,8 +36,9 @@ export async function callAsync(callee: Callee, args: readonly unknown[]): Promi
     throw error;
   } finally {
     // A fiber whose call could not be ended is not taken back: once it is garbage, its finalizer
-    // ends the call.
-    putFiber(fiber);
+    // ends the call. So it is with a stack of the caller's.
+    if (fiber !== undefined) putFiber(fiber);
+    else returnStack(loan!);
   }
 }
 
@@ -148,28 +151,42 @@ async function answerElsewhere(
   }
 }
 
-/**
- * The signal in the options of a call; `given` is how many arguments there are, options included.
- */
-function signalOf(callee: Callee, options: unknown, given: number): AbortSignal | undefined {
+/** What may follow the arguments of a call, as it has been checked. */
+interface Options {
+  readonly signal?: AbortSignal | undefined;
+  readonly stack?: GuardedStack | undefined;
+}
+
+const NO_OPTIONS: Options = {};
+
+/** The options of a call; `given` is how many arguments there are, options included. */
+function optionsOf(callee: Callee, options: unknown, given: number): Options {
   const expected = callee.parameters.length;
   if (given !== expected + 1) {
     checkCount(callee, { length: given }, expected);
-    return undefined;
+    return NO_OPTIONS;
   }
   checkOpen(callee.library, callee.what);
-  if (options === undefined) return undefined;
+  if (options === undefined) return NO_OPTIONS;
   const what = `Cannot call ${callee.name}: what follows its ${expected} arguments must be ` +
     "options such as { signal }";
   if (typeof options !== "object" || options === null || options instanceof AbortSignal) {
     throw new TypeError(`${what}: got ${describe(options)}`);
   }
-  checkKeys(options, ["signal"], what);
-  const { signal } = own(options as { readonly signal?: unknown });
-  if (signal === undefined) return undefined;
+  checkKeys(options, ["signal", "stack"], what);
+  const { signal, stack } = own(options as { readonly signal?: unknown; readonly stack?: unknown });
+  return {
+    signal: signal === undefined ? undefined : followed(signal, what),
+    stack: stack as GuardedStack | undefined,
+  };
+}
+
+/**
+ * A signal of our own, which follows the caller's. A program can dispatch `abort` on its signal
+ * without aborting it, and can replace its methods by ones that close the library meanwhile.
+ */
+function followed(signal: unknown, what: string): AbortSignal {
   try {
-    // A signal of our own, which follows the caller's. A program can dispatch `abort` on its signal
-    // without aborting it, and can replace its methods by ones that close the library meanwhile.
     return AbortSignal.any([signal as AbortSignal]);
   } catch (cause) {
     if (isExhaustion(cause)) throw cause;

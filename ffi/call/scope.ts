@@ -77,7 +77,7 @@ export class Scope implements Late, Maker {
       this.#calls.set(call, undefined);
       return call;
     }
-    const fiber = takeFiber(this.#throws ? "throw" : callee.overflow);
+    const fiber = takeFiber(this.#throws ? "throw" : callee.overflow, callee.stackSize);
     try {
       const call = new Call(fiber.context);
       call.prepare(callee, args, answering);

@@ -128,26 +128,26 @@ AAAAAAAA
  */
 export const prebuilt = {
   "aarch64-darwin": {
-    digest: "fcbddb2fb18f819823a1fd400bba4d9230930e3a0ece3e804f374322812a05e9",
-    size: 89288,
+    digest: "f8172d9a152ad5c606678d25e3616350d276d6a19588aada7594a9851b35b35e",
+    size: 105704,
     file: "libfringe.dylib",
     load: () => import("./prebuilt/" + "aarch64-darwin.js"),
   },
   "aarch64-linux": {
-    digest: "e9b065f36ac031710668d6f7310c0c4e1703adc49757c448773c4cd2d306920d",
-    size: 56856,
+    digest: "c3f2a868a070b83043618102a462ac67750bff6bbf638ce93036a963c02c1dd0",
+    size: 60344,
     file: "libfringe.so",
     load: () => import("./prebuilt/" + "aarch64-linux.js"),
   },
   "x86_64-darwin": {
-    digest: "56791419b53a3b87bc0cbf55fd94237c50ae7fc29236971b954d5701ed8bdda5",
-    size: 63800,
+    digest: "58519b2c557260f7ea39e3a7bbe8df215ae15b0f4e2830745f18063335b5c2a8",
+    size: 67928,
     file: "libfringe.dylib",
     load: () => import("./prebuilt/" + "x86_64-darwin.js"),
   },
   "x86_64-linux": {
-    digest: "2431e475837a710b6a5b3aeda863244ed3bdc530adc1c8153b320c27bfda02b9",
-    size: 56752,
+    digest: "39e414674593c0a749985c04f52e0b50961a68b33e9558d38ffef551fd816bec",
+    size: 63184,
     file: "libfringe.so",
     load: () => import("./prebuilt/" + "x86_64-linux.js"),
   },
