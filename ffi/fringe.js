@@ -3834,8 +3834,6 @@ async function callAsync(callee, args) {
     const place = takePlace(callee, stack);
     const call = new Call(place.context);
     try {
-        if (turn !== undefined)
-            signal?.throwIfAborted();
         call.prepare(callee, args, "functions");
         return await untilInterrupted(call, args, signal);
     }
@@ -4218,6 +4216,10 @@ class Turn {
         finally {
             signal?.removeEventListener("abort", abort);
         }
+        if (!signal?.aborted)
+            return;
+        this.pass();
+        throw signal.reason;
     }
     pass() {
         const next = this.#waiting.shift();

@@ -38,8 +38,6 @@ export async function callAsync(callee: Callee, args: readonly unknown[]): Promi
   const place = takePlace(callee, stack);
   const call = new Call(place.context);
   try {
-    // It may have been aborted in the moment in which its turn came.
-    if (turn !== undefined) signal?.throwIfAborted();
     call.prepare(callee, args, "functions");
     return await untilInterrupted(call, args, signal);
   } catch (error) {

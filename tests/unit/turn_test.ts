@@ -188,8 +188,7 @@ Deno.test("a call that is aborted as its turn comes does not run, and passes it 
   // Now b has it, though it does not know yet.
   assertThrows(() => turn.take("d", "Cannot call d"), Error, BUSY("d", "b"));
   controller.abort(new Error("enough"));
-  await b;
-  turn.pass();
+  await assertRejects(() => b, Error, "enough");
   await c;
 
   using library = open();
