@@ -5197,7 +5197,16 @@ function checkVariadic(parameters, variadic, what) {
     }
 }
 
-let released;
+let garbage;
+let suspended = [];
+function release(left) {
+    suspended.push(left);
+    const isSuspended = ({ library }) => library.latest !== undefined;
+    for (const { thunks } of suspended.filter((left) => !isSuspended(left))) {
+        thunks.forEach(putThunk);
+    }
+    suspended = suspended.filter(isSuspended);
+}
 function functionAt(pointer, definition) {
     const address = addressOf(pointer);
     const known = copyOf(definition, "Cannot make function");
@@ -5211,8 +5220,8 @@ function functionAt(pointer, definition) {
     const library = { filename: name, closed: false, latest: undefined };
     const thunks = [];
     const f = symbol(name, known, pointer, library, thunks);
-    released ??= new FinalizationRegistry((thunks) => thunks.forEach(putThunk));
-    released.register(library, thunks);
+    garbage ??= new FinalizationRegistry(release);
+    garbage.register(f, { library, thunks });
     return f;
 }
 function addressOf(pointer) {

@@ -7,7 +7,10 @@ import { assert, assertEquals, assertMatch, assertRejects, assertThrows } from "
 import { Callback, functionAt, Generator, OsStack, tailCall } from "../../mod.ts";
 import { calleeOf } from "../../ffi/call/callee.ts";
 import { targetOf } from "../../ffi/call/thunk.ts";
-import { collectUntil, openBodies } from "../support/support.ts";
+import { collectUntil, gc, openBodies, testBodies } from "../support/support.ts";
+
+const later = <T>(value: T): Promise<T> =>
+  new Promise((resolve) => setTimeout(() => resolve(value), 1));
 
 const twice = { parameters: ["i32"], result: "i32" } as const;
 
@@ -82,4 +85,22 @@ Deno.test("the function pointers of a function that is garbage are given back", 
   const number = take();
   assert(targetOf(number) !== undefined);
   await collectUntil(() => targetOf(number) === undefined);
+  assertEquals(targetOf(number), undefined);
+});
+
+Deno.test("a function that is garbage has its function pointers while it is suspended", async () => {
+  const opened = Deno.dlopen(testBodies, { two_callbacks: { type: "pointer" } });
+  const callback = { callback: twice };
+  // C calls one function pointer and then the other, with collections in between.
+  const begin = () =>
+    functionAt(opened.symbols.two_callbacks!, { parameters: [callback, callback], result: "i32" })
+      .async(async (i) => {
+        for (let round = 0; round < 5; round++) {
+          gc();
+          await later(0);
+        }
+        return i;
+      }, (i) => i);
+  assertEquals(await begin(), 102);
+  opened.close();
 });
