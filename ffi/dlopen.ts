@@ -204,7 +204,8 @@ export function symbol(
     }),
     slots,
     plainCount: types.filter((type) => type !== "callback").length,
-    nonblocking: definition.nonblocking === true,
+    nonblocking: definition.nonblocking !== undefined && definition.nonblocking !== false,
+    hasThread: definition.nonblocking === "thread",
     errno: definition.errno === true,
     turn: definition.exclusive === true ? turnOf(pointer) : undefined,
     overflow: definition.overflow ?? "report",
@@ -381,7 +382,13 @@ export function checkDefinition(name: string, definition: unknown): void {
       checkType(parameter, VALUE_TYPES, `${what}: parameter ${i}`, false);
     }
   }
-  for (const key of ["nonblocking", "errno", "exclusive"] as const) {
+  const { nonblocking } = definition as Partial<FunctionDefinition>;
+  if (nonblocking !== undefined && nonblocking !== "thread" && typeof nonblocking !== "boolean") {
+    throw new TypeError(
+      `${what}: nonblocking must be a boolean or "thread": got ${describe(nonblocking)}`,
+    );
+  }
+  for (const key of ["errno", "exclusive"] as const) {
     const value = (definition as Partial<FunctionDefinition>)[key];
     if (value === undefined || typeof value === "boolean") continue;
     throw new TypeError(`${what}: ${key} must be a boolean: got ${describe(value)}`);

@@ -178,6 +178,13 @@ const ThunkBlock = {
     count: 24,
     size: 32,
 };
+const ThreadBlock = {
+    thread: 0,
+    base: 8,
+    limit: 16,
+    room: 24,
+    size: 32,
+};
 const SymbolBlock = {
     name: 0,
     start: 8,
@@ -425,6 +432,37 @@ const SYMBOLS = {
         result: "u32",
     },
 };
+const THREAD_SYMBOLS = {
+    takeThread: {
+        name: "fringe_thread_take",
+        parameters: ["usize", "bool", "buffer"],
+        result: "i32",
+    },
+    layThread: {
+        name: "fringe_thread_lay",
+        parameters: [
+            "pointer",
+            "usize",
+            "pointer",
+        ],
+        result: "void",
+    },
+    goThread: { name: "fringe_thread_go", parameters: ["pointer"], result: "void" },
+    waitThread: { name: "fringe_thread_wait", parameters: ["pointer"], result: "void" },
+    waitThreadElsewhere: {
+        name: "fringe_thread_wait",
+        parameters: ["pointer"],
+        result: "void",
+        nonblocking: true,
+    },
+    endThread: { name: "fringe_thread_end", parameters: ["pointer"], result: "void" },
+    traceThread: {
+        name: "fringe_thread_trace",
+        parameters: ["pointer", "buffer", "u32"],
+        result: "u32",
+    },
+    putThread: { name: "fringe_thread_put", parameters: ["buffer"], result: "void" },
+};
 
 function checkDigest(actual, expected, what, remedy) {
     if (actual === expected)
@@ -485,13 +523,19 @@ const openNative = (function openNative(path, what, grant) {
     return {
         stacks,
         openPools: () => load(path, POOL_SYMBOLS, what, grant).symbols,
+        openThreads: () => load(path, THREAD_SYMBOLS, what, grant).symbols,
         openRest: () => load(path, SYMBOLS, what, grant).symbols,
     };
 });
 function openWhole(path, what, grant) {
-    const { stacks, openPools, openRest } = openNative(path, what, grant);
-    const [pools, rest] = [openPools(), openRest()];
-    return { stacks, openPools: () => pools, openRest: () => rest };
+    const { stacks, openPools, openThreads, openRest } = openNative(path, what, grant);
+    const [pools, threads, rest] = [openPools(), openThreads(), openRest()];
+    return {
+        stacks,
+        openPools: () => pools,
+        openThreads: () => threads,
+        openRest: () => rest,
+    };
 }
 const { abi } = STACK_SYMBOLS;
 function checkAbiOf(path, what, cause) {
@@ -751,12 +795,16 @@ const checkRuntime = (function checkRuntime() {
 const OVERRIDE = "FRINGE_LIBRARY";
 let opened;
 let pools$1;
+let threads;
 let rest;
 const nativeStacks = (function nativeStacks() {
     return (opened ?? openNow()).stacks;
 });
 function nativePools() {
     return pools$1 ?? openPools();
+}
+function nativeThreads() {
+    return threads ?? openThreads();
 }
 function native() {
     return rest ?? openRest();
@@ -769,6 +817,10 @@ const openNow = (function openNow() {
 function openPools() {
     needStack(128);
     return pools$1 = (opened ?? openNow()).openPools();
+}
+function openThreads() {
+    needStack(128);
+    return threads = (opened ?? openNow()).openThreads();
 }
 function openRest() {
     needStack(128);
@@ -1835,8 +1887,11 @@ function isOverrun({ bottom }) {
 }
 
 function framesOf(handle) {
+    return framesBy((addresses, count) => native().backtrace(handle, addresses, count));
+}
+function framesBy(trace) {
     const addresses = new BigUint64Array(new ArrayBuffer(64 * 8));
-    const count = native().backtrace(handle, addresses, 64);
+    const count = trace(addresses, 64);
     return [...addresses.subarray(0, count)].map(frameAt);
 }
 function frameAt(address) {
@@ -2047,7 +2102,7 @@ class Context extends Occupancy {
             error = overflowError(what, memory);
         if (status === 6) {
             const make = readReport(this.lookInto());
-            native().resumeI32(handle, 0);
+            this.resume(handle);
             this.status[this.at] = 7;
             error = make();
         }
@@ -2100,7 +2155,13 @@ class Context extends Occupancy {
         const fault = this.elsewhere ? ELSEWHERE : this.memory.fault();
         if (fault !== undefined)
             throw new Error(`Cannot take a backtrace: ${fault}`);
-        return framesOf(this.handle);
+        return this.trace(this.handle);
+    }
+    trace(handle) {
+        return framesOf(handle);
+    }
+    resume(handle) {
+        native().resumeI32(handle, 0);
     }
 }
 
@@ -2238,9 +2299,9 @@ function tailCall(f, ...args) {
     const given = args;
     checkCount(callee, given, callee.slots.length);
     if (callee.stackCount > 0) {
-        throw new TypeError(`${callee.what} in place of a callback: ${callee.stackCount} of its arguments are passed on ` +
-            "the stack, and C has made room there for the callback's own alone; have a function of C " +
-            "with fewer parameters call it");
+        throw new TypeError(`${callee.what} in place of a callback: ${callee.stackCount} of its arguments are passed ` +
+            "on the stack, and C has made room there for the callback's own alone; have a function " +
+            "of C with fewer parameters call it");
     }
     writeArguments(callee, given, new DataView(new ArrayBuffer(336)), new Kept());
     const answer = Object.freeze({ function: callee.name });
@@ -2495,7 +2556,7 @@ class Call {
     step() {
         const handle = this.leave();
         this.context.lend();
-        native().resumeCall(handle, 0);
+        this.context.resume(handle);
         this.context.takeBack();
         return this.arrive();
     }
@@ -2504,7 +2565,7 @@ class Call {
         const { context } = this;
         context.lend();
         context.elsewhere = true;
-        return native().resumeElsewhere(handle, 0);
+        return context.resumeElsewhere(handle);
     }
     comeBack() {
         this.context.elsewhere = false;
@@ -2719,10 +2780,10 @@ class Call {
             "told; return from that first");
     }
     #warnOfEndless() {
-        console.warn(`fringe: ${this.callee.name} is being ended, and has called back ${1000000} times since. ` +
-            "Each time it was told its stop, and it does not return: the program waits for it. Let " +
-            "stop be an answer upon which it ends, or a function that answers by tailCall(); without " +
-            "a stop its frames are unwound. It is at", this.frames());
+        console.warn(`fringe: ${this.callee.name} is being ended, and has called back ${1000000} times ` +
+            "since. Each time it was told its stop, and it does not return: the program waits for " +
+            "it. Let stop be an answer upon which it ends, or a function that answers by " +
+            "tailCall(); without a stop its frames are unwound. It is at", this.frames());
     }
     #endContext(thrown) {
         try {
@@ -2977,6 +3038,14 @@ class CallContext extends Context {
     #laid;
     #globals = null;
     prepare(subject, stackCount, nonblocking) {
+        this.lookAt(subject, stackCount);
+        if (!nonblocking)
+            return this.#lay(subject);
+        nativeStacks().registerStack?.(this.memory.base, this.memory.limit);
+        this.#laid = undefined;
+        this.lent = new Lent(this.memory.base, this.view);
+    }
+    lookAt(subject, stackCount) {
         this.written = undefined;
         this.subject = subject;
         const size = 336 + stackCount * 8;
@@ -2984,11 +3053,6 @@ class CallContext extends Context {
             this.setView(callMailbox(stackCount));
             this.#laid = undefined;
         }
-        if (!nonblocking)
-            return this.#lay(subject);
-        nativeStacks().registerStack?.(this.memory.base, this.memory.limit);
-        this.#laid = undefined;
-        this.lent = new Lent(this.memory.base, this.view);
     }
     #lay(subject) {
         this.#globals = subject.exceptionState();
@@ -3027,6 +3091,12 @@ class CallContext extends Context {
         this.occupy();
         this.handle = handle;
     }
+    resume(handle) {
+        native().resumeCall(handle, 0);
+    }
+    resumeElsewhere(handle) {
+        return native().resumeElsewhere(handle, 0);
+    }
     lend() {
         this.lent?.lend();
     }
@@ -3048,56 +3118,16 @@ class CallContext extends Context {
         this.lent = undefined;
     }
     endFrames(handle) {
-        super.endFrames(handle);
+        this.unwindFrames(handle);
         this.takeBack();
+    }
+    unwindFrames(handle) {
+        super.endFrames(handle);
     }
     endGently() {
         (this.call ?? this).end();
     }
 }
-
-class Batch {
-    made = 0;
-    live = 0;
-}
-const BATCH_SIZE = 16;
-class Net {
-    #registry;
-    #batch = new Batch();
-    constructor(finalize) {
-        this.#registry = new FinalizationRegistry((kept) => {
-            if (kept.batch === undefined)
-                return;
-            this.remove(kept);
-            finalize(kept);
-        });
-    }
-    add(object, kept) {
-        let batch = this.#batch;
-        if (batch.made === 16)
-            batch = this.#batch = new Batch();
-        this.#registry.register(object, kept, batch);
-        kept.batch = batch;
-        batch.made++;
-        batch.live++;
-    }
-    remove(kept) {
-        const { batch } = kept;
-        if (batch === undefined)
-            return;
-        kept.batch = undefined;
-        if (--batch.live === 0 && batch.made === 16)
-            this.#registry.unregister(batch);
-    }
-}
-
-const overflowOf = (function overflowOf(option, what) {
-    if (option === undefined)
-        return "report";
-    if (option === "report" || option === "throw")
-        return option;
-    throw new TypeError(`${what}: overflow must be "report" or "throw": got ${describe(option)}`);
-});
 
 let memoryIn$1;
 const STACK_ALIGNMENT = 16;
@@ -3257,7 +3287,89 @@ const checkSize = (function checkSize(size, minimum, what) {
     }
 });
 
-const net$1 = new Net((memory) => memory.reclaim());
+class ThreadContext extends CallContext {
+    #room;
+    #thread;
+    constructor(stack) {
+        super(memoryOf(stack));
+        this.#room = stack.room;
+        this.#thread = native().pointerTo(stack.thread);
+    }
+    prepare(subject, stackCount) {
+        this.lookAt(subject, stackCount);
+        this.lent = new Lent(this.#room, this.view);
+    }
+    beginElsewhere(call) {
+        const exceptionState = this.subject.exceptionState();
+        this.status[0] = 0;
+        this.lent.lendMailbox();
+        nativeThreads().layThread(this.#thread, this.lent.mailbox, exceptionState);
+        this.call = call;
+        this.occupy();
+        this.handle = this.#thread;
+    }
+    resume(thread) {
+        const { goThread, waitThread } = nativeThreads();
+        goThread(thread);
+        waitThread(thread);
+    }
+    resumeElsewhere(thread) {
+        const { goThread, waitThreadElsewhere } = nativeThreads();
+        goThread(thread);
+        return waitThreadElsewhere(thread);
+    }
+    unwindFrames(thread) {
+        nativeThreads().endThread(thread);
+    }
+    trace(thread) {
+        return framesBy((addresses, count) => nativeThreads().traceThread(thread, addresses, count));
+    }
+}
+
+class Batch {
+    made = 0;
+    live = 0;
+}
+const BATCH_SIZE = 16;
+class Net {
+    #registry;
+    #batch = new Batch();
+    constructor(finalize) {
+        this.#registry = new FinalizationRegistry((kept) => {
+            if (kept.batch === undefined)
+                return;
+            this.remove(kept);
+            finalize(kept);
+        });
+    }
+    add(object, kept) {
+        let batch = this.#batch;
+        if (batch.made === 16)
+            batch = this.#batch = new Batch();
+        this.#registry.register(object, kept, batch);
+        kept.batch = batch;
+        batch.made++;
+        batch.live++;
+    }
+    remove(kept) {
+        const { batch } = kept;
+        if (batch === undefined)
+            return;
+        kept.batch = undefined;
+        if (--batch.live === 0 && batch.made === 16)
+            this.#registry.unregister(batch);
+    }
+}
+
+const overflowOf = (function overflowOf(option, what) {
+    if (option === undefined)
+        return "report";
+    if (option === "report" || option === "throw")
+        return option;
+    throw new TypeError(`${what}: overflow must be "report" or "throw": got ${describe(option)}`);
+});
+
+const net$2 = new Net((memory) => memory.reclaim());
 class OsStack extends Stack {
     constructor(size = 1048576, options = {}) {
         const what = "Cannot map stack";
@@ -3270,7 +3382,7 @@ class OsStack extends Stack {
         const mapping = new Mapping();
         const memory = memoryIn(mapping, overflow);
         super(memory);
-        net$1.add(this, memory);
+        net$2.add(this, memory);
         map(mapping, size, overflow === "throw", `${what} of ${size} bytes`);
         memory.place(mapping.base, mapping.limit);
     }
@@ -3279,7 +3391,7 @@ class OsStack extends Stack {
     }
     [Symbol.dispose]() {
         super[Symbol.dispose]();
-        net$1.remove(memoryOf(this));
+        net$2.remove(memoryOf(this));
     }
 }
 const memoryIn = (function memoryIn(mapping, overflow) {
@@ -3511,7 +3623,45 @@ class StackPool {
     }
 }
 
+const net$1 = new Net((memory) => memory.reclaim());
+class ThreadStack extends Stack {
+    #block;
+    constructor(size, overflow, what) {
+        const block = new DataView(new ArrayBuffer(32));
+        const memory = new StackMemory(0n, 0n, {
+            guarded: true,
+            overflow,
+            shareable: false,
+            release: () => nativeThreads().putThread(block),
+            fault: undefined,
+        });
+        super(memory);
+        this.#block = block;
+        net$1.add(this, memory);
+        const grant = nativeThreads().takeThread(BigInt(size), overflow === "throw", block);
+        checkGrant(grant, `${what}: a thread with a stack of ${size} bytes cannot be made`);
+        memory.place(this.#word(8), this.#word(16));
+    }
+    #word(offset) {
+        return this.#block.getBigUint64(offset, true);
+    }
+    get thread() {
+        return this.#word(0);
+    }
+    get room() {
+        return this.#word(24);
+    }
+    get guarded() {
+        return true;
+    }
+    [Symbol.dispose]() {
+        super[Symbol.dispose]();
+        net$1.remove(memoryOf(this));
+    }
+}
+
 const KEPT_MAX = 64;
+const THREAD_SIZE = 8 * 1024 * 1024;
 const SINGLE_MAX = 1024;
 class Fiber {
     stack;
@@ -3522,15 +3672,11 @@ class Fiber {
     depth = 0;
     outer;
     isKept = false;
-    constructor(overflow) {
+    constructor(overflow, stack, context) {
         this.overflow = overflow;
-        const list = kept[overflow];
-        this.stack = list.made < 1024
-            ? new OsStack(undefined, { overflow })
-            : (list.pool ??= new StackPool({ overflow })).take();
-        this.context = new CallContext(memoryOf(this.stack));
-        this.call = new Call(this.context);
-        list.made++;
+        this.stack = stack;
+        this.context = context;
+        this.call = new Call(context);
         this.context.memory.own(this.context);
     }
 }
@@ -3538,11 +3684,23 @@ const kept = {
     report: { first: undefined, count: 0, made: 0, pool: undefined },
     throw: { first: undefined, count: 0, made: 0, pool: undefined },
 };
+function makeFiber(overflow) {
+    const list = kept[overflow];
+    const stack = list.made < 1024
+        ? new OsStack(undefined, { overflow })
+        : (list.pool ??= new StackPool({ overflow })).take();
+    list.made++;
+    return new Fiber(overflow, stack, new CallContext(memoryOf(stack)));
+}
+function takeThread(overflow, what) {
+    const stack = new ThreadStack(THREAD_SIZE, overflow, what);
+    return new Fiber(overflow, stack, new ThreadContext(stack));
+}
 function takeFiber(overflow) {
     const list = kept[overflow];
     const fiber = list.first;
     if (fiber === undefined)
-        return new Fiber(overflow);
+        return makeFiber(overflow);
     list.first = fiber.next;
     list.count--;
     fiber.next = undefined;
@@ -3555,7 +3713,7 @@ function putFiber(fiber) {
     if (fiber.isKept || context.handle !== null)
         return;
     context.release();
-    if (list.count >= 64) {
+    if (list.count >= 64 || context instanceof ThreadContext) {
         stack[Symbol.dispose]();
         return;
     }
@@ -3572,7 +3730,7 @@ async function callAsync(callee, args) {
     const { turn } = callee;
     if (turn !== undefined)
         await turn.wait(callee.name, signal);
-    const fiber = takeFiberWith(turn, callee.overflow);
+    const fiber = takeFiberFor(callee);
     const call = new Call(fiber.context);
     try {
         call.prepare(callee, args, "functions");
@@ -3586,9 +3744,9 @@ async function callAsync(callee, args) {
         putFiber(fiber);
     }
 }
-function takeFiberWith(turn, overflow) {
+function takeFiberFor({ turn, hasThread, overflow, what }) {
     try {
-        const fiber = takeFiber(overflow);
+        const fiber = hasThread ? takeThread(overflow, what) : takeFiber(overflow);
         fiber.context.turn = turn;
         return fiber;
     }
@@ -4745,7 +4903,8 @@ function symbol(name, definition, pointer, library, thunks) {
         }),
         slots,
         plainCount: types.filter((type) => type !== "callback").length,
-        nonblocking: definition.nonblocking === true,
+        nonblocking: definition.nonblocking !== undefined && definition.nonblocking !== false,
+        hasThread: definition.nonblocking === "thread",
         errno: definition.errno === true,
         turn: definition.exclusive === true ? turnOf(pointer) : undefined,
         overflow: definition.overflow ?? "report",
@@ -4877,7 +5036,11 @@ function checkDefinition(name, definition) {
             checkType(parameter, VALUE_TYPES, `${what}: parameter ${i}`, false);
         }
     }
-    for (const key of ["nonblocking", "errno", "exclusive"]) {
+    const { nonblocking } = definition;
+    if (nonblocking !== undefined && nonblocking !== "thread" && typeof nonblocking !== "boolean") {
+        throw new TypeError(`${what}: nonblocking must be a boolean or "thread": got ${describe(nonblocking)}`);
+    }
+    for (const key of ["errno", "exclusive"]) {
         const value = definition[key];
         if (value === undefined || typeof value === "boolean")
             continue;

@@ -154,6 +154,20 @@ export const ThunkBlock = {
   size: 32,
 } as const;
 
+/** Where the parts of a thread lie that has been taken for a call. */
+export const ThreadBlock = {
+  /** The thread itself, as native code knows it. */
+  thread: 0,
+  /** The highest address that frames of C may have. */
+  base: 8,
+  /** The lowest byte of the thread's stack. */
+  limit: 16,
+  /** The end of the room for a mailbox, and for copies of strings and buffers. */
+  room: 24,
+  /** The size of all of it. */
+  size: 32,
+} as const;
+
 /** Where the fields of what lies at an address lie, in bytes; 0 is what is not known. */
 export const SymbolBlock = {
   /** The address of the function's name, a C string. */

@@ -10,14 +10,12 @@ import { checkKeys, describe, hasStack, isExhaustion, own } from "../check.ts";
 import { checkOpen } from "../context/occupancy.ts";
 import { Mailbox } from "../layout.ts";
 import { native } from "../library/find.ts";
-import type { Overflow } from "../stack/overflow.ts";
 import { read, write } from "../value/value.ts";
 import { handlerOf, isThenable, refuseDeferred, refuseWaiting } from "./answer.ts";
 import { Call } from "./call.ts";
 import { type Callee, checkCount } from "./callee.ts";
 import { both } from "./end.ts";
-import { type Fiber, putFiber, takeFiber } from "./fiber.ts";
-import type { Turn } from "./turn.ts";
+import { type Fiber, putFiber, takeFiber, takeThread } from "./fiber.ts";
 
 // Local, because V8 folds a local constant, and loads an imported one at each use.
 const { input: INPUT, callback: CALLBACK } = Mailbox;
@@ -28,7 +26,7 @@ export async function callAsync(callee: Callee, args: readonly unknown[]): Promi
   signal?.throwIfAborted();
   const { turn } = callee;
   if (turn !== undefined) await turn.wait(callee.name, signal);
-  const fiber = takeFiberWith(turn, callee.overflow);
+  const fiber = takeFiberFor(callee);
   const call = new Call(fiber.context);
   try {
     call.prepare(callee, args, "functions");
@@ -44,9 +42,9 @@ export async function callAsync(callee: Callee, args: readonly unknown[]): Promi
 }
 
 /** Takes a fiber whose context holds the turn, which is passed on if there is none. */
-function takeFiberWith(turn: Turn | undefined, overflow: Overflow): Fiber {
+function takeFiberFor({ turn, hasThread, overflow, what }: Callee): Fiber {
   try {
-    const fiber = takeFiber(overflow);
+    const fiber = hasThread ? takeThread(overflow, what) : takeFiber(overflow);
     fiber.context.turn = turn;
     return fiber;
   } catch (error) {

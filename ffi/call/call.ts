@@ -180,7 +180,7 @@ export class Call implements Ender {
   step(): Target | undefined {
     const handle = this.leave();
     this.context.lend();
-    native().resumeCall(handle, 0);
+    this.context.resume(handle);
     this.context.takeBack();
     return this.arrive();
   }
@@ -189,14 +189,14 @@ export class Call implements Ender {
    * Lets C go on on another thread. Until `comeBack` has been called, nothing may touch the
    * context; no other code may run between the two.
    */
-  goElsewhere(): Promise<number> {
+  goElsewhere(): Promise<unknown> {
     const handle = this.leave();
     const { context } = this;
     context.lend();
     // It stays so if the next line throws, as in a program whose `Promise.prototype.then` does: by
     // then the thread has begun, and nobody learns when it has ended.
     context.elsewhere = true;
-    return native().resumeElsewhere(handle, 0);
+    return context.resumeElsewhere(handle);
   }
 
   /** Takes over from the other thread, as `step` ends. */
@@ -447,10 +447,10 @@ export class Call implements Ender {
   /** Says that C does not return, though it is told to stop; where, the console shows. */
   #warnOfEndless(): void {
     console.warn(
-      `fringe: ${this.callee.name} is being ended, and has called back ${TOLD_OFTEN} times since. ` +
-        "Each time it was told its stop, and it does not return: the program waits for it. Let " +
-        "stop be an answer upon which it ends, or a function that answers by tailCall(); without " +
-        "a stop its frames are unwound. It is at",
+      `fringe: ${this.callee.name} is being ended, and has called back ${TOLD_OFTEN} times ` +
+        "since. Each time it was told its stop, and it does not return: the program waits for " +
+        "it. Let stop be an answer upon which it ends, or a function that answers by " +
+        "tailCall(); without a stop its frames are unwound. It is at",
       this.frames(),
     );
   }

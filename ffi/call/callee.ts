@@ -44,6 +44,8 @@ export interface Callee extends Signature, Subject {
   readonly plainCount: number;
   /** Whether the function runs on another thread. */
   readonly nonblocking: boolean;
+  /** Whether that is one thread from the beginning to the end of a call. */
+  readonly hasThread: boolean;
   /** Whether its caller gets errno as well. */
   readonly errno: boolean;
   /** The turn of its library's exclusive functions, if it is one of them. */

@@ -74,7 +74,7 @@ export interface CallbackDefinition {
     | Deno.PointerObject
     | null
     | undefined
-    // deno-lint-ignore no-explicit-any -- its parameters are those of the callback, see `parameters`
+    // deno-lint-ignore no-explicit-any -- its parameters are those of the callback
     | ((...args: any[]) => unknown);
 }
 
@@ -130,8 +130,11 @@ export interface FunctionDefinition {
    * Handlers are called on the Worker's own thread. After each of them C may go on on another
    * thread of the pool than before, so it must keep nothing in thread-local variables, and hold no
    * lock, while it calls back. Such a function gives a Promise.
+   *
+   * With "thread" a call has one thread from its first instruction to its last, and C runs on that
+   * thread's own stack, of 8 MiB. So it may do all of that, and may measure its stack.
    */
-  readonly nonblocking?: boolean;
+  readonly nonblocking?: boolean | "thread";
   /**
    * For a variadic function (`...` in C): how many of the parameters stand before the dots. Those
    * behind are what calls by this declaration pass, with the types that C promotes arguments to:

@@ -11,14 +11,19 @@
  */
 
 import { CallContext } from "../context/call_context.ts";
+import { ThreadContext } from "../context/thread_context.ts";
 import { OsStack } from "../stack/os_stack.ts";
 import type { Overflow } from "../stack/overflow.ts";
 import { type GuardedStack, memoryOf } from "../stack/stack.ts";
 import { StackPool } from "../stack/stack_pool.ts";
+import { ThreadStack } from "../stack/thread_stack.ts";
 import { Call } from "./call.ts";
 
 /** How many stacks are kept: more than most programs ever use at once. */
 const KEPT_MAX = 64;
+
+/** How much stack a thread has: what C counts on, and commits only what it touches. */
+const THREAD_SIZE = 8 * 1024 * 1024;
 
 /** How many stacks are made with mappings of their own. */
 const SINGLE_MAX = 1024;
@@ -40,15 +45,11 @@ export class Fiber {
   /** Whether the fiber is in that list, so free for the next call. */
   isKept = false;
 
-  constructor(overflow: Overflow) {
+  constructor(overflow: Overflow, stack: GuardedStack, context: CallContext) {
     this.overflow = overflow;
-    const list = kept[overflow];
-    this.stack = list.made < SINGLE_MAX
-      ? new OsStack(undefined, { overflow })
-      : (list.pool ??= new StackPool({ overflow })).take();
-    this.context = new CallContext(memoryOf(this.stack));
-    this.call = new Call(this.context);
-    list.made++;
+    this.stack = stack;
+    this.context = context;
+    this.call = new Call(context);
     // So the finalizer of a stack that is garbage ends the frames that are left on it.
     this.context.memory.own(this.context);
   }
@@ -68,11 +69,26 @@ const kept: Readonly<Record<Overflow, Kept>> = {
   throw: { first: undefined, count: 0, made: 0, pool: undefined },
 };
 
+function makeFiber(overflow: Overflow): Fiber {
+  const list = kept[overflow];
+  const stack = list.made < SINGLE_MAX
+    ? new OsStack(undefined, { overflow })
+    : (list.pool ??= new StackPool({ overflow })).take();
+  list.made++;
+  return new Fiber(overflow, stack, new CallContext(memoryOf(stack)));
+}
+
+/** A fiber that is a thread, for one call. `what` begins with "Cannot". */
+export function takeThread(overflow: Overflow, what: string): Fiber {
+  const stack = new ThreadStack(THREAD_SIZE, overflow, what);
+  return new Fiber(overflow, stack, new ThreadContext(stack));
+}
+
 /** A fiber that is free, for one call; `putFiber` takes it back. */
 export function takeFiber(overflow: Overflow): Fiber {
   const list = kept[overflow];
   const fiber = list.first;
-  if (fiber === undefined) return new Fiber(overflow);
+  if (fiber === undefined) return makeFiber(overflow);
   list.first = fiber.next;
   list.count--;
   fiber.next = undefined;
@@ -91,7 +107,8 @@ export function putFiber(fiber: Fiber): void {
   if (fiber.isKept || context.handle !== null) return;
   // A call that was refused may have left strings and buffers.
   context.release();
-  if (list.count >= KEPT_MAX) {
+  // Native code keeps threads.
+  if (list.count >= KEPT_MAX || context instanceof ThreadContext) {
     stack[Symbol.dispose]();
     return;
   }

@@ -128,26 +128,26 @@ AAAAAAAA
  */
 export const prebuilt = {
   "aarch64-darwin": {
-    digest: "d87a2b7149e749c1d6cd9e705943df3ca5106bdf1b3361b793ba18d4c013c2c6",
-    size: 89368,
+    digest: "072888557ce8666d05eeb65f6a2556ce0a61d2af9f898f7a5eea9de9a3a30fb8",
+    size: 107304,
     file: "libfringe.dylib",
     load: () => import("./prebuilt/" + "aarch64-darwin.js"),
   },
   "aarch64-linux": {
-    digest: "c3583d2d0770f53b75ef5a9d52cb7e9e142f493d7fecee00362b450a560e256c",
-    size: 57048,
+    digest: "53ac4f3807ef6b6d8155a1058c818378daf1f373c78946172ee13a81648c323a",
+    size: 63336,
     file: "libfringe.so",
     load: () => import("./prebuilt/" + "aarch64-linux.js"),
   },
   "x86_64-darwin": {
-    digest: "96cf172e602b89bc0a971d0617876f1d2232dbb7d78bcf429b504ac100a16c1b",
-    size: 63896,
+    digest: "8b2dcdda53fe5611d818798c1d90eb7f50858d79065579d8e8a0515accc99227",
+    size: 69320,
     file: "libfringe.dylib",
     load: () => import("./prebuilt/" + "x86_64-darwin.js"),
   },
   "x86_64-linux": {
-    digest: "59744e383b141760f83d5c48dcd8d046747461f56669cfb150c8b230e556c8e1",
-    size: 61072,
+    digest: "2b81ca80cd6ab7a5877c5005032eacb4dd64889ee440286692c4fe0513efd6d1",
+    size: 67296,
     file: "libfringe.so",
     load: () => import("./prebuilt/" + "x86_64-linux.js"),
   },

@@ -532,6 +532,27 @@ pub fn isOnSignalStack() bool {
     return linux.errno(result) == .SUCCESS and flags & SS_ONSTACK != 0;
 }
 
+pub fn setSignalStack(memory: []u8) void {
+    const stack: linux.stack_t = .{
+        .sp = memory.ptr,
+        .flags = @bitCast(@as(u32, 0)),
+        .size = memory.len,
+    };
+    _ = call(linux.sigaltstack, .{ &stack, null });
+}
+
+// Waiting
+
+/// futex(2). It may come back early: a signal has arrived, or the word has changed meanwhile.
+pub fn wait(word: *const std.atomic.Value(u32), value: u32) void {
+    _ = call(linux.futex_4arg, .{ word, .{ .cmd = .WAIT, .private = true }, value, null });
+}
+
+pub fn wake(word: *const std.atomic.Value(u32)) void {
+    const all = std.math.maxInt(i32);
+    _ = call(linux.futex_3arg, .{ word, .{ .cmd = .WAKE, .private = true }, all });
+}
+
 test "a guard is one, whatever the system says of advice" {
     const size = pageSize();
     const pages = try map(2 * size, .stack);
