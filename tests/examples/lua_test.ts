@@ -16,7 +16,7 @@ import {
 import { Lua, LuaError, type LuaOptions, type Value } from "../../examples/lua.ts";
 import type { ScriptGenerator } from "../../mod.ts";
 import { leftBehind } from "../support/malloc.ts";
-import { fringeLibrary, gc, run, testWith } from "../support/support.ts";
+import { collectUntil, fringeLibrary, gc, run, testWith } from "../support/support.ts";
 
 const library = "liblua5.4.so.0";
 const file = new URL("../../examples/lua.ts", import.meta.url).pathname;
@@ -86,6 +86,8 @@ test("an async function is awaited, while other tasks have their turns", async (
   assertGreater(ticks, 10);
   // In a coroutine as well, where all of the state stands still.
   assertEquals(await lua.evalAsync("return coroutine.wrap(function() return later(5) end)()"), 5);
+  // Where nothing may wait for it, nobody else hears of what becomes of it.
+  lua.define("later", () => Promise.reject(new Error("unheard")));
   assertThrows(() => lua.eval("later(1)"), LuaError, "An async function is to be called in");
 });
 
@@ -190,6 +192,30 @@ test("a generator function yields Lua's coroutine", async (lua) => {
   assertThrows(() => lua.eval(across), LuaError, "is to be called in a coroutine");
 });
 
+test("a generator that has ended, or yields what Lua cannot have, is let go of", async (lua) => {
+  let [ended, collected] = [0, 0];
+  const registry = new FinalizationRegistry(() => collected++);
+  function* yields(value: unknown): ScriptGenerator<Value, Value, Value> {
+    try {
+      return yield value as Value;
+    } finally {
+      ended++;
+    }
+  }
+  lua.define("yields", (value) => {
+    const generator = yields(value === "bad" ? {} : value);
+    registry.register(generator, undefined);
+    return generator;
+  });
+  const bad = 'coroutine.wrap(yields)("bad")';
+  assertThrows(() => lua.eval(bad), LuaError, "Lua gets no object");
+  assertEquals(ended, 1);
+  assertEquals(lua.eval("local f = coroutine.wrap(yields) return f(1) + f(2)"), 3);
+  assertEquals(ended, 2);
+  await collectUntil(() => collected === 2);
+  assertEquals(collected, 2);
+});
+
 testWith(library, "lua: generators of coroutines that were dropped end with the state", () => {
   let ended = 0;
   {
@@ -233,6 +259,24 @@ test("a script that computes gives other tasks a turn, and a signal ends it", as
   }
   clearInterval(timer);
   assertGreater(ticks, runaways.length);
+});
+
+test("after a script that was ended Lua asks as seldom as before", async (lua) => {
+  const signal = AbortSignal.timeout(1);
+  await assertRejects(() => lua.evalAsync("while true do end", { signal }), DOMException);
+  const { now } = performance;
+  let asked = 0;
+  performance.now = () => {
+    asked++;
+    return now.call(performance);
+  };
+  try {
+    await lua.evalAsync("for i = 1, 100000 do end");
+  } finally {
+    performance.now = now;
+  }
+  assertGreater(asked, 50);
+  assertLess(asked, 500);
 });
 
 test("a signal ends a script that stands still, and one that waits", async (lua) => {
@@ -331,6 +375,10 @@ test("a limit on memory is an error of Lua's, and no more", async (lua) => {
   // A script that is as large.
   assertThrows(() => lua.eval(`return "${"x".repeat(2_000_000)}"`), LuaError, "not enough memory");
   assertEquals(lua.eval("collectgarbage() return #('x'):rep(300000)"), 300_000);
+  // Results do not stay on Lua's stack, either.
+  for (let i = 0; i < 20; i++) lua.eval("return ('x'):rep(100000)");
+  lua.eval("collectgarbage()");
+  assertLess(lua.memory, 200_000);
   assertEquals(
     lua.eval("return math.floor(collectgarbage('count'))"),
     Math.floor(lua.memory / 1024),
