@@ -490,8 +490,10 @@ export class Lua implements Disposable {
 
   /** What Lua has passed to a function. */
   #arguments(thread: State): Value[] {
-    const length = this.#direct.symbols.lua_gettop(thread);
-    return Array.from({ length }, (_, i) => this.#read(thread, i + 1));
+    const count = this.#direct.symbols.lua_gettop(thread);
+    const values: Value[] = [];
+    for (let i = 1; i <= count; i++) values.push(this.#read(thread, i));
+    return values;
   }
 
   /** Reads a value of Lua's stack. */
