@@ -82,7 +82,7 @@ export class Scope implements Late, Maker {
         throw error;
       }
     }
-    const fiber = takeFiber(this.#throws ? "throw" : callee.overflow);
+    const fiber = takeFiber(this.#throws ? "throw" : callee.overflow, callee.stackSize);
     try {
       const call = new Call(fiber.context);
       call.prepare(callee, args, answering);

@@ -128,26 +128,26 @@ AAAAAAAA
  */
 export const prebuilt = {
   "aarch64-darwin": {
-    digest: "072888557ce8666d05eeb65f6a2556ce0a61d2af9f898f7a5eea9de9a3a30fb8",
+    digest: "6ae513c35910c3efa7c8b6fee0a6f7a0cd2602fb5b9057ac03d231841a098e7c",
     size: 107304,
     file: "libfringe.dylib",
     load: () => import("./prebuilt/" + "aarch64-darwin.js"),
   },
   "aarch64-linux": {
-    digest: "53ac4f3807ef6b6d8155a1058c818378daf1f373c78946172ee13a81648c323a",
-    size: 63336,
+    digest: "f92314d94f4d0d6c3bcc882c7cecfc556cf73468694a070295cc58f484d615d7",
+    size: 71096,
     file: "libfringe.so",
     load: () => import("./prebuilt/" + "aarch64-linux.js"),
   },
   "x86_64-darwin": {
-    digest: "8b2dcdda53fe5611d818798c1d90eb7f50858d79065579d8e8a0515accc99227",
-    size: 69320,
+    digest: "6f28044e905bee16b0068a70502569c4ec433f52b46edcbe4ed527a3ec5192ba",
+    size: 73448,
     file: "libfringe.dylib",
     load: () => import("./prebuilt/" + "x86_64-darwin.js"),
   },
   "x86_64-linux": {
-    digest: "2b81ca80cd6ab7a5877c5005032eacb4dd64889ee440286692c4fe0513efd6d1",
-    size: 67296,
+    digest: "7c58b5d38f5fccc4b296ea5b97311d9253901087de8f30e208139aa9d5676685",
+    size: 69648,
     file: "libfringe.so",
     load: () => import("./prebuilt/" + "x86_64-linux.js"),
   },
