@@ -2,7 +2,7 @@
 // Credit: after libfringe, by edef and the libfringe contributors
 
 // Lua calls back: for each call of a function in TypeScript, for each block of memory. Suspended,
-// and with Deno.UnsafeCallback, which can neither be awaited, nor raise an error of Lua's, or yield.
+// and with Deno.UnsafeCallback, which cannot be awaited, nor raise an error of Lua's, nor yield.
 
 import { Callback, dlopen, type ScriptGenerator } from "fringe";
 import type { Value } from "../examples/lua.ts";
