@@ -334,6 +334,17 @@ test("states do not wait for each other", async (lua) => {
   assertEquals(await waiting, 42);
 });
 
+testWith(library, "lua: a state that its own script closes is closed after that", async () => {
+  for (const run of ["eval", "evalAsync"] as const) {
+    const lua = new Lua({ memory: 1_000_000 });
+    lua.define("close", () => lua[Symbol.dispose]());
+    // Lua asks whether to go on after many more instructions.
+    assertEquals(await lua[run]("close() return 1"), 1);
+    await sleep(0);
+    assertEquals(lua.memory, 0);
+  }
+});
+
 testWith(library, "lua: a state that is closed ends its scripts first", async () => {
   const lua = new Lua();
   lua.define("wait", () => new Promise<Value>(() => {}));
