@@ -3,8 +3,21 @@
 
 /** The probe of fringe. */
 
-import { Callback, dlopen, Generator, OsStack } from "fringe";
-import { library, main, no, otherLibrary, partly, sleep, ticksDuring, time, yes } from "./trial.ts";
+import { Callback, dlopen, Generator, OsStack, tailCall } from "fringe";
+import {
+  collect,
+  DEEP,
+  JUMPS,
+  library,
+  main,
+  no,
+  otherLibrary,
+  partly,
+  sleep,
+  ticksDuring,
+  time,
+  yes,
+} from "./trial.ts";
 
 const callback = { callback: { parameters: ["i32"], result: "i32" } } as const;
 const called = { parameters: ["i32", callback], result: "i32" } as const;
@@ -89,6 +102,29 @@ await main({
     return byBreak ? partly("by `break`") : no();
   },
 
+  releases() {
+    const released: number[] = [];
+    const release = {
+      ...callback.callback,
+      stop: (i: number) => released.push(i),
+    } as const;
+    const { symbols } = dlopen(library, {
+      visit_and_release: {
+        parameters: [
+          "i32",
+          { callback: { ...callback.callback, stop: -1 } },
+          { callback: release },
+        ],
+        result: "i32",
+      },
+    });
+    for (const { args: [i], reply } of symbols.visit_and_release.calls(10)) {
+      if (i === 2) break;
+      reply(i);
+    }
+    return released.join() === "1,0" ? yes() : no();
+  },
+
   throws() {
     const { error, caught } = throwIn(1);
     return caught === error ? yes() : no();
@@ -97,6 +133,18 @@ await main({
   unwinds() {
     throwIn(3);
     return symbols.seen_answers() === 0 && symbols.seen_cleanups() === 1 ? yes() : no();
+  },
+
+  async jumps() {
+    const { symbols: { guarded, jump } } = dlopen(library, {
+      guarded: { parameters: [callback], result: "i32" },
+      jump: seen,
+    });
+    for (let i = 0; i < JUMPS; i++) if (guarded(() => tailCall(jump)) !== 100) return no();
+    collect();
+    await sleep(1);
+    const { error, caught } = throwIn(1);
+    return caught === error ? yes() : no();
   },
 
   async background() {
@@ -127,6 +175,28 @@ await main({
     });
     await sleep(500);
     return called ? yes() : no();
+  },
+
+  async "thread-awaits"() {
+    let called = false;
+    symbols.start_thread((i) => {
+      called = true;
+      return i;
+    });
+    await sleep(500);
+    return called ? yes() : no();
+  },
+
+  errno() {
+    const { symbols } = dlopen(library, { fails: { ...seen, errno: true } });
+    return symbols.fails().errno === 42 ? yes() : no();
+  },
+
+  stack() {
+    const { symbols } = dlopen(library, {
+      deep: { parameters: ["i32"], result: "i32", stackSize: 2 * DEEP << 20 },
+    });
+    return symbols.deep(DEEP) === DEEP ? yes() : no();
   },
 
   permission() {
