@@ -2063,7 +2063,8 @@ function callMailbox(stackCount) {
 }
 
 const ABANDONED = "; its frames are abandoned: no destructor has run, and what they held stays held";
-const REMEDY = "It needs a larger OsStack (a function runs on one by yielder.call() in a Generator)";
+const REMEDY = "It needs a larger stack; that of a function is stackSize in its definition, or the " +
+    "generator's in a yielder.call()";
 function overflowError(what, memory) {
     const frames = framesAt(memory.limit);
     const place = frames[0] === undefined ? "" : ` in ${frameLine(frames[0])}`;

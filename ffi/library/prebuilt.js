@@ -128,25 +128,25 @@ AAAAAAAA
  */
 export const prebuilt = {
   "aarch64-darwin": {
-    digest: "f8172d9a152ad5c606678d25e3616350d276d6a19588aada7594a9851b35b35e",
+    digest: "058b4d62e79b34ef43ad9173422d6a2c1ce6cf78ce9648f3a59cd0f0988fd7c5",
     size: 105704,
     file: "libfringe.dylib",
     load: () => import("./prebuilt/" + "aarch64-darwin.js"),
   },
   "aarch64-linux": {
-    digest: "c3f2a868a070b83043618102a462ac67750bff6bbf638ce93036a963c02c1dd0",
+    digest: "9beddea6b5f83d4e3ea07f9e723bd2ad9913241e879b0ec32c4d081cc2d75e64",
     size: 60344,
     file: "libfringe.so",
     load: () => import("./prebuilt/" + "aarch64-linux.js"),
   },
   "x86_64-darwin": {
-    digest: "58519b2c557260f7ea39e3a7bbe8df215ae15b0f4e2830745f18063335b5c2a8",
+    digest: "cd397a5a992eb405bb589f9cfd3b59e194b8842af0c9a275f5342d382dd57b3e",
     size: 67928,
     file: "libfringe.dylib",
     load: () => import("./prebuilt/" + "x86_64-darwin.js"),
   },
   "x86_64-linux": {
-    digest: "39e414674593c0a749985c04f52e0b50961a68b33e9558d38ffef551fd816bec",
+    digest: "5e409d30292e01baed378d4b933024f8f958c1cb5730d0706618d48d587054d9",
     size: 63184,
     file: "libfringe.so",
     load: () => import("./prebuilt/" + "x86_64-linux.js"),

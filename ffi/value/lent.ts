@@ -12,7 +12,7 @@ import { map, Mapping, unmap } from "../stack/mapping.ts";
 import type { Keeper } from "./value.ts";
 
 /** How many bytes of strings and buffers lie on the stack; what is larger gets its own mapping. */
-const CAPACITY = 16 * 1024;
+export const CAPACITY: number = 16 * 1024;
 
 /** Memory that C can be given the address of. */
 interface Block {
