@@ -27,6 +27,7 @@ import {
 } from "./call/signature.ts";
 import { callSync, endGone } from "./call/sync.ts";
 import { putThunk, takeThunk, type Target, type Thunk } from "./call/thunk.ts";
+import { turnOf } from "./call/turn.ts";
 import { checkKeys, copyOf, describe, needStack, own } from "./check.ts";
 import { makeBody } from "./context/body.ts";
 import { endAll, isElsewhere, type Library } from "./context/occupancy.ts";
@@ -179,7 +180,7 @@ function closeLibrary(library: Library, thunks: Thunk[], opened: { close(): void
 }
 
 /** What `dlopen` gives for a symbol; the thunks that it will need are put into `thunks`. */
-function symbol(
+export function symbol(
   name: string,
   definition: BodyDefinition | FunctionDefinition,
   pointer: Deno.PointerObject,
@@ -207,7 +208,10 @@ function symbol(
     }),
     slots,
     plainCount: types.filter((type) => type !== "callback").length,
-    nonblocking: definition.nonblocking === true,
+    nonblocking: definition.nonblocking !== undefined && definition.nonblocking !== false,
+    hasThread: definition.nonblocking === "thread",
+    errno: definition.errno === true,
+    turn: definition.exclusive === true ? turnOf(pointer) : undefined,
     overflow: definition.overflow ?? "report",
     stackSize: definition.stackSize,
   };
@@ -347,7 +351,14 @@ function isTable(value: unknown): value is object {
   return !(Symbol.iterator in value) && Object.keys(value).length > 0;
 }
 
-function checkDefinition(name: string, definition: unknown): void {
+/** What the definition of a function may have. */
+const FUNCTION_KEYS = [
+  ...["parameters", "result", "name", "nonblocking", "variadic", "overflow", "stackSize"] as const,
+  ...["errno", "exclusive"] as const,
+];
+
+/** Checks a definition of a table, which is a copy that nobody else has. */
+export function checkDefinition(name: string, definition: unknown): void {
   const what = `Cannot open symbol ${name}`;
   if (!isTable(definition)) {
     throw new TypeError(
@@ -368,10 +379,10 @@ function checkDefinition(name: string, definition: unknown): void {
   }
   checkKeys(
     definition,
-    ["parameters", "result", "name", "nonblocking", "variadic", "overflow", "stackSize"],
+    FUNCTION_KEYS,
     what,
   );
-  const { parameters, result, nonblocking, variadic, overflow, stackSize } = definition as Partial<
+  const { parameters, result, variadic, overflow, stackSize } = definition as Partial<
     FunctionDefinition
   >;
   checkParameters(parameters, what);
@@ -384,8 +395,16 @@ function checkDefinition(name: string, definition: unknown): void {
       checkType(parameter, VALUE_TYPES, `${what}: parameter ${i}`, false);
     }
   }
-  if (nonblocking !== undefined && typeof nonblocking !== "boolean") {
-    throw new TypeError(`${what}: nonblocking must be a boolean: got ${describe(nonblocking)}`);
+  const { nonblocking } = definition as Partial<FunctionDefinition>;
+  if (nonblocking !== undefined && nonblocking !== "thread" && typeof nonblocking !== "boolean") {
+    throw new TypeError(
+      `${what}: nonblocking must be a boolean or "thread": got ${describe(nonblocking)}`,
+    );
+  }
+  for (const key of ["errno", "exclusive"] as const) {
+    const value = (definition as Partial<FunctionDefinition>)[key];
+    if (value === undefined || typeof value === "boolean") continue;
+    throw new TypeError(`${what}: ${key} must be a boolean: got ${describe(value)}`);
   }
   if (variadic !== undefined) checkVariadic(parameters, variadic, what);
   overflowOf(overflow, what);

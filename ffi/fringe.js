@@ -69,7 +69,8 @@ function copy$1(value, above) {
         throw new TypeError("It contains itself");
     const copied = Array.isArray(value) ? new Array(value.length) : {};
     for (const [key, part] of Object.entries(value)) {
-        const copiedPart = copy$1(part, [...above, value]);
+        const isStop = key === "stop" && typeof part === "function";
+        const copiedPart = isStop ? part : copy$1(part, [...above, value]);
         Object.defineProperty(copied, key, own({ value: copiedPart, enumerable: true }));
     }
     return Object.freeze(copied);
@@ -145,12 +146,15 @@ const Mailbox = {
     callback_float: 44,
     stack_count: 48,
     callback_stack: 56,
-    integers: 64,
-    floats: 128,
-    callback_integers: 192,
-    callback_floats: 256,
-    stack: 320,
-    size: 320,
+    tail: 64,
+    errno: 72,
+    wants_errno: 76,
+    integers: 80,
+    floats: 144,
+    callback_integers: 208,
+    callback_floats: 272,
+    stack: 336,
+    size: 336,
 };
 const FRAMES_MAX = 64;
 const Report = {
@@ -172,6 +176,13 @@ const ThunkBlock = {
     number: 8,
     stride: 16,
     count: 24,
+    size: 32,
+};
+const ThreadBlock = {
+    thread: 0,
+    base: 8,
+    limit: 16,
+    room: 24,
     size: 32,
 };
 const SymbolBlock = {
@@ -428,6 +439,37 @@ const SYMBOLS = {
         result: "u32",
     },
 };
+const THREAD_SYMBOLS = {
+    takeThread: {
+        name: "fringe_thread_take",
+        parameters: ["usize", "bool", "buffer"],
+        result: "i32",
+    },
+    layThread: {
+        name: "fringe_thread_lay",
+        parameters: [
+            "pointer",
+            "usize",
+            "pointer",
+        ],
+        result: "void",
+    },
+    goThread: { name: "fringe_thread_go", parameters: ["pointer"], result: "void" },
+    waitThread: { name: "fringe_thread_wait", parameters: ["pointer"], result: "void" },
+    waitThreadElsewhere: {
+        name: "fringe_thread_wait",
+        parameters: ["pointer"],
+        result: "void",
+        nonblocking: true,
+    },
+    endThread: { name: "fringe_thread_end", parameters: ["pointer"], result: "void" },
+    traceThread: {
+        name: "fringe_thread_trace",
+        parameters: ["pointer", "buffer", "u32"],
+        result: "u32",
+    },
+    putThread: { name: "fringe_thread_put", parameters: ["buffer"], result: "void" },
+};
 
 function checkDigest(actual, expected, what, remedy) {
     if (actual === expected)
@@ -488,13 +530,19 @@ const openNative = (function openNative(path, what, grant) {
     return {
         stacks,
         openPools: () => load(path, POOL_SYMBOLS, what, grant).symbols,
+        openThreads: () => load(path, THREAD_SYMBOLS, what, grant).symbols,
         openRest: () => load(path, SYMBOLS, what, grant).symbols,
     };
 });
 function openWhole(path, what, grant) {
-    const { stacks, openPools, openRest } = openNative(path, what, grant);
-    const [pools, rest] = [openPools(), openRest()];
-    return { stacks, openPools: () => pools, openRest: () => rest };
+    const { stacks, openPools, openThreads, openRest } = openNative(path, what, grant);
+    const [pools, threads, rest] = [openPools(), openThreads(), openRest()];
+    return {
+        stacks,
+        openPools: () => pools,
+        openThreads: () => threads,
+        openRest: () => rest,
+    };
 }
 const { abi } = STACK_SYMBOLS;
 function checkAbiOf(path, what, cause) {
@@ -754,12 +802,16 @@ const checkRuntime = (function checkRuntime() {
 const OVERRIDE = "FRINGE_LIBRARY";
 let opened;
 let pools$1;
+let threads;
 let rest;
 const nativeStacks = (function nativeStacks() {
     return (opened ?? openNow()).stacks;
 });
 function nativePools() {
     return pools$1 ?? openPools();
+}
+function nativeThreads() {
+    return threads ?? openThreads();
 }
 function native() {
     return rest ?? openRest();
@@ -772,6 +824,10 @@ const openNow = (function openNow() {
 function openPools() {
     needStack(128);
     return pools$1 = (opened ?? openNow()).openPools();
+}
+function openThreads() {
+    needStack(128);
+    return threads = (opened ?? openNow()).openThreads();
 }
 function openRest() {
     needStack(128);
@@ -1419,7 +1475,7 @@ function writeOther(view, offset, type, value, what, keeper) {
 function addressFor(type, value, what, keeper) {
     switch (type.name) {
         case "function":
-            return pointingOf(value, what)?.address ?? addressOf(value, type.name, what);
+            return pointingOf(value, what)?.address ?? addressOf$1(value, type.name, what);
         case "buffer": {
             const bytes = bytesOf(value, what);
             return bytes === null ? 0n : keeper.keepBytes(bytes, what);
@@ -1427,7 +1483,7 @@ function addressFor(type, value, what, keeper) {
         case "cstring":
             return keeper.keepString(value, what);
         default:
-            return addressOf(value, type.name, what);
+            return addressOf$1(value, type.name, what);
     }
 }
 function read(view, offset, type) {
@@ -1507,7 +1563,7 @@ function hintFor$2(type, value) {
         return "; pass its `pointer`";
     return hintForUnsafeCallback(value);
 }
-function addressOf(value, type, what) {
+function addressOf$1(value, type, what) {
     if (value === null)
         return 0n;
     try {
@@ -1543,7 +1599,7 @@ function placementOf(parameters, registers, convention, fixed = parameters.lengt
         const start = roundUp$1(at, size);
         at = start + size;
         end = Math.max(at, start + 4);
-        return 320 + start;
+        return 336 + start;
     });
     return { offsets, stackCount: roundUp$1(end, 8) / 8 };
 }
@@ -1552,10 +1608,10 @@ function roundUp$1(offset, size) {
 }
 
 const PARAMETERS_MAX = 127;
-const FUNCTION = { integers: 64, floats: 128 };
+const FUNCTION = { integers: 80, floats: 144 };
 const CALLBACK$3 = {
-    integers: 192,
-    floats: 256,
+    integers: 208,
+    floats: 272,
 };
 function signatureOf(parameters, result, registers, fixed) {
     return {
@@ -1578,7 +1634,7 @@ function callbackSignature(callback, what) {
     }
     checkType(result, VALUE_TYPES, `${what}: result`);
     const hasStop = Object.hasOwn(callback, "stop");
-    if (hasStop) {
+    if (hasStop && typeof stop !== "function") {
         if (result === "void" && stop !== undefined) {
             throw new TypeError(`${what}: stop must be undefined, since the result is void: got ${describe(stop)}`);
         }
@@ -1734,75 +1790,6 @@ class Callback {
     }
 }
 
-function framesOf(handle) {
-    const addresses = new BigUint64Array(new ArrayBuffer(64 * 8));
-    const count = native().backtrace(handle, addresses, 64);
-    return [...addresses.subarray(0, count)].map(frameAt);
-}
-function frameAt(address) {
-    const found = new DataView(new ArrayBuffer(32));
-    native().symbol(address - 1n, found);
-    const word = (offset) => found.getBigUint64(offset, true);
-    const [name, module] = [word(0), word(16)];
-    return Object.freeze({
-        address,
-        name: readCString(name) ?? undefined,
-        offset: name === 0n ? undefined : Number(address - word(8)),
-        module: readCString(module) ?? undefined,
-        moduleOffset: module === 0n ? undefined : Number(address - word(24)),
-    });
-}
-function frameLine({ address, name, offset, module, moduleOffset }) {
-    const place = module === undefined
-        ? `0x${address.toString(16)}`
-        : `${module}+0x${moduleOffset.toString(16)}`;
-    return name === undefined ? place : `${name}+0x${offset.toString(16)} (${place})`;
-}
-
-const KEY = Symbol("NativeError");
-class NativeError extends Error {
-    name = "NativeError";
-    type;
-    constructor(key, type, message, backtrace) {
-        if (key !== KEY) {
-            throw new TypeError("Cannot make NativeError: only native code does; make an Error instead");
-        }
-        const thrown = type ?? "an exception of a type that is not known";
-        super(message ?? `Native code has thrown ${thrown}`);
-        this.type = type;
-        Object.defineProperty(this, "backtrace", own({ value: Object.freeze([...backtrace]) }));
-        if (typeof this.stack !== "string")
-            return;
-        const start = this.stack.indexOf("\n    at ");
-        const rest = start < 0 ? "" : this.stack.slice(start + 1);
-        const what = type === undefined ? "" : ` (${type})`;
-        const frames = backtrace.map((frame) => `    at ${frameLine(frame)}\n`);
-        this.stack = [`${this.name}${what}: ${this.message}\n`, ...frames, rest].join("");
-    }
-}
-function makeNativeError(type, message, backtrace) {
-    return new NativeError(KEY, type, message, backtrace);
-}
-function readReport(mailbox) {
-    const address = mailbox.getBigUint64(16, true);
-    if (address === 0n)
-        return () => makeNativeError(undefined, undefined, []);
-    const report = new DataView(new ArrayBuffer(552));
-    native().copyIn(report, address, BigInt(report.byteLength));
-    const word = (offset) => report.getBigUint64(offset, true);
-    const frames = Array.from({ length: Number(word(32)) }, (_, i) => frameAt(word(40 + i * 8)));
-    const type = readCString(word(8)) ?? undefined;
-    const message = readText(word(16), word(24));
-    return () => makeNativeError(type, message, frames);
-}
-function readText(address, length) {
-    if (address === 0n)
-        return undefined;
-    const bytes = new Uint8Array(new ArrayBuffer(Number(length)));
-    native().copyIn(bytes, address, length);
-    return new TextDecoder().decode(bytes);
-}
-
 function checkOpen(library, what) {
     if (!library.closed)
         return;
@@ -1884,6 +1871,473 @@ function endLate() {
         takeOffLate(owner);
         for (const error of thrown)
             console.error(error);
+    }
+}
+
+let words;
+const CANARY_SIZE = CANARY.length;
+function layCanary({ bottom }) {
+    if (bottom === undefined)
+        return;
+    words ??= new Int32Array(new TextEncoder().encode(CANARY).buffer);
+    for (let i = 0; i < words.length; i++)
+        bottom.setInt32(4 * i, words[i], true);
+}
+function isOverrun({ bottom }) {
+    if (bottom === undefined || words === undefined)
+        return false;
+    for (let i = 0; i < words.length; i++) {
+        if (bottom.getInt32(4 * i, true) !== words[i])
+            return true;
+    }
+    return false;
+}
+
+function framesOf(handle) {
+    return framesBy((addresses, count) => native().backtrace(handle, addresses, count));
+}
+function framesBy(trace) {
+    const addresses = new BigUint64Array(new ArrayBuffer(64 * 8));
+    const count = trace(addresses, 64);
+    return [...addresses.subarray(0, count)].map(frameAt);
+}
+function frameAt(address) {
+    const found = new DataView(new ArrayBuffer(32));
+    native().symbol(address - 1n, found);
+    const word = (offset) => found.getBigUint64(offset, true);
+    const [name, module] = [word(0), word(16)];
+    return Object.freeze({
+        address,
+        name: readCString(name) ?? undefined,
+        offset: name === 0n ? undefined : Number(address - word(8)),
+        module: readCString(module) ?? undefined,
+        moduleOffset: module === 0n ? undefined : Number(address - word(24)),
+    });
+}
+function frameLine({ address, name, offset, module, moduleOffset }) {
+    const place = module === undefined
+        ? `0x${address.toString(16)}`
+        : `${module}+0x${moduleOffset.toString(16)}`;
+    return name === undefined ? place : `${name}+0x${offset.toString(16)} (${place})`;
+}
+
+const CLAUSES = {
+    [1]: (place) => `${place} has no unwind tables; compile it with -fasynchronous-unwind-tables`,
+    [2]: (place, _, size) => `${place} has cleanups, and of its stack of ${size} bytes fewer than ${8192 / 1024} KiB were free below ` +
+        "it; it needs a larger stack",
+    [3]: (place, { module }) => `${place} has cleanups for an unwinder that ${module ?? "its module"} keeps to itself; link ` +
+        "that with the shared libgcc_s",
+    [4]: (place) => `${place} runs on a stack that C has made, from which no way is known, or how much room it ` +
+        "has; give the callback a stop, so that C ends by itself",
+    [5]: () => "a cleanup or destructor, which the end or an exception ran, had suspended; let none of them " +
+        "suspend or call back",
+    [6]: () => "it has caught the end and suspended again, 1,000 times; rethrow it (throw;) from catch (...)",
+    [7]: () => "the process has no unwinder; it needs libgcc_s.so.1",
+};
+const warned = new Set();
+function warnOfAbandoned(name, size, mailbox) {
+    const reason = Number(mailbox.getBigUint64(16, true));
+    const key = `${reason} ${name}`;
+    if (warned.has(key))
+        return;
+    const frame = frameAt(mailbox.getBigUint64(24, true));
+    const place = frame.address === 0n ? "one of them" : frameLine(frame);
+    console.warn(`fringe: ${name} was ended early, and not all of its frames could be unwound: ` +
+        `${CLAUSES[reason](place, frame, size)}. Its stack comes back; what the frames held ` +
+        "(memory, locks, files) does not. This is said once for each function and reason");
+    warned.add(key);
+}
+
+const KEY = Symbol("NativeError");
+class NativeError extends Error {
+    name = "NativeError";
+    type;
+    constructor(key, type, message, backtrace) {
+        if (key !== KEY) {
+            throw new TypeError("Cannot make NativeError: only native code does; make an Error instead");
+        }
+        const thrown = type ?? "an exception of a type that is not known";
+        super(message ?? `Native code has thrown ${thrown}`);
+        this.type = type;
+        Object.defineProperty(this, "backtrace", own({ value: Object.freeze([...backtrace]) }));
+        if (typeof this.stack !== "string")
+            return;
+        const start = this.stack.indexOf("\n    at ");
+        const rest = start < 0 ? "" : this.stack.slice(start + 1);
+        const what = type === undefined ? "" : ` (${type})`;
+        const frames = backtrace.map((frame) => `    at ${frameLine(frame)}\n`);
+        this.stack = [`${this.name}${what}: ${this.message}\n`, ...frames, rest].join("");
+    }
+}
+function makeNativeError(type, message, backtrace) {
+    return new NativeError(KEY, type, message, backtrace);
+}
+function readReport(mailbox) {
+    const address = mailbox.getBigUint64(16, true);
+    if (address === 0n)
+        return () => makeNativeError(undefined, undefined, []);
+    const report = new DataView(new ArrayBuffer(552));
+    native().copyIn(report, address, BigInt(report.byteLength));
+    const word = (offset) => report.getBigUint64(offset, true);
+    const frames = Array.from({ length: Number(word(32)) }, (_, i) => frameAt(word(40 + i * 8)));
+    const type = readCString(word(8)) ?? undefined;
+    const message = readText(word(16), word(24));
+    return () => makeNativeError(type, message, frames);
+}
+function readText(address, length) {
+    if (address === 0n)
+        return undefined;
+    const bytes = new Uint8Array(new ArrayBuffer(Number(length)));
+    native().copyIn(bytes, address, length);
+    return new TextDecoder().decode(bytes);
+}
+
+const SIZE = 32;
+const WORD_SIZE = Int32Array.BYTES_PER_ELEMENT;
+const COUNT = 128;
+class Mailboxes {
+    words = new Int32Array(new ArrayBuffer(128 * 32));
+    address = native().addressOfBuffer(this.words);
+    next = 0 / WORD_SIZE;
+}
+let mailboxes;
+function withRoom() {
+    if (mailboxes === undefined || mailboxes.next >= mailboxes.words.length) {
+        mailboxes = new Mailboxes();
+    }
+    return mailboxes;
+}
+const WORDS = 32 / WORD_SIZE;
+function viewAt({ buffer }, at) {
+    return new DataView(buffer, at * WORD_SIZE - 0, 32);
+}
+function callMailbox(stackCount) {
+    return new DataView(new ArrayBuffer(336 + stackCount * 8));
+}
+
+const ABANDONED = "; its frames are abandoned: no destructor has run, and what they held stays held";
+const REMEDY = "It needs a larger stack; that of a function is stackSize in its definition, or the " +
+    "generator's in a yielder.call()";
+function overflowError(what, memory) {
+    const frames = framesAt(memory.limit);
+    const place = frames[0] === undefined ? "" : ` in ${frameLine(frames[0])}`;
+    return new RangeError(`${what}: it has used up its stack of ${memory.size} bytes${ABANDONED}. ${REMEDY}`, { cause: makeNativeError("stack overflow", `stack overflow${place}`, frames) });
+}
+function overrunError(what, memory, isSuspended, thrown) {
+    return new RangeError(`${what}: it has used up its stack of ${memory.size} bytes, which has no guard page, so ` +
+        `memory below it may have been written over${isSuspended ? ABANDONED : ""}. ${REMEDY}`, thrown === undefined ? undefined : { cause: thrown });
+}
+function framesAt(limit) {
+    const words = (address, count) => {
+        const view = new BigUint64Array(new ArrayBuffer(8 * count));
+        native().copyIn(view, address, BigInt(view.byteLength));
+        return view;
+    };
+    const count = Number(words(limit + BigInt(0), 1)[0]);
+    return Array.from(words(limit + BigInt(8), count), frameAt);
+}
+
+const Entry = {
+    checked: 0,
+    u32: 8,
+    i32: -1,
+    mailbox: 3,
+    untaken: 4,
+};
+const ELSEWHERE = "it is running on another thread; await its Promise first";
+class Context extends Occupancy {
+    entry = 0;
+    handle = null;
+    status;
+    at = 0;
+    view;
+    memory;
+    box = null;
+    #idle;
+    subject;
+    constructor(memory, idle = null) {
+        super();
+        this.memory = memory;
+        this.#idle = idle;
+    }
+    #takeMailbox() {
+        const mailboxes = withRoom();
+        const { words, address, next } = mailboxes;
+        mailboxes.next += WORDS;
+        this.status = words;
+        this.at = next;
+        return address + BigInt(next * words.BYTES_PER_ELEMENT - 0);
+    }
+    lookInto() {
+        if (this.view === undefined) {
+            const view = viewAt(this.status, this.at);
+            this.box = native().pointerTo(native().addressOfBuffer(view));
+            this.setView(view);
+            this.entry = 0;
+        }
+        return this.view;
+    }
+    setView(view) {
+        const status = new Int32Array(view.buffer, view.byteOffset + 0, WORDS);
+        this.status = status;
+        this.at = 0;
+        this.view = view;
+    }
+    begin(body, subject) {
+        const exceptionState = subject.exceptionState();
+        const { top, limit } = this.memory;
+        const mailbox = this.#takeMailbox();
+        this.status[this.at] = 0;
+        layCanary(this.memory);
+        const handle = native().init(top, body, mailbox, exceptionState, limit);
+        this.subject = subject;
+        this.enter(subject.library);
+        this.handle = handle;
+    }
+    get isDone() {
+        return this.handle === null;
+    }
+    get isSuspended() {
+        return this.handle !== null && this.status[this.at] === 0;
+    }
+    arrive(what) {
+        const { handle, memory } = this;
+        if (handle === null)
+            return undefined;
+        let error;
+        const status = this.status[this.at];
+        if (status === 8)
+            error = overflowError(what, memory);
+        if (status === 6) {
+            const make = readReport(this.lookInto());
+            this.resume(handle);
+            this.status[this.at] = 7;
+            error = make();
+        }
+        if (isOverrun(memory)) {
+            const isSuspended = this.status[this.at] === 0;
+            error = overrunError(what, memory, isSuspended, error);
+            if (isSuspended)
+                this.status[this.at] = 3;
+        }
+        if (this.status[this.at] !== 0)
+            this.#forget();
+        return error;
+    }
+    #forget() {
+        this.letGo();
+        this.leave();
+        this.entry = 0;
+        this.handle = null;
+        this.status[this.at] = 1;
+    }
+    letGo() { }
+    end() {
+        const { handle, memory } = this;
+        if (handle === null)
+            return;
+        if (this.elsewhere)
+            throw new Error(`Cannot end a call: ${ELSEWHERE}`);
+        if (memory.fault() !== undefined)
+            return this.#forget();
+        if (this.status[this.at] === 0) {
+            this.endFrames(handle);
+        }
+        const isAbandoned = this.status[this.at] === 3;
+        const name = this.subject.name;
+        const error = this.arrive(`Cannot end ${name}`);
+        if (isAbandoned)
+            warnOfAbandoned(name, memory.size, this.lookInto());
+        if (error !== undefined)
+            throw error;
+    }
+    endFrames(handle) {
+        native().end(handle, this.memory.limit, this.#idle);
+    }
+    endGently() {
+        this.end();
+    }
+    frames() {
+        if (this.handle === null)
+            return [];
+        const fault = this.elsewhere ? ELSEWHERE : this.memory.fault();
+        if (fault !== undefined)
+            throw new Error(`Cannot take a backtrace: ${fault}`);
+        return this.trace(this.handle);
+    }
+    trace(handle) {
+        return framesOf(handle);
+    }
+    resume(handle) {
+        native().resumeI32(handle, 0);
+    }
+}
+
+const symbols = new WeakMap();
+function makeBody(input, output, pointer, subject) {
+    const body = Object.freeze({ input, output });
+    symbols.set(body, {
+        ...subject,
+        pointer,
+        input: typeOf$1(input),
+        output: typeOf$1(output),
+        entry: input !== output || input !== "u32" && input !== "i32" ? 3 : Entry[input],
+        idle: new Uint8Array(24),
+    });
+    return body;
+}
+const symbolOf = (function symbolOf(body) {
+    return typeof body === "object" && body !== null ? symbols.get(body) : undefined;
+});
+
+const GeneratorFunction = Object.getPrototypeOf(function* () { }).constructor;
+const { isPrototypeOf } = Object.prototype;
+const isGeneratorFunction = (function isGeneratorFunction(value) {
+    return typeof value === "function" &&
+        (value instanceof GeneratorFunction || tagOf(value) === "GeneratorFunction");
+});
+function isAsyncFunction(value) {
+    const tag = tagOf(value);
+    return tag === "AsyncFunction" || tag === "AsyncGeneratorFunction";
+}
+const isScriptGenerator = (function isScriptGenerator(value) {
+    if (typeof value !== "object" || value === null)
+        return false;
+    if (isPrototypeOf.call(GeneratorFunction.prototype.prototype, value))
+        return true;
+    return tagOf(value) === "Generator" &&
+        nodeModule("node:util")?.types.isGeneratorObject(value) === true;
+});
+function tagOf(value) {
+    return value[Symbol.toStringTag];
+}
+
+const callees = new WeakMap();
+function makeFunction(f, callee) {
+    callees.set(f, callee);
+    return Object.freeze(f);
+}
+function isFunction(f) {
+    return typeof f === "function" && callees.has(f);
+}
+function calleeOf(f, taker = "yielder.call()") {
+    const callee = typeof f === "function" ? callees.get(f) : undefined;
+    if (callee !== undefined)
+        return callee;
+    throw noCallee(f, taker);
+}
+function noCallee(f, taker) {
+    const body = symbolOf(f);
+    return new TypeError(body === undefined
+        ? `Cannot call ${describe(f)}: ${taker} takes a function that dlopen has given in this Worker`
+        : `Cannot call ${body.name}: it is a generator body; make a generator of it by ` +
+            "new Generator(stack, body), which yield* takes");
+}
+function checkCount(callee, args, expected) {
+    checkOpen(callee.library, callee.what);
+    if (args.length === expected)
+        return;
+    throw wrongCount(callee, args.length, expected);
+}
+function wrongCount(callee, given, expected) {
+    return new TypeError(`Cannot call ${callee.name}: it takes ${expected} ${expected === 1 ? "argument" : "arguments"} here: got ${given}; ` +
+        (given < expected
+            ? `missing: ${missing(callee, given, expected).join(", ")}`
+            : excess(callee, expected)));
+}
+function missing(callee, given, expected) {
+    const isPulled = expected < callee.parameters.length;
+    return callee.parameters
+        .filter((type) => !isPulled || type !== "callback")
+        .map((type, i) => type === "callback"
+        ? `argument ${i} (the function that answers its callback)`
+        : `argument ${i} (${type})`)
+        .slice(given);
+}
+function excess(callee, expected) {
+    return expected < callee.parameters.length
+        ? ".calls() takes no functions that answer: whoever pulls a call answers it by reply()"
+        : "leave the others out; options such as { signal } are for .async()";
+}
+function refuseNonblocking(callee) {
+    if (!callee.nonblocking)
+        return;
+    throw new TypeError(`Cannot call ${callee.name}: it is declared as nonblocking, and a generator cannot wait for ` +
+        "another thread; call it by .async(), or declare it once more without nonblocking");
+}
+function hintForAnswerer(arg) {
+    if (arg === null)
+        return '; to pass NULL to C, declare the parameter as "function"';
+    if (isScriptGenerator(arg) || describe(arg) === "an object of class Promise") {
+        return "; pass the function itself, and do not call it";
+    }
+    if (typeof arg === "object" && Object.getPrototypeOf(arg) === null) {
+        return '; a pointer is passed where the parameter is declared as "function", but that of an ' +
+            "UnsafeCallback ends the process: make a Callback of its handler";
+    }
+    return hintForUnsafeCallback(arg);
+}
+function replacementOf({ what, callback }, arg, answering) {
+    if (typeof arg === "function" && (answering === "generators" || !isGeneratorFunction(arg))) {
+        return undefined;
+    }
+    return thunkOf(callback.target, arg, what);
+}
+function thunkOf({ parameters, result }, arg, what) {
+    if (typeof arg === "function") {
+        throw new TypeError(`${what} is a generator function, which can yield only out of a generator; use ` +
+            "`yield* yielder.call()` in a TypeScript body");
+    }
+    const kept = pointingOf(arg, what);
+    if (!(kept instanceof KeptThunk)) {
+        throw new TypeError(`${what} must be a function that answers the callback, or a Callback: got ${describe(arg)}` +
+            hint(hintForAnswerer, arg));
+    }
+    const { target, thunk } = kept;
+    if (String(target.parameters) !== String(parameters) || target.result !== result) {
+        throw new TypeError(`${what} is a Callback of another type: it is (${target.parameters}) => ${target.result}, ` +
+            `and C needs (${parameters}) => ${result}`);
+    }
+    return thunk;
+}
+
+const tails = new WeakMap();
+function tailCall(f, ...args) {
+    const callee = calleeOf(f, "tailCall()");
+    const given = args;
+    checkCount(callee, given, callee.slots.length);
+    if (callee.stackCount > 0) {
+        throw new TypeError(`${callee.what} in place of a callback: ${callee.stackCount} of its arguments are passed ` +
+            "on the stack, and C has made room there for the callback's own alone; have a function " +
+            "of C with fewer parameters call it");
+    }
+    writeArguments(callee, given, new DataView(new ArrayBuffer(336)), new Kept());
+    const answer = Object.freeze({ function: callee.name });
+    tails.set(answer, { callee, args: given });
+    return answer;
+}
+function tailOf(answer) {
+    return tails.get(answer);
+}
+function writeTail({ callee, args }, view, keeper) {
+    writeArguments(callee, args, view, keeper);
+    checkOpen(callee.library, callee.what);
+    const address = callee.address();
+    native().pin(native().pointerTo(address));
+    view.setBigUint64(64, address, true);
+}
+function writeArguments(callee, args, view, keeper) {
+    for (const [i, slot] of callee.slots.entries()) {
+        if (slot.callback === undefined) {
+            write(view, slot.offset, slot.type, args[i], slot.what, keeper);
+            continue;
+        }
+        const thunk = replacementOf(slot, args[i], "functions");
+        if (thunk === undefined) {
+            throw new TypeError(`${slot.what} must be a Callback, since C goes on with the handlers of the call that ` +
+                `waits: got ${describe(args[i])}`);
+        }
+        view.setBigUint64(slot.offset, thunk.address, true);
     }
 }
 
@@ -1991,674 +2445,6 @@ function generatorAnswer(tag, what) {
             "body, where handlers may be generator functions"
         : `${what} is an async generator, which no form of the call takes; write an async function ` +
             "for .async(), or a function* for `yield* yielder.call()`");
-}
-
-let words;
-const CANARY_SIZE = CANARY.length;
-function layCanary({ bottom }) {
-    if (bottom === undefined)
-        return;
-    words ??= new Int32Array(new TextEncoder().encode(CANARY).buffer);
-    for (let i = 0; i < words.length; i++)
-        bottom.setInt32(4 * i, words[i], true);
-}
-function isOverrun({ bottom }) {
-    if (bottom === undefined || words === undefined)
-        return false;
-    for (let i = 0; i < words.length; i++) {
-        if (bottom.getInt32(4 * i, true) !== words[i])
-            return true;
-    }
-    return false;
-}
-
-const CLAUSES = {
-    [1]: (place) => `${place} has no unwind tables; compile it with -fasynchronous-unwind-tables`,
-    [2]: (place, _, size) => `${place} has cleanups, and of its stack of ${size} bytes fewer than ${8192 / 1024} KiB were free below ` +
-        "it; it needs a larger stack",
-    [3]: (place, { module }) => `${place} has cleanups for an unwinder that ${module ?? "its module"} keeps to itself; link ` +
-        "that with the shared libgcc_s",
-    [4]: (place) => `${place} runs on a stack that C has made, from which no way is known, or how much room it ` +
-        "has; give the callback a stop, so that C ends by itself",
-    [5]: () => "a cleanup or destructor, which the end or an exception ran, had suspended; let none of them " +
-        "suspend or call back",
-    [6]: () => "it has caught the end and suspended again, 1,000 times; rethrow it (throw;) from catch (...)",
-    [7]: () => "the process has no unwinder; it needs libgcc_s.so.1",
-};
-const warned = new Set();
-function warnOfAbandoned(name, size, mailbox) {
-    const reason = Number(mailbox.getBigUint64(16, true));
-    const key = `${reason} ${name}`;
-    if (warned.has(key))
-        return;
-    const frame = frameAt(mailbox.getBigUint64(24, true));
-    const place = frame.address === 0n ? "one of them" : frameLine(frame);
-    console.warn(`fringe: ${name} was ended early, and not all of its frames could be unwound: ` +
-        `${CLAUSES[reason](place, frame, size)}. Its stack comes back; what the frames held ` +
-        "(memory, locks, files) does not. This is said once for each function and reason");
-    warned.add(key);
-}
-
-const SIZE = 32;
-const WORD_SIZE = Int32Array.BYTES_PER_ELEMENT;
-const COUNT = 128;
-class Mailboxes {
-    words = new Int32Array(new ArrayBuffer(128 * 32));
-    address = native().addressOfBuffer(this.words);
-    next = 0 / WORD_SIZE;
-}
-let mailboxes;
-function withRoom() {
-    if (mailboxes === undefined || mailboxes.next >= mailboxes.words.length) {
-        mailboxes = new Mailboxes();
-    }
-    return mailboxes;
-}
-const WORDS = 32 / WORD_SIZE;
-function viewAt({ buffer }, at) {
-    return new DataView(buffer, at * WORD_SIZE - 0, 32);
-}
-function callMailbox(stackCount) {
-    return new DataView(new ArrayBuffer(320 + stackCount * 8));
-}
-
-const ABANDONED = "; its frames are abandoned: no destructor has run, and what they held stays held";
-const REMEDY = "It needs a larger stack; that of a function is stackSize in its definition, or the " +
-    "generator's in a yielder.call()";
-function overflowError(what, memory) {
-    const frames = framesAt(memory.limit);
-    const place = frames[0] === undefined ? "" : ` in ${frameLine(frames[0])}`;
-    return new RangeError(`${what}: it has used up its stack of ${memory.size} bytes${ABANDONED}. ${REMEDY}`, { cause: makeNativeError("stack overflow", `stack overflow${place}`, frames) });
-}
-function overrunError(what, memory, isSuspended, thrown) {
-    return new RangeError(`${what}: it has used up its stack of ${memory.size} bytes, which has no guard page, so ` +
-        `memory below it may have been written over${isSuspended ? ABANDONED : ""}. ${REMEDY}`, thrown === undefined ? undefined : { cause: thrown });
-}
-function framesAt(limit) {
-    const words = (address, count) => {
-        const view = new BigUint64Array(new ArrayBuffer(8 * count));
-        native().copyIn(view, address, BigInt(view.byteLength));
-        return view;
-    };
-    const count = Number(words(limit + BigInt(0), 1)[0]);
-    return Array.from(words(limit + BigInt(8), count), frameAt);
-}
-
-const Entry = {
-    checked: 0,
-    u32: 8,
-    i32: -1,
-    mailbox: 3,
-    untaken: 4,
-};
-const ELSEWHERE = "it is running on another thread; await its Promise first";
-class Context extends Occupancy {
-    entry = 0;
-    handle = null;
-    status;
-    at = 0;
-    view;
-    memory;
-    box = null;
-    #idle;
-    subject;
-    constructor(memory, idle = null) {
-        super();
-        this.memory = memory;
-        this.#idle = idle;
-    }
-    #takeMailbox() {
-        const mailboxes = withRoom();
-        const { words, address, next } = mailboxes;
-        mailboxes.next += WORDS;
-        this.status = words;
-        this.at = next;
-        return address + BigInt(next * words.BYTES_PER_ELEMENT - 0);
-    }
-    lookInto() {
-        if (this.view === undefined) {
-            const view = viewAt(this.status, this.at);
-            this.box = native().pointerTo(native().addressOfBuffer(view));
-            this.setView(view);
-            this.entry = 0;
-        }
-        return this.view;
-    }
-    setView(view) {
-        const status = new Int32Array(view.buffer, view.byteOffset + 0, WORDS);
-        this.status = status;
-        this.at = 0;
-        this.view = view;
-    }
-    begin(body, subject) {
-        const exceptionState = subject.exceptionState();
-        const { top, limit } = this.memory;
-        const mailbox = this.#takeMailbox();
-        this.status[this.at] = 0;
-        layCanary(this.memory);
-        const handle = native().init(top, body, mailbox, exceptionState, limit);
-        this.subject = subject;
-        this.enter(subject.library);
-        this.handle = handle;
-    }
-    get isDone() {
-        return this.handle === null;
-    }
-    get isSuspended() {
-        return this.handle !== null && this.status[this.at] === 0;
-    }
-    arrive(what) {
-        const { handle, memory } = this;
-        if (handle === null)
-            return undefined;
-        let error;
-        const status = this.status[this.at];
-        if (status === 8)
-            error = overflowError(what, memory);
-        if (status === 6) {
-            const make = readReport(this.lookInto());
-            native().resumeI32(handle, 0);
-            this.status[this.at] = 7;
-            error = make();
-        }
-        if (isOverrun(memory)) {
-            const isSuspended = this.status[this.at] === 0;
-            error = overrunError(what, memory, isSuspended, error);
-            if (isSuspended)
-                this.status[this.at] = 3;
-        }
-        if (this.status[this.at] !== 0)
-            this.#forget();
-        return error;
-    }
-    #forget() {
-        this.letGo();
-        this.leave();
-        this.entry = 0;
-        this.handle = null;
-        this.status[this.at] = 1;
-    }
-    letGo() { }
-    end() {
-        const { handle, memory } = this;
-        if (handle === null)
-            return;
-        if (this.elsewhere)
-            throw new Error(`Cannot end a call: ${ELSEWHERE}`);
-        if (memory.fault() !== undefined)
-            return this.#forget();
-        if (this.status[this.at] === 0) {
-            this.endFrames(handle);
-        }
-        const isAbandoned = this.status[this.at] === 3;
-        const name = this.subject.name;
-        const error = this.arrive(`Cannot end ${name}`);
-        if (isAbandoned)
-            warnOfAbandoned(name, memory.size, this.lookInto());
-        if (error !== undefined)
-            throw error;
-    }
-    endFrames(handle) {
-        native().end(handle, this.memory.limit, this.#idle);
-    }
-    endGently() {
-        this.end();
-    }
-    frames() {
-        if (this.handle === null)
-            return [];
-        const fault = this.elsewhere ? ELSEWHERE : this.memory.fault();
-        if (fault !== undefined)
-            throw new Error(`Cannot take a backtrace: ${fault}`);
-        return framesOf(this.handle);
-    }
-}
-
-const symbols = new WeakMap();
-function makeBody(input, output, pointer, subject) {
-    const body = Object.freeze({ input, output });
-    symbols.set(body, {
-        ...subject,
-        pointer,
-        input: typeOf$1(input),
-        output: typeOf$1(output),
-        entry: input !== output || input !== "u32" && input !== "i32" ? 3 : Entry[input],
-        idle: new Uint8Array(24),
-    });
-    return body;
-}
-const symbolOf = (function symbolOf(body) {
-    return typeof body === "object" && body !== null ? symbols.get(body) : undefined;
-});
-
-const GeneratorFunction = Object.getPrototypeOf(function* () { }).constructor;
-const { isPrototypeOf } = Object.prototype;
-const isGeneratorFunction = (function isGeneratorFunction(value) {
-    return typeof value === "function" &&
-        (value instanceof GeneratorFunction || tagOf(value) === "GeneratorFunction");
-});
-function isAsyncFunction(value) {
-    const tag = tagOf(value);
-    return tag === "AsyncFunction" || tag === "AsyncGeneratorFunction";
-}
-const isScriptGenerator = (function isScriptGenerator(value) {
-    if (typeof value !== "object" || value === null)
-        return false;
-    if (isPrototypeOf.call(GeneratorFunction.prototype.prototype, value))
-        return true;
-    return tagOf(value) === "Generator" &&
-        nodeModule("node:util")?.types.isGeneratorObject(value) === true;
-});
-function tagOf(value) {
-    return value[Symbol.toStringTag];
-}
-
-const callees = new WeakMap();
-function makeFunction(f, callee) {
-    callees.set(f, callee);
-    return Object.freeze(f);
-}
-function isFunction(f) {
-    return typeof f === "function" && callees.has(f);
-}
-function calleeOf(f) {
-    const callee = typeof f === "function" ? callees.get(f) : undefined;
-    if (callee !== undefined)
-        return callee;
-    throw noCallee(f);
-}
-function noCallee(f) {
-    const body = symbolOf(f);
-    return new TypeError(body === undefined
-        ? `Cannot call ${describe(f)}: yielder.call() takes a function that dlopen has given in this Worker`
-        : `Cannot call ${body.name}: it is a generator body; make a generator of it by ` +
-            "new Generator(stack, body), which yield* takes");
-}
-function checkCount(callee, args, expected) {
-    checkOpen(callee.library, callee.what);
-    if (args.length === expected)
-        return;
-    throw wrongCount(callee, args.length, expected);
-}
-function wrongCount(callee, given, expected) {
-    return new TypeError(`Cannot call ${callee.name}: it takes ${expected} ${expected === 1 ? "argument" : "arguments"} here: got ${given}; ` +
-        (given < expected
-            ? `missing: ${missing(callee, given, expected).join(", ")}`
-            : excess(callee, expected)));
-}
-function missing(callee, given, expected) {
-    const isPulled = expected < callee.parameters.length;
-    return callee.parameters
-        .filter((type) => !isPulled || type !== "callback")
-        .map((type, i) => type === "callback"
-        ? `argument ${i} (the function that answers its callback)`
-        : `argument ${i} (${type})`)
-        .slice(given);
-}
-function excess(callee, expected) {
-    return expected < callee.parameters.length
-        ? ".calls() takes no functions that answer: whoever pulls a call answers it by reply()"
-        : "leave the others out; options such as { signal } are for .async()";
-}
-function refuseNonblocking(callee) {
-    if (!callee.nonblocking)
-        return;
-    throw new TypeError(`Cannot call ${callee.name}: it is declared as nonblocking, and a generator cannot wait for ` +
-        "another thread; call it by .async(), or declare it once more without nonblocking");
-}
-function hintForAnswerer(arg) {
-    if (arg === null)
-        return '; to pass NULL to C, declare the parameter as "function"';
-    if (isScriptGenerator(arg) || describe(arg) === "an object of class Promise") {
-        return "; pass the function itself, and do not call it";
-    }
-    if (typeof arg === "object" && Object.getPrototypeOf(arg) === null) {
-        return '; a pointer is passed where the parameter is declared as "function", but that of an ' +
-            "UnsafeCallback ends the process: make a Callback of its handler";
-    }
-    return hintForUnsafeCallback(arg);
-}
-function replacementOf({ what, callback }, arg, answering) {
-    if (typeof arg === "function" && (answering === "generators" || !isGeneratorFunction(arg))) {
-        return undefined;
-    }
-    return thunkOf(callback.target, arg, what);
-}
-function thunkOf({ parameters, result }, arg, what) {
-    if (typeof arg === "function") {
-        throw new TypeError(`${what} is a generator function, which can yield only out of a generator; use ` +
-            "`yield* yielder.call()` in a TypeScript body");
-    }
-    const kept = pointingOf(arg, what);
-    if (!(kept instanceof KeptThunk)) {
-        throw new TypeError(`${what} must be a function that answers the callback, or a Callback: got ${describe(arg)}` +
-            hint(hintForAnswerer, arg));
-    }
-    const { target, thunk } = kept;
-    if (String(target.parameters) !== String(parameters) || target.result !== result) {
-        throw new TypeError(`${what} is a Callback of another type: it is (${target.parameters}) => ${target.result}, ` +
-            `and C needs (${parameters}) => ${result}`);
-    }
-    return thunk;
-}
-
-const { input: INPUT$3, output: OUTPUT$1, output_float: OUTPUT_FLOAT, stack: STACK } = Mailbox;
-const { callback: CALLBACK$2 } = Mailbox;
-const { suspended: SUSPENDED$1, returned: RETURNED } = Status;
-class Call {
-    context;
-    callee;
-    result;
-    interrupt;
-    #replaced;
-    #answered = false;
-    #error;
-    constructor(context) {
-        this.context = context;
-    }
-    prepare(callee, args, answering) {
-        const { context } = this;
-        const { slots, what, library } = callee;
-        this.callee = callee;
-        this.#replaced = this.#error = undefined;
-        context.kept.clear();
-        if (context.written !== callee)
-            this.#writeFunction();
-        const { view } = context;
-        const keeper = this.keeper;
-        for (let i = 0; i < slots.length; i++) {
-            const slot = slots[i];
-            if (slot.callback === undefined) {
-                write(view, slot.offset, slot.type, args[i], slot.what, keeper);
-            }
-            else if (answering !== "puller") {
-                const thunk = replacementOf(slot, args[i], answering);
-                if (thunk !== undefined)
-                    this.#replace(slot, thunk);
-            }
-        }
-        checkOpen(library, what);
-        if (callee.nonblocking)
-            context.beginElsewhere(this);
-    }
-    #writeFunction() {
-        const { callee, context } = this;
-        const { slots, stackCount, nonblocking } = callee;
-        if (stackCount > 0)
-            checkRoom(callee, context.memory.size);
-        context.prepare(callee, stackCount, nonblocking);
-        const { view } = context;
-        view.setBigUint64(32, callee.address(), true);
-        view.setUint32(48, stackCount, true);
-        view.setUint32(4, 0, true);
-        for (const { callback, offset } of slots) {
-            if (callback !== undefined)
-                view.setBigUint64(offset, callback.thunk().address, true);
-        }
-        if (!nonblocking)
-            context.written = callee;
-    }
-    #replace({ callback, offset }, thunk) {
-        const { context } = this;
-        context.view.setBigUint64(offset, thunk.address, true);
-        context.written = undefined;
-        (this.#replaced ??= []).push(callback.target);
-    }
-    get keeper() {
-        return this.context.lent ?? this.context.kept;
-    }
-    begin() {
-        this.#checkBuffers();
-        this.context.enterFirst(this, false);
-        return this.arrive();
-    }
-    beginListed() {
-        const { context } = this;
-        this.#checkBuffers();
-        context.enterFirst(this, true);
-        if (context.status[0] !== 1)
-            return false;
-        this.result = this.#read();
-        context.forgetReturned();
-        return true;
-    }
-    arriveListed() {
-        this.context.occupy();
-        return this.arrive();
-    }
-    takeResult() {
-        const { result } = this;
-        this.result = undefined;
-        return result;
-    }
-    #checkBuffers() {
-        const { kept } = this.context;
-        if (kept.hasBuffers && kept.isGone)
-            this.#refuseBuffer();
-    }
-    step() {
-        const handle = this.leave();
-        this.context.lend();
-        native().resumeCall(handle, 0);
-        this.context.takeBack();
-        return this.arrive();
-    }
-    goElsewhere() {
-        const handle = this.leave();
-        const { context } = this;
-        context.lend();
-        context.elsewhere = true;
-        return native().resumeElsewhere(handle, 0);
-    }
-    comeBack() {
-        this.context.elsewhere = false;
-        this.context.takeBack();
-        return this.arrive();
-    }
-    leave() {
-        this.check();
-        if (this.keeper.isGone)
-            this.#refuseBuffer();
-        const { memory, handle } = this.context;
-        const fault = memory.fault();
-        if (fault !== undefined)
-            throw new Error(`Cannot go on with ${this.callee.name}: ${fault}`);
-        return handle;
-    }
-    check() {
-        const { call, handle, elsewhere, reason: known } = this.context;
-        if (call === this && handle !== null && !elsewhere)
-            return;
-        const reason = elsewhere ? ELSEWHERE : known ?? "the call has been ended";
-        throw new Error(`Cannot go on with ${this.callee.name}: ${reason}`);
-    }
-    arrive() {
-        const { context } = this;
-        if (context.status[0] !== 0)
-            return this.#finish();
-        if (context.memory.bottom !== undefined)
-            this.#follow();
-        const target = targetOf(context.view.getUint32(4, true));
-        if (target === undefined || target.handler === undefined && !this.#isOwn(target)) {
-            this.#refuseCallback(target);
-        }
-        this.#answered = false;
-        return target;
-    }
-    #finish() {
-        const hasReturned = this.context.status[0] === 1;
-        if (hasReturned)
-            this.result = this.#read();
-        this.#follow();
-        if (!hasReturned)
-            this.check();
-    }
-    #follow() {
-        const error = this.context.arrive(`Cannot go on with ${this.callee.name}`);
-        if (error !== undefined)
-            throw this.#error = error;
-    }
-    #isOwn(target) {
-        return target.callee === this.callee && !this.#replaced?.includes(target);
-    }
-    #refuseCallback(target) {
-        this.context.end();
-        const what = `Cannot go on with ${this.callee.name}: C has called`;
-        if (target === undefined) {
-            throw new Error(`${what} a callback that has been closed, or is another Worker's; keep a callback open ` +
-                "for as long as C knows it");
-        }
-        const { name } = target.callee;
-        throw new Error(`${what} callback parameter ${target.parameter} of ${name}, which was passed to another ` +
-            "call; what C keeps must be a Callback");
-    }
-    args({ types, offsets, stackCount, fast }) {
-        const { view } = this.context;
-        if (fast.count === 1)
-            return [read(view, fast.firstAt, fast.first)];
-        if (fast.count === 2) {
-            return [read(view, fast.firstAt, fast.first), read(view, fast.secondAt, fast.second)];
-        }
-        let stack = view;
-        if (stackCount > 0) {
-            stack = new DataView(new ArrayBuffer(stackCount * 8));
-            const address = view.getBigUint64(56, true);
-            native().copyIn(stack, address, BigInt(stack.byteLength));
-        }
-        const values = [];
-        for (let i = 0; i < types.length; i++) {
-            const [offset, type] = [offsets[i], types[i]];
-            values.push(offset < 320 ? read(view, offset, type) : read(stack, offset - 320, type));
-        }
-        return values;
-    }
-    ask(target, handler) {
-        const { view } = this.context;
-        const { types, offsets: at } = target;
-        if (target.stackCount > 0 || types.length > 4)
-            return handler(...this.args(target));
-        if (types.length === 0)
-            return handler();
-        const first = read(view, at[0], types[0]);
-        if (types.length === 1)
-            return handler(first);
-        const second = read(view, at[1], types[1]);
-        if (types.length === 2)
-            return handler(first, second);
-        const third = read(view, at[2], types[2]);
-        if (types.length === 3)
-            return handler(first, second, third);
-        return handler(first, second, third, read(view, at[3], types[3]));
-    }
-    reply(target, value) {
-        const { resultType, what, isKept } = target;
-        if (typeof value === "object" && value !== null) {
-            refuseWaiting(value, what);
-            refuseDeferred(value, what);
-        }
-        this.check();
-        const answers = isKept ? this.keeper.answersTo(target, this.#answered) : undefined;
-        this.#answered = true;
-        write(this.context.view, 8, resultType, value, what, answers);
-    }
-    #read() {
-        const { resultType } = this.callee;
-        const isFloat = resultType.kind === "float";
-        return read(this.context.view, isFloat ? 24 : 16, resultType);
-    }
-    end() {
-        let thrown;
-        try {
-            while (this.#tellToStop())
-                this.step();
-        }
-        catch (error) {
-            if (isExhaustion(error))
-                throw error;
-            thrown = error;
-        }
-        this.#endContext(thrown);
-    }
-    async endElsewhere() {
-        let thrown;
-        try {
-            while (this.#tellToStop()) {
-                await this.goElsewhere();
-                this.comeBack();
-            }
-        }
-        catch (error) {
-            thrown = error;
-        }
-        this.#endContext(thrown);
-    }
-    get hasEnded() {
-        return this.context.call !== this || this.context.handle === null;
-    }
-    frames() {
-        return this.hasEnded ? [] : this.context.frames();
-    }
-    #tellToStop() {
-        const { context } = this;
-        if (this.hasEnded || context.elsewhere || !context.isSuspended)
-            return false;
-        const waiting = targetOf(context.view.getUint32(4, true));
-        if (waiting === undefined || !waiting.hasStop)
-            return false;
-        this.reply(waiting, waiting.stop);
-        return true;
-    }
-    #endContext(thrown) {
-        try {
-            if (!this.hasEnded)
-                this.context.end();
-        }
-        finally {
-            const { reason } = this.context;
-            if (reason !== undefined) {
-                this.interrupt?.deref()?.(new Error(`Cannot go on with ${this.callee.name}: ${reason}`));
-            }
-        }
-        if (thrown !== undefined && thrown === this.#error)
-            throw thrown;
-    }
-    #refuseBuffer() {
-        const which = this.keeper.isArgumentGone
-            ? "among its arguments"
-            : "that a handler has answered";
-        this.context.end();
-        throw new TypeError(`Cannot go on with ${this.callee.name}: a buffer ${which} was detached while C was using ` +
-            "it; transfer it after the call");
-    }
-}
-function checkRoom({ what, stackCount }, size) {
-    if (stackCount * 8 + 512 <= size)
-        return;
-    throw new RangeError(`${what}: its stack has ${size} bytes, and ${stackCount} of its arguments ` +
-        "are passed there; use a larger one");
-}
-
-function errorAfterEnd(call, error) {
-    try {
-        call?.end();
-    }
-    catch (other) {
-        if (call.hasEnded)
-            return both(other, error);
-    }
-    return error;
-}
-function both(thrown, error) {
-    if (isExhaustion(thrown))
-        return error;
-    if (isExhaustion(error))
-        return thrown;
-    const message = "Native code has thrown while it was ended because of an error: " +
-        `${textOf(thrown)}; the error: ${textOf(error)}`;
-    return new SuppressedError(thrown, error, message);
-}
-function textOf(error) {
-    return error instanceof Error ? `${error.name}: ${error.message}` : describe(error);
 }
 
 class Mapping {
@@ -2855,26 +2641,435 @@ function roundUp(size) {
     return Math.ceil(size / 16) * 16;
 }
 
+const MARGIN = 64;
+const GONE = -1;
+let nativeDepth;
+const depthNow = (function depthNow() {
+    return (nativeDepth ??= nativeStacks().depth)();
+});
+function isGone(depth) {
+    return depth === -1 || (depthNow() - depth | 0) > 64;
+}
+
+const { input: INPUT$3, output: OUTPUT$1, output_float: OUTPUT_FLOAT, stack: STACK } = Mailbox;
+const { callback: CALLBACK$2, tail: TAIL } = Mailbox;
+const { suspended: SUSPENDED$1, returned: RETURNED } = Status;
+const TOLD_OFTEN = 1_000_000;
+class Call {
+    context;
+    callee;
+    result;
+    interrupt;
+    #replaced;
+    #answered = false;
+    #hasTail = false;
+    #error;
+    #asking = -1;
+    constructor(context) {
+        this.context = context;
+    }
+    prepare(callee, args, answering) {
+        const { context } = this;
+        const { slots, what, library } = callee;
+        this.callee = callee;
+        this.#replaced = this.#error = undefined;
+        this.#hasTail = false;
+        context.kept.clear();
+        if (context.written !== callee)
+            this.#writeFunction();
+        const { view } = context;
+        const keeper = this.keeper;
+        for (let i = 0; i < slots.length; i++) {
+            const slot = slots[i];
+            if (slot.callback === undefined) {
+                write(view, slot.offset, slot.type, args[i], slot.what, keeper);
+            }
+            else if (answering !== "puller") {
+                const thunk = replacementOf(slot, args[i], answering);
+                if (thunk !== undefined)
+                    this.#replace(slot, thunk);
+            }
+        }
+        checkOpen(library, what);
+        if (callee.turn !== undefined && context.turn === undefined) {
+            callee.turn.take(callee.name, what);
+            context.turn = callee.turn;
+        }
+        if (callee.nonblocking)
+            context.beginElsewhere(this);
+    }
+    #writeFunction() {
+        const { callee, context } = this;
+        const { slots, stackCount, nonblocking } = callee;
+        if (stackCount > 0 || nonblocking)
+            checkRoom(callee, context.memory.size);
+        context.prepare(callee, stackCount, nonblocking);
+        const { view } = context;
+        view.setBigUint64(32, callee.address(), true);
+        view.setUint32(48, stackCount, true);
+        view.setUint32(4, 0, true);
+        view.setBigUint64(64, 0n, true);
+        view.setUint32(76, callee.errno ? 1 : 0, true);
+        for (const { callback, offset } of slots) {
+            if (callback !== undefined)
+                view.setBigUint64(offset, callback.thunk().address, true);
+        }
+        if (!nonblocking)
+            context.written = callee;
+    }
+    #replace({ callback, offset }, thunk) {
+        const { context } = this;
+        context.view.setBigUint64(offset, thunk.address, true);
+        context.written = undefined;
+        (this.#replaced ??= []).push(callback.target);
+    }
+    get keeper() {
+        return this.context.lent ?? this.context.kept;
+    }
+    begin() {
+        this.#checkBuffers();
+        this.context.enterFirst(this, false);
+        return this.arrive();
+    }
+    beginListed() {
+        const { context } = this;
+        this.#checkBuffers();
+        context.enterFirst(this, true);
+        if (context.status[0] !== 1)
+            return false;
+        this.result = this.#read();
+        context.forgetReturned();
+        return true;
+    }
+    arriveListed() {
+        this.context.occupy();
+        return this.arrive();
+    }
+    takeResult() {
+        const { result } = this;
+        this.result = undefined;
+        return result;
+    }
+    #checkBuffers() {
+        const { kept } = this.context;
+        if (kept.hasBuffers && kept.isGone)
+            this.#refuseBuffer();
+    }
+    step() {
+        const handle = this.leave();
+        this.context.lend();
+        this.context.resume(handle);
+        this.context.takeBack();
+        return this.arrive();
+    }
+    goElsewhere() {
+        const handle = this.leave();
+        const { context } = this;
+        context.lend();
+        context.elsewhere = true;
+        return context.resumeElsewhere(handle);
+    }
+    comeBack() {
+        this.context.elsewhere = false;
+        this.context.takeBack();
+        return this.arrive();
+    }
+    leave() {
+        this.check();
+        if (this.keeper.isGone)
+            this.#refuseBuffer();
+        const { memory, handle } = this.context;
+        const fault = memory.fault();
+        if (fault !== undefined)
+            throw new Error(`Cannot go on with ${this.callee.name}: ${fault}`);
+        return handle;
+    }
+    check() {
+        const { call, handle, elsewhere, reason: known } = this.context;
+        if (call === this && handle !== null && !elsewhere)
+            return;
+        const reason = elsewhere ? ELSEWHERE : known ?? "the call has been ended";
+        throw new Error(`Cannot go on with ${this.callee.name}: ${reason}`);
+    }
+    arrive() {
+        const { context } = this;
+        if (context.status[0] !== 0)
+            return this.#finish();
+        if (context.memory.bottom !== undefined)
+            this.#follow();
+        const target = targetOf(context.view.getUint32(4, true));
+        if (target === undefined || target.handler === undefined && !this.#isOwn(target)) {
+            this.#refuseCallback(target);
+        }
+        this.#answered = false;
+        return target;
+    }
+    #finish() {
+        const hasReturned = this.context.status[0] === 1;
+        if (hasReturned)
+            this.result = this.#read();
+        this.#follow();
+        if (!hasReturned)
+            this.check();
+    }
+    #follow() {
+        const error = this.context.arrive(`Cannot go on with ${this.callee.name}`);
+        if (error !== undefined)
+            throw this.#error = error;
+    }
+    #isOwn(target) {
+        return target.callee === this.callee && !this.#replaced?.includes(target);
+    }
+    #refuseCallback(target) {
+        this.context.end();
+        const what = `Cannot go on with ${this.callee.name}: C has called`;
+        if (target === undefined) {
+            throw new Error(`${what} a callback that has been closed, or is another Worker's; keep a callback open ` +
+                "for as long as C knows it");
+        }
+        const { name } = target.callee;
+        throw new Error(`${what} callback parameter ${target.parameter} of ${name}, which was passed to another ` +
+            "call; what C keeps must be a Callback");
+    }
+    args({ types, offsets, stackCount, fast }) {
+        const { view } = this.context;
+        if (fast.count === 1)
+            return [read(view, fast.firstAt, fast.first)];
+        if (fast.count === 2) {
+            return [read(view, fast.firstAt, fast.first), read(view, fast.secondAt, fast.second)];
+        }
+        let stack = view;
+        if (stackCount > 0) {
+            stack = new DataView(new ArrayBuffer(stackCount * 8));
+            const address = view.getBigUint64(56, true);
+            native().copyIn(stack, address, BigInt(stack.byteLength));
+        }
+        const values = [];
+        for (let i = 0; i < types.length; i++) {
+            const [offset, type] = [offsets[i], types[i]];
+            values.push(offset < 336 ? read(view, offset, type) : read(stack, offset - 336, type));
+        }
+        return values;
+    }
+    ask(target, handler) {
+        const { view } = this.context;
+        const { types, offsets: at } = target;
+        if (target.stackCount > 0 || types.length > 4)
+            return handler(...this.args(target));
+        if (types.length === 0)
+            return handler();
+        const first = read(view, at[0], types[0]);
+        if (types.length === 1)
+            return handler(first);
+        const second = read(view, at[1], types[1]);
+        if (types.length === 2)
+            return handler(first, second);
+        const third = read(view, at[2], types[2]);
+        if (types.length === 3)
+            return handler(first, second, third);
+        return handler(first, second, third, read(view, at[3], types[3]));
+    }
+    reply(target, value) {
+        const { resultType, what, isKept } = target;
+        if (typeof value === "object" && value !== null) {
+            if (this.replyByTail(value))
+                return;
+            refuseWaiting(value, what);
+            refuseDeferred(value, what);
+        }
+        this.check();
+        const answers = isKept ? this.keeper.answersTo(target, this.#answered) : undefined;
+        this.#answered = true;
+        if (this.#hasTail)
+            this.#clearTail();
+        write(this.context.view, 8, resultType, value, what, answers);
+    }
+    replyByTail(answer) {
+        const tail = tailOf(answer);
+        if (tail === undefined)
+            return false;
+        this.check();
+        const { context } = this;
+        context.written = undefined;
+        if (this.#hasTail)
+            this.#clearTail();
+        writeTail(tail, context.view, this.keeper);
+        this.#hasTail = true;
+        this.#answered = true;
+        return true;
+    }
+    #clearTail() {
+        this.context.view.setBigUint64(64, 0n, true);
+        this.#hasTail = false;
+    }
+    #read() {
+        const { resultType, errno } = this.callee;
+        const { view } = this.context;
+        const isFloat = resultType.kind === "float";
+        const value = read(view, isFloat ? 24 : 16, resultType);
+        return errno ? { value, errno: view.getInt32(72, true) } : value;
+    }
+    end() {
+        this.#refuseWhileAsking();
+        let thrown;
+        try {
+            for (let told = 1; this.#tellToStop(); told++) {
+                if (told === 1000000)
+                    this.#warnOfEndless();
+                this.step();
+            }
+        }
+        catch (error) {
+            if (isExhaustion(error))
+                throw error;
+            thrown = error;
+        }
+        this.#endContext(thrown);
+    }
+    async endElsewhere() {
+        this.#refuseWhileAsking();
+        let thrown;
+        try {
+            for (let told = 1; this.#tellToStop(); told++) {
+                if (told === 1000000)
+                    this.#warnOfEndless();
+                await this.goElsewhere();
+                this.comeBack();
+            }
+        }
+        catch (error) {
+            thrown = error;
+        }
+        this.#endContext(thrown);
+    }
+    get hasEnded() {
+        return this.context.call !== this || this.context.handle === null;
+    }
+    frames() {
+        return this.hasEnded ? [] : this.context.frames();
+    }
+    #tellToStop() {
+        const { context } = this;
+        if (this.hasEnded || context.elsewhere || !context.isSuspended)
+            return false;
+        const waiting = targetOf(context.view.getUint32(4, true));
+        if (waiting === undefined || !waiting.hasStop)
+            return false;
+        const { stop } = waiting;
+        if (typeof stop === "function")
+            this.#askToStop(waiting, stop);
+        else
+            this.reply(waiting, stop);
+        return true;
+    }
+    #askToStop(waiting, stop) {
+        this.#asking = depthNow();
+        try {
+            this.reply(waiting, this.ask(waiting, stop));
+        }
+        catch (error) {
+            this.#error = error;
+            throw error;
+        }
+        finally {
+            this.#asking = -1;
+        }
+    }
+    #refuseWhileAsking() {
+        if (isGone(this.#asking))
+            return;
+        throw new Error(`Cannot end ${this.callee.name}: it is being ended, and its stop is asked what C is to be ` +
+            "told; return from that first");
+    }
+    #warnOfEndless() {
+        console.warn(`fringe: ${this.callee.name} is being ended, and has called back ${1000000} times ` +
+            "since. Each time it was told its stop, and it does not return: the program waits for " +
+            "it. Let stop be an answer upon which it ends, or a function that answers by " +
+            "tailCall(); without a stop its frames are unwound. It is at", this.frames());
+    }
+    #endContext(thrown) {
+        try {
+            if (!this.hasEnded)
+                this.context.end();
+        }
+        finally {
+            const { reason } = this.context;
+            if (reason !== undefined) {
+                this.interrupt?.deref()?.(new Error(`Cannot go on with ${this.callee.name}: ${reason}`));
+            }
+        }
+        if (thrown !== undefined && thrown === this.#error)
+            throw thrown;
+    }
+    #refuseBuffer() {
+        const which = this.keeper.isArgumentGone
+            ? "among its arguments"
+            : "that a handler has answered";
+        this.context.end();
+        throw new TypeError(`Cannot go on with ${this.callee.name}: a buffer ${which} was detached while C was using ` +
+            "it; transfer it after the call");
+    }
+}
+function checkRoom({ what, stackCount, nonblocking }, size) {
+    const words = stackCount * 8;
+    const lent = nonblocking ? 336 + words + CAPACITY : 0;
+    if (lent + words + 512 <= size)
+        return;
+    if (nonblocking) {
+        throw new RangeError(`${what}: its stack has ${size} bytes, and a nonblocking call takes ${lent} of them for ` +
+            "copies of what C is passed; use a larger one");
+    }
+    throw new RangeError(`${what}: its stack has ${size} bytes, and ${stackCount} of its arguments ` +
+        "are passed there; use a larger one");
+}
+
+function errorAfterEnd(call, error) {
+    try {
+        call?.end();
+    }
+    catch (other) {
+        if (call.hasEnded)
+            return both(other, error);
+    }
+    return error;
+}
+function both(thrown, error) {
+    if (isExhaustion(thrown))
+        return error;
+    if (isExhaustion(error))
+        return thrown;
+    const message = "Native code has thrown while it was ended because of an error: " +
+        `${textOf(thrown)}; the error: ${textOf(error)}`;
+    return new SuppressedError(thrown, error, message);
+}
+function textOf(error) {
+    return error instanceof Error ? `${error.name}: ${error.message}` : describe(error);
+}
+
 class CallContext extends Context {
     call;
     written;
     kept = new Kept();
     lent;
+    turn;
     #laid;
     #globals = null;
     prepare(subject, stackCount, nonblocking) {
-        this.written = undefined;
-        this.subject = subject;
-        const size = 320 + stackCount * 8;
-        if (this.view === undefined || this.view.byteLength < size) {
-            this.setView(callMailbox(stackCount));
-            this.#laid = undefined;
-        }
+        this.lookAt(subject, stackCount);
         if (!nonblocking)
             return this.#lay(subject);
         nativeStacks().registerStack?.(this.memory.base, this.memory.limit);
         this.#laid = undefined;
         this.lent = new Lent(this.memory.base, this.view);
+    }
+    lookAt(subject, stackCount) {
+        this.written = undefined;
+        this.subject = subject;
+        const size = 336 + stackCount * 8;
+        if (this.view === undefined || this.view.byteLength < size) {
+            this.setView(callMailbox(stackCount));
+            this.#laid = undefined;
+        }
     }
     #lay(subject) {
         this.#globals = subject.exceptionState();
@@ -2913,11 +3108,17 @@ class CallContext extends Context {
         this.occupy();
         this.handle = handle;
     }
+    resume(handle) {
+        native().resumeCall(handle, 0);
+    }
+    resumeElsewhere(handle) {
+        return native().resumeElsewhere(handle, 0);
+    }
     lend() {
         this.lent?.lend();
     }
     takeBack() {
-        this.lent?.takeBack(320);
+        this.lent?.takeBack(336);
     }
     release() {
         if (this.handle === null)
@@ -2925,62 +3126,25 @@ class CallContext extends Context {
     }
     letGo() {
         this.kept.clear();
+        const { turn } = this;
+        this.turn = undefined;
+        turn?.pass();
         if (this.lent === undefined)
             return;
         this.lent.release();
         this.lent = undefined;
     }
     endFrames(handle) {
-        super.endFrames(handle);
+        this.unwindFrames(handle);
         this.takeBack();
+    }
+    unwindFrames(handle) {
+        super.endFrames(handle);
     }
     endGently() {
         (this.call ?? this).end();
     }
 }
-
-class Batch {
-    made = 0;
-    live = 0;
-}
-const BATCH_SIZE = 16;
-class Net {
-    #registry;
-    #batch = new Batch();
-    constructor(finalize) {
-        this.#registry = new FinalizationRegistry((kept) => {
-            if (kept.batch === undefined)
-                return;
-            this.remove(kept);
-            finalize(kept);
-        });
-    }
-    add(object, kept) {
-        let batch = this.#batch;
-        if (batch.made === 16)
-            batch = this.#batch = new Batch();
-        this.#registry.register(object, kept, batch);
-        kept.batch = batch;
-        batch.made++;
-        batch.live++;
-    }
-    remove(kept) {
-        const { batch } = kept;
-        if (batch === undefined)
-            return;
-        kept.batch = undefined;
-        if (--batch.live === 0 && batch.made === 16)
-            this.#registry.unregister(batch);
-    }
-}
-
-const overflowOf = (function overflowOf(option, what) {
-    if (option === undefined)
-        return "report";
-    if (option === "report" || option === "throw")
-        return option;
-    throw new TypeError(`${what}: overflow must be "report" or "throw": got ${describe(option)}`);
-});
 
 let memoryIn$1;
 const STACK_ALIGNMENT = 16;
@@ -3141,7 +3305,89 @@ const checkSize = (function checkSize(size, minimum, what, name = "size") {
     }
 });
 
-const net$1 = new Net((memory) => memory.reclaim());
+class ThreadContext extends CallContext {
+    #room;
+    #thread;
+    constructor(stack) {
+        super(memoryOf(stack));
+        this.#room = stack.room;
+        this.#thread = native().pointerTo(stack.thread);
+    }
+    prepare(subject, stackCount) {
+        this.lookAt(subject, stackCount);
+        this.lent = new Lent(this.#room, this.view);
+    }
+    beginElsewhere(call) {
+        const exceptionState = this.subject.exceptionState();
+        this.status[0] = 0;
+        this.lent.lendMailbox();
+        nativeThreads().layThread(this.#thread, this.lent.mailbox, exceptionState);
+        this.call = call;
+        this.occupy();
+        this.handle = this.#thread;
+    }
+    resume(thread) {
+        const { goThread, waitThread } = nativeThreads();
+        goThread(thread);
+        waitThread(thread);
+    }
+    resumeElsewhere(thread) {
+        const { goThread, waitThreadElsewhere } = nativeThreads();
+        goThread(thread);
+        return waitThreadElsewhere(thread);
+    }
+    unwindFrames(thread) {
+        nativeThreads().endThread(thread);
+    }
+    trace(thread) {
+        return framesBy((addresses, count) => nativeThreads().traceThread(thread, addresses, count));
+    }
+}
+
+class Batch {
+    made = 0;
+    live = 0;
+}
+const BATCH_SIZE = 16;
+class Net {
+    #registry;
+    #batch = new Batch();
+    constructor(finalize) {
+        this.#registry = new FinalizationRegistry((kept) => {
+            if (kept.batch === undefined)
+                return;
+            this.remove(kept);
+            finalize(kept);
+        });
+    }
+    add(object, kept) {
+        let batch = this.#batch;
+        if (batch.made === 16)
+            batch = this.#batch = new Batch();
+        this.#registry.register(object, kept, batch);
+        kept.batch = batch;
+        batch.made++;
+        batch.live++;
+    }
+    remove(kept) {
+        const { batch } = kept;
+        if (batch === undefined)
+            return;
+        kept.batch = undefined;
+        if (--batch.live === 0 && batch.made === 16)
+            this.#registry.unregister(batch);
+    }
+}
+
+const overflowOf = (function overflowOf(option, what) {
+    if (option === undefined)
+        return "report";
+    if (option === "report" || option === "throw")
+        return option;
+    throw new TypeError(`${what}: overflow must be "report" or "throw": got ${describe(option)}`);
+});
+
+const net$2 = new Net((memory) => memory.reclaim());
 class OsStack extends Stack {
     constructor(size = 1048576, options = {}) {
         const what = "Cannot map stack";
@@ -3154,7 +3400,7 @@ class OsStack extends Stack {
         const mapping = new Mapping();
         const memory = memoryIn(mapping, overflow);
         super(memory);
-        net$1.add(this, memory);
+        net$2.add(this, memory);
         map(mapping, size, overflow === "throw", `${what} of ${size} bytes`);
         memory.place(mapping.base, mapping.limit);
     }
@@ -3163,7 +3409,7 @@ class OsStack extends Stack {
     }
     [Symbol.dispose]() {
         super[Symbol.dispose]();
-        net$1.remove(memoryOf(this));
+        net$2.remove(memoryOf(this));
     }
 }
 const memoryIn = (function memoryIn(mapping, overflow) {
@@ -3395,6 +3641,43 @@ class StackPool {
     }
 }
 
+const net$1 = new Net((memory) => memory.reclaim());
+class ThreadStack extends Stack {
+    #block;
+    constructor(size, overflow, what) {
+        const block = new DataView(new ArrayBuffer(32));
+        const memory = new StackMemory(0n, 0n, {
+            guarded: true,
+            overflow,
+            shareable: false,
+            release: () => nativeThreads().putThread(block),
+            fault: undefined,
+        });
+        super(memory);
+        this.#block = block;
+        net$1.add(this, memory);
+        const grant = nativeThreads().takeThread(BigInt(size), overflow === "throw", block);
+        checkGrant(grant, `${what}: a thread with a stack of ${size} bytes cannot be made`);
+        memory.place(this.#word(8), this.#word(16));
+    }
+    #word(offset) {
+        return this.#block.getBigUint64(offset, true);
+    }
+    get thread() {
+        return this.#word(0);
+    }
+    get room() {
+        return this.#word(24);
+    }
+    get guarded() {
+        return true;
+    }
+    [Symbol.dispose]() {
+        super[Symbol.dispose]();
+        net$1.remove(memoryOf(this));
+    }
+}
+
 const CALL_STACK_SIZE = 8 * 1024 * 1024;
 const KEPT_MAX = 64;
 const SINGLE_MAX = 1024;
@@ -3409,17 +3692,11 @@ class Fiber {
     depth = 0;
     outer;
     isKept = false;
-    constructor(list) {
-        const { size, overflow } = list;
+    constructor(list, stack, context) {
         this.list = list;
-        if (singles < 1024) {
-            this.stack = new OsStack(size, { overflow });
-            singles++;
-        }
-        else
-            this.stack = (list.pool ??= new StackPool({ size, overflow })).take();
-        this.context = new CallContext(memoryOf(this.stack));
-        this.call = new Call(this.context);
+        this.stack = stack;
+        this.context = context;
+        this.call = new Call(context);
         this.context.memory.own(this.context);
     }
 }
@@ -3466,11 +3743,26 @@ function discard({ stack }) {
     if (stack instanceof OsStack)
         singles--;
 }
+function makeFiber(list) {
+    const { size, overflow } = list;
+    let stack;
+    if (singles < 1024) {
+        stack = new OsStack(size, { overflow });
+        singles++;
+    }
+    else
+        stack = (list.pool ??= new StackPool({ size, overflow })).take();
+    return new Fiber(list, stack, new CallContext(memoryOf(stack)));
+}
+function takeThread(overflow, size, what) {
+    const stack = new ThreadStack(size ?? CALL_STACK_SIZE, overflow, what);
+    return new Fiber(undefined, stack, new ThreadContext(stack));
+}
 function takeFiber(overflow, size) {
     const list = (size === undefined ? kept : listsFor(size))[overflow];
     const fiber = list.first;
     if (fiber === undefined)
-        return new Fiber(list);
+        return makeFiber(list);
     list.first = fiber.next;
     list.count--;
     fiber.next = undefined;
@@ -3478,10 +3770,12 @@ function takeFiber(overflow, size) {
     return fiber;
 }
 function putFiber(fiber) {
-    const { context, list } = fiber;
+    const { context, list, stack } = fiber;
     if (fiber.isKept || context.handle !== null)
         return;
     context.release();
+    if (list === undefined)
+        return stack[Symbol.dispose]();
     if (list.count >= 64)
         return discard(fiber);
     fiber.next = list.first;
@@ -3543,9 +3837,11 @@ const { input: INPUT$2, callback: CALLBACK$1 } = Mailbox;
 async function callAsync(callee, args) {
     const { signal, stack } = optionsOf(callee, args[callee.parameters.length], args.length);
     signal?.throwIfAborted();
-    const loan = stack === undefined ? undefined : borrowStack(stack, callee.what);
-    const fiber = loan === undefined ? takeFiber(callee.overflow, callee.stackSize) : undefined;
-    const call = new Call((loan ?? fiber).context);
+    const { turn } = callee;
+    if (turn !== undefined)
+        await turn.wait(callee.name, signal);
+    const place = takePlace(callee, stack);
+    const call = new Call(place.context);
     try {
         call.prepare(callee, args, "functions");
         return await untilInterrupted(call, args, signal);
@@ -3555,10 +3851,26 @@ async function callAsync(callee, args) {
         throw error;
     }
     finally {
-        if (fiber !== undefined)
-            putFiber(fiber);
+        if (place instanceof Loan)
+            returnStack(place);
         else
-            returnStack(loan);
+            putFiber(place);
+    }
+}
+function takePlace(callee, stack) {
+    const { turn, hasThread, overflow, stackSize, what } = callee;
+    try {
+        const place = stack !== undefined
+            ? borrowStack(stack, what)
+            : hasThread
+                ? takeThread(overflow, stackSize, what)
+                : takeFiber(overflow, stackSize);
+        place.context.turn = turn;
+        return place;
+    }
+    catch (error) {
+        turn?.pass();
+        throw error;
     }
 }
 async function endBecauseOf(call, error) {
@@ -3610,12 +3922,15 @@ async function answerHere(call, args, signal) {
         if (isThenable(answer))
             answer = await answer;
         signal?.throwIfAborted();
-        if (typeof answer === "object" && answer !== null) {
-            refuseWaiting(answer, what);
-            refuseDeferred(answer, what);
+        if (typeof answer !== "object" || answer === null || !call.replyByTail(answer)) {
+            if (typeof answer === "object" && answer !== null) {
+                refuseWaiting(answer, what);
+                refuseDeferred(answer, what);
+            }
+            call.check();
+            const answers = isKept ? keeper.answersTo(target, false) : undefined;
+            write(view, 8, resultType, answer, what, answers);
         }
-        call.check();
-        write(view, 8, resultType, answer, what, isKept ? keeper.answersTo(target, false) : undefined);
         const { handle } = context;
         const number = resumeCall(handle === null || keeper.hasBuffers ? call.leave() : handle, 0);
         if (number !== known || target.closed) {
@@ -3660,6 +3975,10 @@ function optionsOf(callee, options, given) {
     }
     checkKeys(options, ["signal", "stack"], what);
     const { signal, stack } = own(options);
+    if (stack !== undefined && callee.hasThread) {
+        throw new TypeError(`${callee.what}: it is declared as nonblocking: "thread", and runs on that thread's own ` +
+            "stack; leave the stack out, and say by stackSize how large it is to be");
+    }
     return {
         signal: signal === undefined ? undefined : followed(signal, what),
         stack: stack,
@@ -3775,16 +4094,6 @@ class Offer {
     }
 }
 
-const MARGIN = 64;
-const GONE = -1;
-let nativeDepth;
-const depthNow = (function depthNow() {
-    return (nativeDepth ??= nativeStacks().depth)();
-});
-function isGone(depth) {
-    return depth === -1 || (depthNow() - depth | 0) > 64;
-}
-
 const { input: INPUT$1, callback: CALLBACK } = Mailbox;
 let innermost;
 function callSync(callee, args) {
@@ -3866,10 +4175,12 @@ function answerAll(fiber, args) {
                 : fast.count === 3
                     ? handler(read(view, fast.firstAt, fast.first), read(view, fast.secondAt, fast.second), read(view, fast.thirdAt, fast.third))
                     : call.ask(target, handler);
-        if (typeof answer === "object" && answer !== null)
-            refuseDeferred(answer, what);
-        const answers = isKept ? keeper.answersTo(target, false) : undefined;
-        write(view, 8, resultType, answer, what, answers);
+        if (typeof answer !== "object" || answer === null || !call.replyByTail(answer)) {
+            if (typeof answer === "object" && answer !== null)
+                refuseDeferred(answer, what);
+            const answers = isKept ? keeper.answersTo(target, false) : undefined;
+            write(view, 8, resultType, answer, what, answers);
+        }
         const { handle } = context;
         const number = resumeCall(handle === null || keeper.hasBuffers ? call.leave() : handle, 0);
         if (number !== known || target.closed) {
@@ -3880,6 +4191,56 @@ function answerAll(fiber, args) {
             known = number;
         }
     }
+}
+
+class Turn {
+    #holder;
+    #waiting = [];
+    take(name, what) {
+        if (this.#holder !== undefined) {
+            throw new Error(`${what}: it is exclusive, and ${this.#holder} of the same library is under way; call it ` +
+                "by .async(), which waits for its turn, or end the other call first");
+        }
+        this.#holder = name;
+    }
+    async wait(name, signal) {
+        if (this.#holder === undefined) {
+            this.#holder = name;
+            return;
+        }
+        const { promise, resolve, reject } = Promise.withResolvers();
+        const waiting = { name, begin: resolve };
+        const abort = () => {
+            const place = this.#waiting.indexOf(waiting);
+            if (place < 0)
+                return;
+            this.#waiting.splice(place, 1);
+            reject(signal.reason);
+        };
+        this.#waiting.push(waiting);
+        signal?.addEventListener("abort", abort, { once: true });
+        try {
+            await promise;
+        }
+        finally {
+            signal?.removeEventListener("abort", abort);
+        }
+    }
+    pass() {
+        const next = this.#waiting.shift();
+        this.#holder = next?.name;
+        next?.begin();
+    }
+}
+const turns = new Map();
+function turnOf(pointer) {
+    const block = new DataView(new ArrayBuffer(32));
+    native().symbol(native().addressOfPointer(pointer), block);
+    const module = block.getBigUint64(24, true);
+    let turn = turns.get(module);
+    if (turn === undefined)
+        turns.set(module, turn = new Turn());
+    return turn;
 }
 
 class Scope {
@@ -3910,9 +4271,15 @@ class Scope {
             if (fault !== undefined)
                 throw new Error(`${callee.what}: ${fault}`);
             const call = new Call(own);
-            call.prepare(callee, args, answering);
-            this.#calls.set(call, undefined);
-            return call;
+            try {
+                call.prepare(callee, args, answering);
+                this.#calls.set(call, undefined);
+                return call;
+            }
+            catch (error) {
+                own.release();
+                throw error;
+            }
         }
         const fiber = takeFiber(this.#throws ? "throw" : callee.overflow, callee.stackSize);
         try {
@@ -3936,6 +4303,8 @@ class Scope {
         const fiber = this.#calls.get(call);
         if (fiber !== undefined)
             putFiber(fiber);
+        else if (call.context === this.#own)
+            this.#own.release();
         this.#calls.delete(call);
     }
     fail(call, error) {
@@ -4662,7 +5031,10 @@ function symbol(name, definition, pointer, library, thunks) {
         }),
         slots,
         plainCount: types.filter((type) => type !== "callback").length,
-        nonblocking: definition.nonblocking === true,
+        nonblocking: definition.nonblocking !== undefined && definition.nonblocking !== false,
+        hasThread: definition.nonblocking === "thread",
+        errno: definition.errno === true,
+        turn: definition.exclusive === true ? turnOf(pointer) : undefined,
         overflow: definition.overflow ?? "report",
         stackSize: definition.stackSize,
     };
@@ -4763,6 +5135,10 @@ function isTable(value) {
         return true;
     return !(Symbol.iterator in value) && Object.keys(value).length > 0;
 }
+const FUNCTION_KEYS = [
+    ...["parameters", "result", "name", "nonblocking", "variadic", "overflow", "stackSize"],
+    ...["errno", "exclusive"],
+];
 function checkDefinition(name, definition) {
     const what = `Cannot open symbol ${name}`;
     if (!isTable(definition)) {
@@ -4780,8 +5156,8 @@ function checkDefinition(name, definition) {
         checkType(output, SCALAR_TYPES, `${what}: output`);
         return;
     }
-    checkKeys(definition, ["parameters", "result", "name", "nonblocking", "variadic", "overflow", "stackSize"], what);
-    const { parameters, result, nonblocking, variadic, overflow, stackSize } = definition;
+    checkKeys(definition, FUNCTION_KEYS, what);
+    const { parameters, result, variadic, overflow, stackSize } = definition;
     checkParameters(parameters, what);
     checkType(result, VALUE_TYPES, `${what}: result`);
     for (const [i, parameter] of parameters.entries()) {
@@ -4793,8 +5169,15 @@ function checkDefinition(name, definition) {
             checkType(parameter, VALUE_TYPES, `${what}: parameter ${i}`, false);
         }
     }
-    if (nonblocking !== undefined && typeof nonblocking !== "boolean") {
-        throw new TypeError(`${what}: nonblocking must be a boolean: got ${describe(nonblocking)}`);
+    const { nonblocking } = definition;
+    if (nonblocking !== undefined && nonblocking !== "thread" && typeof nonblocking !== "boolean") {
+        throw new TypeError(`${what}: nonblocking must be a boolean or "thread": got ${describe(nonblocking)}`);
+    }
+    for (const key of ["errno", "exclusive"]) {
+        const value = definition[key];
+        if (value === undefined || typeof value === "boolean")
+            continue;
+        throw new TypeError(`${what}: ${key} must be a boolean: got ${describe(value)}`);
     }
     if (variadic !== undefined)
         checkVariadic(parameters, variadic, what);
@@ -4821,6 +5204,35 @@ function checkVariadic(parameters, variadic, what) {
         throw new TypeError(`${what}: parameter ${i} has the type ${describe(type)}, which C promotes where it stands ` +
             `behind the dots; declare it as ${describe(promoted)}`);
     }
+}
+
+let released;
+function functionAt(pointer, definition) {
+    const address = addressOf(pointer);
+    const known = copyOf(definition, "Cannot make function");
+    const name = known?.name ?? `function at 0x${address.toString(16)}`;
+    checkDefinition(name, known);
+    if ("input" in known) {
+        throw new TypeError(`Cannot make function ${name}: its definition is that of a generator body; only dlopen ` +
+            "makes those");
+    }
+    needStack(8);
+    const library = { filename: name, closed: false, latest: undefined };
+    const thunks = [];
+    const f = symbol(name, known, pointer, library, thunks);
+    released ??= new FinalizationRegistry((thunks) => thunks.forEach(putThunk));
+    released.register(library, thunks);
+    return f;
+}
+function addressOf(pointer) {
+    if (typeof pointer === "object" && pointer !== null) {
+        try {
+            return native().addressOfPointer(pointer);
+        }
+        catch {
+        }
+    }
+    throw new TypeError(`Cannot make function: the pointer must be a Deno.PointerObject: got ${describe(pointer)}`);
 }
 
 const memoryBehind = new WeakMap();
@@ -5057,4 +5469,4 @@ class SliceStack extends Stack {
     }
 }
 
-export { Callback, FringeError, Generator, NativeError, OsStack, OwnedStack, PointerView, STACK_ALIGNMENT, SliceStack, StackPool, dlopen };
+export { Callback, FringeError, Generator, NativeError, OsStack, OwnedStack, PointerView, STACK_ALIGNMENT, SliceStack, StackPool, dlopen, functionAt, tailCall };

@@ -168,6 +168,13 @@ pub const Call = extern struct {
     stack_count: u64,
     /// The address of the callback's arguments that are on the stack.
     callback_stack: u64,
+    /// The address of a function that C calls in place of returning from the callback; else 0.
+    /// It gets the function's arguments, and the callback's caller is its own (tail_call.ts).
+    tail: u64,
+    /// What C has left in errno at its return, if it is wanted.
+    errno: i32,
+    /// Whether errno is wanted: 1 or 0. Then C begins with an errno of 0.
+    wants_errno: u32,
     /// The function's integer arguments that are in registers.
     integers: [integers_max]u64,
     /// The function's floating-point arguments that are in registers.
@@ -235,6 +242,18 @@ pub const ThunkBlock = extern struct {
     count: u64,
 };
 
+/// Where the parts of a thread lie that has been taken for a call.
+pub const ThreadBlock = extern struct {
+    /// The thread itself, as native code knows it.
+    thread: u64,
+    /// The highest address that frames of C may have.
+    base: u64,
+    /// The lowest byte of the thread's stack.
+    limit: u64,
+    /// The end of the room for a mailbox, and for copies of strings and buffers.
+    room: u64,
+};
+
 /// Where the fields of what lies at an address lie, in bytes; 0 is what is not known.
 pub const SymbolBlock = extern struct {
     /// The address of the function's name, a C string.
@@ -284,6 +303,9 @@ pub const stack_size_min = 512;
 /// The size of an OsStack where none is asked for, in bytes.
 pub const stack_size_default = 1024 * 1024;
 
+/// How much room there is beside the stack of a thread that runs a call, in bytes.
+pub const thread_room = 64 * 1024;
+
 /// How many bytes of its stack must be free below a frame with cleanups when it is unwound.
 /// The cleanups run there, and below them the unwinder, which they call to go on. The unwinders of
 /// gcc and LLVM were seen to take 5 KiB; libfringe asks for 8 KiB, too.
@@ -294,7 +316,7 @@ pub const canary = "fringe's canary!";
 
 test "the layout is the one that switch_<arch>.S is written for" {
     // The tidy test knows the rest; this one holds on each architecture.
-    try std.testing.expectEqual(320, @offsetOf(Call, "stack"));
-    try std.testing.expectEqual(320, @sizeOf(Call));
+    try std.testing.expectEqual(336, @offsetOf(Call, "stack"));
+    try std.testing.expectEqual(336, @sizeOf(Call));
     try std.testing.expectEqual(report_size, @sizeOf(Report));
 }

@@ -23,6 +23,10 @@ comptime {
     @export(&@import("call/thunk.zig").map, .{ .name = "fringe_thunk_map" });
     @export(&@import("unwind/cancel.zig").cancelContext, .{ .name = "fringe_cancel" });
     @export(&@import("unwind/cancel.zig").endContext, .{ .name = "fringe_end" });
+    @export(&@import("call/errno.zig").location, .{
+        .name = "fringe_errno",
+        .visibility = .hidden,
+    });
     @export(&@import("call/stray_callback.zig").strayCallback, .{
         .name = "fringe_stray_callback",
         .visibility = .hidden,
@@ -35,6 +39,13 @@ comptime {
         .name = "fringe_jumped",
         .visibility = .hidden,
     });
+    @export(&@import("call/thread.zig").take, .{ .name = "fringe_thread_take" });
+    @export(&@import("call/thread.zig").lay, .{ .name = "fringe_thread_lay" });
+    @export(&@import("call/thread.zig").go, .{ .name = "fringe_thread_go" });
+    @export(&@import("call/thread.zig").wait, .{ .name = "fringe_thread_wait" });
+    @export(&@import("call/thread.zig").end, .{ .name = "fringe_thread_end" });
+    @export(&@import("call/thread.zig").trace, .{ .name = "fringe_thread_trace" });
+    @export(&@import("call/thread.zig").put, .{ .name = "fringe_thread_put" });
     @export(&@import("call/memory.zig").depth, .{ .name = "fringe_depth" });
     @export(&@import("call/memory.zig").identity, .{ .name = "fringe_identity" });
     @export(&@import("call/memory.zig").copy, .{ .name = "fringe_copy" });

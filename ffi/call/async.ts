@@ -16,7 +16,15 @@ import { handlerOf, isThenable, refuseDeferred, refuseWaiting } from "./answer.t
 import { Call } from "./call.ts";
 import { type Callee, checkCount } from "./callee.ts";
 import { both } from "./end.ts";
-import { borrowStack, putFiber, returnStack, takeFiber } from "./fiber.ts";
+import {
+  borrowStack,
+  type Fiber,
+  Loan,
+  putFiber,
+  returnStack,
+  takeFiber,
+  takeThread,
+} from "./fiber.ts";
 
 // Local, because V8 folds a local constant, and loads an imported one at each use.
 const { input: INPUT, callback: CALLBACK } = Mailbox;
@@ -25,9 +33,10 @@ const { input: INPUT, callback: CALLBACK } = Mailbox;
 export async function callAsync(callee: Callee, args: readonly unknown[]): Promise<unknown> {
   const { signal, stack } = optionsOf(callee, args[callee.parameters.length], args.length);
   signal?.throwIfAborted();
-  const loan = stack === undefined ? undefined : borrowStack(stack, callee.what);
-  const fiber = loan === undefined ? takeFiber(callee.overflow, callee.stackSize) : undefined;
-  const call = new Call((loan ?? fiber!).context);
+  const { turn } = callee;
+  if (turn !== undefined) await turn.wait(callee.name, signal);
+  const place = takePlace(callee, stack);
+  const call = new Call(place.context);
   try {
     call.prepare(callee, args, "functions");
     return await untilInterrupted(call, args, signal);
@@ -37,8 +46,28 @@ export async function callAsync(callee: Callee, args: readonly unknown[]): Promi
   } finally {
     // A fiber whose call could not be ended is not taken back: once it is garbage, its finalizer
     // ends the call. So it is with a stack of the caller's.
-    if (fiber !== undefined) putFiber(fiber);
-    else returnStack(loan!);
+    if (place instanceof Loan) returnStack(place);
+    else putFiber(place);
+  }
+}
+
+/**
+ * Takes what the call is to run on: a stack of the caller's, a thread, or a fiber. Its context
+ * holds the turn, which is passed on if there is no such place.
+ */
+function takePlace(callee: Callee, stack: GuardedStack | undefined): Fiber | Loan {
+  const { turn, hasThread, overflow, stackSize, what } = callee;
+  try {
+    const place = stack !== undefined
+      ? borrowStack(stack, what)
+      : hasThread
+      ? takeThread(overflow, stackSize, what)
+      : takeFiber(overflow, stackSize);
+    place.context.turn = turn;
+    return place;
+  } catch (error) {
+    turn?.pass();
+    throw error;
   }
 }
 
@@ -105,20 +134,16 @@ async function answerHere(
       : call.ask(target, handler);
     if (isThenable(answer)) answer = await answer;
     signal?.throwIfAborted();
-    if (typeof answer === "object" && answer !== null) {
-      refuseWaiting(answer, what);
-      refuseDeferred(answer, what);
+    if (typeof answer !== "object" || answer === null || !call.replyByTail(answer)) {
+      if (typeof answer === "object" && answer !== null) {
+        refuseWaiting(answer, what);
+        refuseDeferred(answer, what);
+      }
+      // The call may have been ended meanwhile, and another one may be on its stack.
+      call.check();
+      const answers = isKept ? keeper.answersTo(target, false) : undefined;
+      write(view, INPUT, resultType, answer, what, answers);
     }
-    // The call may have been ended meanwhile, and another one may be on its stack.
-    call.check();
-    write(
-      view,
-      INPUT,
-      resultType,
-      answer,
-      what,
-      isKept ? keeper.answersTo(target, false) : undefined,
-    );
     const { handle } = context;
     const number = resumeCall(handle === null || keeper.hasBuffers ? call.leave() : handle, 0);
     if (number !== known || target.closed) {
@@ -175,6 +200,12 @@ function optionsOf(callee: Callee, options: unknown, given: number): Options {
   }
   checkKeys(options, ["signal", "stack"], what);
   const { signal, stack } = own(options as { readonly signal?: unknown; readonly stack?: unknown });
+  if (stack !== undefined && callee.hasThread) {
+    throw new TypeError(
+      `${callee.what}: it is declared as nonblocking: "thread", and runs on that thread's own ` +
+        "stack; leave the stack out, and say by stackSize how large it is to be",
+    );
+  }
   return {
     signal: signal === undefined ? undefined : followed(signal, what),
     stack: stack as GuardedStack | undefined,

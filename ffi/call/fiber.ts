@@ -12,11 +12,13 @@
  */
 
 import { CallContext } from "../context/call_context.ts";
+import { ThreadContext } from "../context/thread_context.ts";
 import { Net } from "../stack/net.ts";
 import { OsStack } from "../stack/os_stack.ts";
 import type { Overflow } from "../stack/overflow.ts";
 import { endGarbage, type GuardedStack, memoryOf, type Owner } from "../stack/stack.ts";
 import { StackPool } from "../stack/stack_pool.ts";
+import { ThreadStack } from "../stack/thread_stack.ts";
 import { Call } from "./call.ts";
 
 /**
@@ -44,8 +46,8 @@ const PAGE_SIZE = 4096;
 export class Fiber {
   readonly stack: GuardedStack;
   readonly context: CallContext;
-  /** Where it is kept between two calls. */
-  readonly list: Kept;
+  /** Where it is kept between two calls; undefined: native code keeps threads. */
+  readonly list: Kept | undefined;
   /** The next in the list of those that are kept. */
   next: Fiber | undefined;
   /** For `sync.ts`: its call, how deep V8's stack is there, and the fiber of the call around. */
@@ -55,15 +57,11 @@ export class Fiber {
   /** Whether the fiber is in that list, so free for the next call. */
   isKept = false;
 
-  constructor(list: Kept) {
-    const { size, overflow } = list;
+  constructor(list: Kept | undefined, stack: GuardedStack, context: CallContext) {
     this.list = list;
-    if (singles < SINGLE_MAX) {
-      this.stack = new OsStack(size, { overflow });
-      singles++;
-    } else this.stack = (list.pool ??= new StackPool({ size, overflow })).take();
-    this.context = new CallContext(memoryOf(this.stack));
-    this.call = new Call(this.context);
+    this.stack = stack;
+    this.context = context;
+    this.call = new Call(context);
     // So the finalizer of a stack that is garbage ends the frames that are left on it.
     this.context.memory.own(this.context);
   }
@@ -136,6 +134,22 @@ function discard({ stack }: Fiber): void {
   if (stack instanceof OsStack) singles--;
 }
 
+function makeFiber(list: Kept): Fiber {
+  const { size, overflow } = list;
+  let stack: GuardedStack;
+  if (singles < SINGLE_MAX) {
+    stack = new OsStack(size, { overflow });
+    singles++;
+  } else stack = (list.pool ??= new StackPool({ size, overflow })).take();
+  return new Fiber(list, stack, new CallContext(memoryOf(stack)));
+}
+
+/** A fiber that is a thread, for one call. `what` begins with "Cannot". */
+export function takeThread(overflow: Overflow, size: number | undefined, what: string): Fiber {
+  const stack = new ThreadStack(size ?? CALL_STACK_SIZE, overflow, what);
+  return new Fiber(undefined, stack, new ThreadContext(stack));
+}
+
 /**
  * A fiber that is free, for one call; `putFiber` takes it back. The size is undefined where the
  * function says nothing of it.
@@ -143,7 +157,7 @@ function discard({ stack }: Fiber): void {
 export function takeFiber(overflow: Overflow, size?: number): Fiber {
   const list = (size === undefined ? kept : listsFor(size))[overflow];
   const fiber = list.first;
-  if (fiber === undefined) return new Fiber(list);
+  if (fiber === undefined) return makeFiber(list);
   list.first = fiber.next;
   list.count--;
   fiber.next = undefined;
@@ -157,10 +171,11 @@ export function takeFiber(overflow: Overflow, size?: number): Fiber {
  * One that is not stays with its call, whose owner puts it here later.
  */
 export function putFiber(fiber: Fiber): void {
-  const { context, list } = fiber;
+  const { context, list, stack } = fiber;
   if (fiber.isKept || context.handle !== null) return;
   // A call that was refused may have left strings and buffers.
   context.release();
+  if (list === undefined) return stack[Symbol.dispose]();
   if (list.count >= KEPT_MAX) return discard(fiber);
   fiber.next = list.first;
   list.first = fiber;

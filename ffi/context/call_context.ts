@@ -32,6 +32,12 @@ export interface Ender {
   end(): void;
 }
 
+/** The turn of exclusive functions (`call/turn.ts`, above here), which a call holds. */
+export interface Held {
+  /** Passes it on to the next call. */
+  pass(): void;
+}
+
 /** A native context for calls. */
 export class CallContext extends Context {
   /** The call that runs here, or was the last one to. */
@@ -42,6 +48,8 @@ export class CallContext extends Context {
   readonly kept: Kept = new Kept();
   /** Copies of strings and buffers, and native code's own mailbox, for C on another thread. */
   lent: Lent | undefined;
+  /** The turn that the call holds until it has ended. */
+  turn: Held | undefined;
   /** The handle, while a call is on this thread: the same for all calls. */
   #laid: Deno.PointerObject | undefined;
   /** `__cxa_get_globals` of the C++ runtime of the function that is `written`. */
@@ -53,6 +61,17 @@ export class CallContext extends Context {
    * count any more.
    */
   prepare(subject: Subject, stackCount: number, nonblocking: boolean): void {
+    this.lookAt(subject, stackCount);
+    if (!nonblocking) return this.#lay(subject);
+    // For Valgrind: the mailbox lies where earlier calls had frames.
+    nativeStacks().registerStack?.(this.memory.base, this.memory.limit);
+    // Its mailbox takes the place of the frame that has been laid.
+    this.#laid = undefined;
+    this.lent = new Lent(this.memory.base, this.view);
+  }
+
+  /** Notes what is called, and has a mailbox that is large enough. */
+  protected lookAt(subject: Subject, stackCount: number): void {
     this.written = undefined;
     this.subject = subject;
     const size = Mailbox.stack + stackCount * SLOT_SIZE;
@@ -60,12 +79,6 @@ export class CallContext extends Context {
       this.setView(callMailbox(stackCount));
       this.#laid = undefined;
     }
-    if (!nonblocking) return this.#lay(subject);
-    // For Valgrind: the mailbox lies where earlier calls had frames.
-    nativeStacks().registerStack?.(this.memory.base, this.memory.limit);
-    // Its mailbox takes the place of the frame that has been laid.
-    this.#laid = undefined;
-    this.lent = new Lent(this.memory.base, this.view);
   }
 
   /** Lays the frame that each call on this thread begins with. */
@@ -122,6 +135,16 @@ export class CallContext extends Context {
     this.handle = handle;
   }
 
+  /** Has C go on until it has suspended or ended. */
+  override resume(handle: Deno.PointerObject): void {
+    native().resumeCall(handle, 0);
+  }
+
+  /** The same on another thread. */
+  resumeElsewhere(handle: Deno.PointerObject): Promise<unknown> {
+    return native().resumeElsewhere(handle, 0);
+  }
+
   /** Before C goes on, if C has copies: gives it what JavaScript has changed. */
   lend(): void {
     this.lent?.lend();
@@ -132,22 +155,33 @@ export class CallContext extends Context {
     this.lent?.takeBack(Mailbox.size);
   }
 
-  /** Lets go of the arguments of a call that was refused before it began, or has only returned. */
+  /**
+   * Lets go of the arguments, and of the turn, of a call that was refused before it began, or has
+   * only returned.
+   */
   release(): void {
     if (this.handle === null) this.letGo();
   }
 
-  /** Lets go of strings and buffers: no frame is left that could use them. */
+  /** Lets go of strings and buffers, and of the turn: no frame is left that could use them. */
   protected override letGo(): void {
     this.kept.clear();
+    const { turn } = this;
+    this.turn = undefined;
+    turn?.pass();
     if (this.lent === undefined) return;
     this.lent.release();
     this.lent = undefined;
   }
 
   protected override endFrames(handle: Deno.PointerObject): void {
-    super.endFrames(handle);
+    this.unwindFrames(handle);
     this.takeBack();
+  }
+
+  /** Has native code unwind the frames. */
+  protected unwindFrames(handle: Deno.PointerObject): void {
+    super.endFrames(handle);
   }
 
   override endGently(): void {

@@ -128,26 +128,26 @@ AAAAAAAA
  */
 export const prebuilt = {
   "aarch64-darwin": {
-    digest: "058b4d62e79b34ef43ad9173422d6a2c1ce6cf78ce9648f3a59cd0f0988fd7c5",
-    size: 105704,
+    digest: "bb950065888400b0af639889e86a4d9d0963abd2072222c4c717058053b15620",
+    size: 107304,
     file: "libfringe.dylib",
     load: () => import("./prebuilt/" + "aarch64-darwin.js"),
   },
   "aarch64-linux": {
-    digest: "9beddea6b5f83d4e3ea07f9e723bd2ad9913241e879b0ec32c4d081cc2d75e64",
-    size: 60344,
+    digest: "550c211ddbec895e5ca9823bdd96dd90ceb2b8e686da443f96e4a576a2b71cf7",
+    size: 71096,
     file: "libfringe.so",
     load: () => import("./prebuilt/" + "aarch64-linux.js"),
   },
   "x86_64-darwin": {
-    digest: "cd397a5a992eb405bb589f9cfd3b59e194b8842af0c9a275f5342d382dd57b3e",
-    size: 67928,
+    digest: "42e47a0e517a49631259628348cb22e2bc4e87a8f48f82dbe47556e4cb8ff461",
+    size: 73448,
     file: "libfringe.dylib",
     load: () => import("./prebuilt/" + "x86_64-darwin.js"),
   },
   "x86_64-linux": {
-    digest: "5e409d30292e01baed378d4b933024f8f958c1cb5730d0706618d48d587054d9",
-    size: 63184,
+    digest: "cd22b4d23b94cd6455ccc4d50cab2176f9b213f47cf0f1702bab014f8c47ef0f",
+    size: 69648,
     file: "libfringe.so",
     load: () => import("./prebuilt/" + "x86_64-linux.js"),
   },

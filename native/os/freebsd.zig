@@ -155,6 +155,11 @@ fn isPageThere(address: usize) bool {
 
 extern "c" fn syscall(number: c_int, ...) c_int;
 
+/// Where this thread's errno is.
+pub fn errnoLocation() *c_int {
+    return std.c._errno();
+}
+
 pub fn writeError(text: []const u8) void {
     _ = call(c.write, .{ 2, text.ptr, text.len });
 }
@@ -305,6 +310,26 @@ pub fn isOnSignalStack() bool {
     const SS_ONSTACK = 1;
     var stack: c.stack_t = undefined;
     return c.sigaltstack(null, &stack) == 0 and stack.flags & SS_ONSTACK != 0;
+}
+
+pub fn setSignalStack(memory: []u8) void {
+    const stack: c.stack_t = .{ .sp = memory.ptr, .size = memory.len, .flags = 0 };
+    _ = c.sigaltstack(&stack, null);
+}
+
+// Waiting
+
+/// _umtx_op(2). It may come back early. C, in whose callback this waits, finds errno as it was.
+pub fn wait(word: *const std.atomic.Value(u32), value: u32) void {
+    const before = c._errno().*;
+    defer c._errno().* = before;
+    const operation = @backingInt(c.UMTX_OP.WAIT_UINT_PRIVATE);
+    _ = c._umtx_op(@intFromPtr(word), operation, value, 0, 0);
+}
+
+pub fn wake(word: *const std.atomic.Value(u32)) void {
+    const all = std.math.maxInt(c_int);
+    _ = c._umtx_op(@intFromPtr(word), @backingInt(c.UMTX_OP.WAKE_PRIVATE), all, 0, 0);
 }
 
 comptime {

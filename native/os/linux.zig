@@ -377,6 +377,18 @@ pub fn writeError(text: []const u8) void {
     _ = call(linux.write, .{ 2, text.ptr, text.len });
 }
 
+/// Where this thread's errno is. A program without libc has one for all threads, which nobody uses.
+pub fn errnoLocation() *c_int {
+    return if (libcErrno) |location| location() else &no_errno;
+}
+var no_errno: c_int = 0;
+
+/// libc's, where there is one. In a `var`, as in unwinder.zig.
+var libcErrno = @extern(
+    ?*const fn () callconv(.c) *c_int,
+    .{ .name = "__errno_location", .linkage = .weak },
+);
+
 // Faults
 
 /// ucontext_t, as far as it is of interest.
@@ -542,6 +554,27 @@ pub fn isOnSignalStack() bool {
     const result = call(linux.sigaltstack, .{ null, &stack });
     const flags: u32 = @bitCast(stack.flags);
     return linux.errno(result) == .SUCCESS and flags & SS_ONSTACK != 0;
+}
+
+pub fn setSignalStack(memory: []u8) void {
+    const stack: linux.stack_t = .{
+        .sp = memory.ptr,
+        .flags = @bitCast(@as(u32, 0)),
+        .size = memory.len,
+    };
+    _ = call(linux.sigaltstack, .{ &stack, null });
+}
+
+// Waiting
+
+/// futex(2). It may come back early: a signal has arrived, or the word has changed meanwhile.
+pub fn wait(word: *const std.atomic.Value(u32), value: u32) void {
+    _ = call(linux.futex_4arg, .{ word, .{ .cmd = .WAIT, .private = true }, value, null });
+}
+
+pub fn wake(word: *const std.atomic.Value(u32)) void {
+    const all = std.math.maxInt(i32);
+    _ = call(linux.futex_3arg, .{ word, .{ .cmd = .WAKE, .private = true }, all });
 }
 
 test "a guard is one, whatever the system says of advice" {

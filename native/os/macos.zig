@@ -185,6 +185,11 @@ extern "c" fn mach_vm_read_overwrite(
     copied: *u64,
 ) c_int;
 
+/// Where this thread's errno is.
+pub fn errnoLocation() *c_int {
+    return std.c._errno();
+}
+
 pub fn writeError(text: []const u8) void {
     _ = call(c.write, .{ 2, text.ptr, text.len });
 }
@@ -347,6 +352,23 @@ pub fn isOnSignalStack() bool {
     const SS_ONSTACK = 1;
     var stack: c.stack_t = undefined;
     return c.sigaltstack(null, &stack) == 0 and stack.flags & SS_ONSTACK != 0;
+}
+
+pub fn setSignalStack(memory: []u8) void {
+    const stack: c.stack_t = .{ .sp = memory.ptr, .size = @intCast(memory.len), .flags = 0 };
+    _ = c.sigaltstack(&stack, null);
+}
+
+// Waiting
+
+/// __ulock_wait (bsd/kern/sys_ulock.c), which libc's own locks are made of. It may come back early.
+pub fn wait(word: *const std.atomic.Value(u32), value: u32) void {
+    _ = c.__ulock_wait(.{ .op = .COMPARE_AND_WAIT, .NO_ERRNO = true }, word, value, 0);
+}
+
+pub fn wake(word: *const std.atomic.Value(u32)) void {
+    const all: c.UL = .{ .op = .COMPARE_AND_WAIT, .NO_ERRNO = true, .WAKE_ALL = true };
+    _ = c.__ulock_wake(all, word, 0);
 }
 
 comptime {

@@ -20,10 +20,14 @@
 //!     discard              gives memory back to the system, and leaves it mapped: as many pieces
 //!     tryRead              reads memory that may not be there
 //!     writeError           writes to stderr
+//!     errnoLocation        where the running thread's errno is
 //!     handleFaults         has a `FaultHandler` see each fault of the process; called again, puts
 //!                          it on top again where another one that cannot see overflows is there
 //!     leaveHandler         says that a frame is unwound, which may be the handler of a signal
 //!     isOnSignalStack      says whether the running code is on the thread's alternate signal stack
+//!     setSignalStack       gives this thread an alternate signal stack
+//!     wait                 sleeps while a word has a value; may come back early
+//!     wake                 wakes all threads that sleep so
 //!     refusals             has the system refuse what it is asked for, in tests
 //!
 //! A native generator alone needs less: freestanding.zig declares how little. All of it may be

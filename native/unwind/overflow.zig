@@ -145,7 +145,8 @@ const Overflow = struct {
     /// owner of the stack may have put something above the context, as a native generator puts its
     /// mailbox there. What looks like a context may be what is left of one that has ended. The link
     /// tells the two apart: that of a running context leads to its resumer, on another stack; that
-    /// of a context which has ended leads back into this stack.
+    /// of a context which has ended leads back into this stack, below the context. (The resumer of
+    /// a call that has a thread of its own is on this stack, but above: thread.zig.)
     fn runningOn(stack: Stack) ?*Context {
         const alignment = @import("../stack/stack.zig").alignment;
         var at = std.mem.alignBackward(usize, stack.base - @sizeOf(Context), alignment);
@@ -155,7 +156,7 @@ const Overflow = struct {
             // Nor one that nothing can enter any more.
             if (context.exceptions == .finished) continue;
             const link = @intFromPtr(context.link);
-            if (link < stack.limit or link >= stack.base) return context;
+            if (link < stack.limit or link > at) return context;
         }
         return null;
     }
