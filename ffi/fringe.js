@@ -3813,8 +3813,8 @@ let borrowers;
 function borrowStack(stack, what) {
     const memory = memoryOf(stack);
     if (!memory.origin.guarded) {
-        throw new TypeError(`${what}: its stack has no guard page, so an overflow would write over other memory; use an ` +
-            "OsStack");
+        throw new TypeError(`${what}: its stack has no guard page, so an overflow would write over other memory; use ` +
+            "an OsStack");
     }
     memory.checkFree(what);
     const borrower = new Borrower(new CallContext(memory));

@@ -2,8 +2,8 @@
 // Credit: after libfringe, by edef and the libfringe contributors
 
 //! A stack from the operating system: an anonymous mapping with a guard below it (`Row` of
-//! guard_table.zig says how wide). The pages are committed when they are touched, so a generous size
-//! costs address space only.
+//! guard_table.zig says how wide). The pages are committed when they are touched, so a generous
+//! size costs address space only.
 
 const std = @import("std");
 const GuardedStack = @import("stack.zig").GuardedStack;

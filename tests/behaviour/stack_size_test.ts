@@ -54,7 +54,7 @@ Deno.test("dlopen() refuses a stackSize that is none", () => {
   }
 });
 
-Deno.test("a call has the stack that its definition asks for, rounded up to whole pages", async () => {
+Deno.test("a call has the stack that its definition asks for, in whole pages", async () => {
   for (
     const [asked, size] of [[512, 4096], [10_000, 12_288], [2 ** 20, 2 ** 20], [2 ** 25, 2 ** 25]]
   ) {
@@ -70,7 +70,7 @@ Deno.test("a call has the stack that its definition asks for, rounded up to whol
       await assertRejects(() => after.async(() => later(TOO_DEEP)), RangeError, used(size!));
       // It has copies of what C is passed on its stack.
       const expected = size! < 20_000
-        ? `its stack has ${size} bytes, and a nonblocking call takes 16704 of them for copies`
+        ? `its stack has ${size} bytes, and a nonblocking call takes 16720 of them for copies`
         : used(size!);
       await assertRejects(() => elsewhere(() => later(TOO_DEEP)), RangeError, expected);
       const pulled = after.calls();
@@ -81,7 +81,7 @@ Deno.test("a call has the stack that its definition asks for, rounded up to whol
   }
 });
 
-Deno.test("a call by yielder.call() in a handler has the stack that its definition asks for", () => {
+Deno.test("yielder.call() in a handler has the stack that its definition asks for", () => {
   using library = dlopen(testBodies, {
     deep: { ...deep, stackSize: 2 ** 16, overflow: "report" },
     after: deepAfter,
@@ -160,7 +160,7 @@ Deno.test("f.async() runs on the stack that it is given, which is free after tha
   assertEquals(await call_n.async(3, (i) => i + 1, { stack: pooled, signal: undefined }), 6);
 });
 
-Deno.test("frames of f.async() lie on the stack that it is given, on other threads, too", async () => {
+Deno.test("f.async() has its frames on the stack that it is given, on any thread", async () => {
   using library = dlopen(testBodies, {
     here: { name: "frame_address", parameters: [], result: "usize" },
     elsewhere: { name: "frame_address", parameters: [], result: "usize", nonblocking: true },
@@ -174,7 +174,7 @@ Deno.test("frames of f.async() lie on the stack that it is given, on other threa
   }
 });
 
-Deno.test("f.async() refuses a stack that is taken, has gone, has no guard, or is none", async () => {
+Deno.test("f.async() refuses a stack that is taken, gone, without a guard, or none", async () => {
   using library = openBodies();
   const { call_n, echo_i32 } = { ...library.symbols };
   const refused = async (stack: unknown, type: new (text: string) => Error, part: string) => {
