@@ -2664,6 +2664,7 @@ class Call {
     #answered = false;
     #hasTail = false;
     #error;
+    #told = 0;
     #asking = -1;
     constructor(context) {
         this.context = context;
@@ -2674,6 +2675,7 @@ class Call {
         this.callee = callee;
         this.#replaced = this.#error = undefined;
         this.#hasTail = false;
+        this.#told = 0;
         context.kept.clear();
         if (context.written !== callee)
             this.#writeFunction();
@@ -2913,11 +2915,8 @@ class Call {
         this.#refuseWhileAsking();
         let thrown;
         try {
-            for (let told = 1; this.#tellToStop(); told++) {
-                if (told === 1000000)
-                    this.#warnOfEndless();
+            while (this.#tellToStop())
                 this.step();
-            }
         }
         catch (error) {
             if (isExhaustion(error))
@@ -2927,12 +2926,9 @@ class Call {
         this.#endContext(thrown);
     }
     async endElsewhere() {
-        this.#refuseWhileAsking();
         let thrown;
         try {
-            for (let told = 1; this.#tellToStop(); told++) {
-                if (told === 1000000)
-                    this.#warnOfEndless();
+            while (this.#tellToStop()) {
                 await this.goElsewhere();
                 this.comeBack();
             }
@@ -2955,6 +2951,8 @@ class Call {
         const waiting = targetOf(context.view.getUint32(4, true));
         if (waiting === undefined || !waiting.hasStop)
             return false;
+        if (++this.#told === 1000000)
+            this.#warnOfEndless();
         const { stop } = waiting;
         if (typeof stop === "function")
             this.#askToStop(waiting, stop);
@@ -4225,6 +4223,10 @@ class Turn {
         finally {
             signal?.removeEventListener("abort", abort);
         }
+        if (!signal?.aborted)
+            return;
+        this.pass();
+        throw signal.reason;
     }
     pass() {
         const next = this.#waiting.shift();
@@ -4271,15 +4273,9 @@ class Scope {
             if (fault !== undefined)
                 throw new Error(`${callee.what}: ${fault}`);
             const call = new Call(own);
-            try {
-                call.prepare(callee, args, answering);
-                this.#calls.set(call, undefined);
-                return call;
-            }
-            catch (error) {
-                own.release();
-                throw error;
-            }
+            call.prepare(callee, args, answering);
+            this.#calls.set(call, undefined);
+            return call;
         }
         const fiber = takeFiber(this.#throws ? "throw" : callee.overflow, callee.stackSize);
         try {
