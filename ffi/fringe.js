@@ -299,6 +299,11 @@ const SYMBOLS = {
         ],
         result: "pointer",
     },
+    lendStack: {
+        name: "fringe_stack_lend",
+        parameters: ["usize", "bool"],
+        result: "void",
+    },
     resumeI32: {
         name: "fringe_resume",
         parameters: ["pointer", "i32"],
@@ -2502,6 +2507,7 @@ class Lent {
     #mappings = new Set();
     #free = [];
     #next;
+    #isOut = false;
     constructor(base, view) {
         this.mailbox = base - BigInt(roundUp(view.byteLength));
         this.base = this.#next = this.mailbox - BigInt(CAPACITY);
@@ -2573,6 +2579,7 @@ class Lent {
         const mapping = new Mapping();
         this.#mappings.add(mapping);
         map(mapping, size, false, `${what} cannot be copied (${size} bytes)`);
+        native().lendStack(mapping.limit, true);
         return { address: mapping.limit, size: Number(mapping.base - mapping.limit), mapping };
     }
     give(block) {
@@ -2585,17 +2592,25 @@ class Lent {
     }
     lend() {
         const { copyOut } = native();
+        this.#setOut(true);
         this.lendMailbox();
         for (const copy of this.#copies.values()) {
             copyOut(copy.block.address, copy.bytes, BigInt(copy.bytes.length));
             copy.isLent = true;
         }
     }
+    #setOut(isOut) {
+        if (this.#isOut === isOut)
+            return;
+        native().lendStack(this.mailbox, isOut);
+        this.#isOut = isOut;
+    }
     lendMailbox() {
         native().copyOut(this.mailbox, this.#view, BigInt(this.#view.byteLength));
     }
     takeBack(size) {
         const { copyIn } = native();
+        this.#setOut(false);
         copyIn(this.#view, this.mailbox, BigInt(size));
         for (const [buffer, { bytes, block, isLent }] of this.#copies) {
             if (isLent && !isDetached(buffer))

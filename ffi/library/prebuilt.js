@@ -128,26 +128,26 @@ AAAAAAAA
  */
 export const prebuilt = {
   "aarch64-darwin": {
-    digest: "bb950065888400b0af639889e86a4d9d0963abd2072222c4c717058053b15620",
-    size: 107304,
+    digest: "06ef2fa10cbf88228eda132889c2c8c966c2f5c8a23c2e38648c42b9928bf765",
+    size: 107368,
     file: "libfringe.dylib",
     load: () => import("./prebuilt/" + "aarch64-darwin.js"),
   },
   "aarch64-linux": {
-    digest: "550c211ddbec895e5ca9823bdd96dd90ceb2b8e686da443f96e4a576a2b71cf7",
-    size: 71096,
+    digest: "7789e89b51372eaba767d7ef13643cc6da60b4b361b2e1d760e79ac9a92c9deb",
+    size: 71800,
     file: "libfringe.so",
     load: () => import("./prebuilt/" + "aarch64-linux.js"),
   },
   "x86_64-darwin": {
-    digest: "42e47a0e517a49631259628348cb22e2bc4e87a8f48f82dbe47556e4cb8ff461",
-    size: 73448,
+    digest: "f8aa49ac4ddb8ba487b33945559c9177830d8cf301dcdee20432a51800acd0b1",
+    size: 77624,
     file: "libfringe.dylib",
     load: () => import("./prebuilt/" + "x86_64-darwin.js"),
   },
   "x86_64-linux": {
-    digest: "cd22b4d23b94cd6455ccc4d50cab2176f9b213f47cf0f1702bab014f8c47ef0f",
-    size: 69648,
+    digest: "feeb2206bcedb882627d21a2189202782d5012ffb4fe47e9d46851f604bd7cc2",
+    size: 71264,
     file: "libfringe.so",
     load: () => import("./prebuilt/" + "x86_64-linux.js"),
   },

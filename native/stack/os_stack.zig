@@ -69,6 +69,7 @@ pub fn map(size: usize, recover: bool, bounds: *layout.Bounds) callconv(.c) Gran
         .overflow = if (recover) .recover else .report,
     }) catch |err| return .from(err);
     bounds.* = os_stack.whole().bounds();
+    os_stack.whole().own();
     return .granted;
 }
 
