@@ -219,7 +219,7 @@ Deno.test("a Worker that is terminated leaves the stacks of what was suspended",
     ["-A"],
   );
   const [addresses, resident, mappings] = JSON.parse(ended.stdout || ended.stderr) as number[];
-  // Their 4,000 stacks take 4,400 MiB of addresses, and 170 of memory. V8 keeps some for itself,
+  // Their stacks take 8,000 MiB of addresses, and 170 of memory. V8 keeps some for itself,
   // and a Worker's thunks stay, since C may have been given their addresses.
   assertLess(addresses!, 500);
   assertLess(resident!, 80);
