@@ -29,6 +29,12 @@ const recipes: Partial<Record<Installable, readonly Part[]>> = {
       instead: "",
       message: "the comment says `500500n`",
     },
+    {
+      name: "Boehm's collector has to know of the stack of f.async()",
+      recipe: "enter();\nconst sum",
+      instead: "const sum",
+      message: "SIGSEGV",
+    },
   ],
   "libpython3.11.so.1.0": [
     {
