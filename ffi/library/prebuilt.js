@@ -128,26 +128,26 @@ AAAAAAAA
  */
 export const prebuilt = {
   "aarch64-darwin": {
-    digest: "6ae513c35910c3efa7c8b6fee0a6f7a0cd2602fb5b9057ac03d231841a098e7c",
-    size: 107304,
+    digest: "06ef2fa10cbf88228eda132889c2c8c966c2f5c8a23c2e38648c42b9928bf765",
+    size: 107368,
     file: "libfringe.dylib",
     load: () => import("./prebuilt/" + "aarch64-darwin.js"),
   },
   "aarch64-linux": {
-    digest: "f92314d94f4d0d6c3bcc882c7cecfc556cf73468694a070295cc58f484d615d7",
-    size: 71096,
+    digest: "7789e89b51372eaba767d7ef13643cc6da60b4b361b2e1d760e79ac9a92c9deb",
+    size: 71800,
     file: "libfringe.so",
     load: () => import("./prebuilt/" + "aarch64-linux.js"),
   },
   "x86_64-darwin": {
-    digest: "6f28044e905bee16b0068a70502569c4ec433f52b46edcbe4ed527a3ec5192ba",
-    size: 73448,
+    digest: "f8aa49ac4ddb8ba487b33945559c9177830d8cf301dcdee20432a51800acd0b1",
+    size: 77624,
     file: "libfringe.dylib",
     load: () => import("./prebuilt/" + "x86_64-darwin.js"),
   },
   "x86_64-linux": {
-    digest: "7c58b5d38f5fccc4b296ea5b97311d9253901087de8f30e208139aa9d5676685",
-    size: 69648,
+    digest: "feeb2206bcedb882627d21a2189202782d5012ffb4fe47e9d46851f604bd7cc2",
+    size: 71264,
     file: "libfringe.so",
     load: () => import("./prebuilt/" + "x86_64-linux.js"),
   },

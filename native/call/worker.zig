@@ -3,17 +3,23 @@
 
 //! What native code keeps for each Worker of Deno's, the main one among them: a Worker is a thread
 //! with a V8 of its own. When that thread ends, as it does once the Worker has been terminated,
-//! nobody is left to answer those who wait for it. So they are told.
+//! nobody is left to answer those who wait for it. So they are told. Nobody is left either to go on
+//! with what is suspended, so the stacks go.
 
+const GuardTable = @import("../stack/guard_table.zig").GuardTable;
+const loader = @import("../unwind/loader.zig");
 const Lock = @import("lock.zig").Lock;
 const os = @import("../os/os.zig").os;
 const Refusal = @import("../os/os.zig").Refusal;
+const slab = @import("../stack/slab.zig");
 const Thread = @import("thread.zig").Thread;
 const threads = @import("../os/threads.zig");
 
 pub const Worker = struct {
     /// The threads that run calls of this Worker. Only its own thread touches the list.
     calls: ?*Thread = null,
+    /// The stacks that TypeScript has mapped here.
+    stacks: GuardTable.Owner = .{},
 
     /// The Worker whose thread this is.
     pub fn current() Refusal!*Worker {
@@ -34,6 +40,7 @@ pub const Worker = struct {
             self.remove(thread);
             thread.abandon();
         }
+        slab.unmapAll(&self.stacks);
         const memory: [*]align(os.page_size) u8 = @ptrCast(@alignCast(word));
         os.unmap(memory[0..@sizeOf(Worker)]) catch {};
     }
@@ -57,6 +64,10 @@ var made: ?threads.Local = null;
 fn get() Refusal!threads.Local {
     lock.take();
     defer lock.give();
-    if (made == null) made = try .init(&Worker.atEnd);
+    if (made == null) {
+        // A Worker closes its libraries before its thread ends.
+        loader.keep(@intFromPtr(&Worker.atEnd));
+        made = try .init(&Worker.atEnd);
+    }
     return made.?;
 }
