@@ -128,26 +128,26 @@ AAAAAAAA
  */
 export const prebuilt = {
   "aarch64-darwin": {
-    digest: "dba2f99802f6ec6fa1aa5676636db056c7ccccc0635114b5c3ddc3bfaf2f6cb3",
-    size: 107304,
+    digest: "5f15d1e2db964b0a850c0fdf353ce722aa6fe5cc8119a9dde6a58c89dcee5c01",
+    size: 107752,
     file: "libfringe.dylib",
     load: () => import("./prebuilt/" + "aarch64-darwin.js"),
   },
   "aarch64-linux": {
-    digest: "9a19ebfba7e8cd4adf56ee90826f014d565d7bb75ff914007623dcc64cf56b1f",
-    size: 63336,
+    digest: "5ff6f4c179afed8291eaf8b6564402c4c195f061ef49ad33d342da11b5e1b5c4",
+    size: 71960,
     file: "libfringe.so",
     load: () => import("./prebuilt/" + "aarch64-linux.js"),
   },
   "x86_64-darwin": {
-    digest: "c63fbd2d1442ecea1e0374772e609100e393ae5c6bc6b8895eeb091be76093c1",
-    size: 69320,
+    digest: "29811e2acea96732a9b98aadd865454f005b7b130bc2337dcb8488069a26840f",
+    size: 73896,
     file: "libfringe.dylib",
     load: () => import("./prebuilt/" + "x86_64-darwin.js"),
   },
   "x86_64-linux": {
-    digest: "a10cd51950249d49de1e1db3cd043a679d2cc02598d68d5aa2291ab7a2468aae",
-    size: 67296,
+    digest: "f0d60a8d19785812c63198181ade1eaf2e69776c2b710e3f268c04c36d4f059b",
+    size: 75168,
     file: "libfringe.so",
     load: () => import("./prebuilt/" + "x86_64-linux.js"),
   },

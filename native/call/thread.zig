@@ -211,7 +211,7 @@ pub const Thread = struct {
     /// Sleeps until there is something to do.
     fn await(self: *Thread) Turn {
         while (self.turn.load(.acquire) == @backingInt(Turn.wait)) {
-            os.wait(&self.turn, @backingInt(Turn.wait));
+            os.wait(&self.turn, @backingInt(Turn.wait), null);
         }
         return self.told();
     }
@@ -227,7 +227,7 @@ pub const Thread = struct {
         while (true) {
             const word = self.turn.load(.acquire);
             if (word & ~@as(u32, Turn.abandoned) == @backingInt(Turn.wait)) return;
-            os.wait(&self.turn, word);
+            os.wait(&self.turn, word, null);
         }
     }
 
