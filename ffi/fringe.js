@@ -2339,9 +2339,9 @@ function tailCall(f, ...args) {
     const given = args;
     checkCount(callee, given, callee.slots.length);
     if (callee.stackCount > 0) {
-        throw new TypeError(`${callee.what} in place of a callback: ${callee.stackCount} of its arguments are passed on ` +
-            "the stack, and C has made room there for the callback's own alone; have a function of C " +
-            "with fewer parameters call it");
+        throw new TypeError(`${callee.what} in place of a callback: ${callee.stackCount} of its arguments are passed ` +
+            "on the stack, and C has made room there for the callback's own alone; have a function " +
+            "of C with fewer parameters call it");
     }
     writeArguments(callee, given, new DataView(new ArrayBuffer(336)), new Kept());
     const answer = Object.freeze({ function: callee.name });
@@ -2694,10 +2694,10 @@ class Call {
             "told; return from that first");
     }
     #warnOfEndless() {
-        console.warn(`fringe: ${this.callee.name} is being ended, and has called back ${1000000} times since. ` +
-            "Each time it was told its stop, and it does not return: the program waits for it. Let " +
-            "stop be an answer upon which it ends, or a function that answers by tailCall(); without " +
-            "a stop its frames are unwound. It is at", this.frames());
+        console.warn(`fringe: ${this.callee.name} is being ended, and has called back ${1000000} times ` +
+            "since. Each time it was told its stop, and it does not return: the program waits for " +
+            "it. Let stop be an answer upon which it ends, or a function that answers by " +
+            "tailCall(); without a stop its frames are unwound. It is at", this.frames());
     }
     #endContext(thrown) {
         try {

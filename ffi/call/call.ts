@@ -436,10 +436,10 @@ export class Call implements Ender {
   /** Says that C does not return, though it is told to stop; where, the console shows. */
   #warnOfEndless(): void {
     console.warn(
-      `fringe: ${this.callee.name} is being ended, and has called back ${TOLD_OFTEN} times since. ` +
-        "Each time it was told its stop, and it does not return: the program waits for it. Let " +
-        "stop be an answer upon which it ends, or a function that answers by tailCall(); without " +
-        "a stop its frames are unwound. It is at",
+      `fringe: ${this.callee.name} is being ended, and has called back ${TOLD_OFTEN} times ` +
+        "since. Each time it was told its stop, and it does not return: the program waits for " +
+        "it. Let stop be an answer upon which it ends, or a function that answers by " +
+        "tailCall(); without a stop its frames are unwound. It is at",
       this.frames(),
     );
   }

@@ -74,7 +74,7 @@ export interface CallbackDefinition {
     | Deno.PointerObject
     | null
     | undefined
-    // deno-lint-ignore no-explicit-any -- its parameters are those of the callback, see `parameters`
+    // deno-lint-ignore no-explicit-any -- its parameters are those of the callback
     | ((...args: any[]) => unknown);
 }
 

@@ -128,25 +128,25 @@ AAAAAAAA
  */
 export const prebuilt = {
   "aarch64-darwin": {
-    digest: "5f15d1e2db964b0a850c0fdf353ce722aa6fe5cc8119a9dde6a58c89dcee5c01",
+    digest: "ae07cc0a34d71e8b2930e040a050222d826764aba51abc7e6bd53d1d06083057",
     size: 107752,
     file: "libfringe.dylib",
     load: () => import("./prebuilt/" + "aarch64-darwin.js"),
   },
   "aarch64-linux": {
-    digest: "5ff6f4c179afed8291eaf8b6564402c4c195f061ef49ad33d342da11b5e1b5c4",
+    digest: "dcc4d39619379900d1dc93da31d9e08c6e3f438ebcb62e6bc375248c4332cb5b",
     size: 71960,
     file: "libfringe.so",
     load: () => import("./prebuilt/" + "aarch64-linux.js"),
   },
   "x86_64-darwin": {
-    digest: "29811e2acea96732a9b98aadd865454f005b7b130bc2337dcb8488069a26840f",
+    digest: "c70aae275db9cb1cbb2a65bfa69d2177c07747616844c31f3b7eaa004ccdf717",
     size: 73896,
     file: "libfringe.dylib",
     load: () => import("./prebuilt/" + "x86_64-darwin.js"),
   },
   "x86_64-linux": {
-    digest: "f0d60a8d19785812c63198181ade1eaf2e69776c2b710e3f268c04c36d4f059b",
+    digest: "347e263f71af57cfb60f8c63feb865d99652f39bffb04d05d33b16455dca4d1e",
     size: 75168,
     file: "libfringe.so",
     load: () => import("./prebuilt/" + "x86_64-linux.js"),

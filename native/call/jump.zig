@@ -85,7 +85,7 @@ pub fn jumped() callconv(.c) noreturn {
     const message = "fringe: C has jumped (longjmp, lua_error, ...) out of one call into the" ++
         " frames of another, which is suspended: it waits for the answer of a callback. Both are" ++
         " lost, so the process ends. A function that jumps must not be called by fringe in a" ++
-        " handler: have the handler return, with an answer upon which C itself raises the error\n";
+        " handler: have the handler return tailCall(f, ...), and C itself calls it\n";
     os.writeError(message);
     std.process.abort();
 }

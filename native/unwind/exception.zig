@@ -15,10 +15,10 @@
 //!     resumer   reads the report, and resumes the body once more
 //!               `caught` unmaps the report, and finishes: `thrown`
 //!
-//! What ends a thread comes by in the same way: `pthread_exit`, and `pthread_cancel` where C notices
-//! it. glibc unwinds all frames of the thread by force, and then ends it. But the thread is
-//! JavaScript's, which has no tables, so that the unwinding would stop there, and leave a process
-//! without its main thread. So it ends in the trampoline, and the body with it.
+//! What ends a thread comes by in the same way: `pthread_exit`, and `pthread_cancel` where C
+//! notices it. glibc unwinds all frames of the thread by force, and then ends it. But the thread is
+//! JavaScript's, which has no tables: the unwinding would stop there, and leave a process without
+//! its main thread. So it ends in the trampoline, and the body with it.
 
 const std = @import("std");
 const builtin = @import("builtin");
@@ -154,7 +154,7 @@ fn personality(
         return unwinder.install_context;
     }
     const is_forced = actions & unwinder.force_unwind != 0;
-    // Fringe's own unwinding of a body ends before its trampoline, so somebody else ends the thread.
+    // Fringe's own unwinding of a body ends before its trampoline: somebody else ends the thread.
     if (is_forced and context.catches != 0) {
         if (context.report == null) context.report = makeReport();
         unwinder.setGR.?(frame, arch.result, 0);

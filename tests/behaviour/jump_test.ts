@@ -65,7 +65,7 @@ for (const [how, source] of Object.entries(jumps)) {
     );
     assertEquals([signal, stdout], ["SIGABRT", ""], stderr);
     assertStringIncludes(stderr, "fringe: C has jumped (longjmp, lua_error, ...) out of one call");
-    assertStringIncludes(stderr, "have the handler return, with an answer upon which C itself");
+    assertStringIncludes(stderr, "have the handler return tailCall(f, ...), and C itself calls it");
   });
 }
 
