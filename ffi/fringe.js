@@ -3066,7 +3066,7 @@ class Callback {
         this.#kept = new KeptThunk(target, thunk);
         makeFunctionPointer(this, this.#kept);
         if (threads)
-            this.#foreign = new ForeignCallback(target, thunk, `${what} for threads`);
+            this.#foreign = new ForeignCallback(target, thunk, what);
     }
     ref() {
         return this.#needForeign("ref").ref();

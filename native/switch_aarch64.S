@@ -770,7 +770,8 @@ END fringe_errno_found
         ldp     d6, d7, [\mailbox, FLOATS+48]
 .endm
 
-# NOTE_ARGUMENTS writes what a thunk has been called with into a mailbox: w17 = number. Destroys x10.
+# NOTE_ARGUMENTS writes what a thunk has been called with into a mailbox; w17 = number. Destroys
+# x10.
 .macro NOTE_ARGUMENTS mailbox
         str     w17, [\mailbox, CALLBACK]
         stp     x0, x1, [\mailbox, CALLBACK_INTEGERS+0]

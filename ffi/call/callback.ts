@@ -119,7 +119,7 @@ export class Callback<const Definition extends CallbackDefinition = CallbackDefi
     this.pointer = native().pointerTo(thunk.address)!;
     this.#kept = new KeptThunk(target, thunk);
     makeFunctionPointer(this, this.#kept);
-    if (threads) this.#foreign = new ForeignCallback(target, thunk, `${what} for threads`);
+    if (threads) this.#foreign = new ForeignCallback(target, thunk, what);
   }
 
   /**

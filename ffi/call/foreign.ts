@@ -9,9 +9,9 @@
  *     thread        calls, waits                        goes on
  *     event loop              listen() -> drain() -> serve() -> the handler, awaited -> answer()
  *
- * While a callback holds the event loop, a thread of Deno's pool waits for requests (`listen`). Deno
- * has no way to let go of the event loop meanwhile. So where none holds it, a timer that does not
- * hold it either looks for requests from time to time.
+ * While a callback holds the event loop, a thread of Deno's pool waits for requests (`listen`).
+ * Deno has no way to let go of the event loop meanwhile. So where none holds it, a timer that does
+ * not hold it either looks for requests from time to time.
  */
 
 import { Mailbox } from "../layout.ts";

@@ -22,13 +22,7 @@ import type { Text } from "./text.ts";
 import { sha256 } from "./sha256.ts";
 import { folder, type Prebuilt, prebuilt, text } from "./prebuilt.js";
 import { checkRuntime } from "./runtime.ts";
-import type {
-  Native,
-  NativeForeign,
-  NativePools,
-  NativeStacks,
-  NativeThreads,
-} from "./symbols.ts";
+import type { Native, NativeForeign, NativePools, NativeStacks, NativeThreads } from "./symbols.ts";
 
 /** The variable that names a library to use instead. */
 const OVERRIDE = "FRINGE_LIBRARY";

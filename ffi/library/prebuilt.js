@@ -128,26 +128,26 @@ AAAAAAAA
  */
 export const prebuilt = {
   "aarch64-darwin": {
-    digest: "ae07cc0a34d71e8b2930e040a050222d826764aba51abc7e6bd53d1d06083057",
+    digest: "49fd0e6b53c87937ba86d80f28b1c4ab2361bb4d64dc376a7c995187f401ab75",
     size: 107752,
     file: "libfringe.dylib",
     load: () => import("./prebuilt/" + "aarch64-darwin.js"),
   },
   "aarch64-linux": {
-    digest: "dcc4d39619379900d1dc93da31d9e08c6e3f438ebcb62e6bc375248c4332cb5b",
-    size: 71960,
+    digest: "9d56639c3737392b7dc9184f4c15df88740130046d1711b0b82516eb0dcf2558",
+    size: 71880,
     file: "libfringe.so",
     load: () => import("./prebuilt/" + "aarch64-linux.js"),
   },
   "x86_64-darwin": {
-    digest: "c70aae275db9cb1cbb2a65bfa69d2177c07747616844c31f3b7eaa004ccdf717",
+    digest: "f3ac8a5d81476911954c197601dbb83f4bf8fe483fbaa26324a6074db507ac1e",
     size: 73896,
     file: "libfringe.dylib",
     load: () => import("./prebuilt/" + "x86_64-darwin.js"),
   },
   "x86_64-linux": {
-    digest: "347e263f71af57cfb60f8c63feb865d99652f39bffb04d05d33b16455dca4d1e",
-    size: 75168,
+    digest: "71c672273f133fb3bb8c10a0e7b1ce6d309a1bd733b307bba2837815dbf54bdb",
+    size: 75104,
     file: "libfringe.so",
     load: () => import("./prebuilt/" + "x86_64-linux.js"),
   },

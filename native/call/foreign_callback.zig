@@ -2,8 +2,9 @@
 // Credit: after libfringe, by edef and the libfringe contributors
 
 //! Callbacks that any thread may call: TypeScript's `new Callback(…, { threads: true })`. A thread
-//! that C has made is in no call of fringe's, so the thunk has nothing to suspend. The thread itself
-//! waits: it puts a request into the queue of the Worker that has made the callback, and sleeps.
+//! that C has made is in no call of fringe's, so the thunk has nothing to suspend. The thread
+//! itself waits: it puts a request into the queue of the Worker that has made the callback, and
+//! sleeps.
 //!
 //!     thread    thunk -> request -> sleeps ............................ -> goes on
 //!     Worker               `wait`, on a thread of Deno's pool, comes back
@@ -12,8 +13,8 @@
 //! A request lies on the stack of its thread, with the mailbox that the thunk has made there: the
 //! thread is still there when it has been answered, and not a moment longer.
 //!
-//! Callbacks are known by the numbers of their thunks, which no other thunk of the process has. What
-//! is known of one stays when its Worker has ended, or it is closed: C may call it yet.
+//! Callbacks are known by the numbers of their thunks, which no other thunk of the process has.
+//! What is known of one stays when its Worker has ended, or it is closed: C may call it yet.
 
 const std = @import("std");
 const Grant = layout.Grant;
@@ -71,9 +72,10 @@ pub const Queue = struct {
     }
 
     fn remove(self: *Queue, request: *Request) void {
-        if (request.next) |next| next.previous = request.previous else self.last = request.previous;
-        if (request.previous) |previous| previous.next = request.next else self.first = request.next;
-        if (self.untaken == request) self.untaken = request.next;
+        const next, const previous = .{ request.next, request.previous };
+        if (next) |other| other.previous = previous else self.last = previous;
+        if (previous) |other| other.next = next else self.first = next;
+        if (self.untaken == request) self.untaken = next;
     }
 
     fn ring(self: *Queue) void {
@@ -220,9 +222,8 @@ pub fn open(number: u32, stop: ?*const u64) callconv(.c) Grant {
     loader.keep(@intFromPtr(&isAnswered));
     lock.take();
     defer lock.give();
-    table.add(number, .{ .worker = worker, .stop = if (stop) |value| value.* else null }) catch |err|
-        return .from(err);
-    return .granted;
+    const known: Known = .{ .worker = worker, .stop = if (stop) |value| value.* else null };
+    return .from(table.add(number, known));
 }
 
 /// The callback of this number is closed.

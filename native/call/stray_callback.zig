@@ -12,8 +12,9 @@ const layout = @import("../layout.zig");
 const os = @import("../os/os.zig").os;
 
 /// The thunk calls this, with a mailbox where the architecture has a Deno. Comes back with the
-/// answer in it. Where there is nobody to answer C must not go on, so the process ends. C may be in a signal handler, hence no more than is allowed there is
-/// done: a message is written (signal-safety(7)).
+/// answer in it. Where there is nobody to answer C must not go on, so the process ends. C may be in
+/// a signal handler, hence no more than is allowed there is done: a message is written
+/// (signal-safety(7)).
 pub fn strayCallback(call: ?*layout.Call) callconv(.c) void {
     if (call) |mailbox| if (foreign_callback.isAnswered(mailbox)) return;
     if (jump.isOnSuspendedStack(null)) jump.jumped();

@@ -1,13 +1,20 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // Credit: after libfringe, by edef and the libfringe contributors
 
-/** Callbacks that threads of C's own call: `new Callback(definition, handler, { threads: true })`. */
+/** Callbacks that threads of C's own call: `new Callback(…, { threads: true })`. */
 
 import { join } from "node:path";
 import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { Callback, dlopen } from "../../mod.ts";
 import { root } from "../../tools/zig.ts";
-import { assertSucceeds, cxx, moduleUrl, runChild, testWith } from "../support/support.ts";
+import {
+  assertSucceeds,
+  cxx,
+  moduleUrl,
+  runChild,
+  testNatively,
+  testWith,
+} from "../support/support.ts";
 
 const later = <T>(value: T, milliseconds = 1): Promise<T> =>
   new Promise((resolve) => setTimeout(() => resolve(value), milliseconds));
@@ -235,7 +242,7 @@ const program = (make: string, rest: string) => `
   ${rest}
 `;
 
-testWith("g++", "the event loop waits for threads until unref()", async () => {
+testNatively("the event loop waits for threads until unref()", "g++", async () => {
   const answer = `toInt, async (i) => {
     await later(0, 50);
     console.log("asked");
@@ -259,27 +266,35 @@ testWith(
   },
 );
 
-testWith("g++", "C does not go on with an answer that nobody gave: the process ends", async () => {
-  const prevented = "addEventListener('error', (event) => event.preventDefault());";
-  const thrower = "toInt, () => { throw new Error('on purpose'); }";
-  const closing = "const { pointer } = callback; callback.close(); begin(pointer, 1, 1);";
-  const cases: [make: string, rest: string, text: string][] = [
-    [thrower, `${prevented} begin(callback, 1, 1);`, "has thrown, and the callback has no stop"],
-    ["toInt, (i) => i", `${closing} await later(0, 2000);`, "a callback that is closed, or whose"],
-    [
-      "toInt, (i) => i",
-      `Deno.dlopen(${JSON.stringify(compile())}, {
+testNatively(
+  "C does not go on with an answer that nobody gave: the process ends",
+  "g++",
+  async () => {
+    const prevented = "addEventListener('error', (event) => event.preventDefault());";
+    const thrower = "toInt, () => { throw new Error('on purpose'); }";
+    const closing = "const { pointer } = callback; callback.close(); begin(pointer, 1, 1);";
+    const cases: [make: string, rest: string, text: string][] = [
+      [thrower, `${prevented} begin(callback, 1, 1);`, "has thrown, and the callback has no stop"],
+      [
+        "toInt, (i) => i",
+        `${closing} await later(0, 2000);`,
+        "a callback that is closed, or whose",
+      ],
+      [
+        "toInt, (i) => i",
+        `Deno.dlopen(${JSON.stringify(compile())}, {
         call_here: { parameters: ["pointer", "i32"], result: "i32" },
       }).symbols.call_here(callback.pointer, 1);`,
-      "fringe: C has called a callback where none of fringe's calls is running",
-    ],
-  ];
-  for (const [make, rest, text] of cases) {
-    const { signal, stderr } = await runChild(program(make, rest), ["-A"]);
-    assertEquals(signal, "SIGABRT", stderr);
-    assertStringIncludes(stderr, text);
-  }
-});
+        "fringe: C has called a callback where none of fringe's calls is running",
+      ],
+    ];
+    for (const [make, rest, text] of cases) {
+      const { signal, stderr } = await runChild(program(make, rest), ["-A"]);
+      assertEquals(signal, "SIGABRT", stderr);
+      assertStringIncludes(stderr, text);
+    }
+  },
+);
 
 testWith("g++", "a Worker that is terminated leaves no thread of C's waiting", async () => {
   const inWorker = (definition: string) =>
@@ -302,31 +317,20 @@ testWith("g++", "a Worker that is terminated leaves no thread of C's waiting", a
   assertStringIncludes(stderr, "a callback that is closed, or whose Worker has ended");
 });
 
-testWith("g++", "a Worker that waits for a thread which waits for it is told of", async () => {
+testNatively("a Worker that waits for a thread which waits for it is told of", "g++", async () => {
   const waiting = `
-    const [library] = [dlopen(${JSON.stringify(compile())}, {
-      finish: { parameters: ["i32"], result: "i32" },
-    })];
-    begin(callback, 1, 1);
-    setTimeout(() => Deno.exit(), 1);
-    library.symbols.finish(1);
+    if (typeof WorkerGlobalScope !== "undefined") {
+      begin(callback, 1, 1);
+      dlopen(${JSON.stringify(compile())}, {
+        finish: { parameters: ["i32"], result: "i32" },
+      }).symbols.finish(1);
+    } else {
+      new Worker(import.meta.url, { type: "module" });
+      await later(0, 8000);
+      Deno.exit();
+    }
   `;
-  const child = new Deno.Command(Deno.execPath(), {
-    args: ["run", "--no-prompt", "--no-check", "-A", "-"],
-    env: { NO_COLOR: "1" },
-    stdin: "piped",
-    stdout: "null",
-    stderr: "piped",
-  }).spawn();
-  const writer = child.stdin.getWriter();
-  await writer.write(new TextEncoder().encode(program("toInt, (i) => i", waiting)));
-  await writer.close();
-  let text = "";
-  for await (const part of child.stderr.pipeThrough(new TextDecoderStream())) {
-    text += part;
-    if (text.includes("This is said once")) break;
-  }
-  assertStringIncludes(text, "fringe: a thread of C's waits for the answer of a callback");
-  child.kill("SIGKILL");
-  await child.status;
+  const { code, stderr } = await runChild(program("toInt, (i) => i", waiting), ["-A"]);
+  assertEquals(code, 0);
+  assertStringIncludes(stderr, "fringe: a thread of C's waits for the answer of a callback, and");
 });

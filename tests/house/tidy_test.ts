@@ -27,7 +27,6 @@ const TESTED_ELSEWHERE: Readonly<Record<string, string>> = {
   canary: "behaviour/overflow_test.ts goes beyond stacks without a guard page",
   check: "whatever is refused; behaviour/exhausted_test.ts and stack_depth_test.ts",
   end: "behaviour/exception_test.ts has exceptions in place of an end",
-  foreign: "behaviour/foreign_test.ts has callbacks of threads that C has made",
   function_pointer: "unit/callback_test.ts passes callbacks",
   load: "behaviour/find_test.ts loads libraries that are not to be had",
   made_call: "unit/yielder_test.ts makes calls that begin late, or never",
