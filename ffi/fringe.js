@@ -198,6 +198,13 @@ const IdlePlace = {
     frame_pointer: 16,
     size: 24,
 };
+const Bounds = {
+    base: 0,
+    limit: 8,
+    start: 16,
+    stride: 24,
+    size: 32,
+};
 const STACK_ALIGNMENT$1 = 16;
 const STACK_SIZE_MIN = 512;
 const STACK_SIZE_DEFAULT = 1048576;
@@ -989,17 +996,20 @@ function hintForUnsafeCallback(value) {
 }
 
 class Mapping {
-    bounds = new BigUint64Array(new ArrayBuffer(24));
+    bounds = new BigUint64Array(new ArrayBuffer(32));
     waits = false;
     next;
     get base() {
-        return this.bounds[0];
+        return this.bounds[0 / 8];
     }
     get limit() {
-        return this.bounds[1];
+        return this.bounds[8 / 8];
+    }
+    get start() {
+        return this.bounds[16 / 8];
     }
     get stride() {
-        return this.bounds[2];
+        return this.bounds[24 / 8];
     }
 }
 let left;
@@ -1023,8 +1033,8 @@ function unmap(mapping) {
 }
 const unmapLeft = (function unmapLeft() {
     while (left !== undefined) {
-        const { base, limit } = left;
-        if (nativeStacks().unmapStack(base, limit) !== 0)
+        const { base, start } = left;
+        if (nativeStacks().unmapStack(base, start) !== 0)
             return;
         left = left.next;
     }
@@ -2386,6 +2396,7 @@ class Call {
     #answered = false;
     #hasTail = false;
     #error;
+    #told = 0;
     #asking = -1;
     constructor(context) {
         this.context = context;
@@ -2396,6 +2407,7 @@ class Call {
         this.callee = callee;
         this.#replaced = this.#error = undefined;
         this.#hasTail = false;
+        this.#told = 0;
         context.kept.clear();
         if (context.written !== callee)
             this.#writeFunction();
@@ -2625,11 +2637,8 @@ class Call {
         this.#refuseWhileAsking();
         let thrown;
         try {
-            for (let told = 1; this.#tellToStop(); told++) {
-                if (told === 1000000)
-                    this.#warnOfEndless();
+            while (this.#tellToStop())
                 this.step();
-            }
         }
         catch (error) {
             if (isExhaustion(error))
@@ -2639,12 +2648,9 @@ class Call {
         this.#endContext(thrown);
     }
     async endElsewhere() {
-        this.#refuseWhileAsking();
         let thrown;
         try {
-            for (let told = 1; this.#tellToStop(); told++) {
-                if (told === 1000000)
-                    this.#warnOfEndless();
+            while (this.#tellToStop()) {
                 await this.goElsewhere();
                 this.comeBack();
             }
@@ -2667,6 +2673,8 @@ class Call {
         const waiting = targetOf(context.view.getUint32(4, true));
         if (waiting === undefined || !waiting.hasStop)
             return false;
+        if (++this.#told === 1000000)
+            this.#warnOfEndless();
         const { stop } = waiting;
         if (typeof stop === "function")
             this.#askToStop(waiting, stop);
@@ -3464,7 +3472,8 @@ class StackMemory {
         if (fault !== undefined)
             throw new Error(`${what}: ${fault}`);
         if (this.owner !== undefined) {
-            throw new Error(`${what}: another generator is on this stack and has not finished; give each its own stack`);
+            throw new Error(`${what}: another generator, or a call, is on this stack and has not finished; give each ` +
+                "its own stack");
         }
         if (!this.origin.shareable)
             return;
@@ -3508,8 +3517,8 @@ class StackMemory {
     }
     dispose() {
         if (!this.released && this.owner !== undefined) {
-            throw new Error("Cannot dispose of stack: a generator on it has not finished; dispose of the generator " +
-                "instead, which ends it and frees its stack");
+            throw new Error("Cannot dispose of stack: a generator, or a call, on it has not finished; dispose of the " +
+                "generator instead, which ends it and frees its stack, or await the call");
         }
         this.origin.release(this);
         this.released = true;
@@ -3532,12 +3541,12 @@ const memoryOf = (function memoryOf(stack, body) {
         "new SliceStack() in this Worker" +
         (swapped ? ", and pass it first: new Generator(stack, body)" : ""));
 });
-const checkSize = (function checkSize(size, minimum, what) {
+const checkSize = (function checkSize(size, minimum, what, name = "size") {
     if (typeof size !== "number") {
-        throw new TypeError(`${what}: size must be a number of bytes: got ${describe(size)}`);
+        throw new TypeError(`${what}: ${name} must be a number of bytes: got ${describe(size)}`);
     }
     if (!Number.isInteger(size) || size < minimum || size > 2 ** 47) {
-        throw new RangeError(`${what}: size must be a whole number of bytes from ${minimum} to 2^47: got ${size}`);
+        throw new RangeError(`${what}: ${name} must be a whole number of bytes from ${minimum} to 2^47: got ${size}`);
     }
 });
 
@@ -3914,20 +3923,22 @@ class ThreadStack extends Stack {
     }
 }
 
+const CALL_STACK_SIZE = 8 * 1024 * 1024;
 const KEPT_MAX = 64;
-const THREAD_SIZE = 8 * 1024 * 1024;
 const SINGLE_MAX = 1024;
+const SIZES_MAX = 16;
+const PAGE_SIZE = 4096;
 class Fiber {
     stack;
     context;
-    overflow;
+    list;
     next;
     call;
     depth = 0;
     outer;
     isKept = false;
-    constructor(overflow, stack, context) {
-        this.overflow = overflow;
+    constructor(list, stack, context) {
+        this.list = list;
         this.stack = stack;
         this.context = context;
         this.call = new Call(context);
@@ -3935,26 +3946,68 @@ class Fiber {
     }
 }
 const kept = {
-    report: { first: undefined, count: 0, made: 0, pool: undefined },
-    throw: { first: undefined, count: 0, made: 0, pool: undefined },
+    report: {
+        size: CALL_STACK_SIZE,
+        overflow: "report",
+        first: undefined,
+        count: 0,
+        pool: undefined,
+    },
+    throw: { size: CALL_STACK_SIZE, overflow: "throw", first: undefined, count: 0, pool: undefined },
 };
-function makeFiber(overflow) {
-    const list = kept[overflow];
-    const stack = list.made < 1024
-        ? new OsStack(undefined, { overflow })
-        : (list.pool ??= new StackPool({ overflow })).take();
-    list.made++;
-    return new Fiber(overflow, stack, new CallContext(memoryOf(stack)));
+let sized;
+let singles = 0;
+function listsFor(asked) {
+    const size = Math.ceil(asked / 4096) * 4096;
+    sized ??= new Map();
+    let lists = sized.get(size);
+    if (lists === undefined) {
+        if (sized.size === 16)
+            forgetSizes(sized);
+        lists = {
+            report: { size, overflow: "report", first: undefined, count: 0, pool: undefined },
+            throw: { size, overflow: "throw", first: undefined, count: 0, pool: undefined },
+        };
+        sized.set(size, lists);
+    }
+    return lists;
 }
-function takeThread(overflow, what) {
-    const stack = new ThreadStack(THREAD_SIZE, overflow, what);
-    return new Fiber(overflow, stack, new ThreadContext(stack));
+function forgetSizes(all) {
+    for (const lists of all.values()) {
+        for (const list of [lists.report, lists.throw]) {
+            for (let fiber; (fiber = list.first) !== undefined;) {
+                list.first = fiber.next;
+                discard(fiber);
+            }
+        }
+    }
+    all.clear();
 }
-function takeFiber(overflow) {
-    const list = kept[overflow];
+function discard({ stack }) {
+    stack[Symbol.dispose]();
+    if (stack instanceof OsStack)
+        singles--;
+}
+function makeFiber(list) {
+    const { size, overflow } = list;
+    let stack;
+    if (singles < 1024) {
+        stack = new OsStack(size, { overflow });
+        singles++;
+    }
+    else
+        stack = (list.pool ??= new StackPool({ size, overflow })).take();
+    return new Fiber(list, stack, new CallContext(memoryOf(stack)));
+}
+function takeThread(overflow, size, what) {
+    const stack = new ThreadStack(size ?? CALL_STACK_SIZE, overflow, what);
+    return new Fiber(undefined, stack, new ThreadContext(stack));
+}
+function takeFiber(overflow, size) {
+    const list = (size === undefined ? kept : listsFor(size))[overflow];
     const fiber = list.first;
     if (fiber === undefined)
-        return makeFiber(overflow);
+        return makeFiber(list);
     list.first = fiber.next;
     list.count--;
     fiber.next = undefined;
@@ -3962,30 +4015,78 @@ function takeFiber(overflow) {
     return fiber;
 }
 function putFiber(fiber) {
-    const { context, stack, overflow } = fiber;
-    const list = kept[overflow];
+    const { context, list, stack } = fiber;
     if (fiber.isKept || context.handle !== null)
         return;
     context.release();
-    if (list.count >= 64 || context instanceof ThreadContext) {
-        stack[Symbol.dispose]();
-        return;
-    }
+    if (list === undefined)
+        return stack[Symbol.dispose]();
+    if (list.count >= 64)
+        return discard(fiber);
     fiber.next = list.first;
     list.first = fiber;
     list.count++;
     fiber.isKept = true;
 }
+class Borrower {
+    context;
+    batch;
+    isOver = false;
+    constructor(context) {
+        this.context = context;
+    }
+    get isDone() {
+        return this.isOver && this.context.handle === null;
+    }
+    endGently() {
+        this.isOver = true;
+        this.context.endGently();
+    }
+}
+class Loan {
+    stack;
+    borrower;
+    constructor(stack, borrower) {
+        this.stack = stack;
+        this.borrower = borrower;
+    }
+    get context() {
+        return this.borrower.context;
+    }
+}
+let borrowers;
+function borrowStack(stack, what) {
+    const memory = memoryOf(stack);
+    if (!memory.origin.guarded) {
+        throw new TypeError(`${what}: its stack has no guard page, so an overflow would write over other memory; use an ` +
+            "OsStack");
+    }
+    memory.checkFree(what);
+    const borrower = new Borrower(new CallContext(memory));
+    const loan = new Loan(stack, borrower);
+    (borrowers ??= new Net(endGarbage)).add(loan, borrower);
+    memory.own(borrower);
+    return loan;
+}
+function returnStack({ borrower }) {
+    const { context } = borrower;
+    if (context.handle !== null)
+        return;
+    context.release();
+    borrower.isOver = true;
+    context.memory.disown(borrower);
+    borrowers.remove(borrower);
+}
 
 const { input: INPUT$2, callback: CALLBACK$1 } = Mailbox;
 async function callAsync(callee, args) {
-    const signal = signalOf(callee, args[callee.parameters.length], args.length);
+    const { signal, stack } = optionsOf(callee, args[callee.parameters.length], args.length);
     signal?.throwIfAborted();
     const { turn } = callee;
     if (turn !== undefined)
         await turn.wait(callee.name, signal);
-    const fiber = takeFiberFor(callee);
-    const call = new Call(fiber.context);
+    const place = takePlace(callee, stack);
+    const call = new Call(place.context);
     try {
         call.prepare(callee, args, "functions");
         return await untilInterrupted(call, args, signal);
@@ -3995,14 +4096,22 @@ async function callAsync(callee, args) {
         throw error;
     }
     finally {
-        putFiber(fiber);
+        if (place instanceof Loan)
+            returnStack(place);
+        else
+            putFiber(place);
     }
 }
-function takeFiberFor({ turn, hasThread, overflow, what }) {
+function takePlace(callee, stack) {
+    const { turn, hasThread, overflow, stackSize, what } = callee;
     try {
-        const fiber = hasThread ? takeThread(overflow, what) : takeFiber(overflow);
-        fiber.context.turn = turn;
-        return fiber;
+        const place = stack !== undefined
+            ? borrowStack(stack, what)
+            : hasThread
+                ? takeThread(overflow, stackSize, what)
+                : takeFiber(overflow, stackSize);
+        place.context.turn = turn;
+        return place;
     }
     catch (error) {
         turn?.pass();
@@ -4094,24 +4203,33 @@ async function answerElsewhere(call, args, signal) {
         call.reply(target, answer);
     }
 }
-function signalOf(callee, options, given) {
+const NO_OPTIONS = {};
+function optionsOf(callee, options, given) {
     const expected = callee.parameters.length;
     if (given !== expected + 1) {
         checkCount(callee, { length: given }, expected);
-        return undefined;
+        return NO_OPTIONS;
     }
     checkOpen(callee.library, callee.what);
     if (options === undefined)
-        return undefined;
+        return NO_OPTIONS;
     const what = `Cannot call ${callee.name}: what follows its ${expected} arguments must be ` +
         "options such as { signal }";
     if (typeof options !== "object" || options === null || options instanceof AbortSignal) {
         throw new TypeError(`${what}: got ${describe(options)}`);
     }
-    checkKeys(options, ["signal"], what);
-    const { signal } = own(options);
-    if (signal === undefined)
-        return undefined;
+    checkKeys(options, ["signal", "stack"], what);
+    const { signal, stack } = own(options);
+    if (stack !== undefined && callee.hasThread) {
+        throw new TypeError(`${callee.what}: it is declared as nonblocking: "thread", and runs on that thread's own ` +
+            "stack; leave the stack out, and say by stackSize how large it is to be");
+    }
+    return {
+        signal: signal === undefined ? undefined : followed(signal, what),
+        stack: stack,
+    };
+}
+function followed(signal, what) {
     try {
         return AbortSignal.any([signal]);
     }
@@ -4226,7 +4344,7 @@ let innermost;
 function callSync(callee, args) {
     checkCount(callee, args, callee.slots.length);
     endGone();
-    const fiber = takeFiber(callee.overflow);
+    const fiber = takeFiber(callee.overflow, callee.stackSize);
     const { call, context } = fiber;
     try {
         call.prepare(callee, args, "functions");
@@ -4352,6 +4470,10 @@ class Turn {
         finally {
             signal?.removeEventListener("abort", abort);
         }
+        if (!signal?.aborted)
+            return;
+        this.pass();
+        throw signal.reason;
     }
     pass() {
         const next = this.#waiting.shift();
@@ -4398,17 +4520,11 @@ class Scope {
             if (fault !== undefined)
                 throw new Error(`${callee.what}: ${fault}`);
             const call = new Call(own);
-            try {
-                call.prepare(callee, args, answering);
-                this.#calls.set(call, undefined);
-                return call;
-            }
-            catch (error) {
-                own.release();
-                throw error;
-            }
+            call.prepare(callee, args, answering);
+            this.#calls.set(call, undefined);
+            return call;
         }
-        const fiber = takeFiber(this.#throws ? "throw" : callee.overflow);
+        const fiber = takeFiber(this.#throws ? "throw" : callee.overflow, callee.stackSize);
         try {
             const call = new Call(fiber.context);
             call.prepare(callee, args, answering);
@@ -5103,6 +5219,7 @@ function dlopen(filename, definitions) {
     native();
     needStack(8);
     const opened = open(filename, table);
+    native().installOverflow();
     const library = { filename: String(filename), closed: false, latest: undefined };
     const symbols = Object.create(null);
     const thunks = [];
@@ -5162,6 +5279,7 @@ function symbol(name, definition, pointer, library, thunks) {
         errno: definition.errno === true,
         turn: definition.exclusive === true ? turnOf(pointer) : undefined,
         overflow: definition.overflow ?? "report",
+        stackSize: definition.stackSize,
     };
     for (const [i, parameter] of definition.parameters.entries()) {
         slots.push({
@@ -5261,6 +5379,10 @@ function isTable(value) {
         return true;
     return !(Symbol.iterator in value) && Object.keys(value).length > 0;
 }
+const FUNCTION_KEYS = [
+    ...["parameters", "result", "name", "nonblocking", "variadic", "overflow", "stackSize"],
+    ...["errno", "exclusive"],
+];
 function checkDefinition(name, definition) {
     const what = `Cannot open symbol ${name}`;
     if (!isTable(definition)) {
@@ -5278,8 +5400,8 @@ function checkDefinition(name, definition) {
         checkType(output, SCALAR_TYPES, `${what}: output`);
         return;
     }
-    checkKeys(definition, ["parameters", "result", "name", "nonblocking", "variadic", "overflow", "errno", "exclusive"], what);
-    const { parameters, result, variadic, overflow } = definition;
+    checkKeys(definition, FUNCTION_KEYS, what);
+    const { parameters, result, variadic, overflow, stackSize } = definition;
     checkParameters(parameters, what);
     checkType(result, VALUE_TYPES, `${what}: result`);
     for (const [i, parameter] of parameters.entries()) {
@@ -5304,6 +5426,8 @@ function checkDefinition(name, definition) {
     if (variadic !== undefined)
         checkVariadic(parameters, variadic, what);
     overflowOf(overflow, what);
+    if (stackSize !== undefined)
+        checkSize(stackSize, 512, what, "stackSize");
 }
 function isCallback(parameter) {
     return typeof parameter === "object" && parameter !== null &&

@@ -194,6 +194,20 @@ export const IdlePlace = {
   size: 24,
 } as const;
 
+/** Where the fields lie of what is written down about stacks that have been mapped, in bytes. */
+export const Bounds = {
+  /** One past the highest byte. */
+  base: 0,
+  /** The lowest usable byte of the lowest stack. */
+  limit: 8,
+  /** The lowest byte of its guard, at which the mapping begins. */
+  start: 16,
+  /** How far apart the stacks are. */
+  stride: 24,
+  /** The size of all of it. */
+  size: 32,
+} as const;
+
 /** Both ends of a stack are multiples of this, in bytes. */
 export const STACK_ALIGNMENT = 16;
 

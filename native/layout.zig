@@ -279,6 +279,18 @@ pub const IdlePlace = extern struct {
 
 // Stacks
 
+/// Where the fields lie of what is written down about stacks that have been mapped, in bytes.
+pub const Bounds = extern struct {
+    /// One past the highest byte.
+    base: u64,
+    /// The lowest usable byte of the lowest stack.
+    limit: u64,
+    /// The lowest byte of its guard, at which the mapping begins.
+    start: u64,
+    /// How far apart the stacks are.
+    stride: u64,
+};
+
 /// Both ends of a stack are multiples of this, in bytes.
 /// System V psABI for AMD64, section 3.2.2; for the Intel386, section 2.2.2.
 pub const stack_alignment = 16;

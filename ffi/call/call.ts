@@ -58,6 +58,8 @@ export class Call implements Ender {
   #hasTail = false;
   /** What C has ended by instead of returning: an exception, an overflow, an error of a `stop`. */
   #error: unknown;
+  /** How often C has been told its `stop`. */
+  #told = 0;
   /** How deep V8's stack is where a `stop` is being asked. */
   #asking = GONE;
 
@@ -76,6 +78,7 @@ export class Call implements Ender {
     this.callee = callee;
     this.#replaced = this.#error = undefined;
     this.#hasTail = false;
+    this.#told = 0;
     // Where a call was refused, of whatever function, there may be strings and buffers yet.
     context.kept.clear();
     if (context.written !== callee) this.#writeFunction();
@@ -363,10 +366,7 @@ export class Call implements Ender {
     this.#refuseWhileAsking();
     let thrown: unknown;
     try {
-      for (let told = 1; this.#tellToStop(); told++) {
-        if (told === TOLD_OFTEN) this.#warnOfEndless();
-        this.step();
-      }
+      while (this.#tellToStop()) this.step();
     } catch (error) {
       if (isExhaustion(error)) throw error;
       thrown = error;
@@ -376,11 +376,9 @@ export class Call implements Ender {
 
   /** The same for C that runs on another thread. */
   async endElsewhere(): Promise<void> {
-    this.#refuseWhileAsking();
     let thrown: unknown;
     try {
-      for (let told = 1; this.#tellToStop(); told++) {
-        if (told === TOLD_OFTEN) this.#warnOfEndless();
+      while (this.#tellToStop()) {
         await this.goElsewhere();
         this.comeBack();
       }
@@ -406,6 +404,7 @@ export class Call implements Ender {
     if (this.hasEnded || context.elsewhere || !context.isSuspended) return false;
     const waiting = targetOf(context.view.getUint32(Mailbox.callback, true));
     if (waiting === undefined || !waiting.hasStop) return false;
+    if (++this.#told === TOLD_OFTEN) this.#warnOfEndless();
     const { stop } = waiting;
     if (typeof stop === "function") this.#askToStop(waiting, stop as Handler);
     else this.reply(waiting, stop);

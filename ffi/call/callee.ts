@@ -52,6 +52,8 @@ export interface Callee extends Signature, Subject {
   readonly turn: Turn | undefined;
   /** What happens when the function uses up a stack that `fiber.ts` keeps for calls. */
   readonly overflow: Overflow;
+  /** How large such a stack is; undefined: as all are of which nothing is said. */
+  readonly stackSize: number | undefined;
 }
 
 /** Who answers the callbacks of a call: functions, generator functions as well, or its puller. */

@@ -128,26 +128,26 @@ AAAAAAAA
  */
 export const prebuilt = {
   "aarch64-darwin": {
-    digest: "49fd0e6b53c87937ba86d80f28b1c4ab2361bb4d64dc376a7c995187f401ab75",
+    digest: "963e5601041f6dec053b4c4cabd1929aeedf34ab4823d5608b143c40c0aa966e",
     size: 107752,
     file: "libfringe.dylib",
     load: () => import("./prebuilt/" + "aarch64-darwin.js"),
   },
   "aarch64-linux": {
-    digest: "9d56639c3737392b7dc9184f4c15df88740130046d1711b0b82516eb0dcf2558",
-    size: 71880,
+    digest: "17874578fe27dee6f361d35fc2f0a1768e95a3c1445e80979275756edcedeecd",
+    size: 75544,
     file: "libfringe.so",
     load: () => import("./prebuilt/" + "aarch64-linux.js"),
   },
   "x86_64-darwin": {
-    digest: "f3ac8a5d81476911954c197601dbb83f4bf8fe483fbaa26324a6074db507ac1e",
-    size: 73896,
+    digest: "37c59159e4ec774b2389bea703372ce2c7f730ea50ac729b89246775f50d32c7",
+    size: 78024,
     file: "libfringe.dylib",
     load: () => import("./prebuilt/" + "x86_64-darwin.js"),
   },
   "x86_64-linux": {
-    digest: "71c672273f133fb3bb8c10a0e7b1ce6d309a1bd733b307bba2837815dbf54bdb",
-    size: 75104,
+    digest: "8663b0aabf9cee546286a2e47321d16fc3e4e222c84d62290cdf8196bacd348c",
+    size: 81536,
     file: "libfringe.so",
     load: () => import("./prebuilt/" + "x86_64-linux.js"),
   },

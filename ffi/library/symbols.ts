@@ -22,7 +22,7 @@ export const STACK_SYMBOLS = {
   },
   unmapStack: {
     name: "fringe_os_stack_unmap",
-    parameters: ["usize", /* base */ "usize" /* limit */],
+    parameters: ["usize", /* base */ "usize" /* start of its guard */],
     result: "i32",
   },
   // Only a library that is built for Valgrind has these two: Valgrind has to be told that memory of

@@ -356,7 +356,7 @@ testWith("g++", "a call with a thread of its own that is dropped is ended", asyn
 testWith("g++", "the frames of a call with a thread of its own can be walked", () => {
   using library = open();
   const { noted } = library.symbols;
-  const fiber = takeThread("report", "Cannot call noted");
+  const fiber = takeThread("report", undefined, "Cannot call noted");
   const { call, context } = fiber;
   call.prepare(calleeOf(noted), [() => 1], "functions");
   const target = call.step()!;

@@ -29,7 +29,7 @@ function openBodies() {
 Deno.test("a call on a thread takes the steps of any call, and its thread one more", async () => {
   using library = openBodies();
   const callee = calleeOf(library.symbols.call_n);
-  const fiber = takeThread("report", "Cannot call call_n");
+  const fiber = takeThread("report", undefined, "Cannot call call_n");
   const { call, context } = fiber;
   assertInstanceOf(context, ThreadContext);
   for (const [n, sum] of [[0, 0], [1, 0], [3, 3]] as const) {
@@ -54,7 +54,7 @@ Deno.test("a call on a thread takes the steps of any call, and its thread one mo
 Deno.test("a call on a thread can be ended before it has begun, and while it waits", () => {
   using library = openBodies();
   const { with_destructor, destructor_count } = library.symbols;
-  const fiber = takeThread("report", "Cannot call with_destructor");
+  const fiber = takeThread("report", undefined, "Cannot call with_destructor");
   const { call } = fiber;
   const before = destructor_count();
   const prepare = () => call.prepare(calleeOf(with_destructor), [() => 1], "functions");
