@@ -128,26 +128,26 @@ AAAAAAAA
  */
 export const prebuilt = {
   "aarch64-darwin": {
-    digest: "06ef2fa10cbf88228eda132889c2c8c966c2f5c8a23c2e38648c42b9928bf765",
-    size: 107368,
+    digest: "345c52c5275cd19dbc4caa5bd032c5300ca69901c0c042a7d52895c60f814eae",
+    size: 124216,
     file: "libfringe.dylib",
     load: () => import("./prebuilt/" + "aarch64-darwin.js"),
   },
   "aarch64-linux": {
-    digest: "7789e89b51372eaba767d7ef13643cc6da60b4b361b2e1d760e79ac9a92c9deb",
-    size: 71800,
+    digest: "3789a0e014c6e812062b069b98078f3491510e09121edef964a60b03e4044eb2",
+    size: 75912,
     file: "libfringe.so",
     load: () => import("./prebuilt/" + "aarch64-linux.js"),
   },
   "x86_64-darwin": {
-    digest: "f8aa49ac4ddb8ba487b33945559c9177830d8cf301dcdee20432a51800acd0b1",
-    size: 77624,
+    digest: "66ad339572757d4bd07c3b28235e1a2461caaf37e53f43b487a85f43b485a904",
+    size: 78088,
     file: "libfringe.dylib",
     load: () => import("./prebuilt/" + "x86_64-darwin.js"),
   },
   "x86_64-linux": {
-    digest: "feeb2206bcedb882627d21a2189202782d5012ffb4fe47e9d46851f604bd7cc2",
-    size: 71264,
+    digest: "7cfc02120e9589ca7d58062a8328d50622b3d0fea21eba5ce882241df327ff49",
+    size: 82960,
     file: "libfringe.so",
     load: () => import("./prebuilt/" + "x86_64-linux.js"),
   },

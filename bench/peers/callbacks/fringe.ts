@@ -35,7 +35,8 @@ const { symbols } = dlopen(library, {
   seen_calls: seen,
   seen_answers: seen,
   seen_cleanups: seen,
-  start_thread: { parameters: [callback], result: "void" },
+  seen_thread_answer: seen,
+  start_thread: { parameters: ["function"], result: "void" },
 });
 
 function throwIn(calls: number): { error: Error; caught: unknown } {
@@ -168,13 +169,13 @@ await main({
   },
 
   async thread() {
-    let called = false;
-    symbols.start_thread((i) => {
-      called = true;
-      return i;
-    });
+    using kept = new Callback(callback.callback, async (i) => {
+      await sleep(1);
+      return i * 6;
+    }, { threads: true });
+    symbols.start_thread(kept);
     await sleep(500);
-    return called ? yes() : no();
+    return symbols.seen_thread_answer() === 42 ? yes("and it may `await`") : no();
   },
 
   async "thread-awaits"() {
