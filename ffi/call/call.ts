@@ -282,26 +282,15 @@ export class Call implements Ender {
   }
 
   /** The arguments of the callback that waits. */
-  args({ types, offsets, stackCount, fast }: Target): unknown[] {
+  args(target: Target): unknown[] {
     const { view } = this.context;
+    const { fast } = target;
     // An array that grows takes room for more than the few arguments that most callbacks have.
     if (fast.count === 1) return [read(view, fast.firstAt, fast.first)];
     if (fast.count === 2) {
       return [read(view, fast.firstAt, fast.first), read(view, fast.secondAt, fast.second)];
     }
-    let stack = view;
-    if (stackCount > 0) {
-      stack = new DataView(new ArrayBuffer(stackCount * SLOT_SIZE));
-      const address = view.getBigUint64(Mailbox.callback_stack, true);
-      native().copyIn(stack, address, BigInt(stack.byteLength));
-    }
-    // Not by `map`: V8 inlines that, and then makes each pointer by a slow call of native code.
-    const values: unknown[] = [];
-    for (let i = 0; i < types.length; i++) {
-      const [offset, type] = [offsets[i]!, types[i]!];
-      values.push(offset < STACK ? read(view, offset, type) : read(stack, offset - STACK, type));
-    }
-    return values;
+    return argumentsIn(view, target);
   }
 
   /** What `handler` says to the callback that waits. */
@@ -478,6 +467,26 @@ export class Call implements Ender {
         "it; transfer it after the call",
     );
   }
+}
+
+/** The arguments that a callback has been called with, which a mailbox has. */
+export function argumentsIn(
+  view: DataView<ArrayBuffer>,
+  { types, offsets, stackCount }: Target,
+): unknown[] {
+  let stack = view;
+  if (stackCount > 0) {
+    stack = new DataView(new ArrayBuffer(stackCount * SLOT_SIZE));
+    const address = view.getBigUint64(Mailbox.callback_stack, true);
+    native().copyIn(stack, address, BigInt(stack.byteLength));
+  }
+  // Not by `map`: V8 inlines that, and then makes each pointer by a slow call of native code.
+  const values: unknown[] = [];
+  for (let i = 0; i < types.length; i++) {
+    const [offset, type] = [offsets[i]!, types[i]!];
+    values.push(offset < STACK ? read(view, offset, type) : read(stack, offset - STACK, type));
+  }
+  return values;
 }
 
 /** Throws if a stack has no room for the arguments that are passed there. */

@@ -128,26 +128,26 @@ AAAAAAAA
  */
 export const prebuilt = {
   "aarch64-darwin": {
-    digest: "6ae513c35910c3efa7c8b6fee0a6f7a0cd2602fb5b9057ac03d231841a098e7c",
-    size: 107304,
+    digest: "963e5601041f6dec053b4c4cabd1929aeedf34ab4823d5608b143c40c0aa966e",
+    size: 107752,
     file: "libfringe.dylib",
     load: () => import("./prebuilt/" + "aarch64-darwin.js"),
   },
   "aarch64-linux": {
-    digest: "f92314d94f4d0d6c3bcc882c7cecfc556cf73468694a070295cc58f484d615d7",
-    size: 71096,
+    digest: "17874578fe27dee6f361d35fc2f0a1768e95a3c1445e80979275756edcedeecd",
+    size: 75544,
     file: "libfringe.so",
     load: () => import("./prebuilt/" + "aarch64-linux.js"),
   },
   "x86_64-darwin": {
-    digest: "6f28044e905bee16b0068a70502569c4ec433f52b46edcbe4ed527a3ec5192ba",
-    size: 73448,
+    digest: "37c59159e4ec774b2389bea703372ce2c7f730ea50ac729b89246775f50d32c7",
+    size: 78024,
     file: "libfringe.dylib",
     load: () => import("./prebuilt/" + "x86_64-darwin.js"),
   },
   "x86_64-linux": {
-    digest: "7c58b5d38f5fccc4b296ea5b97311d9253901087de8f30e208139aa9d5676685",
-    size: 69648,
+    digest: "8663b0aabf9cee546286a2e47321d16fc3e4e222c84d62290cdf8196bacd348c",
+    size: 81536,
     file: "libfringe.so",
     load: () => import("./prebuilt/" + "x86_64-linux.js"),
   },

@@ -5,6 +5,8 @@
 //! with a V8 of its own. When that thread ends, as it does once the Worker has been terminated,
 //! nobody is left to answer those who wait for it. So they are told.
 
+const std = @import("std");
+const foreign_callback = @import("foreign_callback.zig");
 const Lock = @import("lock.zig").Lock;
 const os = @import("../os/os.zig").os;
 const Refusal = @import("../os/os.zig").Refusal;
@@ -14,11 +16,21 @@ const threads = @import("../os/threads.zig");
 pub const Worker = struct {
     /// The threads that run calls of this Worker. Only its own thread touches the list.
     calls: ?*Thread = null,
+    /// The threads of C's that wait for it.
+    queue: foreign_callback.Queue = .{},
+    /// Who has the address: its own thread, and those that wait for requests to come.
+    holders: std.atomic.Value(u32) = .init(1),
+
+    /// The Worker whose thread this is; null: it is no Worker's, or has not been asked for before.
+    pub fn known() ?*Worker {
+        const local = get() catch return null;
+        return @ptrCast(@alignCast(local.get() orelse return null));
+    }
 
     /// The Worker whose thread this is.
     pub fn current() Refusal!*Worker {
+        if (known()) |found| return found;
         const local = try get();
-        if (local.get()) |known| return @ptrCast(@alignCast(known));
         const memory = try os.map(@sizeOf(Worker), .data);
         errdefer os.unmap(memory) catch {};
         const self: *Worker = @ptrCast(memory);
@@ -34,7 +46,17 @@ pub const Worker = struct {
             self.remove(thread);
             thread.abandon();
         }
-        const memory: [*]align(os.page_size) u8 = @ptrCast(@alignCast(word));
+        foreign_callback.leave(self);
+        self.release();
+    }
+
+    pub fn hold(self: *Worker) void {
+        _ = self.holders.fetchAdd(1, .monotonic);
+    }
+
+    pub fn release(self: *Worker) void {
+        if (self.holders.fetchSub(1, .acq_rel) > 1) return;
+        const memory: [*]align(os.page_size) u8 = @ptrCast(@alignCast(self));
         os.unmap(memory[0..@sizeOf(Worker)]) catch {};
     }
 
