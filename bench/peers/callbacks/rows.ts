@@ -20,7 +20,7 @@ export const rows = {
   "background": "the event loop runs while C computes",
   "keeps": "C may keep a callback",
   "thread": "C may call it on a thread of its own",
-  "thread-awaits": "and that handler may `await`: the thread waits",
+  "thread-awaits": "on a thread of its own the handler may `await`: the thread waits",
   "errno": "the caller gets the `errno` that C has left",
   "stack": "C may have more stack than the thread",
   "permission": "a permission for this one library is enough",
