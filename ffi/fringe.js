@@ -4218,6 +4218,8 @@ function optionsOf(callee, options, given) {
     if (typeof options !== "object" || options === null || options instanceof AbortSignal) {
         throw new TypeError(`${what}: got ${describe(options)}`);
     }
+    if (options instanceof AbortController)
+        return { signal: followed(options.signal, what) };
     checkKeys(options, ["signal", "stack"], what);
     const { signal, stack } = own(options);
     if (stack !== undefined && callee.hasThread) {

@@ -3,8 +3,10 @@
 
 /** `functionAt(pointer, definition)`: a function of a C function pointer. */
 
-import { assertEquals, assertMatch, assertRejects, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertRejects, assertThrows } from "@std/assert";
 import { Callback, functionAt, Generator, OsStack, tailCall } from "../../mod.ts";
+import { calleeOf } from "../../ffi/call/callee.ts";
+import { targetOf } from "../../ffi/call/thunk.ts";
 import { collectUntil, openBodies } from "../support/support.ts";
 
 const twice = { parameters: ["i32"], result: "i32" } as const;
@@ -60,16 +62,24 @@ Deno.test("functionAt() checks what it is given", () => {
   );
 });
 
-Deno.test("the function pointers of a function that is garbage are used again", async () => {
-  const seen = new Set<bigint>();
-  let isAgain = false;
-  using callback = new Callback({ parameters: ["usize"], result: "void" }, (address) => {
-    isAgain ||= seen.has(address);
-    seen.add(address);
-  });
-  const taking = { parameters: [{ callback: twice }], result: "void" } as const;
-  await collectUntil(() => {
-    for (let i = 0; i < 500; i++) functionAt(callback.pointer, taking)(() => 1);
-    return isAgain;
-  });
+Deno.test("functionAt() goes by its definition as it was", () => {
+  using callback = new Callback(twice, (i) => i);
+  const parameters: "i32"[] = ["i32"];
+  const definition = { parameters, result: "i32" } as const;
+  const f = functionAt(callback.pointer, definition);
+  parameters.push("i32");
+  Object.assign(definition, { result: "void" });
+  assertEquals(f(3), 3);
+});
+
+Deno.test("the function pointers of a function that is garbage are given back", async () => {
+  using callback = new Callback({ parameters: ["pointer"], result: "void" }, () => {});
+  const take = (): number => {
+    const f = functionAt(callback.pointer, { parameters: [{ callback: twice }], result: "void" });
+    f(() => 1);
+    return calleeOf(f).slots[0]!.callback!.thunk().number;
+  };
+  const number = take();
+  assert(targetOf(number) !== undefined);
+  await collectUntil(() => targetOf(number) === undefined);
 });
