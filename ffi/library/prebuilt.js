@@ -128,26 +128,26 @@ AAAAAAAA
  */
 export const prebuilt = {
   "aarch64-darwin": {
-    digest: "345c52c5275cd19dbc4caa5bd032c5300ca69901c0c042a7d52895c60f814eae",
-    size: 124216,
+    digest: "8bb100b8ff1dea51249840cac47a9a7747b3debad3543498ce6e43115088e6e8",
+    size: 124376,
     file: "libfringe.dylib",
     load: () => import("./prebuilt/" + "aarch64-darwin.js"),
   },
   "aarch64-linux": {
-    digest: "3789a0e014c6e812062b069b98078f3491510e09121edef964a60b03e4044eb2",
-    size: 75912,
+    digest: "9a92022392d5c3c9da660bdb53c82e8892bdd613e719c6528d5e04585cc3228f",
+    size: 79576,
     file: "libfringe.so",
     load: () => import("./prebuilt/" + "aarch64-linux.js"),
   },
   "x86_64-darwin": {
-    digest: "66ad339572757d4bd07c3b28235e1a2461caaf37e53f43b487a85f43b485a904",
-    size: 78088,
+    digest: "7bbba61d7202b2030c42900f363d5c4fe0a639baec3c0b42217d46bc2f4d844a",
+    size: 82408,
     file: "libfringe.dylib",
     load: () => import("./prebuilt/" + "x86_64-darwin.js"),
   },
   "x86_64-linux": {
-    digest: "7cfc02120e9589ca7d58062a8328d50622b3d0fea21eba5ce882241df327ff49",
-    size: 82960,
+    digest: "2458bd40f9e58e5170349d9cab560f62e65403ffc6a156ddc526572667ce20ad",
+    size: 86736,
     file: "libfringe.so",
     load: () => import("./prebuilt/" + "x86_64-linux.js"),
   },
