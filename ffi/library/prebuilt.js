@@ -128,25 +128,25 @@ AAAAAAAA
  */
 export const prebuilt = {
   "aarch64-darwin": {
-    digest: "8bb100b8ff1dea51249840cac47a9a7747b3debad3543498ce6e43115088e6e8",
+    digest: "d49983c3fb1bcf52d7a7699341511c44485da55b54fbf90e5dc1158751f1443b",
     size: 124376,
     file: "libfringe.dylib",
     load: () => import("./prebuilt/" + "aarch64-darwin.js"),
   },
   "aarch64-linux": {
-    digest: "9a92022392d5c3c9da660bdb53c82e8892bdd613e719c6528d5e04585cc3228f",
+    digest: "156081d16aca5a1e96173eecd21325decba53aebf0dccd3fb6d37882aa5b38d8",
     size: 79576,
     file: "libfringe.so",
     load: () => import("./prebuilt/" + "aarch64-linux.js"),
   },
   "x86_64-darwin": {
-    digest: "7bbba61d7202b2030c42900f363d5c4fe0a639baec3c0b42217d46bc2f4d844a",
+    digest: "a9e5e61ac85df920060fd3dada499e3fdd158c59f4dd1580df646a4dc56df15c",
     size: 82408,
     file: "libfringe.dylib",
     load: () => import("./prebuilt/" + "x86_64-darwin.js"),
   },
   "x86_64-linux": {
-    digest: "2458bd40f9e58e5170349d9cab560f62e65403ffc6a156ddc526572667ce20ad",
+    digest: "abc9985ba48141b8e54d7e2fd71a8165f7be51862b6ef3802952fdc696df5105",
     size: 86736,
     file: "libfringe.so",
     load: () => import("./prebuilt/" + "x86_64-linux.js"),

@@ -72,9 +72,9 @@ fn say() void {
     text.addNumber(seconds, 10);
     text.add(" seconds it has neither called back nor returned, so the program waits for it." ++
         " Let the stop be an answer upon which it ends, or a function that answers by" ++
-        " tailCall(); without a stop its frames are unwound. It was told at\n    ");
+        " tailCall(); without a stop its frames are unwound. It was told in this call:\n    ");
     text.addFrame(place, true);
-    text.add("\n    in a call of\n    ");
+    text.add("\n    ");
     text.addFrame(function, false);
     text.add("\n");
     text.write();

@@ -57,14 +57,14 @@ async function stderrUntil(source: string, last: string): Promise<string> {
   });
 }
 
-Deno.test("C that has been told its stop, and neither calls back nor returns, is told of", async () => {
+Deno.test("C that is told its stop, and neither calls back nor returns, is named", async () => {
   const source = `${begin} for (const _ of never_returns.calls()) break;`;
   const text = await stderrUntil(source, "never_returns+");
   assertStringIncludes(text, "fringe: C has been told its stop, and for 5 seconds it has neither");
   assertMatch(text, /^ {4}never_returns\+0x[0-9a-f]+ \(libtest_bodies\.\w+\+0x[0-9a-f]+\)$/m);
 });
 
-Deno.test("a stop that takes its time, and C that comes back, are not told of", async () => {
+Deno.test("a stop that takes its time, and C that comes back, are not named", async () => {
   // The first answer takes longer than the watchdog waits; after each C runs a moment.
   const source = `${begin} for (const _ of ask_three.calls()) break; console.error("ended");`;
   assertEquals(await stderrUntil(source, "ended"), "ended\n");
