@@ -109,7 +109,7 @@ pub const Thread = struct {
     is_ending: bool = false,
     /// Whether C has ended the thread.
     is_dead: bool = false,
-    /// Whether C has tried to: then libc takes it for one that is ending, and no other call gets it.
+    /// Whether C has tried to: then libc takes it for one that is ending, and no call gets it.
     is_spent: bool = false,
     /// What `trace` is about.
     addresses: []u64 = &.{},
