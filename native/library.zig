@@ -40,6 +40,9 @@ comptime {
         .name = "fringe_jumped",
         .visibility = .hidden,
     });
+    @export(&@import("call/watchdog.zig").begin, .{ .name = "fringe_watch_begin" });
+    @export(&@import("call/watchdog.zig").step, .{ .name = "fringe_watch_step" });
+    @export(&@import("call/watchdog.zig").end, .{ .name = "fringe_watch_end" });
     @export(&@import("call/thread.zig").take, .{ .name = "fringe_thread_take" });
     @export(&@import("call/thread.zig").lay, .{ .name = "fringe_thread_lay" });
     @export(&@import("call/thread.zig").go, .{ .name = "fringe_thread_go" });
@@ -47,6 +50,14 @@ comptime {
     @export(&@import("call/thread.zig").end, .{ .name = "fringe_thread_end" });
     @export(&@import("call/thread.zig").trace, .{ .name = "fringe_thread_trace" });
     @export(&@import("call/thread.zig").put, .{ .name = "fringe_thread_put" });
+    @export(&@import("call/foreign_callback.zig").open, .{ .name = "fringe_foreign_open" });
+    @export(&@import("call/foreign_callback.zig").close, .{ .name = "fringe_foreign_close" });
+    @export(&@import("call/foreign_callback.zig").listen, .{ .name = "fringe_foreign_listen" });
+    @export(&@import("call/foreign_callback.zig").wait, .{ .name = "fringe_foreign_wait" });
+    @export(&@import("call/foreign_callback.zig").callOff, .{ .name = "fringe_foreign_call_off" });
+    @export(&@import("call/foreign_callback.zig").take, .{ .name = "fringe_foreign_take" });
+    @export(&@import("call/foreign_callback.zig").answer, .{ .name = "fringe_foreign_answer" });
+    @export(&@import("call/foreign_callback.zig").refuse, .{ .name = "fringe_foreign_refuse" });
     @export(&@import("call/memory.zig").depth, .{ .name = "fringe_depth" });
     @export(&@import("call/memory.zig").identity, .{ .name = "fringe_identity" });
     @export(&@import("call/memory.zig").copy, .{ .name = "fringe_copy" });

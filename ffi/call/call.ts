@@ -60,6 +60,8 @@ export class Call implements Ender {
   #error: unknown;
   /** How often C has been told its `stop`. */
   #told = 0;
+  /** Whether native code says so if C, told to stop, does not come back (watchdog.zig). */
+  #isWatched = false;
   /** How deep V8's stack is where a `stop` is being asked. */
   #asking = GONE;
 
@@ -282,26 +284,15 @@ export class Call implements Ender {
   }
 
   /** The arguments of the callback that waits. */
-  args({ types, offsets, stackCount, fast }: Target): unknown[] {
+  args(target: Target): unknown[] {
     const { view } = this.context;
+    const { fast } = target;
     // An array that grows takes room for more than the few arguments that most callbacks have.
     if (fast.count === 1) return [read(view, fast.firstAt, fast.first)];
     if (fast.count === 2) {
       return [read(view, fast.firstAt, fast.first), read(view, fast.secondAt, fast.second)];
     }
-    let stack = view;
-    if (stackCount > 0) {
-      stack = new DataView(new ArrayBuffer(stackCount * SLOT_SIZE));
-      const address = view.getBigUint64(Mailbox.callback_stack, true);
-      native().copyIn(stack, address, BigInt(stack.byteLength));
-    }
-    // Not by `map`: V8 inlines that, and then makes each pointer by a slow call of native code.
-    const values: unknown[] = [];
-    for (let i = 0; i < types.length; i++) {
-      const [offset, type] = [offsets[i]!, types[i]!];
-      values.push(offset < STACK ? read(view, offset, type) : read(stack, offset - STACK, type));
-    }
-    return values;
+    return argumentsIn(view, target);
   }
 
   /** What `handler` says to the callback that waits. */
@@ -381,6 +372,8 @@ export class Call implements Ender {
     } catch (error) {
       if (isExhaustion(error)) throw error;
       thrown = error;
+    } finally {
+      this.#unwatch();
     }
     this.#endContext(thrown);
   }
@@ -395,6 +388,8 @@ export class Call implements Ender {
       }
     } catch (error) {
       thrown = error;
+    } finally {
+      this.#unwatch();
     }
     this.#endContext(thrown);
   }
@@ -412,6 +407,8 @@ export class Call implements Ender {
   /** Answers the callback that waits with its `stop`; false if none waits, or it has no `stop`. */
   #tellToStop(): boolean {
     const { context } = this;
+    // C is back.
+    if (this.#isWatched) native().watchStep();
     if (this.hasEnded || context.elsewhere || !context.isSuspended) return false;
     const waiting = targetOf(context.view.getUint32(Mailbox.callback, true));
     if (waiting === undefined || !waiting.hasStop) return false;
@@ -419,7 +416,18 @@ export class Call implements Ender {
     const { stop } = waiting;
     if (typeof stop === "function") this.#askToStop(waiting, stop as Handler);
     else this.reply(waiting, stop);
+    if (this.#isWatched) native().watchStep();
+    else if (this.#told === 1) {
+      const place = context.view.getBigUint64(Mailbox.callback_stack, true);
+      this.#isWatched = native().watchBegin(place, this.callee.address());
+    }
     return true;
+  }
+
+  #unwatch(): void {
+    if (!this.#isWatched) return;
+    this.#isWatched = false;
+    native().watchEnd();
   }
 
   /** Asks a `stop` that is a function. What it throws, or says wrongly, must be heard. */
@@ -478,6 +486,26 @@ export class Call implements Ender {
         "it; transfer it after the call",
     );
   }
+}
+
+/** The arguments that a callback has been called with, which a mailbox has. */
+export function argumentsIn(
+  view: DataView<ArrayBuffer>,
+  { types, offsets, stackCount }: Target,
+): unknown[] {
+  let stack = view;
+  if (stackCount > 0) {
+    stack = new DataView(new ArrayBuffer(stackCount * SLOT_SIZE));
+    const address = view.getBigUint64(Mailbox.callback_stack, true);
+    native().copyIn(stack, address, BigInt(stack.byteLength));
+  }
+  // Not by `map`: V8 inlines that, and then makes each pointer by a slow call of native code.
+  const values: unknown[] = [];
+  for (let i = 0; i < types.length; i++) {
+    const [offset, type] = [offsets[i]!, types[i]!];
+    values.push(offset < STACK ? read(view, offset, type) : read(stack, offset - STACK, type));
+  }
+  return values;
 }
 
 /** Throws if a stack has no room for what lies there before the call begins. */

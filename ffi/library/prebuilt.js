@@ -128,26 +128,26 @@ AAAAAAAA
  */
 export const prebuilt = {
   "aarch64-darwin": {
-    digest: "06ef2fa10cbf88228eda132889c2c8c966c2f5c8a23c2e38648c42b9928bf765",
-    size: 107368,
+    digest: "8bb100b8ff1dea51249840cac47a9a7747b3debad3543498ce6e43115088e6e8",
+    size: 124376,
     file: "libfringe.dylib",
     load: () => import("./prebuilt/" + "aarch64-darwin.js"),
   },
   "aarch64-linux": {
-    digest: "7789e89b51372eaba767d7ef13643cc6da60b4b361b2e1d760e79ac9a92c9deb",
-    size: 71800,
+    digest: "9a92022392d5c3c9da660bdb53c82e8892bdd613e719c6528d5e04585cc3228f",
+    size: 79576,
     file: "libfringe.so",
     load: () => import("./prebuilt/" + "aarch64-linux.js"),
   },
   "x86_64-darwin": {
-    digest: "f8aa49ac4ddb8ba487b33945559c9177830d8cf301dcdee20432a51800acd0b1",
-    size: 77624,
+    digest: "7bbba61d7202b2030c42900f363d5c4fe0a639baec3c0b42217d46bc2f4d844a",
+    size: 82408,
     file: "libfringe.dylib",
     load: () => import("./prebuilt/" + "x86_64-darwin.js"),
   },
   "x86_64-linux": {
-    digest: "feeb2206bcedb882627d21a2189202782d5012ffb4fe47e9d46851f604bd7cc2",
-    size: 71264,
+    digest: "2458bd40f9e58e5170349d9cab560f62e65403ffc6a156ddc526572667ce20ad",
+    size: 86736,
     file: "libfringe.so",
     load: () => import("./prebuilt/" + "x86_64-linux.js"),
   },

@@ -3,6 +3,7 @@
 
 /** The probe of fringe. */
 
+import type { Cell } from "../../../tools/comparison.ts";
 import { Callback, dlopen, Generator, OsStack, tailCall } from "fringe";
 import {
   collect,
@@ -35,7 +36,6 @@ const { symbols } = dlopen(library, {
   seen_calls: seen,
   seen_answers: seen,
   seen_cleanups: seen,
-  start_thread: { parameters: [callback], result: "void" },
 });
 
 function throwIn(calls: number): { error: Error; caught: unknown } {
@@ -48,6 +48,18 @@ function throwIn(calls: number): { error: Error; caught: unknown } {
     return { error, caught };
   }
   return { error, caught: undefined };
+}
+
+async function callOnThread(handler: (i: number) => number | Promise<number>): Promise<Cell> {
+  const { symbols } = dlopen(library, {
+    start_thread: { parameters: ["function"], result: "void" },
+    seen_thread_answer: seen,
+  });
+  const definition = { ...callback.callback, stop: 0 } as const;
+  using kept = new Callback(definition, handler, { threads: true });
+  symbols.start_thread(kept);
+  for (let i = 0; i < 50 && symbols.seen_thread_answer() !== 42; i++) await sleep(10);
+  return symbols.seen_thread_answer() === 42 ? yes() : no();
 }
 
 await main({
@@ -167,25 +179,13 @@ await main({
     return symbols.call_kept(7) === 42 ? yes() : no();
   },
 
-  async thread() {
-    let called = false;
-    symbols.start_thread((i) => {
-      called = true;
-      return i;
-    });
-    await sleep(500);
-    return called ? yes() : no();
-  },
+  thread: () => callOnThread((i) => i * 6),
 
-  async "thread-awaits"() {
-    let called = false;
-    symbols.start_thread((i) => {
-      called = true;
-      return i;
-    });
-    await sleep(500);
-    return called ? yes() : no();
-  },
+  "thread-awaits": () =>
+    callOnThread(async (i) => {
+      await sleep(1);
+      return i * 6;
+    }),
 
   errno() {
     const { symbols } = dlopen(library, { fails: { ...seen, errno: true } });
