@@ -128,26 +128,26 @@ AAAAAAAA
  */
 export const prebuilt = {
   "aarch64-darwin": {
-    digest: "8bb100b8ff1dea51249840cac47a9a7747b3debad3543498ce6e43115088e6e8",
+    digest: "14696d0cc223cb83c9c98d8221727dbb7b1bd782fd826aa0c2dc9f5df889a385",
     size: 124376,
     file: "libfringe.dylib",
     load: () => import("./prebuilt/" + "aarch64-darwin.js"),
   },
   "aarch64-linux": {
-    digest: "9a92022392d5c3c9da660bdb53c82e8892bdd613e719c6528d5e04585cc3228f",
-    size: 79576,
+    digest: "89f8fab83c234df6e79f795accdf6be5312878e3f87da9e041622c4f02657dde",
+    size: 79640,
     file: "libfringe.so",
     load: () => import("./prebuilt/" + "aarch64-linux.js"),
   },
   "x86_64-darwin": {
-    digest: "7bbba61d7202b2030c42900f363d5c4fe0a639baec3c0b42217d46bc2f4d844a",
+    digest: "89474b1f78515e12fd0254aa26725ce3f7e86dc54b4c1121b561e897d58aee49",
     size: 82408,
     file: "libfringe.dylib",
     load: () => import("./prebuilt/" + "x86_64-darwin.js"),
   },
   "x86_64-linux": {
-    digest: "2458bd40f9e58e5170349d9cab560f62e65403ffc6a156ddc526572667ce20ad",
-    size: 86736,
+    digest: "ea1aa8057f702f45198ca0928fc8e3fd88751b13dc155310f2dbc13ae4b89877",
+    size: 86816,
     file: "libfringe.so",
     load: () => import("./prebuilt/" + "x86_64-linux.js"),
   },
