@@ -299,6 +299,11 @@ const SYMBOLS = {
         ],
         result: "pointer",
     },
+    lendStack: {
+        name: "fringe_stack_lend",
+        parameters: ["usize", "bool"],
+        result: "void",
+    },
     resumeI32: {
         name: "fringe_resume",
         parameters: ["pointer", "i32"],
@@ -1991,7 +1996,8 @@ function endLate() {
 }
 
 const ABANDONED = "; its frames are abandoned: no destructor has run, and what they held stays held";
-const REMEDY = "It needs a larger OsStack (a function runs on one by yielder.call() in a Generator)";
+const REMEDY = "It needs a larger stack; that of a function is stackSize in its definition, or the " +
+    "generator's in a yielder.call()";
 function overflowError(what, memory) {
     const frames = framesAt(memory.limit);
     const place = frames[0] === undefined ? "" : ` in ${frameLine(frames[0])}`;
@@ -2145,6 +2151,165 @@ class Context extends Occupancy {
     resume(handle) {
         native().resumeI32(handle, 0);
     }
+}
+
+const CAPACITY = 16 * 1024;
+class Lent {
+    mailbox;
+    base;
+    #view;
+    #copies = new Map();
+    #answers = new Map();
+    #mappings = new Set();
+    #free = [];
+    #next;
+    #isOut = false;
+    constructor(base, view) {
+        this.mailbox = base - BigInt(roundUp$1(view.byteLength));
+        this.base = this.#next = this.mailbox - BigInt(CAPACITY);
+        this.#view = view;
+    }
+    get isGone() {
+        return this.#copies.keys().some(isDetached);
+    }
+    get isArgumentGone() {
+        return this.#copies.values().some(({ isArgument, bytes }) => {
+            return isArgument && isDetached(bytes.buffer);
+        });
+    }
+    keepString(value, what) {
+        return this.placeString(value, what)?.address ?? 0n;
+    }
+    keepBytes(bytes, what) {
+        const copy = this.copy(bytes, what);
+        copy.isArgument = true;
+        return copy.block.address + BigInt(bytes.byteOffset);
+    }
+    answersTo(callback, isAgain) {
+        let answers = this.#answers.get(callback);
+        if (answers === undefined)
+            this.#answers.set(callback, answers = new LentAnswers(this));
+        if (!isAgain)
+            answers.next();
+        return answers;
+    }
+    placeString(value, what) {
+        const bytes = encodeCString(value, what);
+        if (bytes === null)
+            return undefined;
+        const block = this.#take(bytes.length, what);
+        native().copyOut(block.address, bytes, BigInt(bytes.length));
+        return block;
+    }
+    copy({ buffer }, what) {
+        let copy = this.#copies.get(buffer);
+        if (copy === undefined) {
+            const bytes = new Uint8Array(buffer);
+            copy = {
+                bytes,
+                block: this.#take(bytes.length, what),
+                isArgument: false,
+                answers: 0,
+                isLent: false,
+            };
+            this.#copies.set(buffer, copy);
+        }
+        return copy;
+    }
+    drop(copy) {
+        if (--copy.answers > 0 || copy.isArgument)
+            return;
+        this.#copies.delete(copy.bytes.buffer);
+        this.give(copy.block);
+    }
+    #take(size, what) {
+        const found = this.#free.findIndex((block) => size <= block.size && block.size <= waste(size));
+        if (found >= 0)
+            return this.#free.splice(found, 1)[0];
+        const room = roundUp$1(size);
+        if (this.#next + BigInt(room) <= this.mailbox) {
+            const block = { address: this.#next, size: room, mapping: undefined };
+            this.#next += BigInt(room);
+            return block;
+        }
+        const mapping = new Mapping();
+        this.#mappings.add(mapping);
+        map(mapping, size, false, `${what} cannot be copied (${size} bytes)`);
+        native().lendStack(mapping.limit, true);
+        return { address: mapping.limit, size: Number(mapping.base - mapping.limit), mapping };
+    }
+    give(block) {
+        this.#free.push(block);
+        const mapping = this.#free.length > 16 ? this.#free.shift().mapping : undefined;
+        if (mapping === undefined)
+            return;
+        this.#mappings.delete(mapping);
+        unmap(mapping);
+    }
+    lend() {
+        const { copyOut } = native();
+        this.#setOut(true);
+        this.lendMailbox();
+        for (const copy of this.#copies.values()) {
+            copyOut(copy.block.address, copy.bytes, BigInt(copy.bytes.length));
+            copy.isLent = true;
+        }
+    }
+    #setOut(isOut) {
+        if (this.#isOut === isOut)
+            return;
+        native().lendStack(this.mailbox, isOut);
+        this.#isOut = isOut;
+    }
+    lendMailbox() {
+        native().copyOut(this.mailbox, this.#view, BigInt(this.#view.byteLength));
+    }
+    takeBack(size) {
+        const { copyIn } = native();
+        this.#setOut(false);
+        copyIn(this.#view, this.mailbox, BigInt(size));
+        for (const [buffer, { bytes, block, isLent }] of this.#copies) {
+            if (isLent && !isDetached(buffer))
+                copyIn(bytes, block.address, BigInt(bytes.length));
+        }
+    }
+    release() {
+        for (const mapping of this.#mappings)
+            unmap(mapping);
+        this.#mappings.clear();
+    }
+}
+class LentAnswers extends Answers {
+    #lent;
+    #drops = [];
+    constructor(lent) {
+        super();
+        this.#lent = lent;
+    }
+    keepString(value, what) {
+        const block = this.#lent.placeString(value, what);
+        if (block === undefined)
+            return 0n;
+        this.#put(() => this.#lent.give(block));
+        return block.address;
+    }
+    keepBytes(bytes, what) {
+        const copy = this.#lent.copy(bytes, what);
+        copy.answers++;
+        this.#put(() => this.#lent.drop(copy));
+        return copy.block.address + BigInt(bytes.byteOffset);
+    }
+    #put(drop) {
+        const place = this.place();
+        this.#drops[place]?.();
+        this.#drops[place] = drop;
+    }
+}
+function waste(size) {
+    return Math.max(2 * size, 8192);
+}
+function roundUp$1(size) {
+    return Math.ceil(size / 16) * 16;
 }
 
 const symbols = new WeakMap();
@@ -2435,7 +2600,7 @@ class Call {
     #writeFunction() {
         const { callee, context } = this;
         const { slots, stackCount, nonblocking } = callee;
-        if (stackCount > 0)
+        if (stackCount > 0 || nonblocking)
             checkRoom(callee, context.memory.size);
         context.prepare(callee, stackCount, nonblocking);
         const { view } = context;
@@ -2744,9 +2909,15 @@ function argumentsIn(view, { types, offsets, stackCount }) {
     }
     return values;
 }
-function checkRoom({ what, stackCount }, size) {
-    if (stackCount * 8 + 512 <= size)
+function checkRoom({ what, stackCount, nonblocking }, size) {
+    const words = stackCount * 8;
+    const lent = nonblocking ? 336 + words + CAPACITY : 0;
+    if (lent + words + 512 <= size)
         return;
+    if (nonblocking) {
+        throw new RangeError(`${what}: its stack has ${size} bytes, and a nonblocking call takes ${lent} of them for ` +
+            "copies of what C is passed; use a larger one");
+    }
     throw new RangeError(`${what}: its stack has ${size} bytes, and ${stackCount} of its arguments ` +
         "are passed there; use a larger one");
 }
@@ -2793,6 +2964,7 @@ class ForeignCallback {
         return this.#references;
     }
     close() {
+        needStack(128);
         nativeForeign().closeForeign(this.#number);
         drain();
         if (this.#target.hasStop) {
@@ -2946,14 +3118,14 @@ function placementOf(parameters, registers, convention, fixed = parameters.lengt
             return registers.integers + integers++ * 8;
         }
         const size = convention.isPacked && !isBehindDots ? typeOf$1(type).size || 8 : 8;
-        const start = roundUp$1(at, size);
+        const start = roundUp(at, size);
         at = start + size;
         end = Math.max(at, start + 4);
         return 336 + start;
     });
-    return { offsets, stackCount: roundUp$1(end, 8) / 8 };
+    return { offsets, stackCount: roundUp(end, 8) / 8 };
 }
-function roundUp$1(offset, size) {
+function roundUp(offset, size) {
     return Math.ceil(offset / size) * size;
 }
 
@@ -3140,155 +3312,6 @@ function both(thrown, error) {
 }
 function textOf(error) {
     return error instanceof Error ? `${error.name}: ${error.message}` : describe(error);
-}
-
-const CAPACITY = 16 * 1024;
-class Lent {
-    mailbox;
-    base;
-    #view;
-    #copies = new Map();
-    #answers = new Map();
-    #mappings = new Set();
-    #free = [];
-    #next;
-    constructor(base, view) {
-        this.mailbox = base - BigInt(roundUp(view.byteLength));
-        this.base = this.#next = this.mailbox - BigInt(CAPACITY);
-        this.#view = view;
-    }
-    get isGone() {
-        return this.#copies.keys().some(isDetached);
-    }
-    get isArgumentGone() {
-        return this.#copies.values().some(({ isArgument, bytes }) => {
-            return isArgument && isDetached(bytes.buffer);
-        });
-    }
-    keepString(value, what) {
-        return this.placeString(value, what)?.address ?? 0n;
-    }
-    keepBytes(bytes, what) {
-        const copy = this.copy(bytes, what);
-        copy.isArgument = true;
-        return copy.block.address + BigInt(bytes.byteOffset);
-    }
-    answersTo(callback, isAgain) {
-        let answers = this.#answers.get(callback);
-        if (answers === undefined)
-            this.#answers.set(callback, answers = new LentAnswers(this));
-        if (!isAgain)
-            answers.next();
-        return answers;
-    }
-    placeString(value, what) {
-        const bytes = encodeCString(value, what);
-        if (bytes === null)
-            return undefined;
-        const block = this.#take(bytes.length, what);
-        native().copyOut(block.address, bytes, BigInt(bytes.length));
-        return block;
-    }
-    copy({ buffer }, what) {
-        let copy = this.#copies.get(buffer);
-        if (copy === undefined) {
-            const bytes = new Uint8Array(buffer);
-            copy = {
-                bytes,
-                block: this.#take(bytes.length, what),
-                isArgument: false,
-                answers: 0,
-                isLent: false,
-            };
-            this.#copies.set(buffer, copy);
-        }
-        return copy;
-    }
-    drop(copy) {
-        if (--copy.answers > 0 || copy.isArgument)
-            return;
-        this.#copies.delete(copy.bytes.buffer);
-        this.give(copy.block);
-    }
-    #take(size, what) {
-        const found = this.#free.findIndex((block) => size <= block.size && block.size <= waste(size));
-        if (found >= 0)
-            return this.#free.splice(found, 1)[0];
-        const room = roundUp(size);
-        if (this.#next + BigInt(room) <= this.mailbox) {
-            const block = { address: this.#next, size: room, mapping: undefined };
-            this.#next += BigInt(room);
-            return block;
-        }
-        const mapping = new Mapping();
-        this.#mappings.add(mapping);
-        map(mapping, size, false, `${what} cannot be copied (${size} bytes)`);
-        return { address: mapping.limit, size: Number(mapping.base - mapping.limit), mapping };
-    }
-    give(block) {
-        this.#free.push(block);
-        const mapping = this.#free.length > 16 ? this.#free.shift().mapping : undefined;
-        if (mapping === undefined)
-            return;
-        this.#mappings.delete(mapping);
-        unmap(mapping);
-    }
-    lend() {
-        const { copyOut } = native();
-        this.lendMailbox();
-        for (const copy of this.#copies.values()) {
-            copyOut(copy.block.address, copy.bytes, BigInt(copy.bytes.length));
-            copy.isLent = true;
-        }
-    }
-    lendMailbox() {
-        native().copyOut(this.mailbox, this.#view, BigInt(this.#view.byteLength));
-    }
-    takeBack(size) {
-        const { copyIn } = native();
-        copyIn(this.#view, this.mailbox, BigInt(size));
-        for (const [buffer, { bytes, block, isLent }] of this.#copies) {
-            if (isLent && !isDetached(buffer))
-                copyIn(bytes, block.address, BigInt(bytes.length));
-        }
-    }
-    release() {
-        for (const mapping of this.#mappings)
-            unmap(mapping);
-        this.#mappings.clear();
-    }
-}
-class LentAnswers extends Answers {
-    #lent;
-    #drops = [];
-    constructor(lent) {
-        super();
-        this.#lent = lent;
-    }
-    keepString(value, what) {
-        const block = this.#lent.placeString(value, what);
-        if (block === undefined)
-            return 0n;
-        this.#put(() => this.#lent.give(block));
-        return block.address;
-    }
-    keepBytes(bytes, what) {
-        const copy = this.#lent.copy(bytes, what);
-        copy.answers++;
-        this.#put(() => this.#lent.drop(copy));
-        return copy.block.address + BigInt(bytes.byteOffset);
-    }
-    #put(drop) {
-        const place = this.place();
-        this.#drops[place]?.();
-        this.#drops[place] = drop;
-    }
-}
-function waste(size) {
-    return Math.max(2 * size, 8192);
-}
-function roundUp(size) {
-    return Math.ceil(size / 16) * 16;
 }
 
 class CallContext extends Context {
@@ -4058,8 +4081,8 @@ let borrowers;
 function borrowStack(stack, what) {
     const memory = memoryOf(stack);
     if (!memory.origin.guarded) {
-        throw new TypeError(`${what}: its stack has no guard page, so an overflow would write over other memory; use an ` +
-            "OsStack");
+        throw new TypeError(`${what}: its stack has no guard page, so an overflow would write over other memory; use ` +
+            "an OsStack");
     }
     memory.checkFree(what);
     const borrower = new Borrower(new CallContext(memory));
@@ -4218,6 +4241,8 @@ function optionsOf(callee, options, given) {
     if (typeof options !== "object" || options === null || options instanceof AbortSignal) {
         throw new TypeError(`${what}: got ${describe(options)}`);
     }
+    if (options instanceof AbortController)
+        return { signal: followed(options.signal, what) };
     checkKeys(options, ["signal", "stack"], what);
     const { signal, stack } = own(options);
     if (stack !== undefined && callee.hasThread) {
@@ -5450,7 +5475,16 @@ function checkVariadic(parameters, variadic, what) {
     }
 }
 
-let released;
+let garbage;
+let suspended = [];
+function release(left) {
+    suspended.push(left);
+    const isSuspended = ({ library }) => library.latest !== undefined;
+    for (const { thunks } of suspended.filter((left) => !isSuspended(left))) {
+        thunks.forEach(putThunk);
+    }
+    suspended = suspended.filter(isSuspended);
+}
 function functionAt(pointer, definition) {
     const address = addressOf(pointer);
     const known = copyOf(definition, "Cannot make function");
@@ -5464,8 +5498,8 @@ function functionAt(pointer, definition) {
     const library = { filename: name, closed: false, latest: undefined };
     const thunks = [];
     const f = symbol(name, known, pointer, library, thunks);
-    released ??= new FinalizationRegistry((thunks) => thunks.forEach(putThunk));
-    released.register(library, thunks);
+    garbage ??= new FinalizationRegistry(release);
+    garbage.register(f, { library, thunks });
     return f;
 }
 function addressOf(pointer) {

@@ -13,6 +13,7 @@ comptime {
     @export(&@import("stack/os_stack.zig").map, .{ .name = "fringe_os_stack_map" });
     @export(&@import("stack/slab.zig").map, .{ .name = "fringe_slab_map" });
     @export(&@import("stack/slab.zig").unmapBounds, .{ .name = "fringe_os_stack_unmap" });
+    @export(&@import("stack/slab.zig").lend, .{ .name = "fringe_stack_lend" });
     @export(&@import("stack/slab.zig").discard, .{ .name = "fringe_slab_discard" });
     @export(&@import("unwind/loader.zig").pin, .{ .name = "fringe_pin" });
     @export(&@import("unwind/loader.zig").symbol, .{ .name = "fringe_symbol" });

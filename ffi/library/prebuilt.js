@@ -128,26 +128,26 @@ AAAAAAAA
  */
 export const prebuilt = {
   "aarch64-darwin": {
-    digest: "963e5601041f6dec053b4c4cabd1929aeedf34ab4823d5608b143c40c0aa966e",
-    size: 107752,
+    digest: "345c52c5275cd19dbc4caa5bd032c5300ca69901c0c042a7d52895c60f814eae",
+    size: 124216,
     file: "libfringe.dylib",
     load: () => import("./prebuilt/" + "aarch64-darwin.js"),
   },
   "aarch64-linux": {
-    digest: "17874578fe27dee6f361d35fc2f0a1768e95a3c1445e80979275756edcedeecd",
-    size: 75544,
+    digest: "3789a0e014c6e812062b069b98078f3491510e09121edef964a60b03e4044eb2",
+    size: 75912,
     file: "libfringe.so",
     load: () => import("./prebuilt/" + "aarch64-linux.js"),
   },
   "x86_64-darwin": {
-    digest: "37c59159e4ec774b2389bea703372ce2c7f730ea50ac729b89246775f50d32c7",
-    size: 78024,
+    digest: "66ad339572757d4bd07c3b28235e1a2461caaf37e53f43b487a85f43b485a904",
+    size: 78088,
     file: "libfringe.dylib",
     load: () => import("./prebuilt/" + "x86_64-darwin.js"),
   },
   "x86_64-linux": {
-    digest: "8663b0aabf9cee546286a2e47321d16fc3e4e222c84d62290cdf8196bacd348c",
-    size: 81536,
+    digest: "7cfc02120e9589ca7d58062a8328d50622b3d0fea21eba5ce882241df327ff49",
+    size: 82960,
     file: "libfringe.so",
     load: () => import("./prebuilt/" + "x86_64-linux.js"),
   },

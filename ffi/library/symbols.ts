@@ -83,6 +83,12 @@ export const SYMBOLS = {
     ],
     result: "pointer",
   },
+  // Says whether another thread may run on a stack, by an address there.
+  lendStack: {
+    name: "fringe_stack_lend",
+    parameters: ["usize", /* address */ "bool" /* whether it may */],
+    result: "void",
+  },
   // One function, under the types that V8 passes fastest.
   resumeI32: {
     name: "fringe_resume",
