@@ -128,26 +128,26 @@ AAAAAAAA
  */
 export const prebuilt = {
   "aarch64-darwin": {
-    digest: "345c52c5275cd19dbc4caa5bd032c5300ca69901c0c042a7d52895c60f814eae",
-    size: 124216,
+    digest: "d49983c3fb1bcf52d7a7699341511c44485da55b54fbf90e5dc1158751f1443b",
+    size: 124376,
     file: "libfringe.dylib",
     load: () => import("./prebuilt/" + "aarch64-darwin.js"),
   },
   "aarch64-linux": {
-    digest: "3789a0e014c6e812062b069b98078f3491510e09121edef964a60b03e4044eb2",
-    size: 75912,
+    digest: "156081d16aca5a1e96173eecd21325decba53aebf0dccd3fb6d37882aa5b38d8",
+    size: 79576,
     file: "libfringe.so",
     load: () => import("./prebuilt/" + "aarch64-linux.js"),
   },
   "x86_64-darwin": {
-    digest: "66ad339572757d4bd07c3b28235e1a2461caaf37e53f43b487a85f43b485a904",
-    size: 78088,
+    digest: "a9e5e61ac85df920060fd3dada499e3fdd158c59f4dd1580df646a4dc56df15c",
+    size: 82408,
     file: "libfringe.dylib",
     load: () => import("./prebuilt/" + "x86_64-darwin.js"),
   },
   "x86_64-linux": {
-    digest: "7cfc02120e9589ca7d58062a8328d50622b3d0fea21eba5ce882241df327ff49",
-    size: 82960,
+    digest: "abc9985ba48141b8e54d7e2fd71a8165f7be51862b6ef3802952fdc696df5105",
+    size: 86736,
     file: "libfringe.so",
     load: () => import("./prebuilt/" + "x86_64-linux.js"),
   },
