@@ -2992,6 +2992,7 @@ class ForeignCallback {
         return this.#references;
     }
     close() {
+        needStack(128);
         nativeForeign().closeForeign(this.#number);
         drain();
         if (this.#target.hasStop) {
