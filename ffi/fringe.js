@@ -4130,12 +4130,111 @@ function returnStack({ borrower }) {
 }
 
 const { input: INPUT$2, callback: CALLBACK$1 } = Mailbox;
+let innermost;
+function callSync(callee, args) {
+    checkCount(callee, args, callee.slots.length);
+    endGone();
+    const fiber = takeFiber(callee.overflow, callee.stackSize);
+    const { call, context } = fiber;
+    try {
+        call.prepare(callee, args, "functions");
+    }
+    catch (error) {
+        putFiber(fiber);
+        throw error;
+    }
+    fiber.depth = -1;
+    fiber.outer = innermost;
+    innermost = fiber;
+    try {
+        if (!call.beginListed())
+            answerAll(fiber, args);
+        return call.takeResult();
+    }
+    catch (error) {
+        endInner(fiber);
+        throw errorAfterEnd(call, error);
+    }
+    finally {
+        if (innermost !== fiber)
+            endInner(fiber);
+        if (context.handle === null) {
+            innermost = fiber.outer;
+            putFiber(fiber);
+        }
+    }
+}
+const endGone = (function endGone() {
+    if (late.first !== undefined)
+        endLate();
+    while (innermost !== undefined && isGone(innermost.depth))
+        endInnermost(innermost);
+});
+function endInner(fiber) {
+    if (fiber.isKept)
+        return;
+    while (innermost !== fiber && innermost !== undefined)
+        endInnermost(innermost);
+}
+function endInnermost(fiber) {
+    const thrown = [];
+    try {
+        fiber.context.endGently();
+    }
+    catch (error) {
+        if (fiber.context.handle !== null)
+            throw error;
+        thrown.push(error);
+    }
+    innermost = fiber.outer;
+    putFiber(fiber);
+    for (const error of thrown)
+        console.error(error);
+}
+function answerAll(fiber, args) {
+    const { resumeCall } = native();
+    const { call, context } = fiber;
+    const { view, kept: keeper } = context;
+    fiber.depth = depthNow();
+    let target = call.arriveListed();
+    if (target === undefined)
+        return;
+    let handler = handlerOf(target, args);
+    let known = view.getUint32(4, true);
+    for (;;) {
+        const { resultType, what, isKept, fast } = target;
+        const answer = fast.count === 1
+            ? handler(read(view, fast.firstAt, fast.first))
+            : fast.count === 2
+                ? handler(read(view, fast.firstAt, fast.first), read(view, fast.secondAt, fast.second))
+                : fast.count === 3
+                    ? handler(read(view, fast.firstAt, fast.first), read(view, fast.secondAt, fast.second), read(view, fast.thirdAt, fast.third))
+                    : call.ask(target, handler);
+        if (typeof answer !== "object" || answer === null || !call.replyByTail(answer)) {
+            if (typeof answer === "object" && answer !== null)
+                refuseDeferred(answer, what);
+            const answers = isKept ? keeper.answersTo(target, false) : undefined;
+            write(view, 8, resultType, answer, what, answers);
+        }
+        const { handle } = context;
+        const number = resumeCall(handle === null || keeper.hasBuffers ? call.leave() : handle, 0);
+        if (number !== known || target.closed) {
+            target = call.arrive();
+            if (target === undefined)
+                return;
+            handler = handlerOf(target, args);
+            known = number;
+        }
+    }
+}
+
+const { input: INPUT$1, callback: CALLBACK } = Mailbox;
 async function callAsync(callee, args) {
     const { signal, stack } = optionsOf(callee, args[callee.parameters.length], args.length);
     signal?.throwIfAborted();
     const { turn } = callee;
     if (turn !== undefined)
-        await turn.wait(callee.name, signal);
+        await waitForTurn(turn, callee.name, signal);
     const place = takePlace(callee, stack);
     const call = new Call(place.context);
     try {
@@ -4152,6 +4251,13 @@ async function callAsync(callee, args) {
         else
             putFiber(place);
     }
+}
+async function waitForTurn(turn, name, signal) {
+    endGone();
+    const ready = turn.wait(name, signal);
+    if (turn.isWanted)
+        void Promise.resolve().then(endGone);
+    await ready;
 }
 function takePlace(callee, stack) {
     const { turn, hasThread, overflow, stackSize, what } = callee;
@@ -4392,105 +4498,6 @@ class Offer {
     }
 }
 
-const { input: INPUT$1, callback: CALLBACK } = Mailbox;
-let innermost;
-function callSync(callee, args) {
-    checkCount(callee, args, callee.slots.length);
-    endGone();
-    const fiber = takeFiber(callee.overflow, callee.stackSize);
-    const { call, context } = fiber;
-    try {
-        call.prepare(callee, args, "functions");
-    }
-    catch (error) {
-        putFiber(fiber);
-        throw error;
-    }
-    fiber.depth = -1;
-    fiber.outer = innermost;
-    innermost = fiber;
-    try {
-        if (!call.beginListed())
-            answerAll(fiber, args);
-        return call.takeResult();
-    }
-    catch (error) {
-        endInner(fiber);
-        throw errorAfterEnd(call, error);
-    }
-    finally {
-        if (innermost !== fiber)
-            endInner(fiber);
-        if (context.handle === null) {
-            innermost = fiber.outer;
-            putFiber(fiber);
-        }
-    }
-}
-const endGone = (function endGone() {
-    if (late.first !== undefined)
-        endLate();
-    while (innermost !== undefined && isGone(innermost.depth))
-        endInnermost(innermost);
-});
-function endInner(fiber) {
-    if (fiber.isKept)
-        return;
-    while (innermost !== fiber && innermost !== undefined)
-        endInnermost(innermost);
-}
-function endInnermost(fiber) {
-    const thrown = [];
-    try {
-        fiber.context.endGently();
-    }
-    catch (error) {
-        if (fiber.context.handle !== null)
-            throw error;
-        thrown.push(error);
-    }
-    innermost = fiber.outer;
-    putFiber(fiber);
-    for (const error of thrown)
-        console.error(error);
-}
-function answerAll(fiber, args) {
-    const { resumeCall } = native();
-    const { call, context } = fiber;
-    const { view, kept: keeper } = context;
-    fiber.depth = depthNow();
-    let target = call.arriveListed();
-    if (target === undefined)
-        return;
-    let handler = handlerOf(target, args);
-    let known = view.getUint32(4, true);
-    for (;;) {
-        const { resultType, what, isKept, fast } = target;
-        const answer = fast.count === 1
-            ? handler(read(view, fast.firstAt, fast.first))
-            : fast.count === 2
-                ? handler(read(view, fast.firstAt, fast.first), read(view, fast.secondAt, fast.second))
-                : fast.count === 3
-                    ? handler(read(view, fast.firstAt, fast.first), read(view, fast.secondAt, fast.second), read(view, fast.thirdAt, fast.third))
-                    : call.ask(target, handler);
-        if (typeof answer !== "object" || answer === null || !call.replyByTail(answer)) {
-            if (typeof answer === "object" && answer !== null)
-                refuseDeferred(answer, what);
-            const answers = isKept ? keeper.answersTo(target, false) : undefined;
-            write(view, 8, resultType, answer, what, answers);
-        }
-        const { handle } = context;
-        const number = resumeCall(handle === null || keeper.hasBuffers ? call.leave() : handle, 0);
-        if (number !== known || target.closed) {
-            target = call.arrive();
-            if (target === undefined)
-                return;
-            handler = handlerOf(target, args);
-            known = number;
-        }
-    }
-}
-
 class Turn {
     #holder;
     #waiting = [];
@@ -4527,6 +4534,9 @@ class Turn {
             return;
         this.pass();
         throw signal.reason;
+    }
+    get isWanted() {
+        return this.#waiting.length > 0;
     }
     pass() {
         const next = this.#waiting.shift();
