@@ -20,6 +20,9 @@ comptime {
     @export(&@import("unwind/backtrace.zig").suspended, .{ .name = "fringe_backtrace" });
     @export(&@import("unwind/overflow.zig").install, .{ .name = "fringe_overflow_install" });
     @export(&@import("context/fill.zig").fill, .{ .name = "fringe_fill" });
+    @export(&@import("context/pointer.zig").pass, .{ .name = "fringe_pass_pointer" });
+    @export(&@import("context/pointer.zig").resumeToPointer, .{ .name = "fringe_resume_to_pointer" });
+    @export(&@import("context/pointer.zig").resumePointer, .{ .name = "fringe_resume_pointer" });
     @export(&@import("call/thunk.zig").map, .{ .name = "fringe_thunk_map" });
     @export(&@import("unwind/cancel.zig").cancelContext, .{ .name = "fringe_cancel" });
     @export(&@import("unwind/cancel.zig").endContext, .{ .name = "fringe_end" });
@@ -45,7 +48,6 @@ comptime {
     @export(&@import("call/memory.zig").load(f32), .{ .name = "fringe_load_f32" });
     @export(&@import("call/memory.zig").load(f64), .{ .name = "fringe_load_f64" });
     @export(&@import("call/memory.zig").store, .{ .name = "fringe_store" });
-    @export(&@import("call/memory.zig").storePointer, .{ .name = "fringe_store_pointer" });
     @export(&@import("call/memory.zig").copyString, .{ .name = "fringe_copy_string" });
     // A library that is built for Valgrind has these as well.
     if (builtin.valgrind_support) {

@@ -128,26 +128,26 @@ AAAAAAAA
  */
 export const prebuilt = {
   "aarch64-darwin": {
-    digest: "fcbddb2fb18f819823a1fd400bba4d9230930e3a0ece3e804f374322812a05e9",
-    size: 89288,
+    digest: "60533904499f93a7a5ff92a07e85073f40954dd2a71cfb0ff82d79fc41e1c298",
+    size: 89416,
     file: "libfringe.dylib",
     load: () => import("./prebuilt/" + "aarch64-darwin.js"),
   },
   "aarch64-linux": {
-    digest: "e9b065f36ac031710668d6f7310c0c4e1703adc49757c448773c4cd2d306920d",
-    size: 56856,
+    digest: "5a391b088443019eba7cdedc8fd443cf2ef4c980183d9d2b43bf95b8bc27b9c5",
+    size: 56952,
     file: "libfringe.so",
     load: () => import("./prebuilt/" + "aarch64-linux.js"),
   },
   "x86_64-darwin": {
-    digest: "56791419b53a3b87bc0cbf55fd94237c50ae7fc29236971b954d5701ed8bdda5",
-    size: 63800,
+    digest: "d60bb7c7085dc6a5d62f9a8d6af783eb7ab15ebf5302807e5ec0331a2818cd79",
+    size: 63928,
     file: "libfringe.dylib",
     load: () => import("./prebuilt/" + "x86_64-darwin.js"),
   },
   "x86_64-linux": {
-    digest: "2431e475837a710b6a5b3aeda863244ed3bdc530adc1c8153b320c27bfda02b9",
-    size: 56752,
+    digest: "9ad050f13e07ca851d83ca1e21c199cc28cd4fc9aeaa54c2d14d975e2868c463",
+    size: 60928,
     file: "libfringe.so",
     load: () => import("./prebuilt/" + "x86_64-linux.js"),
   },
