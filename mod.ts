@@ -60,6 +60,7 @@ export type {
   SymbolDefinitions,
   SyncHandler,
 } from "./ffi/call/definition.ts";
+export type { TailCall } from "./ffi/call/tail_call.ts";
 export type { NativeFrame } from "./ffi/context/backtrace.ts";
 export type { NativeBody } from "./ffi/context/body.ts";
 export type { NativeLibrary } from "./ffi/dlopen.ts";
@@ -86,6 +87,7 @@ export {
   Callback,
   dlopen,
   FringeError,
+  functionAt,
   Generator,
   NativeError,
   OsStack,
@@ -94,4 +96,5 @@ export {
   SliceStack,
   STACK_ALIGNMENT,
   StackPool,
+  tailCall,
 } from "./ffi/fringe.js";

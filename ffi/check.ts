@@ -83,7 +83,9 @@ function copy(value: unknown, above: readonly unknown[]): unknown {
   if (above.includes(value)) throw new TypeError("It contains itself");
   const copied: object = Array.isArray(value) ? new Array(value.length) : {};
   for (const [key, part] of Object.entries(value)) {
-    const copiedPart = copy(part, [...above, value]);
+    // The one function that a definition may have: it is asked what C is to be told.
+    const isStop = key === "stop" && typeof part === "function";
+    const copiedPart = isStop ? part : copy(part, [...above, value]);
     // Defined, not set: `Object.prototype` may have a setter of the same name, which would run.
     Object.defineProperty(copied, key, own({ value: copiedPart, enumerable: true }));
   }

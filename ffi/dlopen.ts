@@ -27,6 +27,7 @@ import {
 } from "./call/signature.ts";
 import { callSync, endGone } from "./call/sync.ts";
 import { putThunk, takeThunk, type Target, type Thunk } from "./call/thunk.ts";
+import { turnOf } from "./call/turn.ts";
 import { checkKeys, copyOf, describe, needStack, own } from "./check.ts";
 import { makeBody } from "./context/body.ts";
 import { endAll, isElsewhere, type Library } from "./context/occupancy.ts";
@@ -175,7 +176,7 @@ function closeLibrary(library: Library, thunks: Thunk[], opened: { close(): void
 }
 
 /** What `dlopen` gives for a symbol; the thunks that it will need are put into `thunks`. */
-function symbol(
+export function symbol(
   name: string,
   definition: BodyDefinition | FunctionDefinition,
   pointer: Deno.PointerObject,
@@ -204,6 +205,8 @@ function symbol(
     slots,
     plainCount: types.filter((type) => type !== "callback").length,
     nonblocking: definition.nonblocking === true,
+    errno: definition.errno === true,
+    turn: definition.exclusive === true ? turnOf(pointer) : undefined,
     overflow: definition.overflow ?? "report",
   };
   for (const [i, parameter] of definition.parameters.entries()) {
@@ -342,7 +345,8 @@ function isTable(value: unknown): value is object {
   return !(Symbol.iterator in value) && Object.keys(value).length > 0;
 }
 
-function checkDefinition(name: string, definition: unknown): void {
+/** Checks a definition of a table, which is a copy that nobody else has. */
+export function checkDefinition(name: string, definition: unknown): void {
   const what = `Cannot open symbol ${name}`;
   if (!isTable(definition)) {
     throw new TypeError(
@@ -363,12 +367,10 @@ function checkDefinition(name: string, definition: unknown): void {
   }
   checkKeys(
     definition,
-    ["parameters", "result", "name", "nonblocking", "variadic", "overflow"],
+    ["parameters", "result", "name", "nonblocking", "variadic", "overflow", "errno", "exclusive"],
     what,
   );
-  const { parameters, result, nonblocking, variadic, overflow } = definition as Partial<
-    FunctionDefinition
-  >;
+  const { parameters, result, variadic, overflow } = definition as Partial<FunctionDefinition>;
   checkParameters(parameters, what);
   checkType(result, VALUE_TYPES, `${what}: result`);
   for (const [i, parameter] of parameters.entries()) {
@@ -379,8 +381,10 @@ function checkDefinition(name: string, definition: unknown): void {
       checkType(parameter, VALUE_TYPES, `${what}: parameter ${i}`, false);
     }
   }
-  if (nonblocking !== undefined && typeof nonblocking !== "boolean") {
-    throw new TypeError(`${what}: nonblocking must be a boolean: got ${describe(nonblocking)}`);
+  for (const key of ["nonblocking", "errno", "exclusive"] as const) {
+    const value = (definition as Partial<FunctionDefinition>)[key];
+    if (value === undefined || typeof value === "boolean") continue;
+    throw new TypeError(`${what}: ${key} must be a boolean: got ${describe(value)}`);
   }
   if (variadic !== undefined) checkVariadic(parameters, variadic, what);
   overflowOf(overflow, what);

@@ -4,8 +4,10 @@
 /** The public classes and functions, from where each is written. */
 
 export { Callback } from "./call/callback.ts";
+export { tailCall } from "./call/tail_call.ts";
 export { NativeError } from "./context/exception.ts";
 export { dlopen } from "./dlopen.ts";
+export { functionAt } from "./function_at.ts";
 export { Generator } from "./generator.ts";
 export { FringeError } from "./library/fringe_error.ts";
 export { PointerView } from "./pointer_view.ts";

@@ -69,7 +69,8 @@ function copy$1(value, above) {
         throw new TypeError("It contains itself");
     const copied = Array.isArray(value) ? new Array(value.length) : {};
     for (const [key, part] of Object.entries(value)) {
-        const copiedPart = copy$1(part, [...above, value]);
+        const isStop = key === "stop" && typeof part === "function";
+        const copiedPart = isStop ? part : copy$1(part, [...above, value]);
         Object.defineProperty(copied, key, own({ value: copiedPart, enumerable: true }));
     }
     return Object.freeze(copied);
@@ -145,12 +146,15 @@ const Mailbox = {
     callback_float: 44,
     stack_count: 48,
     callback_stack: 56,
-    integers: 64,
-    floats: 128,
-    callback_integers: 192,
-    callback_floats: 256,
-    stack: 320,
-    size: 320,
+    tail: 64,
+    errno: 72,
+    wants_errno: 76,
+    integers: 80,
+    floats: 144,
+    callback_integers: 208,
+    callback_floats: 272,
+    stack: 336,
+    size: 336,
 };
 const FRAMES_MAX = 64;
 const Report = {
@@ -1366,7 +1370,7 @@ function passPointer(inlet, { input }, value) {
         native().passPointer(inlet.handle, value);
     }
     catch (error) {
-        addressOf(value, input.name, AN_INPUT);
+        addressOf$1(value, input.name, AN_INPUT);
         throw error;
     }
     return 0;
@@ -1441,7 +1445,7 @@ function writeOther(view, offset, type, value, what, keeper) {
 function addressFor(type, value, what, keeper) {
     switch (type.name) {
         case "function":
-            return pointingOf(value, what)?.address ?? addressOf(value, type.name, what);
+            return pointingOf(value, what)?.address ?? addressOf$1(value, type.name, what);
         case "buffer": {
             const bytes = bytesOf(value, what);
             return bytes === null ? 0n : keeper.keepBytes(bytes, what);
@@ -1449,7 +1453,7 @@ function addressFor(type, value, what, keeper) {
         case "cstring":
             return keeper.keepString(value, what);
         default:
-            return addressOf(value, type.name, what);
+            return addressOf$1(value, type.name, what);
     }
 }
 function read(view, offset, type) {
@@ -1529,7 +1533,7 @@ function hintFor$2(type, value) {
         return "; pass its `pointer`";
     return hintForUnsafeCallback(value);
 }
-function addressOf(value, type, what) {
+function addressOf$1(value, type, what) {
     if (value === null)
         return 0n;
     try {
@@ -1565,7 +1569,7 @@ function placementOf(parameters, registers, convention, fixed = parameters.lengt
         const start = roundUp$1(at, size);
         at = start + size;
         end = Math.max(at, start + 4);
-        return 320 + start;
+        return 336 + start;
     });
     return { offsets, stackCount: roundUp$1(end, 8) / 8 };
 }
@@ -1574,10 +1578,10 @@ function roundUp$1(offset, size) {
 }
 
 const PARAMETERS_MAX = 127;
-const FUNCTION = { integers: 64, floats: 128 };
+const FUNCTION = { integers: 80, floats: 144 };
 const CALLBACK$3 = {
-    integers: 192,
-    floats: 256,
+    integers: 208,
+    floats: 272,
 };
 function signatureOf(parameters, result, registers, fixed) {
     return {
@@ -1600,7 +1604,7 @@ function callbackSignature(callback, what) {
     }
     checkType(result, VALUE_TYPES, `${what}: result`);
     const hasStop = Object.hasOwn(callback, "stop");
-    if (hasStop) {
+    if (hasStop && typeof stop !== "function") {
         if (result === "void" && stop !== undefined) {
             throw new TypeError(`${what}: stop must be undefined, since the result is void: got ${describe(stop)}`);
         }
@@ -1756,75 +1760,6 @@ class Callback {
     }
 }
 
-function framesOf(handle) {
-    const addresses = new BigUint64Array(new ArrayBuffer(64 * 8));
-    const count = native().backtrace(handle, addresses, 64);
-    return [...addresses.subarray(0, count)].map(frameAt);
-}
-function frameAt(address) {
-    const found = new DataView(new ArrayBuffer(32));
-    native().symbol(address - 1n, found);
-    const word = (offset) => found.getBigUint64(offset, true);
-    const [name, module] = [word(0), word(16)];
-    return Object.freeze({
-        address,
-        name: readCString(name) ?? undefined,
-        offset: name === 0n ? undefined : Number(address - word(8)),
-        module: readCString(module) ?? undefined,
-        moduleOffset: module === 0n ? undefined : Number(address - word(24)),
-    });
-}
-function frameLine({ address, name, offset, module, moduleOffset }) {
-    const place = module === undefined
-        ? `0x${address.toString(16)}`
-        : `${module}+0x${moduleOffset.toString(16)}`;
-    return name === undefined ? place : `${name}+0x${offset.toString(16)} (${place})`;
-}
-
-const KEY = Symbol("NativeError");
-class NativeError extends Error {
-    name = "NativeError";
-    type;
-    constructor(key, type, message, backtrace) {
-        if (key !== KEY) {
-            throw new TypeError("Cannot make NativeError: only native code does; make an Error instead");
-        }
-        const thrown = type ?? "an exception of a type that is not known";
-        super(message ?? `Native code has thrown ${thrown}`);
-        this.type = type;
-        Object.defineProperty(this, "backtrace", own({ value: Object.freeze([...backtrace]) }));
-        if (typeof this.stack !== "string")
-            return;
-        const start = this.stack.indexOf("\n    at ");
-        const rest = start < 0 ? "" : this.stack.slice(start + 1);
-        const what = type === undefined ? "" : ` (${type})`;
-        const frames = backtrace.map((frame) => `    at ${frameLine(frame)}\n`);
-        this.stack = [`${this.name}${what}: ${this.message}\n`, ...frames, rest].join("");
-    }
-}
-function makeNativeError(type, message, backtrace) {
-    return new NativeError(KEY, type, message, backtrace);
-}
-function readReport(mailbox) {
-    const address = mailbox.getBigUint64(16, true);
-    if (address === 0n)
-        return () => makeNativeError(undefined, undefined, []);
-    const report = new DataView(new ArrayBuffer(552));
-    native().copyIn(report, address, BigInt(report.byteLength));
-    const word = (offset) => report.getBigUint64(offset, true);
-    const frames = Array.from({ length: Number(word(32)) }, (_, i) => frameAt(word(40 + i * 8)));
-    const type = readCString(word(8)) ?? undefined;
-    const message = readText(word(16), word(24));
-    return () => makeNativeError(type, message, frames);
-}
-function readText(address, length) {
-    if (address === 0n)
-        return undefined;
-    const bytes = new Uint8Array(new ArrayBuffer(Number(length)));
-    native().copyIn(bytes, address, length);
-    return new TextDecoder().decode(bytes);
-}
-
 function checkOpen(library, what) {
     if (!library.closed)
         return;
@@ -1909,112 +1844,6 @@ function endLate() {
     }
 }
 
-class Itself {
-    constructor(object) {
-        return object;
-    }
-}
-class Mark extends Itself {
-    #made;
-    constructor(generator, made) {
-        super(generator);
-        this.#made = made;
-    }
-    static of(value) {
-        return typeof value === "object" && value !== null && #made in value ? value.#made : undefined;
-    }
-}
-class MadeCall {
-    maker;
-    #name;
-    #isTold = true;
-    waits = false;
-    constructor(maker, name) {
-        this.maker = maker;
-        this.#name = name;
-    }
-    mark(generator) {
-        const { maker } = this;
-        new Mark(generator, this);
-        this.waits = true;
-        maker.waiting++;
-        maker.lastMade = this;
-        if (!maker.running)
-            return generator;
-        this.#isTold = false;
-        maker.untold++;
-        return generator;
-    }
-    begin() {
-        if (!this.waits)
-            return;
-        this.waits = false;
-        this.maker.waiting--;
-        this.tell();
-    }
-    tell() {
-        if (this.#isTold)
-            return;
-        this.#isTold = true;
-        this.maker.untold--;
-    }
-    get description() {
-        return `a call of ${this.#name}`;
-    }
-    get isUntold() {
-        return !this.#isTold;
-    }
-}
-function waitingCall(value) {
-    const made = Mark.of(value);
-    return made?.waits ? made : undefined;
-}
-function missingStar(maker, value) {
-    const made = waitingCall(value);
-    if (made?.maker !== maker)
-        return undefined;
-    const error = new TypeError(`Cannot resume generator: its body has yielded ${made.description} that has not begun; ` +
-        "write yield* in place of yield before yielder.call()");
-    made.tell();
-    return error;
-}
-function noteEnd(value) {
-    waitingCall(value)?.begin();
-}
-
-function handlerOf(target, args) {
-    return target.handler ?? args[target.parameter];
-}
-function isThenable(value) {
-    return (typeof value === "object" && value !== null || typeof value === "function") &&
-        typeof value.then === "function";
-}
-function refuseDeferred(value, what) {
-    if (isThenable(value)) {
-        Promise.resolve(value).catch(() => { });
-        throw new TypeError(`${what} is a Promise; call the function by .async(), which awaits it, or let a handler of ` +
-            "yielder.call() yield it to whoever can await");
-    }
-    const tag = Object.prototype.toString.call(value);
-    if (tag === "[object Generator]" || tag === "[object AsyncGenerator]") {
-        throw generatorAnswer(tag, what);
-    }
-}
-function refuseWaiting(value, what) {
-    const made = waitingCall(value);
-    if (made === undefined)
-        return;
-    made.tell();
-    throw new TypeError(`${what} is ${made.description} that has not begun; write yield* before yielder.call()`);
-}
-function generatorAnswer(tag, what) {
-    return new TypeError(tag === "[object Generator]"
-        ? `${what} is a generator; call the function by \`yield* yielder.call()\` in a TypeScript ` +
-            "body, where handlers may be generator functions"
-        : `${what} is an async generator, which no form of the call takes; write an async function ` +
-            "for .async(), or a function* for `yield* yielder.call()`");
-}
-
 let words;
 const CANARY_SIZE = CANARY.length;
 function layCanary({ bottom }) {
@@ -2032,6 +1861,31 @@ function isOverrun({ bottom }) {
             return true;
     }
     return false;
+}
+
+function framesOf(handle) {
+    const addresses = new BigUint64Array(new ArrayBuffer(64 * 8));
+    const count = native().backtrace(handle, addresses, 64);
+    return [...addresses.subarray(0, count)].map(frameAt);
+}
+function frameAt(address) {
+    const found = new DataView(new ArrayBuffer(32));
+    native().symbol(address - 1n, found);
+    const word = (offset) => found.getBigUint64(offset, true);
+    const [name, module] = [word(0), word(16)];
+    return Object.freeze({
+        address,
+        name: readCString(name) ?? undefined,
+        offset: name === 0n ? undefined : Number(address - word(8)),
+        module: readCString(module) ?? undefined,
+        moduleOffset: module === 0n ? undefined : Number(address - word(24)),
+    });
+}
+function frameLine({ address, name, offset, module, moduleOffset }) {
+    const place = module === undefined
+        ? `0x${address.toString(16)}`
+        : `${module}+0x${moduleOffset.toString(16)}`;
+    return name === undefined ? place : `${name}+0x${offset.toString(16)} (${place})`;
 }
 
 const CLAUSES = {
@@ -2059,6 +1913,50 @@ function warnOfAbandoned(name, size, mailbox) {
         `${CLAUSES[reason](place, frame, size)}. Its stack comes back; what the frames held ` +
         "(memory, locks, files) does not. This is said once for each function and reason");
     warned.add(key);
+}
+
+const KEY = Symbol("NativeError");
+class NativeError extends Error {
+    name = "NativeError";
+    type;
+    constructor(key, type, message, backtrace) {
+        if (key !== KEY) {
+            throw new TypeError("Cannot make NativeError: only native code does; make an Error instead");
+        }
+        const thrown = type ?? "an exception of a type that is not known";
+        super(message ?? `Native code has thrown ${thrown}`);
+        this.type = type;
+        Object.defineProperty(this, "backtrace", own({ value: Object.freeze([...backtrace]) }));
+        if (typeof this.stack !== "string")
+            return;
+        const start = this.stack.indexOf("\n    at ");
+        const rest = start < 0 ? "" : this.stack.slice(start + 1);
+        const what = type === undefined ? "" : ` (${type})`;
+        const frames = backtrace.map((frame) => `    at ${frameLine(frame)}\n`);
+        this.stack = [`${this.name}${what}: ${this.message}\n`, ...frames, rest].join("");
+    }
+}
+function makeNativeError(type, message, backtrace) {
+    return new NativeError(KEY, type, message, backtrace);
+}
+function readReport(mailbox) {
+    const address = mailbox.getBigUint64(16, true);
+    if (address === 0n)
+        return () => makeNativeError(undefined, undefined, []);
+    const report = new DataView(new ArrayBuffer(552));
+    native().copyIn(report, address, BigInt(report.byteLength));
+    const word = (offset) => report.getBigUint64(offset, true);
+    const frames = Array.from({ length: Number(word(32)) }, (_, i) => frameAt(word(40 + i * 8)));
+    const type = readCString(word(8)) ?? undefined;
+    const message = readText(word(16), word(24));
+    return () => makeNativeError(type, message, frames);
+}
+function readText(address, length) {
+    if (address === 0n)
+        return undefined;
+    const bytes = new Uint8Array(new ArrayBuffer(Number(length)));
+    native().copyIn(bytes, address, length);
+    return new TextDecoder().decode(bytes);
 }
 
 const SIZE = 32;
@@ -2091,7 +1989,7 @@ function viewAt({ buffer }, at) {
     return new DataView(buffer, at * WORD_SIZE - 0, 32);
 }
 function callMailbox(stackCount) {
-    return new DataView(new ArrayBuffer(320 + stackCount * 8));
+    return new DataView(new ArrayBuffer(336 + stackCount * 8));
 }
 
 const ABANDONED = "; its frames are abandoned: no destructor has run, and what they held stays held";
@@ -2306,16 +2204,16 @@ function makeFunction(f, callee) {
 function isFunction(f) {
     return typeof f === "function" && callees.has(f);
 }
-function calleeOf(f) {
+function calleeOf(f, taker = "yielder.call()") {
     const callee = typeof f === "function" ? callees.get(f) : undefined;
     if (callee !== undefined)
         return callee;
-    throw noCallee(f);
+    throw noCallee(f, taker);
 }
-function noCallee(f) {
+function noCallee(f, taker) {
     const body = symbolOf(f);
     return new TypeError(body === undefined
-        ? `Cannot call ${describe(f)}: yielder.call() takes a function that dlopen has given in this Worker`
+        ? `Cannot call ${describe(f)}: ${taker} takes a function that dlopen has given in this Worker`
         : `Cannot call ${body.name}: it is a generator body; make a generator of it by ` +
             "new Generator(stack, body), which yield* takes");
 }
@@ -2387,9 +2285,166 @@ function thunkOf({ parameters, result }, arg, what) {
     return thunk;
 }
 
+const tails = new WeakMap();
+function tailCall(f, ...args) {
+    const callee = calleeOf(f, "tailCall()");
+    const given = args;
+    checkCount(callee, given, callee.slots.length);
+    if (callee.stackCount > 0) {
+        throw new TypeError(`${callee.what} in place of a callback: ${callee.stackCount} of its arguments are passed on ` +
+            "the stack, and C has made room there for the callback's own alone; have a function of C " +
+            "with fewer parameters call it");
+    }
+    writeArguments(callee, given, new DataView(new ArrayBuffer(336)), new Kept());
+    const answer = Object.freeze({ function: callee.name });
+    tails.set(answer, { callee, args: given });
+    return answer;
+}
+function tailOf(answer) {
+    return tails.get(answer);
+}
+function writeTail({ callee, args }, view, keeper) {
+    writeArguments(callee, args, view, keeper);
+    checkOpen(callee.library, callee.what);
+    const address = callee.address();
+    native().pin(native().pointerTo(address));
+    view.setBigUint64(64, address, true);
+}
+function writeArguments(callee, args, view, keeper) {
+    for (const [i, slot] of callee.slots.entries()) {
+        if (slot.callback === undefined) {
+            write(view, slot.offset, slot.type, args[i], slot.what, keeper);
+            continue;
+        }
+        const thunk = replacementOf(slot, args[i], "functions");
+        if (thunk === undefined) {
+            throw new TypeError(`${slot.what} must be a Callback, since C goes on with the handlers of the call that ` +
+                `waits: got ${describe(args[i])}`);
+        }
+        view.setBigUint64(slot.offset, thunk.address, true);
+    }
+}
+
+class Itself {
+    constructor(object) {
+        return object;
+    }
+}
+class Mark extends Itself {
+    #made;
+    constructor(generator, made) {
+        super(generator);
+        this.#made = made;
+    }
+    static of(value) {
+        return typeof value === "object" && value !== null && #made in value ? value.#made : undefined;
+    }
+}
+class MadeCall {
+    maker;
+    #name;
+    #isTold = true;
+    waits = false;
+    constructor(maker, name) {
+        this.maker = maker;
+        this.#name = name;
+    }
+    mark(generator) {
+        const { maker } = this;
+        new Mark(generator, this);
+        this.waits = true;
+        maker.waiting++;
+        maker.lastMade = this;
+        if (!maker.running)
+            return generator;
+        this.#isTold = false;
+        maker.untold++;
+        return generator;
+    }
+    begin() {
+        if (!this.waits)
+            return;
+        this.waits = false;
+        this.maker.waiting--;
+        this.tell();
+    }
+    tell() {
+        if (this.#isTold)
+            return;
+        this.#isTold = true;
+        this.maker.untold--;
+    }
+    get description() {
+        return `a call of ${this.#name}`;
+    }
+    get isUntold() {
+        return !this.#isTold;
+    }
+}
+function waitingCall(value) {
+    const made = Mark.of(value);
+    return made?.waits ? made : undefined;
+}
+function missingStar(maker, value) {
+    const made = waitingCall(value);
+    if (made?.maker !== maker)
+        return undefined;
+    const error = new TypeError(`Cannot resume generator: its body has yielded ${made.description} that has not begun; ` +
+        "write yield* in place of yield before yielder.call()");
+    made.tell();
+    return error;
+}
+function noteEnd(value) {
+    waitingCall(value)?.begin();
+}
+
+function handlerOf(target, args) {
+    return target.handler ?? args[target.parameter];
+}
+function isThenable(value) {
+    return (typeof value === "object" && value !== null || typeof value === "function") &&
+        typeof value.then === "function";
+}
+function refuseDeferred(value, what) {
+    if (isThenable(value)) {
+        Promise.resolve(value).catch(() => { });
+        throw new TypeError(`${what} is a Promise; call the function by .async(), which awaits it, or let a handler of ` +
+            "yielder.call() yield it to whoever can await");
+    }
+    const tag = Object.prototype.toString.call(value);
+    if (tag === "[object Generator]" || tag === "[object AsyncGenerator]") {
+        throw generatorAnswer(tag, what);
+    }
+}
+function refuseWaiting(value, what) {
+    const made = waitingCall(value);
+    if (made === undefined)
+        return;
+    made.tell();
+    throw new TypeError(`${what} is ${made.description} that has not begun; write yield* before yielder.call()`);
+}
+function generatorAnswer(tag, what) {
+    return new TypeError(tag === "[object Generator]"
+        ? `${what} is a generator; call the function by \`yield* yielder.call()\` in a TypeScript ` +
+            "body, where handlers may be generator functions"
+        : `${what} is an async generator, which no form of the call takes; write an async function ` +
+            "for .async(), or a function* for `yield* yielder.call()`");
+}
+
+const MARGIN = 64;
+const GONE = -1;
+let nativeDepth;
+const depthNow = (function depthNow() {
+    return (nativeDepth ??= nativeStacks().depth)();
+});
+function isGone(depth) {
+    return depth === -1 || (depthNow() - depth | 0) > 64;
+}
+
 const { input: INPUT$2, output: OUTPUT, output_float: OUTPUT_FLOAT, stack: STACK } = Mailbox;
-const { callback: CALLBACK$2 } = Mailbox;
+const { callback: CALLBACK$2, tail: TAIL } = Mailbox;
 const { suspended: SUSPENDED$1, returned: RETURNED } = Status;
+const TOLD_OFTEN = 1_000_000;
 class Call {
     context;
     callee;
@@ -2397,7 +2452,9 @@ class Call {
     interrupt;
     #replaced;
     #answered = false;
+    #hasTail = false;
     #error;
+    #asking = -1;
     constructor(context) {
         this.context = context;
     }
@@ -2406,6 +2463,7 @@ class Call {
         const { slots, what, library } = callee;
         this.callee = callee;
         this.#replaced = this.#error = undefined;
+        this.#hasTail = false;
         context.kept.clear();
         if (context.written !== callee)
             this.#writeFunction();
@@ -2423,6 +2481,10 @@ class Call {
             }
         }
         checkOpen(library, what);
+        if (callee.turn !== undefined && context.turn === undefined) {
+            callee.turn.take(callee.name, what);
+            context.turn = callee.turn;
+        }
         if (callee.nonblocking)
             context.beginElsewhere(this);
     }
@@ -2436,6 +2498,8 @@ class Call {
         view.setBigUint64(32, callee.address(), true);
         view.setUint32(48, stackCount, true);
         view.setUint32(4, 0, true);
+        view.setBigUint64(64, 0n, true);
+        view.setUint32(76, callee.errno ? 1 : 0, true);
         for (const { callback, offset } of slots) {
             if (callback !== undefined)
                 view.setBigUint64(offset, callback.thunk().address, true);
@@ -2573,7 +2637,7 @@ class Call {
         const values = [];
         for (let i = 0; i < types.length; i++) {
             const [offset, type] = [offsets[i], types[i]];
-            values.push(offset < 320 ? read(view, offset, type) : read(stack, offset - 320, type));
+            values.push(offset < 336 ? read(view, offset, type) : read(stack, offset - 336, type));
         }
         return values;
     }
@@ -2598,24 +2662,52 @@ class Call {
     reply(target, value) {
         const { resultType, what, isKept } = target;
         if (typeof value === "object" && value !== null) {
+            if (this.replyByTail(value))
+                return;
             refuseWaiting(value, what);
             refuseDeferred(value, what);
         }
         this.check();
         const answers = isKept ? this.keeper.answersTo(target, this.#answered) : undefined;
         this.#answered = true;
+        if (this.#hasTail)
+            this.#clearTail();
         write(this.context.view, 8, resultType, value, what, answers);
     }
+    replyByTail(answer) {
+        const tail = tailOf(answer);
+        if (tail === undefined)
+            return false;
+        this.check();
+        const { context } = this;
+        context.written = undefined;
+        if (this.#hasTail)
+            this.#clearTail();
+        writeTail(tail, context.view, this.keeper);
+        this.#hasTail = true;
+        this.#answered = true;
+        return true;
+    }
+    #clearTail() {
+        this.context.view.setBigUint64(64, 0n, true);
+        this.#hasTail = false;
+    }
     #read() {
-        const { resultType } = this.callee;
+        const { resultType, errno } = this.callee;
+        const { view } = this.context;
         const isFloat = resultType.kind === "float";
-        return read(this.context.view, isFloat ? 24 : 16, resultType);
+        const value = read(view, isFloat ? 24 : 16, resultType);
+        return errno ? { value, errno: view.getInt32(72, true) } : value;
     }
     end() {
+        this.#refuseWhileAsking();
         let thrown;
         try {
-            while (this.#tellToStop())
+            for (let told = 1; this.#tellToStop(); told++) {
+                if (told === 1000000)
+                    this.#warnOfEndless();
                 this.step();
+            }
         }
         catch (error) {
             if (isExhaustion(error))
@@ -2625,9 +2717,12 @@ class Call {
         this.#endContext(thrown);
     }
     async endElsewhere() {
+        this.#refuseWhileAsking();
         let thrown;
         try {
-            while (this.#tellToStop()) {
+            for (let told = 1; this.#tellToStop(); told++) {
+                if (told === 1000000)
+                    this.#warnOfEndless();
                 await this.goElsewhere();
                 this.comeBack();
             }
@@ -2650,8 +2745,37 @@ class Call {
         const waiting = targetOf(context.view.getUint32(4, true));
         if (waiting === undefined || !waiting.hasStop)
             return false;
-        this.reply(waiting, waiting.stop);
+        const { stop } = waiting;
+        if (typeof stop === "function")
+            this.#askToStop(waiting, stop);
+        else
+            this.reply(waiting, stop);
         return true;
+    }
+    #askToStop(waiting, stop) {
+        this.#asking = depthNow();
+        try {
+            this.reply(waiting, this.ask(waiting, stop));
+        }
+        catch (error) {
+            this.#error = error;
+            throw error;
+        }
+        finally {
+            this.#asking = -1;
+        }
+    }
+    #refuseWhileAsking() {
+        if (isGone(this.#asking))
+            return;
+        throw new Error(`Cannot end ${this.callee.name}: it is being ended, and its stop is asked what C is to be ` +
+            "told; return from that first");
+    }
+    #warnOfEndless() {
+        console.warn(`fringe: ${this.callee.name} is being ended, and has called back ${1000000} times since. ` +
+            "Each time it was told its stop, and it does not return: the program waits for it. Let " +
+            "stop be an answer upon which it ends, or a function that answers by tailCall(); without " +
+            "a stop its frames are unwound. It is at", this.frames());
     }
     #endContext(thrown) {
         try {
@@ -2902,12 +3026,13 @@ class CallContext extends Context {
     written;
     kept = new Kept();
     lent;
+    turn;
     #laid;
     #globals = null;
     prepare(subject, stackCount, nonblocking) {
         this.written = undefined;
         this.subject = subject;
-        const size = 320 + stackCount * 8;
+        const size = 336 + stackCount * 8;
         if (this.view === undefined || this.view.byteLength < size) {
             this.setView(callMailbox(stackCount));
             this.#laid = undefined;
@@ -2959,7 +3084,7 @@ class CallContext extends Context {
         this.lent?.lend();
     }
     takeBack() {
-        this.lent?.takeBack(320);
+        this.lent?.takeBack(336);
     }
     release() {
         if (this.handle === null)
@@ -2967,6 +3092,9 @@ class CallContext extends Context {
     }
     letGo() {
         this.kept.clear();
+        const { turn } = this;
+        this.turn = undefined;
+        turn?.pass();
         if (this.lent === undefined)
             return;
         this.lent.release();
@@ -3494,7 +3622,10 @@ const { input: INPUT$1, callback: CALLBACK$1 } = Mailbox;
 async function callAsync(callee, args) {
     const signal = signalOf(callee, args[callee.parameters.length], args.length);
     signal?.throwIfAborted();
-    const fiber = takeFiber(callee.overflow);
+    const { turn } = callee;
+    if (turn !== undefined)
+        await turn.wait(callee.name, signal);
+    const fiber = takeFiberWith(turn, callee.overflow);
     const call = new Call(fiber.context);
     try {
         call.prepare(callee, args, "functions");
@@ -3506,6 +3637,17 @@ async function callAsync(callee, args) {
     }
     finally {
         putFiber(fiber);
+    }
+}
+function takeFiberWith(turn, overflow) {
+    try {
+        const fiber = takeFiber(overflow);
+        fiber.context.turn = turn;
+        return fiber;
+    }
+    catch (error) {
+        turn?.pass();
+        throw error;
     }
 }
 async function endBecauseOf(call, error) {
@@ -3557,12 +3699,15 @@ async function answerHere(call, args, signal) {
         if (isThenable(answer))
             answer = await answer;
         signal?.throwIfAborted();
-        if (typeof answer === "object" && answer !== null) {
-            refuseWaiting(answer, what);
-            refuseDeferred(answer, what);
+        if (typeof answer !== "object" || answer === null || !call.replyByTail(answer)) {
+            if (typeof answer === "object" && answer !== null) {
+                refuseWaiting(answer, what);
+                refuseDeferred(answer, what);
+            }
+            call.check();
+            const answers = isKept ? keeper.answersTo(target, false) : undefined;
+            write(view, 8, resultType, answer, what, answers);
         }
-        call.check();
-        write(view, 8, resultType, answer, what, isKept ? keeper.answersTo(target, false) : undefined);
         const { handle } = context;
         const number = resumeCall(handle === null || keeper.hasBuffers ? call.leave() : handle, 0);
         if (number !== known || target.closed) {
@@ -3717,16 +3862,6 @@ class Offer {
     }
 }
 
-const MARGIN = 64;
-const GONE = -1;
-let nativeDepth;
-const depthNow = (function depthNow() {
-    return (nativeDepth ??= nativeStacks().depth)();
-});
-function isGone(depth) {
-    return depth === -1 || (depthNow() - depth | 0) > 64;
-}
-
 const { input: INPUT, callback: CALLBACK } = Mailbox;
 let innermost;
 function callSync(callee, args) {
@@ -3808,10 +3943,12 @@ function answerAll(fiber, args) {
                 : fast.count === 3
                     ? handler(read(view, fast.firstAt, fast.first), read(view, fast.secondAt, fast.second), read(view, fast.thirdAt, fast.third))
                     : call.ask(target, handler);
-        if (typeof answer === "object" && answer !== null)
-            refuseDeferred(answer, what);
-        const answers = isKept ? keeper.answersTo(target, false) : undefined;
-        write(view, 8, resultType, answer, what, answers);
+        if (typeof answer !== "object" || answer === null || !call.replyByTail(answer)) {
+            if (typeof answer === "object" && answer !== null)
+                refuseDeferred(answer, what);
+            const answers = isKept ? keeper.answersTo(target, false) : undefined;
+            write(view, 8, resultType, answer, what, answers);
+        }
         const { handle } = context;
         const number = resumeCall(handle === null || keeper.hasBuffers ? call.leave() : handle, 0);
         if (number !== known || target.closed) {
@@ -3822,6 +3959,56 @@ function answerAll(fiber, args) {
             known = number;
         }
     }
+}
+
+class Turn {
+    #holder;
+    #waiting = [];
+    take(name, what) {
+        if (this.#holder !== undefined) {
+            throw new Error(`${what}: it is exclusive, and ${this.#holder} of the same library is under way; call it ` +
+                "by .async(), which waits for its turn, or end the other call first");
+        }
+        this.#holder = name;
+    }
+    async wait(name, signal) {
+        if (this.#holder === undefined) {
+            this.#holder = name;
+            return;
+        }
+        const { promise, resolve, reject } = Promise.withResolvers();
+        const waiting = { name, begin: resolve };
+        const abort = () => {
+            const place = this.#waiting.indexOf(waiting);
+            if (place < 0)
+                return;
+            this.#waiting.splice(place, 1);
+            reject(signal.reason);
+        };
+        this.#waiting.push(waiting);
+        signal?.addEventListener("abort", abort, { once: true });
+        try {
+            await promise;
+        }
+        finally {
+            signal?.removeEventListener("abort", abort);
+        }
+    }
+    pass() {
+        const next = this.#waiting.shift();
+        this.#holder = next?.name;
+        next?.begin();
+    }
+}
+const turns = new Map();
+function turnOf(pointer) {
+    const block = new DataView(new ArrayBuffer(32));
+    native().symbol(native().addressOfPointer(pointer), block);
+    const module = block.getBigUint64(24, true);
+    let turn = turns.get(module);
+    if (turn === undefined)
+        turns.set(module, turn = new Turn());
+    return turn;
 }
 
 class Scope {
@@ -3852,9 +4039,15 @@ class Scope {
             if (fault !== undefined)
                 throw new Error(`${callee.what}: ${fault}`);
             const call = new Call(own);
-            call.prepare(callee, args, answering);
-            this.#calls.set(call, undefined);
-            return call;
+            try {
+                call.prepare(callee, args, answering);
+                this.#calls.set(call, undefined);
+                return call;
+            }
+            catch (error) {
+                own.release();
+                throw error;
+            }
         }
         const fiber = takeFiber(this.#throws ? "throw" : callee.overflow);
         try {
@@ -3878,6 +4071,8 @@ class Scope {
         const fiber = this.#calls.get(call);
         if (fiber !== undefined)
             putFiber(fiber);
+        else if (call.context === this.#own)
+            this.#own.release();
         this.#calls.delete(call);
     }
     fail(call, error) {
@@ -4616,6 +4811,8 @@ function symbol(name, definition, pointer, library, thunks) {
         slots,
         plainCount: types.filter((type) => type !== "callback").length,
         nonblocking: definition.nonblocking === true,
+        errno: definition.errno === true,
+        turn: definition.exclusive === true ? turnOf(pointer) : undefined,
         overflow: definition.overflow ?? "report",
     };
     for (const [i, parameter] of definition.parameters.entries()) {
@@ -4732,8 +4929,8 @@ function checkDefinition(name, definition) {
         checkType(output, SCALAR_TYPES, `${what}: output`);
         return;
     }
-    checkKeys(definition, ["parameters", "result", "name", "nonblocking", "variadic", "overflow"], what);
-    const { parameters, result, nonblocking, variadic, overflow } = definition;
+    checkKeys(definition, ["parameters", "result", "name", "nonblocking", "variadic", "overflow", "errno", "exclusive"], what);
+    const { parameters, result, variadic, overflow } = definition;
     checkParameters(parameters, what);
     checkType(result, VALUE_TYPES, `${what}: result`);
     for (const [i, parameter] of parameters.entries()) {
@@ -4745,8 +4942,11 @@ function checkDefinition(name, definition) {
             checkType(parameter, VALUE_TYPES, `${what}: parameter ${i}`, false);
         }
     }
-    if (nonblocking !== undefined && typeof nonblocking !== "boolean") {
-        throw new TypeError(`${what}: nonblocking must be a boolean: got ${describe(nonblocking)}`);
+    for (const key of ["nonblocking", "errno", "exclusive"]) {
+        const value = definition[key];
+        if (value === undefined || typeof value === "boolean")
+            continue;
+        throw new TypeError(`${what}: ${key} must be a boolean: got ${describe(value)}`);
     }
     if (variadic !== undefined)
         checkVariadic(parameters, variadic, what);
@@ -4771,6 +4971,35 @@ function checkVariadic(parameters, variadic, what) {
         throw new TypeError(`${what}: parameter ${i} has the type ${describe(type)}, which C promotes where it stands ` +
             `behind the dots; declare it as ${describe(promoted)}`);
     }
+}
+
+let released;
+function functionAt(pointer, definition) {
+    const address = addressOf(pointer);
+    const known = copyOf(definition, "Cannot make function");
+    const name = known?.name ?? `function at 0x${address.toString(16)}`;
+    checkDefinition(name, known);
+    if ("input" in known) {
+        throw new TypeError(`Cannot make function ${name}: its definition is that of a generator body; only dlopen ` +
+            "makes those");
+    }
+    needStack(8);
+    const library = { filename: name, closed: false, latest: undefined };
+    const thunks = [];
+    const f = symbol(name, known, pointer, library, thunks);
+    released ??= new FinalizationRegistry((thunks) => thunks.forEach(putThunk));
+    released.register(library, thunks);
+    return f;
+}
+function addressOf(pointer) {
+    if (typeof pointer === "object" && pointer !== null) {
+        try {
+            return native().addressOfPointer(pointer);
+        }
+        catch {
+        }
+    }
+    throw new TypeError(`Cannot make function: the pointer must be a Deno.PointerObject: got ${describe(pointer)}`);
 }
 
 const memoryBehind = new WeakMap();
@@ -5007,4 +5236,4 @@ class SliceStack extends Stack {
     }
 }
 
-export { Callback, FringeError, Generator, NativeError, OsStack, OwnedStack, PointerView, STACK_ALIGNMENT, SliceStack, StackPool, dlopen };
+export { Callback, FringeError, Generator, NativeError, OsStack, OwnedStack, PointerView, STACK_ALIGNMENT, SliceStack, StackPool, dlopen, functionAt, tailCall };

@@ -89,18 +89,24 @@ export const Mailbox = {
   stack_count: 48,
   /** The address of the callback's arguments that are on the stack. */
   callback_stack: 56,
+  /** The address of a function that C calls in place of returning from the callback; else 0. */
+  tail: 64,
+  /** What C has left in errno at its return, if it is wanted. */
+  errno: 72,
+  /** Whether errno is wanted: 1 or 0. Then C begins with an errno of 0. */
+  wants_errno: 76,
   /** The function's integer arguments that are in registers. */
-  integers: 64,
+  integers: 80,
   /** The function's floating-point arguments that are in registers. */
-  floats: 128,
+  floats: 144,
   /** The callback's integer arguments that are in registers. */
-  callback_integers: 192,
+  callback_integers: 208,
   /** The callback's floating-point arguments that are in registers. */
-  callback_floats: 256,
+  callback_floats: 272,
   /** The words that the function gets on its stack; as many follow as there are. */
-  stack: 320,
+  stack: 336,
   /** The size of all of it. */
-  size: 320,
+  size: 336,
 } as const;
 
 /** How many frames a report has room for; the innermost are kept. */

@@ -168,6 +168,13 @@ pub const Call = extern struct {
     stack_count: u64,
     /// The address of the callback's arguments that are on the stack.
     callback_stack: u64,
+    /// The address of a function that C calls in place of returning from the callback; else 0.
+    /// It gets the function's arguments, and the callback's caller is its own (tail_call.ts).
+    tail: u64,
+    /// What C has left in errno at its return, if it is wanted.
+    errno: i32,
+    /// Whether errno is wanted: 1 or 0. Then C begins with an errno of 0.
+    wants_errno: u32,
     /// The function's integer arguments that are in registers.
     integers: [integers_max]u64,
     /// The function's floating-point arguments that are in registers.
@@ -282,7 +289,7 @@ pub const canary = "fringe's canary!";
 
 test "the layout is the one that switch_<arch>.S is written for" {
     // The tidy test knows the rest; this one holds on each architecture.
-    try std.testing.expectEqual(320, @offsetOf(Call, "stack"));
-    try std.testing.expectEqual(320, @sizeOf(Call));
+    try std.testing.expectEqual(336, @offsetOf(Call, "stack"));
+    try std.testing.expectEqual(336, @sizeOf(Call));
     try std.testing.expectEqual(report_size, @sizeOf(Report));
 }

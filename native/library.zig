@@ -26,6 +26,10 @@ comptime {
     @export(&@import("call/thunk.zig").map, .{ .name = "fringe_thunk_map" });
     @export(&@import("unwind/cancel.zig").cancelContext, .{ .name = "fringe_cancel" });
     @export(&@import("unwind/cancel.zig").endContext, .{ .name = "fringe_end" });
+    @export(&@import("call/errno.zig").location, .{
+        .name = "fringe_errno",
+        .visibility = .hidden,
+    });
     @export(&@import("call/stray_callback.zig").strayCallback, .{
         .name = "fringe_stray_callback",
         .visibility = .hidden,

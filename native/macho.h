@@ -26,6 +26,8 @@
 #define fringe_caught                   _fringe_caught
 #define fringe_current                  _fringe_current
 #define fringe_cxa_get_globals          _fringe_cxa_get_globals
+#define fringe_errno                    _fringe_errno
+#define fringe_errno_found              _fringe_errno_found
 #define fringe_exchange                 _fringe_exchange
 #define fringe_exchange_control         _fringe_exchange_control
 #define fringe_finish                   _fringe_finish
@@ -119,11 +121,11 @@ Lnobody:
  * DW_EH_PE_sdata4) has the linker make the word that the address lies in. */
 #define PERSONALITY fringe_personality
 
-/* A variable of each thread: three words, of which the first is a function that is passed their
- * address and returns that of the variable of the running thread. It destroys no other register
- * than those that the architecture's CURRENT_ADDRESS names. */
+/* A variable of each thread, of two words. It is known by three words, of which the first is a
+ * function that is passed their address and returns that of the variable of the running thread. It
+ * destroys no other register than those that the architecture's CURRENT_ADDRESS names. */
 .macro THREAD_LOCAL name
-        .tbss   \name\()$tlv$init, 8, 3
+        .tbss   \name\()$tlv$init, 16, 3
         .tlv
         .balign 8
         .private_extern \name

@@ -100,11 +100,17 @@
 #define FUNCTION            32
 #define STACK_COUNT         48
 #define CALLBACK_STACK      56
-#define INTEGERS            64
-#define FLOATS              128
-#define CALLBACK_INTEGERS   192
-#define CALLBACK_FLOATS     256
-#define STACK               320
+#define TAIL                64
+#define ERRNO               72
+#define WANTS_ERRNO         76
+#define INTEGERS            80
+#define FLOATS              144
+#define CALLBACK_INTEGERS   208
+#define CALLBACK_FLOATS     272
+#define STACK               336
+
+# Behind fringe_current: the address of the errno of this thread, or 0.
+#define FOUND               8
 
 #define RETURNED        1
 #define UNWOUND         2
@@ -259,8 +265,9 @@
 
 # What depends on the format of objects:
 #
-#   CURRENT           the address of fringe_current. In ELF the loader has written down how far that
-#                     is from tpidr_el0 ("initial exec": ELF for the Arm 64-bit Architecture,
+#   CURRENT           the address of fringe_current; the word behind it (FOUND) is the address of
+#                     this thread's errno, or 0. In ELF the loader has written down how far that is
+#                     from tpidr_el0 ("initial exec": ELF for the Arm 64-bit Architecture,
 #                     section 5.7.14.4). In Mach-O a function says it, which destroys x0, x16, x17
 #                     and x30 alone. `frame` is what the CFA is computed from
 #   CXA_GET_GLOBALS   x3 = the function that the program has by this name, or 0
@@ -718,6 +725,51 @@ BEGIN fringe_thunk_write
         ret
 END fringe_thunk_write
 
+# void fringe_errno_found(), called in the frame of SAVE
+#   exit: x10 = the address of this thread's errno, which FOUND has from now on. x0, x2 and x17 are
+#         kept
+#   A thread asks its C library once; the variable does not move.
+BEGIN fringe_errno_found
+        SIGN
+        stp     x29, x30, [sp, -48]!
+        .cfi_def_cfa_offset 48
+        .cfi_offset x29, -48
+        .cfi_offset x30, -40
+        mov     x29, sp
+        .cfi_def_cfa_register x29
+        stp     x0, x2, [sp, 16]
+        str     x17, [sp, 32]
+        bl      fringe_errno
+        mov     x2, x0
+        CURRENT x9, x10
+        str     x2, [x9, FOUND]
+        mov     x10, x2
+        ldr     x17, [sp, 32]
+        ldp     x0, x2, [sp, 16]
+        .cfi_def_cfa_register sp
+        ldp     x29, x30, [sp], 48
+        .cfi_same_value x29
+        .cfi_same_value x30
+        .cfi_def_cfa_offset 0
+        AUTHENTICATE
+        ret
+END fringe_errno_found
+        # Weak, as what thunks call below.
+        .weak   fringe_errno
+        .hidden fringe_errno
+
+# ARGUMENTS loads those of the mailbox in `mailbox` that are in registers (AAPCS64, section 6.8.2).
+.macro ARGUMENTS mailbox
+        ldp     x0, x1, [\mailbox, INTEGERS+0]
+        ldp     x2, x3, [\mailbox, INTEGERS+16]
+        ldp     x4, x5, [\mailbox, INTEGERS+32]
+        ldp     x6, x7, [\mailbox, INTEGERS+48]
+        ldp     d0, d1, [\mailbox, FLOATS+0]
+        ldp     d2, d3, [\mailbox, FLOATS+16]
+        ldp     d4, d5, [\mailbox, FLOATS+32]
+        ldp     d6, d7, [\mailbox, FLOATS+48]
+.endm
+
 # What every thunk goes on with.
 #   entry: w17 = number
 #   exit:  x0 and d0 = the mailbox's input
@@ -752,9 +804,22 @@ L(called):
         sub     x11, x0, x9
         cmp     x10, x11
         b.hs    4f
-3:      SWITCH  signed=1
+        # errno waits on this stack: it is the thread's own, and may be another's when C goes on.
+3:      CURRENT x9, x10
+        ldr     x10, [x9, FOUND]
+        cbz     x10, 5f
+2:      ldr     w10, [x10]
+        str     x10, [sp, -16]!
+        SWITCH  signed=1
         cbnz    x2, fringe_signalled
+        ldr     x2, [sp], 16
+        CURRENT x9, x10
+        ldr     x10, [x9, FOUND]
+        cbz     x10, 6f
+7:      str     w2, [x10]
         ldr     x9, [x0, MAILBOX]
+        ldr     x16, [x9, TAIL]
+        cbnz    x16, L(tail)
         ldr     x0, [x9, INPUT]
         fmov    d0, x0
         .cfi_remember_state
@@ -769,6 +834,21 @@ L(inner):
         b.eq    L(called)
         ldr     x12, [x12, PREVIOUS]
         b       L(current)
+
+5:      bl      fringe_errno_found
+        b       2b
+6:      bl      fringe_errno_found
+        b       7b
+
+        # A tail call: the frame goes, and the function finds the stack as the thunk has found it.
+        # By x16: where a function begins, BTI takes a `br` by no other register but that and x17.
+L(tail): str     xzr, [x9, TAIL]
+        mov     x17, x9
+        .cfi_remember_state
+        RESTORE
+        ARGUMENTS x17
+        br      x16
+        .cfi_restore_state
 
 4:      cbz     x9, 3b
         mov     x9, sp
@@ -823,18 +903,21 @@ BEGIN fringe_call_body
         str     x12, [x11], 8
         subs    x9, x9, 1
         b.ne    1b
-2:      ldp     x0, x1, [x19, INTEGERS+0]
-        ldp     x2, x3, [x19, INTEGERS+16]
-        ldp     x4, x5, [x19, INTEGERS+32]
-        ldp     x6, x7, [x19, INTEGERS+48]
-        ldp     d0, d1, [x19, FLOATS+0]
-        ldp     d2, d3, [x19, FLOATS+16]
-        ldp     d4, d5, [x19, FLOATS+32]
-        ldp     d6, d7, [x19, FLOATS+48]
+2:      ldr     w9, [x19, WANTS_ERRNO]
+        cbz     w9, 3f
+        bl      fringe_errno
+        str     wzr, [x0]
+3:      ARGUMENTS x19
         ldr     x9, [x19, FUNCTION]
         blr     x9
         str     x0, [x19, OUTPUT]
         str     d0, [x19, OUTPUT_FLOAT]
+        ldr     w9, [x19, WANTS_ERRNO]
+        cbz     w9, 4f
+        bl      fringe_errno
+        ldr     w9, [x0]
+        str     w9, [x19, ERRNO]
+4:
         mov     sp, x29
         .cfi_def_cfa_register sp
         ldr     x19, [sp, 16]
@@ -1012,8 +1095,8 @@ L(personality):
         .hidden fringe_current
         .type   fringe_current, @object
 fringe_current:
-        .zero   8
-        .size   fringe_current, 8
+        .zero   16
+        .size   fringe_current, 16
 
 # What holds of this file: ELF for the Arm 64-bit Architecture, section 6.2
 # (GNU_PROPERTY_AARCH64_FEATURE_1_AND). Bit 0 is BTI; bit 1 PAC.

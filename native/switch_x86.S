@@ -78,7 +78,10 @@
 #define CALLBACK_FLOAT      44
 #define STACK_COUNT         48
 #define CALLBACK_STACK      56
-#define STACK               320
+#define TAIL                64
+#define ERRNO               72
+#define WANTS_ERRNO         76
+#define STACK               336
 
 #define RETURNED        1
 #define UNWOUND         2
@@ -156,11 +159,13 @@
 # section 4.4.3).
 #ifdef FRINGE_NO_THREADS
 #define CURRENT(register) (register)
+#define FOUND(register) 4(register)
 .macro CURRENT_ADDRESS register
         ADDRESS fringe_current, \register
 .endm
 #else
 #define CURRENT(register) %gs:(register)
+#define FOUND(register) %gs:4(register)
 .macro CURRENT_ADDRESS register
         call    .Lhere\@
 .Lhere\@:
@@ -587,6 +592,28 @@ BEGIN fringe_thunk_write
         ret
 END fringe_thunk_write
 
+# void fringe_errno_found(), called in the frame of SAVE, where esp is 12 more than a multiple of 16
+#   exit: ecx = the address of this thread's errno, which FOUND has from now on. eax, edx and edi
+#         are kept
+BEGIN fringe_errno_found
+        push    %eax
+        .cfi_adjust_cfa_offset 4
+        push    %edx
+        .cfi_adjust_cfa_offset 4
+        call    fringe_errno
+        CURRENT_ADDRESS ecx
+        mov     %eax, FOUND(%ecx)
+        mov     %eax, %ecx
+        pop     %edx
+        .cfi_adjust_cfa_offset -4
+        pop     %eax
+        .cfi_adjust_cfa_offset -4
+        ret
+END fringe_errno_found
+        # Weak, as what thunks call below.
+        .weak   fringe_errno
+        .hidden fringe_errno
+
 #   entry: ecx = the data of the thunk; the callback's arguments behind the return address
 #   exit:  the mailbox's input: in eax and edx, or in st(0) where the resumer has written to
 #          CALLBACK_FLOAT that it is a floating-point value, of 4 or 8 bytes. Nothing may be left in
@@ -612,10 +639,24 @@ BEGIN fringe_thunk_common
         lea     8(%ebp), %ecx
         mov     %ecx, CALLBACK_STACK(%edx)
         movl    $0, CALLBACK_STACK+4(%edx)
+        CURRENT_ADDRESS ecx
+        mov     FOUND(%ecx), %ecx
+        test    %ecx, %ecx
+        jz      5f
+4:      mov     (%ecx), %ecx
+        push    %ecx
         SWITCH
         test    %eax, %eax
         jnz     fringe_signalled
+        pop     %edx
+        CURRENT_ADDRESS ecx
+        mov     FOUND(%ecx), %ecx
+        test    %ecx, %ecx
+        jz      6f
+7:      mov     %edx, (%ecx)
         mov     MAILBOX(%edi), %ecx
+        cmpl    $0, TAIL(%ecx)
+        jne     .Ltail
         mov     INPUT(%ecx), %eax
         mov     INPUT+4(%ecx), %edx
         cmpl    $0, CALLBACK_FLOAT(%ecx)
@@ -628,6 +669,25 @@ BEGIN fringe_thunk_common
 2:      .cfi_remember_state
         RESTORE
         RETURN_BY_JUMP
+
+        .cfi_restore_state
+5:      call    fringe_errno_found
+        jmp     4b
+6:      call    fringe_errno_found
+        jmp     7b
+
+        # A tail call. Its arguments are written over those of the callback, and are no more: that
+        # is the room which the caller has made.
+.Ltail: mov     %ecx, %edx
+        mov     STACK_COUNT(%edx), %ecx
+        lea     STACK(%edx), %esi
+        lea     8(%ebp), %edi
+        rep movsl
+        mov     TAIL(%edx), %ecx
+        movl    $0, TAIL(%edx)
+        .cfi_remember_state
+        RESTORE
+        jmp     *%ecx
 
         .cfi_restore_state
         .weak   fringe_stray_callback
@@ -662,7 +722,11 @@ BEGIN fringe_call_body
         lea     STACK(%ebx), %esi
         mov     %esp, %edi
         rep movsl
-        call    *FUNCTION(%ebx)
+        cmpl    $0, WANTS_ERRNO(%ebx)
+        je      3f
+        call    fringe_errno
+        movl    $0, (%eax)
+3:      call    *FUNCTION(%ebx)
         mov     %eax, OUTPUT(%ebx)
         mov     %edx, OUTPUT+4(%ebx)
         cmpl    $0, RESULT_FLOAT(%ebx)
@@ -672,7 +736,12 @@ BEGIN fringe_call_body
         fstpl   OUTPUT_FLOAT(%ebx)
         jmp     2f
 1:      fstps   OUTPUT_FLOAT(%ebx)
-2:      lea     -12(%ebp), %esp
+2:      cmpl    $0, WANTS_ERRNO(%ebx)
+        je      4f
+        call    fringe_errno
+        mov     (%eax), %eax
+        mov     %eax, ERRNO(%ebx)
+4:      lea     -12(%ebp), %esp
         pop     %edi
         .cfi_same_value %edi
         pop     %esi
@@ -822,7 +891,7 @@ END fringe_root
         .hidden fringe_current
         .type   fringe_current, @object
 fringe_current:
-        .zero   4
-        .size   fringe_current, 4
+        .zero   8
+        .size   fringe_current, 8
 
         .section .note.GNU-stack, "", @progbits

@@ -21,6 +21,7 @@
 #   fringe_aside            lets a suspended body be unwound from the stack of whoever ends it
 #   fringe_trace            walks the frames of a suspended body
 #   fringe_root             never executed: it is where unwinders cross to the resumer
+#   fringe_errno_found      where this thread's errno is, the first time that it is asked for
 #   fringe_current          of each thread: the context that a thunk suspends
 #   fringe_leave_current    makes the context before that one the current one again
 #
@@ -145,11 +146,14 @@
 #define FUNCTION            32
 #define STACK_COUNT         48
 #define CALLBACK_STACK      56
-#define INTEGERS            64
-#define FLOATS              128
-#define CALLBACK_INTEGERS   192
-#define CALLBACK_FLOATS     256
-#define STACK               320
+#define TAIL                64
+#define ERRNO               72
+#define WANTS_ERRNO         76
+#define INTEGERS            80
+#define FLOATS              144
+#define CALLBACK_INTEGERS   208
+#define CALLBACK_FLOATS     272
+#define STACK               336
 
 #define RETURNED        1
 #define UNWOUND         2
@@ -286,7 +290,8 @@
 #   L(name)           a place that this file alone knows
 #   PERSONALITY       what .cfi_personality finds the routine by
 #   CURRENT_ADDRESS   puts into a register where fringe_current is: CURRENT(register) is the
-#                     variable of this thread then. Destroys the flags, and no other register
+#                     variable of this thread then, and FOUND(register) the address of its errno,
+#                     or 0. Destroys the flags, and no other register
 #   CXA_GET_GLOBALS   rcx = the function that the program has by this name, or 0
 #   ZEROS             data that begin as zeros, of so many bytes
 #
@@ -302,6 +307,7 @@
 #ifdef __MACH__
 #include "macho.h"
 #define CURRENT(register) (register)
+#define FOUND(register) 8(register)
 .macro CURRENT_ADDRESS register, frame=%rbp
         .irp    saved, %rdi, %rax, %rax
         push    \saved
@@ -371,11 +377,13 @@
 
 #ifdef FRINGE_NO_THREADS
 #define CURRENT(register) (register)
+#define FOUND(register) 8(register)
 .macro CURRENT_ADDRESS register, frame=%rbp
         lea     fringe_current(%rip), \register
 .endm
 #else
 #define CURRENT(register) %fs:(register)
+#define FOUND(register) %fs:8(register)
 .macro CURRENT_ADDRESS register, frame=%rbp
         mov     fringe_current@gottpoff(%rip), \register
 .endm
@@ -916,6 +924,23 @@ fringe_signalled:
         ud2
 END fringe_suspend
 
+# ARGUMENTS loads those of the mailbox in `mailbox` that are in registers (psABI 3.2.3). al = 8: as
+# many vector registers may be in use, as a variadic function must be told. No other one looks.
+.macro ARGUMENTS mailbox
+        mov     INTEGERS+0(\mailbox), %rdi
+        mov     INTEGERS+8(\mailbox), %rsi
+        mov     INTEGERS+16(\mailbox), %rdx
+        mov     INTEGERS+24(\mailbox), %rcx
+        mov     INTEGERS+32(\mailbox), %r8
+        mov     INTEGERS+40(\mailbox), %r9
+        .set    register, 0
+        .irp    xmm, %xmm0, %xmm1, %xmm2, %xmm3, %xmm4, %xmm5, %xmm6, %xmm7
+        movsd   FLOATS+8*register(\mailbox), \xmm
+        .set    register, register + 1
+        .endr
+        mov     $8, %eax
+.endm
+
 # The thunks: function pointers for C, one for each callback. Each loads its number, by which
 # TypeScript knows the callback, into eax (which a callee may destroy: no callback is variadic) and
 # goes on in the common part. Both words lie in the table of their data, at the same distance from
@@ -965,11 +990,36 @@ BEGIN fringe_thunk_write
         ret
 END fringe_thunk_write
 
+# void fringe_errno_found(), called in the frame of SAVE
+#   entry: rsp is 8 more than a multiple of 16
+#   exit:  rcx = the address of this thread's errno, which FOUND has from now on. rdi, rax and rdx
+#          are kept
+#   A thread asks its C library once; the variable does not move.
+BEGIN fringe_errno_found
+        .irp    saved, %rdi, %rax, %rdx, %rdx
+        push    \saved
+        .cfi_adjust_cfa_offset 8
+        .endr
+        call    fringe_errno
+        CURRENT_ADDRESS %rcx, frame=%rsp
+        mov     %rax, FOUND(%rcx)
+        mov     %rax, %rcx
+        .irp    saved, %rdx, %rdx, %rax, %rdi
+        pop     \saved
+        .cfi_adjust_cfa_offset -8
+        .endr
+        ret
+END fringe_errno_found
+        # Weak, as what thunks call below.
+        .weak   fringe_errno
+        .hidden fringe_errno
+
 # What every thunk goes on with.
 #   entry: eax = number; the callback's arguments as the ABI passes them (psABI 3.2.3): integers and
 #          pointers in six registers, floating-point values in eight, what is left on the stack
 #   exit:  rax and xmm0 = the mailbox's input, so that a result of any scalar type is where it
-#          belongs
+#          belongs; errno as it was at the entry, whatever has run meanwhile. Or no exit: where the
+#          mailbox has a TAIL, this jumps there, and it is as if C had called that
 #   Which arguments there are is not known here, so every register is kept. The bits beyond the type
 #   of an argument are whatever C left there; who reads it knows the type.
 #   Which context suspends: the nearest one that has the mailbox of a call. C may have resumed a
@@ -980,8 +1030,8 @@ END fringe_thunk_write
 #   It has a name that others see so that a backtrace has one.
 BEGIN fringe_thunk_common
         SAVE
-        CURRENT_ADDRESS %r11
-        mov     CURRENT(%r11), %r10
+        CURRENT_ADDRESS %rbx
+        mov     CURRENT(%rbx), %r10
 L(current):
         test    %r10, %r10
         jz      fringe_thunk_stray
@@ -1012,10 +1062,25 @@ L(called):
         sub     LIMIT(%rdi), %rdx
         cmp     %rdx, %rcx
         jae     4f
-3:      SWITCH
+        # errno waits on this stack. It is the thread's own, and may be another thread's when C goes
+        # on (`nonblocking`).
+3:      mov     FOUND(%rbx), %rcx
+        test    %rcx, %rcx
+        jz      5f
+2:      mov     (%rcx), %ecx
+        push    %rcx
+        SWITCH
         test    %rax, %rax
         jnz     fringe_signalled
+        pop     %rdx
+        CURRENT_ADDRESS %rcx
+        mov     FOUND(%rcx), %rcx
+        test    %rcx, %rcx
+        jz      6f
+7:      mov     %edx, (%rcx)
         mov     MAILBOX(%rdi), %rcx
+        cmpq    $0, TAIL(%rcx)
+        jne     L(tail)
         mov     INPUT(%rcx), %rax
         movq    %rax, %xmm0
         .cfi_remember_state
@@ -1030,6 +1095,22 @@ L(inner):
         mov     PREVIOUS(%r10), %r10
         jmp     L(current)
 
+5:      call    fringe_errno_found
+        jmp     2b
+6:      call    fringe_errno_found
+        jmp     7b
+
+        # A tail call: the frame goes, and the function finds the stack as the thunk has found it.
+        # So it may jump out of C's frames, as longjmp does; nothing of this file is below them.
+L(tail): mov     %rcx, %r10
+        mov     TAIL(%r10), %r11
+        movq    $0, TAIL(%r10)
+        ARGUMENTS %r10
+        .cfi_remember_state
+        RESTORE
+        jmp     *%r11
+        .cfi_restore_state
+
         # This is another stack: that of a generator which C itself resumes, or one that C has made;
         # or one that no callback may be called on, where C has jumped to or a signal is handled.
         # jump.zig tells, and is asked once for each page.
@@ -1040,14 +1121,14 @@ L(inner):
         cmp     %rcx, JUDGED(%rdi)
         je      3b
         mov     %rcx, JUDGED(%rdi)
-        mov     %rdi, %rbx
+        mov     %rdi, %r14
         mov     %eax, %r12d
         mov     %rsp, %r13
         and     $-16, %rsp
         call    fringe_judge_stack
         mov     %r13, %rsp
         mov     %r12d, %eax
-        mov     %rbx, %rdi
+        mov     %r14, %rdi
         jmp     3b
         # Weak, since only the shared library has them: a native program calls no thunks.
         .weak   fringe_judge_stack
@@ -1063,8 +1144,8 @@ END fringe_thunk_common
 # The body of a call: puts the mailbox's arguments where the ABI has them and calls the function in
 # it.
 #   entry: rdi = R
-#   al = 8: as many vector registers may be in use, as a variadic function must be told (psABI
-#   3.2.3). No other function looks.
+#   Where errno is wanted C begins with 0 in it, as strtol(3) and readdir(3) want it, and what is
+#   there at its return is noted before anything else can run.
 #
 #      | return address         |
 #      | caller's rbp           |  <- rbp
@@ -1093,22 +1174,21 @@ BEGIN fringe_call_body
         lea     STACK(%rbx), %rsi
         mov     %rsp, %rdi
         rep movsq
-1:      mov     INTEGERS+0(%rbx), %rdi
-        mov     INTEGERS+8(%rbx), %rsi
-        mov     INTEGERS+16(%rbx), %rdx
-        mov     INTEGERS+24(%rbx), %rcx
-        mov     INTEGERS+32(%rbx), %r8
-        mov     INTEGERS+40(%rbx), %r9
-        .set    register, 0
-        .irp    xmm, %xmm0, %xmm1, %xmm2, %xmm3, %xmm4, %xmm5, %xmm6, %xmm7
-        movsd   FLOATS+8*register(%rbx), \xmm
-        .set    register, register + 1
-        .endr
-        mov     $8, %eax
+1:      cmpl    $0, WANTS_ERRNO(%rbx)
+        je      2f
+        call    fringe_errno
+        movl    $0, (%rax)
+2:      ARGUMENTS %rbx
         call    *FUNCTION(%rbx)
         # One of the two is the result; who reads it knows the type.
         mov     %rax, OUTPUT(%rbx)
         movsd   %xmm0, OUTPUT_FLOAT(%rbx)
+        cmpl    $0, WANTS_ERRNO(%rbx)
+        je      3f
+        call    fringe_errno
+        mov     (%rax), %eax
+        mov     %eax, ERRNO(%rbx)
+3:
         lea     -8(%rbp), %rsp
         pop     %rbx
         .cfi_same_value %rbx
@@ -1301,7 +1381,8 @@ L(augends):                                      # 1, -1, 3/2 m, m
 L(addends):                                      # 3/4 u, -3/4 u, -m, d
         .long   0x33c00000, 0xb3c00000, 0x80800000, 0x00000001
 
-# The context that a thunk suspends: the one whose call this thread is in, or 0.
+# The context that a thunk suspends: the one whose call this thread is in, or 0. The word behind it
+# is where this thread's errno is, or 0 (FOUND).
 #ifdef __MACH__
         THREAD_LOCAL fringe_current
 #else
@@ -1315,8 +1396,8 @@ L(addends):                                      # 3/4 u, -3/4 u, -m, d
         .hidden fringe_current
         .type   fringe_current, @object
 fringe_current:
-        .zero   8
-        .size   fringe_current, 8
+        .zero   16
+        .size   fringe_current, 16
 #endif
 
         .section .note.GNU-stack, "", @progbits

@@ -15,6 +15,7 @@ import type {
   ScriptHandler,
   SyncHandler,
 } from "./definition.ts";
+import type { TailCall } from "./tail_call.ts";
 
 /**
  * The `Callback` that a callback parameter takes in place of a handler: one of the same types.
@@ -226,7 +227,7 @@ export interface CallbackCall<Parameter extends number, Args extends readonly un
   /** What C has passed to the callback. */
   readonly args: Args;
   /** Says what the callback returns to C, once the next call is pulled. A second one throws. */
-  reply(value: Result): void;
+  reply(value: Result | TailCall): void;
 }
 
 /**
@@ -269,7 +270,8 @@ export type PulledCall<Definition extends FunctionDefinition> = {
 }[Extract<keyof Definition["parameters"], `${number}`>];
 
 /**
- * What a C function returns.
+ * What a call of a C function gives: what the function returns, with errno if the definition says
+ * so.
  *
  * @example
  * ```ts
@@ -282,7 +284,10 @@ export type PulledCall<Definition extends FunctionDefinition> = {
  * console.log(distance); // 3n
  * ```
  */
-export type ResultOf<Definition extends FunctionDefinition> = FromNative<Definition["result"]>;
+export type ResultOf<Definition extends FunctionDefinition> = Definition extends
+  { readonly errno: true }
+  ? { readonly value: FromNative<Definition["result"]>; readonly errno: number }
+  : FromNative<Definition["result"]>;
 
 /**
  * What a handler yields, if it is a generator function.

@@ -10,12 +10,14 @@ import { checkKeys, describe, hasStack, isExhaustion, own } from "../check.ts";
 import { checkOpen } from "../context/occupancy.ts";
 import { Mailbox } from "../layout.ts";
 import { native } from "../library/find.ts";
+import type { Overflow } from "../stack/overflow.ts";
 import { read, write } from "../value/value.ts";
 import { handlerOf, isThenable, refuseDeferred, refuseWaiting } from "./answer.ts";
 import { Call } from "./call.ts";
 import { type Callee, checkCount } from "./callee.ts";
 import { both } from "./end.ts";
-import { putFiber, takeFiber } from "./fiber.ts";
+import { type Fiber, putFiber, takeFiber } from "./fiber.ts";
+import type { Turn } from "./turn.ts";
 
 // Local, because V8 folds a local constant, and loads an imported one at each use.
 const { input: INPUT, callback: CALLBACK } = Mailbox;
@@ -24,7 +26,9 @@ const { input: INPUT, callback: CALLBACK } = Mailbox;
 export async function callAsync(callee: Callee, args: readonly unknown[]): Promise<unknown> {
   const signal = signalOf(callee, args[callee.parameters.length], args.length);
   signal?.throwIfAborted();
-  const fiber = takeFiber(callee.overflow);
+  const { turn } = callee;
+  if (turn !== undefined) await turn.wait(callee.name, signal);
+  const fiber = takeFiberWith(turn, callee.overflow);
   const call = new Call(fiber.context);
   try {
     call.prepare(callee, args, "functions");
@@ -36,6 +40,18 @@ export async function callAsync(callee: Callee, args: readonly unknown[]): Promi
     // A fiber whose call could not be ended is not taken back: once it is garbage, its finalizer
     // ends the call.
     putFiber(fiber);
+  }
+}
+
+/** Takes a fiber whose context holds the turn, which is passed on if there is none. */
+function takeFiberWith(turn: Turn | undefined, overflow: Overflow): Fiber {
+  try {
+    const fiber = takeFiber(overflow);
+    fiber.context.turn = turn;
+    return fiber;
+  } catch (error) {
+    turn?.pass();
+    throw error;
   }
 }
 
@@ -102,20 +118,16 @@ async function answerHere(
       : call.ask(target, handler);
     if (isThenable(answer)) answer = await answer;
     signal?.throwIfAborted();
-    if (typeof answer === "object" && answer !== null) {
-      refuseWaiting(answer, what);
-      refuseDeferred(answer, what);
+    if (typeof answer !== "object" || answer === null || !call.replyByTail(answer)) {
+      if (typeof answer === "object" && answer !== null) {
+        refuseWaiting(answer, what);
+        refuseDeferred(answer, what);
+      }
+      // The call may have been ended meanwhile, and another one may be on its stack.
+      call.check();
+      const answers = isKept ? keeper.answersTo(target, false) : undefined;
+      write(view, INPUT, resultType, answer, what, answers);
     }
-    // The call may have been ended meanwhile, and another one may be on its stack.
-    call.check();
-    write(
-      view,
-      INPUT,
-      resultType,
-      answer,
-      what,
-      isKept ? keeper.answersTo(target, false) : undefined,
-    );
     const { handle } = context;
     const number = resumeCall(handle === null || keeper.hasBuffers ? call.leave() : handle, 0);
     if (number !== known || target.closed) {

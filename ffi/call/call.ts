@@ -26,12 +26,17 @@ import type { Lent } from "../value/lent.ts";
 import { read, write } from "../value/value.ts";
 import { refuseDeferred, refuseWaiting } from "./answer.ts";
 import { type Answering, type Callee, replacementOf, type Slot } from "./callee.ts";
+import { depthNow, GONE, isGone } from "./depth.ts";
+import { tailOf, writeTail } from "./tail_call.ts";
 import { type Handler, type Target, targetOf, type Thunk } from "./thunk.ts";
 
 // Local, because V8 folds a local constant, and loads an imported one at each use.
 const { input: INPUT, output: OUTPUT, output_float: OUTPUT_FLOAT, stack: STACK } = Mailbox;
-const { callback: CALLBACK } = Mailbox;
+const { callback: CALLBACK, tail: TAIL } = Mailbox;
 const { suspended: SUSPENDED, returned: RETURNED } = Status;
+
+/** How often C is told its `stop` before the console says that it does not return. */
+const TOLD_OFTEN = 1_000_000;
 
 /**
  * A call of a C function. It does not know its handlers, which the form of the call holds. Until C
@@ -49,8 +54,12 @@ export class Call implements Ender {
   #replaced: Target[] | undefined;
   /** Whether the callback that waits has an answer already; one more replaces that. */
   #answered = false;
-  /** The exception, or overflow, that C has ended by instead of returning. */
-  #error: Error | undefined;
+  /** Whether that answer is a tail call. */
+  #hasTail = false;
+  /** What C has ended by instead of returning: an exception, an overflow, an error of a `stop`. */
+  #error: unknown;
+  /** How deep V8's stack is where a `stop` is being asked. */
+  #asking = GONE;
 
   constructor(context: CallContext) {
     this.context = context;
@@ -66,6 +75,7 @@ export class Call implements Ender {
     const { slots, what, library } = callee;
     this.callee = callee;
     this.#replaced = this.#error = undefined;
+    this.#hasTail = false;
     // Where a call was refused, of whatever function, there may be strings and buffers yet.
     context.kept.clear();
     if (context.written !== callee) this.#writeFunction();
@@ -83,6 +93,11 @@ export class Call implements Ender {
     // Once more: code of the caller's may have run since (a getter, a trap), and closed the
     // library.
     checkOpen(library, what);
+    // An `f.async()` has waited for its turn, and holds it.
+    if (callee.turn !== undefined && context.turn === undefined) {
+      callee.turn.take(callee.name, what);
+      context.turn = callee.turn;
+    }
     if (callee.nonblocking) context.beginElsewhere(this);
   }
 
@@ -96,6 +111,9 @@ export class Call implements Ender {
     view.setBigUint64(Mailbox.function, callee.address(), true);
     view.setUint32(Mailbox.stack_count, stackCount, true);
     view.setUint32(CALLBACK, 0, true);
+    // The last call here may have been ended with a tail call that C never came to.
+    view.setBigUint64(TAIL, 0n, true);
+    view.setUint32(Mailbox.wants_errno, callee.errno ? 1 : 0, true);
     for (const { callback, offset } of slots) {
       if (callback !== undefined) view.setBigUint64(offset, callback.thunk().address, true);
     }
@@ -303,6 +321,7 @@ export class Call implements Ender {
   reply(target: Target, value: unknown): void {
     const { resultType, what, isKept } = target;
     if (typeof value === "object" && value !== null) {
+      if (this.replyByTail(value)) return;
       refuseWaiting(value, what);
       refuseDeferred(value, what);
     }
@@ -310,13 +329,36 @@ export class Call implements Ender {
     this.check();
     const answers = isKept ? this.keeper.answersTo(target, this.#answered) : undefined;
     this.#answered = true;
+    if (this.#hasTail) this.#clearTail();
     write(this.context.view, INPUT, resultType, value, what, answers);
   }
 
+  /** Answers the callback that waits if `answer` is a tail call; else it does nothing. */
+  replyByTail(answer: object): boolean {
+    const tail = tailOf(answer);
+    if (tail === undefined) return false;
+    this.check();
+    const { context } = this;
+    // Its arguments take the place of those of the call, which C has by now.
+    context.written = undefined;
+    if (this.#hasTail) this.#clearTail();
+    writeTail(tail, context.view, this.keeper);
+    this.#hasTail = true;
+    this.#answered = true;
+    return true;
+  }
+
+  #clearTail(): void {
+    this.context.view.setBigUint64(TAIL, 0n, true);
+    this.#hasTail = false;
+  }
+
   #read(): unknown {
-    const { resultType } = this.callee;
+    const { resultType, errno } = this.callee;
+    const { view } = this.context;
     const isFloat = resultType.kind === "float";
-    return read(this.context.view, isFloat ? OUTPUT_FLOAT : OUTPUT, resultType);
+    const value = read(view, isFloat ? OUTPUT_FLOAT : OUTPUT, resultType);
+    return errno ? { value, errno: view.getInt32(Mailbox.errno, true) } : value;
   }
 
   /**
@@ -325,12 +367,17 @@ export class Call implements Ender {
    * call that has ended is left as it is.
    *
    * @throws {NativeError} If an exception leaves the function meanwhile.
+   * @throws What a `stop` throws.
    * @throws {RangeError} If V8's stack is used up; call this again then.
    */
   end(): void {
+    this.#refuseWhileAsking();
     let thrown: unknown;
     try {
-      while (this.#tellToStop()) this.step();
+      for (let told = 1; this.#tellToStop(); told++) {
+        if (told === TOLD_OFTEN) this.#warnOfEndless();
+        this.step();
+      }
     } catch (error) {
       if (isExhaustion(error)) throw error;
       thrown = error;
@@ -340,9 +387,11 @@ export class Call implements Ender {
 
   /** The same for C that runs on another thread. */
   async endElsewhere(): Promise<void> {
+    this.#refuseWhileAsking();
     let thrown: unknown;
     try {
-      while (this.#tellToStop()) {
+      for (let told = 1; this.#tellToStop(); told++) {
+        if (told === TOLD_OFTEN) this.#warnOfEndless();
         await this.goElsewhere();
         this.comeBack();
       }
@@ -368,8 +417,42 @@ export class Call implements Ender {
     if (this.hasEnded || context.elsewhere || !context.isSuspended) return false;
     const waiting = targetOf(context.view.getUint32(Mailbox.callback, true));
     if (waiting === undefined || !waiting.hasStop) return false;
-    this.reply(waiting, waiting.stop);
+    const { stop } = waiting;
+    if (typeof stop === "function") this.#askToStop(waiting, stop as Handler);
+    else this.reply(waiting, stop);
     return true;
+  }
+
+  /** Asks a `stop` that is a function. What it throws, or says wrongly, must be heard. */
+  #askToStop(waiting: Target, stop: Handler): void {
+    this.#asking = depthNow();
+    try {
+      this.reply(waiting, this.ask(waiting, stop));
+    } catch (error) {
+      this.#error = error;
+      throw error;
+    } finally {
+      this.#asking = GONE;
+    }
+  }
+
+  #refuseWhileAsking(): void {
+    if (isGone(this.#asking)) return;
+    throw new Error(
+      `Cannot end ${this.callee.name}: it is being ended, and its stop is asked what C is to be ` +
+        "told; return from that first",
+    );
+  }
+
+  /** Says that C does not return, though it is told to stop; where, the console shows. */
+  #warnOfEndless(): void {
+    console.warn(
+      `fringe: ${this.callee.name} is being ended, and has called back ${TOLD_OFTEN} times since. ` +
+        "Each time it was told its stop, and it does not return: the program waits for it. Let " +
+        "stop be an answer upon which it ends, or a function that answers by tailCall(); without " +
+        "a stop its frames are unwound. It is at",
+      this.frames(),
+    );
   }
 
   #endContext(thrown: unknown): void {

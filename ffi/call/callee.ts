@@ -13,6 +13,7 @@ import { hintForUnsafeCallback, pointingOf } from "../value/function_pointer.ts"
 import type { Type } from "../value/type.ts";
 import type { Signature } from "./signature.ts";
 import { KeptThunk, type Target, type Thunk } from "./thunk.ts";
+import type { Turn } from "./turn.ts";
 
 /** A callback parameter, as `dlopen` has checked it. */
 export interface CallbackParameter {
@@ -43,6 +44,10 @@ export interface Callee extends Signature, Subject {
   readonly plainCount: number;
   /** Whether the function runs on another thread. */
   readonly nonblocking: boolean;
+  /** Whether its caller gets errno as well. */
+  readonly errno: boolean;
+  /** The turn of its library's exclusive functions, if it is one of them. */
+  readonly turn: Turn | undefined;
   /** What happens when the function uses up a stack that `fiber.ts` keeps for calls. */
   readonly overflow: Overflow;
 }
@@ -63,20 +68,18 @@ export function isFunction(f: unknown): boolean {
   return typeof f === "function" && callees.has(f);
 }
 
-/** The C function behind a function of `dlopen`, or a TypeError. */
-export function calleeOf(f: unknown): Callee {
+/** The C function behind a function of `dlopen`, or a TypeError that says who takes only those. */
+export function calleeOf(f: unknown, taker: string = "yielder.call()"): Callee {
   const callee = typeof f === "function" ? callees.get(f) : undefined;
   if (callee !== undefined) return callee;
-  throw noCallee(f);
+  throw noCallee(f, taker);
 }
 
-function noCallee(f: unknown): TypeError {
+function noCallee(f: unknown, taker: string): TypeError {
   const body = symbolOf(f);
   return new TypeError(
     body === undefined
-      ? `Cannot call ${
-        describe(f)
-      }: yielder.call() takes a function that dlopen has given in this Worker`
+      ? `Cannot call ${describe(f)}: ${taker} takes a function that dlopen has given in this Worker`
       : `Cannot call ${body.name}: it is a generator body; make a generator of it by ` +
         "new Generator(stack, body), which yield* takes",
   );

@@ -5,6 +5,7 @@
 
 import type { ScriptGenerator } from "../script_generator.ts";
 import type { FromNative, ScalarType, ToNative, ValueType } from "../value/type.ts";
+import type { TailCall } from "./tail_call.ts";
 
 /**
  * A generator body: a native function that suspends.
@@ -59,8 +60,22 @@ export interface CallbackDefinition {
    * this value as the answer to the callback that waits, and to each further call of a callback
    * with a `stop`, until the function returns. For `nftw`, which ends at any answer but 0, it is 1.
    * Without a `stop` the frames of C are unwound.
+   *
+   * It may be a function of the callback's arguments, which is then asked for each of these
+   * answers: so a callback that releases something still does, and one that C calls without end can
+   * say so by `tailCall()`. It answers at once, and may not end the call that it is asked for. If
+   * it throws, C's frames are unwound, and whoever has ended the call gets the error.
    */
-  readonly stop?: boolean | number | bigint | string | Deno.PointerObject | null | undefined;
+  readonly stop?:
+    | boolean
+    | number
+    | bigint
+    | string
+    | Deno.PointerObject
+    | null
+    | undefined
+    // deno-lint-ignore no-explicit-any -- its parameters are those of the callback, see `parameters`
+    | ((...args: any[]) => unknown);
 }
 
 /**
@@ -129,6 +144,19 @@ export interface FunctionDefinition {
    * generator's own stack counts; where that is taken, so that the call gets another, both do.
    */
   readonly overflow?: "report" | "throw";
+  /**
+   * Whether the call gives `{ value, errno }`: what the function has returned, and the errno that
+   * it left at that moment. It begins with an errno of 0.
+   */
+  readonly errno?: boolean;
+  /**
+   * Whether this function keeps something that another call must not find half-done, such as a lock
+   * or a "current" state, while it waits for the answer of a callback. Of the exclusive functions
+   * of a library one call is under way at a time in this Worker: `f.async()` waits for its turn, in
+   * the order of the calls; the other forms throw, and say which function is under way. A handler
+   * that awaits another exclusive function of its own library waits for ever.
+   */
+  readonly exclusive?: boolean;
 }
 
 /**
@@ -194,7 +222,7 @@ export type HandlerParameters<Types extends readonly ValueType[]> = {
  */
 export type SyncHandler<Definition extends CallbackDefinition> = (
   ...args: HandlerParameters<Definition["parameters"]>
-) => ToNative<Definition["result"]>;
+) => ToNative<Definition["result"]> | TailCall;
 
 /**
  * A handler that may be awaited.
@@ -219,7 +247,10 @@ export type SyncHandler<Definition extends CallbackDefinition> = (
  */
 export type AsyncHandler<Definition extends CallbackDefinition> = (
   ...args: HandlerParameters<Definition["parameters"]>
-) => ToNative<Definition["result"]> | PromiseLike<ToNative<Definition["result"]>>;
+) =>
+  | ToNative<Definition["result"]>
+  | TailCall
+  | PromiseLike<ToNative<Definition["result"]> | TailCall>;
 
 /**
  * A handler that may yield.
@@ -247,8 +278,9 @@ export type ScriptHandler<Definition extends CallbackDefinition> = (
   ...args: HandlerParameters<Definition["parameters"]>
 ) =>
   | ToNative<Definition["result"]>
+  | TailCall
   // deno-lint-ignore no-explicit-any -- what it yields and is resumed with is the body's affair
-  | ScriptGenerator<any, ToNative<Definition["result"]>, any>;
+  | ScriptGenerator<any, ToNative<Definition["result"]> | TailCall, any>;
 
 /**
  * A handler of a `Callback`, which does not know by which form the running call was made.
@@ -272,6 +304,7 @@ export type CallbackHandler<Definition extends CallbackDefinition> = (
   ...args: HandlerParameters<Definition["parameters"]>
 ) =>
   | ToNative<Definition["result"]>
-  | PromiseLike<ToNative<Definition["result"]>>
+  | TailCall
+  | PromiseLike<ToNative<Definition["result"]> | TailCall>
   // deno-lint-ignore no-explicit-any -- what it yields and is resumed with is the body's affair
-  | ScriptGenerator<any, ToNative<Definition["result"]>, any>;
+  | ScriptGenerator<any, ToNative<Definition["result"]> | TailCall, any>;

@@ -73,9 +73,14 @@ export class Scope implements Late, Maker {
       const fault = own.memory.fault();
       if (fault !== undefined) throw new Error(`${callee.what}: ${fault}`);
       const call = new Call(own);
-      call.prepare(callee, args, answering);
-      this.#calls.set(call, undefined);
-      return call;
+      try {
+        call.prepare(callee, args, answering);
+        this.#calls.set(call, undefined);
+        return call;
+      } catch (error) {
+        own.release();
+        throw error;
+      }
     }
     const fiber = takeFiber(this.#throws ? "throw" : callee.overflow);
     try {
@@ -101,7 +106,9 @@ export class Scope implements Late, Maker {
     }
     call.end();
     const fiber = this.#calls.get(call);
+    // A call that was refused may have arguments, or a turn, yet.
     if (fiber !== undefined) putFiber(fiber);
+    else if (call.context === this.#own) this.#own.release();
     this.#calls.delete(call);
   }
 

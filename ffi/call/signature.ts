@@ -25,7 +25,7 @@ export interface Signature extends Placement {
 
 /** The definition of a callback that has been checked. */
 export interface CallbackSignature extends Signature {
-  /** What C is answered while the call is being ended. */
+  /** What C is answered while the call is being ended, or a function that says it. */
   readonly stop: unknown;
   /** Whether there is a `stop`, which may be undefined; else C's frames are unwound. */
   readonly hasStop: boolean;
@@ -85,7 +85,8 @@ export function callbackSignature(callback: unknown, what: string): CallbackSign
   }
   checkType(result, VALUE_TYPES, `${what}: result`);
   const hasStop = Object.hasOwn(callback, "stop");
-  if (hasStop) {
+  // What a function will say is not known yet.
+  if (hasStop && typeof stop !== "function") {
     // `stop` is written once now: so it does not turn out to be wrong while a call is being ended.
     if (result === "void" && stop !== undefined) {
       throw new TypeError(

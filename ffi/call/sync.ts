@@ -135,9 +135,11 @@ function answerAll(fiber: Fiber, args: readonly unknown[]): void {
         read(view, fast.thirdAt, fast.third),
       )
       : call.ask(target, handler);
-    if (typeof answer === "object" && answer !== null) refuseDeferred(answer, what);
-    const answers = isKept ? keeper.answersTo(target, false) : undefined;
-    write(view, INPUT, resultType, answer, what, answers);
+    if (typeof answer !== "object" || answer === null || !call.replyByTail(answer)) {
+      if (typeof answer === "object" && answer !== null) refuseDeferred(answer, what);
+      const answers = isKept ? keeper.answersTo(target, false) : undefined;
+      write(view, INPUT, resultType, answer, what, answers);
+    }
     const { handle } = context;
     const number = resumeCall(handle === null || keeper.hasBuffers ? call.leave() : handle, 0);
     if (number !== known || target.closed) {

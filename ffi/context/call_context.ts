@@ -32,6 +32,12 @@ export interface Ender {
   end(): void;
 }
 
+/** The turn of exclusive functions (`call/turn.ts`, above here), which a call holds. */
+export interface Held {
+  /** Passes it on to the next call. */
+  pass(): void;
+}
+
 /** A native context for calls. */
 export class CallContext extends Context {
   /** The call that runs here, or was the last one to. */
@@ -42,6 +48,8 @@ export class CallContext extends Context {
   readonly kept: Kept = new Kept();
   /** Copies of strings and buffers, and native code's own mailbox, for C on another thread. */
   lent: Lent | undefined;
+  /** The turn that the call holds until it has ended. */
+  turn: Held | undefined;
   /** The handle, while a call is on this thread: the same for all calls. */
   #laid: Deno.PointerObject | undefined;
   /** `__cxa_get_globals` of the C++ runtime of the function that is `written`. */
@@ -132,14 +140,20 @@ export class CallContext extends Context {
     this.lent?.takeBack(Mailbox.size);
   }
 
-  /** Lets go of the arguments of a call that was refused before it began, or has only returned. */
+  /**
+   * Lets go of the arguments, and of the turn, of a call that was refused before it began, or has
+   * only returned.
+   */
   release(): void {
     if (this.handle === null) this.letGo();
   }
 
-  /** Lets go of strings and buffers: no frame is left that could use them. */
+  /** Lets go of strings and buffers, and of the turn: no frame is left that could use them. */
   protected override letGo(): void {
     this.kept.clear();
+    const { turn } = this;
+    this.turn = undefined;
+    turn?.pass();
     if (this.lent === undefined) return;
     this.lent.release();
     this.lent = undefined;

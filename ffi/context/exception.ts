@@ -38,8 +38,8 @@ export class NativeError extends Error {
   override readonly name = "NativeError";
 
   /**
-   * The type of the exception, as it is written in C++; "panic" for one of Rust's; `undefined` for
-   * what is not known.
+   * The type of the exception, as it is written in C++; "panic" for one of Rust's; "thread exit"
+   * where C has ended its thread (`pthread_exit`); `undefined` for what is not known.
    */
   readonly type: string | undefined;
 

@@ -128,26 +128,26 @@ AAAAAAAA
  */
 export const prebuilt = {
   "aarch64-darwin": {
-    digest: "60533904499f93a7a5ff92a07e85073f40954dd2a71cfb0ff82d79fc41e1c298",
-    size: 89416,
+    digest: "d6d07bdfa588c47e970486e5d0982a3467d3a1529a64296265ab20a964e68179",
+    size: 89496,
     file: "libfringe.dylib",
     load: () => import("./prebuilt/" + "aarch64-darwin.js"),
   },
   "aarch64-linux": {
-    digest: "5a391b088443019eba7cdedc8fd443cf2ef4c980183d9d2b43bf95b8bc27b9c5",
-    size: 56952,
+    digest: "70f8f7fae066ffc39ef43c143fe12226f44a3668e748ff99795006355752df1a",
+    size: 57144,
     file: "libfringe.so",
     load: () => import("./prebuilt/" + "aarch64-linux.js"),
   },
   "x86_64-darwin": {
-    digest: "d60bb7c7085dc6a5d62f9a8d6af783eb7ab15ebf5302807e5ec0331a2818cd79",
-    size: 63928,
+    digest: "dd8a81be5f36404909857b62a75f2ae3839bba8d894bd346610c62f003dd7b5c",
+    size: 64024,
     file: "libfringe.dylib",
     load: () => import("./prebuilt/" + "x86_64-darwin.js"),
   },
   "x86_64-linux": {
-    digest: "9ad050f13e07ca851d83ca1e21c199cc28cd4fc9aeaa54c2d14d975e2868c463",
-    size: 60928,
+    digest: "13879b7014cbbae5fb20306357cabadbc2cb6cc97451c61cc655c30d18496e0b",
+    size: 61152,
     file: "libfringe.so",
     load: () => import("./prebuilt/" + "x86_64-linux.js"),
   },

@@ -153,6 +153,11 @@ fn isPageThere(address: usize) bool {
 
 extern "c" fn syscall(number: c_int, ...) c_int;
 
+/// Where this thread's errno is.
+pub fn errnoLocation() *c_int {
+    return std.c._errno();
+}
+
 pub fn writeError(text: []const u8) void {
     _ = call(c.write, .{ 2, text.ptr, text.len });
 }

@@ -375,6 +375,18 @@ pub fn writeError(text: []const u8) void {
     _ = call(linux.write, .{ 2, text.ptr, text.len });
 }
 
+/// Where this thread's errno is. A program without libc has one for all threads, which nobody uses.
+pub fn errnoLocation() *c_int {
+    return if (libcErrno) |location| location() else &no_errno;
+}
+var no_errno: c_int = 0;
+
+/// libc's, where there is one. In a `var`, as in unwinder.zig.
+var libcErrno = @extern(
+    ?*const fn () callconv(.c) *c_int,
+    .{ .name = "__errno_location", .linkage = .weak },
+);
+
 // Faults
 
 /// ucontext_t, as far as it is of interest.

@@ -183,6 +183,11 @@ extern "c" fn mach_vm_read_overwrite(
     copied: *u64,
 ) c_int;
 
+/// Where this thread's errno is.
+pub fn errnoLocation() *c_int {
+    return std.c._errno();
+}
+
 pub fn writeError(text: []const u8) void {
     _ = call(c.write, .{ 2, text.ptr, text.len });
 }

@@ -20,6 +20,7 @@
 //!     discard              gives memory back to the system, and leaves it mapped: as many pieces
 //!     tryRead              reads memory that may not be there
 //!     writeError           writes to stderr
+//!     errnoLocation        where the running thread's errno is
 //!     handleFaults         has a `FaultHandler` see each fault of the process
 //!     leaveHandler         says that a frame is unwound, which may be the handler of a signal
 //!     isOnSignalStack      says whether the running code is on the thread's alternate signal stack

@@ -8,6 +8,7 @@ const builtin = @import("builtin");
 const linux = std.os.linux;
 const expect = std.testing.expect;
 const expectEqual = std.testing.expectEqual;
+const errno = @import("../call/errno.zig");
 const stray_callback = @import("../call/stray_callback.zig");
 const child_process = @import("child_process.zig");
 const context_module = @import("../context/context.zig");
@@ -25,6 +26,7 @@ pub extern fn fringe_call(context: *Context, globals: usize) usize;
 extern fn fringe_call_body(context: *Context) void;
 
 comptime {
+    @export(&errno.location, .{ .name = "fringe_errno", .visibility = .hidden });
     @export(&stray_callback.strayCallback, .{
         .name = "fringe_stray_callback",
         .visibility = .hidden,
@@ -89,9 +91,22 @@ pub const Call = struct {
         @memset(std.mem.asBytes(box), 0xa5);
         box.call.generator.status = .suspended;
         box.call.function = @intFromPtr(function);
+        box.call.tail = 0;
+        box.call.wants_errno = 0;
         const Function = @typeInfo(@TypeOf(function)).pointer.child;
         box.call.result_float = floatSize(@typeInfo(Function).@"fn".return_type.?);
         box.call.callback_float = 0;
+        pass(box, arguments);
+        const stack = os_stack.stack().stack;
+        return .{
+            .os_stack = os_stack,
+            .box = box,
+            .context = context_module.init(stack, &fringe_call_body, box),
+        };
+    }
+
+    /// Puts arguments where the ABI has them.
+    fn pass(box: *Box, arguments: anytype) void {
         var places: Places = .{};
         inline for (arguments) |argument| {
             const T = @TypeOf(argument);
@@ -103,12 +118,12 @@ pub const Call = struct {
             place.* = argument;
         }
         box.call.stack_count = places.words;
-        const stack = os_stack.stack().stack;
-        return .{
-            .os_stack = os_stack,
-            .box = box,
-            .context = context_module.init(stack, &fringe_call_body, box),
-        };
+    }
+
+    /// Has C call `function` in place of returning from the callback that waits.
+    fn answerByTail(self: *Call, function: anytype, arguments: anytype) void {
+        pass(self.box, arguments);
+        self.box.call.tail = @intFromPtr(function);
     }
 
     fn floatSize(comptime T: type) u32 {
@@ -236,6 +251,109 @@ test "calls go on in turns, and one inside the other's callback" {
         try expectEqual(i, @as(usize, @intCast(number_a)));
         try expectEqual(i, @as(usize, @intCast(number_b)));
     }
+}
+
+const Mixed = fn (c_int, f64, *const c_int) callconv(.c) c_int;
+
+/// Calls back twice, and adds up what the callback has returned.
+fn callsTwice(callback: *const Mixed) callconv(.c) c_int {
+    const first: c_int = 3;
+    const before = callback(1, 0.25, &first);
+    const second: c_int = 4;
+    return 100 * before + callback(2, 0.5, &second);
+}
+
+fn product(a: c_int, b: f64, c: *const c_int) callconv(.c) c_int {
+    return @as(c_int, @trunc(@as(f64, @floatFromInt(a)) * b)) * c.*;
+}
+
+test "a callback is answered by a function that C calls in its place" {
+    var call = try Call.init(&callsTwice, .{thunk(Mixed, 1)});
+    defer call.deinit();
+    _ = call.next().?;
+    const factor: c_int = 7;
+    call.answerByTail(&product, .{ @as(c_int, 10), @as(f64, 0.5), &factor });
+    // The next answer is an ordinary one again.
+    _ = call.next().?;
+    call.answer(@as(c_int, 9));
+    try expectEqual(null, call.next());
+    try expectEqual(100 * 35 + 9, call.result(c_int));
+}
+
+test "a function that C calls in place of a callback may call back" {
+    var call = try Call.init(&callsTwice, .{thunk(Mixed, 1)});
+    defer call.deinit();
+    _ = call.next().?;
+    const factor: c_int = 7;
+    // The thunk itself, with other arguments than C has passed.
+    call.answerByTail(thunk(Mixed, 1), .{ @as(c_int, -5), @as(f64, 1.5), &factor });
+    _ = call.next().?;
+    const a, const b, const c = call.passed(struct { c_int, f64, *const c_int });
+    try expectEqual(.{ -5, 1.5, &factor }, .{ a, b, c });
+    call.answer(@as(c_int, 6));
+    _ = call.next().?;
+    call.answer(@as(c_int, 8));
+    try expectEqual(null, call.next());
+    try expectEqual(608, call.result(c_int));
+}
+
+/// Leaves `before` in errno, calls back, and returns what it finds there.
+fn keepsErrno(before: c_int, callback: *const fn () callconv(.c) void) callconv(.c) c_int {
+    errno.location().* = before;
+    callback();
+    return errno.location().*;
+}
+
+test "C finds errno as it has left it, whatever its resumer does meanwhile" {
+    var call = try Call.init(&keepsErrno, .{ @as(c_int, 42), thunk(fn () callconv(.c) void, 2) });
+    defer call.deinit();
+    _ = call.next().?;
+    errno.location().* = 7;
+    try expectEqual(null, call.next());
+    try expectEqual(42, call.result(c_int));
+}
+
+test "the errno of C is that of the thread on which it goes on" {
+    if (!builtin.link_libc or builtin.single_threaded) return error.SkipZigTest;
+    var call = try Call.init(&keepsErrno, .{ @as(c_int, 42), thunk(fn () callconv(.c) void, 2) });
+    defer call.deinit();
+    _ = call.next().?;
+    errno.location().* = 7;
+    const thread = try std.Thread.spawn(.{}, struct {
+        fn goOn(other: *Call) void {
+            _ = other.next();
+        }
+    }.goOn, .{&call});
+    thread.join();
+    try expectEqual(42, call.result(c_int));
+    try expectEqual(7, errno.location().*);
+}
+
+fn failsBy(number: c_int) callconv(.c) c_int {
+    if (number != 0) errno.location().* = number;
+    return -1;
+}
+
+test "errno at the return of C is noted where it is wanted; C begins with 0" {
+    for ([_]c_int{ 5, 0 }) |number| {
+        errno.location().* = 99;
+        var call = try Call.init(&failsBy, .{number});
+        defer call.deinit();
+        call.box.call.wants_errno = 1;
+        try expectEqual(null, call.next());
+        errno.location().* = 98;
+        try expectEqual(number, call.box.call.errno);
+        try expectEqual(-1, call.result(c_int));
+    }
+}
+
+test "errno is left alone where it is not wanted" {
+    errno.location().* = 99;
+    var call = try Call.init(&failsBy, .{@as(c_int, 0)});
+    defer call.deinit();
+    call.box.call.errno = 1;
+    try expectEqual(null, call.next());
+    try expectEqual(.{ 99, 1 }, .{ errno.location().*, call.box.call.errno });
 }
 
 /// A comparator that starts a sort of its own: the current context is put back when that has ended.

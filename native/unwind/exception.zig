@@ -14,6 +14,11 @@
 //!               `caught` describes the exception, deletes it, and suspends: `throwing`
 //!     resumer   reads the report, and resumes the body once more
 //!               `caught` unmaps the report, and finishes: `thrown`
+//!
+//! What ends a thread comes by in the same way: `pthread_exit`, and `pthread_cancel` where C notices
+//! it. glibc unwinds all frames of the thread by force, and then ends it. But the thread is
+//! JavaScript's, which has no tables, so that the unwinding would stop there, and leave a process
+//! without its main thread. So it ends in the trampoline, and the body with it.
 
 const std = @import("std");
 const builtin = @import("builtin");
@@ -148,7 +153,15 @@ fn personality(
         unwinder.setIP.?(frame, @intFromPtr(&context_module.fringe_trampoline_caught));
         return unwinder.install_context;
     }
-    leave(context, if (actions & unwinder.force_unwind != 0) .unwound else .thrown);
+    const is_forced = actions & unwinder.force_unwind != 0;
+    // Fringe's own unwinding of a body ends before its trampoline, so somebody else ends the thread.
+    if (is_forced and context.catches != 0) {
+        if (context.report == null) context.report = makeReport();
+        unwinder.setGR.?(frame, arch.result, 0);
+        unwinder.setIP.?(frame, @intFromPtr(&context_module.fringe_trampoline_caught));
+        return unwinder.install_context;
+    }
+    leave(context, if (is_forced) .unwound else .thrown);
     return unwinder.continue_unwind;
 }
 
@@ -189,11 +202,27 @@ fn isCalled(resumer: *const context_module.Record) bool {
     return first <= resumer.resume_address and resumer.resume_address < end;
 }
 
-/// Called by the trampoline in place of the body, when an exception has been caught: tells the
-/// resumer, waits until it has read the report, and finishes.
-fn caught(context: *Context, exception: *Exception) callconv(.c) noreturn {
+/// Called by the trampoline in place of the body, when an exception has been caught; null stands
+/// for what ends a thread. Tells the resumer, waits until it has read the report, and finishes.
+fn caught(context: *Context, exception: ?*Exception) callconv(.c) noreturn {
     const box: *Mailbox(u64, u64) = @ptrCast(@alignCast(context.mailbox));
     const report: ?*Report = @ptrCast(@alignCast(context.report));
+    if (exception) |thrown| {
+        describeAndDelete(context, report, thrown);
+    } else if (report) |known| {
+        setType(known, "thread exit");
+        const text = "C has ended its thread (pthread_exit, or pthread_cancel): its frames have" ++
+            " been unwound, and the thread, which is not its own, goes on";
+        _ = say(known, @intFromPtr(text.ptr), text.len, .any);
+    }
+    box.status = .throwing;
+    box.output.store(@intFromPtr(report));
+    _ = context_module.fringe_suspend(context, 0);
+    if (report) |known| freeReport(known);
+    context_module.fringe_finish(context, .thrown);
+}
+
+fn describeAndDelete(context: *Context, report: ?*Report, exception: *Exception) void {
     var first = exception;
     if (report) |known| {
         if (known.exception == 0) {
@@ -206,11 +235,6 @@ fn caught(context: *Context, exception: *Exception) callconv(.c) noreturn {
         }
     }
     delete(context, first);
-    box.status = .throwing;
-    box.output.store(@intFromPtr(report));
-    _ = context_module.fringe_suspend(context, 0);
-    if (report) |known| freeReport(known);
-    context_module.fringe_finish(context, .thrown);
 }
 
 /// Deletes an exception that nobody handles any more. That is done while the context can still be

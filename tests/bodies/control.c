@@ -101,18 +101,20 @@ static void *buffer[JUMP_WORDS];
 EXPORT int32_t jumps(void);
 int32_t jumps(void) { JUMP(buffer); }
 
+/* What f gives, in a variable: its caller must not leave its frame, where a jump goes, to f. */
 EXPORT int32_t catches(int32_t (*f)(int32_t));
 __attribute__((noinline)) int32_t catches(int32_t (*f)(int32_t))
 {
     if (SET_JUMP(buffer)) return 100;
-    return f(1);
+    volatile int32_t answer = f(1);
+    return answer;
 }
 
 EXPORT int32_t catches_again(int32_t (*volatile f)(int32_t));
 __attribute__((noinline)) int32_t catches_again(int32_t (*volatile f)(int32_t))
 {
-    if (SET_JUMP(buffer)) return f(2);
-    return f(1);
+    volatile int32_t answer = SET_JUMP(buffer) ? f(2) : f(1);
+    return answer;
 }
 
 static __attribute__((noinline)) void jump_after(int32_t (*f)(int32_t), void **own)

@@ -13,6 +13,7 @@ import { between, type Problems, testRules, text, withoutComments } from "../sup
 const EXPORTED_FOR_OTHERS: Readonly<Record<string, string>> = {
   fringe_aside: "cancel.zig unwinds by it",
   fringe_cancel: "native programs end bodies with it",
+  fringe_errno_found: "fringe_thunk_common finds errno by it",
   fringe_exchange: "generator.zig calls it where a switch is inlined",
   fringe_exchange_control: "fringe_exchange goes on with it",
   fringe_finish: "unwind.zig ends contexts with it",
@@ -148,6 +149,9 @@ const CALL_FIELDS = [
   "output_float",
   "function",
   "stack_count",
+  "tail",
+  "errno",
+  "wants_errno",
 ];
 const X86_64_FIELDS = [
   ...CALL_FIELDS,

@@ -11,7 +11,7 @@ import {
   assertStringIncludes,
   assertThrows,
 } from "@std/assert";
-import { dlopen, Generator, OsStack } from "../../mod.ts";
+import { Callback, dlopen, Generator, OsStack } from "../../mod.ts";
 import { collectUntil, openBodies, testBodies } from "../support/support.ts";
 
 const later = <T>(value: T): Promise<T> =>
@@ -176,4 +176,170 @@ Deno.test("a call that the pool gave its stack to leaves no reason behind for th
   });
   assertEquals(generator.next(), { value: 1, done: true });
   assertEquals(keeper.symbols.call_n(3, (i) => i), 3);
+});
+
+/** Definitions whose `stop` is a function. */
+function stopping(stop: (i: number) => unknown) {
+  return {
+    ask_three: {
+      parameters: [{ callback: { parameters: ["i32"], result: "i32", stop } }],
+      result: "i32",
+    },
+    until_nonzero: {
+      parameters: [{ callback: { parameters: ["i32"], result: "i32", stop } }],
+      result: "i32",
+    },
+    asked: { parameters: [], result: "i32" },
+    ask_three_elsewhere: {
+      name: "ask_three",
+      parameters: [{ callback: { parameters: ["i32"], result: "i32", stop } }],
+      result: "i32",
+      nonblocking: true,
+    },
+  } as const;
+}
+
+Deno.test("a stop that is a function is asked for each answer, with the arguments", async () => {
+  const asks: number[] = [];
+  using library = dlopen(
+    testBodies,
+    stopping((i) => {
+      asks.push(i);
+      return i + 4;
+    }),
+  );
+  const { ask_three, ask_three_elsewhere, asked } = library.symbols;
+  const thrown = new Error("on purpose");
+  const fails = (i: number): number => {
+    if (i === 1) throw thrown;
+    return 1;
+  };
+  const isThrown = (error: unknown) => assertStrictEquals(error, thrown);
+  const ends: Readonly<Record<string, () => unknown>> = {
+    "f()": () => isThrown(assertThrows(() => ask_three(fails))),
+    "f.async()": async () => isThrown(await assertRejects(() => ask_three.async(fails))),
+    "nonblocking": async () => isThrown(await assertRejects(() => ask_three_elsewhere(fails))),
+    "f.calls()": () => {
+      for (const { args: [i], reply } of ask_three.calls()) {
+        if (i === 1) break;
+        reply(1);
+      }
+    },
+    "yielder.call()": () => {
+      using generator = new Generator(new OsStack(), function* (yielder) {
+        yield* yielder.call(ask_three, function* (i) {
+          if (i === 1) yield i;
+          return 1;
+        });
+      });
+      assertEquals(generator.next().value, 1);
+    },
+  };
+  for (const [how, end] of Object.entries(ends)) {
+    asks.length = 0;
+    await end();
+    assertEquals([asks, asked()], [[1, 2], 156], how);
+  }
+});
+
+Deno.test("a stop of a Callback may be a function", () => {
+  using library = openBodies();
+  const asks: number[] = [];
+  const stop = (i: number) => asks.push(i) * 10;
+  using callback = new Callback({ parameters: ["i32"], result: "i32", stop }, () => {
+    throw new Error("on purpose");
+  });
+  library.symbols.keep(callback);
+  assertThrows(() => library.symbols.call_kept(5), Error, "on purpose");
+  assertEquals(asks, [5]);
+});
+
+Deno.test("what a stop throws, or answers wrongly, comes out, and C is unwound", () => {
+  const thrown = new Error("by stop");
+  const answers: [() => unknown, string][] = [
+    [() => {
+      throw thrown;
+    }, "by stop"],
+    [() => "1", "the result of callback parameter 0 must be an integer"],
+    [() => undefined, "the result of callback parameter 0 must be an integer"],
+    [() => Promise.resolve(1), "the result of callback parameter 0 is a Promise"],
+    [() => 2 ** 40, "the result of callback parameter 0 must be an integer"],
+  ];
+  for (const [stop, message] of answers) {
+    const callback = { callback: { parameters: ["i32"], result: "i32", stop } } as const;
+    using library = dlopen(testBodies, {
+      with_destructor: { parameters: [callback], result: "i32" },
+      destructor_count: { parameters: [], result: "i32" },
+    });
+    const { with_destructor, destructor_count } = library.symbols;
+    const before = destructor_count();
+    assertThrows(
+      () => {
+        for (const _ of with_destructor.calls()) break;
+      },
+      Error,
+      message,
+    );
+    const handler = (): number => {
+      throw new Error("by handler");
+    };
+    // Both are told of.
+    const error = assertThrows(() => with_destructor(handler));
+    assert(error instanceof SuppressedError);
+    assertStringIncludes(error.message, message);
+    assertStringIncludes(error.message, "by handler");
+    assertEquals(destructor_count(), before + 2);
+  }
+});
+
+Deno.test("a stop that ends its own call is refused, and C is unwound", () => {
+  let close = (): void => {};
+  const library = dlopen(
+    testBodies,
+    stopping((i) => {
+      close();
+      return i;
+    }),
+  );
+  const { ask_three } = library.symbols;
+  close = () => library.close();
+  assertThrows(
+    () => {
+      for (const _ of ask_three.calls()) break;
+    },
+    Error,
+    "Cannot end ask_three: it is being ended, and its stop is asked what C is to be told",
+  );
+  close = () => {};
+  assertEquals(ask_three(() => 1), 111);
+  library.close();
+});
+
+Deno.test("a stop may make calls of its own", () => {
+  using bodies = openBodies();
+  using library = dlopen(testBodies, stopping((i) => bodies.symbols.call_n(2, () => i + 1)));
+  const { ask_three, asked } = library.symbols;
+  for (const _ of ask_three.calls()) break;
+  assertEquals(asked(), 246);
+});
+
+Deno.test("C that is told its stop a million times is told of, once, with its frames", () => {
+  let asks = 0;
+  const library = dlopen(testBodies, stopping(() => ++asks === 3_000_000 ? 1 : 0));
+  const warnings: unknown[][] = [];
+  const { warn } = console;
+  console.warn = (...args: unknown[]): void => {
+    warnings.push(args);
+  };
+  try {
+    for (const _ of library.symbols.until_nonzero.calls()) break;
+  } finally {
+    console.warn = warn;
+  }
+  assertEquals(asks, 3_000_000);
+  assertEquals(warnings.length, 1);
+  const [text, frames] = warnings[0] as [string, { name: string }[]];
+  assertStringIncludes(text, "fringe: until_nonzero is being ended, and has called back 1000000");
+  assert(frames.some(({ name }) => name === "until_nonzero"), String(frames));
+  library.close();
 });

@@ -285,7 +285,7 @@ Deno.test("new Callback() checks what it is given", () => {
     "Cannot make callback: the definition: stop must be an integer",
   );
   assertThrows(
-    make({ parameters: [], result: "i32", stop: () => 1 }, handler),
+    make({ parameters: [], result: () => 1 }, handler),
     TypeError,
     "Cannot make callback: its definition must be plain data",
   );

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// Credit: after libfringe, by edef and the libfringe contributors
+
+/** `functionAt(pointer, definition)`: a function of a C function pointer. */
+
+import { assertEquals, assertRejects, assertStrictEquals, assertThrows } from "@std/assert";
+import { Callback, functionAt, Generator, OsStack, tailCall } from "../../mod.ts";
+import { takeThunk } from "../../ffi/call/thunk.ts";
+import { collectUntil, openBodies } from "../support/support.ts";
+
+const twice = { parameters: ["i32"], result: "i32" } as const;
+
+Deno.test("functionAt() makes a function, for every form of a call", async () => {
+  // What a callback's pointer leads to is a function of C as any other.
+  using callback = new Callback(twice, (i) => 2 * i);
+  const f = functionAt(callback.pointer, { name: "twice", ...twice });
+  assertEquals(f.name, "twice");
+  assertEquals(f(21), 42);
+  assertEquals(await f.async(4), 8);
+  assertEquals(f.calls(5).next(), { value: 10, done: true });
+  using generator = new Generator(new OsStack(), function* (yielder) {
+    return yield* yielder.call(f, 6);
+  });
+  assertEquals(generator.next(), { value: 12, done: true });
+  using library = openBodies();
+  assertEquals(library.symbols.call_n(3, (i) => tailCall(f, i)), 6);
+});
+
+Deno.test("functionAt() makes functions with callbacks, errno, and on other threads", async () => {
+  const failing = { callback: { parameters: ["i32"], result: "i32", stop: 0 } } as const;
+  using callback = new Callback({ parameters: ["function"], result: "i32" }, () => 3);
+  const f = functionAt(callback.pointer, { parameters: [failing], result: "i32", errno: true });
+  assertEquals(f(() => 1), { value: 3, errno: 0 });
+  const g = functionAt(callback.pointer, {
+    parameters: ["pointer"],
+    result: "i32",
+    nonblocking: true,
+  });
+  assertEquals(await g(null), 3);
+  // Without a name its address is one.
+  const name = `function at 0x${Deno.UnsafePointer === undefined ? "" : g.name.slice(14)}`;
+  assertStrictEquals(g.name, name);
+  await assertRejects(() => g(1 as never), TypeError, `Cannot call ${name}: argument 0`);
+});
+
+Deno.test("functionAt() checks what it is given", () => {
+  using callback = new Callback(twice, (i) => i);
+  const { pointer } = callback;
+  // deno-lint-ignore no-explicit-any -- what a program without types can pass
+  const make = (...args: any[]) => () => Reflect.apply(functionAt, undefined, args);
+  for (const value of [null, undefined, 1, 5n, {}, callback, () => 1, "labs"]) {
+    assertThrows(make(value, twice), TypeError, "the pointer must be a Deno.PointerObject: got");
+  }
+  assertThrows(make(pointer, undefined), TypeError, "its definition must be an object");
+  assertThrows(make(pointer, null), TypeError, "its definition must be an object");
+  assertThrows(make(pointer, { ...twice, result: "int" }), TypeError, "result has the type");
+  assertThrows(make(pointer, { ...twice, name: 1 }), TypeError, "name must be a string");
+  assertThrows(
+    make(pointer, { name: "count", input: "void", output: "i32" }),
+    TypeError,
+    "Cannot make function count: its definition is that of a generator body",
+  );
+});
+
+Deno.test("the function pointers of a function that is garbage are used again", async () => {
+  using callback = new Callback({ parameters: ["pointer"], result: "void" }, () => {});
+  const before = thunkNumber();
+  for (let i = 0; i < 3000; i++) {
+    functionAt(callback.pointer, { parameters: [{ callback: twice }], result: "void" })(() => 1);
+  }
+  await collectUntil(() => {
+    for (let i = 0; i < 100; i++) {
+      functionAt(callback.pointer, { parameters: [{ callback: twice }], result: "void" })(() => 1);
+      if (thunkNumber() < before + 3000) return true;
+    }
+    return false;
+  });
+});
+
+/** The number of a thunk of that type, which is taken for good. */
+function thunkNumber(): number {
+  const parameters = ["i32"];
+  return takeThunk({ parameters, result: "i32" } as unknown as Parameters<typeof takeThunk>[0])
+    .number;
+}
