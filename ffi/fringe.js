@@ -4567,36 +4567,39 @@ class Generator extends Iterator {
         const { entry } = symbol;
         const { at, status } = context;
         const isChecked = context.entry === 5;
+        let word = 0;
         if (!isChecked) {
             if (!this.#mayEnter())
                 return undefined;
             if (symbol.input.kind === "word")
-                status[at + FIRST] = pass(context, symbol, input);
+                status[at + FIRST] = word = pass(context, symbol, input);
         }
         let output;
-        if (entry !== 5) {
+        if (entry === 1)
+            output = context.resumeU32(context.handle, word >>> 0);
+        else if (entry === 2)
+            output = context.resumeI32(context.handle, word);
+        else if (entry !== 5) {
             output = this.#enter(input);
             if (context.handle === null)
                 return output;
         }
-        else {
-            if (symbol.takes !== 8) {
-                output = context.resumeToPointer(context.handle, pass(context, symbol, input));
-            }
-            else {
-                try {
-                    output = context.resumePointer(context.handle, input);
-                }
-                catch (error) {
-                    pass(context, symbol, input);
-                    throw error;
-                }
-            }
-            if (status[at] !== 0)
-                return this.#leave();
-            if (isChecked)
-                return output;
+        else if (symbol.takes !== 8) {
+            output = context.resumeToPointer(context.handle, pass(context, symbol, input));
         }
+        else {
+            try {
+                output = context.resumePointer(context.handle, input);
+            }
+            catch (error) {
+                pass(context, symbol, input);
+                throw error;
+            }
+        }
+        if (status[at] !== 0)
+            return this.#leave();
+        if (isChecked)
+            return output;
         const { memory } = context;
         if (memory.origin.guarded) {
             context.entry = entry;
@@ -4640,22 +4643,21 @@ class Generator extends Iterator {
         if (context.status[at] !== 0)
             return this.#leave();
         const { gives } = symbol;
+        if (gives >= 4) {
+            const { boxes } = context;
+            if (gives === 5)
+                return boxes.toF64[at >> 1];
+            if (gives === 4)
+                return boxes.toF32[at];
+            return (gives === 6 ? boxes.toI64 : boxes.toU64)[at >> 1];
+        }
         if (gives === 1) {
             const { outputSign: sign } = symbol;
             return (((result & symbol.outputMask) ^ sign) - sign | 0);
         }
         if (gives === 2)
             return (result >>> 0);
-        if (gives === 3)
-            return ((result & 0xff) !== 0);
-        if (gives === 0)
-            return undefined;
-        const { boxes } = context;
-        if (gives === 5)
-            return boxes.toF64[at >> 1];
-        if (gives === 4)
-            return boxes.toF32[at];
-        return (gives === 6 ? boxes.toI64 : boxes.toU64)[at >> 1];
+        return (gives === 3 ? (result & 0xff) !== 0 : undefined);
     }
     #advance(machine, step, value) {
         if (machine.scope.running && machine.isRunning) {

@@ -623,7 +623,10 @@ export class Generator<Input = void, Output = unknown, Return = void>
     return `Generator { ${shown}: ${this.state} }`;
   }
 
-  /** Resumes a TypeScript body, or a native one whose context has to be looked at first. */
+  /**
+   * Resumes a TypeScript body, a native one that gives pointers, or one whose context has to be
+   * looked at first. It is too long for V8 to inline, which would leave no room for `#enter`.
+   */
   #resume(input: Input): Output | undefined {
     const machine = this.#machine;
     if (machine !== undefined) {
@@ -637,30 +640,31 @@ export class Generator<Input = void, Output = unknown, Return = void>
     const { at, status } = context;
     // A body that gives pointers comes here each time.
     const isChecked = context.entry === POINTER;
+    let word = 0;
     if (!isChecked) {
       if (!this.#mayEnter()) return undefined;
       // The first input is an argument of the body, which native code takes from the mailbox.
-      if (symbol.input.kind === "word") status[at + FIRST] = pass(context, symbol, input);
+      if (symbol.input.kind === "word") status[at + FIRST] = word = pass(context, symbol, input);
     }
     let output;
-    if (entry !== POINTER) {
+    if (entry === U32_ENTRY) output = context.resumeU32(context.handle, word >>> 0);
+    else if (entry === I32_ENTRY) output = context.resumeI32(context.handle, word);
+    else if (entry !== POINTER) {
       output = this.#enter(input);
       if (context.handle === null) return output;
+    } else if (symbol.takes !== ADDRESS) {
+      output = context.resumeToPointer(context.handle, pass(context, symbol, input));
     } else {
-      if (symbol.takes !== ADDRESS) {
-        output = context.resumeToPointer(context.handle, pass(context, symbol, input));
-      } else {
-        try {
-          output = context.resumePointer(context.handle, input as Deno.PointerValue);
-        } catch (error) {
-          // If the input is no pointer this says what it is.
-          pass(context, symbol, input);
-          throw error;
-        }
+      try {
+        output = context.resumePointer(context.handle, input as Deno.PointerValue);
+      } catch (error) {
+        // If the input is no pointer this says what it is.
+        pass(context, symbol, input);
+        throw error;
       }
-      if (status[at] !== SUSPENDED) return this.#leave();
-      if (isChecked) return output as Output;
     }
+    if (status[at] !== SUSPENDED) return this.#leave();
+    if (isChecked) return output as Output;
     const { memory } = context;
     if (memory.origin.guarded) {
       context.entry = entry;
@@ -713,17 +717,18 @@ export class Generator<Input = void, Output = unknown, Return = void>
     // From here on no function of JavaScript's is called: V8's stack might not suffice for it, and
     // an output would be lost.
     const { gives } = symbol;
+    if (gives >= F32) {
+      const { boxes } = context;
+      if (gives === F64) return boxes.toF64[at >> 1] as Output;
+      if (gives === F32) return boxes.toF32[at] as Output;
+      return (gives === I64 ? boxes.toI64 : boxes.toU64)[at >> 1] as Output;
+    }
     if (gives === INT) {
       const { outputSign: sign } = symbol;
       return (((result & symbol.outputMask) ^ sign) - sign | 0) as Output;
     }
     if (gives === U32) return (result >>> 0) as Output;
-    if (gives === BOOL) return ((result & 0xff) !== 0) as Output;
-    if (gives === VOID) return undefined;
-    const { boxes } = context;
-    if (gives === F64) return boxes.toF64[at >> 1] as Output;
-    if (gives === F32) return boxes.toF32[at] as Output;
-    return (gives === I64 ? boxes.toI64 : boxes.toU64)[at >> 1] as Output;
+    return (gives === BOOL ? (result & 0xff) !== 0 : undefined) as Output;
   }
 
   /** Has a TypeScript body take a step. If the body has finished then, its calls are ended. */

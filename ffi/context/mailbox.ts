@@ -32,7 +32,7 @@ const OUTPUT = Mailbox.output - Mailbox.status;
 export class Mailboxes {
   // An ArrayBuffer does not move. A small typed array may lie in V8's heap, where it would.
   readonly words: Int32Array<ArrayBuffer> = new Int32Array(new ArrayBuffer(COUNT * SIZE));
-  // The inputs that are no words: of the mailbox whose status is `words[at]` the input is `f32[at]`,
+  // The inputs that are no words. Of the mailbox whose status is `words[at]` the input is `f32[at]`
   // or `f64[at >> 1]`.
   readonly f32: Float32Array<ArrayBuffer> = new Float32Array(this.words.buffer, INPUT);
   readonly f64: Float64Array<ArrayBuffer> = new Float64Array(this.words.buffer, INPUT);
