@@ -34,6 +34,8 @@ export interface Results {
     readonly ratio?: number;
     readonly spread?: Spread;
     readonly outcome: string;
+    /** The figure that tells how little the first of the two could be. */
+    readonly floor?: string;
   }[];
 }
 
@@ -45,7 +47,8 @@ const STACKS = "stacks";
 
 /** The text of docs/figures.md with the figures of `results` in their place. */
 export function withFigures(page: string, results: Results): string {
-  return placed(page, "figures", "tools/figures.ts", figures(results));
+  const tool = "tools/figures.ts";
+  return placed(placed(page, "missed", tool, missed(results)), "figures", tool, figures(results));
 }
 
 /** The text of README.md with the first ratios of `results` in their place. */
@@ -62,6 +65,18 @@ function ratios(targets: Results["targets"]): string {
     outcome,
   ]);
   return table(["ratio of", "measured", "spread", "at most", ""], "lrrrl", rows);
+}
+
+/** The targets that are not met, each with the same ratio of the loop beside it. */
+function missed({ figures, targets }: Results): string {
+  const ns = (name: string | undefined) => figures.find((figure) => figure.name === name)?.ns;
+  const rows = targets.filter(({ outcome }) => outcome === "missed")
+    .map(({ name, to, atMost, ratio, floor }) => {
+      const [least, one] = [ns(floor), ns(to)];
+      const beside = least === undefined || one === undefined ? "-" : (least / one).toFixed(2);
+      return [name, String(atMost), ratio?.toFixed(2) ?? "-", beside, floor ?? "-"];
+    });
+  return table(["ratio of", "at most", "measured", "beside it", "what that is"], "lrrrl", rows);
 }
 
 /** What an operation takes where there are `count` generators. */
