@@ -18,8 +18,8 @@ import { fringeLibrary, testBodies } from "./setup.ts";
  * own: V8 takes such a one for a constant, and not what is imported.
  */
 export const byHand = Deno.dlopen(fringeLibrary, {
-  fringe_init: { parameters: ["usize", "pointer", "buffer"], result: "pointer" },
-  fringe_init_caught: {
+  init: {
+    name: "fringe_init_caught",
     parameters: ["usize", "pointer", "buffer", "pointer", "usize"],
     result: "pointer",
   },
@@ -47,8 +47,6 @@ interface ByHand {
   readonly f64: Float64Array;
   readonly i64: BigInt64Array;
   readonly u64: BigUint64Array;
-  /** For as long as it is used. */
-  readonly memory: Uint8Array;
 }
 
 /** Where what is written and read lies in a mailbox: in `f64`, `i64`, `u64`; in the others. */
@@ -62,28 +60,30 @@ export const places = {
 
 export const { suspended, returned } = Status;
 
-function withMailbox(
-  init: (base: bigint, limit: bigint, mailbox: Uint8Array<ArrayBuffer>) => Deno.PointerValue,
-): ByHand {
+/** The stacks and mailboxes, which V8 would collect otherwise. */
+const kept: unknown[] = [];
+
+/** A context that is about to begin `body`. */
+function begun(body: Deno.PointerValue): ByHand {
   const memory = new Uint8Array(64 * 1024);
   const limit = Deno.UnsafePointer.value(Deno.UnsafePointer.of(memory));
   const base = limit + BigInt(memory.length) & ~15n;
   const buffer = new ArrayBuffer(Mailbox.size);
+  kept.push(memory, buffer);
   return {
-    context: init(base, limit, new Uint8Array(buffer))!,
+    context: byHand.init(base, body, new Uint8Array(buffer), null, limit)!,
     status: new Int32Array(buffer),
     f32: new Float32Array(buffer),
     f64: new Float64Array(buffer),
     i64: new BigInt64Array(buffer),
     u64: new BigUint64Array(buffer),
-    memory,
   };
 }
 
 /** Lays a body of `tests/bodies/`, and resumes it once, which gives it zero. */
 export function bodyByHand(name: string): ByHand {
   const { body } = Deno.dlopen(testBodies, { body: { name, type: "pointer" } }).symbols;
-  const made = withMailbox((base, _, mailbox) => byHand.fringe_init(base, body, mailbox));
+  const made = begun(body);
   byHand.resumeU32(made.context, 0);
   return made;
 }
@@ -91,9 +91,7 @@ export function bodyByHand(name: string): ByHand {
 /** Lays the frame of a call of a function of `tests/bodies/`, whose arguments are integers. */
 export function callByHand(name: string): ByHand {
   const { called } = Deno.dlopen(testBodies, { called: { name, type: "pointer" } }).symbols;
-  const made = withMailbox((base, limit, mailbox) =>
-    byHand.fringe_init_caught(base, byHand.fringe_call_body, mailbox, null, limit)
-  );
+  const made = begun(byHand.fringe_call_body);
   made.u64[Mailbox.function / 8] = Deno.UnsafePointer.value(called);
   return made;
 }

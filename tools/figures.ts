@@ -4,7 +4,8 @@
 /**
  * Puts the figures of `bench/results.json` into docs/figures.md, and the first ratios into
  * README.md, between two comments that mark their place: `deno run -P=tools tools/figures.ts`,
- * after `deno task bench`. A test compares them.
+ * after `deno task bench`. What `bench/steps.ts` has counted it puts beside them. A test compares
+ * them.
  *
  * @module
  */
@@ -39,6 +40,17 @@ export interface Results {
   }[];
 }
 
+/** What `bench/steps.ts` writes. */
+export interface Counted {
+  readonly deno: string;
+  readonly steps: readonly {
+    readonly name: string;
+    readonly javascript: number;
+    readonly fringe: number;
+    readonly body: number;
+  }[];
+}
+
 /** How many of the ratios README.md shows: the first ones are those of fringe's own operations. */
 const RATIOS = 5;
 
@@ -54,6 +66,16 @@ export function withFigures(page: string, results: Results): string {
 /** The text of README.md with the first ratios of `results` in their place. */
 export function withRatios(readme: string, { targets }: Results): string {
   return placed(readme, "ratios", "tools/figures.ts", ratios(targets.slice(0, RATIOS)));
+}
+
+/** The text of docs/figures.md with the instructions of `counted` in their place. */
+export function withSteps(page: string, { deno, steps }: Counted): string {
+  const head = ["one operation", "V8's and Deno's", "fringe's", "the function's", "in all"];
+  const rows = steps.map(({ name, javascript, fringe, body }) =>
+    [name, javascript, fringe, body, javascript + fringe + body].map(String)
+  );
+  const text = [`Counted with Deno ${deno}, on x86_64.`, table(head, "lrrrr", rows)];
+  return placed(page, "steps", "tools/figures.ts", text.join("\n\n"));
 }
 
 function ratios(targets: Results["targets"]): string {
@@ -76,7 +98,11 @@ function missed({ figures, targets }: Results): string {
       const beside = least === undefined || one === undefined ? "-" : (least / one).toFixed(2);
       return [name, String(atMost), ratio?.toFixed(2) ?? "-", beside, floor ?? "-"];
     });
-  return table(["ratio of", "at most", "measured", "beside it", "what that is"], "lrrrl", rows);
+  return table(
+    ["ratio of", "at most", "measured", "beside it", "what stands beside it"],
+    "lrrrl",
+    rows,
+  );
 }
 
 /** What an operation takes where there are `count` generators. */
@@ -179,4 +205,5 @@ if (import.meta.main) {
     "README.md": withRatios,
     "docs/figures.md": withFigures,
   });
+  await rewrite<Counted>("steps.json", { "docs/figures.md": withSteps });
 }
