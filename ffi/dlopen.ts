@@ -33,7 +33,9 @@ import { makeBody } from "./context/body.ts";
 import { endAll, isElsewhere, type Library } from "./context/occupancy.ts";
 import { pulledGenerator } from "./generator.ts";
 import { native } from "./library/find.ts";
+import { STACK_SIZE_MIN } from "./layout.ts";
 import { overflowOf } from "./stack/overflow.ts";
+import { checkSize } from "./stack/stack.ts";
 import type { SymbolOf } from "./types.ts";
 import { SCALAR_TYPES, typeOf, VALUE_TYPES } from "./value/type.ts";
 
@@ -133,6 +135,8 @@ export function dlopen<const Definitions extends SymbolDefinitions>(
   native();
   needStack(8);
   const opened = open(filename, table);
+  // The library, or the one before, may have put a handler of faults on top of fringe's.
+  native().installOverflow();
   const library: Library = { filename: String(filename), closed: false, latest: undefined };
 
   const symbols: Record<string, unknown> = Object.create(null);
@@ -204,10 +208,12 @@ export function symbol(
     }),
     slots,
     plainCount: types.filter((type) => type !== "callback").length,
-    nonblocking: definition.nonblocking === true,
+    nonblocking: definition.nonblocking !== undefined && definition.nonblocking !== false,
+    hasThread: definition.nonblocking === "thread",
     errno: definition.errno === true,
     turn: definition.exclusive === true ? turnOf(pointer) : undefined,
     overflow: definition.overflow ?? "report",
+    stackSize: definition.stackSize,
   };
   for (const [i, parameter] of definition.parameters.entries()) {
     slots.push({
@@ -345,6 +351,12 @@ function isTable(value: unknown): value is object {
   return !(Symbol.iterator in value) && Object.keys(value).length > 0;
 }
 
+/** What the definition of a function may have. */
+const FUNCTION_KEYS = [
+  ...["parameters", "result", "name", "nonblocking", "variadic", "overflow", "stackSize"] as const,
+  ...["errno", "exclusive"] as const,
+];
+
 /** Checks a definition of a table, which is a copy that nobody else has. */
 export function checkDefinition(name: string, definition: unknown): void {
   const what = `Cannot open symbol ${name}`;
@@ -367,10 +379,12 @@ export function checkDefinition(name: string, definition: unknown): void {
   }
   checkKeys(
     definition,
-    ["parameters", "result", "name", "nonblocking", "variadic", "overflow", "errno", "exclusive"],
+    FUNCTION_KEYS,
     what,
   );
-  const { parameters, result, variadic, overflow } = definition as Partial<FunctionDefinition>;
+  const { parameters, result, variadic, overflow, stackSize } = definition as Partial<
+    FunctionDefinition
+  >;
   checkParameters(parameters, what);
   checkType(result, VALUE_TYPES, `${what}: result`);
   for (const [i, parameter] of parameters.entries()) {
@@ -381,13 +395,20 @@ export function checkDefinition(name: string, definition: unknown): void {
       checkType(parameter, VALUE_TYPES, `${what}: parameter ${i}`, false);
     }
   }
-  for (const key of ["nonblocking", "errno", "exclusive"] as const) {
+  const { nonblocking } = definition as Partial<FunctionDefinition>;
+  if (nonblocking !== undefined && nonblocking !== "thread" && typeof nonblocking !== "boolean") {
+    throw new TypeError(
+      `${what}: nonblocking must be a boolean or "thread": got ${describe(nonblocking)}`,
+    );
+  }
+  for (const key of ["errno", "exclusive"] as const) {
     const value = (definition as Partial<FunctionDefinition>)[key];
     if (value === undefined || typeof value === "boolean") continue;
     throw new TypeError(`${what}: ${key} must be a boolean: got ${describe(value)}`);
   }
   if (variadic !== undefined) checkVariadic(parameters, variadic, what);
   overflowOf(overflow, what);
+  if (stackSize !== undefined) checkSize(stackSize, STACK_SIZE_MIN, what, "stackSize");
 }
 
 function isCallback(parameter: unknown): parameter is { readonly callback: unknown } {

@@ -178,6 +178,13 @@ const ThunkBlock = {
     count: 24,
     size: 32,
 };
+const ThreadBlock = {
+    thread: 0,
+    base: 8,
+    limit: 16,
+    room: 24,
+    size: 32,
+};
 const SymbolBlock = {
     name: 0,
     start: 8,
@@ -190,6 +197,13 @@ const IdlePlace = {
     stack_pointer: 8,
     frame_pointer: 16,
     size: 24,
+};
+const Bounds = {
+    base: 0,
+    limit: 8,
+    start: 16,
+    stride: 24,
+    size: 32,
 };
 const STACK_ALIGNMENT$1 = 16;
 const STACK_SIZE_MIN = 512;
@@ -435,6 +449,37 @@ const SYMBOLS = {
         result: "u32",
     },
 };
+const THREAD_SYMBOLS = {
+    takeThread: {
+        name: "fringe_thread_take",
+        parameters: ["usize", "bool", "buffer"],
+        result: "i32",
+    },
+    layThread: {
+        name: "fringe_thread_lay",
+        parameters: [
+            "pointer",
+            "usize",
+            "pointer",
+        ],
+        result: "void",
+    },
+    goThread: { name: "fringe_thread_go", parameters: ["pointer"], result: "void" },
+    waitThread: { name: "fringe_thread_wait", parameters: ["pointer"], result: "void" },
+    waitThreadElsewhere: {
+        name: "fringe_thread_wait",
+        parameters: ["pointer"],
+        result: "void",
+        nonblocking: true,
+    },
+    endThread: { name: "fringe_thread_end", parameters: ["pointer"], result: "void" },
+    traceThread: {
+        name: "fringe_thread_trace",
+        parameters: ["pointer", "buffer", "u32"],
+        result: "u32",
+    },
+    putThread: { name: "fringe_thread_put", parameters: ["buffer"], result: "void" },
+};
 
 function checkDigest(actual, expected, what, remedy) {
     if (actual === expected)
@@ -495,13 +540,19 @@ const openNative = (function openNative(path, what, grant) {
     return {
         stacks,
         openPools: () => load(path, POOL_SYMBOLS, what, grant).symbols,
+        openThreads: () => load(path, THREAD_SYMBOLS, what, grant).symbols,
         openRest: () => load(path, SYMBOLS, what, grant).symbols,
     };
 });
 function openWhole(path, what, grant) {
-    const { stacks, openPools, openRest } = openNative(path, what, grant);
-    const [pools, rest] = [openPools(), openRest()];
-    return { stacks, openPools: () => pools, openRest: () => rest };
+    const { stacks, openPools, openThreads, openRest } = openNative(path, what, grant);
+    const [pools, threads, rest] = [openPools(), openThreads(), openRest()];
+    return {
+        stacks,
+        openPools: () => pools,
+        openThreads: () => threads,
+        openRest: () => rest,
+    };
 }
 const { abi } = STACK_SYMBOLS;
 function checkAbiOf(path, what, cause) {
@@ -761,12 +812,16 @@ const checkRuntime = (function checkRuntime() {
 const OVERRIDE = "FRINGE_LIBRARY";
 let opened;
 let pools$1;
+let threads;
 let rest;
 const nativeStacks = (function nativeStacks() {
     return (opened ?? openNow()).stacks;
 });
 function nativePools() {
     return pools$1 ?? openPools();
+}
+function nativeThreads() {
+    return threads ?? openThreads();
 }
 function native() {
     return rest ?? openRest();
@@ -779,6 +834,10 @@ const openNow = (function openNow() {
 function openPools() {
     needStack(128);
     return pools$1 = (opened ?? openNow()).openPools();
+}
+function openThreads() {
+    needStack(128);
+    return threads = (opened ?? openNow()).openThreads();
 }
 function openRest() {
     needStack(128);
@@ -1864,8 +1923,11 @@ function isOverrun({ bottom }) {
 }
 
 function framesOf(handle) {
+    return framesBy((addresses, count) => native().backtrace(handle, addresses, count));
+}
+function framesBy(trace) {
     const addresses = new BigUint64Array(new ArrayBuffer(64 * 8));
-    const count = native().backtrace(handle, addresses, 64);
+    const count = trace(addresses, 64);
     return [...addresses.subarray(0, count)].map(frameAt);
 }
 function frameAt(address) {
@@ -2082,7 +2144,7 @@ class Context extends Occupancy {
             error = overflowError(what, memory);
         if (status === 6) {
             const make = readReport(this.lookInto());
-            native().resumeI32(handle, 0);
+            this.resume(handle);
             this.status[this.at] = 7;
             error = make();
         }
@@ -2135,7 +2197,13 @@ class Context extends Occupancy {
         const fault = this.elsewhere ? ELSEWHERE : this.memory.fault();
         if (fault !== undefined)
             throw new Error(`Cannot take a backtrace: ${fault}`);
-        return framesOf(this.handle);
+        return this.trace(this.handle);
+    }
+    trace(handle) {
+        return framesOf(handle);
+    }
+    resume(handle) {
+        native().resumeI32(handle, 0);
     }
 }
 
@@ -2291,9 +2359,9 @@ function tailCall(f, ...args) {
     const given = args;
     checkCount(callee, given, callee.slots.length);
     if (callee.stackCount > 0) {
-        throw new TypeError(`${callee.what} in place of a callback: ${callee.stackCount} of its arguments are passed on ` +
-            "the stack, and C has made room there for the callback's own alone; have a function of C " +
-            "with fewer parameters call it");
+        throw new TypeError(`${callee.what} in place of a callback: ${callee.stackCount} of its arguments are passed ` +
+            "on the stack, and C has made room there for the callback's own alone; have a function " +
+            "of C with fewer parameters call it");
     }
     writeArguments(callee, given, new DataView(new ArrayBuffer(336)), new Kept());
     const answer = Object.freeze({ function: callee.name });
@@ -2454,6 +2522,7 @@ class Call {
     #answered = false;
     #hasTail = false;
     #error;
+    #told = 0;
     #asking = -1;
     constructor(context) {
         this.context = context;
@@ -2464,6 +2533,7 @@ class Call {
         this.callee = callee;
         this.#replaced = this.#error = undefined;
         this.#hasTail = false;
+        this.#told = 0;
         context.kept.clear();
         if (context.written !== callee)
             this.#writeFunction();
@@ -2548,7 +2618,7 @@ class Call {
     step() {
         const handle = this.leave();
         this.context.lend();
-        native().resumeCall(handle, 0);
+        this.context.resume(handle);
         this.context.takeBack();
         return this.arrive();
     }
@@ -2557,7 +2627,7 @@ class Call {
         const { context } = this;
         context.lend();
         context.elsewhere = true;
-        return native().resumeElsewhere(handle, 0);
+        return context.resumeElsewhere(handle);
     }
     comeBack() {
         this.context.elsewhere = false;
@@ -2703,11 +2773,8 @@ class Call {
         this.#refuseWhileAsking();
         let thrown;
         try {
-            for (let told = 1; this.#tellToStop(); told++) {
-                if (told === 1000000)
-                    this.#warnOfEndless();
+            while (this.#tellToStop())
                 this.step();
-            }
         }
         catch (error) {
             if (isExhaustion(error))
@@ -2717,12 +2784,9 @@ class Call {
         this.#endContext(thrown);
     }
     async endElsewhere() {
-        this.#refuseWhileAsking();
         let thrown;
         try {
-            for (let told = 1; this.#tellToStop(); told++) {
-                if (told === 1000000)
-                    this.#warnOfEndless();
+            while (this.#tellToStop()) {
                 await this.goElsewhere();
                 this.comeBack();
             }
@@ -2745,6 +2809,8 @@ class Call {
         const waiting = targetOf(context.view.getUint32(4, true));
         if (waiting === undefined || !waiting.hasStop)
             return false;
+        if (++this.#told === 1000000)
+            this.#warnOfEndless();
         const { stop } = waiting;
         if (typeof stop === "function")
             this.#askToStop(waiting, stop);
@@ -2772,10 +2838,10 @@ class Call {
             "told; return from that first");
     }
     #warnOfEndless() {
-        console.warn(`fringe: ${this.callee.name} is being ended, and has called back ${1000000} times since. ` +
-            "Each time it was told its stop, and it does not return: the program waits for it. Let " +
-            "stop be an answer upon which it ends, or a function that answers by tailCall(); without " +
-            "a stop its frames are unwound. It is at", this.frames());
+        console.warn(`fringe: ${this.callee.name} is being ended, and has called back ${1000000} times ` +
+            "since. Each time it was told its stop, and it does not return: the program waits for " +
+            "it. Let stop be an answer upon which it ends, or a function that answers by " +
+            "tailCall(); without a stop its frames are unwound. It is at", this.frames());
     }
     #endContext(thrown) {
         try {
@@ -2831,17 +2897,20 @@ function textOf(error) {
 }
 
 class Mapping {
-    bounds = new BigUint64Array(new ArrayBuffer(24));
+    bounds = new BigUint64Array(new ArrayBuffer(32));
     waits = false;
     next;
     get base() {
-        return this.bounds[0];
+        return this.bounds[0 / 8];
     }
     get limit() {
-        return this.bounds[1];
+        return this.bounds[8 / 8];
+    }
+    get start() {
+        return this.bounds[16 / 8];
     }
     get stride() {
-        return this.bounds[2];
+        return this.bounds[24 / 8];
     }
 }
 let left;
@@ -2865,8 +2934,8 @@ function unmap(mapping) {
 }
 const unmapLeft = (function unmapLeft() {
     while (left !== undefined) {
-        const { base, limit } = left;
-        if (nativeStacks().unmapStack(base, limit) !== 0)
+        const { base, start } = left;
+        if (nativeStacks().unmapStack(base, start) !== 0)
             return;
         left = left.next;
     }
@@ -3030,6 +3099,14 @@ class CallContext extends Context {
     #laid;
     #globals = null;
     prepare(subject, stackCount, nonblocking) {
+        this.lookAt(subject, stackCount);
+        if (!nonblocking)
+            return this.#lay(subject);
+        nativeStacks().registerStack?.(this.memory.base, this.memory.limit);
+        this.#laid = undefined;
+        this.lent = new Lent(this.memory.base, this.view);
+    }
+    lookAt(subject, stackCount) {
         this.written = undefined;
         this.subject = subject;
         const size = 336 + stackCount * 8;
@@ -3037,11 +3114,6 @@ class CallContext extends Context {
             this.setView(callMailbox(stackCount));
             this.#laid = undefined;
         }
-        if (!nonblocking)
-            return this.#lay(subject);
-        nativeStacks().registerStack?.(this.memory.base, this.memory.limit);
-        this.#laid = undefined;
-        this.lent = new Lent(this.memory.base, this.view);
     }
     #lay(subject) {
         this.#globals = subject.exceptionState();
@@ -3080,6 +3152,12 @@ class CallContext extends Context {
         this.occupy();
         this.handle = handle;
     }
+    resume(handle) {
+        native().resumeCall(handle, 0);
+    }
+    resumeElsewhere(handle) {
+        return native().resumeElsewhere(handle, 0);
+    }
     lend() {
         this.lent?.lend();
     }
@@ -3101,56 +3179,16 @@ class CallContext extends Context {
         this.lent = undefined;
     }
     endFrames(handle) {
-        super.endFrames(handle);
+        this.unwindFrames(handle);
         this.takeBack();
+    }
+    unwindFrames(handle) {
+        super.endFrames(handle);
     }
     endGently() {
         (this.call ?? this).end();
     }
 }
-
-class Batch {
-    made = 0;
-    live = 0;
-}
-const BATCH_SIZE = 16;
-class Net {
-    #registry;
-    #batch = new Batch();
-    constructor(finalize) {
-        this.#registry = new FinalizationRegistry((kept) => {
-            if (kept.batch === undefined)
-                return;
-            this.remove(kept);
-            finalize(kept);
-        });
-    }
-    add(object, kept) {
-        let batch = this.#batch;
-        if (batch.made === 16)
-            batch = this.#batch = new Batch();
-        this.#registry.register(object, kept, batch);
-        kept.batch = batch;
-        batch.made++;
-        batch.live++;
-    }
-    remove(kept) {
-        const { batch } = kept;
-        if (batch === undefined)
-            return;
-        kept.batch = undefined;
-        if (--batch.live === 0 && batch.made === 16)
-            this.#registry.unregister(batch);
-    }
-}
-
-const overflowOf = (function overflowOf(option, what) {
-    if (option === undefined)
-        return "report";
-    if (option === "report" || option === "throw")
-        return option;
-    throw new TypeError(`${what}: overflow must be "report" or "throw": got ${describe(option)}`);
-});
 
 let memoryIn$1;
 const STACK_ALIGNMENT = 16;
@@ -3233,7 +3271,8 @@ class StackMemory {
         if (fault !== undefined)
             throw new Error(`${what}: ${fault}`);
         if (this.owner !== undefined) {
-            throw new Error(`${what}: another generator is on this stack and has not finished; give each its own stack`);
+            throw new Error(`${what}: another generator, or a call, is on this stack and has not finished; give each ` +
+                "its own stack");
         }
         if (!this.origin.shareable)
             return;
@@ -3277,8 +3316,8 @@ class StackMemory {
     }
     dispose() {
         if (!this.released && this.owner !== undefined) {
-            throw new Error("Cannot dispose of stack: a generator on it has not finished; dispose of the generator " +
-                "instead, which ends it and frees its stack");
+            throw new Error("Cannot dispose of stack: a generator, or a call, on it has not finished; dispose of the " +
+                "generator instead, which ends it and frees its stack, or await the call");
         }
         this.origin.release(this);
         this.released = true;
@@ -3301,16 +3340,98 @@ const memoryOf = (function memoryOf(stack, body) {
         "new SliceStack() in this Worker" +
         (swapped ? ", and pass it first: new Generator(stack, body)" : ""));
 });
-const checkSize = (function checkSize(size, minimum, what) {
+const checkSize = (function checkSize(size, minimum, what, name = "size") {
     if (typeof size !== "number") {
-        throw new TypeError(`${what}: size must be a number of bytes: got ${describe(size)}`);
+        throw new TypeError(`${what}: ${name} must be a number of bytes: got ${describe(size)}`);
     }
     if (!Number.isInteger(size) || size < minimum || size > 2 ** 47) {
-        throw new RangeError(`${what}: size must be a whole number of bytes from ${minimum} to 2^47: got ${size}`);
+        throw new RangeError(`${what}: ${name} must be a whole number of bytes from ${minimum} to 2^47: got ${size}`);
     }
 });
 
-const net$1 = new Net((memory) => memory.reclaim());
+class ThreadContext extends CallContext {
+    #room;
+    #thread;
+    constructor(stack) {
+        super(memoryOf(stack));
+        this.#room = stack.room;
+        this.#thread = native().pointerTo(stack.thread);
+    }
+    prepare(subject, stackCount) {
+        this.lookAt(subject, stackCount);
+        this.lent = new Lent(this.#room, this.view);
+    }
+    beginElsewhere(call) {
+        const exceptionState = this.subject.exceptionState();
+        this.status[0] = 0;
+        this.lent.lendMailbox();
+        nativeThreads().layThread(this.#thread, this.lent.mailbox, exceptionState);
+        this.call = call;
+        this.occupy();
+        this.handle = this.#thread;
+    }
+    resume(thread) {
+        const { goThread, waitThread } = nativeThreads();
+        goThread(thread);
+        waitThread(thread);
+    }
+    resumeElsewhere(thread) {
+        const { goThread, waitThreadElsewhere } = nativeThreads();
+        goThread(thread);
+        return waitThreadElsewhere(thread);
+    }
+    unwindFrames(thread) {
+        nativeThreads().endThread(thread);
+    }
+    trace(thread) {
+        return framesBy((addresses, count) => nativeThreads().traceThread(thread, addresses, count));
+    }
+}
+
+class Batch {
+    made = 0;
+    live = 0;
+}
+const BATCH_SIZE = 16;
+class Net {
+    #registry;
+    #batch = new Batch();
+    constructor(finalize) {
+        this.#registry = new FinalizationRegistry((kept) => {
+            if (kept.batch === undefined)
+                return;
+            this.remove(kept);
+            finalize(kept);
+        });
+    }
+    add(object, kept) {
+        let batch = this.#batch;
+        if (batch.made === 16)
+            batch = this.#batch = new Batch();
+        this.#registry.register(object, kept, batch);
+        kept.batch = batch;
+        batch.made++;
+        batch.live++;
+    }
+    remove(kept) {
+        const { batch } = kept;
+        if (batch === undefined)
+            return;
+        kept.batch = undefined;
+        if (--batch.live === 0 && batch.made === 16)
+            this.#registry.unregister(batch);
+    }
+}
+
+const overflowOf = (function overflowOf(option, what) {
+    if (option === undefined)
+        return "report";
+    if (option === "report" || option === "throw")
+        return option;
+    throw new TypeError(`${what}: overflow must be "report" or "throw": got ${describe(option)}`);
+});
+
+const net$2 = new Net((memory) => memory.reclaim());
 class OsStack extends Stack {
     constructor(size = 1048576, options = {}) {
         const what = "Cannot map stack";
@@ -3323,7 +3444,7 @@ class OsStack extends Stack {
         const mapping = new Mapping();
         const memory = memoryIn(mapping, overflow);
         super(memory);
-        net$1.add(this, memory);
+        net$2.add(this, memory);
         map(mapping, size, overflow === "throw", `${what} of ${size} bytes`);
         memory.place(mapping.base, mapping.limit);
     }
@@ -3332,7 +3453,7 @@ class OsStack extends Stack {
     }
     [Symbol.dispose]() {
         super[Symbol.dispose]();
-        net$1.remove(memoryOf(this));
+        net$2.remove(memoryOf(this));
     }
 }
 const memoryIn = (function memoryIn(mapping, overflow) {
@@ -3564,38 +3685,128 @@ class StackPool {
     }
 }
 
+const net$1 = new Net((memory) => memory.reclaim());
+class ThreadStack extends Stack {
+    #block;
+    constructor(size, overflow, what) {
+        const block = new DataView(new ArrayBuffer(32));
+        const memory = new StackMemory(0n, 0n, {
+            guarded: true,
+            overflow,
+            shareable: false,
+            release: () => nativeThreads().putThread(block),
+            fault: undefined,
+        });
+        super(memory);
+        this.#block = block;
+        net$1.add(this, memory);
+        const grant = nativeThreads().takeThread(BigInt(size), overflow === "throw", block);
+        checkGrant(grant, `${what}: a thread with a stack of ${size} bytes cannot be made`);
+        memory.place(this.#word(8), this.#word(16));
+    }
+    #word(offset) {
+        return this.#block.getBigUint64(offset, true);
+    }
+    get thread() {
+        return this.#word(0);
+    }
+    get room() {
+        return this.#word(24);
+    }
+    get guarded() {
+        return true;
+    }
+    [Symbol.dispose]() {
+        super[Symbol.dispose]();
+        net$1.remove(memoryOf(this));
+    }
+}
+
+const CALL_STACK_SIZE = 8 * 1024 * 1024;
 const KEPT_MAX = 64;
 const SINGLE_MAX = 1024;
+const SIZES_MAX = 16;
+const PAGE_SIZE = 4096;
 class Fiber {
     stack;
     context;
-    overflow;
+    list;
     next;
     call;
     depth = 0;
     outer;
     isKept = false;
-    constructor(overflow) {
-        this.overflow = overflow;
-        const list = kept[overflow];
-        this.stack = list.made < 1024
-            ? new OsStack(undefined, { overflow })
-            : (list.pool ??= new StackPool({ overflow })).take();
-        this.context = new CallContext(memoryOf(this.stack));
-        this.call = new Call(this.context);
-        list.made++;
+    constructor(list, stack, context) {
+        this.list = list;
+        this.stack = stack;
+        this.context = context;
+        this.call = new Call(context);
         this.context.memory.own(this.context);
     }
 }
 const kept = {
-    report: { first: undefined, count: 0, made: 0, pool: undefined },
-    throw: { first: undefined, count: 0, made: 0, pool: undefined },
+    report: {
+        size: CALL_STACK_SIZE,
+        overflow: "report",
+        first: undefined,
+        count: 0,
+        pool: undefined,
+    },
+    throw: { size: CALL_STACK_SIZE, overflow: "throw", first: undefined, count: 0, pool: undefined },
 };
-function takeFiber(overflow) {
-    const list = kept[overflow];
+let sized;
+let singles = 0;
+function listsFor(asked) {
+    const size = Math.ceil(asked / 4096) * 4096;
+    sized ??= new Map();
+    let lists = sized.get(size);
+    if (lists === undefined) {
+        if (sized.size === 16)
+            forgetSizes(sized);
+        lists = {
+            report: { size, overflow: "report", first: undefined, count: 0, pool: undefined },
+            throw: { size, overflow: "throw", first: undefined, count: 0, pool: undefined },
+        };
+        sized.set(size, lists);
+    }
+    return lists;
+}
+function forgetSizes(all) {
+    for (const lists of all.values()) {
+        for (const list of [lists.report, lists.throw]) {
+            for (let fiber; (fiber = list.first) !== undefined;) {
+                list.first = fiber.next;
+                discard(fiber);
+            }
+        }
+    }
+    all.clear();
+}
+function discard({ stack }) {
+    stack[Symbol.dispose]();
+    if (stack instanceof OsStack)
+        singles--;
+}
+function makeFiber(list) {
+    const { size, overflow } = list;
+    let stack;
+    if (singles < 1024) {
+        stack = new OsStack(size, { overflow });
+        singles++;
+    }
+    else
+        stack = (list.pool ??= new StackPool({ size, overflow })).take();
+    return new Fiber(list, stack, new CallContext(memoryOf(stack)));
+}
+function takeThread(overflow, size, what) {
+    const stack = new ThreadStack(size ?? CALL_STACK_SIZE, overflow, what);
+    return new Fiber(undefined, stack, new ThreadContext(stack));
+}
+function takeFiber(overflow, size) {
+    const list = (size === undefined ? kept : listsFor(size))[overflow];
     const fiber = list.first;
     if (fiber === undefined)
-        return new Fiber(overflow);
+        return makeFiber(list);
     list.first = fiber.next;
     list.count--;
     fiber.next = undefined;
@@ -3603,30 +3814,78 @@ function takeFiber(overflow) {
     return fiber;
 }
 function putFiber(fiber) {
-    const { context, stack, overflow } = fiber;
-    const list = kept[overflow];
+    const { context, list, stack } = fiber;
     if (fiber.isKept || context.handle !== null)
         return;
     context.release();
-    if (list.count >= 64) {
-        stack[Symbol.dispose]();
-        return;
-    }
+    if (list === undefined)
+        return stack[Symbol.dispose]();
+    if (list.count >= 64)
+        return discard(fiber);
     fiber.next = list.first;
     list.first = fiber;
     list.count++;
     fiber.isKept = true;
 }
+class Borrower {
+    context;
+    batch;
+    isOver = false;
+    constructor(context) {
+        this.context = context;
+    }
+    get isDone() {
+        return this.isOver && this.context.handle === null;
+    }
+    endGently() {
+        this.isOver = true;
+        this.context.endGently();
+    }
+}
+class Loan {
+    stack;
+    borrower;
+    constructor(stack, borrower) {
+        this.stack = stack;
+        this.borrower = borrower;
+    }
+    get context() {
+        return this.borrower.context;
+    }
+}
+let borrowers;
+function borrowStack(stack, what) {
+    const memory = memoryOf(stack);
+    if (!memory.origin.guarded) {
+        throw new TypeError(`${what}: its stack has no guard page, so an overflow would write over other memory; use an ` +
+            "OsStack");
+    }
+    memory.checkFree(what);
+    const borrower = new Borrower(new CallContext(memory));
+    const loan = new Loan(stack, borrower);
+    (borrowers ??= new Net(endGarbage)).add(loan, borrower);
+    memory.own(borrower);
+    return loan;
+}
+function returnStack({ borrower }) {
+    const { context } = borrower;
+    if (context.handle !== null)
+        return;
+    context.release();
+    borrower.isOver = true;
+    context.memory.disown(borrower);
+    borrowers.remove(borrower);
+}
 
 const { input: INPUT$1, callback: CALLBACK$1 } = Mailbox;
 async function callAsync(callee, args) {
-    const signal = signalOf(callee, args[callee.parameters.length], args.length);
+    const { signal, stack } = optionsOf(callee, args[callee.parameters.length], args.length);
     signal?.throwIfAborted();
     const { turn } = callee;
     if (turn !== undefined)
         await turn.wait(callee.name, signal);
-    const fiber = takeFiberWith(turn, callee.overflow);
-    const call = new Call(fiber.context);
+    const place = takePlace(callee, stack);
+    const call = new Call(place.context);
     try {
         call.prepare(callee, args, "functions");
         return await untilInterrupted(call, args, signal);
@@ -3636,14 +3895,22 @@ async function callAsync(callee, args) {
         throw error;
     }
     finally {
-        putFiber(fiber);
+        if (place instanceof Loan)
+            returnStack(place);
+        else
+            putFiber(place);
     }
 }
-function takeFiberWith(turn, overflow) {
+function takePlace(callee, stack) {
+    const { turn, hasThread, overflow, stackSize, what } = callee;
     try {
-        const fiber = takeFiber(overflow);
-        fiber.context.turn = turn;
-        return fiber;
+        const place = stack !== undefined
+            ? borrowStack(stack, what)
+            : hasThread
+                ? takeThread(overflow, stackSize, what)
+                : takeFiber(overflow, stackSize);
+        place.context.turn = turn;
+        return place;
     }
     catch (error) {
         turn?.pass();
@@ -3735,24 +4002,33 @@ async function answerElsewhere(call, args, signal) {
         call.reply(target, answer);
     }
 }
-function signalOf(callee, options, given) {
+const NO_OPTIONS = {};
+function optionsOf(callee, options, given) {
     const expected = callee.parameters.length;
     if (given !== expected + 1) {
         checkCount(callee, { length: given }, expected);
-        return undefined;
+        return NO_OPTIONS;
     }
     checkOpen(callee.library, callee.what);
     if (options === undefined)
-        return undefined;
+        return NO_OPTIONS;
     const what = `Cannot call ${callee.name}: what follows its ${expected} arguments must be ` +
         "options such as { signal }";
     if (typeof options !== "object" || options === null || options instanceof AbortSignal) {
         throw new TypeError(`${what}: got ${describe(options)}`);
     }
-    checkKeys(options, ["signal"], what);
-    const { signal } = own(options);
-    if (signal === undefined)
-        return undefined;
+    checkKeys(options, ["signal", "stack"], what);
+    const { signal, stack } = own(options);
+    if (stack !== undefined && callee.hasThread) {
+        throw new TypeError(`${callee.what}: it is declared as nonblocking: "thread", and runs on that thread's own ` +
+            "stack; leave the stack out, and say by stackSize how large it is to be");
+    }
+    return {
+        signal: signal === undefined ? undefined : followed(signal, what),
+        stack: stack,
+    };
+}
+function followed(signal, what) {
     try {
         return AbortSignal.any([signal]);
     }
@@ -3867,7 +4143,7 @@ let innermost;
 function callSync(callee, args) {
     checkCount(callee, args, callee.slots.length);
     endGone();
-    const fiber = takeFiber(callee.overflow);
+    const fiber = takeFiber(callee.overflow, callee.stackSize);
     const { call, context } = fiber;
     try {
         call.prepare(callee, args, "functions");
@@ -3993,6 +4269,10 @@ class Turn {
         finally {
             signal?.removeEventListener("abort", abort);
         }
+        if (!signal?.aborted)
+            return;
+        this.pass();
+        throw signal.reason;
     }
     pass() {
         const next = this.#waiting.shift();
@@ -4039,17 +4319,11 @@ class Scope {
             if (fault !== undefined)
                 throw new Error(`${callee.what}: ${fault}`);
             const call = new Call(own);
-            try {
-                call.prepare(callee, args, answering);
-                this.#calls.set(call, undefined);
-                return call;
-            }
-            catch (error) {
-                own.release();
-                throw error;
-            }
+            call.prepare(callee, args, answering);
+            this.#calls.set(call, undefined);
+            return call;
         }
-        const fiber = takeFiber(this.#throws ? "throw" : callee.overflow);
+        const fiber = takeFiber(this.#throws ? "throw" : callee.overflow, callee.stackSize);
         try {
             const call = new Call(fiber.context);
             call.prepare(callee, args, answering);
@@ -4758,6 +5032,7 @@ function dlopen(filename, definitions) {
     native();
     needStack(8);
     const opened = open(filename, table);
+    native().installOverflow();
     const library = { filename: String(filename), closed: false, latest: undefined };
     const symbols = Object.create(null);
     const thunks = [];
@@ -4812,10 +5087,12 @@ function symbol(name, definition, pointer, library, thunks) {
         }),
         slots,
         plainCount: types.filter((type) => type !== "callback").length,
-        nonblocking: definition.nonblocking === true,
+        nonblocking: definition.nonblocking !== undefined && definition.nonblocking !== false,
+        hasThread: definition.nonblocking === "thread",
         errno: definition.errno === true,
         turn: definition.exclusive === true ? turnOf(pointer) : undefined,
         overflow: definition.overflow ?? "report",
+        stackSize: definition.stackSize,
     };
     for (const [i, parameter] of definition.parameters.entries()) {
         slots.push({
@@ -4914,6 +5191,10 @@ function isTable(value) {
         return true;
     return !(Symbol.iterator in value) && Object.keys(value).length > 0;
 }
+const FUNCTION_KEYS = [
+    ...["parameters", "result", "name", "nonblocking", "variadic", "overflow", "stackSize"],
+    ...["errno", "exclusive"],
+];
 function checkDefinition(name, definition) {
     const what = `Cannot open symbol ${name}`;
     if (!isTable(definition)) {
@@ -4931,8 +5212,8 @@ function checkDefinition(name, definition) {
         checkType(output, SCALAR_TYPES, `${what}: output`);
         return;
     }
-    checkKeys(definition, ["parameters", "result", "name", "nonblocking", "variadic", "overflow", "errno", "exclusive"], what);
-    const { parameters, result, variadic, overflow } = definition;
+    checkKeys(definition, FUNCTION_KEYS, what);
+    const { parameters, result, variadic, overflow, stackSize } = definition;
     checkParameters(parameters, what);
     checkType(result, VALUE_TYPES, `${what}: result`);
     for (const [i, parameter] of parameters.entries()) {
@@ -4944,7 +5225,11 @@ function checkDefinition(name, definition) {
             checkType(parameter, VALUE_TYPES, `${what}: parameter ${i}`, false);
         }
     }
-    for (const key of ["nonblocking", "errno", "exclusive"]) {
+    const { nonblocking } = definition;
+    if (nonblocking !== undefined && nonblocking !== "thread" && typeof nonblocking !== "boolean") {
+        throw new TypeError(`${what}: nonblocking must be a boolean or "thread": got ${describe(nonblocking)}`);
+    }
+    for (const key of ["errno", "exclusive"]) {
         const value = definition[key];
         if (value === undefined || typeof value === "boolean")
             continue;
@@ -4953,6 +5238,8 @@ function checkDefinition(name, definition) {
     if (variadic !== undefined)
         checkVariadic(parameters, variadic, what);
     overflowOf(overflow, what);
+    if (stackSize !== undefined)
+        checkSize(stackSize, 512, what, "stackSize");
 }
 function isCallback(parameter) {
     return typeof parameter === "object" && parameter !== null &&

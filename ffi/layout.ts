@@ -154,6 +154,20 @@ export const ThunkBlock = {
   size: 32,
 } as const;
 
+/** Where the parts of a thread lie that has been taken for a call. */
+export const ThreadBlock = {
+  /** The thread itself, as native code knows it. */
+  thread: 0,
+  /** The highest address that frames of C may have. */
+  base: 8,
+  /** The lowest byte of the thread's stack. */
+  limit: 16,
+  /** The end of the room for a mailbox, and for copies of strings and buffers. */
+  room: 24,
+  /** The size of all of it. */
+  size: 32,
+} as const;
+
 /** Where the fields of what lies at an address lie, in bytes; 0 is what is not known. */
 export const SymbolBlock = {
   /** The address of the function's name, a C string. */
@@ -178,6 +192,20 @@ export const IdlePlace = {
   frame_pointer: 16,
   /** The size of all of it. */
   size: 24,
+} as const;
+
+/** Where the fields lie of what is written down about stacks that have been mapped, in bytes. */
+export const Bounds = {
+  /** One past the highest byte. */
+  base: 0,
+  /** The lowest usable byte of the lowest stack. */
+  limit: 8,
+  /** The lowest byte of its guard, at which the mapping begins. */
+  start: 16,
+  /** How far apart the stacks are. */
+  stride: 24,
+  /** The size of all of it. */
+  size: 32,
 } as const;
 
 /** Both ends of a stack are multiples of this, in bytes. */

@@ -119,6 +119,6 @@ export interface NonblockingFunction<Definition extends FunctionDefinition> {
 export type SymbolOf<Definition> = Definition extends BodyDefinition
   ? NativeBody<ToNative<Definition["input"]>, FromNative<Definition["output"]>>
   : Definition extends FunctionDefinition
-    ? Definition extends { readonly nonblocking: true } ? NonblockingFunction<Definition>
+    ? Definition extends { readonly nonblocking: true | "thread" } ? NonblockingFunction<Definition>
     : NativeFunction<Definition>
   : never;

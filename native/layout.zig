@@ -242,6 +242,18 @@ pub const ThunkBlock = extern struct {
     count: u64,
 };
 
+/// Where the parts of a thread lie that has been taken for a call.
+pub const ThreadBlock = extern struct {
+    /// The thread itself, as native code knows it.
+    thread: u64,
+    /// The highest address that frames of C may have.
+    base: u64,
+    /// The lowest byte of the thread's stack.
+    limit: u64,
+    /// The end of the room for a mailbox, and for copies of strings and buffers.
+    room: u64,
+};
+
 /// Where the fields of what lies at an address lie, in bytes; 0 is what is not known.
 pub const SymbolBlock = extern struct {
     /// The address of the function's name, a C string.
@@ -267,6 +279,18 @@ pub const IdlePlace = extern struct {
 
 // Stacks
 
+/// Where the fields lie of what is written down about stacks that have been mapped, in bytes.
+pub const Bounds = extern struct {
+    /// One past the highest byte.
+    base: u64,
+    /// The lowest usable byte of the lowest stack.
+    limit: u64,
+    /// The lowest byte of its guard, at which the mapping begins.
+    start: u64,
+    /// How far apart the stacks are.
+    stride: u64,
+};
+
 /// Both ends of a stack are multiples of this, in bytes.
 /// System V psABI for AMD64, section 3.2.2; for the Intel386, section 2.2.2.
 pub const stack_alignment = 16;
@@ -278,6 +302,9 @@ pub const stack_size_min = 512;
 
 /// The size of an OsStack where none is asked for, in bytes.
 pub const stack_size_default = 1024 * 1024;
+
+/// How much room there is beside the stack of a thread that runs a call, in bytes.
+pub const thread_room = 64 * 1024;
 
 /// How many bytes of its stack must be free below a frame with cleanups when it is unwound.
 /// The cleanups run there, and below them the unwinder, which they call to go on. The unwinders of

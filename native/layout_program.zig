@@ -35,7 +35,10 @@ pub fn main(init: std.process.Init) !void {
     try printStruct(writer, "Mailbox", "Call", @sizeOf(layout.Call));
     try printNumber(writer, "frames_max");
     try printStruct(writer, "Report", "Report", @offsetOf(layout.Report, "text"));
-    inline for (.{ "Left", "ThunkBlock", "SymbolBlock", "IdlePlace" }) |name| {
+    const structs = .{
+        "Left", "ThunkBlock", "ThreadBlock", "SymbolBlock", "IdlePlace", "Bounds",
+    };
+    inline for (structs) |name| {
         try printStruct(writer, name, name, @sizeOf(@field(layout, name)));
     }
     const stacks = .{ "stack_alignment", "stack_size_min", "stack_size_default", "headroom_min" };

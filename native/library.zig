@@ -42,6 +42,13 @@ comptime {
         .name = "fringe_jumped",
         .visibility = .hidden,
     });
+    @export(&@import("call/thread.zig").take, .{ .name = "fringe_thread_take" });
+    @export(&@import("call/thread.zig").lay, .{ .name = "fringe_thread_lay" });
+    @export(&@import("call/thread.zig").go, .{ .name = "fringe_thread_go" });
+    @export(&@import("call/thread.zig").wait, .{ .name = "fringe_thread_wait" });
+    @export(&@import("call/thread.zig").end, .{ .name = "fringe_thread_end" });
+    @export(&@import("call/thread.zig").trace, .{ .name = "fringe_thread_trace" });
+    @export(&@import("call/thread.zig").put, .{ .name = "fringe_thread_put" });
     @export(&@import("call/memory.zig").depth, .{ .name = "fringe_depth" });
     @export(&@import("call/memory.zig").identity, .{ .name = "fringe_identity" });
     @export(&@import("call/memory.zig").copy, .{ .name = "fringe_copy" });

@@ -817,7 +817,7 @@ L(called):
         ldr     x10, [x9, FOUND]
         cbz     x10, 6f
 7:      str     w2, [x10]
-        ldr     x9, [x0, MAILBOX]
+8:      ldr     x9, [x0, MAILBOX]
         ldr     x16, [x9, TAIL]
         cbnz    x16, L(tail)
         ldr     x0, [x9, INPUT]
@@ -860,7 +860,9 @@ L(tail): str     xzr, [x9, TAIL]
         mov     x19, x0
         mov     w20, w2
         bl      fringe_judge_stack
+        mov     w9, w0
         mov     x0, x19
+        tbnz    w9, 0, 8b
         mov     w2, w20
         b       3b
         .weak   fringe_judge_stack

@@ -1078,7 +1078,7 @@ L(called):
         test    %rcx, %rcx
         jz      6f
 7:      mov     %edx, (%rcx)
-        mov     MAILBOX(%rdi), %rcx
+8:      mov     MAILBOX(%rdi), %rcx
         cmpq    $0, TAIL(%rcx)
         jne     L(tail)
         mov     INPUT(%rcx), %rax
@@ -1113,7 +1113,9 @@ L(tail): mov     %rcx, %r10
 
         # This is another stack: that of a generator which C itself resumes, or one that C has made;
         # or one that no callback may be called on, where C has jumped to or a signal is handled.
-        # jump.zig tells, and is asked once for each page.
+        # jump.zig tells, and is asked once for each page. Or R is the context of a call that has a
+        # thread of its own, for which each stack is another one (thread.zig): then the thread has
+        # waited here, and where the answer is there nothing is switched.
 4:      cmpq    $0, LIMIT(%rdi)
         je      3b
         mov     %rsp, %rcx
@@ -1127,8 +1129,10 @@ L(tail): mov     %rcx, %r10
         and     $-16, %rsp
         call    fringe_judge_stack
         mov     %r13, %rsp
-        mov     %r12d, %eax
         mov     %r14, %rdi
+        test    %al, %al
+        jnz     8b
+        mov     %r12d, %eax
         jmp     3b
         # Weak, since only the shared library has them: a native program calls no thunks.
         .weak   fringe_judge_stack

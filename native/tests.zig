@@ -28,6 +28,7 @@ test {
         _ = @import("test/call_test.zig");
         _ = @import("test/context_test.zig");
         _ = @import("test/exception_test.zig");
+        _ = @import("call/lock.zig");
         _ = @import("call/memory.zig");
         _ = @import("unwind/memory_probe.zig");
         _ = @import("os/linux.zig");

@@ -244,6 +244,20 @@ async function bench(): Promise<Counts> {
   return total(counts);
 }
 
+/**
+ * What the programs that failed have said, for the end of the output: of a gate of many thousand
+ * lines CI may show the last ones only.
+ */
+const reasons: string[] = [];
+
+/** The errors of a `deno test`, where it lists them; else the last lines. Not all of either. */
+function reasonIn(output: string, errors: string): string {
+  const list = output.lastIndexOf("\n ERRORS \n");
+  return list >= 0
+    ? output.slice(list, list + 6000).trim()
+    : `${output.slice(-2000)}\n${errors.slice(-2000)}`.trim();
+}
+
 /** Runs a program to its end, shows what it prints as it comes, and returns that too. */
 async function run(
   command: string,
@@ -265,7 +279,9 @@ async function run(
     child.status,
   ]);
   if (!status.success) {
-    console.log(`${args[0]} ended with ${status.signal ?? `exit code ${status.code}`}`);
+    const how = `${args[0]} ended with ${status.signal ?? `exit code ${status.code}`}`;
+    console.log(how);
+    reasons.push(`${reasonIn(output, errors)}\n${how}`);
   }
   return { output: `${output}\n${errors}`, success: status.success };
 }
@@ -323,6 +339,7 @@ if (import.meta.main) {
   for (const stage of selected(Deno.args)) results.set(stage.name, await runStage(stage));
   const failed = [...results].filter(([, counts]) => counts.failed > 0).map(([name]) => name);
   const sum = total(results.values());
+  for (const reason of reasons) console.log(`\n${reason}`);
   console.log(failed.length > 0 ? `\nFailed stages: ${failed.join(", ")}` : "");
   console.log(line(sum));
   Deno.exit(sum.failed > 0 ? 1 : 0);

@@ -4,6 +4,7 @@
 /** What TypeScript infers from a definition: the arguments of each form of a call, its result. */
 
 import type { ScriptGenerator } from "../script_generator.ts";
+import type { GuardedStack } from "../stack/stack.ts";
 import type { FromNative, ToNative } from "../value/type.ts";
 import type { Callback } from "./callback.ts";
 import type {
@@ -104,7 +105,7 @@ export type AsyncArguments<Parameters extends readonly ParameterDefinition[]> = 
  *
  * @example
  * ```ts
- * import { dlopen } from "fringe";
+ * import { dlopen, OsStack } from "fringe";
  *
  * using libc = dlopen("libc.so.6", {
  *   qsort: {
@@ -125,6 +126,9 @@ export type AsyncArguments<Parameters extends readonly ParameterDefinition[]> = 
  * } catch (error) {
  *   console.log(error === signal.reason); // true
  * }
+ *
+ * using stack = new OsStack(64 << 20);
+ * await libc.symbols.qsort.async(Uint8Array.of(2, 1), 2, 1, () => 0, { stack });
  * ```
  */
 export interface AsyncOptions {
@@ -134,6 +138,13 @@ export interface AsyncOptions {
    * next callback.
    */
   readonly signal?: AbortSignal | undefined;
+  /**
+   * A stack of the caller's for this call, in place of one that fringe keeps: an `OsStack`, or one
+   * of a `StackPool`. It is occupied until the call has ended, and free after that. For C that has
+   * to be told where its stack lies, and for one call that needs a larger stack than others. What
+   * happens when the stack is used up is the stack's own option.
+   */
+  readonly stack?: GuardedStack | undefined;
 }
 
 /**

@@ -10,26 +10,33 @@ import { checkKeys, describe, hasStack, isExhaustion, own } from "../check.ts";
 import { checkOpen } from "../context/occupancy.ts";
 import { Mailbox } from "../layout.ts";
 import { native } from "../library/find.ts";
-import type { Overflow } from "../stack/overflow.ts";
+import type { GuardedStack } from "../stack/stack.ts";
 import { read, write } from "../value/value.ts";
 import { handlerOf, isThenable, refuseDeferred, refuseWaiting } from "./answer.ts";
 import { Call } from "./call.ts";
 import { type Callee, checkCount } from "./callee.ts";
 import { both } from "./end.ts";
-import { type Fiber, putFiber, takeFiber } from "./fiber.ts";
-import type { Turn } from "./turn.ts";
+import {
+  borrowStack,
+  type Fiber,
+  Loan,
+  putFiber,
+  returnStack,
+  takeFiber,
+  takeThread,
+} from "./fiber.ts";
 
 // Local, because V8 folds a local constant, and loads an imported one at each use.
 const { input: INPUT, callback: CALLBACK } = Mailbox;
 
 /** Calls a C function. */
 export async function callAsync(callee: Callee, args: readonly unknown[]): Promise<unknown> {
-  const signal = signalOf(callee, args[callee.parameters.length], args.length);
+  const { signal, stack } = optionsOf(callee, args[callee.parameters.length], args.length);
   signal?.throwIfAborted();
   const { turn } = callee;
   if (turn !== undefined) await turn.wait(callee.name, signal);
-  const fiber = takeFiberWith(turn, callee.overflow);
-  const call = new Call(fiber.context);
+  const place = takePlace(callee, stack);
+  const call = new Call(place.context);
   try {
     call.prepare(callee, args, "functions");
     return await untilInterrupted(call, args, signal);
@@ -38,17 +45,26 @@ export async function callAsync(callee: Callee, args: readonly unknown[]): Promi
     throw error;
   } finally {
     // A fiber whose call could not be ended is not taken back: once it is garbage, its finalizer
-    // ends the call.
-    putFiber(fiber);
+    // ends the call. So it is with a stack of the caller's.
+    if (place instanceof Loan) returnStack(place);
+    else putFiber(place);
   }
 }
 
-/** Takes a fiber whose context holds the turn, which is passed on if there is none. */
-function takeFiberWith(turn: Turn | undefined, overflow: Overflow): Fiber {
+/**
+ * Takes what the call is to run on: a stack of the caller's, a thread, or a fiber. Its context
+ * holds the turn, which is passed on if there is no such place.
+ */
+function takePlace(callee: Callee, stack: GuardedStack | undefined): Fiber | Loan {
+  const { turn, hasThread, overflow, stackSize, what } = callee;
   try {
-    const fiber = takeFiber(overflow);
-    fiber.context.turn = turn;
-    return fiber;
+    const place = stack !== undefined
+      ? borrowStack(stack, what)
+      : hasThread
+      ? takeThread(overflow, stackSize, what)
+      : takeFiber(overflow, stackSize);
+    place.context.turn = turn;
+    return place;
   } catch (error) {
     turn?.pass();
     throw error;
@@ -160,28 +176,48 @@ async function answerElsewhere(
   }
 }
 
-/**
- * The signal in the options of a call; `given` is how many arguments there are, options included.
- */
-function signalOf(callee: Callee, options: unknown, given: number): AbortSignal | undefined {
+/** What may follow the arguments of a call, as it has been checked. */
+interface Options {
+  readonly signal?: AbortSignal | undefined;
+  readonly stack?: GuardedStack | undefined;
+}
+
+const NO_OPTIONS: Options = {};
+
+/** The options of a call; `given` is how many arguments there are, options included. */
+function optionsOf(callee: Callee, options: unknown, given: number): Options {
   const expected = callee.parameters.length;
   if (given !== expected + 1) {
     checkCount(callee, { length: given }, expected);
-    return undefined;
+    return NO_OPTIONS;
   }
   checkOpen(callee.library, callee.what);
-  if (options === undefined) return undefined;
+  if (options === undefined) return NO_OPTIONS;
   const what = `Cannot call ${callee.name}: what follows its ${expected} arguments must be ` +
     "options such as { signal }";
   if (typeof options !== "object" || options === null || options instanceof AbortSignal) {
     throw new TypeError(`${what}: got ${describe(options)}`);
   }
-  checkKeys(options, ["signal"], what);
-  const { signal } = own(options as { readonly signal?: unknown });
-  if (signal === undefined) return undefined;
+  checkKeys(options, ["signal", "stack"], what);
+  const { signal, stack } = own(options as { readonly signal?: unknown; readonly stack?: unknown });
+  if (stack !== undefined && callee.hasThread) {
+    throw new TypeError(
+      `${callee.what}: it is declared as nonblocking: "thread", and runs on that thread's own ` +
+        "stack; leave the stack out, and say by stackSize how large it is to be",
+    );
+  }
+  return {
+    signal: signal === undefined ? undefined : followed(signal, what),
+    stack: stack as GuardedStack | undefined,
+  };
+}
+
+/**
+ * A signal of our own, which follows the caller's. A program can dispatch `abort` on its signal
+ * without aborting it, and can replace its methods by ones that close the library meanwhile.
+ */
+function followed(signal: unknown, what: string): AbortSignal {
   try {
-    // A signal of our own, which follows the caller's. A program can dispatch `abort` on its signal
-    // without aborting it, and can replace its methods by ones that close the library meanwhile.
     return AbortSignal.any([signal as AbortSignal]);
   } catch (cause) {
     if (isExhaustion(cause)) throw cause;

@@ -58,6 +58,8 @@ export class Call implements Ender {
   #hasTail = false;
   /** What C has ended by instead of returning: an exception, an overflow, an error of a `stop`. */
   #error: unknown;
+  /** How often C has been told its `stop`. */
+  #told = 0;
   /** How deep V8's stack is where a `stop` is being asked. */
   #asking = GONE;
 
@@ -76,6 +78,7 @@ export class Call implements Ender {
     this.callee = callee;
     this.#replaced = this.#error = undefined;
     this.#hasTail = false;
+    this.#told = 0;
     // Where a call was refused, of whatever function, there may be strings and buffers yet.
     context.kept.clear();
     if (context.written !== callee) this.#writeFunction();
@@ -180,7 +183,7 @@ export class Call implements Ender {
   step(): Target | undefined {
     const handle = this.leave();
     this.context.lend();
-    native().resumeCall(handle, 0);
+    this.context.resume(handle);
     this.context.takeBack();
     return this.arrive();
   }
@@ -189,14 +192,14 @@ export class Call implements Ender {
    * Lets C go on on another thread. Until `comeBack` has been called, nothing may touch the
    * context; no other code may run between the two.
    */
-  goElsewhere(): Promise<number> {
+  goElsewhere(): Promise<unknown> {
     const handle = this.leave();
     const { context } = this;
     context.lend();
     // It stays so if the next line throws, as in a program whose `Promise.prototype.then` does: by
     // then the thread has begun, and nobody learns when it has ended.
     context.elsewhere = true;
-    return native().resumeElsewhere(handle, 0);
+    return context.resumeElsewhere(handle);
   }
 
   /** Takes over from the other thread, as `step` ends. */
@@ -374,10 +377,7 @@ export class Call implements Ender {
     this.#refuseWhileAsking();
     let thrown: unknown;
     try {
-      for (let told = 1; this.#tellToStop(); told++) {
-        if (told === TOLD_OFTEN) this.#warnOfEndless();
-        this.step();
-      }
+      while (this.#tellToStop()) this.step();
     } catch (error) {
       if (isExhaustion(error)) throw error;
       thrown = error;
@@ -387,11 +387,9 @@ export class Call implements Ender {
 
   /** The same for C that runs on another thread. */
   async endElsewhere(): Promise<void> {
-    this.#refuseWhileAsking();
     let thrown: unknown;
     try {
-      for (let told = 1; this.#tellToStop(); told++) {
-        if (told === TOLD_OFTEN) this.#warnOfEndless();
+      while (this.#tellToStop()) {
         await this.goElsewhere();
         this.comeBack();
       }
@@ -417,6 +415,7 @@ export class Call implements Ender {
     if (this.hasEnded || context.elsewhere || !context.isSuspended) return false;
     const waiting = targetOf(context.view.getUint32(Mailbox.callback, true));
     if (waiting === undefined || !waiting.hasStop) return false;
+    if (++this.#told === TOLD_OFTEN) this.#warnOfEndless();
     const { stop } = waiting;
     if (typeof stop === "function") this.#askToStop(waiting, stop as Handler);
     else this.reply(waiting, stop);
@@ -447,10 +446,10 @@ export class Call implements Ender {
   /** Says that C does not return, though it is told to stop; where, the console shows. */
   #warnOfEndless(): void {
     console.warn(
-      `fringe: ${this.callee.name} is being ended, and has called back ${TOLD_OFTEN} times since. ` +
-        "Each time it was told its stop, and it does not return: the program waits for it. Let " +
-        "stop be an answer upon which it ends, or a function that answers by tailCall(); without " +
-        "a stop its frames are unwound. It is at",
+      `fringe: ${this.callee.name} is being ended, and has called back ${TOLD_OFTEN} times ` +
+        "since. Each time it was told its stop, and it does not return: the program waits for " +
+        "it. Let stop be an answer upon which it ends, or a function that answers by " +
+        "tailCall(); without a stop its frames are unwound. It is at",
       this.frames(),
     );
   }

@@ -44,12 +44,16 @@ export interface Callee extends Signature, Subject {
   readonly plainCount: number;
   /** Whether the function runs on another thread. */
   readonly nonblocking: boolean;
+  /** Whether that is one thread from the beginning to the end of a call. */
+  readonly hasThread: boolean;
   /** Whether its caller gets errno as well. */
   readonly errno: boolean;
   /** The turn of its library's exclusive functions, if it is one of them. */
   readonly turn: Turn | undefined;
   /** What happens when the function uses up a stack that `fiber.ts` keeps for calls. */
   readonly overflow: Overflow;
+  /** How large such a stack is; undefined: as all are of which nothing is said. */
+  readonly stackSize: number | undefined;
 }
 
 /** Who answers the callbacks of a call: functions, generator functions as well, or its puller. */

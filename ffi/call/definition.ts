@@ -74,7 +74,7 @@ export interface CallbackDefinition {
     | Deno.PointerObject
     | null
     | undefined
-    // deno-lint-ignore no-explicit-any -- its parameters are those of the callback, see `parameters`
+    // deno-lint-ignore no-explicit-any -- its parameters are those of the callback
     | ((...args: any[]) => unknown);
 }
 
@@ -130,8 +130,11 @@ export interface FunctionDefinition {
    * Handlers are called on the Worker's own thread. After each of them C may go on on another
    * thread of the pool than before, so it must keep nothing in thread-local variables, and hold no
    * lock, while it calls back. Such a function gives a Promise.
+   *
+   * With "thread" a call has one thread from its first instruction to its last, and C runs on that
+   * thread's own stack, of `stackSize` bytes. So it may do all of that, and may measure its stack.
    */
-  readonly nonblocking?: boolean;
+  readonly nonblocking?: boolean | "thread";
   /**
    * For a variadic function (`...` in C): how many of the parameters stand before the dots. Those
    * behind are what calls by this declaration pass, with the types that C promotes arguments to:
@@ -139,7 +142,7 @@ export interface FunctionDefinition {
    */
   readonly variadic?: number;
   /**
-   * What happens when the function uses up the stack that fringe has for it, of 1 MiB; as for
+   * What happens when the function uses up the stack that fringe has for it; as for
    * `new OsStack()`, where it says what "throw" costs. In a `yielder.call()` the option of the
    * generator's own stack counts; where that is taken, so that the call gets another, both do.
    */
@@ -157,6 +160,25 @@ export interface FunctionDefinition {
    * that awaits another exclusive function of its own library waits for ever.
    */
   readonly exclusive?: boolean;
+  /**
+   * How large the stack is that fringe has for a call, in bytes: 512 to 2^47, rounded up to whole
+   * pages. The default is 8 MiB, which is what a thread has. A stack costs addresses, and memory
+   * only where it has been touched, so more is no waste, for C that recurses deeply; less is of use
+   * where the system counts addresses as memory (`vm.overcommit_memory=2`, `ulimit -v`). A
+   * `yielder.call()` runs on the generator's own stack, whose size counts; where that is taken, the
+   * call gets one of this size.
+   *
+   * @example
+   * ```ts
+   * import { dlopen } from "fringe";
+   *
+   * using library = dlopen("./native/prebuilt/x86_64-linux/libtest_bodies.so", {
+   *   use_up: { parameters: ["i32"], result: "i32", stackSize: 64 << 20 }, // calls itself
+   * });
+   * console.log(library.symbols.use_up(500_000)); // 500000
+   * ```
+   */
+  readonly stackSize?: number;
 }
 
 /**

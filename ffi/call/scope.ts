@@ -73,16 +73,11 @@ export class Scope implements Late, Maker {
       const fault = own.memory.fault();
       if (fault !== undefined) throw new Error(`${callee.what}: ${fault}`);
       const call = new Call(own);
-      try {
-        call.prepare(callee, args, answering);
-        this.#calls.set(call, undefined);
-        return call;
-      } catch (error) {
-        own.release();
-        throw error;
-      }
+      call.prepare(callee, args, answering);
+      this.#calls.set(call, undefined);
+      return call;
     }
-    const fiber = takeFiber(this.#throws ? "throw" : callee.overflow);
+    const fiber = takeFiber(this.#throws ? "throw" : callee.overflow, callee.stackSize);
     try {
       const call = new Call(fiber.context);
       call.prepare(callee, args, answering);
@@ -106,7 +101,7 @@ export class Scope implements Late, Maker {
     }
     call.end();
     const fiber = this.#calls.get(call);
-    // A call that was refused may have arguments, or a turn, yet.
+    // A call that has not begun may have a turn yet.
     if (fiber !== undefined) putFiber(fiber);
     else if (call.context === this.#own) this.#own.release();
     this.#calls.delete(call);

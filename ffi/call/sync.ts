@@ -35,7 +35,7 @@ let innermost: Fiber | undefined;
 export function callSync(callee: Callee, args: readonly unknown[]): unknown {
   checkCount(callee, args, callee.slots.length);
   endGone();
-  const fiber = takeFiber(callee.overflow);
+  const fiber = takeFiber(callee.overflow, callee.stackSize);
   const { call, context } = fiber;
   try {
     call.prepare(callee, args, "functions");

@@ -100,9 +100,9 @@ export function tailCall<F extends (...args: never) => unknown>(
   checkCount(callee, given, callee.slots.length);
   if (callee.stackCount > 0) {
     throw new TypeError(
-      `${callee.what} in place of a callback: ${callee.stackCount} of its arguments are passed on ` +
-        "the stack, and C has made room there for the callback's own alone; have a function of C " +
-        "with fewer parameters call it",
+      `${callee.what} in place of a callback: ${callee.stackCount} of its arguments are passed ` +
+        "on the stack, and C has made room there for the callback's own alone; have a function " +
+        "of C with fewer parameters call it",
     );
   }
   // Once for the check alone, so that a wrong argument is an error here. The call that waits has

@@ -49,7 +49,7 @@ export class Turn {
     const waiting = { name, begin: resolve };
     const abort = (): void => {
       const place = this.#waiting.indexOf(waiting);
-      // It may have got its turn in the same task.
+      // It may have got its turn a moment before: then it passes that on, below.
       if (place < 0) return;
       this.#waiting.splice(place, 1);
       reject(signal!.reason);
@@ -61,6 +61,9 @@ export class Turn {
     } finally {
       signal?.removeEventListener("abort", abort);
     }
+    if (!signal?.aborted) return;
+    this.pass();
+    throw signal.reason;
   }
 
   /** Passes the turn on to the call that has waited longest. */

@@ -49,8 +49,15 @@ export interface NativeFrame {
 
 /** The frames of a suspended context, the innermost first, at most `FRAMES_MAX`. */
 export function framesOf(handle: Deno.PointerObject): NativeFrame[] {
+  return framesBy((addresses, count) => native().backtrace(handle, addresses, count));
+}
+
+/** The frames whose addresses `trace` writes, at most `count`; it returns how many those are. */
+export function framesBy(
+  trace: (addresses: BigUint64Array<ArrayBuffer>, count: number) => number,
+): NativeFrame[] {
   const addresses = new BigUint64Array(new ArrayBuffer(FRAMES_MAX * SLOT_SIZE));
-  const count = native().backtrace(handle, addresses, FRAMES_MAX);
+  const count = trace(addresses, FRAMES_MAX);
   return [...addresses.subarray(0, count)].map(frameAt);
 }
 

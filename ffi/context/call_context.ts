@@ -61,6 +61,17 @@ export class CallContext extends Context {
    * count any more.
    */
   prepare(subject: Subject, stackCount: number, nonblocking: boolean): void {
+    this.lookAt(subject, stackCount);
+    if (!nonblocking) return this.#lay(subject);
+    // For Valgrind: the mailbox lies where earlier calls had frames.
+    nativeStacks().registerStack?.(this.memory.base, this.memory.limit);
+    // Its mailbox takes the place of the frame that has been laid.
+    this.#laid = undefined;
+    this.lent = new Lent(this.memory.base, this.view);
+  }
+
+  /** Notes what is called, and has a mailbox that is large enough. */
+  protected lookAt(subject: Subject, stackCount: number): void {
     this.written = undefined;
     this.subject = subject;
     const size = Mailbox.stack + stackCount * SLOT_SIZE;
@@ -68,12 +79,6 @@ export class CallContext extends Context {
       this.setView(callMailbox(stackCount));
       this.#laid = undefined;
     }
-    if (!nonblocking) return this.#lay(subject);
-    // For Valgrind: the mailbox lies where earlier calls had frames.
-    nativeStacks().registerStack?.(this.memory.base, this.memory.limit);
-    // Its mailbox takes the place of the frame that has been laid.
-    this.#laid = undefined;
-    this.lent = new Lent(this.memory.base, this.view);
   }
 
   /** Lays the frame that each call on this thread begins with. */
@@ -130,6 +135,16 @@ export class CallContext extends Context {
     this.handle = handle;
   }
 
+  /** Has C go on until it has suspended or ended. */
+  override resume(handle: Deno.PointerObject): void {
+    native().resumeCall(handle, 0);
+  }
+
+  /** The same on another thread. */
+  resumeElsewhere(handle: Deno.PointerObject): Promise<unknown> {
+    return native().resumeElsewhere(handle, 0);
+  }
+
   /** Before C goes on, if C has copies: gives it what JavaScript has changed. */
   lend(): void {
     this.lent?.lend();
@@ -160,8 +175,13 @@ export class CallContext extends Context {
   }
 
   protected override endFrames(handle: Deno.PointerObject): void {
-    super.endFrames(handle);
+    this.unwindFrames(handle);
     this.takeBack();
+  }
+
+  /** Has native code unwind the frames. */
+  protected unwindFrames(handle: Deno.PointerObject): void {
+    super.endFrames(handle);
   }
 
   override endGently(): void {

@@ -156,7 +156,7 @@ export class Context extends Occupancy {
     if (status === Status.throwing) {
       const make = readReport(this.lookInto());
       // Entered once more, native code frees the exception, and the context ends.
-      native().resumeI32(handle, 0);
+      this.resume(handle);
       this.status[this.at] = Status.thrown;
       error = make();
     }
@@ -222,6 +222,16 @@ export class Context extends Occupancy {
     if (this.handle === null) return [];
     const fault = this.elsewhere ? ELSEWHERE : this.memory.fault();
     if (fault !== undefined) throw new Error(`Cannot take a backtrace: ${fault}`);
-    return framesOf(this.handle);
+    return this.trace(this.handle);
+  }
+
+  /** The frames of native code that is suspended. */
+  protected trace(handle: Deno.PointerObject): NativeFrame[] {
+    return framesOf(handle);
+  }
+
+  /** Has native code go on until it has suspended or ended. Not for what has to be fast. */
+  resume(handle: Deno.PointerObject): void {
+    native().resumeI32(handle, 0);
   }
 }

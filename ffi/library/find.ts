@@ -22,13 +22,14 @@ import type { Text } from "./text.ts";
 import { sha256 } from "./sha256.ts";
 import { folder, type Prebuilt, prebuilt, text } from "./prebuilt.js";
 import { checkRuntime } from "./runtime.ts";
-import type { Native, NativePools, NativeStacks } from "./symbols.ts";
+import type { Native, NativePools, NativeStacks, NativeThreads } from "./symbols.ts";
 
 /** The variable that names a library to use instead. */
 const OVERRIDE = "FRINGE_LIBRARY";
 
 let opened: Opened | undefined;
 let pools: NativePools | undefined;
+let threads: NativeThreads | undefined;
 let rest: Native | undefined;
 
 /** What stacks need of the native library, opened when this is first called. */
@@ -39,6 +40,11 @@ export function nativeStacks(): NativeStacks {
 /** What pools of stacks need of it besides, opened when this is first called. */
 export function nativePools(): NativePools {
   return pools ?? openPools();
+}
+
+/** What threads of calls need of it besides, opened when this is first called. */
+export function nativeThreads(): NativeThreads {
+  return threads ?? openThreads();
 }
 
 /** The native library, opened when this is first called and kept open from then on. */
@@ -55,6 +61,11 @@ function openNow(): Opened {
 function openPools(): NativePools {
   needStack(128);
   return pools = (opened ?? openNow()).openPools();
+}
+
+function openThreads(): NativeThreads {
+  needStack(128);
+  return threads = (opened ?? openNow()).openThreads();
 }
 
 function openRest(): Native {

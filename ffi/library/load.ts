@@ -9,9 +9,11 @@ import {
   type Native,
   type NativePools,
   type NativeStacks,
+  type NativeThreads,
   POOL_SYMBOLS,
   STACK_SYMBOLS,
   SYMBOLS,
+  THREAD_SYMBOLS,
 } from "./symbols.ts";
 
 /** Compares the digest of what is to be loaded with that which this version of fringe goes with. */
@@ -76,6 +78,8 @@ export interface Opened {
   readonly stacks: NativeStacks;
   /** Opens what pools need. */
   openPools(): NativePools;
+  /** Opens what threads of calls need. */
+  openThreads(): NativeThreads;
   /** Opens the rest of it. */
   openRest(): Native;
 }
@@ -99,15 +103,21 @@ export function openNative(path: string, what: string, grant?: string): Opened {
   return {
     stacks,
     openPools: () => load(path, POOL_SYMBOLS, what, grant).symbols,
+    openThreads: () => load(path, THREAD_SYMBOLS, what, grant).symbols,
     openRest: () => load(path, SYMBOLS, what, grant).symbols,
   };
 }
 
 /** Opens all of it now, where the path may not lead to the library later. */
 export function openWhole(path: string, what: string, grant?: string): Opened {
-  const { stacks, openPools, openRest } = openNative(path, what, grant);
-  const [pools, rest] = [openPools(), openRest()];
-  return { stacks, openPools: () => pools, openRest: () => rest };
+  const { stacks, openPools, openThreads, openRest } = openNative(path, what, grant);
+  const [pools, threads, rest] = [openPools(), openThreads(), openRest()];
+  return {
+    stacks,
+    openPools: () => pools,
+    openThreads: () => threads,
+    openRest: () => rest,
+  };
 }
 
 const { abi } = STACK_SYMBOLS;

@@ -128,26 +128,26 @@ AAAAAAAA
  */
 export const prebuilt = {
   "aarch64-darwin": {
-    digest: "d6d07bdfa588c47e970486e5d0982a3467d3a1529a64296265ab20a964e68179",
-    size: 89496,
+    digest: "089ec4c26c1ccb85e9a496952e2f65ee7a1f89830c8fc58e4070200ee4340b82",
+    size: 107432,
     file: "libfringe.dylib",
     load: () => import("./prebuilt/" + "aarch64-darwin.js"),
   },
   "aarch64-linux": {
-    digest: "70f8f7fae066ffc39ef43c143fe12226f44a3668e748ff99795006355752df1a",
-    size: 57144,
+    digest: "3d40ba0775ca9d1efa84bdcaad20a90e604d67503473817c3574823fef02d226",
+    size: 71192,
     file: "libfringe.so",
     load: () => import("./prebuilt/" + "aarch64-linux.js"),
   },
   "x86_64-darwin": {
-    digest: "dd8a81be5f36404909857b62a75f2ae3839bba8d894bd346610c62f003dd7b5c",
-    size: 64024,
+    digest: "84d608ebffa97ae5c7cf746462dda92cb330209c542f8b297a6a1732702f5c52",
+    size: 73576,
     file: "libfringe.dylib",
     load: () => import("./prebuilt/" + "x86_64-darwin.js"),
   },
   "x86_64-linux": {
-    digest: "13879b7014cbbae5fb20306357cabadbc2cb6cc97451c61cc655c30d18496e0b",
-    size: 61152,
+    digest: "dc0ade0f04d60882d96cf05c7ed1241a11d1cc62fe7c5bf05668003dfb963fd3",
+    size: 69728,
     file: "libfringe.so",
     load: () => import("./prebuilt/" + "x86_64-linux.js"),
   },

@@ -2,7 +2,7 @@
 // Credit: after libfringe, by edef and the libfringe contributors
 
 /**
- * What fringe's own native library exports and TypeScript calls, in three tables: Deno takes a
+ * What fringe's own native library exports and TypeScript calls, in four tables: Deno takes a
  * fifth of a millisecond to open a function, and a program that makes its first stack needs few of
  * them.
  *
@@ -22,7 +22,7 @@ export const STACK_SYMBOLS = {
   },
   unmapStack: {
     name: "fringe_os_stack_unmap",
-    parameters: ["usize", /* base */ "usize" /* limit */],
+    parameters: ["usize", /* base */ "usize" /* start of its guard */],
     result: "i32",
   },
   // Only a library that is built for Valgrind has these two: Valgrind has to be told that memory of
@@ -239,11 +239,48 @@ export const SYMBOLS = {
   },
 } as const satisfies Deno.ForeignLibraryInterface;
 
+/** What calls need besides that have a thread of their own. */
+export const THREAD_SYMBOLS = {
+  takeThread: {
+    name: "fringe_thread_take",
+    parameters: ["usize", /* size of the stack */ "bool", /* recover */ "buffer" /* block */],
+    result: "i32",
+  },
+  layThread: {
+    name: "fringe_thread_lay",
+    parameters: [
+      "pointer", // thread
+      "usize", // mailbox
+      "pointer", // __cxa_get_globals of the function's C++ runtime
+    ],
+    result: "void",
+  },
+  goThread: { name: "fringe_thread_go", parameters: ["pointer" /* thread */], result: "void" },
+  waitThread: { name: "fringe_thread_wait", parameters: ["pointer" /* thread */], result: "void" },
+  // The same on a thread of Deno's blocking pool.
+  waitThreadElsewhere: {
+    name: "fringe_thread_wait",
+    parameters: ["pointer" /* thread */],
+    result: "void",
+    nonblocking: true,
+  },
+  endThread: { name: "fringe_thread_end", parameters: ["pointer" /* thread */], result: "void" },
+  traceThread: {
+    name: "fringe_thread_trace",
+    parameters: ["pointer", /* thread */ "buffer", /* addresses */ "u32" /* count */],
+    result: "u32",
+  },
+  putThread: { name: "fringe_thread_put", parameters: ["buffer" /* block */], result: "void" },
+} as const satisfies Deno.ForeignLibraryInterface;
+
 /** The functions of the native library that a stack needs. */
 export type NativeStacks = Deno.DynamicLibrary<typeof STACK_SYMBOLS>["symbols"];
 
 /** The functions of the native library that a pool of stacks needs besides. */
 export type NativePools = Deno.DynamicLibrary<typeof POOL_SYMBOLS>["symbols"];
+
+/** The functions of the native library that threads of calls need. */
+export type NativeThreads = Deno.DynamicLibrary<typeof THREAD_SYMBOLS>["symbols"];
 
 /** The functions of the native library that native code needs. */
 export type Native = Deno.DynamicLibrary<typeof SYMBOLS>["symbols"];

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // Credit: after libfringe, by edef and the libfringe contributors
 
-/** Memory from the operating system, with a guard page below it: how none of it is lost. */
+/** Memory from the operating system, with a guard below it: how none of it is lost. */
 
-import { Grant } from "../layout.ts";
+import { Bounds, Grant } from "../layout.ts";
 import { nativePools, nativeStacks } from "../library/find.ts";
 import { checkGrant } from "../library/fringe_error.ts";
 
@@ -14,8 +14,8 @@ import { checkGrant } from "../library/fringe_error.ts";
  * map something else meanwhile.
  */
 export class Mapping {
-  /** Base and limit; of a slab the stride, too. 0 while there is no memory. */
-  readonly bounds: BigUint64Array<ArrayBuffer> = new BigUint64Array(new ArrayBuffer(24));
+  /** What native code writes down (`Bounds`), in words. All 0 while there is no memory. */
+  readonly bounds: BigUint64Array<ArrayBuffer> = new BigUint64Array(new ArrayBuffer(Bounds.size));
   /** Whether it is in the list of those that wait to be unmapped. */
   waits = false;
   /** The next in that list. */
@@ -23,17 +23,22 @@ export class Mapping {
 
   /** One past the highest byte. */
   get base(): bigint {
-    return this.bounds[0]!;
+    return this.bounds[Bounds.base / 8]!;
   }
 
   /** The lowest usable byte. */
   get limit(): bigint {
-    return this.bounds[1]!;
+    return this.bounds[Bounds.limit / 8]!;
+  }
+
+  /** The lowest byte of its guard. */
+  get start(): bigint {
+    return this.bounds[Bounds.start / 8]!;
   }
 
   /** How far apart the stacks of a slab are, in bytes. */
   get stride(): bigint {
-    return this.bounds[2]!;
+    return this.bounds[Bounds.stride / 8]!;
   }
 }
 
@@ -84,8 +89,8 @@ export function unmap(mapping: Mapping): void {
 /** Unmaps what waits, until the system refuses one. */
 function unmapLeft(): void {
   while (left !== undefined) {
-    const { base, limit } = left;
-    if (nativeStacks().unmapStack(base, limit) !== Grant.granted) return;
+    const { base, start } = left;
+    if (nativeStacks().unmapStack(base, start) !== Grant.granted) return;
     left = left.next;
   }
 }

@@ -234,7 +234,8 @@ export class StackMemory implements Caught {
     if (fault !== undefined) throw new Error(`${what}: ${fault}`);
     if (this.owner !== undefined) {
       throw new Error(
-        `${what}: another generator is on this stack and has not finished; give each its own stack`,
+        `${what}: another generator, or a call, is on this stack and has not finished; give each ` +
+          "its own stack",
       );
     }
     if (!this.origin.shareable) return;
@@ -277,8 +278,8 @@ export class StackMemory implements Caught {
   dispose(): void {
     if (!this.released && this.owner !== undefined) {
       throw new Error(
-        "Cannot dispose of stack: a generator on it has not finished; dispose of the generator " +
-          "instead, which ends it and frees its stack",
+        "Cannot dispose of stack: a generator, or a call, on it has not finished; dispose of the " +
+          "generator instead, which ends it and frees its stack, or await the call",
       );
     }
     this.origin.release(this);
@@ -310,15 +311,15 @@ export function memoryOf(stack: Stack, body?: unknown): StackMemory {
   );
 }
 
-/** Checks a size that a user gave. `what` begins with "Cannot". */
-export function checkSize(size: number, minimum: number, what: string): void {
+/** Checks a size that a user gave under this name. `what` begins with "Cannot". */
+export function checkSize(size: number, minimum: number, what: string, name = "size"): void {
   if (typeof size !== "number") {
-    throw new TypeError(`${what}: size must be a number of bytes: got ${describe(size)}`);
+    throw new TypeError(`${what}: ${name} must be a number of bytes: got ${describe(size)}`);
   }
   // Beyond 2^47 there are no addresses (psABI for AMD64, section 3.3.2).
   if (!Number.isInteger(size) || size < minimum || size > 2 ** 47) {
     throw new RangeError(
-      `${what}: size must be a whole number of bytes from ${minimum} to 2^47: got ${size}`,
+      `${what}: ${name} must be a whole number of bytes from ${minimum} to 2^47: got ${size}`,
     );
   }
 }

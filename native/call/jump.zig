@@ -22,6 +22,7 @@ const Context = context_module.Context;
 const os = @import("../os/os.zig").os;
 const signal_stack = @import("signal_stack.zig");
 const spare_stack = @import("../stack/spare_stack.zig");
+const thread = @import("thread.zig");
 const unwinder = @import("../unwind/unwinder.zig");
 
 /// C has called a thunk, and the running stack is not that of `current`, the call that this thread
@@ -30,9 +31,14 @@ const unwinder = @import("../unwind/unwinder.zig");
 ///  * the stack of a generator that C has resumed, and whose body calls back;
 ///  * a stack that C has made (makecontext(3)).
 /// A stack of C's may be small, so the frames are walked on a spare stack.
-pub fn judgeStack(current: *Context) callconv(.c) void {
+///
+/// A call that has a thread of its own comes here with each callback, since no stack is that of its
+/// context. It waits here, and true says that the callback has its answer: nothing is switched.
+pub fn judgeStack(current: *Context) callconv(.c) bool {
+    if (thread.isAnswered(current)) |is_answered| return is_answered;
     signal_stack.refuseSignalStack();
     if (isOnSuspendedStack(current)) jumped();
+    return false;
 }
 
 /// Whether the running stack is that of a suspended body. `current` is null where the thread is in
@@ -79,7 +85,7 @@ pub fn jumped() callconv(.c) noreturn {
     const message = "fringe: C has jumped (longjmp, lua_error, ...) out of one call into the" ++
         " frames of another, which is suspended: it waits for the answer of a callback. Both are" ++
         " lost, so the process ends. A function that jumps must not be called by fringe in a" ++
-        " handler: have the handler return, with an answer upon which C itself raises the error\n";
+        " handler: have the handler return tailCall(f, ...), and C itself calls it\n";
     os.writeError(message);
     std.process.abort();
 }

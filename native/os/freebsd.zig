@@ -12,6 +12,8 @@ const builtin = @import("builtin");
 const c = std.c;
 const Machine = @import("../arch/arch.zig").arch.Machine;
 const FaultHandler = @import("os.zig").FaultHandler;
+const layers_max = @import("os.zig").layers_max;
+const PassedOn = @import("os.zig").PassedOn;
 const Purpose = @import("os.zig").Purpose;
 const Refusal = @import("os.zig").Refusal;
 
@@ -215,28 +217,50 @@ fn copyRegisters(to: anytype, from: anytype) void {
 }
 
 var handler: ?FaultHandler = null;
-/// What SIGSEGV did before `handleFaults`.
-var previous: c.Sigaction = undefined;
+/// What SIGSEGV did before fringe's handler came on top: the first time, the second, and so on.
+var previous: [layers_max]c.Sigaction = undefined;
+/// How often fringe's handler has come on top.
+var layers: usize = 0;
+var passed_on: PassedOn = .{};
 
 /// A program that was built for FreeBSD 7 or later has SIGSEGV for memory that is there and may not
 /// be accessed, as guards, too. Only a thread that has an alternate signal stack (sigaltstack(2))
 /// can handle a fault for want of stack.
 pub fn handleFaults(by: FaultHandler) void {
     handler = by;
+    var now: c.Sigaction = undefined;
+    _ = c.sigaction(.SEGV, null, &now);
+    if (layers == layers_max or layers > 0 and now.flags & c.SA.ONSTACK != 0) return;
     // Before the handler is there: another thread may have a fault at any time.
-    _ = c.sigaction(.SEGV, null, &previous);
+    previous[layers] = now;
     const action: c.Sigaction = .{
-        .handler = .{ .sigaction = @ptrCast(&onSignal) },
+        .handler = .{ .sigaction = @ptrCast(onSignals[layers]) },
         .flags = c.SA.SIGINFO | c.SA.ONSTACK,
         .mask = std.mem.zeroes(c.sigset_t),
     };
     _ = c.sigaction(.SEGV, &action, null);
+    layers += 1;
 }
 
-fn onSignal(signal: c.SIG, info: *const c.siginfo_t, ucontext: *Ucontext) callconv(.c) void {
-    if (isFault(info) and handle(@intFromPtr(info.addr), &ucontext.registers)) return;
-    pass(signal, info, ucontext);
-}
+/// A function for each layer: see `layers_max`.
+const onSignals = blk: {
+    var all: [layers_max]OnSignal = undefined;
+    for (&all, 0..) |*function, layer| function.* = &struct {
+        fn onSignal(
+            signal: c.SIG,
+            info: *const c.siginfo_t,
+            ucontext: *Ucontext,
+        ) callconv(.c) void {
+            const is_new = isFault(info) and !passed_on.take(ucontext);
+            if (is_new and handle(@intFromPtr(info.addr), &ucontext.registers)) return;
+            passed_on.note(layer, ucontext);
+            pass(&previous[layer], signal, info, ucontext);
+            passed_on.forget(ucontext);
+        }
+    }.onSignal;
+    break :blk all;
+};
+const OnSignal = *const fn (c.SIG, *const c.siginfo_t, *Ucontext) callconv(.c) void;
 
 fn handle(address: usize, registers: *Registers) bool {
     var machine: Machine = undefined;
@@ -255,14 +279,19 @@ fn isFault(info: *const c.siginfo_t) bool {
 }
 
 /// Lets whoever handled the signal before do it now.
-fn pass(signal: c.SIG, info: *const c.siginfo_t, ucontext: *Ucontext) void {
-    const address = @intFromPtr(previous.handler.handler);
+fn pass(
+    before: *const c.Sigaction,
+    signal: c.SIG,
+    info: *const c.siginfo_t,
+    ucontext: *Ucontext,
+) void {
+    const address = @intFromPtr(before.handler.handler);
     if (address == @intFromPtr(c.SIG.DFL) or address == @intFromPtr(c.SIG.IGN)) {
         if (!isFault(info) and address == @intFromPtr(c.SIG.IGN)) return;
         // A fault is repeated when this returns; it cannot be ignored, whatever the action.
-        _ = c.sigaction(signal, &previous, null);
+        _ = c.sigaction(signal, before, null);
         if (!isFault(info)) _ = c.raise(signal);
-    } else if (previous.flags & c.SA.SIGINFO != 0) {
+    } else if (before.flags & c.SA.SIGINFO != 0) {
         const Handler = fn (c.SIG, *const c.siginfo_t, *Ucontext) callconv(.c) void;
         @as(*const Handler, @ptrFromInt(address))(signal, info, ucontext);
     } else {
@@ -281,6 +310,26 @@ pub fn isOnSignalStack() bool {
     const SS_ONSTACK = 1;
     var stack: c.stack_t = undefined;
     return c.sigaltstack(null, &stack) == 0 and stack.flags & SS_ONSTACK != 0;
+}
+
+pub fn setSignalStack(memory: []u8) void {
+    const stack: c.stack_t = .{ .sp = memory.ptr, .size = memory.len, .flags = 0 };
+    _ = c.sigaltstack(&stack, null);
+}
+
+// Waiting
+
+/// _umtx_op(2). It may come back early. C, in whose callback this waits, finds errno as it was.
+pub fn wait(word: *const std.atomic.Value(u32), value: u32) void {
+    const before = c._errno().*;
+    defer c._errno().* = before;
+    const operation = @backingInt(c.UMTX_OP.WAIT_UINT_PRIVATE);
+    _ = c._umtx_op(@intFromPtr(word), operation, value, 0, 0);
+}
+
+pub fn wake(word: *const std.atomic.Value(u32)) void {
+    const all = std.math.maxInt(c_int);
+    _ = c._umtx_op(@intFromPtr(word), @backingInt(c.UMTX_OP.WAKE_PRIVATE), all, 0, 0);
 }
 
 comptime {

@@ -9,7 +9,9 @@ const builtin = @import("builtin");
 const linux = std.os.linux;
 const arch = @import("../arch/arch.zig").arch;
 const FaultHandler = @import("os.zig").FaultHandler;
+const layers_max = @import("os.zig").layers_max;
 const pieces_max = @import("os.zig").pieces_max;
+const PassedOn = @import("os.zig").PassedOn;
 const Purpose = @import("os.zig").Purpose;
 const Refusal = @import("os.zig").Refusal;
 
@@ -445,28 +447,45 @@ const Action = struct {
 };
 
 var handler: ?FaultHandler = null;
-/// What SIGSEGV did before `handleFaults`.
-var previous: Action = .{ .handler = Action.default };
+/// What SIGSEGV did before fringe's handler came on top: the first time, the second, and so on.
+var previous: [layers_max]Action = undefined;
+/// How often fringe's handler has come on top.
+var layers: usize = 0;
+var passed_on: PassedOn = .{};
 
 /// Only a thread that has an alternate signal stack (sigaltstack(2)) can handle a fault for want of
 /// stack: those of Zig's std, of Rust's and of Deno have one of their own.
 pub fn handleFaults(by: FaultHandler) void {
     handler = by;
+    const now = Action.now();
+    if (layers == layers_max or layers > 0 and now.flags & linux.SA.ONSTACK != 0) return;
     // Before the handler is there: another thread may have a fault at any time.
-    previous = Action.now();
+    previous[layers] = now;
     const flags = linux.SA.SIGINFO | linux.SA.ONSTACK;
-    (Action{ .handler = @intFromPtr(&onSignal), .flags = flags }).set();
+    (Action{ .handler = @intFromPtr(onSignals[layers]), .flags = flags }).set();
+    layers += 1;
 }
 
-fn onSignal(
-    signal: linux.SIG,
-    info: *const linux.siginfo_t,
-    ucontext: *Ucontext,
-) callconv(.c) void {
-    const address = @intFromPtr(info.fields.sigfault.addr);
-    if (isFault(info) and handler.?(address, &ucontext.machine)) return;
-    pass(signal, info, ucontext);
-}
+/// A function for each layer: see `layers_max`.
+const onSignals = blk: {
+    var all: [layers_max]OnSignal = undefined;
+    for (&all, 0..) |*function, layer| function.* = &struct {
+        fn onSignal(
+            signal: linux.SIG,
+            info: *const linux.siginfo_t,
+            ucontext: *Ucontext,
+        ) callconv(.c) void {
+            const at = @intFromPtr(info.fields.sigfault.addr);
+            const is_new = isFault(info) and !passed_on.take(ucontext);
+            if (is_new and handler.?(at, &ucontext.machine)) return;
+            passed_on.note(layer, ucontext);
+            pass(previous[layer], signal, info, ucontext);
+            passed_on.forget(ucontext);
+        }
+    }.onSignal;
+    break :blk all;
+};
+const OnSignal = *const fn (linux.SIG, *const linux.siginfo_t, *Ucontext) callconv(.c) void;
 
 /// Whether the processor has raised the signal, and not a program (kill(2)).
 fn isFault(info: *const linux.siginfo_t) bool {
@@ -474,16 +493,21 @@ fn isFault(info: *const linux.siginfo_t) bool {
 }
 
 /// Lets whoever handled the signal before do it now.
-fn pass(signal: linux.SIG, info: *const linux.siginfo_t, ucontext: *Ucontext) void {
-    switch (previous.handler) {
+fn pass(
+    before: Action,
+    signal: linux.SIG,
+    info: *const linux.siginfo_t,
+    ucontext: *Ucontext,
+) void {
+    switch (before.handler) {
         Action.default, Action.ignore => {
-            if (!isFault(info) and previous.handler == Action.ignore) return;
+            if (!isFault(info) and before.handler == Action.ignore) return;
             // A fault is repeated when this returns; it cannot be ignored, whatever the action.
-            previous.set();
+            before.set();
             if (isFault(info)) return;
             _ = call(linux.tgkill, .{ linux.getpid(), linux.gettid(), signal });
         },
-        else => |address| if (previous.flags & linux.SA.SIGINFO != 0) {
+        else => |address| if (before.flags & linux.SA.SIGINFO != 0) {
             const Handler = fn (linux.SIG, *const linux.siginfo_t, *Ucontext) callconv(.c) void;
             @as(*const Handler, @ptrFromInt(address))(signal, info, ucontext);
         } else {
@@ -530,6 +554,27 @@ pub fn isOnSignalStack() bool {
     const result = call(linux.sigaltstack, .{ null, &stack });
     const flags: u32 = @bitCast(stack.flags);
     return linux.errno(result) == .SUCCESS and flags & SS_ONSTACK != 0;
+}
+
+pub fn setSignalStack(memory: []u8) void {
+    const stack: linux.stack_t = .{
+        .sp = memory.ptr,
+        .flags = @bitCast(@as(u32, 0)),
+        .size = memory.len,
+    };
+    _ = call(linux.sigaltstack, .{ &stack, null });
+}
+
+// Waiting
+
+/// futex(2). It may come back early: a signal has arrived, or the word has changed meanwhile.
+pub fn wait(word: *const std.atomic.Value(u32), value: u32) void {
+    _ = call(linux.futex_4arg, .{ word, .{ .cmd = .WAIT, .private = true }, value, null });
+}
+
+pub fn wake(word: *const std.atomic.Value(u32)) void {
+    const all = std.math.maxInt(i32);
+    _ = call(linux.futex_3arg, .{ word, .{ .cmd = .WAKE, .private = true }, all });
 }
 
 test "a guard is one, whatever the system says of advice" {

@@ -10,6 +10,8 @@ const builtin = @import("builtin");
 const c = std.c;
 const Machine = @import("../arch/arch.zig").arch.Machine;
 const FaultHandler = @import("os.zig").FaultHandler;
+const layers_max = @import("os.zig").layers_max;
+const PassedOn = @import("os.zig").PassedOn;
 const Purpose = @import("os.zig").Purpose;
 const Refusal = @import("os.zig").Refusal;
 
@@ -247,8 +249,12 @@ fn copyRegisters(to: anytype, from: anytype) void {
     }
 }
 
-/// What each of the two signals did before `handleFaults`, in the order of `faults`.
-var previous: [faults.len]c.Sigaction = undefined;
+/// What each of the two signals did, in the order of `faults`, before fringe's handler came on top:
+/// the first time, the second, and so on.
+var previous: [layers_max][faults.len]c.Sigaction = undefined;
+/// How often fringe's handler has come on top.
+var layers: usize = 0;
+var passed_on: PassedOn = .{};
 
 /// SIGBUS is for memory that is there and may not be accessed, as guards; SIGSEGV for addresses
 /// where there is none (ux_exception in bsd/kern/kern_sig.c).
@@ -260,20 +266,43 @@ var handler: ?FaultHandler = null;
 /// stack: those of Rust's std have one of their own, and so those of Deno.
 pub fn handleFaults(by: FaultHandler) void {
     handler = by;
+    var now: [faults.len]c.Sigaction = undefined;
+    var is_seen = layers > 0;
+    for (faults, &now) |signal, *action| {
+        _ = c.sigaction(signal, null, action);
+        is_seen = is_seen and action.flags & c.SA.ONSTACK != 0;
+    }
+    if (is_seen or layers == layers_max) return;
     // Before the handler is there: another thread may have a fault at any time.
-    for (faults, &previous) |signal, *action| _ = c.sigaction(signal, null, action);
+    previous[layers] = now;
     const action: c.Sigaction = .{
-        .handler = .{ .sigaction = @ptrCast(&onSignal) },
+        .handler = .{ .sigaction = @ptrCast(onSignals[layers]) },
         .mask = 0,
         .flags = c.SA.SIGINFO | c.SA.ONSTACK,
     };
     for (faults) |signal| _ = c.sigaction(signal, &action, null);
+    layers += 1;
 }
 
-fn onSignal(signal: c.SIG, info: *const c.siginfo_t, ucontext: *Ucontext) callconv(.c) void {
-    if (isFault(info) and handle(@intFromPtr(info.addr), ucontext.machine)) return;
-    pass(signal, info, ucontext);
-}
+/// A function for each layer: see `layers_max`.
+const onSignals = blk: {
+    var all: [layers_max]OnSignal = undefined;
+    for (&all, 0..) |*function, layer| function.* = &struct {
+        fn onSignal(
+            signal: c.SIG,
+            info: *const c.siginfo_t,
+            ucontext: *Ucontext,
+        ) callconv(.c) void {
+            const is_new = isFault(info) and !passed_on.take(ucontext);
+            if (is_new and handle(@intFromPtr(info.addr), ucontext.machine)) return;
+            passed_on.note(layer, ucontext);
+            pass(&previous[layer][@intFromBool(signal == .BUS)], signal, info, ucontext);
+            passed_on.forget(ucontext);
+        }
+    }.onSignal;
+    break :blk all;
+};
+const OnSignal = *const fn (c.SIG, *const c.siginfo_t, *Ucontext) callconv(.c) void;
 
 fn handle(address: usize, mcontext: *Mcontext) bool {
     var machine: Machine = undefined;
@@ -292,8 +321,12 @@ fn isFault(info: *const c.siginfo_t) bool {
 }
 
 /// Lets whoever handled the signal before do it now.
-fn pass(signal: c.SIG, info: *const c.siginfo_t, ucontext: *Ucontext) void {
-    const before = &previous[@intFromBool(signal == .BUS)];
+fn pass(
+    before: *const c.Sigaction,
+    signal: c.SIG,
+    info: *const c.siginfo_t,
+    ucontext: *Ucontext,
+) void {
     const address: usize = @intFromPtr(before.handler.handler);
     if (address == @intFromPtr(c.SIG.DFL) or address == @intFromPtr(c.SIG.IGN)) {
         if (!isFault(info) and address == @intFromPtr(c.SIG.IGN)) return;
@@ -319,6 +352,23 @@ pub fn isOnSignalStack() bool {
     const SS_ONSTACK = 1;
     var stack: c.stack_t = undefined;
     return c.sigaltstack(null, &stack) == 0 and stack.flags & SS_ONSTACK != 0;
+}
+
+pub fn setSignalStack(memory: []u8) void {
+    const stack: c.stack_t = .{ .sp = memory.ptr, .size = @intCast(memory.len), .flags = 0 };
+    _ = c.sigaltstack(&stack, null);
+}
+
+// Waiting
+
+/// __ulock_wait (bsd/kern/sys_ulock.c), which libc's own locks are made of. It may come back early.
+pub fn wait(word: *const std.atomic.Value(u32), value: u32) void {
+    _ = c.__ulock_wait(.{ .op = .COMPARE_AND_WAIT, .NO_ERRNO = true }, word, value, 0);
+}
+
+pub fn wake(word: *const std.atomic.Value(u32)) void {
+    const all: c.UL = .{ .op = .COMPARE_AND_WAIT, .NO_ERRNO = true, .WAKE_ALL = true };
+    _ = c.__ulock_wake(all, word, 0);
 }
 
 comptime {

@@ -21,15 +21,20 @@
 //!     tryRead              reads memory that may not be there
 //!     writeError           writes to stderr
 //!     errnoLocation        where the running thread's errno is
-//!     handleFaults         has a `FaultHandler` see each fault of the process
+//!     handleFaults         has a `FaultHandler` see each fault of the process; called again, puts
+//!                          it on top again where another one that cannot see overflows is there
 //!     leaveHandler         says that a frame is unwound, which may be the handler of a signal
 //!     isOnSignalStack      says whether the running code is on the thread's alternate signal stack
+//!     setSignalStack       gives this thread an alternate signal stack
+//!     wait                 sleeps while a word has a value; may come back early
+//!     wake                 wakes all threads that sleep so
 //!     refusals             has the system refuse what it is asked for, in tests
 //!
 //! A native generator alone needs less: freestanding.zig declares how little. All of it may be
 //! called in a signal handler. What asks the system for something in good order fails with
 //! `Refusal`, and then nothing has changed.
 
+const std = @import("std");
 const builtin = @import("builtin");
 const Machine = @import("../arch/arch.zig").arch.Machine;
 
@@ -64,3 +69,34 @@ pub const Purpose = enum {
 /// says. Returns true if the code is to go on, as `machine` says by then; false passes the fault to
 /// whoever had handled faults before.
 pub const FaultHandler = *const fn (address: usize, machine: *Machine) bool;
+
+/// How often a `FaultHandler` may come on top of others. A library that handles faults itself, and
+/// not on the alternate signal stack, hides overflows: the system has no stack then on which it
+/// could tell of one, and ends the process (sigaction(2), SA_ONSTACK). fringe's handler comes on
+/// top again when the next library is opened, and each time by another function: the one below has
+/// an end then, though each handler passes on what it does not know.
+///
+///     the system -> fringe's 2nd function -> the library's -> fringe's 1st function -> Deno's
+pub const layers_max = 8;
+
+/// The fault that a layer passes on, of which a lower one is told once more. It is known by where
+/// the system has put its description.
+pub const PassedOn = struct {
+    description: std.atomic.Value(usize) = .init(0),
+
+    /// The lowest layer has no other below it.
+    pub fn note(self: *PassedOn, layer: usize, description: *const anyopaque) void {
+        if (layer > 0) self.description.store(@intFromPtr(description), .monotonic);
+    }
+
+    /// Says whether it is that fault, once.
+    pub fn take(self: *PassedOn, description: *const anyopaque) bool {
+        const wanted = @intFromPtr(description);
+        return self.description.cmpxchgStrong(wanted, 0, .monotonic, .monotonic) == null;
+    }
+
+    /// The next fault's may lie at the same place.
+    pub fn forget(self: *PassedOn, description: *const anyopaque) void {
+        _ = self.take(description);
+    }
+};

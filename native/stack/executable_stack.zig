@@ -28,9 +28,9 @@ pub fn allow(address: usize, sp: usize) bool {
             "that becomes executable\n");
         return false;
     };
-    const limit = guarded.guard + os.pageSize();
+    const limit = guarded.limit;
     if (address < limit or !loader.isExecutableStackWanted()) return false;
-    // The guard page stays as it is.
+    // The guard stays as it is.
     const start: [*]align(os.page_size) u8 = @ptrFromInt(limit);
     if (os.makeStackExecutable(start[0 .. guarded.base - limit])) return true else |_| {}
     os.writeError(what ++ "which the system refuses to make executable (mprotect). Build the " ++

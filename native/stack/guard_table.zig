@@ -4,10 +4,12 @@
 //! Which pages are guards of fringe's stacks, and of which stack each one is. The handler of a
 //! fault (overflow.zig) asks, and may have interrupted anything, so finding takes no lock.
 //!
+//! How wide a guard is follows from how far apart the stacks of a row are: see `Row.guardSize`.
+//!
 //! The address space is divided into pieces of two pages, and again into pieces of four, of eight,
 //! and so on up to the whole. The table has one entry for each piece of each size, and a stack has
 //! the entry of one piece: of those that are as long as the stack with its guard, rounded down, the
-//! piece that the guard page lies in. A stack of five pages with its guard, on page 6, say:
+//! piece that the guard begins in. A stack of five pages with its guard, on page 6, say:
 //!
 //!     page     | 4 | 5 | 6 | 7 | 8 | 9 | 10| 11|
 //!     stack            | G | usable pages  |
@@ -38,38 +40,74 @@ const page_bits = arch.address_bits - @ctz(@as(usize, page_size));
 const leaf_entries = 1 << 19;
 const leaf_count = (2 << page_bits) / leaf_entries;
 
-/// A stack with a guard page.
+/// A stack with a guard: pages below it that can be neither read nor written.
 pub const Guarded = struct {
+    /// The lowest byte of the guard, and the lowest one of the stack, which the guard ends at.
     guard: usize,
+    limit: usize,
     base: usize,
     /// Whether an overflow ends the generator, and not the process.
     recover: bool,
 };
 
-/// Stacks that lie side by side, each with its guard page below it. One stack is such a row, too.
+/// Stacks that lie side by side, each with its guard below it. One stack is such a row, too.
 pub const Row = struct {
-    /// The address of the lowest guard page.
+    /// The address of the lowest guard.
     start: usize,
     /// One past the highest byte of the highest stack.
     end: usize,
     count: usize = 1,
-    recover: bool,
+    /// Whether an overflow ends the generator, and not the process.
+    recover: bool = false,
 
     /// How far apart the stacks are.
     pub fn stride(self: Row) usize {
         return @divExact(self.end - self.start, self.count);
     }
 
-    /// The stack that `address` lies in, or whose guard page.
+    /// How many bytes below each stack are its guard: a tenth of the stack, rounded up to pages, so
+    /// that a function whose variables take so much cannot step over it. A guard costs no memory,
+    /// and addresses are plenty. So one stack has 64 KiB at least. Where many share a mapping each
+    /// page of a guard may cost time when it is made (`MADV_GUARD_INSTALL` of Linux), so each has
+    /// 64 KiB at most.
+    ///
+    /// All that is known here is how many pages a stack takes with its guard: ten of eleven are the
+    /// stack's, rounded down. `strideFor` is the way back.
+    ///
+    ///     pages of the stack   160    161    162    ...   170    171
+    ///     of a tenth            16     17     17           17     18
+    ///     together             176    178    179          187    189
+    ///     ten of eleven        160    161    162          170    171
+    pub fn guardSize(self: Row) usize {
+        const pages = self.stride() / os.pageSize();
+        return guardPages(pages - pages * 10 / 11, self.count) * os.pageSize();
+    }
+
+    /// How far apart `count` stacks of `size` bytes are to be. `size` is a multiple of the page's.
+    pub fn strideFor(size: usize, count: usize) usize {
+        const pages = size / os.pageSize();
+        return size + guardPages((pages + 9) / 10, count) * os.pageSize();
+    }
+
+    fn guardPages(tenth: usize, count: usize) usize {
+        const usual = @max(1, guard_usual / os.pageSize());
+        return if (count == 1) @max(usual, tenth) else @min(usual, tenth);
+    }
+
+    /// The stack that `address` lies in, or whose guard.
     fn at(self: Row, address: usize) Guarded {
         const offset = (address - self.start) / self.stride() * self.stride();
         return .{
             .guard = self.start + offset,
+            .limit = self.start + offset + self.guardSize(),
             .base = self.start + offset + self.stride(),
             .recover = self.recover,
         };
     }
 };
+
+/// The least guard of one stack, and the widest of one in a row of many.
+const guard_usual = 64 * 1024;
 
 /// How many stacks a row may have: their number has to fit into the offset within a page.
 pub const count_max = page_size / 2;
@@ -78,8 +116,8 @@ pub const GuardTable = struct {
     const Entry = struct {
         /// What a `Row` has but its end, packed; 0: nothing.
         ///
-        ///     | address of the lowest guard page | count - 1 | recover |
-        ///                                        ^ page_size  ^ 2       ^ 1
+        ///     | address of the lowest guard | count - 1 | recover |
+        ///                                   ^ page_size  ^ 2       ^ 1
         packed_row: std.atomic.Value(usize),
         end: std.atomic.Value(usize),
 
@@ -123,13 +161,13 @@ pub const GuardTable = struct {
         return entry.load();
     }
 
-    /// The stack whose guard page `address` lies in.
+    /// The stack whose guard `address` lies in.
     pub fn find(self: *GuardTable, address: usize) ?Guarded {
         const found = self.around(address) orelse return null;
-        return if (address - found.guard < os.pageSize()) found else null;
+        return if (address < found.limit) found else null;
     }
 
-    /// The stack that `address` lies in, or whose guard page.
+    /// The stack that `address` lies in, or whose guard.
     pub fn around(self: *GuardTable, address: usize) ?Guarded {
         if (address / page_size >> page_bits != 0) return null;
         // From the pieces of two pages to the whole.
@@ -173,81 +211,93 @@ const expectEqual = std.testing.expectEqual;
 /// Large, and so no local variable.
 var test_table: GuardTable = .{};
 
-test "GuardTable finds the page that was added, no other one, and forgets it" {
+test "a row of any size has guards as wide as it was mapped for" {
+    const page = os.pageSize();
+    for ([_]usize{ 1, 2, 64 }) |count| {
+        for (1..2000) |pages| {
+            const stride = Row.strideFor(pages * page, count);
+            const row: Row = .{ .start = page, .end = page + count * stride, .count = count };
+            try expectEqual(stride - pages * page, row.guardSize());
+        }
+    }
+}
+
+/// A row of stacks of so many pages, the lowest guard at `start`.
+fn rowAt(start: usize, pages: usize, count: usize) Row {
+    const stride = Row.strideFor(pages * os.pageSize(), count);
+    const is_even = pages % 2 == 0;
+    return .{ .start = start, .end = start + count * stride, .count = count, .recover = is_even };
+}
+
+test "GuardTable finds the guard that was added, no other one, and forgets it" {
     const page = os.pageSize();
     const end = std.mem.alignBackward(usize, ((1 << page_bits) - 2) * page_size, page);
     for ([_]usize{ 1, 2, 3, 4, 17, 256, 257, 10_000 }) |pages| {
-        const size = pages * page;
+        const size = Row.strideFor(pages * page, 1);
         for ([_]usize{ page, 1 << 24, (1 << 24) - page, end - size }) |guard| {
-            const base = guard + page + size;
-            const stack: Guarded = .{ .guard = guard, .base = base, .recover = pages % 2 == 0 };
-            const row: Row = .{ .start = guard, .end = base, .recover = stack.recover };
+            const row = rowAt(guard, pages, 1);
+            const stack = row.at(guard);
+            const limit = row.end - pages * page;
+            try expectEqual(limit, stack.limit);
             try expectEqual(null, test_table.find(guard));
             try test_table.add(row);
             try expectEqual(stack, test_table.find(guard).?);
-            try expectEqual(stack, test_table.find(guard + page - 1).?);
+            try expectEqual(stack, test_table.find(limit - 1).?);
             try expectEqual(null, test_table.find(guard - 1));
-            try expectEqual(null, test_table.find(guard + page));
-            try expectEqual(null, test_table.find(base - 1));
-            try expectEqual(row, test_table.remove(guard, base).?);
+            try expectEqual(null, test_table.find(limit));
+            try expectEqual(null, test_table.find(row.end - 1));
+            try expectEqual(row, test_table.remove(guard, row.end).?);
             try expectEqual(null, test_table.find(guard));
-            try expectEqual(null, test_table.remove(guard, base));
+            try expectEqual(null, test_table.remove(guard, row.end));
         }
     }
 }
 
 test "GuardTable knows the guard of each of many stacks that lie side by side" {
-    const page = os.pageSize();
     var random = std.Random.DefaultPrng.init(1);
-    var stacks: [2000]Guarded = undefined;
+    var rows: [2000]Row = undefined;
     var at: usize = 1 << 26;
-    for (&stacks) |*stack| {
-        // Of any size from two pages on, smaller ones more often.
-        const pages = @as(usize, 2) << random.random().uintLessThan(std.math.Log2Int(usize), 9);
-        const size = pages + random.random().uintLessThan(usize, pages);
-        stack.* = .{ .guard = at, .base = at + size * page, .recover = size % 3 == 0 };
-        try test_table.add(.{ .start = at, .end = stack.base, .recover = stack.recover });
-        at = stack.base;
+    for (&rows) |*row| {
+        // Of any size from a page on, smaller ones more often.
+        const pages = @as(usize, 1) << random.random().uintLessThan(std.math.Log2Int(usize), 9);
+        row.* = rowAt(at, pages + random.random().uintLessThan(usize, pages), 1);
+        try test_table.add(row.*);
+        at = row.end;
     }
-    for (stacks) |stack| {
+    for (rows) |row| {
+        const stack = row.at(row.start);
         try expectEqual(stack, test_table.find(stack.guard).?);
-        try expectEqual(stack, test_table.around(stack.guard + page).?);
+        try expectEqual(stack, test_table.around(stack.limit).?);
         try expectEqual(stack, test_table.around(stack.base - 1).?);
     }
-    for (stacks) |stack| _ = test_table.remove(stack.guard, stack.base);
-    for (stacks) |stack| try expectEqual(null, test_table.find(stack.guard));
+    for (rows) |row| _ = test_table.remove(row.start, row.end);
+    for (rows) |row| try expectEqual(null, test_table.find(row.start));
 }
 
 test "GuardTable knows each guard of a row by one entry" {
     const page = os.pageSize();
     for ([_]usize{ 1, 2, 3, 64, 1000, count_max }) |count| {
-        for ([_]usize{ 2, 3, 17 }) |pages| {
-            const stride = pages * page;
-            const start = (1 << 24) + page;
-            const row: Row = .{
-                .start = start,
-                .end = start + count * stride,
-                .count = count,
-                .recover = count % 2 == 0,
-            };
+        for ([_]usize{ 1, 2, 16, 40 }) |pages| {
+            const row = rowAt((1 << 24) + page, pages, count);
             try test_table.add(row);
             for (0..count) |i| {
-                const guard = start + i * stride;
+                const guard = row.start + i * row.stride();
                 const stack: Guarded = .{
                     .guard = guard,
-                    .base = guard + stride,
+                    .limit = guard + row.guardSize(),
+                    .base = guard + row.stride(),
                     .recover = row.recover,
                 };
                 try expectEqual(stack, test_table.find(guard).?);
-                try expectEqual(stack, test_table.find(guard + page - 1).?);
-                try expectEqual(null, test_table.find(guard + page));
-                try expectEqual(stack, test_table.around(guard + page).?);
+                try expectEqual(stack, test_table.find(stack.limit - 1).?);
+                try expectEqual(null, test_table.find(stack.limit));
+                try expectEqual(stack, test_table.around(stack.limit).?);
                 try expectEqual(stack, test_table.around(stack.base - 1).?);
             }
-            try expectEqual(null, test_table.around(start - 1));
+            try expectEqual(null, test_table.around(row.start - 1));
             try expectEqual(null, test_table.around(row.end));
-            try expectEqual(row, test_table.remove(start, row.end).?);
-            try expectEqual(null, test_table.find(start));
+            try expectEqual(row, test_table.remove(row.start, row.end).?);
+            try expectEqual(null, test_table.find(row.start));
         }
     }
 }

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // Credit: after libfringe, by edef and the libfringe contributors
 
-//! A stack from the operating system: an anonymous mapping with a guard page below it. The pages
-//! are committed when they are touched, so a generous size costs address space only.
+//! A stack from the operating system: an anonymous mapping with a guard below it (`Row` of
+//! guard_table.zig says how wide). The pages are committed when they are touched, so a generous size
+//! costs address space only.
 
 const std = @import("std");
 const GuardedStack = @import("stack.zig").GuardedStack;
@@ -23,7 +24,7 @@ const Yielder = @import("../context/generator.zig").Yielder;
 pub const size_default = layout.stack_size_default;
 
 pub const OsStack = struct {
-    /// The whole mapping, the guard page first.
+    /// The whole mapping, the guard first.
     mapping: []align(os.page_size) u8,
 
     /// What happens when the body has used it up.
@@ -52,21 +53,22 @@ pub const OsStack = struct {
     }
 
     pub fn stack(self: OsStack) GuardedStack {
-        const guard = @intFromPtr(self.mapping.ptr);
-        const limit = guard + os.pageSize();
-        return .{ .stack = .{ .base = guard + self.mapping.len, .limit = limit } };
+        return self.whole().stack(0);
+    }
+
+    fn whole(self: OsStack) Slab {
+        return .{ .mapping = self.mapping, .count = 1 };
     }
 };
 
 // C ABI
 
-/// Maps a stack and writes where it lies: base, limit.
-pub fn map(size: usize, recover: bool, bounds: *[2]u64) callconv(.c) Grant {
+/// Maps a stack and writes where it lies.
+pub fn map(size: usize, recover: bool, bounds: *layout.Bounds) callconv(.c) Grant {
     const os_stack = OsStack.initOptions(size, .{
         .overflow = if (recover) .recover else .report,
     }) catch |err| return .from(err);
-    const stack = os_stack.stack().stack;
-    bounds.* = .{ stack.base, stack.limit };
+    bounds.* = os_stack.whole().bounds();
     return .granted;
 }
 
@@ -84,6 +86,22 @@ test "OsStack rounds up to whole pages, and 0 gives one" {
     }
 }
 
+test "OsStack has a guard of a tenth of it, and of 64 KiB at least" {
+    const page = os.pageSize();
+    for ([_]usize{ page, 64 * 1024, 1 << 20, 8 << 20, (8 << 20) + page, 100 << 20 }) |size| {
+        var os_stack = try OsStack.init(size);
+        defer os_stack.deinit();
+        const guarded = guards.around(os_stack.stack().stack.limit).?;
+        try std.testing.expectEqual(size, guarded.base - guarded.limit);
+        try std.testing.expect(guarded.limit - guarded.guard >= @max(64 * 1024, size / 10));
+        try std.testing.expect(guarded.limit - guarded.guard <= @max(64 * 1024, size / 10 + page));
+        var byte: [1]u8 = undefined;
+        try std.testing.expect(!os.tryRead(guarded.guard, &byte));
+        try std.testing.expect(!os.tryRead(guarded.limit - 1, &byte));
+        try std.testing.expect(os.tryRead(guarded.limit, &byte));
+    }
+}
+
 test "OsStack is in the table of guards, and no longer than it is there" {
     var os_stack = try OsStack.init(0);
     const stack = os_stack.stack().stack;
@@ -91,12 +109,13 @@ test "OsStack is in the table of guards, and no longer than it is there" {
     try std.testing.expectEqual(stack.base, guarded.base);
     os_stack.deinit();
     try std.testing.expectEqual(null, guards.find(stack.limit - 1));
-    var bounds: [2]u64 = undefined;
+    var bounds: layout.Bounds = undefined;
     try std.testing.expectEqual(.granted, map(0, true, &bounds));
-    const limit: usize = @intCast(bounds[1]);
-    try std.testing.expect(guards.find(limit - 1).?.recover);
-    try std.testing.expectEqual(.granted, slab_module.unmapBounds(@intCast(bounds[0]), limit));
-    try std.testing.expectEqual(null, guards.find(limit - 1));
+    const start: usize = @intCast(bounds.start);
+    try std.testing.expectEqual(bounds.limit, guards.find(start).?.limit);
+    try std.testing.expect(guards.find(start).?.recover);
+    try std.testing.expectEqual(.granted, slab_module.unmapBounds(@intCast(bounds.base), start));
+    try std.testing.expectEqual(null, guards.find(start));
 }
 
 test "OsStack.init reports what cannot be had, and nothing is left behind" {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // Credit: after libfringe, by edef and the libfringe contributors
 
-//! Stacks from the operating system, many of one size in one mapping, each with a guard page of its
-//! own:
+//! Stacks from the operating system, many of one size in one mapping, each with a guard of its own
+//! (`Row` of guard_table.zig says how wide):
 //!
 //!     lower addresses                                                   higher addresses
 //!     | guard | stack 0          | guard | stack 1          | guard | stack 2          |
@@ -17,6 +17,8 @@ const std = @import("std");
 const assert = std.debug.assert;
 const guard_table = @import("guard_table.zig");
 const guards = &guard_table.guards;
+const Row = guard_table.Row;
+const Bounds = @import("../layout.zig").Bounds;
 const Grant = @import("../layout.zig").Grant;
 const os = @import("../os/os.zig").os;
 const pieces_max = @import("../os/os.zig").pieces_max;
@@ -35,17 +37,20 @@ pub const Slab = struct {
     pub fn init(size: usize, count: usize, recover: bool) Refusal!Slab {
         assert(count > 0 and count <= guard_table.count_max);
         const page_size = os.pageSize();
-        const most = std.math.maxInt(usize) / count - 2 * page_size;
+        // So that what follows does not go beyond all numbers; the system has not so much.
+        const most = std.math.maxInt(usize) / count / 2;
         const usable = std.mem.alignForward(usize, @max(1, @min(size, most)), page_size);
-        const mapping = try os.map((usable + page_size) * count, .stack);
+        const stride = Row.strideFor(usable, count);
+        const mapping = try os.map(stride * count, .stack);
         const slab: Slab = .{ .mapping = mapping, .count = count };
         // If the system refuses to unmap as well, addresses are lost that nobody has touched.
         errdefer unmapMemory(mapping) catch {};
         const start = @intFromPtr(mapping.ptr);
         var pages: Pieces = .{};
         for (0..count) |i| {
-            const at = i * (usable + page_size);
-            if (pages.add(mapping[at..][0..page_size])) try os.guard(pages.take());
+            if (pages.add(mapping[i * stride ..][0 .. stride - usable])) {
+                try os.guard(pages.take());
+            }
         }
         try os.guard(pages.take());
         try guards.add(.{
@@ -65,9 +70,29 @@ pub const Slab = struct {
     }
 
     pub fn stack(self: Slab, i: usize) GuardedStack {
-        const stride = self.mapping.len / self.count;
-        const guard = @intFromPtr(self.mapping.ptr) + i * stride;
-        return .{ .stack = .{ .base = guard + stride, .limit = guard + os.pageSize() } };
+        const all = self.row();
+        const guard = all.start + i * all.stride();
+        const stack_: Stack = .{
+            .base = guard + all.stride(),
+            .limit = guard + all.guardSize(),
+        };
+        return .{ .stack = stack_ };
+    }
+
+    /// Where it lies, for TypeScript.
+    pub fn bounds(self: Slab) Bounds {
+        const all = self.row();
+        return .{
+            .base = all.end,
+            .limit = self.stack(0).stack.limit,
+            .start = all.start,
+            .stride = all.stride(),
+        };
+    }
+
+    fn row(self: Slab) Row {
+        const start = @intFromPtr(self.mapping.ptr);
+        return .{ .start = start, .end = start + self.mapping.len, .count = self.count };
     }
 };
 
@@ -146,23 +171,19 @@ var budget: Budget = .{};
 
 // C ABI
 
-/// Maps a slab and writes where it lies: one past the highest byte, and the lowest stack's limit;
-/// and the stride.
-pub fn map(size: usize, count: u32, recover: bool, bounds: *[3]u64) callconv(.c) Grant {
+/// Maps a slab and writes where it lies.
+pub fn map(size: usize, count: u32, recover: bool, bounds: *Bounds) callconv(.c) Grant {
     budget.take(count) catch |err| return .from(err);
     const slab = Slab.init(size, count, recover) catch |err| {
         budget.put(count);
         return .from(err);
     };
-    const start = @intFromPtr(slab.mapping.ptr);
-    const end = start + slab.mapping.len;
-    bounds.* = .{ end, start + os.pageSize(), slab.mapping.len / count };
+    bounds.* = slab.bounds();
     return .granted;
 }
 
 /// Unmaps a slab, or an OsStack. If the system refuses, this may be called again.
-pub fn unmapBounds(base: usize, limit: usize) callconv(.c) Grant {
-    const start = limit - os.pageSize();
+pub fn unmapBounds(base: usize, start: usize) callconv(.c) Grant {
     const memory: [*]align(os.page_size) u8 = @ptrFromInt(start);
     return .from(unmap(memory[0 .. base - start]));
 }
@@ -176,7 +197,8 @@ pub fn discard(
     from: u32,
     to: u32,
 ) callconv(.c) void {
-    const size = stride - os.pageSize();
+    const lowest = guards.around(limit).?;
+    const size = lowest.base - lowest.limit;
     var stacks: Pieces = .{};
     for (numbers[from..to]) |number| {
         const start: [*]u8 = @ptrFromInt(limit + number * stride);
@@ -190,23 +212,28 @@ const expectEqual = std.testing.expectEqual;
 
 test "Slab has stacks of whole pages, side by side, each above a guard of its own" {
     const page = os.pageSize();
-    for ([_]usize{ 0, 1, page, page + 1, 16 * page }) |size| {
+    for ([_]usize{ 0, 1, page, page + 1, 16 * page, 400 * page }) |size| {
         var slab = try Slab.init(size, 5, true);
         const pages = @max(1, std.math.divCeil(usize, size, page) catch unreachable);
+        const tenth = std.math.divCeil(usize, pages, 10) catch unreachable;
+        const guard_pages = @min(tenth, @max(1, 64 * 1024 / page));
         const start = @intFromPtr(slab.mapping.ptr);
         for (0..slab.count) |i| {
             const stack = slab.stack(i).stack;
             stack.check();
             try expectEqual(pages * page, stack.size());
-            try expectEqual(start + i * (pages + 1) * page + page, stack.limit);
+            const guard = start + i * (guard_pages + pages) * page;
+            try expectEqual(guard + guard_pages * page, stack.limit);
             // Both ends are there to be used, and the guard is not.
             @as(*volatile u8, @ptrFromInt(stack.base - 1)).* = 1;
             @as(*volatile u8, @ptrFromInt(stack.limit)).* = 1;
             var byte: [1]u8 = undefined;
             try expect(os.tryRead(stack.limit, &byte));
             try expect(!os.tryRead(stack.limit - 1, &byte));
+            try expect(!os.tryRead(guard, &byte));
             const guarded = guards.find(stack.limit - 1).?;
             try expectEqual(stack.base, guarded.base);
+            try expectEqual(guarded, guards.find(guard).?);
             try expect(guarded.recover);
         }
         try expectEqual(start + slab.mapping.len, slab.stack(4).stack.base);

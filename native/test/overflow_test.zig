@@ -187,12 +187,6 @@ test "threads overflow at the same time" {
     try expect(!failed.load(.monotonic));
 }
 
-/// In a child process, whose actions are the default ones.
-fn installAgain() void {
-    overflow.installed.store(false, .monotonic);
-    overflow.install();
-}
-
 fn act(handler: ?linux.Sigaction.handler_fn) void {
     const action: linux.Sigaction = .{
         .handler = .{ .handler = handler },
@@ -219,21 +213,21 @@ const killed: child_process.End = .{ .killed = .SEGV };
 test "other faults go to the default action, and nobody can ignore them" {
     const Child = struct {
         fn faults() void {
-            installAgain();
+            overflow.install();
             fault();
         }
         fn isSent() void {
-            installAgain();
+            overflow.install();
             send();
         }
         fn ignoresFault() void {
             act(linux.SIG.IGN);
-            installAgain();
+            overflow.install();
             fault();
         }
         fn ignoresSent() void {
             act(linux.SIG.IGN);
-            installAgain();
+            overflow.install();
             send();
             // Its own are still noticed.
             const stack = recoverable(0) catch return;
@@ -254,7 +248,7 @@ test "other faults go to the handler that was there, with what it asked for" {
         }
         fn simple() void {
             act(&handle);
-            installAgain();
+            overflow.install();
             // Once more changes nothing.
             overflow.install();
             fault();
@@ -275,7 +269,7 @@ test "other faults go to the handler that was there, with what it asked for" {
                 .flags = linux.SA.SIGINFO,
             };
             _ = linux.sigaction(.SEGV, &action, null);
-            installAgain();
+            overflow.install();
             fault();
         }
     };
@@ -283,10 +277,82 @@ test "other faults go to the handler that was there, with what it asked for" {
     try expectEqual(exited(4), try child_process.run(Child.informed));
 }
 
+test "a handler without a stack of its own is seen past when overflows are looked for again" {
+    if (valgrind.isRunning()) return error.SkipZigTest;
+    const Child = struct {
+        var before: linux.Sigaction = undefined;
+        var seen: usize = 0;
+
+        /// Passes on what it does not know, which is all.
+        fn handle(
+            signal: linux.SIG,
+            info: *const linux.siginfo_t,
+            ucontext: ?*anyopaque,
+        ) callconv(.c) void {
+            seen += 1;
+            if (seen == 3) linux.exit_group(7);
+            before.handler.sigaction.?(signal, info, ucontext);
+        }
+        fn come() void {
+            overflow.install();
+            const action: linux.Sigaction = .{
+                .handler = .{ .sigaction = &handle },
+                .mask = linux.sigemptyset(),
+                .flags = linux.SA.SIGINFO,
+            };
+            _ = linux.sigaction(.SEGV, &action, &before);
+        }
+        fn expectHere() void {
+            const stack = recoverable(0) catch return;
+            for (0..2) |_| expectOverflow(stack) catch linux.exit_group(1);
+            if (seen != 0) linux.exit_group(2);
+        }
+        fn looksAgain() void {
+            come();
+            overflow.install();
+            expectHere();
+            // Once more changes nothing: fringe's handler is on top.
+            overflow.install();
+            expectHere();
+        }
+        fn passesOn() void {
+            come();
+            overflow.install();
+            fault();
+        }
+        fn comesAgain() void {
+            come();
+            overflow.install();
+            // Each knows what was there before it; so did the last one, of itself.
+            const action: linux.Sigaction = .{
+                .handler = .{ .handler = &last },
+                .mask = linux.sigemptyset(),
+                .flags = 0,
+            };
+            _ = linux.sigaction(.SEGV, &action, null);
+            expectHere();
+            fault();
+        }
+        fn last(_: linux.SIG) callconv(.c) void {
+            linux.exit_group(8);
+        }
+        fn looksNotAgain() void {
+            come();
+            const stack = OsStack.initOptions(0, .{ .overflow = .recover }) catch return;
+            expectOverflow(stack) catch linux.exit_group(1);
+        }
+    };
+    try expectEqual(exited(0), try child_process.run(Child.looksAgain));
+    // By way of the handler, fringe's first function, and the default action.
+    try expectEqual(killed, try child_process.run(Child.passesOn));
+    try expectEqual(exited(8), try child_process.run(Child.comesAgain));
+    try expectEqual(killed, try child_process.run(Child.looksNotAgain));
+}
+
 test "a stack that is not to be recovered ends the process as before" {
     const Child = struct {
         fn overflows() void {
-            installAgain();
+            overflow.install();
             const stack = OsStack.init(0) catch return;
             var generator: Ints = .init(stack.stack(), body);
             _ = generator.@"resume"(0);
@@ -301,7 +367,7 @@ test "a stray pointer into a guard page is no overflow" {
         var stray: *volatile u8 = undefined;
 
         fn ofSuspended() void {
-            installAgain();
+            overflow.install();
             const stack = recoverable(0) catch return;
             var generator: Ints = .init(stack.stack(), body);
             _ = generator.@"resume"(1);
@@ -318,7 +384,7 @@ test "a stray pointer into a guard page is no overflow" {
             stray.* = 1;
         }
         fn ofRunning() void {
-            installAgain();
+            overflow.install();
             const stack = recoverable(64 * 1024) catch return;
             stray = @ptrFromInt(stack.stack().stack.limit - 1);
             var generator: Ints = .init(stack.stack(), outer);
@@ -362,7 +428,7 @@ test "an overflow is recovered from though no memory is left to look at it" {
     if (valgrind.isRunning()) return error.SkipZigTest;
     const Child = struct {
         fn overflows() void {
-            installAgain();
+            overflow.install();
             const stack = recoverable(0) catch return;
             // What a body may have left there must not be taken for a number of frames.
             const left: *Left = @ptrFromInt(stack.stack().stack.limit);

@@ -15,10 +15,10 @@
 //!     resumer   reads the report, and resumes the body once more
 //!               `caught` unmaps the report, and finishes: `thrown`
 //!
-//! What ends a thread comes by in the same way: `pthread_exit`, and `pthread_cancel` where C notices
-//! it. glibc unwinds all frames of the thread by force, and then ends it. But the thread is
-//! JavaScript's, which has no tables, so that the unwinding would stop there, and leave a process
-//! without its main thread. So it ends in the trampoline, and the body with it.
+//! What ends a thread comes by in the same way: `pthread_exit`, and `pthread_cancel` where C
+//! notices it. glibc unwinds all frames of the thread by force, and then ends it. But the thread is
+//! JavaScript's, which has no tables: the unwinding would stop there, and leave a process without
+//! its main thread. So it ends in the trampoline, and the body with it.
 
 const std = @import("std");
 const builtin = @import("builtin");
@@ -154,7 +154,7 @@ fn personality(
         return unwinder.install_context;
     }
     const is_forced = actions & unwinder.force_unwind != 0;
-    // Fringe's own unwinding of a body ends before its trampoline, so somebody else ends the thread.
+    // Fringe's own unwinding of a body ends before its trampoline: somebody else ends the thread.
     if (is_forced and context.catches != 0) {
         if (context.report == null) context.report = makeReport();
         unwinder.setGR.?(frame, arch.result, 0);
@@ -202,6 +202,9 @@ fn isCalled(resumer: *const context_module.Record) bool {
     return first <= resumer.resume_address and resumer.resume_address < end;
 }
 
+/// The type that a report has of what ends a thread.
+pub const thread_exit = "thread exit";
+
 /// Called by the trampoline in place of the body, when an exception has been caught; null stands
 /// for what ends a thread. Tells the resumer, waits until it has read the report, and finishes.
 fn caught(context: *Context, exception: ?*Exception) callconv(.c) noreturn {
@@ -210,7 +213,7 @@ fn caught(context: *Context, exception: ?*Exception) callconv(.c) noreturn {
     if (exception) |thrown| {
         describeAndDelete(context, report, thrown);
     } else if (report) |known| {
-        setType(known, "thread exit");
+        setType(known, thread_exit);
         const text = "C has ended its thread (pthread_exit, or pthread_cancel): its frames have" ++
             " been unwound, and the thread, which is not its own, goes on";
         _ = say(known, @intFromPtr(text.ptr), text.len, .any);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // Credit: after libfringe, by edef and the libfringe contributors
 
-/** errno: what C has left in it is there when C goes on, and is given to the caller that wants it. */
+/** errno: what C has left in it is there when C goes on, and is given to who wants it. */
 
 import { assertEquals, assertThrows } from "@std/assert";
 import { dlopen, Generator, OsStack, PointerView, tailCall } from "../../mod.ts";

@@ -6,9 +6,10 @@
  * and all that only looks like it is left alone.
  */
 
+import { join } from "node:path";
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { dlopen, Generator, OsStack, OwnedStack } from "../../mod.ts";
-import { moduleUrl, runChild, testBodies, testWith } from "../support/support.ts";
+import { moduleUrl, runChild, testBodies, testWith, withFolder } from "../support/support.ts";
 
 const begin = `
   import { dlopen, Generator, OsStack } from ${JSON.stringify(moduleUrl)};
@@ -65,9 +66,33 @@ for (const [how, source] of Object.entries(jumps)) {
     );
     assertEquals([signal, stdout], ["SIGABRT", ""], stderr);
     assertStringIncludes(stderr, "fringe: C has jumped (longjmp, lua_error, ...) out of one call");
-    assertStringIncludes(stderr, "have the handler return, with an answer upon which C itself");
+    assertStringIncludes(stderr, "have the handler return tailCall(f, ...), and C itself calls it");
   });
 }
+
+Deno.test("the library of a tail call stays while its function runs", async () => {
+  await withFolder(async (folder) => {
+    const copy = join(folder, "libcopy.so");
+    await Deno.copyFile(testBodies, copy);
+    const source = `
+      ${begin}
+      import { Callback, tailCall } from ${JSON.stringify(moduleUrl)};
+      const other = dlopen(${JSON.stringify(copy)}, {
+        keep: { parameters: ["function"], result: "void" },
+        call_kept: { parameters: ["i32"], result: "i32" },
+      });
+      // call_kept, of the library that is closed meanwhile, is to go on behind this callback.
+      const kept = new Callback({ parameters: ["i32"], result: "i32" }, (i) => {
+        other.close();
+        return 10 * i;
+      });
+      other.symbols.keep(kept);
+      console.log(call_n(1, () => tailCall(other.symbols.call_kept, 7)));
+    `;
+    const { stdout, stderr } = await runChild(source, ["--allow-ffi"]);
+    assertEquals(stdout, "70\n", stderr);
+  });
+});
 
 testWith("liblua5.4.so.0", "a jump by lua_error in a handler ends the process", async () => {
   const source = `

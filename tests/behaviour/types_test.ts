@@ -10,6 +10,7 @@ import { assertEquals } from "@std/assert";
 import {
   Callback,
   dlopen,
+  functionAt,
   Generator,
   type GuardedStack,
   type NativeBody,
@@ -18,6 +19,8 @@ import {
   PointerView,
   SliceStack,
   type Stack,
+  type TailCall,
+  tailCall,
   type Yielder,
 } from "../../mod.ts";
 import { definitions, testBodies } from "../support/support.ts";
@@ -43,6 +46,32 @@ function stacks(os: OsStack, owned: OwnedStack, slice: SliceStack): void {
   // @ts-expect-error Memory is a Uint8Array.
   new SliceStack(new ArrayBuffer(4096));
   void [guarded, any, wrong, alsoWrong];
+}
+
+function control(pointer: Deno.PointerObject): void {
+  const { call_n, add_six, same_pointer } = open().symbols;
+  const answer: TailCall = tailCall(add_six, 1, 2, 3, 4, 5n, 6);
+  // @ts-expect-error An argument is missing.
+  tailCall(add_six, 1, 2, 3, 4, 5n);
+  // @ts-expect-error A string is no number.
+  tailCall(add_six, "1", 2, 3, 4, 5n, 6);
+  call_n(1, () => answer);
+  call_n(1, (i) => i > 0 ? answer : i);
+  void call_n.async(1, async () => await Promise.resolve(answer));
+  for (const { reply } of call_n.calls(1)) reply(answer);
+  // @ts-expect-error A TailCall is no argument.
+  same_pointer(answer);
+
+  const f = functionAt(pointer, { parameters: ["i64"], result: "i64", errno: true });
+  const failed = f(1);
+  same<typeof failed, { readonly value: bigint; readonly errno: number }>(true);
+  const later = f.async(1n);
+  same<typeof later, Promise<{ readonly value: bigint; readonly errno: number }>>(true);
+  // @ts-expect-error It takes an integer.
+  f("1");
+  // @ts-expect-error null is no function.
+  functionAt(null, { parameters: [], result: "void" });
+  new Callback({ parameters: ["i32"], result: "i32", stop: (i: number) => i }, (i) => i);
 }
 
 function nativeBodies(stack: OsStack, owned: OwnedStack): void {
@@ -445,6 +474,7 @@ Deno.test("types are what they should be, says deno check", () => {
     javaScriptGenerators,
     genericCode,
     calls,
+    control,
     yielderCalls,
     keptCallbacks,
     floatsAndManyArguments,

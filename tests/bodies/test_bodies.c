@@ -59,6 +59,9 @@
  *   ptr   same_pointer(ptr)
  *   i32   use_up(i32 depth)                        calls itself `depth` deep, gives that
  *   i32   use_up_after(i32 f(i32))                 use_up(f(1)) + f(2)
+ *   i32   takes(i32 size, i32 place)               has `size` bytes of variables, which it makes
+ *                                                  room for by one step; writes to the byte at
+ *                                                  `place`, counted from the lowest, gives that
  *   void  poke(ptr)                                writes a byte there
  *   i32   asked()                                  see ask_three
  *   i32   destructor_count() cleanup_count() zig_defer_count()   how many have run so far
@@ -250,6 +253,14 @@ void overflows_in_cleanup(fringe_yielder *yielder, int32_t input)
 {
     __attribute__((cleanup(use_up_in_cleanup))) const int32_t depth = input;
     for (;;) input = overflows_in_cleanup_suspend(yielder, input);
+}
+
+EXPORT int32_t takes(int32_t size, int32_t place);
+int32_t takes(int32_t size, int32_t place)
+{
+    volatile char *const variables = __builtin_alloca((size_t)size);
+    variables[place] = 1;
+    return place;
 }
 
 EXPORT int32_t use_up_after(int32_t (*f)(int32_t));

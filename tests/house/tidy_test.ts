@@ -191,7 +191,7 @@ const FLOORS: readonly (readonly string[])[] = [
   ["stack/", "value/"],
   ["context/"],
   ["call/"],
-  ["yielder", "generator", "types", "dlopen", "pointer_view"],
+  ["yielder", "generator", "types", "dlopen", "pointer_view", "function_at"],
   ["exports"],
 ];
 

@@ -221,7 +221,9 @@ class Stack {
     const what = "Cannot make generator";
     if (this.disposed) throw new Error(`${what}: the stack has been disposed of`);
     if (this.user !== undefined) {
-      throw new Error(`${what}: another generator is on this stack and has not finished`);
+      throw new Error(
+        `${what}: another generator, or a call, is on this stack and has not finished`,
+      );
     }
     this.user = user;
   }
@@ -229,7 +231,7 @@ class Stack {
   dispose(): void {
     if (this.disposed) return;
     if (this.user !== undefined) {
-      throw new Error("Cannot dispose of stack: a generator on it has not finished");
+      throw new Error("Cannot dispose of stack: a generator, or a call, on it has not finished");
     }
     this.disposed = true;
   }

@@ -153,7 +153,10 @@ Deno.test("dlopen() says which definition it does not understand, and what is kn
     [callback(null), "callback parameter 0 must be an object: got null"],
     [callback(5), "callback parameter 0 must be an object: got 5"],
     [callback(() => 1), "Cannot open symbol x: its definition must be plain data"],
-    [{ x: { parameters: [], result: "void", nonblocking: 1 } }, "must be a boolean: got 1"],
+    [
+      { x: { parameters: [], result: "void", nonblocking: 1 } },
+      'must be a boolean or "thread": got 1',
+    ],
     [{ x: { parameters: [], result: "void", optional: true } }, "leave a symbol out if"],
     [{ x: { parameters: [], result: "void", variadic: 1 } }, "how many of its 0 parameters stand"],
     [{ x: { parameters: ["i32"], result: "void", variadic: -1 } }, "the dots: got -1"],

@@ -3,9 +3,8 @@
 
 /** `functionAt(pointer, definition)`: a function of a C function pointer. */
 
-import { assertEquals, assertRejects, assertStrictEquals, assertThrows } from "@std/assert";
+import { assertEquals, assertMatch, assertRejects, assertThrows } from "@std/assert";
 import { Callback, functionAt, Generator, OsStack, tailCall } from "../../mod.ts";
-import { takeThunk } from "../../ffi/call/thunk.ts";
 import { collectUntil, openBodies } from "../support/support.ts";
 
 const twice = { parameters: ["i32"], result: "i32" } as const;
@@ -38,9 +37,8 @@ Deno.test("functionAt() makes functions with callbacks, errno, and on other thre
   });
   assertEquals(await g(null), 3);
   // Without a name its address is one.
-  const name = `function at 0x${Deno.UnsafePointer === undefined ? "" : g.name.slice(14)}`;
-  assertStrictEquals(g.name, name);
-  await assertRejects(() => g(1 as never), TypeError, `Cannot call ${name}: argument 0`);
+  assertMatch(g.name, /^function at 0x[0-9a-f]{6,}$/);
+  await assertRejects(() => g(1 as never), TypeError, `Cannot call ${g.name}: argument 0`);
 });
 
 Deno.test("functionAt() checks what it is given", () => {
@@ -63,23 +61,15 @@ Deno.test("functionAt() checks what it is given", () => {
 });
 
 Deno.test("the function pointers of a function that is garbage are used again", async () => {
-  using callback = new Callback({ parameters: ["pointer"], result: "void" }, () => {});
-  const before = thunkNumber();
-  for (let i = 0; i < 3000; i++) {
-    functionAt(callback.pointer, { parameters: [{ callback: twice }], result: "void" })(() => 1);
-  }
+  const seen = new Set<bigint>();
+  let isAgain = false;
+  using callback = new Callback({ parameters: ["usize"], result: "void" }, (address) => {
+    isAgain ||= seen.has(address);
+    seen.add(address);
+  });
+  const taking = { parameters: [{ callback: twice }], result: "void" } as const;
   await collectUntil(() => {
-    for (let i = 0; i < 100; i++) {
-      functionAt(callback.pointer, { parameters: [{ callback: twice }], result: "void" })(() => 1);
-      if (thunkNumber() < before + 3000) return true;
-    }
-    return false;
+    for (let i = 0; i < 500; i++) functionAt(callback.pointer, taking)(() => 1);
+    return isAgain;
   });
 });
-
-/** The number of a thunk of that type, which is taken for good. */
-function thunkNumber(): number {
-  const parameters = ["i32"];
-  return takeThunk({ parameters, result: "i32" } as unknown as Parameters<typeof takeThunk>[0])
-    .number;
-}

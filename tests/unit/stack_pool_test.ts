@@ -131,7 +131,11 @@ Deno.test("a stack that a generator is on is not given back", () => {
   const stack = pool.take();
   using generator = new Generator(stack, library.symbols.echo_i32);
   generator.resume(1);
-  assertThrows(() => stack[Symbol.dispose](), Error, "a generator on it has not finished");
+  assertThrows(
+    () => stack[Symbol.dispose](),
+    Error,
+    "a generator, or a call, on it has not finished",
+  );
   using other = pool.take();
   assertNotEquals(other.limit, stack.limit);
   assertEquals(generator.resume(2), 2);

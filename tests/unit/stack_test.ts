@@ -72,7 +72,7 @@ for (const { name, make } of kinds) {
         Error,
         "Cannot make generator",
       );
-      assertStringIncludes(error.message, "another generator is on this stack");
+      assertStringIncludes(error.message, "another generator, or a call, is on this stack");
       assertStringIncludes(error.message, "give each its own stack");
     }
   });
@@ -84,7 +84,7 @@ for (const { name, make } of kinds) {
     for (const input of [undefined, 5]) {
       if (input !== undefined) assertEquals(generator.resume(input), input);
       const error = assertThrows(() => stack[Symbol.dispose](), Error, "Cannot dispose of stack");
-      assertStringIncludes(error.message, "a generator on it has not finished");
+      assertStringIncludes(error.message, "a generator, or a call, on it has not finished");
       assertStringIncludes(error.message, "dispose of the generator instead");
     }
     assertEquals(generator.resume(6), 6);

@@ -3,7 +3,13 @@
 
 /** `tailCall(f, ...args)`: an answer upon which C calls `f` in place of returning. */
 
-import { assertEquals, assertStrictEquals, assertStringIncludes, assertThrows } from "@std/assert";
+import {
+  assertEquals,
+  assertRejects,
+  assertStrictEquals,
+  assertStringIncludes,
+  assertThrows,
+} from "@std/assert";
 import { Callback, dlopen, Generator, OsStack, type TailCall, tailCall } from "../../mod.ts";
 import { gc, MIXED, openBodies, testBodies } from "../support/support.ts";
 
@@ -227,6 +233,22 @@ Deno.test("a tail call into a library that has been closed is refused, and C is 
   );
   assertStringIncludes((error as Error).message, "has been closed; open it again");
   assertEquals(destructor_count(), before + 1);
+});
+
+Deno.test("a tail call that comes when its call has ended reaches no other call", async () => {
+  const first = openBodies();
+  using second = openBodies();
+  const late = Promise.withResolvers<TailCall>();
+  const ended = first.symbols.call_n.async(1, () => late.promise);
+  const other = Promise.withResolvers<number>();
+  first.close();
+  await assertRejects(() => ended, Error, "has been closed");
+  // It has the stack, and the mailbox, of the one that has ended.
+  const waiting = second.symbols.call_n.async(2, () => other.promise);
+  late.resolve(tailCall(second.symbols.use_up, 1000));
+  await later(0);
+  other.resolve(1);
+  assertEquals(await waiting, 2);
 });
 
 Deno.test("an argument that throws when it is passed leaves nothing behind", () => {

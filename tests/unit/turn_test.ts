@@ -4,6 +4,10 @@
 /** `exclusive: true`: of such functions of a library one call is under way at a time. */
 
 import { assert, assertEquals, assertRejects, assertStrictEquals, assertThrows } from "@std/assert";
+import { calleeOf } from "../../ffi/call/callee.ts";
+import { Scope } from "../../ffi/call/scope.ts";
+import { Turn } from "../../ffi/call/turn.ts";
+import { memoryOf } from "../../ffi/stack/stack.ts";
 import { dlopen, functionAt, Generator, OsStack } from "../../mod.ts";
 import { collectUntil, testBodies } from "../support/support.ts";
 
@@ -172,6 +176,48 @@ Deno.test("a call that is dropped passes its turn on once it is garbage", async 
   next.then(() => isOver = true);
   await collectUntil(() => isOver);
   assertEquals(await next, 2);
+});
+
+Deno.test("a call that is aborted as its turn comes does not run, and passes it on", async () => {
+  const turn = new Turn();
+  turn.take("a", "Cannot call a");
+  const controller = new AbortController();
+  const b = turn.wait("b", controller.signal);
+  const c = turn.wait("c", undefined);
+  turn.pass();
+  // Now b has it, though it does not know yet.
+  assertThrows(() => turn.take("d", "Cannot call d"), Error, BUSY("d", "b"));
+  controller.abort(new Error("enough"));
+  await assertRejects(() => b, Error, "enough");
+  await c;
+
+  using library = open();
+  const { call_n, plus_one } = library.symbols;
+  const other = new AbortController();
+  const reason = new Error("enough");
+  // This comes when the first call has ended, and before the second hears of its turn.
+  const abort = (): number => {
+    queueMicrotask(() => other.abort(reason));
+    return 1;
+  };
+  const first = call_n.async(1, abort);
+  const second = plus_one.async(1, { signal: other.signal });
+  const third = plus_one.async(2);
+  assertStrictEquals(await assertRejects(() => second), reason);
+  assertEquals(await first, 1);
+  assertEquals(await third, 3);
+});
+
+Deno.test("a call that never begins passes its turn on", () => {
+  using library = open();
+  const { plus_one } = library.symbols;
+  const scope = new Scope(memoryOf(new OsStack()));
+  scope.running = true;
+  for (let i = 0; i < 2; i++) {
+    // On the generator's own stack.
+    scope.close(scope.open(calleeOf(plus_one), [1], "generators"));
+    assertEquals(plus_one(1), 2);
+  }
 });
 
 Deno.test("exclusive must be a boolean", () => {
