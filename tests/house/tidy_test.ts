@@ -74,7 +74,7 @@ function* columns(): Problems {
 }
 
 function* leftovers(): Problems {
-  const marks = new RegExp(["FIX" + "ME", "TO" + "DO", "XX" + "X"].join("|"));
+  const marks = new RegExp(`\\b(?:${["FIX" + "ME", "TO" + "DO", "XX" + "X"].join("|")})\\b`);
   for (const file of files) {
     for (const [i, line] of text(file).split("\n").entries()) {
       if (marks.test(line)) {
