@@ -34,6 +34,7 @@
  * @module
  */
 
+export type { CallbackOptions } from "./ffi/call/callback.ts";
 export type {
   AsyncArguments,
   AsyncCall,

@@ -19,6 +19,9 @@ const { symbols } = dlopen(testBodies, {
 const elsewhere = dlopen(testBodies, {
   call_n: { parameters: ["i32", { callback: one }], result: "i32", nonblocking: true },
 }).symbols;
+const onThread = dlopen(testBodies, {
+  call_n: { parameters: ["i32", { callback: one }], result: "i32", nonblocking: "thread" },
+}).symbols;
 
 const plain = Deno.dlopen(testBodies, {
   call_n: { parameters: ["i32", "function"], result: "i32" },
@@ -202,6 +205,13 @@ bench(
   "nonblocking",
   "nonblocking callback",
   async () => await elsewhere.call_n.async(FEW, (i) => i),
+  sumBelow(FEW),
+  FEW,
+);
+bench(
+  "nonblocking",
+  'callback with nonblocking: "thread"',
+  async () => await onThread.call_n.async(FEW, (i) => i),
   sumBelow(FEW),
   FEW,
 );

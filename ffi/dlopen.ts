@@ -251,6 +251,7 @@ function callbackParameter(
     callee,
     parameter: i,
     handler: undefined,
+    isForeign: false,
     what: `Cannot answer ${name}: the result of callback parameter ${i}`,
     closed: false,
   };

@@ -299,6 +299,11 @@ const SYMBOLS = {
         ],
         result: "pointer",
     },
+    lendStack: {
+        name: "fringe_stack_lend",
+        parameters: ["usize", "bool"],
+        result: "void",
+    },
     resumeI32: {
         name: "fringe_resume",
         parameters: ["pointer", "i32"],
@@ -480,6 +485,33 @@ const THREAD_SYMBOLS = {
     },
     putThread: { name: "fringe_thread_put", parameters: ["buffer"], result: "void" },
 };
+const FOREIGN_SYMBOLS = {
+    openForeign: {
+        name: "fringe_foreign_open",
+        parameters: ["u32", "buffer"],
+        result: "i32",
+    },
+    closeForeign: {
+        name: "fringe_foreign_close",
+        parameters: ["u32"],
+        result: "void",
+    },
+    listenForeign: { name: "fringe_foreign_listen", parameters: [], result: "pointer" },
+    waitForeign: {
+        name: "fringe_foreign_wait",
+        parameters: ["pointer"],
+        result: "void",
+        nonblocking: true,
+    },
+    callOffForeign: { name: "fringe_foreign_call_off", parameters: [], result: "void" },
+    takeForeign: { name: "fringe_foreign_take", parameters: [], result: "pointer" },
+    answerForeign: {
+        name: "fringe_foreign_answer",
+        parameters: ["pointer"],
+        result: "void",
+    },
+    refuseForeign: { name: "fringe_foreign_refuse", parameters: [], result: "void" },
+};
 
 function checkDigest(actual, expected, what, remedy) {
     if (actual === expected)
@@ -541,16 +573,19 @@ const openNative = (function openNative(path, what, grant) {
         stacks,
         openPools: () => load(path, POOL_SYMBOLS, what, grant).symbols,
         openThreads: () => load(path, THREAD_SYMBOLS, what, grant).symbols,
+        openForeign: () => load(path, FOREIGN_SYMBOLS, what, grant).symbols,
         openRest: () => load(path, SYMBOLS, what, grant).symbols,
     };
 });
 function openWhole(path, what, grant) {
-    const { stacks, openPools, openThreads, openRest } = openNative(path, what, grant);
-    const [pools, threads, rest] = [openPools(), openThreads(), openRest()];
+    const opened = openNative(path, what, grant);
+    const [pools, threads] = [opened.openPools(), opened.openThreads()];
+    const [foreign, rest] = [opened.openForeign(), opened.openRest()];
     return {
-        stacks,
+        stacks: opened.stacks,
         openPools: () => pools,
         openThreads: () => threads,
+        openForeign: () => foreign,
         openRest: () => rest,
     };
 }
@@ -813,6 +848,7 @@ const OVERRIDE = "FRINGE_LIBRARY";
 let opened;
 let pools$1;
 let threads;
+let foreign;
 let rest;
 const nativeStacks = (function nativeStacks() {
     return (opened ?? openNow()).stacks;
@@ -823,13 +859,16 @@ function nativePools() {
 function nativeThreads() {
     return threads ?? openThreads();
 }
+function nativeForeign() {
+    return foreign ?? openForeign();
+}
 function native() {
     return rest ?? openRest();
 }
 const openNow = (function openNow() {
     needStack(128);
     checkRuntime();
-    return opened = open$1();
+    return opened = open$2();
 });
 function openPools() {
     needStack(128);
@@ -839,13 +878,17 @@ function openThreads() {
     needStack(128);
     return threads = (opened ?? openNow()).openThreads();
 }
+function openForeign() {
+    needStack(128);
+    return foreign = (opened ?? openNow()).openForeign();
+}
 function openRest() {
     needStack(128);
     const whole = (opened ?? openNow()).openRest();
     whole.installOverflow();
     return rest = whole;
 }
-const open$1 = (function open$1() {
+const open$2 = (function open$2() {
     if (!mayReadOverride()) {
         try {
             return openPrebuilt();
@@ -967,62 +1010,50 @@ function hintForUnsafeCallback(value) {
         : "";
 }
 
-function getter(prototype, name) {
-    const { get } = Object.getOwnPropertyDescriptor(prototype, name);
-    return Function.prototype.call.bind(get);
-}
-const typedArray = Object.getPrototypeOf(Uint8Array.prototype);
-const nameOf = getter(typedArray, Symbol.toStringTag);
-const OF_ARRAY = {
-    buffer: getter(typedArray, "buffer"),
-    byteOffset: getter(typedArray, "byteOffset"),
-    byteLength: getter(typedArray, "byteLength"),
-};
-const OF_VIEW = {
-    buffer: getter(DataView.prototype, "buffer"),
-    byteOffset: getter(DataView.prototype, "byteOffset"),
-    byteLength: getter(DataView.prototype, "byteLength"),
-};
-const isResizable = getter(ArrayBuffer.prototype, "resizable");
-const isDetached = getter(ArrayBuffer.prototype, "detached");
-const sizeOfShared = getter(SharedArrayBuffer.prototype, "byteLength");
-function isBuffer(value) {
-    return answers(isDetached, value);
-}
-function answers(get, value) {
-    try {
-        get(value);
-        return true;
+class Mapping {
+    bounds = new BigUint64Array(new ArrayBuffer(32));
+    waits = false;
+    next;
+    get base() {
+        return this.bounds[0 / 8];
     }
-    catch (error) {
-        if (isExhaustion(error))
-            throw error;
-        return false;
+    get limit() {
+        return this.bounds[8 / 8];
+    }
+    get start() {
+        return this.bounds[16 / 8];
+    }
+    get stride() {
+        return this.bounds[24 / 8];
     }
 }
-function bytesOf(value, what) {
-    if (value === null)
-        return null;
-    const isView = ArrayBuffer.isView(value);
-    const of = isView && nameOf(value) === undefined ? OF_VIEW : OF_ARRAY;
-    const buffer = isView ? of.buffer(value) : value;
-    if (!isBuffer(buffer)) {
-        if (answers(sizeOfShared, buffer)) {
-            throw new TypeError(`${what} must not be over shared memory; copy it with slice()`);
-        }
-        throw new TypeError(`${what} must be an ArrayBuffer, a view over one, or null (buffer): got ${describe(value)}`);
-    }
-    if (isDetached(buffer)) {
-        throw new TypeError(`${what} must be attached: its buffer has been transferred elsewhere`);
-    }
-    if (isResizable(buffer)) {
-        throw new TypeError(`${what} must have a fixed length: C keeps its address while handlers run, and they could ` +
-            "resize it; copy it with slice()");
-    }
-    if (!isView)
-        return new Uint8Array(buffer);
-    return new Uint8Array(buffer, of.byteOffset(value), of.byteLength(value));
+let left;
+const map = (function map({ bounds }, size, recover, what) {
+    unmapLeft();
+    checkGrant(nativeStacks().mapStack(BigInt(size), recover, bounds), what);
+});
+function mapSlab({ bounds }, size, count, recover, what) {
+    unmapLeft();
+    checkGrant(nativePools().mapSlab(BigInt(size), count, recover, bounds), what);
 }
+function unmap(mapping) {
+    if (mapping.base === 0n)
+        return;
+    if (!mapping.waits) {
+        mapping.waits = true;
+        mapping.next = left;
+        left = mapping;
+    }
+    unmapLeft();
+}
+const unmapLeft = (function unmapLeft() {
+    while (left !== undefined) {
+        const { base, start } = left;
+        if (nativeStacks().unmapStack(base, start) !== 0)
+            return;
+        left = left.next;
+    }
+});
 
 const loaded = {};
 function nodeModule(name) {
@@ -1169,6 +1200,63 @@ function putShort(bytes, start, value) {
         bytes[start + i] = code;
     }
     return true;
+}
+
+function getter(prototype, name) {
+    const { get } = Object.getOwnPropertyDescriptor(prototype, name);
+    return Function.prototype.call.bind(get);
+}
+const typedArray = Object.getPrototypeOf(Uint8Array.prototype);
+const nameOf = getter(typedArray, Symbol.toStringTag);
+const OF_ARRAY = {
+    buffer: getter(typedArray, "buffer"),
+    byteOffset: getter(typedArray, "byteOffset"),
+    byteLength: getter(typedArray, "byteLength"),
+};
+const OF_VIEW = {
+    buffer: getter(DataView.prototype, "buffer"),
+    byteOffset: getter(DataView.prototype, "byteOffset"),
+    byteLength: getter(DataView.prototype, "byteLength"),
+};
+const isResizable = getter(ArrayBuffer.prototype, "resizable");
+const isDetached = getter(ArrayBuffer.prototype, "detached");
+const sizeOfShared = getter(SharedArrayBuffer.prototype, "byteLength");
+function isBuffer(value) {
+    return answers(isDetached, value);
+}
+function answers(get, value) {
+    try {
+        get(value);
+        return true;
+    }
+    catch (error) {
+        if (isExhaustion(error))
+            throw error;
+        return false;
+    }
+}
+function bytesOf(value, what) {
+    if (value === null)
+        return null;
+    const isView = ArrayBuffer.isView(value);
+    const of = isView && nameOf(value) === undefined ? OF_VIEW : OF_ARRAY;
+    const buffer = isView ? of.buffer(value) : value;
+    if (!isBuffer(buffer)) {
+        if (answers(sizeOfShared, buffer)) {
+            throw new TypeError(`${what} must not be over shared memory; copy it with slice()`);
+        }
+        throw new TypeError(`${what} must be an ArrayBuffer, a view over one, or null (buffer): got ${describe(value)}`);
+    }
+    if (isDetached(buffer)) {
+        throw new TypeError(`${what} must be attached: its buffer has been transferred elsewhere`);
+    }
+    if (isResizable(buffer)) {
+        throw new TypeError(`${what} must have a fixed length: C keeps its address while handlers run, and they could ` +
+            "resize it; copy it with slice()");
+    }
+    if (!isView)
+        return new Uint8Array(buffer);
+    return new Uint8Array(buffer, of.byteOffset(value), of.byteLength(value));
 }
 
 const ANSWERS_KEPT = 16;
@@ -1605,302 +1693,110 @@ function addressOf$1(value, type, what) {
     }
 }
 
-const PACKED = new Set(["aarch64-darwin"]);
-const { arch, os } = typeof Deno === "undefined"
-    ? { arch: "x86_64", os: "linux" }
-    : Deno.build;
-const CONVENTION = {
-    ...ARGUMENT_REGISTERS[arch],
-    isPacked: PACKED.has(`${arch}-${os}`),
-};
-function placementOf(parameters, registers, convention, fixed = parameters.length) {
-    let [integers, floats, at, end] = [0, 0, 0, 0];
-    const offsets = parameters.map((type, index) => {
-        const isFloat = typeOf$1(type).kind === "float";
-        const isBehindDots = convention.isPacked && index >= fixed;
-        if (!isBehindDots && isFloat && floats < convention.floats) {
-            return registers.floats + floats++ * 8;
-        }
-        if (!isBehindDots && !isFloat && integers < convention.integers) {
-            return registers.integers + integers++ * 8;
-        }
-        const size = convention.isPacked && !isBehindDots ? typeOf$1(type).size || 8 : 8;
-        const start = roundUp$1(at, size);
-        at = start + size;
-        end = Math.max(at, start + 4);
-        return 336 + start;
-    });
-    return { offsets, stackCount: roundUp$1(end, 8) / 8 };
-}
-function roundUp$1(offset, size) {
-    return Math.ceil(offset / size) * size;
-}
-
-const PARAMETERS_MAX = 127;
-const FUNCTION = { integers: 80, floats: 144 };
-const CALLBACK$3 = {
-    integers: 208,
-    floats: 272,
-};
-function signatureOf(parameters, result, registers, fixed) {
-    return {
-        parameters,
-        result,
-        types: parameters.map(typeOf$1),
-        resultType: typeOf$1(result),
-        ...placementOf(parameters, registers, CONVENTION, fixed),
-    };
-}
-function callbackSignature(callback, what) {
-    if (typeof callback !== "object" || callback === null) {
-        throw new TypeError(`${what} must be an object: got ${describe(callback)}`);
-    }
-    checkKeys(callback, ["parameters", "result", "stop"], what);
-    const { parameters, result, stop } = own(callback);
-    checkParameters(parameters, what);
-    for (const [i, type] of parameters.entries()) {
-        checkType(type, VALUE_TYPES, `${what}: parameter ${i}`, false);
-    }
-    checkType(result, VALUE_TYPES, `${what}: result`);
-    const hasStop = Object.hasOwn(callback, "stop");
-    if (hasStop && typeof stop !== "function") {
-        if (result === "void" && stop !== undefined) {
-            throw new TypeError(`${what}: stop must be undefined, since the result is void: got ${describe(stop)}`);
-        }
-        const slot = new DataView(new ArrayBuffer(8));
-        write(slot, 0, typeOf$1(result), stop, `${what}: stop`, new Kept());
-    }
-    const signature = signatureOf(parameters, result, CALLBACK$3);
-    const isKept = result === "buffer" || result === "cstring";
-    return { ...signature, stop, hasStop, isKept, fast: fastOf(signature) };
-}
-function fastOf({ types, offsets, stackCount }) {
-    const [first = VOID$2, second = VOID$2, third = VOID$2] = types;
-    const [firstAt = 0, secondAt = 0, thirdAt = 0] = offsets;
-    const count = stackCount === 0 ? types.length : -1;
-    return { count, first, firstAt, second, secondAt, third, thirdAt };
-}
-function checkParameters(parameters, what) {
-    if (!Array.isArray(parameters)) {
-        throw new TypeError(`${what}: parameters must be an array of types: got ${describe(parameters)}`);
-    }
-    if (parameters.length > 127) {
-        throw new TypeError(`${what}: it has ${parameters.length} parameters, and C promises no more than ` +
-            `${127}`);
+class Itself {
+    constructor(object) {
+        return object;
     }
 }
-function checkType(type, known, what, mayBeVoid = true) {
-    if (typeof type === "string" && (known.has(type) || mayBeVoid && type === "void"))
-        return;
-    if (typeof type === "object" && type !== null && Object.hasOwn(type, "struct")) {
-        throw new TypeError(`${what} is a struct by value, which is not supported: pass "buffer" or "pointer" where C ` +
-            "takes its address; where C takes or gives the struct itself, wrap the function in C");
+class Mark extends Itself {
+    #made;
+    constructor(generator, made) {
+        super(generator);
+        this.#made = made;
     }
-    const isObject = typeof type === "object" && type !== null;
-    if (isObject && Object.hasOwn(type, "callback")) {
-        throw new TypeError(`${what} is a callback, which can only stand among the parameters of a function: write ` +
-            `"${known.has("function") ? "function" : "pointer"}" where a function pointer is passed on`);
-    }
-    if (isObject && (Object.hasOwn(type, "function") || Object.hasOwn(type, "result"))) {
-        throw new TypeError(`${what} is an object: a function that C calls is written ` +
-            "{ callback: { parameters, result } }");
-    }
-    if (type === "...") {
-        throw new TypeError(`${what} is "...": declare the parameters that this call passes, and by variadic how many ` +
-            "of them stand before the dots");
-    }
-    throw new TypeError(`${what} has the type ${describe(type)}: it must be one of ` +
-        `${[...known].join(", ")}${mayBeVoid ? ", void" : ""}${hintFor$1(type, known, mayBeVoid)}`);
-}
-function hintFor$1(type, known, mayBeVoid) {
-    if (type === undefined && mayBeVoid)
-        return '; write "void" if there is none';
-    if (type === "void")
-        return "; the parameters of a function that has none are []";
-    if (type === "callback" || typeof type === "object" && type !== null) {
-        return "; a function that C calls is written { callback: { parameters, result } }";
-    }
-    const meant = typeof type === "string" ? meantBy(type) : undefined;
-    return meant !== undefined && known.has(meant) ? `; it may be ${describe(meant)}` : "";
-}
-
-const RESTED = 1024;
-let fresh = [];
-const rested = new Map();
-const targets = [];
-let first = 0;
-function typeOf({ parameters, result }) {
-    return `${parameters}:${result}`;
-}
-function takeThunk(target) {
-    const released = rested.get(typeOf(target));
-    let thunk = released !== undefined && released.length > 1024 ? released.shift() : undefined;
-    if (thunk === undefined) {
-        if (fresh.length === 0)
-            makeThunks();
-        thunk = fresh.pop();
-    }
-    targets[thunk.number - first] = target;
-    return thunk;
-}
-function putThunk(thunk) {
-    const target = targets[thunk.number - first];
-    if (target === undefined)
-        return;
-    const type = typeOf(target);
-    const released = rested.get(type);
-    if (released === undefined)
-        rested.set(type, [thunk]);
-    else
-        released.push(thunk);
-    targets[thunk.number - first] = undefined;
-}
-function targetOf(number) {
-    return targets[number - first];
-}
-function makeThunks() {
-    const block = new DataView(new ArrayBuffer(32));
-    checkGrant(native().mapThunks(block), "Cannot make function pointers for callbacks");
-    native().pin(native().callBody);
-    const word = (offset) => block.getBigUint64(offset, true);
-    const [address, number] = [word(0), Number(word(8))];
-    const [stride, count] = [word(16), word(24)];
-    const made = Array.from({ length: Number(count) }, (_, i) => ({ number: number + i, address: address + BigInt(i) * stride }));
-    if (targets.length === 0)
-        first = number;
-    fresh = made;
-}
-class KeptThunk {
-    target;
-    thunk;
-    constructor(target, thunk) {
-        this.target = target;
-        this.thunk = thunk;
-    }
-    get address() {
-        return this.thunk?.address;
+    static of(value) {
+        return typeof value === "object" && value !== null && #made in value ? value.#made : undefined;
     }
 }
-
-class Callback {
-    definition;
-    pointer;
-    #kept;
-    constructor(definition, handler) {
-        const what = "Cannot make callback";
-        if (typeof handler !== "function") {
-            throw new TypeError(`${what}: the handler must be a function: got ${describe(handler)}`);
-        }
-        this.definition = copyOf(definition, what);
-        const target = {
-            ...callbackSignature(this.definition, `${what}: the definition`),
-            callee: undefined,
-            parameter: -1,
-            handler,
-            what: "Cannot answer C: the result of a callback",
-            closed: false,
-        };
-        needStack(8);
-        const thunk = takeThunk(target);
-        this.pointer = native().pointerTo(thunk.address);
-        this.#kept = new KeptThunk(target, thunk);
-        makeFunctionPointer(this, this.#kept);
+class MadeCall {
+    maker;
+    #name;
+    #isTold = true;
+    waits = false;
+    constructor(maker, name) {
+        this.maker = maker;
+        this.#name = name;
     }
-    close() {
-        const { target, thunk } = this.#kept;
-        if (thunk === undefined)
+    mark(generator) {
+        const { maker } = this;
+        new Mark(generator, this);
+        this.waits = true;
+        maker.waiting++;
+        maker.lastMade = this;
+        if (!maker.running)
+            return generator;
+        this.#isTold = false;
+        maker.untold++;
+        return generator;
+    }
+    begin() {
+        if (!this.waits)
             return;
-        putThunk(thunk);
-        target.closed = true;
-        this.#kept.thunk = undefined;
+        this.waits = false;
+        this.maker.waiting--;
+        this.tell();
     }
-    [Symbol.dispose]() {
-        this.close();
+    tell() {
+        if (this.#isTold)
+            return;
+        this.#isTold = true;
+        this.maker.untold--;
     }
+    get description() {
+        return `a call of ${this.#name}`;
+    }
+    get isUntold() {
+        return !this.#isTold;
+    }
+}
+function waitingCall(value) {
+    const made = Mark.of(value);
+    return made?.waits ? made : undefined;
+}
+function missingStar(maker, value) {
+    const made = waitingCall(value);
+    if (made?.maker !== maker)
+        return undefined;
+    const error = new TypeError(`Cannot resume generator: its body has yielded ${made.description} that has not begun; ` +
+        "write yield* in place of yield before yielder.call()");
+    made.tell();
+    return error;
+}
+function noteEnd(value) {
+    waitingCall(value)?.begin();
 }
 
-function checkOpen(library, what) {
-    if (!library.closed)
+function handlerOf(target, args) {
+    return target.handler ?? args[target.parameter];
+}
+function isThenable(value) {
+    return (typeof value === "object" && value !== null || typeof value === "function") &&
+        typeof value.then === "function";
+}
+function refuseDeferred(value, what) {
+    if (isThenable(value)) {
+        Promise.resolve(value).catch(() => { });
+        throw new TypeError(`${what} is a Promise; call the function by .async(), which awaits it, or let a handler of ` +
+            "yielder.call() yield it to whoever can await");
+    }
+    const tag = Object.prototype.toString.call(value);
+    if (tag === "[object Generator]" || tag === "[object AsyncGenerator]") {
+        throw generatorAnswer(tag, what);
+    }
+}
+function refuseWaiting(value, what) {
+    const made = waitingCall(value);
+    if (made === undefined)
         return;
-    throw new Error(`${what}: ${describe(library.filename)} has been closed; open it again`);
+    made.tell();
+    throw new TypeError(`${what} is ${made.description} that has not begun; write yield* before yielder.call()`);
 }
-class Occupancy {
-    #library;
-    #earlier;
-    #later;
-    reason;
-    batch;
-    elsewhere = false;
-    enter(library) {
-        const { latest } = library;
-        this.reason = undefined;
-        this.#earlier = latest;
-        if (latest !== undefined)
-            latest.#later = this;
-        library.latest = this;
-        this.#library = library;
-    }
-    leave() {
-        const library = this.#library;
-        if (library === undefined)
-            return;
-        const earlier = this.#earlier;
-        const later = this.#later;
-        if (later !== undefined)
-            later.#earlier = earlier;
-        else
-            library.latest = earlier;
-        if (earlier !== undefined)
-            earlier.#later = later;
-        this.#library = this.#earlier = this.#later = undefined;
-    }
-    get earlier() {
-        return this.#earlier;
-    }
-}
-function isElsewhere(library) {
-    for (let record = library.latest; record !== undefined; record = record.earlier) {
-        if (record.elsewhere)
-            return true;
-    }
-    return false;
-}
-function endAll(library, reason) {
-    const thrown = [];
-    for (let record; (record = library.latest) !== undefined;) {
-        record.reason = reason;
-        try {
-            record.endGently();
-        }
-        catch (error) {
-            if (!record.isDone)
-                throw error;
-            thrown.push(error);
-        }
-    }
-    return thrown;
-}
-const late = { first: undefined };
-function takeOffLate(owner) {
-    if (late.first === owner)
-        late.first = owner.nextLate;
-}
-function endLate() {
-    for (let owner; (owner = late.first) !== undefined;) {
-        const thrown = [];
-        try {
-            if (!owner.isDone)
-                owner.endGently();
-        }
-        catch (error) {
-            if (!owner.isDone)
-                throw error;
-            thrown.push(error);
-        }
-        takeOffLate(owner);
-        for (const error of thrown)
-            console.error(error);
-    }
+function generatorAnswer(tag, what) {
+    return new TypeError(tag === "[object Generator]"
+        ? `${what} is a generator; call the function by \`yield* yielder.call()\` in a TypeScript ` +
+            "body, where handlers may be generator functions"
+        : `${what} is an async generator, which no form of the call takes; write an async function ` +
+            "for .async(), or a function* for `yield* yielder.call()`");
 }
 
 let words;
@@ -2054,8 +1950,93 @@ function callMailbox(stackCount) {
     return new DataView(new ArrayBuffer(336 + stackCount * 8));
 }
 
+function checkOpen(library, what) {
+    if (!library.closed)
+        return;
+    throw new Error(`${what}: ${describe(library.filename)} has been closed; open it again`);
+}
+class Occupancy {
+    #library;
+    #earlier;
+    #later;
+    reason;
+    batch;
+    elsewhere = false;
+    enter(library) {
+        const { latest } = library;
+        this.reason = undefined;
+        this.#earlier = latest;
+        if (latest !== undefined)
+            latest.#later = this;
+        library.latest = this;
+        this.#library = library;
+    }
+    leave() {
+        const library = this.#library;
+        if (library === undefined)
+            return;
+        const earlier = this.#earlier;
+        const later = this.#later;
+        if (later !== undefined)
+            later.#earlier = earlier;
+        else
+            library.latest = earlier;
+        if (earlier !== undefined)
+            earlier.#later = later;
+        this.#library = this.#earlier = this.#later = undefined;
+    }
+    get earlier() {
+        return this.#earlier;
+    }
+}
+function isElsewhere(library) {
+    for (let record = library.latest; record !== undefined; record = record.earlier) {
+        if (record.elsewhere)
+            return true;
+    }
+    return false;
+}
+function endAll(library, reason) {
+    const thrown = [];
+    for (let record; (record = library.latest) !== undefined;) {
+        record.reason = reason;
+        try {
+            record.endGently();
+        }
+        catch (error) {
+            if (!record.isDone)
+                throw error;
+            thrown.push(error);
+        }
+    }
+    return thrown;
+}
+const late = { first: undefined };
+function takeOffLate(owner) {
+    if (late.first === owner)
+        late.first = owner.nextLate;
+}
+function endLate() {
+    for (let owner; (owner = late.first) !== undefined;) {
+        const thrown = [];
+        try {
+            if (!owner.isDone)
+                owner.endGently();
+        }
+        catch (error) {
+            if (!owner.isDone)
+                throw error;
+            thrown.push(error);
+        }
+        takeOffLate(owner);
+        for (const error of thrown)
+            console.error(error);
+    }
+}
+
 const ABANDONED = "; its frames are abandoned: no destructor has run, and what they held stays held";
-const REMEDY = "It needs a larger OsStack (a function runs on one by yielder.call() in a Generator)";
+const REMEDY = "It needs a larger stack; that of a function is stackSize in its definition, or the " +
+    "generator's in a yielder.call()";
 function overflowError(what, memory) {
     const frames = framesAt(memory.limit);
     const place = frames[0] === undefined ? "" : ` in ${frameLine(frames[0])}`;
@@ -2207,6 +2188,165 @@ class Context extends Occupancy {
     }
 }
 
+const CAPACITY = 16 * 1024;
+class Lent {
+    mailbox;
+    base;
+    #view;
+    #copies = new Map();
+    #answers = new Map();
+    #mappings = new Set();
+    #free = [];
+    #next;
+    #isOut = false;
+    constructor(base, view) {
+        this.mailbox = base - BigInt(roundUp$1(view.byteLength));
+        this.base = this.#next = this.mailbox - BigInt(CAPACITY);
+        this.#view = view;
+    }
+    get isGone() {
+        return this.#copies.keys().some(isDetached);
+    }
+    get isArgumentGone() {
+        return this.#copies.values().some(({ isArgument, bytes }) => {
+            return isArgument && isDetached(bytes.buffer);
+        });
+    }
+    keepString(value, what) {
+        return this.placeString(value, what)?.address ?? 0n;
+    }
+    keepBytes(bytes, what) {
+        const copy = this.copy(bytes, what);
+        copy.isArgument = true;
+        return copy.block.address + BigInt(bytes.byteOffset);
+    }
+    answersTo(callback, isAgain) {
+        let answers = this.#answers.get(callback);
+        if (answers === undefined)
+            this.#answers.set(callback, answers = new LentAnswers(this));
+        if (!isAgain)
+            answers.next();
+        return answers;
+    }
+    placeString(value, what) {
+        const bytes = encodeCString(value, what);
+        if (bytes === null)
+            return undefined;
+        const block = this.#take(bytes.length, what);
+        native().copyOut(block.address, bytes, BigInt(bytes.length));
+        return block;
+    }
+    copy({ buffer }, what) {
+        let copy = this.#copies.get(buffer);
+        if (copy === undefined) {
+            const bytes = new Uint8Array(buffer);
+            copy = {
+                bytes,
+                block: this.#take(bytes.length, what),
+                isArgument: false,
+                answers: 0,
+                isLent: false,
+            };
+            this.#copies.set(buffer, copy);
+        }
+        return copy;
+    }
+    drop(copy) {
+        if (--copy.answers > 0 || copy.isArgument)
+            return;
+        this.#copies.delete(copy.bytes.buffer);
+        this.give(copy.block);
+    }
+    #take(size, what) {
+        const found = this.#free.findIndex((block) => size <= block.size && block.size <= waste(size));
+        if (found >= 0)
+            return this.#free.splice(found, 1)[0];
+        const room = roundUp$1(size);
+        if (this.#next + BigInt(room) <= this.mailbox) {
+            const block = { address: this.#next, size: room, mapping: undefined };
+            this.#next += BigInt(room);
+            return block;
+        }
+        const mapping = new Mapping();
+        this.#mappings.add(mapping);
+        map(mapping, size, false, `${what} cannot be copied (${size} bytes)`);
+        native().lendStack(mapping.limit, true);
+        return { address: mapping.limit, size: Number(mapping.base - mapping.limit), mapping };
+    }
+    give(block) {
+        this.#free.push(block);
+        const mapping = this.#free.length > 16 ? this.#free.shift().mapping : undefined;
+        if (mapping === undefined)
+            return;
+        this.#mappings.delete(mapping);
+        unmap(mapping);
+    }
+    lend() {
+        const { copyOut } = native();
+        this.#setOut(true);
+        this.lendMailbox();
+        for (const copy of this.#copies.values()) {
+            copyOut(copy.block.address, copy.bytes, BigInt(copy.bytes.length));
+            copy.isLent = true;
+        }
+    }
+    #setOut(isOut) {
+        if (this.#isOut === isOut)
+            return;
+        native().lendStack(this.mailbox, isOut);
+        this.#isOut = isOut;
+    }
+    lendMailbox() {
+        native().copyOut(this.mailbox, this.#view, BigInt(this.#view.byteLength));
+    }
+    takeBack(size) {
+        const { copyIn } = native();
+        this.#setOut(false);
+        copyIn(this.#view, this.mailbox, BigInt(size));
+        for (const [buffer, { bytes, block, isLent }] of this.#copies) {
+            if (isLent && !isDetached(buffer))
+                copyIn(bytes, block.address, BigInt(bytes.length));
+        }
+    }
+    release() {
+        for (const mapping of this.#mappings)
+            unmap(mapping);
+        this.#mappings.clear();
+    }
+}
+class LentAnswers extends Answers {
+    #lent;
+    #drops = [];
+    constructor(lent) {
+        super();
+        this.#lent = lent;
+    }
+    keepString(value, what) {
+        const block = this.#lent.placeString(value, what);
+        if (block === undefined)
+            return 0n;
+        this.#put(() => this.#lent.give(block));
+        return block.address;
+    }
+    keepBytes(bytes, what) {
+        const copy = this.#lent.copy(bytes, what);
+        copy.answers++;
+        this.#put(() => this.#lent.drop(copy));
+        return copy.block.address + BigInt(bytes.byteOffset);
+    }
+    #put(drop) {
+        const place = this.place();
+        this.#drops[place]?.();
+        this.#drops[place] = drop;
+    }
+}
+function waste(size) {
+    return Math.max(2 * size, 8192);
+}
+function roundUp$1(size) {
+    return Math.ceil(size / 16) * 16;
+}
+
 const symbols = new WeakMap();
 function makeBody(input, output, pointer, subject) {
     const body = Object.freeze({ input, output });
@@ -2262,6 +2402,64 @@ const isScriptGenerator = (function isScriptGenerator(value) {
 });
 function tagOf(value) {
     return value[Symbol.toStringTag];
+}
+
+const RESTED = 1024;
+let fresh = [];
+const rested = new Map();
+const targets = [];
+let first = 0;
+function typeOf({ parameters, result, isForeign }) {
+    return `${parameters}:${result}:${isForeign}`;
+}
+function takeThunk(target) {
+    const released = rested.get(typeOf(target));
+    let thunk = released !== undefined && released.length > 1024 ? released.shift() : undefined;
+    if (thunk === undefined) {
+        if (fresh.length === 0)
+            makeThunks();
+        thunk = fresh.pop();
+    }
+    targets[thunk.number - first] = target;
+    return thunk;
+}
+function putThunk(thunk) {
+    const target = targets[thunk.number - first];
+    if (target === undefined)
+        return;
+    const type = typeOf(target);
+    const released = rested.get(type);
+    if (released === undefined)
+        rested.set(type, [thunk]);
+    else
+        released.push(thunk);
+    targets[thunk.number - first] = undefined;
+}
+function targetOf(number) {
+    return targets[number - first];
+}
+function makeThunks() {
+    const block = new DataView(new ArrayBuffer(32));
+    checkGrant(native().mapThunks(block), "Cannot make function pointers for callbacks");
+    native().pin(native().callBody);
+    const word = (offset) => block.getBigUint64(offset, true);
+    const [address, number] = [word(0), Number(word(8))];
+    const [stride, count] = [word(16), word(24)];
+    const made = Array.from({ length: Number(count) }, (_, i) => ({ number: number + i, address: address + BigInt(i) * stride }));
+    if (targets.length === 0)
+        first = number;
+    fresh = made;
+}
+class KeptThunk {
+    target;
+    thunk;
+    constructor(target, thunk) {
+        this.target = target;
+        this.thunk = thunk;
+    }
+    get address() {
+        return this.thunk?.address;
+    }
 }
 
 const callees = new WeakMap();
@@ -2353,6 +2551,16 @@ function thunkOf({ parameters, result }, arg, what) {
     return thunk;
 }
 
+const MARGIN = 64;
+const GONE = -1;
+let nativeDepth;
+const depthNow = (function depthNow() {
+    return (nativeDepth ??= nativeStacks().depth)();
+});
+function isGone(depth) {
+    return depth === -1 || (depthNow() - depth | 0) > 64;
+}
+
 const tails = new WeakMap();
 function tailCall(f, ...args) {
     const callee = calleeOf(f, "tailCall()");
@@ -2393,124 +2601,8 @@ function writeArguments(callee, args, view, keeper) {
     }
 }
 
-class Itself {
-    constructor(object) {
-        return object;
-    }
-}
-class Mark extends Itself {
-    #made;
-    constructor(generator, made) {
-        super(generator);
-        this.#made = made;
-    }
-    static of(value) {
-        return typeof value === "object" && value !== null && #made in value ? value.#made : undefined;
-    }
-}
-class MadeCall {
-    maker;
-    #name;
-    #isTold = true;
-    waits = false;
-    constructor(maker, name) {
-        this.maker = maker;
-        this.#name = name;
-    }
-    mark(generator) {
-        const { maker } = this;
-        new Mark(generator, this);
-        this.waits = true;
-        maker.waiting++;
-        maker.lastMade = this;
-        if (!maker.running)
-            return generator;
-        this.#isTold = false;
-        maker.untold++;
-        return generator;
-    }
-    begin() {
-        if (!this.waits)
-            return;
-        this.waits = false;
-        this.maker.waiting--;
-        this.tell();
-    }
-    tell() {
-        if (this.#isTold)
-            return;
-        this.#isTold = true;
-        this.maker.untold--;
-    }
-    get description() {
-        return `a call of ${this.#name}`;
-    }
-    get isUntold() {
-        return !this.#isTold;
-    }
-}
-function waitingCall(value) {
-    const made = Mark.of(value);
-    return made?.waits ? made : undefined;
-}
-function missingStar(maker, value) {
-    const made = waitingCall(value);
-    if (made?.maker !== maker)
-        return undefined;
-    const error = new TypeError(`Cannot resume generator: its body has yielded ${made.description} that has not begun; ` +
-        "write yield* in place of yield before yielder.call()");
-    made.tell();
-    return error;
-}
-function noteEnd(value) {
-    waitingCall(value)?.begin();
-}
-
-function handlerOf(target, args) {
-    return target.handler ?? args[target.parameter];
-}
-function isThenable(value) {
-    return (typeof value === "object" && value !== null || typeof value === "function") &&
-        typeof value.then === "function";
-}
-function refuseDeferred(value, what) {
-    if (isThenable(value)) {
-        Promise.resolve(value).catch(() => { });
-        throw new TypeError(`${what} is a Promise; call the function by .async(), which awaits it, or let a handler of ` +
-            "yielder.call() yield it to whoever can await");
-    }
-    const tag = Object.prototype.toString.call(value);
-    if (tag === "[object Generator]" || tag === "[object AsyncGenerator]") {
-        throw generatorAnswer(tag, what);
-    }
-}
-function refuseWaiting(value, what) {
-    const made = waitingCall(value);
-    if (made === undefined)
-        return;
-    made.tell();
-    throw new TypeError(`${what} is ${made.description} that has not begun; write yield* before yielder.call()`);
-}
-function generatorAnswer(tag, what) {
-    return new TypeError(tag === "[object Generator]"
-        ? `${what} is a generator; call the function by \`yield* yielder.call()\` in a TypeScript ` +
-            "body, where handlers may be generator functions"
-        : `${what} is an async generator, which no form of the call takes; write an async function ` +
-            "for .async(), or a function* for `yield* yielder.call()`");
-}
-
-const MARGIN = 64;
-const GONE = -1;
-let nativeDepth;
-const depthNow = (function depthNow() {
-    return (nativeDepth ??= nativeStacks().depth)();
-});
-function isGone(depth) {
-    return depth === -1 || (depthNow() - depth | 0) > 64;
-}
-
 const { input: INPUT$2, output: OUTPUT, output_float: OUTPUT_FLOAT, stack: STACK } = Mailbox;
-const { callback: CALLBACK$2, tail: TAIL } = Mailbox;
+const { callback: CALLBACK$3, tail: TAIL } = Mailbox;
 const { suspended: SUSPENDED$1, returned: RETURNED } = Status;
 const TOLD_OFTEN = 1_000_000;
 class Call {
@@ -2561,7 +2653,7 @@ class Call {
     #writeFunction() {
         const { callee, context } = this;
         const { slots, stackCount, nonblocking } = callee;
-        if (stackCount > 0)
+        if (stackCount > 0 || nonblocking)
             checkRoom(callee, context.memory.size);
         context.prepare(callee, stackCount, nonblocking);
         const { view } = context;
@@ -2691,25 +2783,15 @@ class Call {
         throw new Error(`${what} callback parameter ${target.parameter} of ${name}, which was passed to another ` +
             "call; what C keeps must be a Callback");
     }
-    args({ types, offsets, stackCount, fast }) {
+    args(target) {
         const { view } = this.context;
+        const { fast } = target;
         if (fast.count === 1)
             return [read(view, fast.firstAt, fast.first)];
         if (fast.count === 2) {
             return [read(view, fast.firstAt, fast.first), read(view, fast.secondAt, fast.second)];
         }
-        let stack = view;
-        if (stackCount > 0) {
-            stack = new DataView(new ArrayBuffer(stackCount * 8));
-            const address = view.getBigUint64(56, true);
-            native().copyIn(stack, address, BigInt(stack.byteLength));
-        }
-        const values = [];
-        for (let i = 0; i < types.length; i++) {
-            const [offset, type] = [offsets[i], types[i]];
-            values.push(offset < 336 ? read(view, offset, type) : read(stack, offset - 336, type));
-        }
-        return values;
+        return argumentsIn(view, target);
     }
     ask(target, handler) {
         const { view } = this.context;
@@ -2866,11 +2948,399 @@ class Call {
             "it; transfer it after the call");
     }
 }
-function checkRoom({ what, stackCount }, size) {
-    if (stackCount * 8 + 512 <= size)
+function argumentsIn(view, { types, offsets, stackCount }) {
+    let stack = view;
+    if (stackCount > 0) {
+        stack = new DataView(new ArrayBuffer(stackCount * 8));
+        const address = view.getBigUint64(56, true);
+        native().copyIn(stack, address, BigInt(stack.byteLength));
+    }
+    const values = [];
+    for (let i = 0; i < types.length; i++) {
+        const [offset, type] = [offsets[i], types[i]];
+        values.push(offset < 336 ? read(view, offset, type) : read(stack, offset - 336, type));
+    }
+    return values;
+}
+function checkRoom({ what, stackCount, nonblocking }, size) {
+    const words = stackCount * 8;
+    const lent = nonblocking ? 336 + words + CAPACITY : 0;
+    if (lent + words + 512 <= size)
         return;
+    if (nonblocking) {
+        throw new RangeError(`${what}: its stack has ${size} bytes, and a nonblocking call takes ${lent} of them for ` +
+            "copies of what C is passed; use a larger one");
+    }
     throw new RangeError(`${what}: its stack has ${size} bytes, and ${stackCount} of its arguments ` +
         "are passed there; use a larger one");
+}
+
+const POLLED = 5;
+let open$1;
+let holding = 0;
+let isListening = false;
+let timer;
+class ForeignCallback {
+    #target;
+    #number;
+    #waiting = new Set();
+    #answers;
+    #references = 0;
+    constructor(target, thunk, what) {
+        this.#target = target;
+        this.#number = thunk.number;
+        const stop = this.#plainStop();
+        checkGrant(nativeForeign().openForeign(thunk.number, stop), what);
+        (open$1 ??= new Map()).set(thunk.number, this);
+        this.ref();
+    }
+    #plainStop() {
+        const { hasStop, stop, resultType, what } = this.#target;
+        if (!hasStop || typeof stop === "function")
+            return null;
+        const slot = new DataView(new ArrayBuffer(8));
+        write(slot, 0, resultType, stop, what, undefined);
+        return slot;
+    }
+    ref() {
+        if (++this.#references === 1)
+            holding++;
+        update();
+        return this.#references;
+    }
+    unref() {
+        if (this.#references === 0)
+            return 0;
+        if (--this.#references === 0)
+            holding--;
+        update();
+        return this.#references;
+    }
+    close() {
+        nativeForeign().closeForeign(this.#number);
+        drain();
+        if (this.#target.hasStop) {
+            for (const request of this.#waiting)
+                this.#stop(request);
+        }
+        open$1.delete(this.#number);
+        if (this.#references > 0)
+            holding--;
+        this.#references = 0;
+        update();
+        if (this.#waiting.size === 0)
+            this.#answers?.release();
+    }
+    async serve(request) {
+        this.#waiting.add(request);
+        try {
+            const answer = this.#target.handler(...argumentsIn(request.view, this.#target));
+            this.#answer(request, isThenable(answer) ? await answer : answer);
+        }
+        catch (error) {
+            this.#fail(request, error);
+        }
+    }
+    #answer(request, value) {
+        if (!this.#waiting.has(request))
+            return;
+        const { resultType, what, isKept } = this.#target;
+        if (typeof value === "object" && value !== null) {
+            refuseWaiting(value, what);
+            refuseDeferred(value, what);
+            if (tailOf(value) !== undefined) {
+                throw new TypeError(`${what} is a tail call, for a thread of C's that is in no call of fringe's; answer a ` +
+                    "value");
+            }
+        }
+        const { mailbox, view } = request;
+        let answers;
+        if (isKept) {
+            answers = this.#answers ??= new ForeignAnswers();
+            answers.next();
+        }
+        write(view, 8, resultType, value, what, answers);
+        const { addressOfPointer, copyOut } = native();
+        const input = new Uint8Array(view.buffer, 8, 8);
+        copyOut(addressOfPointer(mailbox) + BigInt(8), input, BigInt(input.length));
+        this.#waiting.delete(request);
+        nativeForeign().answerForeign(mailbox);
+    }
+    #stop(request) {
+        const { stop } = this.#target;
+        try {
+            const isAsked = typeof stop === "function";
+            this.#answer(request, isAsked ? stop(...argumentsIn(request.view, this.#target)) : stop);
+        }
+        catch (error) {
+            endBecauseOf$1(error);
+        }
+    }
+    #fail(request, error) {
+        if (this.#target.hasStop)
+            this.#stop(request);
+        if (!this.#waiting.has(request))
+            return reportError(error);
+        endBecauseOf$1(error);
+    }
+}
+function endBecauseOf$1(error) {
+    setTimeout(() => nativeForeign().refuseForeign());
+    reportError(error);
+}
+function update() {
+    if (holding > 0 && !isListening)
+        void listen();
+    if (holding === 0 && isListening)
+        nativeForeign().callOffForeign();
+    const isPolled = holding === 0 && open$1.size > 0;
+    if (isPolled && timer === undefined) {
+        const made = timer = setInterval(drain, 5);
+        Deno.unrefTimer(made);
+    }
+    else if (!isPolled && timer !== undefined) {
+        clearInterval(timer);
+        timer = undefined;
+    }
+}
+async function listen() {
+    isListening = true;
+    while (holding > 0) {
+        const { listenForeign, waitForeign } = nativeForeign();
+        await waitForeign(listenForeign());
+        drain();
+    }
+    isListening = false;
+}
+function drain() {
+    const { takeForeign } = nativeForeign();
+    const { addressOfPointer, copyIn } = native();
+    for (let mailbox; (mailbox = takeForeign()) !== null;) {
+        const view = new DataView(new ArrayBuffer(336));
+        copyIn(view, addressOfPointer(mailbox), BigInt(view.byteLength));
+        void open$1.get(view.getUint32(4, true)).serve({ mailbox, view });
+    }
+}
+class ForeignAnswers extends Answers {
+    #places = [];
+    keepString(value, what) {
+        const bytes = encodeCString(value, what);
+        return bytes === null ? 0n : this.#put(bytes, what);
+    }
+    keepBytes(bytes, what) {
+        return this.#put(bytes, what);
+    }
+    #put(bytes, what) {
+        const place = this.place();
+        let mapping = this.#places[place];
+        if (mapping === undefined || Number(mapping.base - mapping.limit) < bytes.length) {
+            const larger = new Mapping();
+            map(larger, bytes.length, false, `${what} cannot be copied (${bytes.length} bytes)`);
+            if (mapping !== undefined)
+                unmap(mapping);
+            mapping = this.#places[place] = larger;
+        }
+        native().copyOut(mapping.limit, bytes, BigInt(bytes.length));
+        return mapping.limit;
+    }
+    release() {
+        for (const mapping of this.#places)
+            if (mapping !== undefined)
+                unmap(mapping);
+    }
+}
+
+const PACKED = new Set(["aarch64-darwin"]);
+const { arch, os } = typeof Deno === "undefined"
+    ? { arch: "x86_64", os: "linux" }
+    : Deno.build;
+const CONVENTION = {
+    ...ARGUMENT_REGISTERS[arch],
+    isPacked: PACKED.has(`${arch}-${os}`),
+};
+function placementOf(parameters, registers, convention, fixed = parameters.length) {
+    let [integers, floats, at, end] = [0, 0, 0, 0];
+    const offsets = parameters.map((type, index) => {
+        const isFloat = typeOf$1(type).kind === "float";
+        const isBehindDots = convention.isPacked && index >= fixed;
+        if (!isBehindDots && isFloat && floats < convention.floats) {
+            return registers.floats + floats++ * 8;
+        }
+        if (!isBehindDots && !isFloat && integers < convention.integers) {
+            return registers.integers + integers++ * 8;
+        }
+        const size = convention.isPacked && !isBehindDots ? typeOf$1(type).size || 8 : 8;
+        const start = roundUp(at, size);
+        at = start + size;
+        end = Math.max(at, start + 4);
+        return 336 + start;
+    });
+    return { offsets, stackCount: roundUp(end, 8) / 8 };
+}
+function roundUp(offset, size) {
+    return Math.ceil(offset / size) * size;
+}
+
+const PARAMETERS_MAX = 127;
+const FUNCTION = { integers: 80, floats: 144 };
+const CALLBACK$2 = {
+    integers: 208,
+    floats: 272,
+};
+function signatureOf(parameters, result, registers, fixed) {
+    return {
+        parameters,
+        result,
+        types: parameters.map(typeOf$1),
+        resultType: typeOf$1(result),
+        ...placementOf(parameters, registers, CONVENTION, fixed),
+    };
+}
+function callbackSignature(callback, what) {
+    if (typeof callback !== "object" || callback === null) {
+        throw new TypeError(`${what} must be an object: got ${describe(callback)}`);
+    }
+    checkKeys(callback, ["parameters", "result", "stop"], what);
+    const { parameters, result, stop } = own(callback);
+    checkParameters(parameters, what);
+    for (const [i, type] of parameters.entries()) {
+        checkType(type, VALUE_TYPES, `${what}: parameter ${i}`, false);
+    }
+    checkType(result, VALUE_TYPES, `${what}: result`);
+    const hasStop = Object.hasOwn(callback, "stop");
+    if (hasStop && typeof stop !== "function") {
+        if (result === "void" && stop !== undefined) {
+            throw new TypeError(`${what}: stop must be undefined, since the result is void: got ${describe(stop)}`);
+        }
+        const slot = new DataView(new ArrayBuffer(8));
+        write(slot, 0, typeOf$1(result), stop, `${what}: stop`, new Kept());
+    }
+    const signature = signatureOf(parameters, result, CALLBACK$2);
+    const isKept = result === "buffer" || result === "cstring";
+    return { ...signature, stop, hasStop, isKept, fast: fastOf(signature) };
+}
+function fastOf({ types, offsets, stackCount }) {
+    const [first = VOID$2, second = VOID$2, third = VOID$2] = types;
+    const [firstAt = 0, secondAt = 0, thirdAt = 0] = offsets;
+    const count = stackCount === 0 ? types.length : -1;
+    return { count, first, firstAt, second, secondAt, third, thirdAt };
+}
+function checkParameters(parameters, what) {
+    if (!Array.isArray(parameters)) {
+        throw new TypeError(`${what}: parameters must be an array of types: got ${describe(parameters)}`);
+    }
+    if (parameters.length > 127) {
+        throw new TypeError(`${what}: it has ${parameters.length} parameters, and C promises no more than ` +
+            `${127}`);
+    }
+}
+function checkType(type, known, what, mayBeVoid = true) {
+    if (typeof type === "string" && (known.has(type) || mayBeVoid && type === "void"))
+        return;
+    if (typeof type === "object" && type !== null && Object.hasOwn(type, "struct")) {
+        throw new TypeError(`${what} is a struct by value, which is not supported: pass "buffer" or "pointer" where C ` +
+            "takes its address; where C takes or gives the struct itself, wrap the function in C");
+    }
+    const isObject = typeof type === "object" && type !== null;
+    if (isObject && Object.hasOwn(type, "callback")) {
+        throw new TypeError(`${what} is a callback, which can only stand among the parameters of a function: write ` +
+            `"${known.has("function") ? "function" : "pointer"}" where a function pointer is passed on`);
+    }
+    if (isObject && (Object.hasOwn(type, "function") || Object.hasOwn(type, "result"))) {
+        throw new TypeError(`${what} is an object: a function that C calls is written ` +
+            "{ callback: { parameters, result } }");
+    }
+    if (type === "...") {
+        throw new TypeError(`${what} is "...": declare the parameters that this call passes, and by variadic how many ` +
+            "of them stand before the dots");
+    }
+    throw new TypeError(`${what} has the type ${describe(type)}: it must be one of ` +
+        `${[...known].join(", ")}${mayBeVoid ? ", void" : ""}${hintFor$1(type, known, mayBeVoid)}`);
+}
+function hintFor$1(type, known, mayBeVoid) {
+    if (type === undefined && mayBeVoid)
+        return '; write "void" if there is none';
+    if (type === "void")
+        return "; the parameters of a function that has none are []";
+    if (type === "callback" || typeof type === "object" && type !== null) {
+        return "; a function that C calls is written { callback: { parameters, result } }";
+    }
+    const meant = typeof type === "string" ? meantBy(type) : undefined;
+    return meant !== undefined && known.has(meant) ? `; it may be ${describe(meant)}` : "";
+}
+
+class Callback {
+    definition;
+    pointer;
+    #kept;
+    #foreign;
+    constructor(definition, handler, options = {}) {
+        const what = "Cannot make callback";
+        const threads = threadsOf(options, `${what}: options`);
+        if (typeof handler !== "function") {
+            throw new TypeError(`${what}: the handler must be a function: got ${describe(handler)}`);
+        }
+        this.definition = copyOf(definition, what);
+        const target = {
+            ...callbackSignature(this.definition, `${what}: the definition`),
+            callee: undefined,
+            parameter: -1,
+            handler,
+            what: "Cannot answer C: the result of a callback",
+            isForeign: threads,
+            closed: false,
+        };
+        if (threads)
+            checkStop(target, `${what}: the definition`);
+        needStack(8);
+        const thunk = takeThunk(target);
+        this.pointer = native().pointerTo(thunk.address);
+        this.#kept = new KeptThunk(target, thunk);
+        makeFunctionPointer(this, this.#kept);
+        if (threads)
+            this.#foreign = new ForeignCallback(target, thunk, what);
+    }
+    ref() {
+        return this.#needForeign("ref").ref();
+    }
+    unref() {
+        return this.#needForeign("unref").unref();
+    }
+    #needForeign(what) {
+        if (this.#foreign !== undefined)
+            return this.#foreign;
+        throw new TypeError(`Cannot ${what} callback: no thread may call it, so nothing is waited for; make it with ` +
+            "{ threads: true }");
+    }
+    close() {
+        const { target, thunk } = this.#kept;
+        if (thunk === undefined)
+            return;
+        this.#foreign?.close();
+        putThunk(thunk);
+        target.closed = true;
+        this.#kept.thunk = undefined;
+    }
+    [Symbol.dispose]() {
+        this.close();
+    }
+}
+function threadsOf(options, what) {
+    if (typeof options !== "object" || options === null) {
+        throw new TypeError(`${what} must be an object such as { threads }: got ${describe(options)}`);
+    }
+    checkKeys(options, ["threads"], what);
+    const { threads } = own(options);
+    if (threads !== undefined && typeof threads !== "boolean") {
+        throw new TypeError(`${what}: threads must be a boolean: got ${describe(threads)}`);
+    }
+    return threads === true;
+}
+function checkStop({ isKept, stop }, what) {
+    if (!isKept || stop === undefined || stop === null || typeof stop === "function")
+        return;
+    throw new TypeError(`${what}: stop must be null where threads are answered a string or a buffer, or a function: ` +
+        `got ${describe(stop)}`);
 }
 
 function errorAfterEnd(call, error) {
@@ -2894,200 +3364,6 @@ function both(thrown, error) {
 }
 function textOf(error) {
     return error instanceof Error ? `${error.name}: ${error.message}` : describe(error);
-}
-
-class Mapping {
-    bounds = new BigUint64Array(new ArrayBuffer(32));
-    waits = false;
-    next;
-    get base() {
-        return this.bounds[0 / 8];
-    }
-    get limit() {
-        return this.bounds[8 / 8];
-    }
-    get start() {
-        return this.bounds[16 / 8];
-    }
-    get stride() {
-        return this.bounds[24 / 8];
-    }
-}
-let left;
-const map = (function map({ bounds }, size, recover, what) {
-    unmapLeft();
-    checkGrant(nativeStacks().mapStack(BigInt(size), recover, bounds), what);
-});
-function mapSlab({ bounds }, size, count, recover, what) {
-    unmapLeft();
-    checkGrant(nativePools().mapSlab(BigInt(size), count, recover, bounds), what);
-}
-function unmap(mapping) {
-    if (mapping.base === 0n)
-        return;
-    if (!mapping.waits) {
-        mapping.waits = true;
-        mapping.next = left;
-        left = mapping;
-    }
-    unmapLeft();
-}
-const unmapLeft = (function unmapLeft() {
-    while (left !== undefined) {
-        const { base, start } = left;
-        if (nativeStacks().unmapStack(base, start) !== 0)
-            return;
-        left = left.next;
-    }
-});
-
-const CAPACITY = 16 * 1024;
-class Lent {
-    mailbox;
-    base;
-    #view;
-    #copies = new Map();
-    #answers = new Map();
-    #mappings = new Set();
-    #free = [];
-    #next;
-    constructor(base, view) {
-        this.mailbox = base - BigInt(roundUp(view.byteLength));
-        this.base = this.#next = this.mailbox - BigInt(CAPACITY);
-        this.#view = view;
-    }
-    get isGone() {
-        return this.#copies.keys().some(isDetached);
-    }
-    get isArgumentGone() {
-        return this.#copies.values().some(({ isArgument, bytes }) => {
-            return isArgument && isDetached(bytes.buffer);
-        });
-    }
-    keepString(value, what) {
-        return this.placeString(value, what)?.address ?? 0n;
-    }
-    keepBytes(bytes, what) {
-        const copy = this.copy(bytes, what);
-        copy.isArgument = true;
-        return copy.block.address + BigInt(bytes.byteOffset);
-    }
-    answersTo(callback, isAgain) {
-        let answers = this.#answers.get(callback);
-        if (answers === undefined)
-            this.#answers.set(callback, answers = new LentAnswers(this));
-        if (!isAgain)
-            answers.next();
-        return answers;
-    }
-    placeString(value, what) {
-        const bytes = encodeCString(value, what);
-        if (bytes === null)
-            return undefined;
-        const block = this.#take(bytes.length, what);
-        native().copyOut(block.address, bytes, BigInt(bytes.length));
-        return block;
-    }
-    copy({ buffer }, what) {
-        let copy = this.#copies.get(buffer);
-        if (copy === undefined) {
-            const bytes = new Uint8Array(buffer);
-            copy = {
-                bytes,
-                block: this.#take(bytes.length, what),
-                isArgument: false,
-                answers: 0,
-                isLent: false,
-            };
-            this.#copies.set(buffer, copy);
-        }
-        return copy;
-    }
-    drop(copy) {
-        if (--copy.answers > 0 || copy.isArgument)
-            return;
-        this.#copies.delete(copy.bytes.buffer);
-        this.give(copy.block);
-    }
-    #take(size, what) {
-        const found = this.#free.findIndex((block) => size <= block.size && block.size <= waste(size));
-        if (found >= 0)
-            return this.#free.splice(found, 1)[0];
-        const room = roundUp(size);
-        if (this.#next + BigInt(room) <= this.mailbox) {
-            const block = { address: this.#next, size: room, mapping: undefined };
-            this.#next += BigInt(room);
-            return block;
-        }
-        const mapping = new Mapping();
-        this.#mappings.add(mapping);
-        map(mapping, size, false, `${what} cannot be copied (${size} bytes)`);
-        return { address: mapping.limit, size: Number(mapping.base - mapping.limit), mapping };
-    }
-    give(block) {
-        this.#free.push(block);
-        const mapping = this.#free.length > 16 ? this.#free.shift().mapping : undefined;
-        if (mapping === undefined)
-            return;
-        this.#mappings.delete(mapping);
-        unmap(mapping);
-    }
-    lend() {
-        const { copyOut } = native();
-        this.lendMailbox();
-        for (const copy of this.#copies.values()) {
-            copyOut(copy.block.address, copy.bytes, BigInt(copy.bytes.length));
-            copy.isLent = true;
-        }
-    }
-    lendMailbox() {
-        native().copyOut(this.mailbox, this.#view, BigInt(this.#view.byteLength));
-    }
-    takeBack(size) {
-        const { copyIn } = native();
-        copyIn(this.#view, this.mailbox, BigInt(size));
-        for (const [buffer, { bytes, block, isLent }] of this.#copies) {
-            if (isLent && !isDetached(buffer))
-                copyIn(bytes, block.address, BigInt(bytes.length));
-        }
-    }
-    release() {
-        for (const mapping of this.#mappings)
-            unmap(mapping);
-        this.#mappings.clear();
-    }
-}
-class LentAnswers extends Answers {
-    #lent;
-    #drops = [];
-    constructor(lent) {
-        super();
-        this.#lent = lent;
-    }
-    keepString(value, what) {
-        const block = this.#lent.placeString(value, what);
-        if (block === undefined)
-            return 0n;
-        this.#put(() => this.#lent.give(block));
-        return block.address;
-    }
-    keepBytes(bytes, what) {
-        const copy = this.#lent.copy(bytes, what);
-        copy.answers++;
-        this.#put(() => this.#lent.drop(copy));
-        return copy.block.address + BigInt(bytes.byteOffset);
-    }
-    #put(drop) {
-        const place = this.place();
-        this.#drops[place]?.();
-        this.#drops[place] = drop;
-    }
-}
-function waste(size) {
-    return Math.max(2 * size, 8192);
-}
-function roundUp(size) {
-    return Math.ceil(size / 16) * 16;
 }
 
 class CallContext extends Context {
@@ -3857,8 +4133,8 @@ let borrowers;
 function borrowStack(stack, what) {
     const memory = memoryOf(stack);
     if (!memory.origin.guarded) {
-        throw new TypeError(`${what}: its stack has no guard page, so an overflow would write over other memory; use an ` +
-            "OsStack");
+        throw new TypeError(`${what}: its stack has no guard page, so an overflow would write over other memory; use ` +
+            "an OsStack");
     }
     memory.checkFree(what);
     const borrower = new Borrower(new CallContext(memory));
@@ -4017,6 +4293,8 @@ function optionsOf(callee, options, given) {
     if (typeof options !== "object" || options === null || options instanceof AbortSignal) {
         throw new TypeError(`${what}: got ${describe(options)}`);
     }
+    if (options instanceof AbortController)
+        return { signal: followed(options.signal, what) };
     checkKeys(options, ["signal", "stack"], what);
     const { signal, stack } = own(options);
     if (stack !== undefined && callee.hasThread) {
@@ -5120,6 +5398,7 @@ function callbackParameter(callee, i, callback, thunks) {
         callee,
         parameter: i,
         handler: undefined,
+        isForeign: false,
         what: `Cannot answer ${name}: the result of callback parameter ${i}`,
         closed: false,
     };
@@ -5262,7 +5541,16 @@ function checkVariadic(parameters, variadic, what) {
     }
 }
 
-let released;
+let garbage;
+let suspended = [];
+function release(left) {
+    suspended.push(left);
+    const isSuspended = ({ library }) => library.latest !== undefined;
+    for (const { thunks } of suspended.filter((left) => !isSuspended(left))) {
+        thunks.forEach(putThunk);
+    }
+    suspended = suspended.filter(isSuspended);
+}
 function functionAt(pointer, definition) {
     const address = addressOf(pointer);
     const known = copyOf(definition, "Cannot make function");
@@ -5276,8 +5564,8 @@ function functionAt(pointer, definition) {
     const library = { filename: name, closed: false, latest: undefined };
     const thunks = [];
     const f = symbol(name, known, pointer, library, thunks);
-    released ??= new FinalizationRegistry((thunks) => thunks.forEach(putThunk));
-    released.register(library, thunks);
+    garbage ??= new FinalizationRegistry(release);
+    garbage.register(f, { library, thunks });
     return f;
 }
 function addressOf(pointer) {

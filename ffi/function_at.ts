@@ -11,8 +11,26 @@ import { checkDefinition, symbol } from "./dlopen.ts";
 import { native } from "./library/find.ts";
 import type { SymbolOf } from "./types.ts";
 
+/** What a function leaves behind. Nothing in it leads to the function itself. */
+interface Left {
+  readonly library: Library;
+  readonly thunks: readonly Thunk[];
+}
+
 /** Takes back the thunks of functions that are garbage. */
-let released: FinalizationRegistry<Thunk[]> | undefined;
+let garbage: FinalizationRegistry<Left> | undefined;
+
+/** What functions have left that are garbage, while calls of theirs were still suspended. */
+let suspended: Left[] = [];
+
+function release(left: Left): void {
+  suspended.push(left);
+  const isSuspended = ({ library }: Left): boolean => library.latest !== undefined;
+  for (const { thunks } of suspended.filter((left) => !isSuspended(left))) {
+    thunks.forEach(putThunk);
+  }
+  suspended = suspended.filter(isSuspended);
+}
 
 /**
  * Makes a function of a C function pointer: as `dlopen` makes one of a symbol, with callbacks that
@@ -56,8 +74,8 @@ export function functionAt<const Definition extends FunctionDefinition>(
   const library: Library = { filename: name, closed: false, latest: undefined };
   const thunks: Thunk[] = [];
   const f = symbol(name, known, pointer, library, thunks) as SymbolOf<Definition> & object;
-  released ??= new FinalizationRegistry((thunks) => thunks.forEach(putThunk));
-  released.register(library, thunks);
+  garbage ??= new FinalizationRegistry(release);
+  garbage.register(f, { library, thunks });
   return f;
 }
 

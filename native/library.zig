@@ -13,6 +13,7 @@ comptime {
     @export(&@import("stack/os_stack.zig").map, .{ .name = "fringe_os_stack_map" });
     @export(&@import("stack/slab.zig").map, .{ .name = "fringe_slab_map" });
     @export(&@import("stack/slab.zig").unmapBounds, .{ .name = "fringe_os_stack_unmap" });
+    @export(&@import("stack/slab.zig").lend, .{ .name = "fringe_stack_lend" });
     @export(&@import("stack/slab.zig").discard, .{ .name = "fringe_slab_discard" });
     @export(&@import("unwind/loader.zig").pin, .{ .name = "fringe_pin" });
     @export(&@import("unwind/loader.zig").symbol, .{ .name = "fringe_symbol" });
@@ -50,6 +51,14 @@ comptime {
     @export(&@import("call/thread.zig").end, .{ .name = "fringe_thread_end" });
     @export(&@import("call/thread.zig").trace, .{ .name = "fringe_thread_trace" });
     @export(&@import("call/thread.zig").put, .{ .name = "fringe_thread_put" });
+    @export(&@import("call/foreign_callback.zig").open, .{ .name = "fringe_foreign_open" });
+    @export(&@import("call/foreign_callback.zig").close, .{ .name = "fringe_foreign_close" });
+    @export(&@import("call/foreign_callback.zig").listen, .{ .name = "fringe_foreign_listen" });
+    @export(&@import("call/foreign_callback.zig").wait, .{ .name = "fringe_foreign_wait" });
+    @export(&@import("call/foreign_callback.zig").callOff, .{ .name = "fringe_foreign_call_off" });
+    @export(&@import("call/foreign_callback.zig").take, .{ .name = "fringe_foreign_take" });
+    @export(&@import("call/foreign_callback.zig").answer, .{ .name = "fringe_foreign_answer" });
+    @export(&@import("call/foreign_callback.zig").refuse, .{ .name = "fringe_foreign_refuse" });
     @export(&@import("call/memory.zig").depth, .{ .name = "fringe_depth" });
     @export(&@import("call/memory.zig").identity, .{ .name = "fringe_identity" });
     @export(&@import("call/memory.zig").copy, .{ .name = "fringe_copy" });

@@ -770,6 +770,23 @@ END fringe_errno_found
         ldp     d6, d7, [\mailbox, FLOATS+48]
 .endm
 
+# NOTE_ARGUMENTS writes what a thunk has been called with into a mailbox; w17 = number. Destroys
+# x10.
+.macro NOTE_ARGUMENTS mailbox
+        str     w17, [\mailbox, CALLBACK]
+        stp     x0, x1, [\mailbox, CALLBACK_INTEGERS+0]
+        stp     x2, x3, [\mailbox, CALLBACK_INTEGERS+16]
+        stp     x4, x5, [\mailbox, CALLBACK_INTEGERS+32]
+        stp     x6, x7, [\mailbox, CALLBACK_INTEGERS+48]
+        stp     d0, d1, [\mailbox, CALLBACK_FLOATS+0]
+        stp     d2, d3, [\mailbox, CALLBACK_FLOATS+16]
+        stp     d4, d5, [\mailbox, CALLBACK_FLOATS+32]
+        stp     d6, d7, [\mailbox, CALLBACK_FLOATS+48]
+        # Above the record that SAVE has put on the stack.
+        add     x10, x29, 16
+        str     x10, [\mailbox, CALLBACK_STACK]
+.endm
+
 # What every thunk goes on with.
 #   entry: w17 = number
 #   exit:  x0 and d0 = the mailbox's input
@@ -783,18 +800,7 @@ L(current):
         cbz     x9, L(inner)
 L(called):
         ldr     x9, [x12, MAILBOX]
-        str     w17, [x9, CALLBACK]
-        stp     x0, x1, [x9, CALLBACK_INTEGERS+0]
-        stp     x2, x3, [x9, CALLBACK_INTEGERS+16]
-        stp     x4, x5, [x9, CALLBACK_INTEGERS+32]
-        stp     x6, x7, [x9, CALLBACK_INTEGERS+48]
-        stp     d0, d1, [x9, CALLBACK_FLOATS+0]
-        stp     d2, d3, [x9, CALLBACK_FLOATS+16]
-        stp     d4, d5, [x9, CALLBACK_FLOATS+32]
-        stp     d6, d7, [x9, CALLBACK_FLOATS+48]
-        # Above the record that SAVE has put on the stack.
-        add     x10, x29, 16
-        str     x10, [x9, CALLBACK_STACK]
+        NOTE_ARGUMENTS x9
         mov     x0, x12
         mov     w2, w17
         # Is this R's stack? Where sp lies below the limit the difference is large as well.
@@ -869,9 +875,19 @@ L(tail): str     xzr, [x9, TAIL]
         .hidden fringe_judge_stack
         .weak   fringe_stray_callback
         .hidden fringe_stray_callback
+        # The thread waits itself, with a mailbox on its own stack, below the frame of SAVE.
 fringe_thunk_stray:
+        mov     x19, sp
+        sub     sp, sp, STACK           // a multiple of 16
+        mov     x9, sp
+        NOTE_ARGUMENTS x9
+        mov     x0, x9
         bl      fringe_stray_callback
-        brk     0
+        ldr     x0, [sp, INPUT]
+        fmov    d0, x0
+        mov     sp, x19
+        RESTORE
+        ret
 END fringe_thunk_common
 
 # The body of a call.

@@ -692,8 +692,12 @@ BEGIN fringe_thunk_common
         .cfi_restore_state
         .weak   fringe_stray_callback
         .hidden fringe_stray_callback
+        # There is no Deno for this architecture, so no handler that another thread could wait for:
+        # the function is given no mailbox, and ends the process.
 fringe_thunk_stray:
         and     $-16, %esp
+        sub     $12, %esp
+        push    $0
         call    fringe_stray_callback
         ud2
 END fringe_thunk_common

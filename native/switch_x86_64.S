@@ -1014,6 +1014,26 @@ END fringe_errno_found
         .weak   fringe_errno
         .hidden fringe_errno
 
+# NOTE_ARGUMENTS writes what a thunk has been called with into a mailbox, in the frame of SAVE:
+# eax = number. Destroys rcx, which it has written by then.
+.macro NOTE_ARGUMENTS mailbox
+        mov     %eax, CALLBACK(\mailbox)
+        mov     %rdi, CALLBACK_INTEGERS+0(\mailbox)
+        mov     %rsi, CALLBACK_INTEGERS+8(\mailbox)
+        mov     %rdx, CALLBACK_INTEGERS+16(\mailbox)
+        mov     %rcx, CALLBACK_INTEGERS+24(\mailbox)
+        mov     %r8, CALLBACK_INTEGERS+32(\mailbox)
+        mov     %r9, CALLBACK_INTEGERS+40(\mailbox)
+        .set    register, 0
+        .irp    xmm, %xmm0, %xmm1, %xmm2, %xmm3, %xmm4, %xmm5, %xmm6, %xmm7
+        movsd   \xmm, CALLBACK_FLOATS+8*register(\mailbox)
+        .set    register, register + 1
+        .endr
+        # Behind the return address that SAVE has put rbp below.
+        lea     16(%rbp), %rcx
+        mov     %rcx, CALLBACK_STACK(\mailbox)
+.endm
+
 # What every thunk goes on with.
 #   entry: eax = number; the callback's arguments as the ABI passes them (psABI 3.2.3): integers and
 #          pointers in six registers, floating-point values in eight, what is left on the stack
@@ -1039,21 +1059,7 @@ L(current):
         je      L(inner)
 L(called):
         mov     MAILBOX(%r10), %r11
-        mov     %eax, CALLBACK(%r11)
-        mov     %rdi, CALLBACK_INTEGERS+0(%r11)
-        mov     %rsi, CALLBACK_INTEGERS+8(%r11)
-        mov     %rdx, CALLBACK_INTEGERS+16(%r11)
-        mov     %rcx, CALLBACK_INTEGERS+24(%r11)
-        mov     %r8, CALLBACK_INTEGERS+32(%r11)
-        mov     %r9, CALLBACK_INTEGERS+40(%r11)
-        .set    register, 0
-        .irp    xmm, %xmm0, %xmm1, %xmm2, %xmm3, %xmm4, %xmm5, %xmm6, %xmm7
-        movsd   \xmm, CALLBACK_FLOATS+8*register(%r11)
-        .set    register, register + 1
-        .endr
-        # Behind the return address that SAVE has put rbp below.
-        lea     16(%rbp), %rcx
-        mov     %rcx, CALLBACK_STACK(%r11)
+        NOTE_ARGUMENTS %r11
         mov     %r10, %rdi
         # Is this R's stack? Where rsp lies below the limit the difference is large as well.
         mov     %rsp, %rcx
@@ -1139,10 +1145,26 @@ L(tail): mov     %rcx, %r10
         .hidden fringe_judge_stack
         .weak   fringe_stray_callback
         .hidden fringe_stray_callback
+        # No call of fringe's is on this thread, so there is nothing to suspend. The thread itself
+        # waits, where the callback may be called by any (foreign_callback.zig): it has a mailbox on
+        # its own stack. Nothing is switched, so the return predictor is right.
+        #
+        #      | frame of SAVE          |
+        #      | (padding)              |
+        #      | mailbox                |  <- rsp, a multiple of 16 at the call (psABI 3.2.2)
+        #
 fringe_thunk_stray:
+        sub     $STACK, %rsp
         and     $-16, %rsp
+        mov     %rsp, %r11
+        NOTE_ARGUMENTS %r11
+        mov     %r11, %rdi
         call    fringe_stray_callback
-        ud2
+        mov     INPUT(%rsp), %rax
+        movq    %rax, %xmm0
+        lea     -40(%rbp), %rsp
+        RESTORE
+        ret
 END fringe_thunk_common
 
 # The body of a call: puts the mailbox's arguments where the ABI has them and calls the function in

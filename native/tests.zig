@@ -35,6 +35,7 @@ test {
         _ = @import("test/overflow_test.zig");
         _ = @import("test/signals_test.zig");
         _ = @import("test/system_test.zig");
+        _ = @import("test/thread_test.zig");
         _ = @import("test/unwind_test.zig");
     }
 }

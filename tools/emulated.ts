@@ -45,7 +45,8 @@ export const suites: readonly (readonly string[])[] = [
   ],
   [
     ...ALL,
-    ...behaviours("control_words", "mailbox", "nonblocking", "signature", "worker"),
+    ...behaviours("control_words", "foreign", "mailbox", "nonblocking", "signature", "thread"),
+    ...behaviours("worker"),
     "tests/fuzz",
     "tests/model",
   ],

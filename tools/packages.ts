@@ -18,6 +18,7 @@ export const packages = {
   "libboost_context.so": "libboost-context-dev",
   "libexpat.so.1": "libexpat1",
   "libgc.so.1": "libgc1",
+  "libglib-2.0.so.0": "libglib2.0-0",
   "liblua5.4.so.0": "liblua5.4-0",
   "libsqlite3.so.0": "libsqlite3-0",
   "libunwind.so.8": "libunwind8",

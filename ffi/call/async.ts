@@ -198,6 +198,8 @@ function optionsOf(callee: Callee, options: unknown, given: number): Options {
   if (typeof options !== "object" || options === null || options instanceof AbortSignal) {
     throw new TypeError(`${what}: got ${describe(options)}`);
   }
+  // As wherever the Web takes a signal, its controller will do.
+  if (options instanceof AbortController) return { signal: followed(options.signal, what) };
   checkKeys(options, ["signal", "stack"], what);
   const { signal, stack } = own(options as { readonly signal?: unknown; readonly stack?: unknown });
   if (stack !== undefined && callee.hasThread) {

@@ -22,7 +22,7 @@ import { checkOpen } from "../context/occupancy.ts";
 import { Mailbox, SLOT_SIZE, STACK_SIZE_MIN, Status } from "../layout.ts";
 import { native } from "../library/find.ts";
 import type { Kept } from "../value/kept.ts";
-import type { Lent } from "../value/lent.ts";
+import { CAPACITY, type Lent } from "../value/lent.ts";
 import { read, write } from "../value/value.ts";
 import { refuseDeferred, refuseWaiting } from "./answer.ts";
 import { type Answering, type Callee, replacementOf, type Slot } from "./callee.ts";
@@ -108,7 +108,7 @@ export class Call implements Ender {
   #writeFunction(): void {
     const { callee, context } = this;
     const { slots, stackCount, nonblocking } = callee;
-    if (stackCount > 0) checkRoom(callee, context.memory.size);
+    if (stackCount > 0 || nonblocking) checkRoom(callee, context.memory.size);
     context.prepare(callee, stackCount, nonblocking);
     const { view } = context;
     view.setBigUint64(Mailbox.function, callee.address(), true);
@@ -282,26 +282,15 @@ export class Call implements Ender {
   }
 
   /** The arguments of the callback that waits. */
-  args({ types, offsets, stackCount, fast }: Target): unknown[] {
+  args(target: Target): unknown[] {
     const { view } = this.context;
+    const { fast } = target;
     // An array that grows takes room for more than the few arguments that most callbacks have.
     if (fast.count === 1) return [read(view, fast.firstAt, fast.first)];
     if (fast.count === 2) {
       return [read(view, fast.firstAt, fast.first), read(view, fast.secondAt, fast.second)];
     }
-    let stack = view;
-    if (stackCount > 0) {
-      stack = new DataView(new ArrayBuffer(stackCount * SLOT_SIZE));
-      const address = view.getBigUint64(Mailbox.callback_stack, true);
-      native().copyIn(stack, address, BigInt(stack.byteLength));
-    }
-    // Not by `map`: V8 inlines that, and then makes each pointer by a slow call of native code.
-    const values: unknown[] = [];
-    for (let i = 0; i < types.length; i++) {
-      const [offset, type] = [offsets[i]!, types[i]!];
-      values.push(offset < STACK ? read(view, offset, type) : read(stack, offset - STACK, type));
-    }
-    return values;
+    return argumentsIn(view, target);
   }
 
   /** What `handler` says to the callback that waits. */
@@ -480,9 +469,38 @@ export class Call implements Ender {
   }
 }
 
-/** Throws if a stack has no room for the arguments that are passed there. */
-function checkRoom({ what, stackCount }: Callee, size: number): void {
-  if (stackCount * SLOT_SIZE + STACK_SIZE_MIN <= size) return;
+/** The arguments that a callback has been called with, which a mailbox has. */
+export function argumentsIn(
+  view: DataView<ArrayBuffer>,
+  { types, offsets, stackCount }: Target,
+): unknown[] {
+  let stack = view;
+  if (stackCount > 0) {
+    stack = new DataView(new ArrayBuffer(stackCount * SLOT_SIZE));
+    const address = view.getBigUint64(Mailbox.callback_stack, true);
+    native().copyIn(stack, address, BigInt(stack.byteLength));
+  }
+  // Not by `map`: V8 inlines that, and then makes each pointer by a slow call of native code.
+  const values: unknown[] = [];
+  for (let i = 0; i < types.length; i++) {
+    const [offset, type] = [offsets[i]!, types[i]!];
+    values.push(offset < STACK ? read(view, offset, type) : read(stack, offset - STACK, type));
+  }
+  return values;
+}
+
+/** Throws if a stack has no room for what lies there before the call begins. */
+function checkRoom({ what, stackCount, nonblocking }: Callee, size: number): void {
+  const words = stackCount * SLOT_SIZE;
+  // The words are in the mailbox once more.
+  const lent = nonblocking ? Mailbox.stack + words + CAPACITY : 0;
+  if (lent + words + STACK_SIZE_MIN <= size) return;
+  if (nonblocking) {
+    throw new RangeError(
+      `${what}: its stack has ${size} bytes, and a nonblocking call takes ${lent} of them for ` +
+        "copies of what C is passed; use a larger one",
+    );
+  }
   throw new RangeError(
     `${what}: its stack has ${size} bytes, and ${stackCount} of its arguments ` +
       "are passed there; use a larger one",

@@ -230,8 +230,8 @@ export function borrowStack(stack: GuardedStack, what: string): Loan {
   const memory = memoryOf(stack);
   if (!memory.origin.guarded) {
     throw new TypeError(
-      `${what}: its stack has no guard page, so an overflow would write over other memory; use an ` +
-        "OsStack",
+      `${what}: its stack has no guard page, so an overflow would write over other memory; use ` +
+        "an OsStack",
     );
   }
   memory.checkFree(what);

@@ -31,6 +31,8 @@ export interface Target extends CallbackSignature {
   readonly handler: Handler | undefined;
   /** How a message about its answer begins. */
   readonly what: string;
+  /** Whether threads that are in no call may call it. */
+  readonly isForeign: boolean;
   /** Whether C may no longer call it. */
   closed: boolean;
 }
@@ -58,8 +60,8 @@ const rested: Map<string, Thunk[]> = new Map();
 const targets: (Target | undefined)[] = [];
 let first = 0;
 
-function typeOf({ parameters, result }: Target): string {
-  return `${parameters}:${result}`;
+function typeOf({ parameters, result, isForeign }: Target): string {
+  return `${parameters}:${result}:${isForeign}`;
 }
 
 /** A thunk that stands for `target` from now on. */

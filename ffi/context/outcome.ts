@@ -13,7 +13,8 @@ const ABANDONED =
   "; its frames are abandoned: no destructor has run, and what they held stays held";
 
 const REMEDY =
-  "It needs a larger OsStack (a function runs on one by yielder.call() in a Generator)";
+  "It needs a larger stack; that of a function is stackSize in its definition, or the " +
+  "generator's in a yielder.call()";
 
 /** The error for a body that has run into the guard page. `what` begins with "Cannot". */
 export function overflowError(what: string, memory: StackMemory): RangeError {

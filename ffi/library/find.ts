@@ -22,7 +22,7 @@ import type { Text } from "./text.ts";
 import { sha256 } from "./sha256.ts";
 import { folder, type Prebuilt, prebuilt, text } from "./prebuilt.js";
 import { checkRuntime } from "./runtime.ts";
-import type { Native, NativePools, NativeStacks, NativeThreads } from "./symbols.ts";
+import type { Native, NativeForeign, NativePools, NativeStacks, NativeThreads } from "./symbols.ts";
 
 /** The variable that names a library to use instead. */
 const OVERRIDE = "FRINGE_LIBRARY";
@@ -30,6 +30,7 @@ const OVERRIDE = "FRINGE_LIBRARY";
 let opened: Opened | undefined;
 let pools: NativePools | undefined;
 let threads: NativeThreads | undefined;
+let foreign: NativeForeign | undefined;
 let rest: Native | undefined;
 
 /** What stacks need of the native library, opened when this is first called. */
@@ -45,6 +46,11 @@ export function nativePools(): NativePools {
 /** What threads of calls need of it besides, opened when this is first called. */
 export function nativeThreads(): NativeThreads {
   return threads ?? openThreads();
+}
+
+/** What callbacks of threads need of it besides, opened when this is first called. */
+export function nativeForeign(): NativeForeign {
+  return foreign ?? openForeign();
 }
 
 /** The native library, opened when this is first called and kept open from then on. */
@@ -66,6 +72,11 @@ function openPools(): NativePools {
 function openThreads(): NativeThreads {
   needStack(128);
   return threads = (opened ?? openNow()).openThreads();
+}
+
+function openForeign(): NativeForeign {
+  needStack(128);
+  return foreign = (opened ?? openNow()).openForeign();
 }
 
 function openRest(): Native {

@@ -6,7 +6,9 @@
 import { ABI } from "../layout.ts";
 import { FringeError } from "./fringe_error.ts";
 import {
+  FOREIGN_SYMBOLS,
   type Native,
+  type NativeForeign,
   type NativePools,
   type NativeStacks,
   type NativeThreads,
@@ -80,6 +82,8 @@ export interface Opened {
   openPools(): NativePools;
   /** Opens what threads of calls need. */
   openThreads(): NativeThreads;
+  /** Opens what callbacks of threads need. */
+  openForeign(): NativeForeign;
   /** Opens the rest of it. */
   openRest(): Native;
 }
@@ -104,18 +108,21 @@ export function openNative(path: string, what: string, grant?: string): Opened {
     stacks,
     openPools: () => load(path, POOL_SYMBOLS, what, grant).symbols,
     openThreads: () => load(path, THREAD_SYMBOLS, what, grant).symbols,
+    openForeign: () => load(path, FOREIGN_SYMBOLS, what, grant).symbols,
     openRest: () => load(path, SYMBOLS, what, grant).symbols,
   };
 }
 
 /** Opens all of it now, where the path may not lead to the library later. */
 export function openWhole(path: string, what: string, grant?: string): Opened {
-  const { stacks, openPools, openThreads, openRest } = openNative(path, what, grant);
-  const [pools, threads, rest] = [openPools(), openThreads(), openRest()];
+  const opened = openNative(path, what, grant);
+  const [pools, threads] = [opened.openPools(), opened.openThreads()];
+  const [foreign, rest] = [opened.openForeign(), opened.openRest()];
   return {
-    stacks,
+    stacks: opened.stacks,
     openPools: () => pools,
     openThreads: () => threads,
+    openForeign: () => foreign,
     openRest: () => rest,
   };
 }

@@ -128,26 +128,26 @@ AAAAAAAA
  */
 export const prebuilt = {
   "aarch64-darwin": {
-    digest: "089ec4c26c1ccb85e9a496952e2f65ee7a1f89830c8fc58e4070200ee4340b82",
-    size: 107432,
+    digest: "2c4bfeebb922db64f166966953c710d42804791c9f946de75ce2f5249fe8ae12",
+    size: 124344,
     file: "libfringe.dylib",
     load: () => import("./prebuilt/" + "aarch64-darwin.js"),
   },
   "aarch64-linux": {
-    digest: "3d40ba0775ca9d1efa84bdcaad20a90e604d67503473817c3574823fef02d226",
-    size: 71192,
+    digest: "0b6eeeba2f06803d0e7f508dcbdca3bc75efdaf95d9b6619f343f97cde0e95db",
+    size: 76008,
     file: "libfringe.so",
     load: () => import("./prebuilt/" + "aarch64-linux.js"),
   },
   "x86_64-darwin": {
-    digest: "84d608ebffa97ae5c7cf746462dda92cb330209c542f8b297a6a1732702f5c52",
-    size: 73576,
+    digest: "acf917031c44e66d707a8edc1aa0a3414fcf6fdce992b26a8322922958719bfe",
+    size: 82344,
     file: "libfringe.dylib",
     load: () => import("./prebuilt/" + "x86_64-darwin.js"),
   },
   "x86_64-linux": {
-    digest: "dc0ade0f04d60882d96cf05c7ed1241a11d1cc62fe7c5bf05668003dfb963fd3",
-    size: 69728,
+    digest: "9300625b090e3af5777115f15872edbe67bbb5fe212745b395fb6f56294efe22",
+    size: 83040,
     file: "libfringe.so",
     load: () => import("./prebuilt/" + "x86_64-linux.js"),
   },

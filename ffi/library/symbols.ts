@@ -2,7 +2,7 @@
 // Credit: after libfringe, by edef and the libfringe contributors
 
 /**
- * What fringe's own native library exports and TypeScript calls, in four tables: Deno takes a
+ * What fringe's own native library exports and TypeScript calls, in five tables: Deno takes a
  * fifth of a millisecond to open a function, and a program that makes its first stack needs few of
  * them.
  *
@@ -82,6 +82,12 @@ export const SYMBOLS = {
       "usize", // limit
     ],
     result: "pointer",
+  },
+  // Says whether another thread may run on a stack, by an address there.
+  lendStack: {
+    name: "fringe_stack_lend",
+    parameters: ["usize", /* address */ "bool" /* whether it may */],
+    result: "void",
   },
   // One function, under the types that V8 passes fastest.
   resumeI32: {
@@ -273,6 +279,36 @@ export const THREAD_SYMBOLS = {
   putThread: { name: "fringe_thread_put", parameters: ["buffer" /* block */], result: "void" },
 } as const satisfies Deno.ForeignLibraryInterface;
 
+/** What callbacks need besides that threads of C's call. */
+export const FOREIGN_SYMBOLS = {
+  openForeign: {
+    name: "fringe_foreign_open",
+    parameters: ["u32", /* number */ "buffer" /* stop, or null */],
+    result: "i32",
+  },
+  closeForeign: {
+    name: "fringe_foreign_close",
+    parameters: ["u32" /* number */],
+    result: "void",
+  },
+  listenForeign: { name: "fringe_foreign_listen", parameters: [], result: "pointer" },
+  // On a thread of Deno's blocking pool.
+  waitForeign: {
+    name: "fringe_foreign_wait",
+    parameters: ["pointer" /* what listening has given */],
+    result: "void",
+    nonblocking: true,
+  },
+  callOffForeign: { name: "fringe_foreign_call_off", parameters: [], result: "void" },
+  takeForeign: { name: "fringe_foreign_take", parameters: [], result: "pointer" },
+  answerForeign: {
+    name: "fringe_foreign_answer",
+    parameters: ["pointer" /* mailbox */],
+    result: "void",
+  },
+  refuseForeign: { name: "fringe_foreign_refuse", parameters: [], result: "void" },
+} as const satisfies Deno.ForeignLibraryInterface;
+
 /** The functions of the native library that a stack needs. */
 export type NativeStacks = Deno.DynamicLibrary<typeof STACK_SYMBOLS>["symbols"];
 
@@ -281,6 +317,9 @@ export type NativePools = Deno.DynamicLibrary<typeof POOL_SYMBOLS>["symbols"];
 
 /** The functions of the native library that threads of calls need. */
 export type NativeThreads = Deno.DynamicLibrary<typeof THREAD_SYMBOLS>["symbols"];
+
+/** The functions of the native library that callbacks of threads need. */
+export type NativeForeign = Deno.DynamicLibrary<typeof FOREIGN_SYMBOLS>["symbols"];
 
 /** The functions of the native library that native code needs. */
 export type Native = Deno.DynamicLibrary<typeof SYMBOLS>["symbols"];

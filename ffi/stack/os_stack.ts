@@ -41,7 +41,8 @@ export interface OsStackOptions {
 }
 
 /**
- * An anonymous memory mapping with a guard page below it: a body that runs off the end is caught.
+ * An anonymous memory mapping with a guard below it: a body that runs off the end is caught. The
+ * guard is a tenth of the stack, and at least 64 KiB.
  *
  * Pages are committed when they are first touched, so a generous size costs address space only; the
  * default is 1 MiB. The memory goes back with `using` or `[Symbol.dispose]()`, else when the
@@ -85,7 +86,7 @@ export class OsStack extends Stack implements GuardedStack {
     memory.place(mapping.base, mapping.limit);
   }
 
-  /** Always true: the page below `limit` can be neither read nor written. */
+  /** Always true: the pages below `limit` can be neither read nor written. */
   override get guarded(): true {
     return true;
   }

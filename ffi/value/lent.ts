@@ -12,7 +12,7 @@ import { map, Mapping, unmap } from "../stack/mapping.ts";
 import type { Keeper } from "./value.ts";
 
 /** How many bytes of strings and buffers lie on the stack; what is larger gets its own mapping. */
-const CAPACITY = 16 * 1024;
+export const CAPACITY: number = 16 * 1024;
 
 /** Memory that C can be given the address of. */
 interface Block {
@@ -61,6 +61,7 @@ export class Lent implements Keeper {
   /** What C no longer uses, for the next answers; the longest there first. */
   readonly #free: Block[] = [];
   #next: bigint;
+  #isOut = false;
 
   /** `view` is JavaScript's mailbox, of which native code gets a copy. */
   constructor(base: bigint, view: DataView<ArrayBuffer>) {
@@ -144,6 +145,8 @@ export class Lent implements Keeper {
     const mapping = new Mapping();
     this.#mappings.add(mapping);
     map(mapping, size, false, `${what} cannot be copied (${size} bytes)`);
+    // If this Worker goes, C that has a thread of its own may use the copy while it is ended.
+    native().lendStack(mapping.limit, true);
     return { address: mapping.limit, size: Number(mapping.base - mapping.limit), mapping };
   }
 
@@ -159,11 +162,19 @@ export class Lent implements Keeper {
   /** Before C goes on: gives it what JavaScript has changed. */
   lend(): void {
     const { copyOut } = native();
+    this.#setOut(true);
     this.lendMailbox();
     for (const copy of this.#copies.values()) {
       copyOut(copy.block.address, copy.bytes, BigInt(copy.bytes.length));
       copy.isLent = true;
     }
+  }
+
+  /** Notes whether another thread runs on the stack: that stays then, if this Worker goes. */
+  #setOut(isOut: boolean): void {
+    if (this.#isOut === isOut) return;
+    native().lendStack(this.mailbox, isOut);
+    this.#isOut = isOut;
   }
 
   /** Gives C the mailbox alone, where frames of earlier calls may have been. */
@@ -174,6 +185,7 @@ export class Lent implements Keeper {
   /** After C has suspended: takes over what it has changed. */
   takeBack(size: number): void {
     const { copyIn } = native();
+    this.#setOut(false);
     copyIn(this.#view, this.mailbox, BigInt(size));
     for (const [buffer, { bytes, block, isLent }] of this.#copies) {
       if (isLent && !isDetached(buffer)) copyIn(bytes, block.address, BigInt(bytes.length));

@@ -16,7 +16,7 @@ pub const Lock = struct {
 
     pub fn take(self: *Lock) void {
         if (self.word.cmpxchgStrong(free, taken, .acquire, .monotonic) == null) return;
-        while (self.word.swap(wanted, .acquire) != free) os.wait(&self.word, wanted);
+        while (self.word.swap(wanted, .acquire) != free) os.wait(&self.word, wanted, null);
     }
 
     pub fn give(self: *Lock) void {

@@ -109,7 +109,7 @@ pub const Thread = struct {
     is_ending: bool = false,
     /// Whether C has ended the thread.
     is_dead: bool = false,
-    /// Whether C has tried to: then libc takes it for one that is ending, and no call gets it again.
+    /// Whether C has tried to: libc takes it for one that is ending, and no call gets it again.
     is_spent: bool = false,
     /// What `trace` is about.
     addresses: []u64 = &.{},
@@ -211,7 +211,7 @@ pub const Thread = struct {
     /// Sleeps until there is something to do.
     fn await(self: *Thread) Turn {
         while (self.turn.load(.acquire) == @backingInt(Turn.wait)) {
-            os.wait(&self.turn, @backingInt(Turn.wait));
+            os.wait(&self.turn, @backingInt(Turn.wait), null);
         }
         return self.told();
     }
@@ -227,7 +227,7 @@ pub const Thread = struct {
         while (true) {
             const word = self.turn.load(.acquire);
             if (word & ~@as(u32, Turn.abandoned) == @backingInt(Turn.wait)) return;
-            os.wait(&self.turn, word);
+            os.wait(&self.turn, word, null);
         }
     }
 

@@ -320,11 +320,14 @@ pub fn setSignalStack(memory: []u8) void {
 // Waiting
 
 /// _umtx_op(2). It may come back early. C, in whose callback this waits, finds errno as it was.
-pub fn wait(word: *const std.atomic.Value(u32), value: u32) void {
+pub fn wait(word: *const std.atomic.Value(u32), value: u32, seconds: ?u16) void {
     const before = c._errno().*;
     defer c._errno().* = before;
     const operation = @backingInt(c.UMTX_OP.WAIT_UINT_PRIVATE);
-    _ = c._umtx_op(@intFromPtr(word), operation, value, 0, 0);
+    const limit: c.timespec = .{ .sec = seconds orelse 0, .nsec = 0 };
+    const size: usize = if (seconds != null) @sizeOf(c.timespec) else 0;
+    const time = if (seconds != null) @intFromPtr(&limit) else 0;
+    _ = c._umtx_op(@intFromPtr(word), operation, value, size, time);
 }
 
 pub fn wake(word: *const std.atomic.Value(u32)) void {

@@ -568,8 +568,10 @@ pub fn setSignalStack(memory: []u8) void {
 // Waiting
 
 /// futex(2). It may come back early: a signal has arrived, or the word has changed meanwhile.
-pub fn wait(word: *const std.atomic.Value(u32), value: u32) void {
-    _ = call(linux.futex_4arg, .{ word, .{ .cmd = .WAIT, .private = true }, value, null });
+pub fn wait(word: *const std.atomic.Value(u32), value: u32, seconds: ?u16) void {
+    const time: linux.timespec = .{ .sec = seconds orelse 0, .nsec = 0 };
+    const limit = if (seconds != null) &time else null;
+    _ = call(linux.futex_4arg, .{ word, .{ .cmd = .WAIT, .private = true }, value, limit });
 }
 
 pub fn wake(word: *const std.atomic.Value(u32)) void {

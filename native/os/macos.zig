@@ -362,8 +362,10 @@ pub fn setSignalStack(memory: []u8) void {
 // Waiting
 
 /// __ulock_wait (bsd/kern/sys_ulock.c), which libc's own locks are made of. It may come back early.
-pub fn wait(word: *const std.atomic.Value(u32), value: u32) void {
-    _ = c.__ulock_wait(.{ .op = .COMPARE_AND_WAIT, .NO_ERRNO = true }, word, value, 0);
+pub fn wait(word: *const std.atomic.Value(u32), value: u32, seconds: ?u16) void {
+    // In microseconds; 0 is no limit.
+    const limit = @as(u32, @min(seconds orelse 0, 3600)) * 1_000_000;
+    _ = c.__ulock_wait(.{ .op = .COMPARE_AND_WAIT, .NO_ERRNO = true }, word, value, limit);
 }
 
 pub fn wake(word: *const std.atomic.Value(u32)) void {

@@ -26,7 +26,8 @@
 //!     leaveHandler         says that a frame is unwound, which may be the handler of a signal
 //!     isOnSignalStack      says whether the running code is on the thread's alternate signal stack
 //!     setSignalStack       gives this thread an alternate signal stack
-//!     wait                 sleeps while a word has a value; may come back early
+//!     wait                 sleeps while a word has a value, so many seconds at most; may come back
+//!                          early
 //!     wake                 wakes all threads that sleep so
 //!     refusals             has the system refuse what it is asked for, in tests
 //!

@@ -24,9 +24,12 @@
 //! if it were one stack, which says how many there are. The one that an address lies in is found by
 //! a division.
 //!
+//! A row may be somebody's (`Owner`): the rows of an owner are linked by their entries, so that all
+//! can be found when it goes.
+//!
 //! All pieces are numbered as in a heap: the whole is 1, the halves of piece n are 2n and 2n + 1.
 //! The entries lie in one large array in that order, of which the system commits what is written
-//! to; a million stacks, whatever their size, take some 16 to 32 MB. The array is mapped by the
+//! to; a million stacks, whatever their size, take some 32 to 64 MB. The array is mapped by the
 //! leaf, each when the first stack needs it, and a leaf stays.
 
 const std = @import("std");
@@ -119,7 +122,14 @@ pub const GuardTable = struct {
         ///     | address of the lowest guard | count - 1 | recover |
         ///                                   ^ page_size  ^ 2       ^ 1
         packed_row: std.atomic.Value(usize),
-        end: std.atomic.Value(usize),
+        /// And that; the rest of the word says on how many of the stacks another thread runs.
+        ///
+        ///     | one past the highest byte | lent |
+        ///                                 ^ page_size
+        packed_end: std.atomic.Value(usize),
+        /// In the list of its owner: the next one, and what leads to this one; null: nobody's.
+        next: ?*Entry,
+        link: ?*?*Entry,
 
         fn pack(row: Row) usize {
             return row.start + (row.count - 1) * 2 + @intFromBool(row.recover);
@@ -131,10 +141,52 @@ pub const GuardTable = struct {
             if (word == 0) return null;
             return .{
                 .start = word - word % page_size,
-                .end = self.end.load(.monotonic),
+                .end = self.end(),
                 .count = word % page_size / 2 + 1,
                 .recover = word % 2 == 1,
             };
+        }
+
+        fn end(self: *const Entry) usize {
+            const word = self.packed_end.load(.monotonic);
+            return word - word % page_size;
+        }
+
+        fn lent(self: *const Entry) usize {
+            return self.packed_end.load(.monotonic) % page_size;
+        }
+
+        /// Off the list of its owner, if it has one.
+        fn unlink(self: *Entry) void {
+            const link = self.link orelse return;
+            link.* = self.next;
+            if (self.next) |next| next.link = link;
+            self.next = null;
+            self.link = null;
+        }
+    };
+
+    /// Whose rows some are. Only one thread may call what has to do with the rows of an owner.
+    pub const Owner = struct {
+        first: ?*Entry = null,
+
+        /// Takes a row that nobody has, and that is in the table.
+        pub fn take(self: *Owner, table: *GuardTable, start: usize, end: usize) void {
+            const entry = table.entryOf(pieceOf(start, end - start)).?;
+            entry.next = self.first;
+            entry.link = &self.first;
+            if (self.first) |first| first.link = &entry.next;
+            self.first = entry;
+        }
+
+        /// Lets go of a row; null: there is none left. Rows that are lent are passed over, and are
+        /// nobody's from then on.
+        pub fn giveUp(self: *Owner) ?Row {
+            while (self.first) |entry| {
+                entry.unlink();
+                if (entry.lent() == 0) return entry.load();
+            }
+            return null;
         }
     };
     const Leaf = [leaf_entries]Entry;
@@ -149,7 +201,7 @@ pub const GuardTable = struct {
         const pointer = &self.leaves[piece / leaf_entries];
         const leaf = pointer.load(.acquire) orelse try makeLeaf(pointer);
         const entry = &leaf[piece % leaf_entries];
-        entry.end.store(row.end, .monotonic);
+        entry.packed_end.store(row.end, .monotonic);
         entry.packed_row.store(Entry.pack(row), .release);
     }
 
@@ -158,7 +210,16 @@ pub const GuardTable = struct {
     pub fn remove(self: *GuardTable, start: usize, end: usize) ?Row {
         const entry = self.entryOf(pieceOf(start, end - start)).?;
         defer entry.packed_row.store(0, .release);
+        entry.unlink();
         return entry.load();
+    }
+
+    /// Notes that another thread runs, or has ceased to run, on the stack that `address` lies in.
+    pub fn lend(self: *GuardTable, address: usize, is_lent: bool) void {
+        const entry = self.entryAround(address) orelse return;
+        const word = entry.packed_end.load(.monotonic);
+        const now = if (is_lent) word + 1 else word - @intFromBool(entry.lent() > 0);
+        entry.packed_end.store(now, .monotonic);
     }
 
     /// The stack whose guard `address` lies in.
@@ -169,6 +230,11 @@ pub const GuardTable = struct {
 
     /// The stack that `address` lies in, or whose guard.
     pub fn around(self: *GuardTable, address: usize) ?Guarded {
+        const entry = self.entryAround(address) orelse return null;
+        return (entry.load() orelse return null).at(address);
+    }
+
+    fn entryAround(self: *GuardTable, address: usize) ?*Entry {
         if (address / page_size >> page_bits != 0) return null;
         // From the pieces of two pages to the whole.
         var piece = pieceOf(address, 2 * page_size);
@@ -177,7 +243,7 @@ pub const GuardTable = struct {
             for (0..3) |back| {
                 const entry = self.entryOf(piece -| back) orelse continue;
                 const row = entry.load() orelse continue;
-                if (address >= row.start and address < row.end) return row.at(address);
+                if (address >= row.start and address < row.end) return entry;
             }
         }
         return null;
@@ -300,6 +366,32 @@ test "GuardTable knows each guard of a row by one entry" {
             try expectEqual(null, test_table.find(row.start));
         }
     }
+}
+
+test "an owner has its rows, no others, and loses those that are removed or lent" {
+    const page = os.pageSize();
+    var owner: GuardTable.Owner = .{};
+    try expectEqual(null, owner.giveUp());
+    var rows: [6]Row = undefined;
+    for (&rows, 0..) |*row, i| {
+        row.* = rowAt((1 << 28) + i * (1 << 24), 2 + i, 1 + i % 2);
+        try test_table.add(row.*);
+    }
+    for (rows[0..5]) |row| owner.take(&test_table, row.start, row.end);
+    // The last one that was taken, the first one, and one between.
+    for ([_]usize{ 4, 0, 2 }) |i| {
+        try expectEqual(rows[i], test_table.remove(rows[i].start, rows[i].end).?);
+    }
+    // On two stacks of one row, of which one comes back.
+    for ([_]bool{ true, true, false }) |is_lent| test_table.lend(rows[3].end - page, is_lent);
+    try expectEqual(rows[3].end, test_table.around(rows[3].end - page).?.base);
+    for ([_]bool{ true, false, false }) |is_lent| test_table.lend(rows[1].start, is_lent);
+    try expectEqual(rows[1], owner.giveUp().?);
+    try expectEqual(null, owner.giveUp());
+    for ([_]usize{ 1, 3, 5 }) |i| {
+        try expectEqual(rows[i], test_table.remove(rows[i].start, rows[i].end).?);
+    }
+    test_table.lend(rows[5].start, true);
 }
 
 test "GuardTable has nothing where no stack can be" {

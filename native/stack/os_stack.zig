@@ -2,8 +2,8 @@
 // Credit: after libfringe, by edef and the libfringe contributors
 
 //! A stack from the operating system: an anonymous mapping with a guard below it (`Row` of
-//! guard_table.zig says how wide). The pages are committed when they are touched, so a generous size
-//! costs address space only.
+//! guard_table.zig says how wide). The pages are committed when they are touched, so a generous
+//! size costs address space only.
 
 const std = @import("std");
 const GuardedStack = @import("stack.zig").GuardedStack;
@@ -69,6 +69,7 @@ pub fn map(size: usize, recover: bool, bounds: *layout.Bounds) callconv(.c) Gran
         .overflow = if (recover) .recover else .report,
     }) catch |err| return .from(err);
     bounds.* = os_stack.whole().bounds();
+    os_stack.whole().own();
     return .granted;
 }
 

@@ -27,6 +27,7 @@ const sanitizer = @import("../watch/sanitizer.zig");
 const GuardedStack = @import("stack.zig").GuardedStack;
 const Stack = @import("stack.zig").Stack;
 const valgrind = @import("../watch/valgrind.zig");
+const Worker = @import("../call/worker.zig").Worker;
 
 pub const Slab = struct {
     mapping: []align(os.page_size) u8,
@@ -90,6 +91,14 @@ pub const Slab = struct {
         };
     }
 
+    /// Has it unmapped when the Worker goes whose thread this is. Where there is no room to note
+    /// that, the mapping stays then.
+    pub fn own(self: Slab) void {
+        const worker = Worker.current() catch return;
+        const all = self.row();
+        worker.stacks.take(guards, all.start, all.end);
+    }
+
     fn row(self: Slab) Row {
         const start = @intFromPtr(self.mapping.ptr);
         return .{ .start = start, .end = start + self.mapping.len, .count = self.count };
@@ -110,6 +119,15 @@ pub fn unmap(mapping: []align(os.page_size) u8) Refusal!void {
         budget.put(row.count);
     }
     try unmapMemory(mapping);
+}
+
+/// Unmaps what a Worker that goes has left. Nobody has resumed for the last time what is suspended
+/// there, and nobody can: its frames are abandoned.
+pub fn unmapAll(owner: *guard_table.GuardTable.Owner) void {
+    while (owner.giveUp()) |row| {
+        const memory: [*]align(os.page_size) u8 = @ptrFromInt(row.start);
+        unmap(memory[0 .. row.end - row.start]) catch {};
+    }
 }
 
 fn unmapMemory(mapping: []align(os.page_size) u8) Refusal!void {
@@ -179,7 +197,14 @@ pub fn map(size: usize, count: u32, recover: bool, bounds: *Bounds) callconv(.c)
         return .from(err);
     };
     bounds.* = slab.bounds();
+    slab.own();
     return .granted;
+}
+
+/// Another thread is about to run on the stack that `address` lies in, or has ceased to. While it
+/// may, the mapping stays when the Worker goes that has made it.
+pub fn lend(address: usize, is_lent: bool) callconv(.c) void {
+    guards.lend(address, is_lent);
 }
 
 /// Unmaps a slab, or an OsStack. If the system refuses, this may be called again.

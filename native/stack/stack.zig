@@ -45,7 +45,7 @@ pub const Stack = struct {
     }
 };
 
-/// A stack below which lies a page that faults: running off its end stops the process instead
+/// A stack below which lie pages that fault: running off its end stops the process instead
 /// of writing over something. Only who makes one may say so.
 pub const GuardedStack = struct { stack: Stack };
 

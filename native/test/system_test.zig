@@ -11,6 +11,7 @@ const expect = std.testing.expect;
 const expectEqual = std.testing.expectEqual;
 const os_stack = @import("../stack/os_stack.zig");
 const slab = @import("../stack/slab.zig");
+const Bounds = @import("../layout.zig").Bounds;
 const Grant = @import("../layout.zig").Grant;
 const Refusal = @import("../os/os.zig").Refusal;
 const os = @import("../os/os.zig").os;
@@ -119,13 +120,13 @@ const Mappings = struct {
 
 /// Maps a stack and unmaps it, which is tried until it is granted, as TypeScript does.
 fn mapStack() !Grant {
-    var bounds: [2]u64 = undefined;
+    var bounds: Bounds = undefined;
     const grant = os_stack.map(4096, false, &bounds);
     if (grant != .granted) return grant;
-    const base, const limit = .{ @as(usize, @intCast(bounds[0])), @as(usize, @intCast(bounds[1])) };
+    const base: usize, const limit: usize = .{ @intCast(bounds.base), @intCast(bounds.limit) };
     @as(*volatile u8, @ptrFromInt(base - 1)).* = 1;
     @as(*volatile u8, @ptrFromInt(limit)).* = 1;
-    while (slab.unmapBounds(base, limit) != .granted) {}
+    while (slab.unmapBounds(base, @intCast(bounds.start)) != .granted) {}
     return grant;
 }
 
@@ -143,13 +144,13 @@ test "a stack: a refusal is reported, or made good, and nothing is left behind" 
 
 /// Maps a slab of three stacks and unmaps it.
 fn mapSlab() !Grant {
-    var bounds: [3]u64 = undefined;
+    var bounds: Bounds = undefined;
     const grant = slab.map(4096, 3, false, &bounds);
     if (grant != .granted) return grant;
-    const base, const limit = .{ @as(usize, @intCast(bounds[0])), @as(usize, @intCast(bounds[1])) };
+    const base: usize, const limit: usize = .{ @intCast(bounds.base), @intCast(bounds.limit) };
     @as(*volatile u8, @ptrFromInt(base - 1)).* = 1;
     @as(*volatile u8, @ptrFromInt(limit)).* = 1;
-    while (slab.unmapBounds(base, limit) != .granted) {}
+    while (slab.unmapBounds(base, @intCast(bounds.start)) != .granted) {}
     return grant;
 }
 

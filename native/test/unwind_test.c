@@ -3,6 +3,7 @@
 
 /* For unwind_test.zig: frames with cleanups, which Zig does not have. */
 
+#include <pthread.h>
 #include "fringe.h"
 
 /* The names of the frames that were left, in that order. */
@@ -85,3 +86,12 @@ uint32_t fringe_test_pass_with_cleanup(uint32_t (*function)(uint32_t), uint32_t 
     const char name __attribute__((cleanup(leave))) = 'c';
     return function(argument) + 1;
 }
+
+/* What threads.zig names weakly. Of an archive, such as musl's libc, a program gets what somebody
+   needs. */
+const void *const fringe_test_needed[] = {
+    (const void *)pthread_create,      (const void *)pthread_join,
+    (const void *)pthread_attr_init,   (const void *)pthread_attr_setstack,
+    (const void *)pthread_key_create,  (const void *)pthread_getspecific,
+    (const void *)pthread_setspecific,
+};

@@ -207,7 +207,8 @@ const Overflow = struct {
         text.add("-");
         text.addAddress(self.stack.base);
         text.add(if (is_call)
-            ") is used up. Call it by yielder.call(), in a generator on a larger OsStack\n"
+            ") is used up. Give it a larger one: by stackSize in its definition, or the stack " ++
+                "of its generator\n"
         else
             ") is used up. Run it on a larger OsStack\n");
         // Before the frames, in case that these do not stand being looked at.

@@ -14,6 +14,7 @@
 
 const std = @import("std");
 const builtin = @import("builtin");
+const Bounds = @import("../layout.zig").Bounds;
 const Stack = @import("../stack/stack.zig").Stack;
 
 // For the tests.
@@ -87,14 +88,14 @@ test "each kind of stack is registered, and deregistered when it goes" {
     }
     try expectEqual(before, numbers.count());
 
-    var bounds: [2]u64 = undefined;
+    var bounds: Bounds = undefined;
     try expectEqual(.granted, os_stack.map(0, false, &bounds));
     try expectEqual(before + 1, numbers.count());
-    const base: usize, const limit: usize = .{ @intCast(bounds[0]), @intCast(bounds[1]) };
+    const base: usize, const limit: usize = .{ @intCast(bounds.base), @intCast(bounds.limit) };
     // Once more is no other stack.
     registerBounds(base, limit);
     try expectEqual(before + 1, numbers.count());
-    try expectEqual(.granted, slab.unmapBounds(base, limit));
+    try expectEqual(.granted, slab.unmapBounds(base, @intCast(bounds.start)));
     try expectEqual(before, numbers.count());
 }
 

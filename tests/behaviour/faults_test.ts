@@ -164,7 +164,7 @@ const twoStacksBefore: Outcomes = {
 testAttempt(
   "a call in a handler",
   `{
-    what: "Cannot map stack of 1048576 bytes",
+    what: "Cannot map stack of 8388608 bytes",
     run() {
       const nested = (depth) => depth === 0 ? 1 : symbols.call_n(1, () => nested(depth - 1));
       check(nested(66) === 1, "the result");
@@ -177,7 +177,7 @@ testAttempt(
 testAttempt(
   "f.async()",
   `{
-    what: "Cannot map stack of 1048576 bytes",
+    what: "Cannot map stack of 8388608 bytes",
     async run() {
       const calls = Array.from({ length: 66 }, (_, i) => symbols.call_n.async(1, async () => i));
       const settled = await Promise.allSettled(calls);
@@ -194,7 +194,7 @@ testAttempt(
 testAttempt(
   "f.calls()",
   `{
-    what: "Cannot map stack of 1048576 bytes",
+    what: "Cannot map stack of 8388608 bytes",
     run() {
       using calls = new DisposableStack();
       for (let i = 0; i < 66; i++) {
@@ -320,9 +320,14 @@ testFaults("StackPool that is warm makes no system call", async () => {
 
 testFaults("StackPool gives memory back: what a burst has left, and all in the end", async () => {
   const source = `
-    const before = mapped();
     const count = 20_000;
     const size = 16 * 1024;
+    // The table of guards gets a part for slabs of that size, and keeps it.
+    {
+      using pool = new StackPool({ size });
+      pool.take()[Symbol.dispose]();
+    }
+    const before = mapped();
     const pool = new StackPool({ size });
     const stacks = Array.from({ length: count }, () => pool.take());
     const most = mapped() - before;
@@ -458,12 +463,15 @@ testFaults("calls say that the mappings come to their limit, and the others go o
   assertEquals([isRight, another], [true, 3]);
   if (made === 100_000) return;
   assertEquals(message.slice(0, 2), ["FringeError", "out_of_memory"]);
-  assertStringIncludes(message[2], "Cannot take stack of 1048576 bytes: ");
+  assertStringIncludes(message[2], "Cannot take stack of 8388608 bytes: ");
   assertStringIncludes(message[2], "(/proc/sys/vm/max_map_count)");
   assertGreater(made, most / 2 - 3000);
 });
 
 // What the system does not take back
+
+/** What a stack of one page takes: it has the least guard. */
+const ONE = 4096 + 64 * 1024;
 
 testFaults("stacks that are refused when they are disposed of go with the next one", async () => {
   const source = `
@@ -486,7 +494,7 @@ testFaults("stacks that are refused when they are disposed of go with the next o
     sizes.push(mapped());
     console.log(JSON.stringify(sizes.map((size) => size - before)));
   `;
-  assertEquals(await runFaults(source), [4 * 8192, 4 * 8192, 3 * 8192, 0, 0]);
+  assertEquals(await runFaults(source), [4 * ONE, 4 * ONE, 3 * ONE, 0, 0]);
 });
 
 testFaults("finalizers that are refused end nothing, and what is left goes later", async () => {
@@ -504,8 +512,8 @@ testFaults("finalizers that are refused end nothing, and what is left goes later
     // Takes the stack that is in the pool.
     const held = symbols.call_n.calls(1);
     held.next();
-    // The table of guards gets a part for stacks of that size, and keeps it.
-    new OsStack(4096)[Symbol.dispose]();
+    // The table of guards gets a part for stacks of each size, and keeps it.
+    for (const size of [4096, 2 ** 20]) new OsStack(size)[Symbol.dispose]();
     const before = mapped();
     const destroyed = symbols.destructor_count();
     let asked = 0;
@@ -533,9 +541,9 @@ testFaults("finalizers that are refused end nothing, and what is left goes later
       dropped, refused, left, destroyed: symbols.destructor_count() - destroyed,
     }));
   `;
-  // A mapping has a page more than its stack, or than what is copied to it.
-  const all = 40 * (2 ** 20 + 4096) + 10 * (25 * 4096 + 4096);
-  assertEquals(await runFaults(source), { dropped: all, refused: all, left: 8192, destroyed: 20 });
+  // A stack has a guard of a tenth of it, in whole pages; what is copied has the least one.
+  const all = 20 * (2 ** 20 + 26 * 4096) + 20 * (2 ** 23 + 205 * 4096) + 10 * (25 + 16) * 4096;
+  assertEquals(await runFaults(source), { dropped: all, refused: all, left: ONE, destroyed: 20 });
 });
 
 // The library itself

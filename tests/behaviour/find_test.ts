@@ -581,7 +581,7 @@ const temporary = `
   const build = prebuilt[\`\${Deno.build.arch}-\${Deno.build.os}\`];
   try {
     const { stacks, openRest } = openTemporary(build, text, "libc.so.6");
-    const bounds = new BigUint64Array(2);
+    const bounds = new BigUint64Array(4);
     console.log(stacks.mapStack(65536n, false, bounds), openRest().load8 !== undefined);
   } finally {
     console.log(files().length - before);

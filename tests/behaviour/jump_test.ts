@@ -7,8 +7,16 @@
  */
 
 import { join } from "node:path";
-import { assertEquals, assertStringIncludes } from "@std/assert";
-import { dlopen, Generator, OsStack, OwnedStack } from "../../mod.ts";
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import {
+  Callback,
+  dlopen,
+  Generator,
+  OsStack,
+  OwnedStack,
+  type TailCall,
+  tailCall,
+} from "../../mod.ts";
 import { moduleUrl, runChild, testBodies, testWith, withFolder } from "../support/support.ts";
 
 const begin = `
@@ -120,7 +128,209 @@ testWith("liblua5.4.so.0", "a jump by lua_error in a handler ends the process", 
   assertStringIncludes(stderr, "fringe: C has jumped");
 });
 
-// What is right
+// What is right: C that is told to jump, in place of a callback's return
+
+/** The functions of Lua that jump, and what has them called. */
+const luaDefinitions = {
+  luaL_newstate: { parameters: [], result: "pointer" },
+  luaL_openlibs: { parameters: ["pointer"], result: "void" },
+  luaL_loadstring: { parameters: ["pointer", "cstring"], result: "i32" },
+  lua_close: { parameters: ["pointer"], result: "void" },
+  lua_setglobal: { parameters: ["pointer", "cstring"], result: "void" },
+  lua_pushcclosure: { parameters: ["pointer", "function", "i32"], result: "void" },
+  lua_pushstring: { parameters: ["pointer", "cstring"], result: "pointer" },
+  lua_tolstring: { parameters: ["pointer", "i32", "pointer"], result: "cstring" },
+  lua_settop: { parameters: ["pointer", "i32"], result: "void" },
+  lua_pcallk: {
+    parameters: ["pointer", "i32", "i32", "i32", "isize", "pointer"],
+    result: "i32",
+  },
+  lua_pcall_elsewhere: {
+    name: "lua_pcallk",
+    parameters: ["pointer", "i32", "i32", "i32", "isize", "pointer"],
+    result: "i32",
+    nonblocking: true,
+  },
+  lua_pcall_on_thread: {
+    name: "lua_pcallk",
+    parameters: ["pointer", "i32", "i32", "i32", "isize", "pointer"],
+    result: "i32",
+    nonblocking: "thread",
+  },
+  // const char *reader(lua_State *, void *data, size_t *size)
+  lua_load: {
+    parameters: [
+      "pointer",
+      { callback: { parameters: ["pointer", "pointer", "pointer"], result: "pointer" } },
+      ...["pointer", "cstring", "cstring"] as const,
+    ],
+    result: "i32",
+  },
+  lua_error: { parameters: ["pointer"], result: "i32" },
+  luaL_error: { parameters: ["pointer", "cstring", "cstring"], result: "i32", variadic: 2 },
+  luaL_checkinteger: { parameters: ["pointer", "i32"], result: "i64" },
+  lua_yieldk: { parameters: ["pointer", "i32", "isize", "function"], result: "i32" },
+} as const;
+
+/** A state of Lua with a function for each way to jump; `handle` makes what answers Lua. */
+function openLua<Answer>(handle: (answer: TailCall) => Answer) {
+  const library = dlopen("liblua5.4.so.0", luaDefinitions);
+  const lua = library.symbols;
+  const state = lua.luaL_newstate()!;
+  lua.luaL_openlibs(state);
+  const resumed = new Callback(
+    { parameters: ["pointer", "i32", "isize"], result: "i32" },
+    (thread, _, context) => {
+      lua.lua_pushstring(thread, `context ${context}`);
+      return 2; // what the coroutine was resumed with, and this
+    },
+  );
+  const functions: Record<string, (thread: Deno.PointerValue) => TailCall> = {
+    raise(thread) {
+      lua.lua_pushstring(thread, "raised");
+      return tailCall(lua.lua_error, thread);
+    },
+    format: (thread) => tailCall(lua.luaL_error, thread, "formatted: %s", "text"),
+    // Lua takes the integer that it returns for the number of its results.
+    check: (thread) => tailCall(lua.luaL_checkinteger, thread, 1),
+    yields(thread) {
+      lua.lua_pushstring(thread, "yielded");
+      return tailCall(lua.lua_yieldk, thread, 1, 7, resumed);
+    },
+  };
+  const callbacks: Disposable[] = [resumed];
+  for (const [name, f] of Object.entries(functions)) {
+    const callback = new Callback(
+      { parameters: ["pointer"], result: "i32" },
+      // deno-lint-ignore no-explicit-any -- each form has handlers of its own
+      (thread) => handle(f(thread)) as any,
+    );
+    callbacks.push(callback);
+    lua.lua_pushcclosure(state, callback, 0);
+    lua.lua_setglobal(state, name);
+  }
+  return {
+    lua,
+    state,
+    /** What the script has given, and whether that is an error. */
+    take(status: number): string {
+      const said = lua.lua_tolstring(state, -1, null);
+      lua.lua_settop(state, 0);
+      return `${status}: ${said}`;
+    },
+    [Symbol.dispose]() {
+      lua.lua_close(state);
+      for (const callback of callbacks) callback[Symbol.dispose]();
+      library.close();
+    },
+  };
+}
+
+/** Scripts, and what comes of them. */
+const scripts: readonly (readonly [script: string, said: string])[] = [
+  ["raise()", "2: raised"],
+  ["return select(2, pcall(raise))", "0: raised"],
+  ["return select(2, pcall(format))", "0: formatted: text"],
+  [
+    "local function f() format() end f()",
+    '2: [string "local function f() format() end f()"]:1: ' +
+    "formatted: text",
+  ],
+  ["return check(1)", "0: 1"],
+  [
+    "return select(2, pcall(check, 'x'))",
+    "0: bad argument #1 to 'check' (number expected, got string)",
+  ],
+  [
+    "check()",
+    "2: [string \"check()\"]:1: bad argument #1 to 'check' (number expected, got no value)",
+  ],
+  [
+    "local co = coroutine.wrap(yields) return co() .. ', ' .. table.concat({ co('in') }, ', ')",
+    "0: yielded, in, context 7",
+  ],
+  // Across pcall, which Lua resumes by itself.
+  [
+    `local co = coroutine.wrap(function() return pcall(yields, 1) end)
+    return co() .. ", " .. select(3, co("in", 2))`,
+    "0: yielded, context 7",
+  ],
+  ["yields()", "2: attempt to yield from outside a coroutine"],
+  [
+    `local closed
+    pcall(function()
+      local guard <close> = setmetatable({}, { __close = function() closed = "closed" end })
+      raise()
+    end)
+    return closed`,
+    "0: closed",
+  ],
+];
+
+testWith("liblua5.4.so.0", "Lua raises and yields in place of a callback, by f()", () => {
+  using opened = openLua((answer) => answer);
+  const { lua, state, take } = opened;
+  for (let i = 0; i < 20; i++) {
+    for (const [script, said] of scripts) {
+      assertEquals(lua.luaL_loadstring(state, script), 0);
+      assertEquals(take(lua.lua_pcallk(state, 0, 1, 0, 0, null)), said);
+    }
+  }
+});
+
+testWith("liblua5.4.so.0", "the same by f.async(), and on other threads", async () => {
+  using opened = openLua(async (answer) => {
+    await new Promise((resolve) => setTimeout(resolve));
+    return answer;
+  });
+  const { lua, state, take } = opened;
+  const { lua_pcallk, lua_pcall_elsewhere, lua_pcall_on_thread } = lua;
+  for (const call of [lua_pcallk.async, lua_pcall_elsewhere, lua_pcall_on_thread]) {
+    for (const [script, said] of scripts) {
+      assertEquals(lua.luaL_loadstring(state, script), 0);
+      assertEquals(take(await call(state, 0, 1, 0, 0, null)), said);
+    }
+  }
+});
+
+testWith("liblua5.4.so.0", "the same by f.calls()", () => {
+  using opened = openLua((answer) => answer);
+  const { lua, state, take } = opened;
+  for (const [script, said] of scripts) {
+    assertEquals(lua.luaL_loadstring(state, script), 0);
+    const { done, value } = lua.lua_pcallk.calls(state, 0, 1, 0, 0, null).next();
+    assertEquals(done, true);
+    assertEquals(take(Number(value)), said);
+  }
+  // Here whoever pulls answers: what reads a script raises an error, and Lua's parser ends.
+  for (let i = 0; i < 20; i++) {
+    const calls = lua.lua_load.calls(state, null, "=pulled", null);
+    const step = calls.next();
+    assert(!step.done);
+    lua.lua_pushstring(state, `read ${i}`);
+    step.value.reply(tailCall(lua.lua_error, state));
+    assertEquals(take(Number(calls.next().value)), `2: read ${i}`);
+  }
+});
+
+testWith("liblua5.4.so.0", "the same by yielder.call()", () => {
+  using opened = openLua(function* (answer) {
+    yield "asked";
+    return answer;
+  });
+  const { lua, state, take } = opened;
+  for (const [script, said] of scripts) {
+    assertEquals(lua.luaL_loadstring(state, script), 0);
+    using generator = new Generator<void, string, number>(new OsStack(), function* (yielder) {
+      return yield* yielder.call(lua.lua_pcallk, state, 0, 1, 0, 0, null);
+    });
+    let step = generator.next();
+    for (; !step.done; step = generator.next()) assertEquals(step.value, "asked");
+    assertEquals(take(step.value), said);
+  }
+});
+
+// What only looks like a jump out of a call
 
 const callback = { callback: { parameters: ["i32"], result: "i32" } } as const;
 const open = () =>

@@ -26,6 +26,7 @@ import {
   SliceStack,
   type Stack,
 } from "../../mod.ts";
+import { CALL_STACK_SIZE } from "../../ffi/call/fiber.ts";
 import { memoryOf } from "../../ffi/stack/stack.ts";
 import { exampleBodies, moduleUrl, openBodies, runChild, testBodies } from "../support/support.ts";
 
@@ -167,14 +168,14 @@ Deno.test("the overflow of a call in a call throws where the generator's own sta
     });
     return message;
   });
-  assertStringIncludes(generator.next().value as string, used(1024 * 1024));
+  assertStringIncludes(generator.next().value as string, used(CALL_STACK_SIZE));
 });
 
 Deno.test("a function throws when it overflows its stack, and can be called again", () => {
   using library = openBodies();
   const { use_up_or_throw } = library.symbols;
   for (let i = 0; i < 3; i++) {
-    assertThrows(() => use_up_or_throw(TOO_DEEP), RangeError, used(1024 * 1024));
+    assertThrows(() => use_up_or_throw(TOO_DEEP), RangeError, used(CALL_STACK_SIZE));
     assertEquals(use_up_or_throw(100), 100);
   }
 });
@@ -182,7 +183,7 @@ Deno.test("a function throws when it overflows its stack, and can be called agai
 Deno.test("a function that overflows after a callback throws, in each form of call", async () => {
   using library = openBodies();
   const { use_up_after, call_n } = library.symbols;
-  const size = 1024 * 1024;
+  const size = CALL_STACK_SIZE;
   for (let i = 0; i < 2; i++) {
     assertThrows(() => use_up_after(() => TOO_DEEP), RangeError, used(size));
     assertEquals(use_up_after((i) => 10 * i), 10 + 20);
@@ -219,7 +220,7 @@ Deno.test("a nonblocking function throws when it overflows on its own thread", a
     for (const result of results) {
       if (result.status !== "rejected") continue;
       assertInstanceOf(result.reason, RangeError);
-      assertStringIncludes(result.reason.message, used(1024 * 1024));
+      assertStringIncludes(result.reason.message, used(CALL_STACK_SIZE));
     }
   }
 });
@@ -417,11 +418,11 @@ for (
     const lines = ended.stderr.trim().split("\n");
     assertMatch(
       lines[0]!,
-      /^fringe: stack overflow in function `use_up`: its stack of 1048576 bytes \(0x\w+-0x\w+\) /,
+      /^fringe: stack overflow in function `use_up`: its stack of 8388608 bytes \(0x\w+-0x\w+\) /,
     );
     assertStringIncludes(
       lines[0]!,
-      "Call it by yielder.call(), in a generator on a larger OsStack",
+      "Give it a larger one: by stackSize in its definition, or the stack of its generator",
     );
     assertMatch(lines[1]!, /^ {2}#0 use_up\+0x\w+ \(libtest_bodies\.so\+0x\w{1,5}\)$/);
     assertMatch(lines.at(-1)!, /^ {2}#\d+ fringe_call_body\+0x\w+ \(libfringe\.so\+0x\w{1,5}\)$/);
@@ -446,6 +447,140 @@ Deno.test("an overflow in a Worker is reported, and ends the process", async () 
     ended.stderr,
     "fringe: stack overflow in generator `overflows`: its stack of 4096 bytes",
   );
+});
+
+Deno.test("a function whose variables reach into the guard throws", () => {
+  const takes = { name: "takes", parameters: ["i32", "i32"], result: "i32" } as const;
+  using library = dlopen(testBodies, {
+    usual: { ...takes, overflow: "throw" },
+    small: { ...takes, overflow: "throw", stackSize: 64 * 1024 },
+  });
+  const { usual, small } = library.symbols;
+  // A guard of a tenth, which is 819 KiB here; and of 64 KiB, which is the least.
+  for (const [f, size, most] of [[usual, CALL_STACK_SIZE, 800], [small, 65536, 60]] as const) {
+    for (const kilobytes of [0, 1, 5, 50, most]) {
+      for (const place of [0, 512 * kilobytes]) {
+        assertThrows(() => f(size + 1024 * kilobytes, place), RangeError, used(size));
+      }
+    }
+    assertEquals(f(size - 4096, 7), 7);
+  }
+});
+
+/** Finds, by new OsStack(2 ** 20), one below which nothing is mapped for 16 MiB. */
+const lonely = `
+  function lonelyStack(options) {
+    for (let i = 0; i < 1000; i++) {
+      const stack = new OsStack(2 ** 20, options);
+      const lines = Deno.readTextFileSync("/proc/self/maps").trim().split("\\n");
+      const isFree = lines.every((line) => {
+        const [start, end] = line.split(" ")[0].split("-").map((text) => BigInt("0x" + text));
+        return start >= stack.limit - 200_000n || end <= stack.limit - (16n << 20n);
+      });
+      if (isFree) return stack;
+      kept.push(stack);
+    }
+    throw new Error("there is memory below all");
+  }
+  const kept = [];
+  const { symbols: { takes } } = dlopen(new URL(${JSON.stringify(testBodies.href)}), {
+    takes: { parameters: ["i32", "i32"], result: "i32" },
+  });
+  const take = (stack, ...args) => new Generator(stack, function* (yielder) {
+    return yield* yielder.call(takes, ...args);
+  }).next();
+`;
+
+Deno.test("a function whose variables reach beyond the guard throws, too", async () => {
+  const ended = await runChild(
+    `${prelude}${lonely}
+      const stack = lonelyStack({ overflow: "throw" });
+      const size = 2 ** 21;
+      for (const place of [0, 1, size / 4, size / 2 - 100_000]) {
+        for (let i = 0; i < 2; i++) {
+          const generator = new Generator(stack, function* (yielder) {
+            return yield* yielder.call(takes, size, place);
+          });
+          try {
+            generator.next();
+          } catch (error) {
+            console.log(error.name, error.cause.backtrace[0].name);
+          }
+        }
+      }
+      console.log(take(stack, 10_000, 5).value);
+    `,
+    ["-A"],
+  );
+  assertEquals(ended.stdout, "RangeError takes\n".repeat(8) + "5\n", ended.stderr);
+});
+
+Deno.test("a function whose variables reach beyond the guard is reported", async () => {
+  const ended = await runChild(
+    `${prelude}${lonely} take(lonelyStack(), 2 ** 21, 0);`,
+    ["-A"],
+  );
+  assertEquals([ended.code, ended.signal], [139, "SIGSEGV"], ended.stderr);
+  assertStringIncludes(
+    ended.stderr,
+    "fringe: stack overflow in function `takes`: its stack of 104",
+  );
+});
+
+Deno.test("an overflow is reported where other memory may have been written to", async () => {
+  const ended = await runChild(
+    `${prelude}${lonely}
+      const { mmap } = Deno.dlopen("libc.so.6", {
+        mmap: {
+          parameters: ["usize", "usize", "i32", "i32", "i32", "isize"],
+          result: "pointer",
+        },
+      }).symbols;
+      const stack = lonelyStack({ overflow: "throw" });
+      const [READ_WRITE, PRIVATE_ANONYMOUS, FIXED_NOREPLACE] = [3, 0x22, 0x100000];
+      // Where the lowest variable comes to lie, and the one that is written to does not.
+      const there = stack.limit - (2n << 20n);
+      mmap(there, 1n << 20n, READ_WRITE, PRIVATE_ANONYMOUS | FIXED_NOREPLACE, -1, 0n);
+      take(stack, 2 ** 21 + 4096, 2 ** 20 - 50_000);
+    `,
+    ["-A"],
+  );
+  assertEquals([ended.code, ended.signal], [139, "SIGSEGV"], ended.stderr);
+  assertStringIncludes(
+    ended.stderr,
+    "fringe: stack overflow in function `takes`: its stack of 104",
+  );
+});
+
+Deno.test("a handler that comes over fringe's is below it when a library is opened", async () => {
+  const run = (more: string) =>
+    runChild(
+      `${prelude}
+        const url = new URL(${JSON.stringify(testBodies.href)});
+        const none = { parameters: [], result: "i32" };
+        const other = dlopen(url, { handle_faults: none, faults_handled: none }).symbols;
+        if (other.handle_faults() !== 0) throw new Error("no handler");
+        ${more}
+      `,
+      ["--allow-ffi"],
+    );
+  const overflow = "symbols.use_up(2 ** 31 - 1);";
+  const unseen = await run(overflow);
+  assertEquals([unseen.signal, unseen.stderr], ["SIGSEGV", ""]);
+  const again = `dlopen(url, { use_up: { parameters: ["i32"], result: "i32" } });`;
+  const seen = await run(again + overflow);
+  assertEquals(seen.signal, "SIGSEGV", seen.stderr);
+  // Once, though each handler passes it on, and fringe has two.
+  assertEquals(seen.stderr.split("fringe: stack overflow in function `use_up`").length, 2);
+  const thrown = await run(`
+    const { symbols: { use_up } } = dlopen(url, {
+      use_up: { parameters: ["i32"], result: "i32", overflow: "throw" },
+    });
+    for (let i = 0; i < 3; i++) try { use_up(2 ** 31 - 1); } catch (error) {
+      console.log(error.name, other.faults_handled());
+    }
+  `);
+  assertEquals(thrown.stdout, "RangeError 0\n".repeat(3), thrown.stderr);
 });
 
 /** The functions of the library by Deno.dlopen, without fringe. */

@@ -29,6 +29,12 @@ const recipes: Partial<Record<Installable, readonly Part[]>> = {
       instead: "",
       message: "the comment says `500500n`",
     },
+    {
+      name: "Boehm's collector has to know of the stack of f.async()",
+      recipe: "enter();\nconst sum",
+      instead: "const sum",
+      message: "SIGSEGV",
+    },
   ],
   "libpython3.11.so.1.0": [
     {
@@ -44,9 +50,9 @@ const recipes: Partial<Record<Installable, readonly Part[]>> = {
       message: "SIGSEGV",
     },
     {
-      name: "Python uses up a stack of 1 MiB where its own limit is raised",
-      recipe: "new OsStack(64 << 20)",
-      instead: "new OsStack()",
+      name: "Python uses up the usual stack where its own limit is raised",
+      recipe: "stackSize: 256 << 20,",
+      instead: "",
       message: "stack overflow in function `PyRun_SimpleString`",
     },
   ],
@@ -114,6 +120,55 @@ Deno.test("pthread_once waits for ever for a call of it that is awaited", async 
     ["--allow-ffi"],
   );
   assertEquals([signal, stdout], ["SIGALRM", "one after the other\n"], stderr);
+});
+
+/** Runs into Python's own limit, by way of whatever C lies between two calls. */
+const recursions = `
+import copy, json, pickle
+class Nested:
+    def __repr__(self): return repr(Nested())
+    def __eq__(self, other): return Nested() == Nested()
+    def __lt__(self, other): return sorted([Nested(), Nested()])
+    def __getattr__(self, name): return getattr(Nested(), name)
+    def __call__(self): return max([1, 2], key=lambda _: Nested()())
+nested = []
+for _ in range(100_000): nested = [nested]
+def down(): return down()
+tries = [
+    down, lambda: repr(Nested()), lambda: Nested() == Nested(), lambda: sorted([Nested()] * 2),
+    lambda: Nested().x, Nested(), lambda: repr(nested), lambda: json.dumps(nested),
+    lambda: copy.deepcopy(nested), lambda: pickle.dumps(nested), lambda: nested == [[nested]],
+    lambda: compile("a." * 100_000 + "b", "", "eval"),
+]
+for f in tries:
+    try: f()
+    except RecursionError: continue
+    raise Exception("no limit")
+`;
+
+testWith("libpython3.11.so.1.0", "Python comes to its own limit of calls first", async () => {
+  const run = (by: string) =>
+    runChild(
+      `
+        import { dlopen } from ${JSON.stringify(moduleUrl)};
+        const run = { name: "PyRun_SimpleString", parameters: ["cstring"], result: "i32" };
+        const { init, usual, small } = dlopen("libpython3.11.so.1.0", {
+          init: { name: "Py_InitializeEx", parameters: ["i32"], result: "void" },
+          usual: run,
+          small: { ...run, stackSize: 2 ** 20 },
+        }).symbols;
+        init(0);
+        console.log(await ${by}(${JSON.stringify(recursions)}));
+      `,
+      ["--allow-ffi"],
+    );
+  for (const by of ["usual", "usual.async"]) {
+    const { signal, stdout, stderr } = await run(by);
+    assertEquals([signal, stdout], [null, "0\n"], stderr);
+  }
+  const { signal, stderr } = await run("small");
+  assertEquals(signal, "SIGSEGV");
+  assertStringIncludes(stderr, "stack overflow in function `PyRun_SimpleString`");
 });
 
 // In a process of its own, on its main thread: there nothing is mapped between the two stacks.

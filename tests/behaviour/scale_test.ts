@@ -8,16 +8,17 @@
 
 import { assertEquals, assertGreater, assertLess } from "@std/assert";
 import { join } from "node:path";
-import { takeFiber } from "../../ffi/call/fiber.ts";
+import { CALL_STACK_SIZE, takeFiber } from "../../ffi/call/fiber.ts";
 import { symbolOf } from "../../ffi/context/body.ts";
 import { Context } from "../../ffi/context/context.ts";
 import { memoryOf } from "../../ffi/stack/stack.ts";
 import { OsStack, StackPool } from "../../mod.ts";
 import { moduleUrl, openBodies, testBodies, testWith, withFolder } from "../support/support.ts";
 
-/** MiB of this process's addresses that are mapped. The stack of a call takes one. */
+/** How many stacks of calls would fit into this process's addresses that are mapped. */
 function mapped(): number {
-  return Number(/VmSize:\s+(\d+)/.exec(Deno.readTextFileSync("/proc/self/status"))![1]) / 1024;
+  const kilobytes = /VmSize:\s+(\d+)/.exec(Deno.readTextFileSync("/proc/self/status"))![1];
+  return Number(kilobytes) * 1024 / CALL_STACK_SIZE;
 }
 
 Deno.test("10,000 calls suspended at once answer right, and give all back", async () => {

@@ -27,6 +27,7 @@ const target: Target = {
   parameter: -1,
   handler: () => {},
   what: "test",
+  isForeign: false,
   closed: false,
 };
 

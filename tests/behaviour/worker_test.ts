@@ -3,7 +3,7 @@
 
 /** Workers have threads and heaps of their own: what goes between them is refused, or works. */
 
-import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertLess, assertStringIncludes, assertThrows } from "@std/assert";
 import { Generator, OsStack, SliceStack } from "../../mod.ts";
 import { rounds } from "../support/seeds.ts";
 import {
@@ -149,6 +149,95 @@ Deno.test("a Worker that is terminated with generators suspended harms nobody", 
   await new Promise((resolve) => setTimeout(resolve, 50));
   assertEquals(generator.resume(2), 2);
   assertEquals(library.symbols.call_n(3, (i) => i), 3);
+});
+
+/** Makes Workers, ten at once, that suspend all kinds of things, and terminates them. */
+const leaving = `
+  import { dlopen, Generator, OsStack, StackPool } from ${JSON.stringify(moduleUrl)};
+  const { symbols } = dlopen(new URL(${JSON.stringify(testBodies.href)}), {
+    recurses: { input: "i32", output: "i32" },
+    call_n: {
+      parameters: ["i32", { callback: { parameters: ["i32"], result: "i32" } }],
+      result: "i32",
+    },
+  });
+  const { symbols: { usleep } } = dlopen("libc.so.6", {
+    usleep: { parameters: ["u32"], result: "i32", nonblocking: true },
+  });
+  const scenes = {
+    suspends() {
+      const pool = new StackPool();
+      globalThis.kept = Array.from({ length: 100 }, (_, i) => {
+        const generator = new Generator(i % 2 ? new OsStack() : pool.take(), symbols.recurses);
+        generator.resume(150); // takes some 40 KiB of stack
+        return generator;
+      });
+      for (let i = 0; i < 10; i++) symbols.call_n.async(2, () => new Promise(() => {}));
+    },
+    sleeps() {
+      for (let i = 0; i < 3; i++) usleep(300_000);
+    },
+  };
+  const wait = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+  async function workAndGo(scene, count) {
+    const workers = Array.from({ length: count }, () => new Worker(import.meta.url + "#" + scene, {
+      type: "module",
+    }));
+    await Promise.all(workers.map((worker) => new Promise((resolve) => {
+      worker.onmessage = resolve;
+    })));
+    for (const worker of workers) worker.terminate();
+    await wait(300);
+  }
+  const scene = new URL(import.meta.url).hash.slice(1);
+  if (scene !== "") {
+    scenes[scene]();
+    await wait(scene === "sleeps" ? 50 : 0);
+    postMessage("begun");
+  }
+`;
+
+/** What /proc/self/status says of a size, in MiB; and how many mappings there are. */
+const sizes = `
+  const status = (name) =>
+    Number(Deno.readTextFileSync("/proc/self/status").split(name + ":")[1].match(/\\d+/)) / 1024;
+  const sizes = () => [
+    status("VmSize"), status("VmRSS"), Deno.readTextFileSync("/proc/self/maps").split("\\n").length,
+  ];
+`;
+
+Deno.test("a Worker that is terminated leaves the stacks of what was suspended", async () => {
+  const ended = await runChild(
+    `${leaving}${sizes}
+      if (scene === "") {
+        await workAndGo("suspends", 10);
+        const before = sizes();
+        for (let i = 0; i < 4; i++) await workAndGo("suspends", 10);
+        console.log(JSON.stringify(sizes().map((size, i) => Math.round(size - before[i]))));
+      }
+    `,
+    ["-A"],
+  );
+  const [addresses, resident, mappings] = JSON.parse(ended.stdout || ended.stderr) as number[];
+  // Their stacks take 8,000 MiB of addresses, and 170 of memory. V8 keeps some for itself,
+  // and a Worker's thunks stay, since C may have been given their addresses.
+  assertLess(addresses!, 500);
+  assertLess(resident!, 80);
+  assertLess(mappings!, 40 * 5);
+});
+
+Deno.test("a Worker that is terminated leaves the stack that another thread runs on", async () => {
+  const ended = await runChild(
+    `${leaving}
+      if (scene === "") {
+        await workAndGo("sleeps", 3);
+        await wait(300);
+        console.log("all have woken up");
+      }
+    `,
+    ["-A"],
+  );
+  assertEquals([ended.signal, ended.stdout], [null, "all have woken up\n"], ended.stderr);
 });
 
 /**

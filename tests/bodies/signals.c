@@ -10,12 +10,16 @@
  *   i32   signals_seen(i32 signal)         since they were started; 0: those that have interrupted
  *                                          what runs on the stack from limit to base
  *   i32   send_alarms(i32 start)           SIGALRM alone, to whoever handles it; or no more
+ *   i32   handle_faults()                  puts a handler of SIGSEGV on top of what there is, on no
+ *                                          stack of its own, as a JVM does; 0, or an errno below 0.
+ *                                          It passes all faults on
+ *   i32   faults_handled()                 how often it has been called
  */
 #include "fringe.h"
 
 #define EXPORT FRINGE_EXPORT
 
-enum { SIGALRM = 14, SIGPROF = 27 };
+enum { SIGSEGV = 11, SIGALRM = 14, SIGPROF = 27 };
 enum { SA_SIGINFO = 4, SA_RESTORER = 0x04000000, SA_ONSTACK = 0x08000000, SA_RESTART = 0x10000000 };
 enum { CLOCK_MONOTONIC = 1, SIGEV_THREAD_ID = 4 };
 #ifdef __x86_64__
@@ -193,3 +197,24 @@ int32_t send_alarms(int32_t start)
     if (start) return (int32_t)start_timer(SIGALRM, SLOWNESS * 100000, &timers[1]);
     return (int32_t)system_call(SYS_timer_delete, timers[1], 0, 0, 0);
 }
+
+static struct action faults_before;
+static volatile int32_t faults;
+
+static void on_fault(int signal, void *information, void *context)
+{
+    faults++;
+    if (faults_before.handler) faults_before.handler(signal, information, context);
+}
+
+EXPORT int32_t handle_faults(void);
+int32_t handle_faults(void)
+{
+    struct action action = {.handler = on_fault, .restorer = fringe_test_restorer};
+    action.flags = SA_SIGINFO | SA_RESTORER | SA_RESTART;
+    return (int32_t)system_call(SYS_rt_sigaction, SIGSEGV, (long)&action, (long)&faults_before,
+                                sizeof action.mask);
+}
+
+EXPORT int32_t faults_handled(void);
+int32_t faults_handled(void) { return faults; }

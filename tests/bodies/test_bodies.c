@@ -59,6 +59,7 @@
  *   ptr   same_pointer(ptr)
  *   i32   use_up(i32 depth)                        calls itself `depth` deep, gives that
  *   i32   use_up_after(i32 f(i32))                 use_up(f(1)) + f(2)
+ *   usize frame_address()                          where its own frame lies
  *   i32   takes(i32 size, i32 place)               has `size` bytes of variables, which it makes
  *                                                  room for by one step; writes to the byte at
  *                                                  `place`, counted from the lowest, gives that
@@ -254,6 +255,9 @@ void overflows_in_cleanup(fringe_yielder *yielder, int32_t input)
     __attribute__((cleanup(use_up_in_cleanup))) const int32_t depth = input;
     for (;;) input = overflows_in_cleanup_suspend(yielder, input);
 }
+
+EXPORT uintptr_t frame_address(void);
+uintptr_t frame_address(void) { return (uintptr_t)__builtin_frame_address(0); }
 
 EXPORT int32_t takes(int32_t size, int32_t place);
 int32_t takes(int32_t size, int32_t place)

@@ -76,6 +76,8 @@ function* columns(): Problems {
 function* leftovers(): Problems {
   const marks = new RegExp(`\\b(?:${["FIX" + "ME", "TO" + "DO", "XX" + "X"].join("|")})\\b`);
   for (const file of files) {
+    // Machine code in base 64 says nothing by its letters.
+    if (file.startsWith("ffi/library/prebuilt/")) continue;
     for (const [i, line] of text(file).split("\n").entries()) {
       if (marks.test(line)) {
         yield `${file}:${i + 1}: do it now, or open an issue, and remove the mark`;

@@ -8,10 +8,15 @@
  * @module
  */
 
+import { Bounds } from "../../ffi/layout.ts";
+
+/** Which word of the bounds it is. */
+const START = Bounds.start / 8;
+
 type Native = (...args: unknown[]) => unknown;
 
-/** The lowest addresses of the stacks that are mapped. */
-const limits = new Set<bigint>();
+/** Where the mappings of the stacks begin that are mapped. */
+const starts = new Set<bigint>();
 
 /**
  * Where native code has written the bounds of the stack that was mapped last. It is looked at
@@ -20,7 +25,7 @@ const limits = new Set<bigint>();
 let last: BigUint64Array | undefined;
 
 function note(): void {
-  if (last !== undefined && last[1] !== 0n) limits.add(last[1]!);
+  if (last !== undefined && last[START] !== 0n) starts.add(last[START]!);
   last = undefined;
 }
 
@@ -29,16 +34,16 @@ function mapping(real: Native): Native {
     note();
     last = bounds as BigUint64Array;
     // Should the call be refused, nothing is there.
-    last[1] = 0n;
+    last[START] = 0n;
     return real(size, recover, bounds);
   };
 }
 
 function unmapping(real: Native): Native {
-  return function (base, limit) {
+  return function (base, start) {
     note();
-    limits.delete(limit as bigint);
-    return real(base, limit);
+    starts.delete(start as bigint);
+    return real(base, start);
   };
 }
 
@@ -59,5 +64,5 @@ export function watchStacks(): void {
 /** How many stacks are mapped. */
 export function live(): number {
   note();
-  return limits.size;
+  return starts.size;
 }

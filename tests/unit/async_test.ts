@@ -52,6 +52,15 @@ Deno.test("f.async() can be called many times over at once", async () => {
   assertEquals(sums, Array.from({ length: 100 }, (_, n) => n * Math.max(n - 1, 0) / 2));
 });
 
+Deno.test("f.async() takes a controller for its signal, as the Web does", async () => {
+  using library = openBodies();
+  const controller = new AbortController();
+  const reason = new Error("on purpose");
+  const call = library.symbols.call_n.async(1, () => new Promise<number>(() => {}), controller);
+  controller.abort(reason);
+  assertStrictEquals(await assertRejects(() => call), reason);
+});
+
 Deno.test("f.async() rejects with the very error of a handler, after C is unwound", async () => {
   using library = openBodies();
   const { with_destructor, destructor_count } = library.symbols;

@@ -3,9 +3,14 @@
 
 /** `functionAt(pointer, definition)`: a function of a C function pointer. */
 
-import { assertEquals, assertMatch, assertRejects, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertRejects, assertThrows } from "@std/assert";
 import { Callback, functionAt, Generator, OsStack, tailCall } from "../../mod.ts";
-import { collectUntil, openBodies } from "../support/support.ts";
+import { calleeOf } from "../../ffi/call/callee.ts";
+import { targetOf } from "../../ffi/call/thunk.ts";
+import { collectUntil, gc, openBodies, testBodies } from "../support/support.ts";
+
+const later = <T>(value: T): Promise<T> =>
+  new Promise((resolve) => setTimeout(() => resolve(value), 1));
 
 const twice = { parameters: ["i32"], result: "i32" } as const;
 
@@ -60,16 +65,42 @@ Deno.test("functionAt() checks what it is given", () => {
   );
 });
 
-Deno.test("the function pointers of a function that is garbage are used again", async () => {
-  const seen = new Set<bigint>();
-  let isAgain = false;
-  using callback = new Callback({ parameters: ["usize"], result: "void" }, (address) => {
-    isAgain ||= seen.has(address);
-    seen.add(address);
-  });
-  const taking = { parameters: [{ callback: twice }], result: "void" } as const;
-  await collectUntil(() => {
-    for (let i = 0; i < 500; i++) functionAt(callback.pointer, taking)(() => 1);
-    return isAgain;
-  });
+Deno.test("functionAt() goes by its definition as it was", () => {
+  using callback = new Callback(twice, (i) => i);
+  const parameters: "i32"[] = ["i32"];
+  const definition = { parameters, result: "i32" } as const;
+  const f = functionAt(callback.pointer, definition);
+  parameters.push("i32");
+  Object.assign(definition, { result: "void" });
+  assertEquals(f(3), 3);
+});
+
+Deno.test("the function pointers of a function that is garbage are given back", async () => {
+  using callback = new Callback({ parameters: ["pointer"], result: "void" }, () => {});
+  const take = (): number => {
+    const f = functionAt(callback.pointer, { parameters: [{ callback: twice }], result: "void" });
+    f(() => 1);
+    return calleeOf(f).slots[0]!.callback!.thunk().number;
+  };
+  const number = take();
+  assert(targetOf(number) !== undefined);
+  await collectUntil(() => targetOf(number) === undefined);
+  assertEquals(targetOf(number), undefined);
+});
+
+Deno.test("a function that is garbage has its function pointers while it is suspended", async () => {
+  const opened = Deno.dlopen(testBodies, { two_callbacks: { type: "pointer" } });
+  const callback = { callback: twice };
+  // C calls one function pointer and then the other, with collections in between.
+  const begin = () =>
+    functionAt(opened.symbols.two_callbacks!, { parameters: [callback, callback], result: "i32" })
+      .async(async (i) => {
+        for (let round = 0; round < 5; round++) {
+          gc();
+          await later(0);
+        }
+        return i;
+      }, (i) => i);
+  assertEquals(await begin(), 102);
+  opened.close();
 });

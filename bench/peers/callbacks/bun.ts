@@ -7,19 +7,26 @@ import { createRequire } from "node:module";
 import { direct, type Handler, table } from "./direct.ts";
 import { library, main, otherLibrary } from "./trial.ts";
 
-const { dlopen, JSCallback } = createRequire(import.meta.url)("bun:ffi");
+const { dlopen, JSCallback, read } = createRequire(import.meta.url)("bun:ffi");
 const definition = { args: ["i32"], returns: "i32" };
 const called = { args: ["i32", "function"], returns: "i32" };
 const seen = { args: [], returns: "i32" };
+const guarded = { args: ["function"], returns: "i32" };
+const released = { args: ["i32", "function", "function"], returns: "i32" };
+const location = { args: [], returns: "ptr" };
 const given = { args: ["function"], returns: "void" };
 
-const { symbols } = dlopen(library, table({ called, seen, given, kept: definition }));
+const { symbols } = dlopen(library, {
+  ...table({ called, seen, given, kept: definition, guarded, released }),
+  __errno_location: location,
+});
 
 await main(direct({
   symbols,
   callback(handler: Handler, anyThread = false) {
     return new JSCallback(handler, { ...definition, threadsafe: anyThread }).ptr;
   },
+  errnoOfThread: () => read.i32(symbols.__errno_location()),
   open: (path) => dlopen(path, { cos: { args: ["f64"], returns: "f64" } }),
   grant: "Bun has no permissions",
 }, otherLibrary));

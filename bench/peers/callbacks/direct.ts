@@ -9,7 +9,19 @@
  * @module
  */
 
-import { no, partly, sleep, ticksDuring, time, type Trials, uncaught, yes } from "./trial.ts";
+import {
+  collect,
+  DEEP,
+  JUMPS,
+  no,
+  partly,
+  sleep,
+  ticksDuring,
+  time,
+  type Trials,
+  uncaught,
+  yes,
+} from "./trial.ts";
 
 /** What a handler is for such a peer: whatever it returns becomes an `int32_t`. */
 export type Handler = (i: number) => unknown;
@@ -24,6 +36,11 @@ export interface Symbols<Result> {
 /** A peer's spelling. */
 export interface Direct {
   readonly symbols: Symbols<number> & {
+    readonly visit_and_release: (n: number, callback: unknown, release: unknown) => number;
+    readonly guarded: (callback: unknown) => number;
+    readonly jump: () => number;
+    readonly fails: () => number;
+    readonly deep: (mebibytes: number) => number;
     readonly seen_calls: () => number;
     readonly seen_answers: () => number;
     readonly seen_last: () => number;
@@ -37,6 +54,10 @@ export interface Direct {
   readonly background?: Symbols<Promise<number>>;
   /** A callback; `anyThread`: it will be called on a thread that C has started. */
   callback(handler: Handler, anyThread?: boolean): unknown;
+  /** The errno of the last call; undefined: there is no such thing. */
+  readonly errno?: () => number;
+  /** The errno of the thread, by one more call: of `__errno_location`. */
+  readonly errnoOfThread?: () => number;
   /** Opens a library. */
   open(path: string): unknown;
   /** What permission a program needs. */
@@ -101,6 +122,13 @@ export function direct(peer: Direct, other: string): Trials {
       return seen_calls() === 3 ? partly("as the handler's answer") : no();
     },
 
+    releases() {
+      const released: number[] = [];
+      const release = peer.callback((i) => released.push(i));
+      symbols.visit_and_release(10, peer.callback((i) => i < 2 ? i : -1), release);
+      return released.join() === "1,0" ? partly("as the handler's answer") : no();
+    },
+
     async throws() {
       const { error, caught } = throwIn(1);
       await sleep(10);
@@ -115,6 +143,16 @@ export function direct(peer: Direct, other: string): Trials {
         return no(`C runs on with ${symbols.seen_last() === 0 ? 0 : "a random value"}`);
       }
       return symbols.seen_cleanups() === 1 ? yes() : partly("cleanups do not run");
+    },
+
+    async jumps() {
+      const callback = peer.callback(() => symbols.jump());
+      for (let i = 0; i < JUMPS; i++) if (symbols.guarded(callback) !== 100) return no();
+      // Some were jumped over that would have put something right at their end.
+      collect();
+      await sleep(1);
+      const { error, caught } = throwIn(1);
+      return caught === error || uncaught.includes(error) ? yes() : no("errors are lost then");
     },
 
     async background() {
@@ -144,6 +182,28 @@ export function direct(peer: Direct, other: string): Trials {
       return called ? partly("C does not get the answer") : no();
     },
 
+    async "thread-awaits"() {
+      let called = false;
+      const callback = peer.callback(async (i) => {
+        called = true;
+        await sleep(1);
+        return i * 6;
+      }, true);
+      symbols.start_thread(callback);
+      for (let i = 0; i < 50 && symbols.seen_thread_answer() !== 42; i++) await sleep(10);
+      if (symbols.seen_thread_answer() === 42) return yes();
+      return called ? no(`C is given ${symbols.seen_thread_answer()}`) : no();
+    },
+
+    errno() {
+      symbols.fails();
+      if (peer.errno !== undefined) return peer.errno() === 42 ? yes() : no();
+      if (peer.errnoOfThread === undefined) return no();
+      return peer.errnoOfThread() === 42 ? partly("by a second call, of `__errno_location`") : no();
+    },
+
+    stack: () => symbols.deep(DEEP) === DEEP ? yes() : no(),
+
     permission() {
       let works = false;
       try {
@@ -164,15 +224,29 @@ export function direct(peer: Direct, other: string): Trials {
   };
 }
 
-/** What trials.c tells of what has happened in it. */
+/** Those functions of trials.c that take nothing: what it tells of what has happened in it. */
 const SEEN = [
   ...["seen_calls", "seen_answers", "seen_last", "seen_cleanups"] as const,
-  "seen_thread_answer",
+  ...["seen_thread_answer", "jump", "fails"] as const,
 ] as const;
 
 /** The functions of trials.c, each by what a peer calls its type. */
-export function table<const Called, const Seen, const Given, const Kept>(
-  types: { called: Called; seen: Seen; given: Given; kept: Kept },
+export function table<
+  const Called,
+  const Seen,
+  const Given,
+  const Kept,
+  const Guarded,
+  const Released,
+>(
+  types: {
+    called: Called;
+    seen: Seen;
+    given: Given;
+    kept: Kept;
+    guarded: Guarded;
+    released: Released;
+  },
 ):
   & {
     readonly [name in "sum" | "visit" | "work"]: Called;
@@ -183,8 +257,11 @@ export function table<const Called, const Seen, const Given, const Kept>(
   & {
     readonly [name in "keep" | "start_thread"]: Given;
   }
-  & { readonly call_kept: Kept } {
-  const { called, seen, given, kept } = types;
+  & {
+    readonly [name in "call_kept" | "deep"]: Kept;
+  }
+  & { readonly guarded: Guarded; readonly visit_and_release: Released } {
+  const { called, seen, given, kept, guarded, released } = types;
   const counters = Object.fromEntries(SEEN.map((name) => [name, seen])) as {
     [name in typeof SEEN[number]]: Seen;
   };
@@ -196,5 +273,8 @@ export function table<const Called, const Seen, const Given, const Kept>(
     keep: given,
     start_thread: given,
     call_kept: kept,
+    deep: kept,
+    guarded,
+    visit_and_release: released,
   };
 }

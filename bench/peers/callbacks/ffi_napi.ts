@@ -14,11 +14,13 @@ import { folder, library, main, otherLibrary } from "./trial.ts";
 const ffi = createRequire(folder)("@makeomatic/ffi-napi");
 const called = ["int32", ["int32", "pointer"]];
 const seen = ["int32", []];
+const guarded = ["int32", ["pointer"]];
+const released = ["int32", ["int32", "pointer", "pointer"]];
 const given = ["void", ["pointer"]];
 
 const symbols = ffi.Library(
   library,
-  table({ called, seen, given, kept: ["int32", ["int32"]] }),
+  table({ called, seen, given, kept: ["int32", ["int32"]], guarded, released }),
 );
 
 /** A callback that is collected is gone for C, too. */
@@ -36,6 +38,7 @@ await main(direct({
     callbacks.push(callback);
     return callback;
   },
+  errno: () => ffi.errno(),
   open: (path) => ffi.Library(path, {}),
   grant: "`--allow-addons` is for all",
 }, otherLibrary));

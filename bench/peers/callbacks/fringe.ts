@@ -3,8 +3,22 @@
 
 /** The probe of fringe. */
 
-import { Callback, dlopen, Generator, OsStack } from "fringe";
-import { library, main, no, otherLibrary, partly, sleep, ticksDuring, time, yes } from "./trial.ts";
+import type { Cell } from "../../../tools/comparison.ts";
+import { Callback, dlopen, Generator, OsStack, tailCall } from "fringe";
+import {
+  collect,
+  DEEP,
+  JUMPS,
+  library,
+  main,
+  no,
+  otherLibrary,
+  partly,
+  sleep,
+  ticksDuring,
+  time,
+  yes,
+} from "./trial.ts";
 
 const callback = { callback: { parameters: ["i32"], result: "i32" } } as const;
 const called = { parameters: ["i32", callback], result: "i32" } as const;
@@ -22,7 +36,6 @@ const { symbols } = dlopen(library, {
   seen_calls: seen,
   seen_answers: seen,
   seen_cleanups: seen,
-  start_thread: { parameters: [callback], result: "void" },
 });
 
 function throwIn(calls: number): { error: Error; caught: unknown } {
@@ -35,6 +48,18 @@ function throwIn(calls: number): { error: Error; caught: unknown } {
     return { error, caught };
   }
   return { error, caught: undefined };
+}
+
+async function callOnThread(handler: (i: number) => number | Promise<number>): Promise<Cell> {
+  const { symbols } = dlopen(library, {
+    start_thread: { parameters: ["function"], result: "void" },
+    seen_thread_answer: seen,
+  });
+  const definition = { ...callback.callback, stop: 0 } as const;
+  using kept = new Callback(definition, handler, { threads: true });
+  symbols.start_thread(kept);
+  for (let i = 0; i < 50 && symbols.seen_thread_answer() !== 42; i++) await sleep(10);
+  return symbols.seen_thread_answer() === 42 ? yes() : no();
 }
 
 await main({
@@ -89,6 +114,29 @@ await main({
     return byBreak ? partly("by `break`") : no();
   },
 
+  releases() {
+    const released: number[] = [];
+    const release = {
+      ...callback.callback,
+      stop: (i: number) => released.push(i),
+    } as const;
+    const { symbols } = dlopen(library, {
+      visit_and_release: {
+        parameters: [
+          "i32",
+          { callback: { ...callback.callback, stop: -1 } },
+          { callback: release },
+        ],
+        result: "i32",
+      },
+    });
+    for (const { args: [i], reply } of symbols.visit_and_release.calls(10)) {
+      if (i === 2) break;
+      reply(i);
+    }
+    return released.join() === "1,0" ? yes() : no();
+  },
+
   throws() {
     const { error, caught } = throwIn(1);
     return caught === error ? yes() : no();
@@ -97,6 +145,18 @@ await main({
   unwinds() {
     throwIn(3);
     return symbols.seen_answers() === 0 && symbols.seen_cleanups() === 1 ? yes() : no();
+  },
+
+  async jumps() {
+    const { symbols: { guarded, jump } } = dlopen(library, {
+      guarded: { parameters: [callback], result: "i32" },
+      jump: seen,
+    });
+    for (let i = 0; i < JUMPS; i++) if (guarded(() => tailCall(jump)) !== 100) return no();
+    collect();
+    await sleep(1);
+    const { error, caught } = throwIn(1);
+    return caught === error ? yes() : no();
   },
 
   async background() {
@@ -119,14 +179,24 @@ await main({
     return symbols.call_kept(7) === 42 ? yes() : no();
   },
 
-  async thread() {
-    let called = false;
-    symbols.start_thread((i) => {
-      called = true;
-      return i;
+  thread: () => callOnThread((i) => i * 6),
+
+  "thread-awaits": () =>
+    callOnThread(async (i) => {
+      await sleep(1);
+      return i * 6;
+    }),
+
+  errno() {
+    const { symbols } = dlopen(library, { fails: { ...seen, errno: true } });
+    return symbols.fails().errno === 42 ? yes() : no();
+  },
+
+  stack() {
+    const { symbols } = dlopen(library, {
+      deep: { parameters: ["i32"], result: "i32", stackSize: 2 * DEEP << 20 },
     });
-    await sleep(500);
-    return called ? yes() : no();
+    return symbols.deep(DEEP) === DEEP ? yes() : no();
   },
 
   permission() {

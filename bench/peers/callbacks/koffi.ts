@@ -9,6 +9,8 @@ import { direct, type Symbols } from "./direct.ts";
 import { folder, library, main, otherLibrary } from "./trial.ts";
 
 const koffi = createRequire(folder)("koffi");
+// As much as it may be, which is to be said before any library is opened.
+koffi.config({ sync_stack_size: 16 << 20 });
 const opened = koffi.load(library);
 const type = koffi.pointer(koffi.proto("int32_t Callback(int32_t)"));
 
@@ -25,6 +27,11 @@ await main(direct({
     seen_answers: opened.func("seen_answers", "int32_t", []),
     seen_last: opened.func("seen_last", "int32_t", []),
     seen_cleanups: opened.func("seen_cleanups", "int32_t", []),
+    visit_and_release: opened.func("visit_and_release", "int32_t", ["int32_t", type, type]),
+    guarded: opened.func("guarded", "int32_t", [type]),
+    jump: opened.func("jump", "int32_t", []),
+    fails: opened.func("fails", "int32_t", []),
+    deep: opened.func("deep", "int32_t", ["int32_t"]),
     keep: opened.func("keep", "void", [type]),
     call_kept: opened.func("call_kept", "int32_t", ["int32_t"]),
     start_thread: opened.func("start_thread", "void", [type]),
@@ -36,6 +43,7 @@ await main(direct({
     work: promisify(work.async),
   } as Symbols<Promise<number>>,
   callback: (handler) => koffi.register(handler, type),
+  errno: () => koffi.errno(),
   open: (path) => koffi.load(path),
   grant: "`--allow-addons` is for all",
 }, otherLibrary));

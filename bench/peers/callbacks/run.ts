@@ -167,7 +167,7 @@ async function attempt(peer: Peer, row: string): Promise<Cell> {
   clearTimeout(timer);
   const text = new TextDecoder();
   const [begun, cell] = text.decode(stdout).split("\n");
-  const said = text.decode(stderr).trim();
+  const said = text.decode(stderr).trim().replaceAll(`${root}/`, "");
   if (begun !== BEGUN) throw new Error(`Cannot try ${peer.name}:\n${said}`);
   if (late) return { verdict: "no", note: "waits for ever" };
   if (success) return JSON.parse(cell!);

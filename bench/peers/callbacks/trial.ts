@@ -27,6 +27,12 @@ export const folder: string = `${dirname(library)}/`;
 /** A library that nothing was said about: a permission for one must not reach it. */
 export const otherLibrary = "libm.so.6";
 
+/** How many MiB of stack are more than a thread has, which are 8. */
+export const DEEP = 12;
+
+/** How often C jumps, since once may go well. */
+export const JUMPS = 1_000;
+
 /** What no handler and no caller has caught. */
 export const uncaught: unknown[] = [];
 
@@ -40,6 +46,15 @@ function cell(verdict: Cell["verdict"], note?: string): Cell {
 
 export function sleep(milliseconds: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, milliseconds));
+}
+
+/** Has the collector run, which looks at all that is on the stack. */
+export function collect(): void {
+  let kept: object[] = [];
+  for (let i = 0; i < 3_000_000; i++) {
+    if (i % 100_000 === 0) kept = [];
+    kept.push({ i });
+  }
 }
 
 /** How often the event loop came round while `run` ran. */

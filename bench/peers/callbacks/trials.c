@@ -6,7 +6,9 @@
  * down what its callbacks did to it, since a peer may lose that on its way to JavaScript.
  */
 
+#include <errno.h>
 #include <pthread.h>
+#include <setjmp.h>
 #include <stdint.h>
 #include <time.h>
 
@@ -49,6 +51,48 @@ EXPORT int32_t visit(int32_t n, callback f)
     return result;
 }
 
+static int32_t releases;
+
+/* Calls f(0), f(1), … until one is negative, and then release(i) for each of them, as C does with
+ * what it has opened. */
+EXPORT int32_t visit_and_release(int32_t n, callback f, callback release)
+{
+    int32_t i = 0;
+    releases = 0;
+    while (i < n && f(i) >= 0) i++;
+    while (i > 0) releases += release(--i);
+    return releases;
+}
+
+static jmp_buf place;
+
+EXPORT int32_t jump(void) { longjmp(place, 1); }
+
+/* What f answers, or 100 if f has called `jump`. */
+EXPORT int32_t guarded(callback f)
+{
+    return setjmp(place) == 0 ? f(0) : 100;
+}
+
+EXPORT int32_t fails(void)
+{
+    errno = 42;
+    return -1;
+}
+
+/* Uses so many MiB of stack, and returns their number. */
+EXPORT int32_t deep(int32_t mebibytes)
+{
+    volatile char room[mebibytes << 20];
+    int32_t pages = 0;
+    for (int32_t i = mebibytes << 20; i > 0; i -= 4096) {
+        room[i - 1] = 1;
+        pages += room[i - 1];
+    }
+    return pages >> 8;
+}
+
+EXPORT int32_t seen_releases(void) { return releases; }
 EXPORT int32_t seen_calls(void) { return calls; }
 EXPORT int32_t seen_answers(void) { return answers; }
 EXPORT int32_t seen_last(void) { return last; }

@@ -9,10 +9,14 @@ import { library, main, otherLibrary } from "./trial.ts";
 const definition = { parameters: ["i32"], result: "i32" } as const;
 const called = { parameters: ["i32", "function"], result: "i32" } as const;
 const seen = { parameters: [], result: "i32" } as const;
+const guarded = { parameters: ["function"], result: "i32" } as const;
+const released = { parameters: ["i32", "function", "function"], result: "i32" } as const;
 const given = { parameters: ["function"], result: "void" } as const;
 
 const { symbols } = Deno.dlopen(library, {
-  ...table({ called, seen, given, kept: definition }),
+  ...table({ called, seen, given, kept: definition, guarded, released }),
+  // Of libc, which the library is linked with.
+  __errno_location: { parameters: [], result: "pointer" },
   background_sum: { ...called, name: "sum", nonblocking: true },
   background_visit: { ...called, name: "visit", nonblocking: true },
   background_work: { ...called, name: "work", nonblocking: true },
@@ -26,6 +30,9 @@ await main(direct({
     sum: (n, callback) => symbols.sum(n, pointer(callback)),
     visit: (n, callback) => symbols.visit(n, pointer(callback)),
     work: (n, callback) => symbols.work(n, pointer(callback)),
+    visit_and_release: (n, callback, release) =>
+      symbols.visit_and_release(n, pointer(callback), pointer(release)),
+    guarded: (callback) => symbols.guarded(pointer(callback)),
     keep: (callback) => symbols.keep(pointer(callback)),
     start_thread: (callback) => symbols.start_thread(pointer(callback)),
   },
@@ -40,6 +47,7 @@ await main(direct({
       ? Deno.UnsafeCallback.threadSafe(definition, typed).pointer
       : new Deno.UnsafeCallback(definition, typed).pointer;
   },
+  errnoOfThread: () => new Deno.UnsafePointerView(symbols.__errno_location()!).getInt32(),
   open: (path) => Deno.dlopen(path, {}),
   grant: "`--allow-ffi` must be for all",
 }, otherLibrary));

@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// Credit: after libfringe, by edef and the libfringe contributors
+
+/**
+ * Callbacks that threads of C's call, which are in no call of fringe's: `{ threads: true }`. Such a
+ * thread waits in native code (`native/call/foreign_callback.zig`), and its request is served here,
+ * in the Worker that has made the callback:
+ *
+ *     thread        calls, waits                        goes on
+ *     event loop              listen() -> drain() -> serve() -> the handler, awaited -> answer()
+ *
+ * While a callback holds the event loop, a thread of Deno's pool waits for requests (`listen`).
+ * Deno has no way to let go of the event loop meanwhile. So where none holds it, a timer that does
+ * not hold it either looks for requests from time to time.
+ */
+
+import { Mailbox } from "../layout.ts";
+import { native, nativeForeign } from "../library/find.ts";
+import { checkGrant } from "../library/fringe_error.ts";
+import { map, Mapping, unmap } from "../stack/mapping.ts";
+import { encodeCString } from "../value/cstring.ts";
+import { Answers } from "../value/kept.ts";
+import { write } from "../value/value.ts";
+import { isThenable, refuseDeferred, refuseWaiting } from "./answer.ts";
+import { argumentsIn } from "./call.ts";
+import { tailOf } from "./tail_call.ts";
+import type { Target, Thunk } from "./thunk.ts";
+
+/** How often requests are looked for while no callback holds the event loop, in milliseconds. */
+const POLLED = 5;
+
+/** The callbacks of this Worker that are open, by the numbers of their thunks. */
+let open: Map<number, ForeignCallback> | undefined;
+/** How many of them hold the event loop. */
+let holding = 0;
+let isListening = false;
+let timer: ReturnType<typeof setInterval> | undefined;
+
+/** A thread that waits. */
+interface Request {
+  readonly mailbox: Deno.PointerObject;
+  /** A copy of its mailbox. */
+  readonly view: DataView<ArrayBuffer>;
+}
+
+/** A callback that threads call. */
+export class ForeignCallback {
+  readonly #target: Target;
+  readonly #number: number;
+  /** The threads that wait for a handler. */
+  readonly #waiting: Set<Request> = new Set();
+  #answers: ForeignAnswers | undefined;
+  /** How often `ref` has been called more than `unref`. */
+  #references = 0;
+
+  /** Has threads call the thunk from now on. `what` begins with "Cannot". */
+  constructor(target: Target, thunk: Thunk, what: string) {
+    this.#target = target;
+    this.#number = thunk.number;
+    const stop = this.#plainStop();
+    checkGrant(nativeForeign().openForeign(thunk.number, stop), what);
+    (open ??= new Map()).set(thunk.number, this);
+    this.ref();
+  }
+
+  /** What native code answers when JavaScript is gone; null: it cannot. */
+  #plainStop(): DataView<ArrayBuffer> | null {
+    const { hasStop, stop, resultType, what } = this.#target;
+    if (!hasStop || typeof stop === "function") return null;
+    const slot = new DataView(new ArrayBuffer(8));
+    write(slot, 0, resultType, stop, what, undefined);
+    return slot;
+  }
+
+  /** Holds the event loop once more; says how often it does now. */
+  ref(): number {
+    if (++this.#references === 1) holding++;
+    update();
+    return this.#references;
+  }
+
+  /** Holds it once less. */
+  unref(): number {
+    if (this.#references === 0) return 0;
+    if (--this.#references === 0) holding--;
+    update();
+    return this.#references;
+  }
+
+  /**
+   * Threads that call from now on get the `stop`. So do those that wait, if there is one; else they
+   * get what their handlers answer.
+   */
+  close(): void {
+    nativeForeign().closeForeign(this.#number);
+    drain();
+    if (this.#target.hasStop) {
+      for (const request of this.#waiting) this.#stop(request);
+    }
+    open!.delete(this.#number);
+    if (this.#references > 0) holding--;
+    this.#references = 0;
+    update();
+    if (this.#waiting.size === 0) this.#answers?.release();
+  }
+
+  /** Asks the handler. Nobody waits for this: what it throws is reported. */
+  async serve(request: Request): Promise<void> {
+    this.#waiting.add(request);
+    try {
+      const answer = this.#target.handler!(...argumentsIn(request.view, this.#target));
+      this.#answer(request, isThenable(answer) ? await answer : answer);
+    } catch (error) {
+      this.#fail(request, error);
+    }
+  }
+
+  /** Answers a thread, unless that has been done, as by `close`. */
+  #answer(request: Request, value: unknown): void {
+    if (!this.#waiting.has(request)) return;
+    const { resultType, what, isKept } = this.#target;
+    if (typeof value === "object" && value !== null) {
+      refuseWaiting(value, what);
+      refuseDeferred(value, what);
+      if (tailOf(value) !== undefined) {
+        throw new TypeError(
+          `${what} is a tail call, for a thread of C's that is in no call of fringe's; answer a ` +
+            "value",
+        );
+      }
+    }
+    const { mailbox, view } = request;
+    let answers: ForeignAnswers | undefined;
+    if (isKept) {
+      answers = this.#answers ??= new ForeignAnswers();
+      answers.next();
+    }
+    write(view, Mailbox.input, resultType, value, what, answers);
+    const { addressOfPointer, copyOut } = native();
+    const input = new Uint8Array(view.buffer, Mailbox.input, 8);
+    copyOut(addressOfPointer(mailbox) + BigInt(Mailbox.input), input, BigInt(input.length));
+    this.#waiting.delete(request);
+    nativeForeign().answerForeign(mailbox);
+  }
+
+  /** Answers a thread with the `stop`. */
+  #stop(request: Request): void {
+    const { stop } = this.#target;
+    try {
+      const isAsked = typeof stop === "function";
+      this.#answer(request, isAsked ? stop(...argumentsIn(request.view, this.#target)) : stop);
+    } catch (error) {
+      endBecauseOf(error);
+    }
+  }
+
+  /** The handler has thrown, or answered wrongly. */
+  #fail(request: Request, error: unknown): void {
+    // The thread goes on before the error ends the program, or the program has it handled.
+    if (this.#target.hasStop) this.#stop(request);
+    if (!this.#waiting.has(request)) return reportError(error);
+    endBecauseOf(error);
+  }
+}
+
+/** Reports an error, and ends the process, since a thread waits for an answer that cannot come. */
+function endBecauseOf(error: unknown): void {
+  // Where nobody handles the error, Deno ends the program before the timer.
+  setTimeout(() => nativeForeign().refuseForeign());
+  reportError(error);
+}
+
+/** Has requests taken in the way that the callbacks want now. */
+function update(): void {
+  if (holding > 0 && !isListening) void listen();
+  if (holding === 0 && isListening) nativeForeign().callOffForeign();
+  const isPolled = holding === 0 && open!.size > 0;
+  if (isPolled && timer === undefined) {
+    const made = timer = setInterval(drain, POLLED);
+    Deno.unrefTimer(made);
+  } else if (!isPolled && timer !== undefined) {
+    clearInterval(timer);
+    timer = undefined;
+  }
+}
+
+/** Waits for requests on another thread, while a callback holds the event loop. */
+async function listen(): Promise<void> {
+  isListening = true;
+  while (holding > 0) {
+    const { listenForeign, waitForeign } = nativeForeign();
+    await waitForeign(listenForeign());
+    drain();
+  }
+  isListening = false;
+}
+
+/** Serves all threads that wait, in the order in which they have called. */
+function drain(): void {
+  const { takeForeign } = nativeForeign();
+  const { addressOfPointer, copyIn } = native();
+  for (let mailbox; (mailbox = takeForeign()) !== null;) {
+    const view = new DataView(new ArrayBuffer(Mailbox.size));
+    copyIn(view, addressOfPointer(mailbox), BigInt(view.byteLength));
+    void open!.get(view.getUint32(Mailbox.callback, true))!.serve({ mailbox, view });
+  }
+}
+
+/**
+ * The last answers of a callback that are strings or buffers, as copies in memory of the system's:
+ * a thread may read one at any time, also while JavaScript changes its own.
+ */
+class ForeignAnswers extends Answers {
+  readonly #places: Mapping[] = [];
+
+  override keepString(value: unknown, what: string): bigint {
+    const bytes = encodeCString(value, what);
+    return bytes === null ? 0n : this.#put(bytes, what);
+  }
+
+  override keepBytes(bytes: Uint8Array<ArrayBuffer>, what: string): bigint {
+    return this.#put(bytes, what);
+  }
+
+  #put(bytes: Uint8Array<ArrayBuffer>, what: string): bigint {
+    const place = this.place();
+    let mapping = this.#places[place];
+    if (mapping === undefined || Number(mapping.base - mapping.limit) < bytes.length) {
+      const larger = new Mapping();
+      map(larger, bytes.length, false, `${what} cannot be copied (${bytes.length} bytes)`);
+      if (mapping !== undefined) unmap(mapping);
+      mapping = this.#places[place] = larger;
+    }
+    native().copyOut(mapping.limit, bytes, BigInt(bytes.length));
+    return mapping.limit;
+  }
+
+  /** Gives the memory back. */
+  release(): void {
+    for (const mapping of this.#places) if (mapping !== undefined) unmap(mapping);
+  }
+}
