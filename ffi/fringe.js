@@ -368,6 +368,13 @@ const SYMBOLS = {
         ],
         result: "i32",
     },
+    watchBegin: {
+        name: "fringe_watch_begin",
+        parameters: ["usize", "usize"],
+        result: "bool",
+    },
+    watchStep: { name: "fringe_watch_step", parameters: [], result: "void" },
+    watchEnd: { name: "fringe_watch_end", parameters: [], result: "void" },
     backtrace: {
         name: "fringe_backtrace",
         parameters: ["pointer", "buffer", "u32"],
@@ -2615,6 +2622,7 @@ class Call {
     #hasTail = false;
     #error;
     #told = 0;
+    #isWatched = false;
     #asking = -1;
     constructor(context) {
         this.context = context;
@@ -2863,6 +2871,9 @@ class Call {
                 throw error;
             thrown = error;
         }
+        finally {
+            this.#unwatch();
+        }
         this.#endContext(thrown);
     }
     async endElsewhere() {
@@ -2876,6 +2887,9 @@ class Call {
         catch (error) {
             thrown = error;
         }
+        finally {
+            this.#unwatch();
+        }
         this.#endContext(thrown);
     }
     get hasEnded() {
@@ -2886,6 +2900,8 @@ class Call {
     }
     #tellToStop() {
         const { context } = this;
+        if (this.#isWatched)
+            native().watchStep();
         if (this.hasEnded || context.elsewhere || !context.isSuspended)
             return false;
         const waiting = targetOf(context.view.getUint32(4, true));
@@ -2898,7 +2914,19 @@ class Call {
             this.#askToStop(waiting, stop);
         else
             this.reply(waiting, stop);
+        if (this.#isWatched)
+            native().watchStep();
+        else if (this.#told === 1) {
+            const place = context.view.getBigUint64(56, true);
+            this.#isWatched = native().watchBegin(place, this.callee.address());
+        }
         return true;
+    }
+    #unwatch() {
+        if (!this.#isWatched)
+            return;
+        this.#isWatched = false;
+        native().watchEnd();
     }
     #askToStop(waiting, stop) {
         this.#asking = depthNow();

@@ -44,6 +44,9 @@ comptime {
         .name = "fringe_jumped",
         .visibility = .hidden,
     });
+    @export(&@import("call/watchdog.zig").begin, .{ .name = "fringe_watch_begin" });
+    @export(&@import("call/watchdog.zig").step, .{ .name = "fringe_watch_step" });
+    @export(&@import("call/watchdog.zig").end, .{ .name = "fringe_watch_end" });
     @export(&@import("call/thread.zig").take, .{ .name = "fringe_thread_take" });
     @export(&@import("call/thread.zig").lay, .{ .name = "fringe_thread_lay" });
     @export(&@import("call/thread.zig").go, .{ .name = "fringe_thread_go" });

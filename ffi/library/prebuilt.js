@@ -128,26 +128,26 @@ AAAAAAAA
  */
 export const prebuilt = {
   "aarch64-darwin": {
-    digest: "2c4bfeebb922db64f166966953c710d42804791c9f946de75ce2f5249fe8ae12",
-    size: 124344,
+    digest: "5383ff35355c1efe56f14f27971dededf1c77292803b0ebc9aaae2d49d668ad2",
+    size: 124504,
     file: "libfringe.dylib",
     load: () => import("./prebuilt/" + "aarch64-darwin.js"),
   },
   "aarch64-linux": {
-    digest: "0b6eeeba2f06803d0e7f508dcbdca3bc75efdaf95d9b6619f343f97cde0e95db",
-    size: 76008,
+    digest: "2660394025c524a9b34bd0d9c393440f12ff66a14c0822950e2f15f8ea95565c",
+    size: 79672,
     file: "libfringe.so",
     load: () => import("./prebuilt/" + "aarch64-linux.js"),
   },
   "x86_64-darwin": {
-    digest: "acf917031c44e66d707a8edc1aa0a3414fcf6fdce992b26a8322922958719bfe",
-    size: 82344,
+    digest: "5698b596d2365a99b95f9726cf814e08f7c2ecce03b5c62e4d0f1f1b47e1e104",
+    size: 82536,
     file: "libfringe.dylib",
     load: () => import("./prebuilt/" + "x86_64-darwin.js"),
   },
   "x86_64-linux": {
-    digest: "9300625b090e3af5777115f15872edbe67bbb5fe212745b395fb6f56294efe22",
-    size: 83040,
+    digest: "a21bd293ca66e917aa8888f0d375ef7015bc2c7781f7a4818e6136c566b95653",
+    size: 86816,
     file: "libfringe.so",
     load: () => import("./prebuilt/" + "x86_64-linux.js"),
   },

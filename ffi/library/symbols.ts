@@ -156,6 +156,13 @@ export const SYMBOLS = {
     ],
     result: "i32",
   },
+  watchBegin: {
+    name: "fringe_watch_begin",
+    parameters: ["usize", /* where the callback's arguments are */ "usize" /* function */],
+    result: "bool",
+  },
+  watchStep: { name: "fringe_watch_step", parameters: [], result: "void" },
+  watchEnd: { name: "fringe_watch_end", parameters: [], result: "void" },
   backtrace: {
     name: "fringe_backtrace",
     parameters: ["pointer", /* context */ "buffer", /* addresses */ "u32" /* count */],
