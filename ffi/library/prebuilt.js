@@ -128,26 +128,26 @@ AAAAAAAA
  */
 export const prebuilt = {
   "aarch64-darwin": {
-    digest: "d49983c3fb1bcf52d7a7699341511c44485da55b54fbf90e5dc1158751f1443b",
-    size: 124376,
+    digest: "5383ff35355c1efe56f14f27971dededf1c77292803b0ebc9aaae2d49d668ad2",
+    size: 124504,
     file: "libfringe.dylib",
     load: () => import("./prebuilt/" + "aarch64-darwin.js"),
   },
   "aarch64-linux": {
-    digest: "156081d16aca5a1e96173eecd21325decba53aebf0dccd3fb6d37882aa5b38d8",
-    size: 79576,
+    digest: "2660394025c524a9b34bd0d9c393440f12ff66a14c0822950e2f15f8ea95565c",
+    size: 79672,
     file: "libfringe.so",
     load: () => import("./prebuilt/" + "aarch64-linux.js"),
   },
   "x86_64-darwin": {
-    digest: "a9e5e61ac85df920060fd3dada499e3fdd158c59f4dd1580df646a4dc56df15c",
-    size: 82408,
+    digest: "5698b596d2365a99b95f9726cf814e08f7c2ecce03b5c62e4d0f1f1b47e1e104",
+    size: 82536,
     file: "libfringe.dylib",
     load: () => import("./prebuilt/" + "x86_64-darwin.js"),
   },
   "x86_64-linux": {
-    digest: "abc9985ba48141b8e54d7e2fd71a8165f7be51862b6ef3802952fdc696df5105",
-    size: 86736,
+    digest: "a21bd293ca66e917aa8888f0d375ef7015bc2c7781f7a4818e6136c566b95653",
+    size: 86816,
     file: "libfringe.so",
     load: () => import("./prebuilt/" + "x86_64-linux.js"),
   },
