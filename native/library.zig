@@ -21,10 +21,11 @@ comptime {
     @export(&@import("unwind/backtrace.zig").suspended, .{ .name = "fringe_backtrace" });
     @export(&@import("unwind/overflow.zig").install, .{ .name = "fringe_overflow_install" });
     @export(&@import("context/fill.zig").fill, .{ .name = "fringe_fill" });
-    const pointer = @import("context/pointer.zig");
-    @export(&pointer.pass, .{ .name = "fringe_pass_pointer" });
-    @export(&pointer.resumeToPointer, .{ .name = "fringe_resume_to_pointer" });
-    @export(&pointer.resumePointer, .{ .name = "fringe_resume_pointer" });
+    @export(&@import("context/pointer.zig").pass, .{ .name = "fringe_pass_pointer" });
+    @export(&@import("context/pointer.zig").resumeToPointer, .{
+        .name = "fringe_resume_to_pointer",
+    });
+    @export(&@import("context/pointer.zig").resumePointer, .{ .name = "fringe_resume_pointer" });
     @export(&@import("call/thunk.zig").map, .{ .name = "fringe_thunk_map" });
     @export(&@import("unwind/cancel.zig").cancelContext, .{ .name = "fringe_cancel" });
     @export(&@import("unwind/cancel.zig").endContext, .{ .name = "fringe_end" });
