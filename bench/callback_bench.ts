@@ -5,6 +5,7 @@
 // Deno.UnsafeCallback.
 
 import { Callback, dlopen, Generator, OsStack } from "fringe";
+import { byHand, callByHand, places, returned } from "./by_hand.ts";
 import { bench, INNER, smoke, sumBelow, target, testBodies } from "./setup.ts";
 
 const one = { parameters: ["i32"], result: "i32" } as const;
@@ -132,6 +133,26 @@ bench(
   INNER,
   INNER,
 );
+// The floor: Deno's call of the native function that begins a call, where nothing is checked.
+const { call } = byHand;
+const { integers: INTEGERS, shortOutput: OUTPUT } = places;
+const RETURNED = returned;
+const called = callByHand("plus_one");
+bench(
+  "whole call",
+  "fringe_call by FFI, and nothing else",
+  () => {
+    const { context, status } = called;
+    for (let i = 0; i < INNER; i++) {
+      status[INTEGERS] = i;
+      call(context, null);
+      if (status[0] !== RETURNED || status[OUTPUT] !== i + 1) return i;
+    }
+    return INNER;
+  },
+  INNER,
+  INNER,
+);
 target(
   "call with one callback to the same by UnsafeCallback",
   "call with one callback",
@@ -143,6 +164,7 @@ target(
   "call without a callback",
   "plain FFI call, beside calls",
   10,
+  "fringe_call by FFI, and nothing else",
 );
 
 const MADE = smoke ? 10 : 1000;
@@ -193,8 +215,8 @@ bench(
   sumBelow(FEW),
   FEW,
 );
-// The thread is Deno's: fringe has no call there, so for the callback it is as foreign as one that C
-// has made.
+// The thread is Deno's: fringe has no call there, so for the callback it is as foreign as one that
+// C has made.
 const foreign = new Callback(one, (i) => i, { threads: true });
 foreign.unref();
 bench(
@@ -233,4 +255,5 @@ target(
   "nonblocking callback",
   "nonblocking, Deno.UnsafeCallback",
   1,
+  "nonblocking FFI call, awaited",
 );

@@ -4,7 +4,8 @@
 /**
  * What one of the first 100,000 callbacks of a program takes, in nanoseconds:
  * `deno run -P=bench bench/first.ts suspended`, or `UnsafeCallback`. V8 compiles the loops behind
- * them several times meanwhile, ever better.
+ * them several times meanwhile, ever better. `FFI` is a call of native code in a loop of its own,
+ * of which a suspended callback needs one.
  *
  * @module
  */
@@ -30,11 +31,23 @@ const ways: Record<string, () => () => number> = {
     const callback = new Deno.UnsafeCallback(one, (i) => i);
     return () => call_n(CALLBACKS, callback.pointer);
   },
+  FFI() {
+    const { plus_one } = Deno.dlopen(testBodies, {
+      plus_one: { parameters: ["i32"], result: "i32" },
+    }).symbols;
+    return () => {
+      let sum = 0;
+      for (let i = -1; i < CALLBACKS - 1; i++) sum = sum + plus_one(i) | 0;
+      return sum;
+    };
+  },
 };
 
 if (import.meta.main) {
   const way = ways[Deno.args[0] ?? ""];
-  if (way === undefined) throw new TypeError("Cannot measure: name suspended, or UnsafeCallback");
+  if (way === undefined) {
+    throw new TypeError("Cannot measure: name suspended, UnsafeCallback or FFI");
+  }
   const call = way();
   const start = performance.now();
   const sum = call();

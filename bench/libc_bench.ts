@@ -9,6 +9,7 @@
 import { join } from "node:path";
 import { FTW_PHYS, libc, Offset, Visit } from "../examples/libc.ts";
 import { PointerView } from "fringe";
+import { byHand } from "./by_hand.ts";
 import { bench, libraryTarget, smoke } from "./setup.ts";
 
 const plain = Deno.dlopen("libc.so.6", {
@@ -19,7 +20,9 @@ const plain = Deno.dlopen("libc.so.6", {
   dl_iterate_phdr: { parameters: ["function", "pointer"], result: "i32" },
 }).symbols;
 
-const { UnsafeCallback, UnsafePointerView } = Deno;
+const { UnsafeCallback, UnsafePointer, UnsafePointerView } = Deno;
+
+const QSORT_HANDLER = "qsort's handler and its pointers, by JavaScript alone";
 
 /** How often something short is done in an iteration. */
 const ROUNDS = smoke ? 2 : 200;
@@ -61,6 +64,25 @@ function benchQsort(): void {
   benchSort(
     "qsort, Deno.UnsafeCallback",
     () => plain.qsort(work, BigInt(count), 8n, unsafeCompare.pointer),
+  );
+  // The floor: the handler, and the two pointers that it gets.
+  const { pointerTo } = byHand;
+  const pair = new Float64Array(new ArrayBuffer(4096));
+  const low = UnsafePointer.value(UnsafePointer.of(pair));
+  const high = low + BigInt(pair.BYTES_PER_ELEMENT);
+  bench(
+    "qsort",
+    QSORT_HANDLER,
+    () => {
+      let order = 0;
+      pair.set([1, 2]);
+      for (let i = 0; i < comparisons; i++) {
+        order += suspendedCompare(pointerTo(low), pointerTo(high));
+      }
+      return order;
+    },
+    -comparisons,
+    comparisons,
   );
   const array = Array.from(work);
   bench(
@@ -311,5 +333,5 @@ benchScandir(tree);
 benchIterate();
 
 // Little is done in C between two callbacks, so that what counts is the way back.
-libraryTarget("qsort", 0.333);
+libraryTarget("qsort", 0.333, undefined, QSORT_HANDLER);
 for (const work of ["bsearch", "nftw", "scandir", "dl_iterate_phdr"]) libraryTarget(work, 1);

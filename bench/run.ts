@@ -41,11 +41,17 @@ const smoke = Deno.args.includes("--smoke");
 /** How often each bench runs, each time in another process; see `judge.ts`. */
 const ROUNDS = smoke ? 1 : 10;
 
+/** An inlined switch with no check at all. */
+const BARE = "std.Io.fiber";
+
+/** The floor of the first callbacks: each needs one call of native code. */
+const FIRST_CALLS = "first FFI calls, and nothing else";
+
 /** Targets that lie in no file of benches: of native code, and across two processes. */
 const targets: readonly Target[] = [
   inlined("Boost.Context", 0.25),
-  inlined("corosensei", 0.85),
-  inlined("std.Io.fiber", 0.9),
+  inlined("corosensei", 0.85, BARE),
+  inlined(BARE, 0.9, BARE),
   inlined("libcoro", 0.9),
   {
     name: "fill(), an element, to an inlined round trip",
@@ -58,11 +64,13 @@ const targets: readonly Target[] = [
     of: "first callbacks, suspended",
     to: "first callbacks, UnsafeCallback",
     atMost: 0.6,
+    floor: FIRST_CALLS,
   },
 ];
 
-function inlined(peer: string, atMost: number): Target {
+function inlined(peer: string, atMost: number, floor?: string): Target {
   return {
+    ...(floor === undefined ? {} : { floor }),
     name: `inlined round trip to ${peer}'s`,
     of: "inlined, body in Zig",
     to: peer,
@@ -128,16 +136,18 @@ async function measureNative(into: Measuring, program: string, peers: Peer[]): P
 }
 
 async function measureFirst(into: Measuring): Promise<void> {
-  const ways = ["suspended", "UnsafeCallback"];
+  const ways = Object.entries({
+    suspended: "first callbacks, suspended",
+    UnsafeCallback: "first callbacks, UnsafeCallback",
+    FFI: FIRST_CALLS,
+  });
   const turns: number[][] = ways.map(() => []);
   for (let i = 0; i < BEGINNINGS; i++) {
-    for (const [way, name] of ways.entries()) {
-      turns[way]!.push(Number(await deno("bench/first.ts", name)));
+    for (const [way, [argument]] of ways.entries()) {
+      turns[way]!.push(Number(await deno("bench/first.ts", argument)));
     }
   }
-  for (const [way, name] of ways.entries()) {
-    into.add("first 100,000", `first callbacks, ${name}`, turns[way]!);
-  }
+  for (const [way, [, name]] of ways.entries()) into.add("first 100,000", name, turns[way]!);
 }
 
 /** Runs a program as one that imports fringe from elsewhere has it: not from the sources. */

@@ -48,6 +48,8 @@ export interface Target {
   readonly of: string;
   readonly to: string;
   readonly atMost: number;
+  /** The bench that tells how little `of` could take. */
+  readonly floor?: string;
 }
 
 /** The targets of this process. */
@@ -83,8 +85,14 @@ export function bench(
 }
 
 /** Has `of` judged beside `to`; see `Target`. What crosses files stands in run.ts. */
-export function target(name: string, of: string, to: string, atMost: number): void {
-  targets.push({ name, of, to, atMost });
+export function target(
+  name: string,
+  of: string,
+  to: string,
+  atMost: number,
+  floor?: string,
+): void {
+  targets.push({ name, of, to, atMost, ...(floor === undefined ? {} : { floor }) });
 }
 
 /** Has the same work through a library reported, by callbacks of either kind. */
@@ -92,8 +100,9 @@ export function libraryTarget(
   work: string,
   atMost: number,
   of: string = `${work}, suspended callback`,
+  floor?: string,
 ): void {
-  target(work, of, `${work}, Deno.UnsafeCallback`, atMost);
+  target(work, of, `${work}, Deno.UnsafeCallback`, atMost, floor);
 }
 
 /** 0 + 1 + … + (count - 1). */

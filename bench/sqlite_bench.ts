@@ -14,7 +14,7 @@ const library = "libsqlite3.so.0";
 libraryTarget("sqlite3_exec", 1);
 libraryTarget("SQL function", 0.45);
 libraryTarget("sqlite3_progress_handler", 0.333);
-libraryTarget("SQL function, nonblocking", 1);
+libraryTarget("SQL function, nonblocking", 1, undefined, "nonblocking FFI call, awaited");
 if (isInstalled(library)) await measure();
 else console.error(`Not measured: ${howToInstall(library)}`);
 

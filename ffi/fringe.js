@@ -353,6 +353,13 @@ const SYMBOLS = {
         ],
         result: "i32",
     },
+    watchBegin: {
+        name: "fringe_watch_begin",
+        parameters: ["usize", "usize"],
+        result: "bool",
+    },
+    watchStep: { name: "fringe_watch_step", parameters: [], result: "void" },
+    watchEnd: { name: "fringe_watch_end", parameters: [], result: "void" },
     backtrace: {
         name: "fringe_backtrace",
         parameters: ["pointer", "buffer", "u32"],
@@ -2562,6 +2569,7 @@ class Call {
     #hasTail = false;
     #error;
     #told = 0;
+    #isWatched = false;
     #asking = -1;
     constructor(context) {
         this.context = context;
@@ -2810,6 +2818,9 @@ class Call {
                 throw error;
             thrown = error;
         }
+        finally {
+            this.#unwatch();
+        }
         this.#endContext(thrown);
     }
     async endElsewhere() {
@@ -2823,6 +2834,9 @@ class Call {
         catch (error) {
             thrown = error;
         }
+        finally {
+            this.#unwatch();
+        }
         this.#endContext(thrown);
     }
     get hasEnded() {
@@ -2833,6 +2847,8 @@ class Call {
     }
     #tellToStop() {
         const { context } = this;
+        if (this.#isWatched)
+            native().watchStep();
         if (this.hasEnded || context.elsewhere || !context.isSuspended)
             return false;
         const waiting = targetOf(context.view.getUint32(4, true));
@@ -2845,7 +2861,19 @@ class Call {
             this.#askToStop(waiting, stop);
         else
             this.reply(waiting, stop);
+        if (this.#isWatched)
+            native().watchStep();
+        else if (this.#told === 1) {
+            const place = context.view.getBigUint64(56, true);
+            this.#isWatched = native().watchBegin(place, this.callee.address());
+        }
         return true;
+    }
+    #unwatch() {
+        if (!this.#isWatched)
+            return;
+        this.#isWatched = false;
+        native().watchEnd();
     }
     #askToStop(waiting, stop) {
         this.#asking = depthNow();
@@ -2964,6 +2992,7 @@ class ForeignCallback {
         return this.#references;
     }
     close() {
+        needStack(128);
         nativeForeign().closeForeign(this.#number);
         drain();
         if (this.#target.hasStop) {
@@ -4101,12 +4130,111 @@ function returnStack({ borrower }) {
 }
 
 const { input: INPUT$2, callback: CALLBACK$1 } = Mailbox;
+let innermost;
+function callSync(callee, args) {
+    checkCount(callee, args, callee.slots.length);
+    endGone();
+    const fiber = takeFiber(callee.overflow, callee.stackSize);
+    const { call, context } = fiber;
+    try {
+        call.prepare(callee, args, "functions");
+    }
+    catch (error) {
+        putFiber(fiber);
+        throw error;
+    }
+    fiber.depth = -1;
+    fiber.outer = innermost;
+    innermost = fiber;
+    try {
+        if (!call.beginListed())
+            answerAll(fiber, args);
+        return call.takeResult();
+    }
+    catch (error) {
+        endInner(fiber);
+        throw errorAfterEnd(call, error);
+    }
+    finally {
+        if (innermost !== fiber)
+            endInner(fiber);
+        if (context.handle === null) {
+            innermost = fiber.outer;
+            putFiber(fiber);
+        }
+    }
+}
+const endGone = (function endGone() {
+    if (late.first !== undefined)
+        endLate();
+    while (innermost !== undefined && isGone(innermost.depth))
+        endInnermost(innermost);
+});
+function endInner(fiber) {
+    if (fiber.isKept)
+        return;
+    while (innermost !== fiber && innermost !== undefined)
+        endInnermost(innermost);
+}
+function endInnermost(fiber) {
+    const thrown = [];
+    try {
+        fiber.context.endGently();
+    }
+    catch (error) {
+        if (fiber.context.handle !== null)
+            throw error;
+        thrown.push(error);
+    }
+    innermost = fiber.outer;
+    putFiber(fiber);
+    for (const error of thrown)
+        console.error(error);
+}
+function answerAll(fiber, args) {
+    const { resumeCall } = native();
+    const { call, context } = fiber;
+    const { view, kept: keeper } = context;
+    fiber.depth = depthNow();
+    let target = call.arriveListed();
+    if (target === undefined)
+        return;
+    let handler = handlerOf(target, args);
+    let known = view.getUint32(4, true);
+    for (;;) {
+        const { resultType, what, isKept, fast } = target;
+        const answer = fast.count === 1
+            ? handler(read(view, fast.firstAt, fast.first))
+            : fast.count === 2
+                ? handler(read(view, fast.firstAt, fast.first), read(view, fast.secondAt, fast.second))
+                : fast.count === 3
+                    ? handler(read(view, fast.firstAt, fast.first), read(view, fast.secondAt, fast.second), read(view, fast.thirdAt, fast.third))
+                    : call.ask(target, handler);
+        if (typeof answer !== "object" || answer === null || !call.replyByTail(answer)) {
+            if (typeof answer === "object" && answer !== null)
+                refuseDeferred(answer, what);
+            const answers = isKept ? keeper.answersTo(target, false) : undefined;
+            write(view, 8, resultType, answer, what, answers);
+        }
+        const { handle } = context;
+        const number = resumeCall(handle === null || keeper.hasBuffers ? call.leave() : handle, 0);
+        if (number !== known || target.closed) {
+            target = call.arrive();
+            if (target === undefined)
+                return;
+            handler = handlerOf(target, args);
+            known = number;
+        }
+    }
+}
+
+const { input: INPUT$1, callback: CALLBACK } = Mailbox;
 async function callAsync(callee, args) {
     const { signal, stack } = optionsOf(callee, args[callee.parameters.length], args.length);
     signal?.throwIfAborted();
     const { turn } = callee;
     if (turn !== undefined)
-        await turn.wait(callee.name, signal);
+        await waitForTurn(turn, callee.name, signal);
     const place = takePlace(callee, stack);
     const call = new Call(place.context);
     try {
@@ -4123,6 +4251,13 @@ async function callAsync(callee, args) {
         else
             putFiber(place);
     }
+}
+async function waitForTurn(turn, name, signal) {
+    endGone();
+    const ready = turn.wait(name, signal);
+    if (turn.isWanted)
+        void Promise.resolve().then(endGone);
+    await ready;
 }
 function takePlace(callee, stack) {
     const { turn, hasThread, overflow, stackSize, what } = callee;
@@ -4363,105 +4498,6 @@ class Offer {
     }
 }
 
-const { input: INPUT$1, callback: CALLBACK } = Mailbox;
-let innermost;
-function callSync(callee, args) {
-    checkCount(callee, args, callee.slots.length);
-    endGone();
-    const fiber = takeFiber(callee.overflow, callee.stackSize);
-    const { call, context } = fiber;
-    try {
-        call.prepare(callee, args, "functions");
-    }
-    catch (error) {
-        putFiber(fiber);
-        throw error;
-    }
-    fiber.depth = -1;
-    fiber.outer = innermost;
-    innermost = fiber;
-    try {
-        if (!call.beginListed())
-            answerAll(fiber, args);
-        return call.takeResult();
-    }
-    catch (error) {
-        endInner(fiber);
-        throw errorAfterEnd(call, error);
-    }
-    finally {
-        if (innermost !== fiber)
-            endInner(fiber);
-        if (context.handle === null) {
-            innermost = fiber.outer;
-            putFiber(fiber);
-        }
-    }
-}
-const endGone = (function endGone() {
-    if (late.first !== undefined)
-        endLate();
-    while (innermost !== undefined && isGone(innermost.depth))
-        endInnermost(innermost);
-});
-function endInner(fiber) {
-    if (fiber.isKept)
-        return;
-    while (innermost !== fiber && innermost !== undefined)
-        endInnermost(innermost);
-}
-function endInnermost(fiber) {
-    const thrown = [];
-    try {
-        fiber.context.endGently();
-    }
-    catch (error) {
-        if (fiber.context.handle !== null)
-            throw error;
-        thrown.push(error);
-    }
-    innermost = fiber.outer;
-    putFiber(fiber);
-    for (const error of thrown)
-        console.error(error);
-}
-function answerAll(fiber, args) {
-    const { resumeCall } = native();
-    const { call, context } = fiber;
-    const { view, kept: keeper } = context;
-    fiber.depth = depthNow();
-    let target = call.arriveListed();
-    if (target === undefined)
-        return;
-    let handler = handlerOf(target, args);
-    let known = view.getUint32(4, true);
-    for (;;) {
-        const { resultType, what, isKept, fast } = target;
-        const answer = fast.count === 1
-            ? handler(read(view, fast.firstAt, fast.first))
-            : fast.count === 2
-                ? handler(read(view, fast.firstAt, fast.first), read(view, fast.secondAt, fast.second))
-                : fast.count === 3
-                    ? handler(read(view, fast.firstAt, fast.first), read(view, fast.secondAt, fast.second), read(view, fast.thirdAt, fast.third))
-                    : call.ask(target, handler);
-        if (typeof answer !== "object" || answer === null || !call.replyByTail(answer)) {
-            if (typeof answer === "object" && answer !== null)
-                refuseDeferred(answer, what);
-            const answers = isKept ? keeper.answersTo(target, false) : undefined;
-            write(view, 8, resultType, answer, what, answers);
-        }
-        const { handle } = context;
-        const number = resumeCall(handle === null || keeper.hasBuffers ? call.leave() : handle, 0);
-        if (number !== known || target.closed) {
-            target = call.arrive();
-            if (target === undefined)
-                return;
-            handler = handlerOf(target, args);
-            known = number;
-        }
-    }
-}
-
 class Turn {
     #holder;
     #waiting = [];
@@ -4498,6 +4534,9 @@ class Turn {
             return;
         this.pass();
         throw signal.reason;
+    }
+    get isWanted() {
+        return this.#waiting.length > 0;
     }
     pass() {
         const next = this.#waiting.shift();

@@ -22,7 +22,6 @@ import { Context, Entry } from "./context/context.ts";
 import { checkOpen, takeOffLate } from "./context/occupancy.ts";
 import { Mailbox, Status } from "./layout.ts";
 import { native } from "./library/find.ts";
-import type { Native } from "./library/symbols.ts";
 import {
   isAsyncFunction,
   isGeneratorFunction,
@@ -40,7 +39,7 @@ import {
   StackMemory,
 } from "./stack/stack.ts";
 import { arrayFor, type FilledArray, Way } from "./value/type.ts";
-import { pass, read, write } from "./value/value.ts";
+import { pass } from "./value/value.ts";
 import { makeYielder, type Yielder } from "./yielder.ts";
 
 /**
@@ -108,26 +107,21 @@ class Unguarded {
 
 // What a resume touches is local to this module: V8 folds a local constant, and loads an imported
 // one.
-const { u32: U32_ENTRY, i32: I32_ENTRY, mailbox: MAILBOX } = Entry;
-const { checked: CHECKED, untaken: UNTAKEN } = Entry;
-const { input: INPUT, output: OUTPUT } = Mailbox;
+const { u32: U32_ENTRY, i32: I32_ENTRY, word: WORD_ENTRY } = Entry;
+const { mailbox: MAILBOX, pointer: POINTER } = Entry;
 const SUSPENDED = Status.suspended;
 /** How far the input lies behind the status, in words of 32 bits. */
-const FIRST = (INPUT - Mailbox.status) / 4;
+const FIRST = (Mailbox.input - Mailbox.status) / 4;
 const { void: VOID, int: INT, u32: U32, bool: BOOL } = Way;
-const { f32: F32, f64: F64, i64: I64, u64: U64 } = Way;
+const { f32: F32, f64: F64, i64: I64, address: ADDRESS } = Way;
 
-/**
- * The native functions that resume, from when the first native body is run. V8 takes a field that
- * is written once for a constant; a `let`, it would load and compare each time.
- */
-const RESUME = {} as Pick<Native, "resumeI32" | "resumeU32" | "loadPointer">;
-
+/** Has contexts have the native functions that resume, before the first native body begins. */
 function takeResume(): void {
-  if (Object.hasOwn(RESUME, "resumeU32")) return;
+  const { prototype } = Context;
+  if (Object.hasOwn(prototype, "resumeU32")) return;
   const library = native();
-  for (const name of ["loadPointer", "resumeI32", "resumeU32"] as const) {
-    Object.defineProperty(RESUME, name, own({ value: library[name] }));
+  for (const name of ["resumeI32", "resumePointer", "resumeToPointer", "resumeU32"] as const) {
+    Object.defineProperty(prototype, name, own({ value: library[name] }));
   }
 }
 
@@ -300,23 +294,32 @@ export class Generator<Input = void, Output = unknown, Return = void>
 
   /** As `resume`, for `next`: a class that extends this one may override `resume`. */
   #run(input: Input): Output | undefined {
-    // The two types that V8 passes in a register come first: this is the whole of a resume. What is
-    // equal to `input` is passed in its place, since V8 takes no -0 for an integer.
+    // What V8 passes in a register comes first: this is the whole of a resume. What is equal to
+    // `input` is passed in its place, since V8 takes no -0 for an integer. Whatever is not passed
+    // here is looked at below, or refused.
     const context = this.#context;
     const { entry } = context;
-    if (entry >= U32_ENTRY && typeof input === "number") {
-      const word = input >>> 0;
-      if (word === input) {
-        const output = RESUME.resumeU32(context.handle, word);
-        return context.status[entry - U32_ENTRY] === SUSPENDED ? output as Output : this.#leave();
-      }
-    }
-    if (entry <= I32_ENTRY && typeof input === "number") {
-      const word = input | 0;
-      if (word === input) {
-        const output = RESUME.resumeI32(context.handle, word);
-        return context.status[I32_ENTRY - entry] === SUSPENDED ? output as Output : this.#leave();
-      }
+    other: if (typeof input === "number") {
+      if (entry === U32_ENTRY) {
+        const word = input >>> 0;
+        if (word !== input) break other;
+        const output = context.resumeU32(context.handle, word);
+        if (context.status[context.at] === SUSPENDED) return output as Output;
+      } else if (entry === I32_ENTRY) {
+        const word = input | 0;
+        if (word !== input) break other;
+        const output = context.resumeI32(context.handle, word);
+        if (context.status[context.at] === SUSPENDED) return output as Output;
+      } else if (entry === WORD_ENTRY) {
+        const { inputMask: mask, inputSign: sign } = this.#symbol!;
+        const word = ((input & mask) ^ sign) - sign | 0;
+        if (word !== input) break other;
+        const output = context.resumeI32(context.handle, word);
+        if (context.status[context.at] === SUSPENDED) {
+          return (((output & mask) ^ sign) - sign | 0) as Output;
+        }
+      } else break other;
+      return this.#leave();
     }
     return entry === MAILBOX ? this.#enter(input) : this.#resume(input);
   }
@@ -451,14 +454,7 @@ export class Generator<Input = void, Output = unknown, Return = void>
   #fill(bytes: Uint8Array<ArrayBuffer>, count: number, size: number, areWords: boolean): number {
     const context = this.#context;
     const { fill } = native();
-    let [rest, taken] = [bytes, 0];
-    if (context.entry === UNTAKEN) {
-      const { buffer, byteOffset } = context.view;
-      bytes.set(new Uint8Array(buffer, byteOffset + OUTPUT, size));
-      [rest, taken] = [bytes.subarray(size), 1];
-    }
-    const filled = taken + fill(context.handle, rest, count - taken, size, areWords);
-    if (taken === 1) context.entry = CHECKED;
+    const filled = fill(context.handle, bytes, count, size, areWords);
     try {
       if (context.status[context.at] !== SUSPENDED || isOverrun(context.memory)) this.#leave();
     } catch (error) {
@@ -627,7 +623,10 @@ export class Generator<Input = void, Output = unknown, Return = void>
     return `Generator { ${shown}: ${this.state} }`;
   }
 
-  /** Resumes a TypeScript body, or a native one whose context has to be looked at first. */
+  /**
+   * Resumes a TypeScript body, a native one that gives pointers, or one whose context has to be
+   * looked at first. It is too long for V8 to inline, which would leave no room for `#enter`.
+   */
   #resume(input: Input): Output | undefined {
     const machine = this.#machine;
     if (machine !== undefined) {
@@ -635,44 +634,50 @@ export class Generator<Input = void, Output = unknown, Return = void>
       const { value, done } = this.#advance(machine, Step.next, input);
       return done ? undefined : value;
     }
-    if (!this.#mayEnter()) return undefined;
     const context = this.#context;
-    const { memory } = context;
-    const { guarded } = memory.origin;
     const symbol = this.#symbol!;
     const { entry } = symbol;
-    const word = typeof input !== "number" ? 0 : entry === U32_ENTRY ? input >>> 0 : input | 0;
-    if (guarded && entry !== MAILBOX && word === input) {
-      // As in `resume`. The first input is an argument of the body, which native code takes from
-      // the mailbox. No view is made of that, since there may be a million.
-      context.status[context.at + FIRST] = word;
-      const output = entry === U32_ENTRY
-        ? RESUME.resumeU32(context.handle, word)
-        : RESUME.resumeI32(context.handle, word);
-      if (context.status[context.at] !== SUSPENDED) return this.#leave();
-      context.entry = entry === U32_ENTRY ? entry + context.at : entry - context.at;
-      return output as Output;
+    const { at, status } = context;
+    // A body that gives pointers comes here each time.
+    const isChecked = context.entry === POINTER;
+    let word = 0;
+    if (!isChecked) {
+      if (!this.#mayEnter()) return undefined;
+      // The first input is an argument of the body, which native code takes from the mailbox.
+      if (symbol.input.kind === "word") status[at + FIRST] = word = pass(context, symbol, input);
     }
-    const isUntaken = context.entry === UNTAKEN;
-    const view = context.lookInto();
     let output;
-    if (isUntaken) output = read(view, OUTPUT, symbol.output) as Output;
-    else {
-      // The first input lies in the mailbox, whatever its type.
-      write(view, INPUT, symbol.input, input, "Cannot resume generator: input");
+    if (entry === U32_ENTRY) output = context.resumeU32(context.handle, word >>> 0);
+    else if (entry === I32_ENTRY) output = context.resumeI32(context.handle, word);
+    else if (entry !== POINTER) {
       output = this.#enter(input);
       if (context.handle === null) return output;
+    } else if (symbol.takes !== ADDRESS) {
+      output = context.resumeToPointer(context.handle, pass(context, symbol, input));
+    } else {
+      try {
+        output = context.resumePointer(context.handle, input as Deno.PointerValue);
+      } catch (error) {
+        // If the input is no pointer this says what it is.
+        pass(context, symbol, input);
+        throw error;
+      }
     }
-    // Behind `lookInto` there is nothing to add for the place of the status, which is 0.
-    context.entry = guarded ? entry : CHECKED;
+    if (status[at] !== SUSPENDED) return this.#leave();
+    if (isChecked) return output as Output;
+    const { memory } = context;
+    if (memory.origin.guarded) {
+      context.entry = entry;
+      return output as Output;
+    }
     let isWhole;
     try {
-      isWhole = guarded || !isOverrun(memory);
+      isWhole = !isOverrun(memory);
     } catch {
       // V8's stack is used up. The output must not be lost, and the next resume looks first.
       isWhole = true;
     }
-    return isWhole ? output : this.#leave();
+    return isWhole ? output as Output : this.#leave();
   }
 
   /** Whether a native body can be resumed, and has not returned; throws if it has failed. */
@@ -698,33 +703,32 @@ export class Generator<Input = void, Output = unknown, Return = void>
   }
 
   /**
-   * Resumes a native body whose input and output are of any types. This is inlined as a whole, so
-   * that no `ret` of JavaScript follows the switch, which the processor would mispredict.
+   * Resumes a native body whose input and output are of any types, but for pointers that it gives.
+   * V8 inlines this, with `pass`, into the loop of a program, while what a resume needs is short: a
+   * test counts its bytes (bundle_test.ts).
    */
   #enter(input: Input): Output | undefined {
     const context = this.#context;
     const symbol = this.#symbol!;
-    const word = pass(context, symbol.input, input);
-    const result = RESUME.resumeI32(context.handle, word);
-    if (context.status[0] !== SUSPENDED) return this.#leave();
+    const word = pass(context, symbol, input);
+    const result = context.resumeI32(context.handle, word);
+    const { at } = context;
+    if (context.status[at] !== SUSPENDED) return this.#leave();
     // From here on no function of JavaScript's is called: V8's stack might not suffice for it, and
-    // a word would be lost.
-    const { way, mask, sign } = symbol.output;
-    if (way === INT) return (((result & mask) ^ sign) - sign | 0) as Output;
-    if (way === U32) return (result >>> 0) as Output;
-    if (way === BOOL) return ((result & 0xff) !== 0) as Output;
-    if (way === VOID) return undefined;
-    const { view } = context;
-    // Where V8's stack has no room for what reads the output, it waits for the next resume.
-    context.entry = UNTAKEN;
-    let output;
-    if (way === F64) output = view.getFloat64(OUTPUT, true);
-    else if (way === F32) output = view.getFloat32(OUTPUT, true);
-    else if (way === I64) output = view.getBigInt64(OUTPUT, true);
-    else if (way === U64) output = view.getBigUint64(OUTPUT, true);
-    else output = RESUME.loadPointer(context.box, OUTPUT);
-    context.entry = MAILBOX;
-    return output as Output;
+    // an output would be lost.
+    const { gives } = symbol;
+    if (gives >= F32) {
+      const { boxes } = context;
+      if (gives === F64) return boxes.toF64[at >> 1] as Output;
+      if (gives === F32) return boxes.toF32[at] as Output;
+      return (gives === I64 ? boxes.toI64 : boxes.toU64)[at >> 1] as Output;
+    }
+    if (gives === INT) {
+      const { outputSign: sign } = symbol;
+      return (((result & symbol.outputMask) ^ sign) - sign | 0) as Output;
+    }
+    if (gives === U32) return (result >>> 0) as Output;
+    return (gives === BOOL ? (result & 0xff) !== 0 : undefined) as Output;
   }
 
   /** Has a TypeScript body take a step. If the body has finished then, its calls are ended. */

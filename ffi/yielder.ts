@@ -49,8 +49,8 @@ export interface Yielder {
    * Calls a C function on the generator's own stack. A call in a handler of such a call finds that
    * stack taken, and gets another one, of `stackSize` bytes. Handlers are plain functions or
    * generator functions; what these `yield` leaves the whole generator, and the next input comes
-   * back to them. Write `yield*` before it: without, C does not run. A body that has yielded the call
-   * itself, or returns with a call that has never begun, gets a TypeError that says so.
+   * back to them. Write `yield*` before it: without, C does not run. A body that has yielded the
+   * call itself, or returns with a call that has never begun, gets a TypeError that says so.
    *
    * @param f A function of `dlopen`.
    * @param args Its arguments, a handler for each callback parameter.

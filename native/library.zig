@@ -21,6 +21,10 @@ comptime {
     @export(&@import("unwind/backtrace.zig").suspended, .{ .name = "fringe_backtrace" });
     @export(&@import("unwind/overflow.zig").install, .{ .name = "fringe_overflow_install" });
     @export(&@import("context/fill.zig").fill, .{ .name = "fringe_fill" });
+    const pointer = @import("context/pointer.zig");
+    @export(&pointer.pass, .{ .name = "fringe_pass_pointer" });
+    @export(&pointer.resumeToPointer, .{ .name = "fringe_resume_to_pointer" });
+    @export(&pointer.resumePointer, .{ .name = "fringe_resume_pointer" });
     @export(&@import("call/thunk.zig").map, .{ .name = "fringe_thunk_map" });
     @export(&@import("unwind/cancel.zig").cancelContext, .{ .name = "fringe_cancel" });
     @export(&@import("unwind/cancel.zig").endContext, .{ .name = "fringe_end" });
@@ -40,6 +44,9 @@ comptime {
         .name = "fringe_jumped",
         .visibility = .hidden,
     });
+    @export(&@import("call/watchdog.zig").begin, .{ .name = "fringe_watch_begin" });
+    @export(&@import("call/watchdog.zig").step, .{ .name = "fringe_watch_step" });
+    @export(&@import("call/watchdog.zig").end, .{ .name = "fringe_watch_end" });
     @export(&@import("call/thread.zig").take, .{ .name = "fringe_thread_take" });
     @export(&@import("call/thread.zig").lay, .{ .name = "fringe_thread_lay" });
     @export(&@import("call/thread.zig").go, .{ .name = "fringe_thread_go" });
@@ -65,7 +72,6 @@ comptime {
     @export(&@import("call/memory.zig").load(f32), .{ .name = "fringe_load_f32" });
     @export(&@import("call/memory.zig").load(f64), .{ .name = "fringe_load_f64" });
     @export(&@import("call/memory.zig").store, .{ .name = "fringe_store" });
-    @export(&@import("call/memory.zig").storePointer, .{ .name = "fringe_store_pointer" });
     @export(&@import("call/memory.zig").copyString, .{ .name = "fringe_copy_string" });
     // A library that is built for Valgrind has these as well.
     if (builtin.valgrind_support) {

@@ -19,6 +19,7 @@ test {
     _ = @import("watch/valgrind.zig");
     _ = @import("context/word.zig");
     _ = @import("context/fill.zig");
+    _ = @import("context/pointer.zig");
 }
 
 // These look at the system by Linux's calls, or have assembly for ELF.

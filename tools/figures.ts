@@ -4,7 +4,8 @@
 /**
  * Puts the figures of `bench/results.json` into docs/figures.md, and the first ratios into
  * README.md, between two comments that mark their place: `deno run -P=tools tools/figures.ts`,
- * after `deno task bench`. A test compares them.
+ * after `deno task bench`. What `bench/steps.ts` has counted it puts beside them. A test compares
+ * them.
  *
  * @module
  */
@@ -34,6 +35,19 @@ export interface Results {
     readonly ratio?: number;
     readonly spread?: Spread;
     readonly outcome: string;
+    /** The figure that tells how little the first of the two could be. */
+    readonly floor?: string;
+  }[];
+}
+
+/** What `bench/steps.ts` writes. */
+export interface Counted {
+  readonly deno: string;
+  readonly steps: readonly {
+    readonly name: string;
+    readonly javascript: number;
+    readonly fringe: number;
+    readonly body: number;
   }[];
 }
 
@@ -45,12 +59,23 @@ const STACKS = "stacks";
 
 /** The text of docs/figures.md with the figures of `results` in their place. */
 export function withFigures(page: string, results: Results): string {
-  return placed(page, "figures", "tools/figures.ts", figures(results));
+  const tool = "tools/figures.ts";
+  return placed(placed(page, "missed", tool, missed(results)), "figures", tool, figures(results));
 }
 
 /** The text of README.md with the first ratios of `results` in their place. */
 export function withRatios(readme: string, { targets }: Results): string {
   return placed(readme, "ratios", "tools/figures.ts", ratios(targets.slice(0, RATIOS)));
+}
+
+/** The text of docs/figures.md with the instructions of `counted` in their place. */
+export function withSteps(page: string, { deno, steps }: Counted): string {
+  const head = ["one operation", "V8's and Deno's", "fringe's", "the function's", "in all"];
+  const rows = steps.map(({ name, javascript, fringe, body }) =>
+    [name, javascript, fringe, body, javascript + fringe + body].map(String)
+  );
+  const text = [`Counted with Deno ${deno}, on x86_64.`, table(head, "lrrrr", rows)];
+  return placed(page, "steps", "tools/figures.ts", text.join("\n\n"));
 }
 
 function ratios(targets: Results["targets"]): string {
@@ -62,6 +87,22 @@ function ratios(targets: Results["targets"]): string {
     outcome,
   ]);
   return table(["ratio of", "measured", "spread", "at most", ""], "lrrrl", rows);
+}
+
+/** The targets that are not met, each with the same ratio of the loop beside it. */
+function missed({ figures, targets }: Results): string {
+  const ns = (name: string | undefined) => figures.find((figure) => figure.name === name)?.ns;
+  const rows = targets.filter(({ outcome }) => outcome === "missed")
+    .map(({ name, to, atMost, ratio, floor }) => {
+      const [least, one] = [ns(floor), ns(to)];
+      const beside = least === undefined || one === undefined ? "-" : (least / one).toFixed(2);
+      return [name, String(atMost), ratio?.toFixed(2) ?? "-", beside, floor ?? "-"];
+    });
+  return table(
+    ["ratio of", "at most", "measured", "beside it", "what stands beside it"],
+    "lrrrl",
+    rows,
+  );
 }
 
 /** What an operation takes where there are `count` generators. */
@@ -164,4 +205,5 @@ if (import.meta.main) {
     "README.md": withRatios,
     "docs/figures.md": withFigures,
   });
+  await rewrite<Counted>("steps.json", { "docs/figures.md": withSteps });
 }

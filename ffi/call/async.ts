@@ -25,6 +25,8 @@ import {
   takeFiber,
   takeThread,
 } from "./fiber.ts";
+import { endGone } from "./sync.ts";
+import type { Turn } from "./turn.ts";
 
 // Local, because V8 folds a local constant, and loads an imported one at each use.
 const { input: INPUT, callback: CALLBACK } = Mailbox;
@@ -34,7 +36,7 @@ export async function callAsync(callee: Callee, args: readonly unknown[]): Promi
   const { signal, stack } = optionsOf(callee, args[callee.parameters.length], args.length);
   signal?.throwIfAborted();
   const { turn } = callee;
-  if (turn !== undefined) await turn.wait(callee.name, signal);
+  if (turn !== undefined) await waitForTurn(turn, callee.name, signal);
   const place = takePlace(callee, stack);
   const call = new Call(place.context);
   try {
@@ -49,6 +51,22 @@ export async function callAsync(callee: Callee, args: readonly unknown[]): Promi
     if (place instanceof Loan) returnStack(place);
     else putFiber(place);
   }
+}
+
+/**
+ * Waits for the turn. An `f()` that has it may be gone, or be cut short before this task ends (the
+ * `timeout` of `node:vm`), and then passes it on only if somebody ends it.
+ */
+async function waitForTurn(
+  turn: Turn,
+  name: string,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  endGone();
+  const ready = turn.wait(name, signal);
+  // When this microtask comes, JavaScript that is synchronous has ended.
+  if (turn.isWanted) void Promise.resolve().then(endGone);
+  await ready;
 }
 
 /**

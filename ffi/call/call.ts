@@ -60,6 +60,8 @@ export class Call implements Ender {
   #error: unknown;
   /** How often C has been told its `stop`. */
   #told = 0;
+  /** Whether native code says so if C, told to stop, does not come back (watchdog.zig). */
+  #isWatched = false;
   /** How deep V8's stack is where a `stop` is being asked. */
   #asking = GONE;
 
@@ -370,6 +372,8 @@ export class Call implements Ender {
     } catch (error) {
       if (isExhaustion(error)) throw error;
       thrown = error;
+    } finally {
+      this.#unwatch();
     }
     this.#endContext(thrown);
   }
@@ -384,6 +388,8 @@ export class Call implements Ender {
       }
     } catch (error) {
       thrown = error;
+    } finally {
+      this.#unwatch();
     }
     this.#endContext(thrown);
   }
@@ -401,6 +407,8 @@ export class Call implements Ender {
   /** Answers the callback that waits with its `stop`; false if none waits, or it has no `stop`. */
   #tellToStop(): boolean {
     const { context } = this;
+    // C is back.
+    if (this.#isWatched) native().watchStep();
     if (this.hasEnded || context.elsewhere || !context.isSuspended) return false;
     const waiting = targetOf(context.view.getUint32(Mailbox.callback, true));
     if (waiting === undefined || !waiting.hasStop) return false;
@@ -408,7 +416,18 @@ export class Call implements Ender {
     const { stop } = waiting;
     if (typeof stop === "function") this.#askToStop(waiting, stop as Handler);
     else this.reply(waiting, stop);
+    if (this.#isWatched) native().watchStep();
+    else if (this.#told === 1) {
+      const place = context.view.getBigUint64(Mailbox.callback_stack, true);
+      this.#isWatched = native().watchBegin(place, this.callee.address());
+    }
     return true;
+  }
+
+  #unwatch(): void {
+    if (!this.#isWatched) return;
+    this.#isWatched = false;
+    native().watchEnd();
   }
 
   /** Asks a `stop` that is a function. What it throws, or says wrongly, must be heard. */

@@ -14,6 +14,7 @@
  * not hold it either looks for requests from time to time.
  */
 
+import { needStack } from "../check.ts";
 import { Mailbox } from "../layout.ts";
 import { native, nativeForeign } from "../library/find.ts";
 import { checkGrant } from "../library/fringe_error.ts";
@@ -92,6 +93,8 @@ export class ForeignCallback {
    * get what their handlers answer.
    */
   close(): void {
+    // A thread whose request has been taken is lost if it is not served.
+    needStack(128);
     nativeForeign().closeForeign(this.#number);
     drain();
     if (this.#target.hasStop) {

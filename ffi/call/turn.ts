@@ -66,6 +66,11 @@ export class Turn {
     throw signal.reason;
   }
 
+  /** Whether a call waits. */
+  get isWanted(): boolean {
+    return this.#waiting.length > 0;
+  }
+
   /** Passes the turn on to the call that has waited longest. */
   pass(): void {
     const next = this.#waiting.shift();

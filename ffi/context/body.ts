@@ -4,7 +4,7 @@
 /** Native bodies: the objects that `dlopen` gives for them, and what is behind each. */
 
 import { IdlePlace } from "../layout.ts";
-import { type Type, typeOf } from "../value/type.ts";
+import { type Type, typeOf, Way } from "../value/type.ts";
 import { Entry, type Subject } from "./context.ts";
 
 /**
@@ -43,6 +43,13 @@ export interface BodySymbol extends Subject {
   readonly pointer: Deno.PointerObject;
   readonly input: Type;
   readonly output: Type;
+  // What a resume needs of the two types, where it is one load away: `Way`, mask and sign.
+  readonly takes: number;
+  readonly inputMask: number;
+  readonly inputSign: number;
+  readonly gives: number;
+  readonly outputMask: number;
+  readonly outputSign: number;
   /** The way in that `Generator.resume` takes from the second resume on; one of `Entry`. */
   readonly entry: number;
   /** Where it has had nothing to unwind: an `IdlePlace`, which native code keeps. */
@@ -59,15 +66,31 @@ export function makeBody(
   subject: Subject,
 ): NativeBody<unknown, unknown> {
   const body = Object.freeze({ input, output });
+  const [taken, given] = [typeOf(input), typeOf(output)];
   symbols.set(body, {
     ...subject,
     pointer,
-    input: typeOf(input),
-    output: typeOf(output),
-    entry: input !== output || input !== "u32" && input !== "i32" ? Entry.mailbox : Entry[input],
+    input: taken,
+    output: given,
+    takes: taken.way,
+    inputMask: taken.mask,
+    inputSign: taken.sign,
+    gives: given.way,
+    outputMask: given.mask,
+    outputSign: given.sign,
+    entry: entryFor(taken, given),
     idle: new Uint8Array(IdlePlace.size),
   });
   return body;
+}
+
+/** One of `Entry`. */
+function entryFor(input: Type, output: Type): number {
+  if (output.way === Way.address) return Entry.pointer;
+  if (input !== output) return Entry.mailbox;
+  if (input.way === Way.u32) return Entry.u32;
+  if (input.way !== Way.int) return Entry.mailbox;
+  return input.size === 4 ? Entry.i32 : Entry.word;
 }
 
 /** The symbol behind a native body, or undefined when `body` is none of this Worker. */

@@ -20,33 +20,30 @@
 
 import { Mailbox, Status } from "../layout.ts";
 import { native } from "../library/find.ts";
+import type { Native } from "../library/symbols.ts";
 import { isOverrun, layCanary } from "../stack/canary.ts";
 import type { StackMemory } from "../stack/stack.ts";
 import { warnOfAbandoned } from "./abandoned.ts";
 import { framesOf, type NativeFrame } from "./backtrace.ts";
 import { type NativeError, readReport } from "./exception.ts";
-import { viewAt, withRoom, WORDS } from "./mailbox.ts";
+import { type Mailboxes, viewAt, withRoom, WORDS } from "./mailbox.ts";
 import { type Library, Occupancy } from "./occupancy.ts";
 import { overflowError, overrunError } from "./outcome.ts";
 
-/**
- * The ways into a context, which `Generator.resume` tells apart by one comparison each. The two
- * fast ones have the place of the status (`Context.at`) in them, so that a resume loads one field:
- *
- *     ... -9 .. -1 | 0        | 3       | 8 9 10 ...
- *     i32: -1 - at | checked  | mailbox | u32: 8 + at
- */
+/** The ways into a context, which `Generator.resume` tells apart by one comparison each. */
 export const Entry = {
   /** The context may have no frames, no memory, or no guard page: look before it is entered. */
   checked: 0,
   /** `resumeU32` at once: input and output are of that type, and travel in a register. */
-  u32: 8,
+  u32: 1,
   /** The same by `resumeI32`. */
-  i32: -1,
-  /** The values of other types go through the mailbox. */
-  mailbox: 3,
-  /** V8's stack had no room for the last output: the next resume takes it out of the mailbox. */
-  untaken: 4,
+  i32: 2,
+  /** The same for a smaller integer, in and out. */
+  word: 3,
+  /** Types of all kinds, each on its way: in a register, or through the mailbox. */
+  mailbox: 4,
+  /** The output is a pointer, which native code takes out of the mailbox. */
+  pointer: 5,
 } as const;
 
 /** The native function that runs on a context. */
@@ -66,17 +63,21 @@ export class Context extends Occupancy {
   entry: number = Entry.checked;
   /** What native code calls the context; null if and only if there are no frames. */
   handle: Deno.PointerObject | null = null;
-  /**
-   * Where the mailbox's status is, which native code sets when the body finishes: `status[at]`.
-   * Where there is a `view`, `at` is 0.
-   */
+  /** Where the mailbox's status is, which native code sets when the body finishes: `status[at]`. */
   status!: Int32Array<ArrayBuffer>;
   at = 0;
+  /** Of a body: the mailboxes that its own is one of. */
+  boxes!: Mailboxes;
   /** The mailbox. A body has none before `lookInto` has been called. */
   view!: DataView<ArrayBuffer>;
+  // Native functions that resume, from when the first body begins. They are properties of the
+  // prototype, which `takeResume` of generator.ts sets: V8 takes one for a constant that is written
+  // once, and it is fewer bytes of bytecode than a variable of a module.
+  declare readonly resumeU32: Native["resumeU32"];
+  declare readonly resumeI32: Native["resumeI32"];
+  declare readonly resumePointer: Native["resumePointer"];
+  declare readonly resumeToPointer: Native["resumeToPointer"];
   readonly memory: StackMemory;
-  /** A pointer to the mailbox of a body; null until `lookInto` has been called. */
-  box: Deno.PointerValue = null;
   /** Of a body: where it has had nothing to unwind. */
   readonly #idle: Uint8Array<ArrayBuffer> | null;
   /** What runs here, or was the last to. */
@@ -95,23 +96,16 @@ export class Context extends Occupancy {
     mailboxes.next += WORDS;
     this.status = words;
     this.at = next;
+    this.boxes = mailboxes;
     return address + BigInt(next * words.BYTES_PER_ELEMENT - Mailbox.status);
   }
 
   /**
-   * Sets `view` and `box`, if that has not been done, and `at` to 0. Of a body whose values travel
-   * in a register nobody looks at more than the status as a rule, and there may be a million of
-   * those.
+   * Sets `view`, if that has not been done. Of a body nobody looks at more than its values and the
+   * status as a rule, and there may be a million of those.
    */
   lookInto(): DataView<ArrayBuffer> {
-    if (this.view === undefined) {
-      const view = viewAt(this.status, this.at);
-      this.box = native().pointerTo(native().addressOfBuffer(view));
-      this.setView(view);
-      // It has the place of the status.
-      this.entry = Entry.checked;
-    }
-    return this.view;
+    return this.view ??= viewAt(this.status, this.at);
   }
 
   protected setView(view: DataView<ArrayBuffer>): void {

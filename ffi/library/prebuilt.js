@@ -128,26 +128,26 @@ AAAAAAAA
  */
 export const prebuilt = {
   "aarch64-darwin": {
-    digest: "345c52c5275cd19dbc4caa5bd032c5300ca69901c0c042a7d52895c60f814eae",
-    size: 124216,
+    digest: "5383ff35355c1efe56f14f27971dededf1c77292803b0ebc9aaae2d49d668ad2",
+    size: 124504,
     file: "libfringe.dylib",
     load: () => import("./prebuilt/" + "aarch64-darwin.js"),
   },
   "aarch64-linux": {
-    digest: "3789a0e014c6e812062b069b98078f3491510e09121edef964a60b03e4044eb2",
-    size: 75912,
+    digest: "2660394025c524a9b34bd0d9c393440f12ff66a14c0822950e2f15f8ea95565c",
+    size: 79672,
     file: "libfringe.so",
     load: () => import("./prebuilt/" + "aarch64-linux.js"),
   },
   "x86_64-darwin": {
-    digest: "66ad339572757d4bd07c3b28235e1a2461caaf37e53f43b487a85f43b485a904",
-    size: 78088,
+    digest: "5698b596d2365a99b95f9726cf814e08f7c2ecce03b5c62e4d0f1f1b47e1e104",
+    size: 82536,
     file: "libfringe.dylib",
     load: () => import("./prebuilt/" + "x86_64-darwin.js"),
   },
   "x86_64-linux": {
-    digest: "7cfc02120e9589ca7d58062a8328d50622b3d0fea21eba5ce882241df327ff49",
-    size: 82960,
+    digest: "a21bd293ca66e917aa8888f0d375ef7015bc2c7781f7a4818e6136c566b95653",
+    size: 86816,
     file: "libfringe.so",
     load: () => import("./prebuilt/" + "x86_64-linux.js"),
   },

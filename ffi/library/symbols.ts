@@ -100,6 +100,22 @@ export const SYMBOLS = {
     parameters: ["pointer", /* context */ "u32" /* word */],
     result: "u32",
   },
+  resumeToPointer: {
+    name: "fringe_resume_to_pointer",
+    parameters: ["pointer", /* context */ "i32" /* word */],
+    result: "pointer",
+  },
+  // The same for a body that takes a pointer, too.
+  resumePointer: {
+    name: "fringe_resume_pointer",
+    parameters: ["pointer", /* context */ "pointer" /* input */],
+    result: "pointer",
+  },
+  passPointer: {
+    name: "fringe_pass_pointer",
+    parameters: ["pointer", /* context */ "pointer" /* input */],
+    result: "void",
+  },
   call: {
     name: "fringe_call",
     parameters: [
@@ -140,6 +156,13 @@ export const SYMBOLS = {
     ],
     result: "i32",
   },
+  watchBegin: {
+    name: "fringe_watch_begin",
+    parameters: ["usize", /* where the callback's arguments are */ "usize" /* function */],
+    result: "bool",
+  },
+  watchStep: { name: "fringe_watch_step", parameters: [], result: "void" },
+  watchEnd: { name: "fringe_watch_end", parameters: [], result: "void" },
   backtrace: {
     name: "fringe_backtrace",
     parameters: ["pointer", /* context */ "buffer", /* addresses */ "u32" /* count */],
@@ -220,11 +243,6 @@ export const SYMBOLS = {
   store: {
     name: "fringe_store",
     parameters: ["pointer", /* base */ "i32", /* offset */ "buffer", /* source */ "u32" /* size */],
-    result: "void",
-  },
-  storePointer: {
-    name: "fringe_store_pointer",
-    parameters: ["pointer", /* base */ "i32", /* offset */ "pointer" /* value */],
     result: "void",
   },
   copyString: {

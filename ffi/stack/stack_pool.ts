@@ -314,9 +314,10 @@ let pools: FinalizationRegistry<Pool> | undefined;
  * back to its pool, and is there for the next. To take one takes a small part of the time that
  * `new OsStack()` takes, and calls neither native code nor the system as a rule.
  *
- * The stacks have guards: a tenth of the stack, at most 64 KiB. They are mapped by the 64 as a rule,
- * of which each costs addresses only until it is used. When the pool needs fewer than before, memory goes back to the system: see
- * docs/stacks.md. One that is dropped, with the generator on it, comes back when it is garbage.
+ * The stacks have guards: a tenth of the stack, at most 64 KiB. They are mapped by the 64 as a
+ * rule, of which each costs addresses only until it is used. When the pool needs fewer than before,
+ * memory goes back to the system: see docs/stacks.md. One that is dropped, with the generator on
+ * it, comes back when it is garbage.
  *
  * @example
  * ```ts

@@ -37,7 +37,8 @@ export interface FunctionPointer {
 
 /**
  * How a value is checked and converted: a small number, which is compared faster than a name. The
- * integers of at most 32 bits are one way, but for u32, which is no int32.
+ * integers of at most 32 bits are one way, but for u32, which is no int32. From `f32` on a value is
+ * no word: it lies in the mailbox.
  */
 export const Way = {
   void: 0,

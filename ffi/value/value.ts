@@ -7,7 +7,6 @@
  */
 
 import { describe } from "../check.ts";
-import { Mailbox as Layout } from "../layout.ts";
 import { native } from "../library/find.ts";
 import { bytesOf, isBuffer } from "../buffer.ts";
 import { readCString } from "./cstring.ts";
@@ -16,7 +15,10 @@ import { rangeOf, type Type, Way } from "./type.ts";
 
 // Local, because V8 folds a local constant, and loads an imported one at each use.
 const { void: VOID, int: INT, u32: U32, bool: BOOL, f32: F32, f64: F64, i64: I64, u64: U64 } = Way;
-const { input: INPUT } = Layout;
+// Before a program can replace them: it could end the generator that is being resumed.
+const toBigInt = BigInt;
+const { asIntN, asUintN } = toBigInt;
+const { isSafeInteger } = Number;
 
 /**
  * The integer that the lowest bits of `word` stand for. What lies beyond them is ignored, as the
@@ -30,51 +32,82 @@ function cut(word: number, { mask, sign }: Type): number {
   return ((word & mask) ^ sign) - sign | 0;
 }
 
+/** Where a resume finds a value that is no word. */
+interface Inlet {
+  /** Where the mailbox's status is. */
+  readonly at: number;
+  /** The mailboxes of bodies, one of which is this one's. */
+  readonly boxes: {
+    readonly f32: Float32Array;
+    readonly f64: Float64Array;
+    readonly i64: BigInt64Array;
+    readonly u64: BigUint64Array;
+  };
+  /** What native code calls the context. */
+  readonly handle: Deno.PointerValue;
+}
+
+/** The type of a body's input, and what `pass` needs of it. */
+interface Taking {
+  readonly input: Type;
+  readonly takes: number;
+  readonly inputMask: number;
+  readonly inputSign: number;
+}
+
 /**
  * Has a resume pass a value: returns the word that it passes; a value of another type is written
- * into the mailbox. In few bytes, since V8 inlines it into `Generator.resume`.
+ * into the mailbox. In few bytes, since V8 inlines it into `Generator.resume`; and by no function
+ * that a program could have replaced.
  */
-export function pass(mailbox: Mailbox, type: Type, value: unknown): number {
-  const { way, mask, sign } = type;
+export function pass(inlet: Inlet, body: Taking, value: unknown): number {
+  const { takes } = body;
   if (typeof value === "number") {
-    // `cut`, written out: the call, inlined, would be more bytes.
-    const word = ((value & mask) ^ sign) - sign | 0;
-    if (way === INT && word === value) return word;
-    if (way === F64) {
-      mailbox.view.setFloat64(INPUT, value, true);
+    if (takes === INT) {
+      // `cut`, written out: the call, inlined, would be more bytes.
+      const word = ((value & body.inputMask) ^ body.inputSign) - body.inputSign | 0;
+      if (word === value) return word;
+    } else if (takes === F64) {
+      inlet.boxes.f64[inlet.at >> 1] = value;
+      return 0;
+    } else if (takes === F32) {
+      inlet.boxes.f32[inlet.at] = value;
       return 0;
     }
   }
-  if (way === VOID) return 0;
-  if (way === BOOL && typeof value === "boolean") return value ? 1 : 0;
-  return PASS[way]!(mailbox, type, value);
-}
-
-/** Where a resume finds a value that is no word. */
-interface Mailbox {
-  readonly view: DataView;
-  /** A pointer to the same memory. */
-  readonly box: Deno.PointerValue;
+  if (takes === VOID) return 0;
+  if (takes === BOOL && typeof value === "boolean") return value ? 1 : 0;
+  return PASS[takes]!(inlet, body, value);
 }
 
 const AN_INPUT = "Cannot resume generator: input";
 
-function passWord(_mailbox: Mailbox, type: Type, value: unknown): number {
-  return toWord(type, value, AN_INPUT);
+function passWord(_inlet: Inlet, { input }: Taking, value: unknown): number {
+  return toWord(input, value, AN_INPUT);
 }
 
-function passPointer({ view, box }: Mailbox, type: Type, value: unknown): number {
-  try {
-    native().storePointer(box, INPUT, value as Deno.PointerValue);
-  } catch {
-    // It is no pointer. This says what it is.
-    writeOther(view, INPUT, type, value, AN_INPUT, undefined);
-  }
+function passI64(inlet: Inlet, { input }: Taking, value: unknown): number {
+  const integer = integerOf(input, value, AN_INPUT);
+  if (asIntN(64, integer) !== integer) refuse(input, value, AN_INPUT);
+  inlet.boxes.i64[inlet.at >> 1] = integer;
   return 0;
 }
 
-function passOther({ view }: Mailbox, type: Type, value: unknown): number {
-  writeOther(view, INPUT, type, value, AN_INPUT, undefined);
+function passU64(inlet: Inlet, { input }: Taking, value: unknown): number {
+  const integer = integerOf(input, value, AN_INPUT);
+  if (asUintN(64, integer) !== integer) refuse(input, value, AN_INPUT);
+  inlet.boxes.u64[inlet.at >> 1] = integer;
+  return 0;
+}
+
+function passPointer(inlet: Inlet, { input }: Taking, value: unknown): number {
+  try {
+    native().passPointer(inlet.handle, value as Deno.PointerValue);
+  } catch (error) {
+    // If it is no pointer this says what it is.
+    addressOf(value, input.name, AN_INPUT);
+    throw error;
+  }
   return 0;
 }
 
@@ -83,15 +116,15 @@ function passOther({ view }: Mailbox, type: Type, value: unknown): number {
  * several targets: so it inlines the one way of a program that has one, and leaves room for what
  * is more than a call where there are many.
  */
-const PASS: readonly ((mailbox: Mailbox, type: Type, value: unknown) => number)[] = [
-  passOther, // void
+const PASS: readonly ((inlet: Inlet, body: Taking, value: unknown) => number)[] = [
+  passWord, // void, which is never asked for
   passWord, // int
   passWord, // u32
   passWord, // bool
-  passOther, // f32
-  passOther, // f64
-  passOther, // i64
-  passOther, // u64
+  passWord, // f32, for what is no number
+  passWord, // f64, likewise
+  passI64, // i64
+  passU64, // u64
   passPointer, // address
 ];
 
@@ -234,7 +267,7 @@ function readOther(view: DataView, offset: number, type: Type): unknown {
 /** A bigint, or a number that stands for one. */
 function integerOf(type: Type, value: unknown, what: string): bigint {
   if (typeof value === "bigint") return value;
-  return Number.isSafeInteger(value) ? BigInt(value as number) : refuse(type, value, what);
+  return isSafeInteger(value) ? toBigInt(value as number) : refuse(type, value, what);
 }
 
 /** What to do where an input is missing: `for…of` gives none to a body that wants one. */

@@ -38,11 +38,6 @@ pub fn store(base: usize, offset: i32, source: [*]const u8, size: u32) callconv(
     copy(@ptrFromInt(address), source, size);
 }
 
-/// Writes a pointer `offset` bytes behind an address, which need not be aligned.
-pub fn storePointer(base: usize, offset: i32, pointer: usize) callconv(.c) void {
-    store(base, offset, @ptrCast(&pointer), @sizeOf(usize));
-}
-
 /// Copies a string without its terminating zero, as much of it as there is room for; returns its
 /// length. What does not fit has been read all the same, and a string of 4 GiB is none.
 pub fn copyString(destination: [*]u8, string: [*:0]const u8, capacity: u32) callconv(.c) u32 {
@@ -72,14 +67,6 @@ test "depth is less in a function that is called" {
         }
     }.deeper;
     try std.testing.expect(deeper() < @call(.never_inline, depth, .{}));
-}
-
-test "storePointer writes what load reads, and nothing else" {
-    var words: [3]usize = .{ 1, 2, 3 };
-    const middle = @intFromPtr(&words[1]);
-    storePointer(middle, 0, middle);
-    try std.testing.expectEqual([_]usize{ 1, middle, 3 }, words);
-    try std.testing.expectEqual(middle, load(usize)(@intFromPtr(&words), @sizeOf(usize)));
 }
 
 test "load reads at any address, with either sign of the offset" {

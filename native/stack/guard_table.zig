@@ -110,7 +110,7 @@ pub const Row = struct {
 };
 
 /// The least guard of one stack, and the widest of one in a row of many.
-const guard_usual = 64 * 1024;
+pub const guard_usual = 64 * 1024;
 
 /// How many stacks a row may have: their number has to fit into the offset within a page.
 pub const count_max = page_size / 2;

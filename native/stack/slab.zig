@@ -38,9 +38,10 @@ pub const Slab = struct {
     pub fn init(size: usize, count: usize, recover: bool) Refusal!Slab {
         assert(count > 0 and count <= guard_table.count_max);
         const page_size = os.pageSize();
-        // So that what follows does not go beyond all numbers; the system has not so much.
-        const most = std.math.maxInt(usize) / count / 2;
-        const usable = std.mem.alignForward(usize, @max(1, @min(size, most)), page_size);
+        // With their guards there would be more bytes than addresses.
+        const most = (std.math.maxInt(usize) / count - 2 * guard_table.guard_usual) / 12 * 10;
+        if (size > most) return error.OutOfMemory;
+        const usable = std.mem.alignForward(usize, @max(1, size), page_size);
         const stride = Row.strideFor(usable, count);
         const mapping = try os.map(stride * count, .stack);
         const slab: Slab = .{ .mapping = mapping, .count = count };

@@ -14,12 +14,20 @@ void fringe_call_body(void);
 void *fringe_thunk_write(void *data, uint32_t number);
 extern char fringe_thunk_table[], fringe_thunk_data[];
 
+/* A thunk keeps errno, of which a program without libc has none. */
+int *fringe_errno(void);
+int *fringe_errno(void)
+{
+    static int place;
+    return &place;
+}
+
 static char stack[16384] __attribute__((aligned(16)));
 
 /* The mailbox of a call; native/layout.zig owns the layout. */
 static struct {
     fringe_mailbox mailbox;
-    uint64_t output_float, function, results, stack_count, callback_stack;
+    uint64_t output_float, function, results, stack_count, callback_stack, tail, errnos;
     uint64_t integers[8], floats[8], callback_integers[8], callback_floats[8];
 } box;
 

@@ -41,6 +41,7 @@
  *   i32   each_string(i32 f(cstring))              f of "", "one", "grün", null, summed
  *   i32   two_callbacks(i32 f(i32), i32 g(i32))    f(1) * 100 + g(2)
  *   i32   until_nonzero(i32 f(i32))                f(0), f(1), ... until one is not 0: that one
+ *   void  never_returns(void f(void))              f, and nothing more, for ever
  *   i32   ask_three(i32 f(i32))                    f(0), f(1), f(2), whatever they say; asked()
  *                                                  gives them as digits then, and 0 until then
  *   i32   with_destructor(i32 f(i32))              f(1); has a C++ object
@@ -347,6 +348,13 @@ static int32_t answers;
 
 EXPORT int32_t asked(void);
 int32_t asked(void) { return answers; }
+
+EXPORT void never_returns(void (*f)(void));
+void never_returns(void (*f)(void))
+{
+    f();
+    for (volatile int i = 0;; i = i + 1) continue;
+}
 
 EXPORT int32_t ask_three(int32_t (*f)(int32_t));
 int32_t ask_three(int32_t (*f)(int32_t))

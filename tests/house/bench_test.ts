@@ -6,6 +6,8 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { complaint, guards } from "../../bench/guards.ts";
 import { type Figure, isNoisy, judge, outcome, type Rounds, summary } from "../../bench/judge.ts";
+import { count } from "../../bench/steps.ts";
+import { isInstalled } from "../../tools/packages.ts";
 import { text } from "../support/repository.ts";
 
 const figures = (a: Rounds, b: Rounds): Figure[] => [
@@ -67,4 +69,18 @@ Deno.test("every guard is of operations that bench/results.json has", () => {
   const all = Object.values(guards).flat();
   assert(all.length > 0);
   for (const guard of all) assertEquals(complaint(guard, measured, measured), undefined);
+});
+
+Deno.test({
+  name: "steps.ts counts what a call takes in V8's code, in the function's, and in fringe's",
+  ignore: !isInstalled("gdb") || Deno.build.arch !== "x86_64" || Deno.uid() !== 0,
+  async fn() {
+    const plain = await count({ file: "resume", name: "plain FFI call", entry: "plus_one" });
+    assert(plain.javascript > plain.body && plain.body > 1, JSON.stringify(plain));
+    assertEquals(plain.fringe, 0);
+    const name = "fringe_resume by FFI, and nothing else";
+    const resumed = await count({ file: "resume", name, entry: "fringe_resume", alone: true });
+    assertEquals(resumed.name, `${name}, alone in a process`);
+    assert(resumed.fringe > 20 && resumed.body > plain.body, JSON.stringify(resumed));
+  },
 });

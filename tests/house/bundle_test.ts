@@ -4,12 +4,18 @@
 /** `ffi/fringe.js`, which is what a program loads that imports `mod.ts` from elsewhere. */
 
 import { join } from "node:path";
-import { assertEquals, assertRejects, assertStringIncludes, assertThrows } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertRejects,
+  assertStringIncludes,
+  assertThrows,
+} from "@std/assert";
 import * as mod from "../../mod.ts";
 import * as sources from "../../ffi/exports.ts";
 import { BUNDLE, bundle, compiledAtOnce, withNumbers } from "../../tools/bundle.ts";
 import { root } from "../../tools/zig.ts";
-import { assertSucceeds, run, withFolder } from "../support/support.ts";
+import { assertSucceeds, run, runChild, testBodies, withFolder } from "../support/support.ts";
 
 // deno.json maps the path of the bundle to the sources: not so the same path with a query.
 const bundled = await import(`../../${BUNDLE}?`) as typeof sources;
@@ -37,14 +43,43 @@ Deno.test("mod.ts has the classes of the bundle, and in the checkout of the sour
 Deno.test("bundle() leaves statements as they are, and takes types and comments away", async () => {
   const text = await bundle();
   assertStringIncludes(text, "\nclass OsStack extends Stack {\n");
-  assertStringIncludes(text, "\nconst RESUME = {};\n");
+  assertStringIncludes(text, "\nconst types = new Map();\n");
   assertEquals(text.match(/^ *(?:\/\*|var\b).*/gm), null);
 });
 
 Deno.test("bundle() has numbers in place of the names that stand for them", async () => {
   const text = await bundle();
-  assertStringIncludes(text, "if (entry >= 8 && ");
+  assertStringIncludes(text, "if (entry === 1) {");
   assertEquals(text.match(/\b(?:Entry|Way|Status)\.\w+/g), null);
+});
+
+/** How many bytes of bytecode V8 makes of a method or a function of the bundle. */
+async function bytecodeOf(name: string): Promise<number> {
+  const { code, stdout, stderr } = await runChild(
+    `
+      import { dlopen, Generator, OsStack } from "file://${root}/mod.ts";
+      const { symbols } = dlopen(new URL(${JSON.stringify(testBodies)}), {
+        echo_f64: { input: "f64", output: "f64" },
+      });
+      const generator = new Generator(new OsStack(), symbols.echo_f64);
+      generator.resume(1);
+      generator.resume(2);
+    `,
+    ["-A", `--v8-flags=--print-bytecode,--print-bytecode-filter=${name}`],
+  );
+  assertEquals(code, 0, stderr);
+  return Number(/^Bytecode length: (\d+)$/m.exec(stdout)?.[1]);
+}
+
+Deno.test("V8 has room for all of a resume in a loop, whatever the types", async () => {
+  // V8 inlines 920 bytes into a function, and counts 1.2 for each byte of a function together with
+  // what it has inlined into that (--max-inlined-bytecode-size-cumulative, and
+  // --reserve-inline-budget-scale-factor). `resume` is too short to count.
+  const lengths = await Promise.all(["#run", "#enter", "pass"].map(bytecodeOf));
+  const sum = lengths.reduce((sum, length) => sum + length);
+  // What is rare stays out, also where it is not: V8 inlines no function of more than 460 bytes.
+  assert(await bytecodeOf("#resume") > 460);
+  assert(sum * 1.2 < 920, `they have ${lengths.join(" + ")} = ${sum} bytes`);
 });
 
 Deno.test("withNumbers() replaces uses of a number, and nothing else", () => {

@@ -5,7 +5,14 @@
 
 import { assertEquals, assertThrows } from "@std/assert";
 import type { Million } from "../../tools/million_results.ts";
-import { amongMany, type Results, withFigures, withRatios } from "../../tools/figures.ts";
+import {
+  amongMany,
+  type Counted,
+  type Results,
+  withFigures,
+  withRatios,
+  withSteps,
+} from "../../tools/figures.ts";
 import { withInstructions } from "../../tools/instructions.ts";
 import { withMillion } from "../../tools/million.ts";
 import { text } from "../support/repository.ts";
@@ -34,7 +41,10 @@ const results: Results = {
     { group: "stacks", name: "resumed among 10000", ns: 3, spread: [2, 4] },
     { group: "stacks", name: "made among 10000", ns: 4000, spread: [3000, 5000] },
   ],
-  targets: [1, 2, 3, 4, 5, 6].map((i) => target(`ratio ${i}`, i / 4)),
+  targets: [1, 2, 3, 4, 5, 6].map((i) => ({
+    ...target(`ratio ${i}`, i / 4),
+    ...(i === 6 ? { to: "qsort, Deno.UnsafeCallback", floor: "qsort, suspended callback" } : {}),
+  })),
 };
 
 const place = (name: string, content: string, tool = "figures"): string =>
@@ -98,8 +108,33 @@ In ns for each operation, of generators in random order:
 |     10,000 |     3.0 | 4,000 |
 `,
   );
-  assertEquals(withFigures(place("figures", "old"), results).split("\n"), expected.split("\n"));
-  assertEquals(withFigures(expected, results), expected);
+  const missed = place(
+    "missed",
+    `
+| ratio of | at most | measured | beside it | what stands beside it     |
+| -------- | ------: | -------: | --------: | ------------------------- |
+| ratio 5  |       1 |     1.25 |         - | -                         |
+| ratio 6  |       1 |     1.50 |      0.53 | qsort, suspended callback |
+`,
+  );
+  const page = place("missed", "old") + place("figures", "old");
+  assertEquals(withFigures(page, results).split("\n"), (missed + expected).split("\n"));
+  assertEquals(withFigures(missed + expected, results), missed + expected);
+});
+
+Deno.test("withSteps() puts the instructions into their place, and adds them up", () => {
+  const steps = [{ name: "a call", javascript: 61, fringe: 0, body: 5 }];
+  const expected = place(
+    "steps",
+    `
+Counted with Deno 1.2.3, on x86_64.
+
+| one operation | V8's and Deno's | fringe's | the function's | in all |
+| ------------- | --------------: | -------: | -------------: | -----: |
+| a call        |              61 |        0 |              5 |     66 |
+`,
+  );
+  assertEquals(withSteps(place("steps", "old"), { deno: "1.2.3", steps }), expected);
 });
 
 Deno.test("withRatios() puts the first five ratios into their place", () => {
@@ -126,6 +161,12 @@ Deno.test("withInstructions() has a column for each image, and refuses one witho
   const page = placed("old");
   assertEquals(withInstructions(page, said).split("\n"), expected.split("\n"));
   assertThrows(() => withInstructions(page, { one: lines() }), Error, "has counted none");
+});
+
+Deno.test("docs/figures.md has the instructions of bench/steps.json", () => {
+  const counted: Counted = JSON.parse(text("bench/steps.json"));
+  const shown = text("docs/figures.md");
+  assertEquals(withSteps(shown, counted).split("\n"), shown.split("\n"), "Run tools/figures.ts");
 });
 
 Deno.test("docs/figures.md and README.md have the figures of bench/results.json", () => {

@@ -22,9 +22,12 @@ const libc = Deno.dlopen("libc.so.6", {
   dlsym: { parameters: ["pointer", "buffer"], result: "u64" },
 });
 
+/** What has another name in glibc. */
+const NAMES: Readonly<Record<string, string>> = { __error: "__errno_location" };
+
 /** The address of a function of this process; 0: there is none. */
 function addressOf(name: string): bigint {
-  return libc.symbols.dlsym(null, new TextEncoder().encode(`${name}\0`));
+  return libc.symbols.dlsym(null, new TextEncoder().encode(`${NAMES[name] ?? name}\0`));
 }
 
 /** Memory that may be written and executed. */

@@ -53,6 +53,8 @@ const TAKEN = [
   "__Unwind_SetGR",
   "__Unwind_SetIP",
   "___error",
+  "___ulock_wait",
+  "___ulock_wake",
   "__tlv_bootstrap",
   "_abort",
   "_dladdr",
@@ -69,6 +71,13 @@ const TAKEN = [
   "_mmap",
   "_mprotect",
   "_munmap",
+  "_pthread_attr_init",
+  "_pthread_attr_setstack",
+  "_pthread_create",
+  "_pthread_getspecific",
+  "_pthread_join",
+  "_pthread_key_create",
+  "_pthread_setspecific",
   "_raise",
   "_sigaction",
   "_sigaltstack",
@@ -94,7 +103,7 @@ const PARTS: Readonly<Record<string, string>> = {
 };
 
 /** Functions without a frame that have to call here: those of CXA_GET_GLOBALS, CURRENT_ADDRESS. */
-const CALLING = ["fringe_init", "fringe_leave_current"];
+const CALLING = ["fringe_errno_found", "fringe_init", "fringe_leave_current"];
 
 async function output(command: string, ...args: string[]): Promise<string> {
   const { success, stdout, stderr } = await new Deno.Command(command, {
@@ -245,7 +254,9 @@ for (const [arch, { dwarfMode, bzero, state, fields }] of Object.entries(archite
       const others = whole.get(name)!.filter((text) => {
         return !CALLING.includes(name) || instructions.includes(text);
       });
-      assertEquals(others, instructions, name);
+      // Behind what is left out the frame is again as it was before.
+      const isNew = (text: string, i: number) => !CALLING.includes(name) || text !== others[i - 1];
+      assertEquals(others.filter(isNew), instructions, name);
     }
   });
 
@@ -274,7 +285,7 @@ for (const [arch, { dwarfMode, bzero, state, fields }] of Object.entries(archite
       // dyld writes words there.
       assertMatch(section("__thread_vars"), /align 2\^3 /m);
       assertMatch(section("__thread_bss"), /type S_THREAD_LOCAL_ZEROFILL$/m);
-      assertMatch(section("__thread_bss"), /size 0x0*8$/m);
+      assertMatch(section("__thread_bss"), /size 0x0*10$/m);
       assertMatch(sections, /MH_HAS_TLV_DESCRIPTORS/);
     });
   });

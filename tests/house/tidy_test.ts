@@ -74,7 +74,7 @@ function* columns(): Problems {
 }
 
 function* leftovers(): Problems {
-  const marks = new RegExp(["FIX" + "ME", "TO" + "DO", "XX" + "X"].join("|"));
+  const marks = new RegExp(`\\b(?:${["FIX" + "ME", "TO" + "DO", "XX" + "X"].join("|")})\\b`);
   for (const file of files) {
     // Machine code in base 64 says nothing by its letters.
     if (file.startsWith("ffi/library/prebuilt/")) continue;

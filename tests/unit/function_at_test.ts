@@ -88,7 +88,7 @@ Deno.test("the function pointers of a function that is garbage are given back", 
   assertEquals(targetOf(number), undefined);
 });
 
-Deno.test("a function that is garbage has its function pointers while it is suspended", async () => {
+Deno.test("a function that is garbage has its function pointers while suspended", async () => {
   const opened = Deno.dlopen(testBodies, { two_callbacks: { type: "pointer" } });
   const callback = { callback: twice };
   // C calls one function pointer and then the other, with collections in between.

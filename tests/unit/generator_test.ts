@@ -434,6 +434,160 @@ Deno.test("Generator passes every scalar type through a native body, at its extr
   check(new Generator(make(), symbols.echo_void), [undefined, undefined]);
 });
 
+Deno.test("Generator passes each kind of type beside each other, with every bit", () => {
+  const [bits, low] = [0x7ff4_0123_4567_89abn, 0x4567_89abn]; // A NaN, and a signalling one.
+  using library = dlopen(testBodies, {
+    pointer_u64: { name: "echo_i64", input: "pointer", output: "u64" },
+    u64_pointer: { name: "echo_i64", input: "u64", output: "pointer" },
+    pointer_f32: { name: "echo_f32", input: "pointer", output: "f32" },
+    f64_pointer: { name: "echo_f64", input: "f64", output: "pointer" },
+    f64_i64: { name: "echo_f64", input: "f64", output: "i64" },
+    i64_f64: { name: "echo_f64", input: "i64", output: "f64" },
+    i32_f64: { name: "halves", input: "i32", output: "f64" },
+    i32_u64: { name: "halves", input: "i32", output: "u64" },
+    i32_pointer: { name: "halves", input: "i32", output: "pointer" },
+    void_pointer: { name: "counts_i64", input: "void", output: "pointer" },
+    i32_u32: { name: "echo_i32", input: "i32", output: "u32" },
+    u32_i8: { name: "echo_u32", input: "u32", output: "i8" },
+    u16_bool: { name: "echo_u16", input: "u16", output: "bool" },
+    bool_u8: { name: "echo_bool", input: "bool", output: "u8" },
+  });
+  const { symbols } = library;
+  const make = () => new OsStack(16 * 1024);
+  using pointerOf = new Generator(make(), symbols.u64_pointer);
+  using addressOf = new Generator(make(), symbols.pointer_u64);
+  const address = pointerOf.resume(bits)!;
+  const check = <Input, Output>(
+    body: NativeBody<Input, Output>,
+    rows: readonly (readonly [Input, Output])[],
+  ): void => {
+    using generator = new Generator<Input, Output>(make(), body);
+    for (const [input, output] of [...rows, ...rows]) {
+      const what = `${body.input} to ${body.output}: ${Deno.inspect(input)}`;
+      assertEquals(generator.resume(input), output, what);
+      assertEquals(generator.next(input), { value: output, done: false }, what);
+    }
+  };
+  // Of a pointer assert compares no address.
+  const gives = <Input>(
+    body: NativeBody<Input, Deno.PointerValue>,
+    rows: readonly (readonly [Input, bigint])[],
+  ): void => {
+    using generator = new Generator<Input, Deno.PointerValue>(make(), body);
+    for (const [input, output] of [...rows, ...rows]) {
+      const pointer = generator.resume(input)!;
+      assertEquals(addressOf.resume(pointer), output, `${body.input} to pointer`);
+    }
+  };
+  check(symbols.pointer_u64, [[address, bits], [null, 0n]]);
+  gives(symbols.u64_pointer, [[bits, bits], [0n, 0n], [2n ** 64n - 1n, 2n ** 64n - 1n]]);
+  const single = new Float32Array(Uint32Array.of(Number(low)).buffer)[0]!;
+  check(symbols.pointer_f32, [[address, single], [null, 0]]);
+  gives(symbols.f64_pointer, [[1.5, 0x3ff8_0000_0000_0000n], [-0, 2n ** 63n], [0, 0n]]);
+  check<number, bigint>(symbols.f64_i64, [[-0, -(2n ** 63n)], [5e-324, 1n], [0, 0n]]);
+  check<number | bigint, number>(symbols.i64_f64, [[bits, NaN], [-(2n ** 63n), -0], [1, 5e-324]]);
+  check(symbols.i32_f64, [[-1, -0.5], [2 ** 31 - 1, 2 ** 30 - 0.5], [-(2 ** 31), -(2 ** 30)]]);
+  check(symbols.i32_u64, [[2, 0x3ff0_0000_0000_0000n], [-2, 0xbff0_0000_0000_0000n], [0, 0n]]);
+  gives(symbols.i32_pointer, [[2, 0x3ff0_0000_0000_0000n], [-2, 0xbff0_0000_0000_0000n]]);
+  using counting = new Generator(make(), symbols.void_pointer);
+  const counted = counting.take(3).map((pointer) => addressOf.resume(pointer));
+  assertEquals(counted.toArray(), [1n, 2n, 3n]);
+  check(symbols.i32_u32, [[-1, 2 ** 32 - 1], [5, 5]]);
+  check(symbols.u32_i8, [[2 ** 32 - 1, -1], [0x17f, 127], [0x80, -128]]);
+  check(symbols.u16_bool, [[0x100, false], [1, true], [0, false]]);
+  check(symbols.bool_u8, [[true, 1], [false, 0]]);
+});
+
+Deno.test("Generator is as it was after an input of the wrong type, whatever the type", () => {
+  using library = openBodies();
+  const { symbols } = library;
+  const wrong = [undefined, "1", {}, Symbol("s"), null, [], () => 1, new Uint8Array(1)];
+  const rows: [NativeBody<never, unknown>, right: unknown, ...wrong: unknown[]][] = [
+    [symbols.echo_bool, true, 0, 1, 1n],
+    [symbols.echo_i8, -5, 128, -129, 0.5, NaN, 5n, true],
+    [symbols.echo_u16, 5, -1, 2 ** 16, 5n, false],
+    [symbols.echo_i32, -5, 2 ** 31, -(2 ** 31) - 1, Infinity, 5n],
+    [symbols.echo_u32, 5, 2 ** 32, -1, 0.1, 5n],
+    [symbols.echo_i64, -5n, 2n ** 63n, 2 ** 63, 0.5, true],
+    [symbols.echo_u64, 2n ** 64n - 1n, 2n ** 64n, -1n, -1, NaN, false],
+    [symbols.echo_f32, 0.5, 1n, false],
+    [symbols.echo_f64, 0.1, 1n, true],
+    [symbols.echo_pointer, null, 0, 0n, false],
+  ];
+  for (const [body, right, ...others] of rows) {
+    using generator = new Generator(new OsStack(16 * 1024), body) as Generator<unknown, unknown>;
+    const refuses = (): void => {
+      for (const input of [...wrong, ...others]) {
+        if (input === null && right === null) continue;
+        for (const step of [() => generator.resume(input), () => generator.next(input)]) {
+          const error = assertThrows(step, Error, "Cannot resume generator: input must be ");
+          assert(error instanceof TypeError || error instanceof RangeError, body.input);
+          assertEquals(generator.state, "runnable");
+        }
+      }
+    };
+    // Before the body has begun, and after that.
+    refuses();
+    assertEquals(generator.resume(right), right);
+    refuses();
+    assertEquals(generator.next(right), { value: right, done: false });
+    assertEquals(generator.resume(right), right);
+  }
+});
+
+Deno.test("a resume runs nothing that a program can have replaced", () => {
+  using library = openBodies();
+  const { symbols } = library;
+  const rows: [NativeBody<never, unknown>, ...inputs: unknown[]][] = [
+    [symbols.echo_bool, true],
+    [symbols.echo_i8, -5],
+    [symbols.echo_u32, 5],
+    [symbols.echo_i64, -5n, -5],
+    [symbols.echo_usize, 5n, 5],
+    [symbols.echo_f32, 0.5],
+    [symbols.echo_f64, 0.1],
+    [symbols.echo_pointer, null],
+  ];
+  const generators = rows.map(([body, first]) => {
+    const generator = new Generator(new OsStack(16 * 1024), body) as Generator<unknown, unknown>;
+    generator.resume(first);
+    return generator;
+  });
+  const called: string[] = [];
+  const kept: (() => void)[] = [];
+  const replaced: readonly (readonly [object, readonly string[]])[] = [
+    [DataView.prototype, Object.getOwnPropertyNames(DataView.prototype)],
+    [BigInt, ["asIntN", "asUintN"]],
+    [Number, ["isSafeInteger", "isInteger"]],
+    [globalThis, ["BigInt", "Number"]],
+  ];
+  for (const [object, keys] of replaced) {
+    for (const key of keys.filter((key) => key !== "constructor")) {
+      const before = Object.getOwnPropertyDescriptor(object, key)!;
+      kept.unshift(() => void Object.defineProperty(object, key, before));
+      const original = before.get ?? before.value;
+      const after = function (this: unknown, ...args: unknown[]): unknown {
+        called[called.length] = key;
+        return original.apply(this, args);
+      };
+      const changed = before.get === undefined ? { ...before, value: after } : { get: after };
+      Object.defineProperty(object, key, { ...changed, configurable: true });
+    }
+  }
+  const outputs = rows.map(([, ...inputs], i) =>
+    inputs.map((input) => [
+      generators[i]!.resume(input),
+      generators[i]!.next(input).value,
+    ])
+  );
+  for (const restore of kept) restore();
+  assertEquals(called, []);
+  for (const [i, [, ...inputs]] of rows.entries()) {
+    assertEquals(String(outputs[i]), String(inputs.map((input) => [input, input])));
+    generators[i]![Symbol.dispose]();
+  }
+});
+
 Deno.test("Generator takes -0 for 0, however it is resumed", () => {
   using library = openBodies();
   for (const name of ["echo_i32", "echo_u32", "echo_i8", "echo_i64"] as const) {
@@ -453,7 +607,8 @@ Deno.test("Generator takes 64-bit integers as numbers, too, and always gives big
   }
   using unsigned = new Generator(new OsStack(), library.symbols.echo_usize);
   for (const n of [-1, -1n, 2n ** 64n]) {
-    assertThrows(() => unsigned.resume(n), RangeError, "(usize)");
+    const { message } = assertThrows(() => unsigned.resume(n), RangeError, "(usize)");
+    assertMatch(message, new RegExp(`: got ${n}${typeof n === "bigint" ? "n$" : ";"}`));
   }
 });
 
@@ -951,12 +1106,32 @@ Deno.test("Generator.next() is the same whether a class that extends it override
     }
   }
   using library = openBodies();
-  const { echo_u32, echo_i32, echo_f64 } = library.symbols;
-  for (const body of [echo_u32, echo_i32, echo_f64] as NativeBody<number, number>[]) {
+  const { echo_u32, echo_i32, echo_i8, echo_f64, echo_i64 } = library.symbols;
+  const bodies = [echo_u32, echo_i32, echo_i8, echo_f64, echo_i64] as NativeBody<number, number>[];
+  for (const body of bodies) {
     using generator = new Counted(new OsStack(), body);
-    for (let i = 0; i < 4; i++) assertEquals(generator.next(i).value, i);
-    assertEquals([count, generator.resume(4), count], [0, 4, 1], body.input);
+    assert(generator instanceof Counted);
+    for (let i = 0; i < 4; i++) assertEquals(Number(generator.next(i).value), i);
+    assertEquals([count, Number(generator.resume(4)), count], [0, 4, 1], body.input);
     count = 0;
+  }
+  using pointers = new (class extends Generator<Deno.PointerValue, Deno.PointerValue> {})(
+    new OsStack(),
+    library.symbols.echo_pointer,
+  );
+  assertEquals([pointers.resume(null), pointers.next(null).value], [null, null]);
+});
+
+Deno.test("Generator.next() says done once a native body has failed, where resume() throws", () => {
+  using library = dlopen(testBodies, { overflows: { input: "void", output: "i32" } });
+  const { overflows } = library.symbols;
+  for (const maker of [Generator, class extends Generator<void, number> {}]) {
+    const stack = new OsStack(64 * 1024, { overflow: "throw" });
+    using generator = new maker(stack, overflows as NativeBody<void, number>);
+    assertEquals(generator.next(), { value: 1, done: false });
+    assertThrows(() => generator.next(), RangeError, "used up its stack");
+    assertEquals(generator.next(), { value: undefined, done: true });
+    assertThrows(() => generator.resume(), Error, "its body has failed");
   }
 });
 

@@ -4,6 +4,7 @@
 /** `exclusive: true`: of such functions of a library one call is under way at a time. */
 
 import { assert, assertEquals, assertRejects, assertStrictEquals, assertThrows } from "@std/assert";
+import { runInNewContext } from "node:vm";
 import { calleeOf } from "../../ffi/call/callee.ts";
 import { Scope } from "../../ffi/call/scope.ts";
 import { Turn } from "../../ffi/call/turn.ts";
@@ -218,6 +219,25 @@ Deno.test("a call that never begins passes its turn on", () => {
     scope.close(scope.open(calleeOf(plus_one), [1], "generators"));
     assertEquals(plus_one(1), 2);
   }
+});
+
+Deno.test("a call whose JavaScript is cut short passes its turn on", async () => {
+  using library = open();
+  const { call_n, plus_one } = library.symbols;
+  let waits: Promise<number> | undefined;
+  const cut = (before: () => void): void => {
+    const run = (): number =>
+      call_n(1, () => {
+        before();
+        for (;;);
+      });
+    // Not an Error of this context.
+    assertThrows(() => runInNewContext("run()", { run }, { timeout: 20 }));
+  };
+  cut(() => {});
+  assertEquals(await plus_one.async(1), 2);
+  cut(() => waits = plus_one.async(2));
+  assertEquals(await waits, 3);
 });
 
 Deno.test("exclusive must be a boolean", () => {
