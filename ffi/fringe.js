@@ -314,6 +314,21 @@ const SYMBOLS = {
         parameters: ["pointer", "u32"],
         result: "u32",
     },
+    resumeToPointer: {
+        name: "fringe_resume_to_pointer",
+        parameters: ["pointer", "i32"],
+        result: "pointer",
+    },
+    resumePointer: {
+        name: "fringe_resume_pointer",
+        parameters: ["pointer", "pointer"],
+        result: "pointer",
+    },
+    passPointer: {
+        name: "fringe_pass_pointer",
+        parameters: ["pointer", "pointer"],
+        result: "void",
+    },
     call: {
         name: "fringe_call",
         parameters: [
@@ -438,11 +453,6 @@ const SYMBOLS = {
     store: {
         name: "fringe_store",
         parameters: ["pointer", "i32", "buffer", "u32"],
-        result: "void",
-    },
-    storePointer: {
-        name: "fringe_store_pointer",
-        parameters: ["pointer", "i32", "pointer"],
         result: "void",
     },
     copyString: {
@@ -1461,54 +1471,73 @@ for (const kept of ["function", "buffer", "cstring"]) {
 }
 const SCALAR_TYPES = scalars;
 
-const { void: VOID$1, int: INT$1, u32: U32$1, bool: BOOL$1, f32: F32$1, f64: F64$1, i64: I64$1, u64: U64$1 } = Way;
-const { input: INPUT$4 } = Mailbox;
+const { void: VOID$1, int: INT$1, u32: U32$1, bool: BOOL$1, f32: F32$1, f64: F64$1, i64: I64$1, u64: U64 } = Way;
+const toBigInt = BigInt;
+const { asIntN, asUintN } = toBigInt;
+const { isSafeInteger } = Number;
 function cut(word, { mask, sign }) {
     return ((word & mask) ^ sign) - sign | 0;
 }
-function pass(mailbox, type, value) {
-    const { way, mask, sign } = type;
+function pass(inlet, body, value) {
+    const { takes } = body;
     if (typeof value === "number") {
-        const word = ((value & mask) ^ sign) - sign | 0;
-        if (way === 1 && word === value)
-            return word;
-        if (way === 5) {
-            mailbox.view.setFloat64(8, value, true);
+        if (takes === 1) {
+            const word = ((value & body.inputMask) ^ body.inputSign) - body.inputSign | 0;
+            if (word === value)
+                return word;
+        }
+        else if (takes === 5) {
+            inlet.boxes.f64[inlet.at >> 1] = value;
+            return 0;
+        }
+        else if (takes === 4) {
+            inlet.boxes.f32[inlet.at] = value;
             return 0;
         }
     }
-    if (way === 0)
+    if (takes === 0)
         return 0;
-    if (way === 3 && typeof value === "boolean")
+    if (takes === 3 && typeof value === "boolean")
         return value ? 1 : 0;
-    return PASS[way](mailbox, type, value);
+    return PASS[takes](inlet, body, value);
 }
 const AN_INPUT = "Cannot resume generator: input";
-function passWord(_mailbox, type, value) {
-    return toWord(type, value, AN_INPUT);
+function passWord(_inlet, { input }, value) {
+    return toWord(input, value, AN_INPUT);
 }
-function passPointer({ view, box }, type, value) {
-    try {
-        native().storePointer(box, 8, value);
-    }
-    catch {
-        writeOther(view, 8, type, value, AN_INPUT, undefined);
-    }
+function passI64(inlet, { input }, value) {
+    const integer = integerOf(input, value, AN_INPUT);
+    if (asIntN(64, integer) !== integer)
+        refuse(input, value, AN_INPUT);
+    inlet.boxes.i64[inlet.at >> 1] = integer;
     return 0;
 }
-function passOther({ view }, type, value) {
-    writeOther(view, 8, type, value, AN_INPUT, undefined);
+function passU64(inlet, { input }, value) {
+    const integer = integerOf(input, value, AN_INPUT);
+    if (asUintN(64, integer) !== integer)
+        refuse(input, value, AN_INPUT);
+    inlet.boxes.u64[inlet.at >> 1] = integer;
+    return 0;
+}
+function passPointer(inlet, { input }, value) {
+    try {
+        native().passPointer(inlet.handle, value);
+    }
+    catch (error) {
+        addressOf$1(value, input.name, AN_INPUT);
+        throw error;
+    }
     return 0;
 }
 const PASS = [
-    passOther,
     passWord,
     passWord,
     passWord,
-    passOther,
-    passOther,
-    passOther,
-    passOther,
+    passWord,
+    passWord,
+    passWord,
+    passI64,
+    passU64,
     passPointer,
 ];
 function toWord(type, value, what) {
@@ -1614,7 +1643,7 @@ function readOther(view, offset, type) {
 function integerOf(type, value, what) {
     if (typeof value === "bigint")
         return value;
-    return Number.isSafeInteger(value) ? BigInt(value) : refuse(type, value, what);
+    return isSafeInteger(value) ? toBigInt(value) : refuse(type, value, what);
 }
 function hintForNone(value, what) {
     return value === undefined && what === AN_INPUT
@@ -1898,8 +1927,18 @@ function readText(address, length) {
 const SIZE = 32;
 const WORD_SIZE = Int32Array.BYTES_PER_ELEMENT;
 const COUNT = 128;
+const INPUT$3 = 8 - 0;
+const OUTPUT$1 = 16 - 0;
 class Mailboxes {
     words = new Int32Array(new ArrayBuffer(128 * 32));
+    f32 = new Float32Array(this.words.buffer, INPUT$3);
+    f64 = new Float64Array(this.words.buffer, INPUT$3);
+    i64 = new BigInt64Array(this.words.buffer, INPUT$3);
+    u64 = new BigUint64Array(this.words.buffer, INPUT$3);
+    toF32 = new Float32Array(this.words.buffer, OUTPUT$1);
+    toF64 = new Float64Array(this.words.buffer, OUTPUT$1);
+    toI64 = new BigInt64Array(this.words.buffer, OUTPUT$1);
+    toU64 = new BigUint64Array(this.words.buffer, OUTPUT$1);
     address = native().addressOfBuffer(this.words);
     next = 0 / WORD_SIZE;
 }
@@ -2026,10 +2065,11 @@ function framesAt(limit) {
 
 const Entry = {
     checked: 0,
-    u32: 8,
-    i32: -1,
-    mailbox: 3,
-    untaken: 4,
+    u32: 1,
+    i32: 2,
+    word: 3,
+    mailbox: 4,
+    pointer: 5,
 };
 const ELSEWHERE = "it is running on another thread; await its Promise first";
 class Context extends Occupancy {
@@ -2037,9 +2077,9 @@ class Context extends Occupancy {
     handle = null;
     status;
     at = 0;
+    boxes;
     view;
     memory;
-    box = null;
     #idle;
     subject;
     constructor(memory, idle = null) {
@@ -2053,16 +2093,11 @@ class Context extends Occupancy {
         mailboxes.next += WORDS;
         this.status = words;
         this.at = next;
+        this.boxes = mailboxes;
         return address + BigInt(next * words.BYTES_PER_ELEMENT - 0);
     }
     lookInto() {
-        if (this.view === undefined) {
-            const view = viewAt(this.status, this.at);
-            this.box = native().pointerTo(native().addressOfBuffer(view));
-            this.setView(view);
-            this.entry = 0;
-        }
-        return this.view;
+        return this.view ??= viewAt(this.status, this.at);
     }
     setView(view) {
         const status = new Int32Array(view.buffer, view.byteOffset + 0, WORDS);
@@ -2322,15 +2357,33 @@ function roundUp$1(size) {
 const symbols = new WeakMap();
 function makeBody(input, output, pointer, subject) {
     const body = Object.freeze({ input, output });
+    const [taken, given] = [typeOf$1(input), typeOf$1(output)];
     symbols.set(body, {
         ...subject,
         pointer,
-        input: typeOf$1(input),
-        output: typeOf$1(output),
-        entry: input !== output || input !== "u32" && input !== "i32" ? 3 : Entry[input],
+        input: taken,
+        output: given,
+        takes: taken.way,
+        inputMask: taken.mask,
+        inputSign: taken.sign,
+        gives: given.way,
+        outputMask: given.mask,
+        outputSign: given.sign,
+        entry: entryFor(taken, given),
         idle: new Uint8Array(24),
     });
     return body;
+}
+function entryFor(input, output) {
+    if (output.way === 8)
+        return 5;
+    if (input !== output)
+        return 4;
+    if (input.way === 2)
+        return 1;
+    if (input.way !== 1)
+        return 4;
+    return input.size === 4 ? 2 : 3;
 }
 const symbolOf = (function symbolOf(body) {
     return typeof body === "object" && body !== null ? symbols.get(body) : undefined;
@@ -2555,7 +2608,7 @@ function writeArguments(callee, args, view, keeper) {
     }
 }
 
-const { input: INPUT$3, output: OUTPUT$1, output_float: OUTPUT_FLOAT, stack: STACK } = Mailbox;
+const { input: INPUT$2, output: OUTPUT, output_float: OUTPUT_FLOAT, stack: STACK } = Mailbox;
 const { callback: CALLBACK$3, tail: TAIL } = Mailbox;
 const { suspended: SUSPENDED$1, returned: RETURNED } = Status;
 const TOLD_OFTEN = 1_000_000;
@@ -4129,7 +4182,7 @@ function returnStack({ borrower }) {
     borrowers.remove(borrower);
 }
 
-const { input: INPUT$2, callback: CALLBACK$1 } = Mailbox;
+const { input: INPUT$1, callback: CALLBACK$1 } = Mailbox;
 let innermost;
 function callSync(callee, args) {
     checkCount(callee, args, callee.slots.length);
@@ -4228,7 +4281,7 @@ function answerAll(fiber, args) {
     }
 }
 
-const { input: INPUT$1, callback: CALLBACK } = Mailbox;
+const { input: INPUT, callback: CALLBACK } = Mailbox;
 async function callAsync(callee, args) {
     const { signal, stack } = optionsOf(callee, args[callee.parameters.length], args.length);
     signal?.throwIfAborted();
@@ -4844,20 +4897,19 @@ class Unguarded {
         this.stack = stack;
     }
 }
-const { u32: U32_ENTRY, i32: I32_ENTRY, mailbox: MAILBOX } = Entry;
-const { checked: CHECKED, untaken: UNTAKEN } = Entry;
-const { input: INPUT, output: OUTPUT } = Mailbox;
+const { u32: U32_ENTRY, i32: I32_ENTRY, word: WORD_ENTRY } = Entry;
+const { mailbox: MAILBOX, pointer: POINTER } = Entry;
 const SUSPENDED = 0;
 const FIRST = (8 - 0) / 4;
 const { void: VOID, int: INT, u32: U32, bool: BOOL } = Way;
-const { f32: F32, f64: F64, i64: I64, u64: U64 } = Way;
-const RESUME = {};
+const { f32: F32, f64: F64, i64: I64, address: ADDRESS } = Way;
 function takeResume() {
-    if (Object.hasOwn(RESUME, "resumeU32"))
+    const { prototype } = Context;
+    if (Object.hasOwn(prototype, "resumeU32"))
         return;
     const library = native();
-    for (const name of ["loadPointer", "resumeI32", "resumeU32"]) {
-        Object.defineProperty(RESUME, name, own({ value: library[name] }));
+    for (const name of ["resumeI32", "resumePointer", "resumeToPointer", "resumeU32"]) {
+        Object.defineProperty(prototype, name, own({ value: library[name] }));
     }
 }
 let noContext;
@@ -4919,21 +4971,38 @@ class Generator extends Iterator {
     #run(input) {
         const context = this.#context;
         const { entry } = context;
-        if (entry >= 8 && typeof input === "number") {
-            const word = input >>> 0;
-            if (word === input) {
-                const output = RESUME.resumeU32(context.handle, word);
-                return context.status[entry - 8] === 0 ? output : this.#leave();
+        other: if (typeof input === "number") {
+            if (entry === 1) {
+                const word = input >>> 0;
+                if (word !== input)
+                    break other;
+                const output = context.resumeU32(context.handle, word);
+                if (context.status[context.at] === 0)
+                    return output;
             }
-        }
-        if (entry <= -1 && typeof input === "number") {
-            const word = input | 0;
-            if (word === input) {
-                const output = RESUME.resumeI32(context.handle, word);
-                return context.status[-1 - entry] === 0 ? output : this.#leave();
+            else if (entry === 2) {
+                const word = input | 0;
+                if (word !== input)
+                    break other;
+                const output = context.resumeI32(context.handle, word);
+                if (context.status[context.at] === 0)
+                    return output;
             }
+            else if (entry === 3) {
+                const { inputMask: mask, inputSign: sign } = this.#symbol;
+                const word = ((input & mask) ^ sign) - sign | 0;
+                if (word !== input)
+                    break other;
+                const output = context.resumeI32(context.handle, word);
+                if (context.status[context.at] === 0) {
+                    return (((output & mask) ^ sign) - sign | 0);
+                }
+            }
+            else
+                break other;
+            return this.#leave();
         }
-        return entry === 3 ? this.#enter(input) : this.#resume(input);
+        return entry === 4 ? this.#enter(input) : this.#resume(input);
     }
     get state() {
         const machine = this.#machine;
@@ -4984,15 +5053,7 @@ class Generator extends Iterator {
     #fill(bytes, count, size, areWords) {
         const context = this.#context;
         const { fill } = native();
-        let [rest, taken] = [bytes, 0];
-        if (context.entry === 4) {
-            const { buffer, byteOffset } = context.view;
-            bytes.set(new Uint8Array(buffer, byteOffset + 16, size));
-            [rest, taken] = [bytes.subarray(size), 1];
-        }
-        const filled = taken + fill(context.handle, rest, count - taken, size, areWords);
-        if (taken === 1)
-            context.entry = 0;
+        const filled = fill(context.handle, bytes, count, size, areWords);
         try {
             if (context.status[context.at] !== 0 || isOverrun(context.memory))
                 this.#leave();
@@ -5011,7 +5072,7 @@ class Generator extends Iterator {
             return { value: undefined, done: true };
         }
         const result = { value: undefined, done: false };
-        result.value = context.entry === 3
+        result.value = context.entry === 4
             ? this.#enter(input)
             : this.#run(input);
         if (context.handle === null)
@@ -5092,39 +5153,52 @@ class Generator extends Iterator {
             const { value, done } = this.#advance(machine, 0, input);
             return done ? undefined : value;
         }
-        if (!this.#mayEnter())
-            return undefined;
         const context = this.#context;
-        const { memory } = context;
-        const { guarded } = memory.origin;
         const symbol = this.#symbol;
         const { entry } = symbol;
-        const word = typeof input !== "number" ? 0 : entry === 8 ? input >>> 0 : input | 0;
-        if (guarded && entry !== 3 && word === input) {
-            context.status[context.at + FIRST] = word;
-            const output = entry === 8
-                ? RESUME.resumeU32(context.handle, word)
-                : RESUME.resumeI32(context.handle, word);
-            if (context.status[context.at] !== 0)
-                return this.#leave();
-            context.entry = entry === 8 ? entry + context.at : entry - context.at;
-            return output;
+        const { at, status } = context;
+        const isChecked = context.entry === 5;
+        let word = 0;
+        if (!isChecked) {
+            if (!this.#mayEnter())
+                return undefined;
+            if (symbol.input.kind === "word")
+                status[at + FIRST] = word = pass(context, symbol, input);
         }
-        const isUntaken = context.entry === 4;
-        const view = context.lookInto();
         let output;
-        if (isUntaken)
-            output = read(view, 16, symbol.output);
-        else {
-            write(view, 8, symbol.input, input, "Cannot resume generator: input");
+        if (entry === 1)
+            output = context.resumeU32(context.handle, word >>> 0);
+        else if (entry === 2)
+            output = context.resumeI32(context.handle, word);
+        else if (entry !== 5) {
             output = this.#enter(input);
             if (context.handle === null)
                 return output;
         }
-        context.entry = guarded ? entry : 0;
+        else if (symbol.takes !== 8) {
+            output = context.resumeToPointer(context.handle, pass(context, symbol, input));
+        }
+        else {
+            try {
+                output = context.resumePointer(context.handle, input);
+            }
+            catch (error) {
+                pass(context, symbol, input);
+                throw error;
+            }
+        }
+        if (status[at] !== 0)
+            return this.#leave();
+        if (isChecked)
+            return output;
+        const { memory } = context;
+        if (memory.origin.guarded) {
+            context.entry = entry;
+            return output;
+        }
         let isWhole;
         try {
-            isWhole = guarded || !isOverrun(memory);
+            isWhole = !isOverrun(memory);
         }
         catch {
             isWhole = true;
@@ -5154,34 +5228,27 @@ class Generator extends Iterator {
     #enter(input) {
         const context = this.#context;
         const symbol = this.#symbol;
-        const word = pass(context, symbol.input, input);
-        const result = RESUME.resumeI32(context.handle, word);
-        if (context.status[0] !== 0)
+        const word = pass(context, symbol, input);
+        const result = context.resumeI32(context.handle, word);
+        const { at } = context;
+        if (context.status[at] !== 0)
             return this.#leave();
-        const { way, mask, sign } = symbol.output;
-        if (way === 1)
-            return (((result & mask) ^ sign) - sign | 0);
-        if (way === 2)
+        const { gives } = symbol;
+        if (gives >= 4) {
+            const { boxes } = context;
+            if (gives === 5)
+                return boxes.toF64[at >> 1];
+            if (gives === 4)
+                return boxes.toF32[at];
+            return (gives === 6 ? boxes.toI64 : boxes.toU64)[at >> 1];
+        }
+        if (gives === 1) {
+            const { outputSign: sign } = symbol;
+            return (((result & symbol.outputMask) ^ sign) - sign | 0);
+        }
+        if (gives === 2)
             return (result >>> 0);
-        if (way === 3)
-            return ((result & 0xff) !== 0);
-        if (way === 0)
-            return undefined;
-        const { view } = context;
-        context.entry = 4;
-        let output;
-        if (way === 5)
-            output = view.getFloat64(16, true);
-        else if (way === 4)
-            output = view.getFloat32(16, true);
-        else if (way === 6)
-            output = view.getBigInt64(16, true);
-        else if (way === 7)
-            output = view.getBigUint64(16, true);
-        else
-            output = RESUME.loadPointer(context.box, 16);
-        context.entry = 3;
-        return output;
+        return (gives === 3 ? (result & 0xff) !== 0 : undefined);
     }
     #advance(machine, step, value) {
         if (machine.scope.running && machine.isRunning) {

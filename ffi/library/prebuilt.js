@@ -128,26 +128,26 @@ AAAAAAAA
  */
 export const prebuilt = {
   "aarch64-darwin": {
-    digest: "5383ff35355c1efe56f14f27971dededf1c77292803b0ebc9aaae2d49d668ad2",
+    digest: "8091c8b7b8692bc2a69511ddd2be67806be2caa11ba6a391b54bce93c1ddbea1",
     size: 124504,
     file: "libfringe.dylib",
     load: () => import("./prebuilt/" + "aarch64-darwin.js"),
   },
   "aarch64-linux": {
-    digest: "2660394025c524a9b34bd0d9c393440f12ff66a14c0822950e2f15f8ea95565c",
-    size: 79672,
+    digest: "27e988e0553ef9d42337595de21e98fedcc44e01a10e38c138ae18d648d2859a",
+    size: 79736,
     file: "libfringe.so",
     load: () => import("./prebuilt/" + "aarch64-linux.js"),
   },
   "x86_64-darwin": {
-    digest: "5698b596d2365a99b95f9726cf814e08f7c2ecce03b5c62e4d0f1f1b47e1e104",
+    digest: "14eb6bf1b1aad7b7caee9cb0374a06afd72269953b9ceb585581a2633a404ef0",
     size: 82536,
     file: "libfringe.dylib",
     load: () => import("./prebuilt/" + "x86_64-darwin.js"),
   },
   "x86_64-linux": {
-    digest: "a21bd293ca66e917aa8888f0d375ef7015bc2c7781f7a4818e6136c566b95653",
-    size: 86816,
+    digest: "dcfe868ba802cb9e4ce8cfcfc252c8819cfdd2ba944d787740659fd55767fd8a",
+    size: 86896,
     file: "libfringe.so",
     load: () => import("./prebuilt/" + "x86_64-linux.js"),
   },
