@@ -35,7 +35,18 @@
 
 import { Callback, dlopen, PointerView } from "fringe";
 
-const sdl = dlopen("libSDL2-2.0.so.0", {
+const LIBRARY = "libSDL2-2.0.so.0";
+const RTLD_LAZY = 1;
+const RTLD_NODELETE = 0x1000;
+
+// Deno unloads libraries when a program ends, though threads of SDL's may be running yet: SDL is
+// to stay where it is.
+using libc = dlopen("libc.so.6", {
+  dlopen: { parameters: ["cstring", "i32"], result: "pointer" },
+});
+libc.symbols.dlopen(LIBRARY, RTLD_LAZY | RTLD_NODELETE);
+
+const sdl = dlopen(LIBRARY, {
   // int SDL_AudioInit(const char *driver), which SDL_Init(SDL_INIT_AUDIO) calls; that one also
   // takes over SIGINT
   SDL_AudioInit: { parameters: ["cstring"], result: "i32" },
