@@ -4,7 +4,7 @@
 // A C loop that calls a callback which TypeScript answers: in each of the forms, and with
 // Deno.UnsafeCallback.
 
-import { dlopen, Generator, OsStack } from "fringe";
+import { Callback, dlopen, Generator, OsStack } from "fringe";
 import { byHand, callByHand, places, returned } from "./by_hand.ts";
 import { bench, INNER, smoke, sumBelow, target, testBodies } from "./setup.ts";
 
@@ -212,6 +212,22 @@ bench(
   "nonblocking",
   'callback with nonblocking: "thread"',
   async () => await onThread.call_n.async(FEW, (i) => i),
+  sumBelow(FEW),
+  FEW,
+);
+// The thread is Deno's: fringe has no call there, so for the callback it is as foreign as one that
+// C has made.
+const foreign = new Callback(one, (i) => i, { threads: true });
+foreign.unref();
+bench(
+  "nonblocking",
+  "callback of a foreign thread, { threads: true }",
+  async () => {
+    foreign.ref();
+    const sum = await plainElsewhere.call_n(FEW, foreign.pointer);
+    foreign.unref();
+    return sum;
+  },
   sumBelow(FEW),
   FEW,
 );

@@ -35,7 +35,18 @@
 
 import { Callback, dlopen, PointerView } from "fringe";
 
-const sdl = dlopen("libSDL2-2.0.so.0", {
+const LIBRARY = "libSDL2-2.0.so.0";
+const RTLD_LAZY = 1;
+const RTLD_NODELETE = 0x1000;
+
+// Deno unloads libraries when a program ends, though threads of SDL's may be running yet: SDL is
+// to stay where it is.
+using libc = dlopen("libc.so.6", {
+  dlopen: { parameters: ["cstring", "i32"], result: "pointer" },
+});
+libc.symbols.dlopen(LIBRARY, RTLD_LAZY | RTLD_NODELETE);
+
+const sdl = dlopen(LIBRARY, {
   // int SDL_AudioInit(const char *driver), which SDL_Init(SDL_INIT_AUDIO) calls; that one also
   // takes over SIGINT
   SDL_AudioInit: { parameters: ["cstring"], result: "i32" },
@@ -49,9 +60,9 @@ const sdl = dlopen("libSDL2-2.0.so.0", {
     parameters: ["cstring", "i32", "buffer", "pointer", "i32"],
     result: "u32",
   },
-  // SDL holds a lock while it calls back, and each of the next two takes that lock; the second
-  // waits for the end of SDL's thread, too. The thread may be waiting for a handler, and the
-  // handler needs the event loop: so neither may block it.
+  // SDL holds a lock while it calls back, and takes it to pause. So who pauses waits for the
+  // handler, and the handler needs the event loop: that must not be blocked meanwhile. Who closes
+  // waits for the end of SDL's thread, which plays what it has.
   //
   // void SDL_PauseAudioDevice(SDL_AudioDeviceID, int pause)
   SDL_PauseAudioDevice: { parameters: ["u32", "i32"], result: "void", nonblocking: true },
