@@ -3004,10 +3004,12 @@ function checkRoom({ what, stackCount, nonblocking }, size) {
 }
 
 const POLLED = 5;
+const POLLED_BESIDE = 50;
 let open$1;
 let holding = 0;
 let isListening = false;
 let timer;
+let period;
 class ForeignCallback {
     #target;
     #number;
@@ -3122,15 +3124,16 @@ function update() {
         void listen();
     if (holding === 0 && isListening)
         nativeForeign().callOffForeign();
-    const isPolled = holding === 0 && open$1.size > 0;
-    if (isPolled && timer === undefined) {
-        const made = timer = setInterval(drain, 5);
-        Deno.unrefTimer(made);
-    }
-    else if (!isPolled && timer !== undefined) {
-        clearInterval(timer);
-        timer = undefined;
-    }
+    const wanted = open$1.size === 0 ? undefined : holding > 0 ? 50 : 5;
+    if (wanted === period)
+        return;
+    clearInterval(timer);
+    timer = undefined;
+    period = wanted;
+    if (wanted === undefined)
+        return;
+    const made = timer = setInterval(drain, wanted);
+    Deno.unrefTimer(made);
 }
 async function listen() {
     isListening = true;

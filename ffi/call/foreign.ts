@@ -11,7 +11,8 @@
  *
  * While a callback holds the event loop, a thread of Deno's pool waits for requests (`listen`).
  * Deno has no way to let go of the event loop meanwhile. So where none holds it, a timer that does
- * not hold it either looks for requests from time to time.
+ * not hold it either looks for requests from time to time. Beside `listen` it does so less often,
+ * for when no thread of the pool is free to listen.
  */
 
 import { needStack } from "../check.ts";
@@ -30,12 +31,20 @@ import type { Target, Thunk } from "./thunk.ts";
 /** How often requests are looked for while no callback holds the event loop, in milliseconds. */
 const POLLED = 5;
 
+/**
+ * How often they are looked for while one does. Deno's pool has a few dozen threads. Where each is
+ * in a function that waits for the answer of a callback, none is left to listen.
+ */
+const POLLED_BESIDE = 50;
+
 /** The callbacks of this Worker that are open, by the numbers of their thunks. */
 let open: Map<number, ForeignCallback> | undefined;
 /** How many of them hold the event loop. */
 let holding = 0;
 let isListening = false;
 let timer: ReturnType<typeof setInterval> | undefined;
+/** How often that timer looks; undefined: there is none. */
+let period: number | undefined;
 
 /** A thread that waits. */
 interface Request {
@@ -177,14 +186,14 @@ function endBecauseOf(error: unknown): void {
 function update(): void {
   if (holding > 0 && !isListening) void listen();
   if (holding === 0 && isListening) nativeForeign().callOffForeign();
-  const isPolled = holding === 0 && open!.size > 0;
-  if (isPolled && timer === undefined) {
-    const made = timer = setInterval(drain, POLLED);
-    Deno.unrefTimer(made);
-  } else if (!isPolled && timer !== undefined) {
-    clearInterval(timer);
-    timer = undefined;
-  }
+  const wanted = open!.size === 0 ? undefined : holding > 0 ? POLLED_BESIDE : POLLED;
+  if (wanted === period) return;
+  clearInterval(timer);
+  timer = undefined;
+  period = wanted;
+  if (wanted === undefined) return;
+  const made = timer = setInterval(drain, wanted);
+  Deno.unrefTimer(made);
 }
 
 /** Waits for requests on another thread, while a callback holds the event loop. */

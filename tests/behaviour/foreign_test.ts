@@ -82,6 +82,14 @@ testWith("g++", "many threads call one callback, and each waits for an async han
   assert(most > 50, `${most} at once`);
 });
 
+testWith("g++", "more functions than Deno's pool has threads wait for their threads", async () => {
+  using library = open();
+  const { mixed_on_thread } = library.symbols;
+  using callback = new Callback(mixed, async () => await later(1, 5), THREADS);
+  const all = Array.from({ length: 150 }, () => mixed_on_thread(callback));
+  assertEquals(await Promise.all(all), all.map(() => 1));
+});
+
 testWith("g++", "threads are served in the order in which they call", async () => {
   using library = open();
   const { begin, finish } = library.symbols;
