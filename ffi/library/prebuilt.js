@@ -128,25 +128,25 @@ AAAAAAAA
  */
 export const prebuilt = {
   "aarch64-darwin": {
-    digest: "8091c8b7b8692bc2a69511ddd2be67806be2caa11ba6a391b54bce93c1ddbea1",
+    digest: "f0e7734a4d549901dd20c735c26a412d980437bae229bb995171f11c5aa4f839",
     size: 124504,
     file: "libfringe.dylib",
     load: () => import("./prebuilt/" + "aarch64-darwin.js"),
   },
   "aarch64-linux": {
-    digest: "27e988e0553ef9d42337595de21e98fedcc44e01a10e38c138ae18d648d2859a",
-    size: 79736,
+    digest: "b39756870cf81ce4b3b3e32385b76345a7d00c6977a27d3f2878892573be46da",
+    size: 79752,
     file: "libfringe.so",
     load: () => import("./prebuilt/" + "aarch64-linux.js"),
   },
   "x86_64-darwin": {
-    digest: "14eb6bf1b1aad7b7caee9cb0374a06afd72269953b9ceb585581a2633a404ef0",
+    digest: "4c7886a8121559f020e3d9ac19ec24e51d0714e66c6560e9b85f44b0cfb3bf8e",
     size: 82536,
     file: "libfringe.dylib",
     load: () => import("./prebuilt/" + "x86_64-darwin.js"),
   },
   "x86_64-linux": {
-    digest: "dcfe868ba802cb9e4ce8cfcfc252c8819cfdd2ba944d787740659fd55767fd8a",
+    digest: "36c3ddc167305e4bb4548bc83e29364a1e56cc424776a2080d0971bd88085aa5",
     size: 86896,
     file: "libfringe.so",
     load: () => import("./prebuilt/" + "x86_64-linux.js"),

@@ -323,7 +323,8 @@ const Pool = struct {
         self.lock.give();
         while (ended) |thread| {
             ended = thread.next;
-            threads.join(thread.handle);
+            // One that C has detached may run on it yet, and nobody hears when it has ended.
+            if (!threads.join(thread.handle)) continue;
             var stack = thread.stack;
             stack.deinit();
         }

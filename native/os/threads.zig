@@ -36,9 +36,9 @@ pub fn start(
     };
 }
 
-/// Waits for the end of a thread.
-pub fn join(handle: Handle) void {
-    _ = join_.?(handle, null);
+/// Waits for the end of a thread. False: nobody can, since it has detached itself.
+pub fn join(handle: Handle) bool {
+    return join_.?(handle, null) == 0;
 }
 
 /// What a thread has of its own: a word, and what is done with it when the thread ends, be it by

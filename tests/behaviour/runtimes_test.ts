@@ -8,6 +8,7 @@
  */
 
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { dlopen } from "../../mod.ts";
 import type { Installable } from "../../tools/packages.ts";
 import { runPage, sectionsOf } from "../support/page.ts";
 import { text } from "../support/repository.ts";
@@ -120,6 +121,25 @@ Deno.test("pthread_once waits for ever for a call of it that is awaited", async 
     ["--allow-ffi"],
   );
   assertEquals([signal, stdout], ["SIGALRM", "one after the other\n"], stderr);
+});
+
+Deno.test("pthread_once that is exclusive waits for no call of it that is awaited", async () => {
+  using libc = dlopen("libc.so.6", {
+    pthread_once: {
+      parameters: ["buffer", { callback: { parameters: [], result: "void" } }],
+      result: "i32",
+      exclusive: true,
+    },
+  });
+  const { pthread_once } = libc.symbols;
+  let times = 0;
+  const wait = async () => {
+    await new Promise((resolve) => setTimeout(resolve, 10));
+    times++;
+  };
+  const once = new Int32Array(1);
+  const calls = [1, 2, 3].map(() => pthread_once.async(once, wait));
+  assertEquals([await Promise.all(calls), times], [[0, 0, 0], 1]);
 });
 
 /** Runs into Python's own limit, by way of whatever C lies between two calls. */
