@@ -15,6 +15,7 @@
 const std = @import("std");
 const builtin = @import("builtin");
 const linux = std.os.linux;
+const errno = @import("call/errno.zig");
 const stray_callback = @import("call/stray_callback.zig");
 const context_module = @import("context/context.zig");
 const Context = context_module.Context;
@@ -35,6 +36,7 @@ extern fn fringe_call_body(context: *Context) void;
 
 comptime {
     @export(&here, .{ .name = "here" });
+    @export(&errno.location, .{ .name = "fringe_errno", .visibility = .hidden });
     @export(&stray_callback.strayCallback, .{
         .name = "fringe_stray_callback",
         .visibility = .hidden,

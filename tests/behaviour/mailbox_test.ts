@@ -62,6 +62,8 @@ Deno.test("Mailbox: a call finds its function, its arguments and its answers", (
     view.setInt32(Mailbox.status, Status.suspended, true);
     view.setBigUint64(Mailbox.function, address(f), true);
     view.setBigUint64(Mailbox.stack_count, 0n, true);
+    view.setBigUint64(Mailbox.tail, 0n, true);
+    view.setUint32(Mailbox.wants_errno, 0, true);
     for (const [i, arg] of args.entries()) {
       view.setBigInt64(Mailbox.integers + i * SLOT_SIZE, arg, true);
     }
