@@ -394,14 +394,23 @@ function* tracesOf({ situation, caller, places }: Course): Generator<Trace> {
   yield trace(resumer);
 }
 
+/**
+ * Whether the first thunk of a thread looks for its errno: that leads through libc, and functions
+ * that the compiler has put into one another, so that frames are not one to one with functions.
+ */
+function isLooking(functions: readonly string[]): boolean {
+  return functions.includes("fringe_errno_found");
+}
+
 /** Each once, and without what is no part of a switch. */
 function* changes(all: readonly Step[]): Generator<Trace> {
   const passed = ["here", "fringe_thunk_table", "fringe_finish", "fringe_exchange"];
   let last = "";
   for (const { situation, functions } of all) {
+    if (passed.includes(functions[0]!) || isLooking(functions)) continue;
     const now = [situation, ...functions].join();
-    if (now !== last && !passed.includes(functions[0]!)) yield { situation, functions };
-    if (!passed.includes(functions[0]!)) last = now;
+    if (now !== last) yield { situation, functions };
+    last = now;
   }
 }
 
@@ -417,6 +426,7 @@ for (const arch of architectures) {
       const before = new Map<string, string>();
       let compared = 0;
       for (const { situation, functions, registers } of all) {
+        if (isLooking(functions)) continue;
         for (const [i, name] of functions.entries()) {
           if (i === 0 || /^fringe_(?!call_body)/.test(name)) continue;
           const call = `${situation}: ${name} has called ${functions[i - 1]}`;
