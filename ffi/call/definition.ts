@@ -175,7 +175,7 @@ export interface FunctionDefinition {
    * using library = dlopen("./native/prebuilt/x86_64-linux/libtest_bodies.so", {
    *   use_up: { parameters: ["i32"], result: "i32", stackSize: 64 << 20 }, // calls itself
    * });
-   * console.log(library.symbols.use_up(500_000)); // 500000
+   * console.log(library.symbols.use_up(100_000)); // 100000
    * ```
    */
   readonly stackSize?: number;
