@@ -28,7 +28,14 @@ import {
 } from "../../mod.ts";
 import { CALL_STACK_SIZE } from "../../ffi/call/fiber.ts";
 import { memoryOf } from "../../ffi/stack/stack.ts";
-import { exampleBodies, moduleUrl, openBodies, runChild, testBodies } from "../support/support.ts";
+import {
+  exampleBodies,
+  moduleUrl,
+  openBodies,
+  runChild,
+  testBodies,
+  testNatively,
+} from "../support/support.ts";
 
 /** Deeper than any stack. */
 const TOO_DEEP = 2 ** 31 - 1;
@@ -491,9 +498,12 @@ const lonely = `
   }).next();
 `;
 
-Deno.test("a function whose variables reach beyond the guard throws, too", async () => {
-  const ended = await runChild(
-    `${prelude}${lonely}
+testNatively(
+  "a function whose variables reach beyond the guard throws, too",
+  undefined,
+  async () => {
+    const ended = await runChild(
+      `${prelude}${lonely}
       const stack = lonelyStack({ overflow: "throw" });
       const size = 2 ** 21;
       for (const place of [0, 1, size / 4, size / 2 - 100_000]) {
@@ -510,12 +520,13 @@ Deno.test("a function whose variables reach beyond the guard throws, too", async
       }
       console.log(take(stack, 10_000, 5).value);
     `,
-    ["-A"],
-  );
-  assertEquals(ended.stdout, "RangeError takes\n".repeat(8) + "5\n", ended.stderr);
-});
+      ["-A"],
+    );
+    assertEquals(ended.stdout, "RangeError takes\n".repeat(8) + "5\n", ended.stderr);
+  },
+);
 
-Deno.test("a function whose variables reach beyond the guard is reported", async () => {
+testNatively("what reaches beyond the guard is reported", undefined, async () => {
   const ended = await runChild(
     `${prelude}${lonely} take(lonelyStack(), 2 ** 21, 0);`,
     ["-A"],
@@ -527,7 +538,7 @@ Deno.test("a function whose variables reach beyond the guard is reported", async
   );
 });
 
-Deno.test("an overflow is reported where other memory may have been written to", async () => {
+testNatively("it is reported where other memory may be overwritten", undefined, async () => {
   const ended = await runChild(
     `${prelude}${lonely}
       const { mmap } = Deno.dlopen("libc.so.6", {
