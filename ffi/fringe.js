@@ -4052,16 +4052,13 @@ class Fiber {
         this.context.memory.own(this.context);
     }
 }
-const kept = {
-    report: {
-        size: CALL_STACK_SIZE,
-        overflow: "report",
-        first: undefined,
-        count: 0,
-        pool: undefined,
-    },
-    throw: { size: CALL_STACK_SIZE, overflow: "throw", first: undefined, count: 0, pool: undefined },
-};
+function makeLists(size) {
+    return {
+        report: { size, overflow: "report", first: undefined, count: 0, pool: undefined },
+        throw: { size, overflow: "throw", first: undefined, count: 0, pool: undefined },
+    };
+}
+const kept = makeLists(CALL_STACK_SIZE);
 let sized;
 let singles = 0;
 function listsFor(asked) {
@@ -4071,11 +4068,7 @@ function listsFor(asked) {
     if (lists === undefined) {
         if (sized.size === 16)
             forgetSizes(sized);
-        lists = {
-            report: { size, overflow: "report", first: undefined, count: 0, pool: undefined },
-            throw: { size, overflow: "throw", first: undefined, count: 0, pool: undefined },
-        };
-        sized.set(size, lists);
+        sized.set(size, lists = makeLists(size));
     }
     return lists;
 }

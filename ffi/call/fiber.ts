@@ -79,16 +79,14 @@ interface Kept {
 
 type Lists = Readonly<Record<Overflow, Kept>>;
 
-const kept: Lists = {
-  report: {
-    size: CALL_STACK_SIZE,
-    overflow: "report",
-    first: undefined,
-    count: 0,
-    pool: undefined,
-  },
-  throw: { size: CALL_STACK_SIZE, overflow: "throw", first: undefined, count: 0, pool: undefined },
-};
+function makeLists(size: number): Lists {
+  return {
+    report: { size, overflow: "report", first: undefined, count: 0, pool: undefined },
+    throw: { size, overflow: "throw", first: undefined, count: 0, pool: undefined },
+  };
+}
+
+const kept: Lists = makeLists(CALL_STACK_SIZE);
 
 /** Those of the sizes that functions ask for: from the first one on. */
 let sized: Map<number, Lists> | undefined;
@@ -103,11 +101,7 @@ function listsFor(asked: number): Lists {
   let lists = sized.get(size);
   if (lists === undefined) {
     if (sized.size === SIZES_MAX) forgetSizes(sized);
-    lists = {
-      report: { size, overflow: "report", first: undefined, count: 0, pool: undefined },
-      throw: { size, overflow: "throw", first: undefined, count: 0, pool: undefined },
-    };
-    sized.set(size, lists);
+    sized.set(size, lists = makeLists(size));
   }
   return lists;
 }
