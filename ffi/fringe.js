@@ -4291,7 +4291,7 @@ async function callAsync(callee, args) {
         return await untilInterrupted(call, args, signal);
     }
     catch (error) {
-        await endBecauseOf(call, error);
+        await endBecauseOf(call, callee, error);
         throw error;
     }
     finally {
@@ -4324,9 +4324,9 @@ function takePlace(callee, stack) {
         throw error;
     }
 }
-async function endBecauseOf(call, error) {
+async function endBecauseOf(call, callee, error) {
     try {
-        if (call.callee.nonblocking)
+        if (callee.nonblocking)
             await call.endElsewhere();
         else
             call.end();

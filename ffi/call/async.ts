@@ -43,7 +43,7 @@ export async function callAsync(callee: Callee, args: readonly unknown[]): Promi
     call.prepare(callee, args, "functions");
     return await untilInterrupted(call, args, signal);
   } catch (error) {
-    await endBecauseOf(call, error);
+    await endBecauseOf(call, callee, error);
     throw error;
   } finally {
     // A fiber whose call could not be ended is not taken back: once it is garbage, its finalizer
@@ -89,10 +89,13 @@ function takePlace(callee: Callee, stack: GuardedStack | undefined): Fiber | Loa
   }
 }
 
-/** Ends a call because of an error, which the caller throws then. */
-async function endBecauseOf(call: Call, error: unknown): Promise<void> {
+/**
+ * Ends a call because of an error, which the caller throws then. Where V8's stack was used up the
+ * call may not know yet what it calls.
+ */
+async function endBecauseOf(call: Call, callee: Callee, error: unknown): Promise<void> {
   try {
-    if (call.callee.nonblocking) await call.endElsewhere();
+    if (callee.nonblocking) await call.endElsewhere();
     else call.end();
   } catch (other) {
     if (call.hasEnded) throw both(other, error);

@@ -598,16 +598,23 @@ test "mappings are counted only where a guard takes one" {
     const is_limited = mappingsLeft() != null;
     try expectEqual(is_guard_advice_followed.load(.monotonic) != .yes, is_limited);
     is_guard_advice_followed.store(.no, .monotonic);
+    try expect(mappingsLeft().? < try readNumber("/proc/sys/vm/max_map_count"));
+    // Others map in this process too, Valgrind for one: in one round of a few they do not.
+    for (0..8) |_| {
+        if (try countsAsItGuards()) break;
+    } else return error.TestUnexpectedResult;
+}
+
+/// Neighbours are one mapping until they differ: a guard in the midst of pages makes three of it.
+fn countsAsItGuards() !bool {
     const before = mappingsLeft().?;
-    try expect(before < try readNumber("/proc/sys/vm/max_map_count"));
-    // Neighbours are one mapping until they differ: a page in the midst makes three of it.
     const size = pageSize();
     const pages = try map(5 * size, .stack);
     const with_pages = mappingsLeft().?;
     try guard(&.{@alignCast(pages[2 * size ..][0..size])});
-    try expectEqual(with_pages - 2, mappingsLeft().?);
+    const with_guard = mappingsLeft().?;
     try unmap(pages);
-    try expectEqual(before, mappingsLeft().?);
+    return with_guard + 2 == with_pages and mappingsLeft().? == before;
 }
 
 test "a return from a handler is known wherever it lies, at the end of memory, too" {
