@@ -182,7 +182,9 @@ async function sanitizer(): Promise<Counts> {
 }
 
 async function valgrind(): Promise<Counts> {
-  const prefix = await Deno.makeTempDir({ dir: join(root, ".zig-cache"), prefix: "valgrind-" });
+  const cache = join(root, ".zig-cache");
+  await Deno.mkdir(cache, { recursive: true }); // Where this is the first stage there is none yet.
+  const prefix = await Deno.makeTempDir({ dir: cache, prefix: "valgrind-" });
   try {
     await zigBuild("install", "test-program", "-Dvalgrind", "--prefix", prefix);
     const x86 = join(prefix, "x86");

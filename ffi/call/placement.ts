@@ -4,6 +4,7 @@
 /** Where an ABI has the arguments of a call: in which register, or at which place of the stack. */
 
 import { ARGUMENT_REGISTERS, Mailbox, SLOT_SIZE } from "../layout.ts";
+import { roundUp } from "../value/shape.ts";
 import { typeOf } from "../value/type.ts";
 
 /** What ABIs have differently. */
@@ -77,8 +78,4 @@ export function placementOf(
     return Mailbox.stack + start;
   });
   return { offsets, stackCount: roundUp(end, SLOT_SIZE) / SLOT_SIZE };
-}
-
-function roundUp(offset: number, size: number): number {
-  return Math.ceil(offset / size) * size;
 }
