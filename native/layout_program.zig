@@ -31,6 +31,7 @@ pub fn main(init: std.process.Init) !void {
     try printEnum(writer, "Abandonment");
     try printEnum(writer, "Grant");
     try printNumber(writer, "slot_size");
+    try printNumber(writer, "tail_answer");
     try printRegisters(writer);
     try printStruct(writer, "Mailbox", "Call", @sizeOf(layout.Call));
     try printNumber(writer, "frames_max");
