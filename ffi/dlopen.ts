@@ -192,7 +192,7 @@ export function symbol(
     return makeBody(definition.input, definition.output, pointer, subject);
   }
   const slots: Slot[] = [];
-  const types = definition.parameters.map((type) => typeof type === "string" ? type : "callback");
+  const types = definition.parameters.map((type) => isCallback(type) ? "callback" : type);
   const callee: Callee = {
     ...signatureOf(types, definition.result, FUNCTION, definition.variadic),
     ...subject,
@@ -220,9 +220,9 @@ export function symbol(
       type: callee.types[i]!,
       offset: callee.offsets[i]!,
       what: `Cannot call ${name}: argument ${i}`,
-      callback: typeof parameter === "string"
-        ? undefined
-        : callbackParameter(callee, i, parameter.callback, thunks),
+      callback: isCallback(parameter)
+        ? callbackParameter(callee, i, parameter.callback, thunks)
+        : undefined,
     });
   }
   const f = callee.nonblocking
@@ -412,7 +412,7 @@ export function checkDefinition(name: string, definition: unknown): void {
   if (stackSize !== undefined) checkSize(stackSize, STACK_SIZE_MIN, what, "stackSize");
 }
 
-function isCallback(parameter: unknown): parameter is { readonly callback: unknown } {
+function isCallback(parameter: unknown): parameter is { readonly callback: CallbackDefinition } {
   return typeof parameter === "object" && parameter !== null &&
     Object.hasOwn(parameter, "callback");
 }

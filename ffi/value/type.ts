@@ -50,6 +50,7 @@ export const Way = {
   i64: 6,
   u64: 7,
   address: 8,
+  struct: 9,
 } as const;
 
 /** What is known of a type. */
@@ -60,8 +61,9 @@ interface Row {
    * - "wide": an integer of 64 bits, a bigint in TypeScript.
    * - "float": it travels in a vector register of a call.
    * - "address": a pointer, or what becomes one.
+   * - "struct": a struct or a union, by value.
    */
-  readonly kind: "void" | "word" | "wide" | "float" | "address";
+  readonly kind: "void" | "word" | "wide" | "float" | "address" | "struct";
   /** One of `Way`. */
   readonly way: number;
   /** How many bytes it takes in memory. */
@@ -75,7 +77,19 @@ interface Row {
 
 /** A type. */
 export interface Type extends Row {
-  readonly name: ValueType | "void";
+  /** What messages call it: for all but structs a `ValueType`, or "void". */
+  readonly name: string;
+}
+
+/** A struct or a union by value, where it stands in a signature. */
+export interface StructType extends Type {
+  readonly passing: Passing;
+}
+
+/** How the value of a struct crosses; `call/passing.ts`, above here, knows. */
+export interface Passing {
+  /** Writes a value to where C finds it. `what` begins with "Cannot". */
+  write(view: DataView<ArrayBuffer>, value: unknown, what: string, keeper: unknown): void;
 }
 
 const none = undefined;
@@ -199,7 +213,7 @@ export type FromNative<T> = T extends "void" ? undefined
 const types = new Map<string, Type>();
 // In a loop: V8 would compile a function that is called so often, while the module is imported.
 for (const [name, row] of Object.entries(TYPES)) {
-  types.set(name, { name: name as ValueType, ...row });
+  types.set(name, { name, ...row });
 }
 
 /** No value: the type of what a function does not return, or a body is not given. */
