@@ -4,7 +4,7 @@
 /** What is written into the tables that `dlopen` takes, and the handlers that go with it. */
 
 import type { ScriptGenerator } from "../script_generator.ts";
-import type { FromNative, ScalarType, ToNative, ValueType } from "../value/type.ts";
+import type { FromNative, ScalarType, ToNative, TypeDefinition } from "../value/type.ts";
 import type { TailCall } from "./tail_call.ts";
 
 /**
@@ -49,12 +49,12 @@ export interface BodyDefinition {
  */
 export interface CallbackDefinition {
   /** What C passes. */
-  readonly parameters: readonly ValueType[];
+  readonly parameters: readonly TypeDefinition[];
   /**
    * What C is answered. It may use the string or the buffer of a "cstring" or a "buffer" until the
    * same callback has been answered 16 times more, or the function returns.
    */
-  readonly result: ValueType | "void";
+  readonly result: TypeDefinition | "void";
   /**
    * How C is told that the call is being ended (by `break`, `return()`, an error, an abort): C gets
    * this value as the answer to the callback that waits, and to each further call of a callback
@@ -72,6 +72,8 @@ export interface CallbackDefinition {
     | bigint
     | string
     | Deno.PointerObject
+    | BufferSource
+    | { readonly [field: string]: unknown }
     | null
     | undefined
     // deno-lint-ignore no-explicit-any -- its parameters are those of the callback
@@ -95,7 +97,7 @@ export interface CallbackDefinition {
  * });
  * ```
  */
-export type ParameterDefinition = ValueType | { readonly callback: CallbackDefinition };
+export type ParameterDefinition = TypeDefinition | { readonly callback: CallbackDefinition };
 
 /**
  * Any C function.
@@ -122,7 +124,7 @@ export interface FunctionDefinition {
   /** Its parameters, at most 127. */
   readonly parameters: readonly ParameterDefinition[];
   /** What it returns. */
-  readonly result: ValueType | "void";
+  readonly result: TypeDefinition | "void";
   /** The name of the symbol, if it is not the key in the table. */
   readonly name?: string;
   /**
@@ -218,7 +220,7 @@ export interface SymbolDefinitions {
  * log(1, "hello", 5n);
  * ```
  */
-export type HandlerParameters<Types extends readonly ValueType[]> = {
+export type HandlerParameters<Types extends readonly TypeDefinition[]> = {
   -readonly [K in keyof Types]: FromNative<Types[K]>;
 };
 

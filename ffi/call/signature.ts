@@ -16,8 +16,8 @@ import { write } from "../value/value.ts";
 import {
   argumentAt,
   keptIn,
-  type ResultPassing,
   resultOf,
+  type ResultPassing,
   type ResultRegisters,
   structType,
 } from "./passing.ts";
@@ -132,7 +132,9 @@ export function signatureOf(
     ? typeOf(result as string)
     : structType(shape!, structResult);
   return {
-    parameters: types.map(({ name }, i) => shapes[i] === undefined ? parameters[i] as string : name),
+    parameters: types.map(({ name }, i) =>
+      shapes[i] === undefined ? parameters[i] as string : name
+    ),
     result: resultType.name,
     types,
     resultType,
