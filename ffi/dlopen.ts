@@ -39,6 +39,7 @@ import { overflowOf } from "./stack/overflow.ts";
 import { checkSize } from "./stack/stack.ts";
 import type { SymbolOf } from "./types.ts";
 import { SCALAR_TYPES, typeOf, VALUE_TYPES } from "./value/type.ts";
+import { readShape, shapeOf } from "./value/struct_type.ts";
 import { read } from "./value/value.ts";
 
 /**
@@ -151,7 +152,7 @@ export function dlopen<const Definitions extends SymbolDefinitions>(
     symbols[name] = pointer === null
       ? null
       : "type" in definition
-      ? variable(definition.type, pointer)
+      ? variable(name, definition.type, pointer)
       : symbol(name, definition, pointer, library, thunks);
   }
   const close = (): void => closeLibrary(library, thunks, opened);
@@ -189,12 +190,18 @@ function closeLibrary(library: Library, thunks: Thunk[], opened: { close(): void
 }
 
 /** What a variable has now; of one that is an address, or not known further, where it is. */
-function variable(name: VariableDefinition["type"], pointer: Deno.PointerObject): unknown {
-  const type = typeOf(name);
+function variable(
+  name: string,
+  definition: VariableDefinition["type"],
+  pointer: Deno.PointerObject,
+): unknown {
+  const shape = shapeOf(definition, `Cannot open symbol ${name}`);
+  const type = typeOf(String(definition));
   if (type.kind === "address") return pointer;
-  const slot = new DataView(new ArrayBuffer(SLOT_SIZE));
-  native().copyIn(slot, native().addressOfPointer(pointer), BigInt(type.size));
-  return read(slot, 0, type);
+  const { size } = shape ?? type;
+  const copy = new DataView(new ArrayBuffer(Math.max(size, SLOT_SIZE)));
+  native().copyIn(copy, native().addressOfPointer(pointer), BigInt(size));
+  return shape === undefined ? read(copy, 0, type) : readShape(copy, 0, shape);
 }
 
 /** What `dlopen` gives for a symbol; the thunks that it will need are put into `thunks`. */
@@ -210,7 +217,7 @@ export function symbol(
     return makeBody(definition.input, definition.output, pointer, subject);
   }
   const slots: Slot[] = [];
-  const types = definition.parameters.map((type) => typeof type === "string" ? type : "callback");
+  const types = definition.parameters.map((type) => isCallback(type) ? "callback" : type);
   const callee: Callee = {
     ...signatureOf(types, definition.result, FUNCTION, definition.variadic),
     ...subject,
@@ -238,9 +245,9 @@ export function symbol(
       type: callee.types[i]!,
       offset: callee.offsets[i]!,
       what: `Cannot call ${name}: argument ${i}`,
-      callback: typeof parameter === "string"
-        ? undefined
-        : callbackParameter(callee, i, parameter.callback, thunks),
+      callback: isCallback(parameter)
+        ? callbackParameter(callee, i, parameter.callback, thunks)
+        : undefined,
     });
   }
   const f = callee.nonblocking
@@ -442,7 +449,7 @@ export function checkDefinition(name: string, definition: unknown): void {
   if (stackSize !== undefined) checkSize(stackSize, STACK_SIZE_MIN, what, "stackSize");
 }
 
-function isCallback(parameter: unknown): parameter is { readonly callback: unknown } {
+function isCallback(parameter: unknown): parameter is { readonly callback: CallbackDefinition } {
   return typeof parameter === "object" && parameter !== null &&
     Object.hasOwn(parameter, "callback");
 }

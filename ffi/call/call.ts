@@ -23,10 +23,12 @@ import { Mailbox, SLOT_SIZE, STACK_SIZE_MIN, Status } from "../layout.ts";
 import { native } from "../library/find.ts";
 import type { Kept } from "../value/kept.ts";
 import { CAPACITY, type Lent } from "../value/lent.ts";
+import { Way } from "../value/type.ts";
 import { read, write } from "../value/value.ts";
 import { refuseDeferred, refuseWaiting } from "./answer.ts";
 import { type Answering, type Callee, replacementOf, type Slot } from "./callee.ts";
 import { depthNow, GONE, isGone } from "./depth.ts";
+import { readArgument, type ResultPassing } from "./passing.ts";
 import { tailOf, writeTail } from "./tail_call.ts";
 import { type Handler, type Target, targetOf, type Thunk } from "./thunk.ts";
 
@@ -34,6 +36,7 @@ import { type Handler, type Target, targetOf, type Thunk } from "./thunk.ts";
 const { input: INPUT, output: OUTPUT, output_float: OUTPUT_FLOAT, stack: STACK } = Mailbox;
 const { callback: CALLBACK, tail: TAIL } = Mailbox;
 const { suspended: SUSPENDED, returned: RETURNED } = Status;
+const { struct: STRUCT } = Way;
 
 /** How often C is told its `stop` before the console says that it does not return. */
 const TOLD_OFTEN = 1_000_000;
@@ -52,6 +55,8 @@ export class Call implements Ender {
   interrupt: WeakRef<(reason: unknown) => void> | undefined;
   /** The callback parameters for which a `Callback` was passed: C got its pointer, not theirs. */
   #replaced: Target[] | undefined;
+  /** Where C puts a result that is in no register. */
+  #resultAddress = 0n;
   /** Whether the callback that waits has an answer already; one more replaces that. */
   #answered = false;
   /** Whether that answer is a tail call. */
@@ -86,6 +91,7 @@ export class Call implements Ender {
     if (context.written !== callee) this.#writeFunction();
     const { view } = context;
     const keeper = this.keeper;
+    if (callee.structResult !== undefined) this.#makeRoom(callee.structResult);
     for (let i = 0; i < slots.length; i++) {
       const slot = slots[i]!;
       if (slot.callback === undefined) {
@@ -104,6 +110,14 @@ export class Call implements Ender {
       context.turn = callee.turn;
     }
     if (callee.nonblocking) context.beginElsewhere(this);
+  }
+
+  /** Says where C is to put a result that is in no register. */
+  #makeRoom({ addressAt, shape }: ResultPassing): void {
+    if (addressAt === undefined) return;
+    const { view } = this.context;
+    this.#resultAddress = this.keeper.keepRoom(shape.size, shape.alignment, this.callee.what);
+    view.setBigUint64(addressAt, this.#resultAddress, true);
   }
 
   /** Writes what is the same in all calls of the function: its address, and those of its thunks. */
@@ -299,7 +313,7 @@ export class Call implements Ender {
   ask(target: Target, handler: Handler): unknown {
     const { view } = this.context;
     const { types, offsets: at } = target;
-    if (target.stackCount > 0 || types.length > 4) return handler(...this.args(target));
+    if (target.fast.count < 0 || types.length > 4) return handler(...this.args(target));
     // No array is made for the few arguments that most callbacks have.
     if (types.length === 0) return handler();
     const first = read(view, at[0]!, types[0]!);
@@ -348,10 +362,12 @@ export class Call implements Ender {
   }
 
   #read(): unknown {
-    const { resultType, errno } = this.callee;
+    const { resultType, structResult, errno } = this.callee;
     const { view } = this.context;
     const isFloat = resultType.kind === "float";
-    const value = read(view, isFloat ? OUTPUT_FLOAT : OUTPUT, resultType);
+    const value = structResult === undefined
+      ? read(view, isFloat ? OUTPUT_FLOAT : OUTPUT, resultType)
+      : structResult.read(view, this.#resultAddress);
     return errno ? { value, errno: view.getInt32(Mailbox.errno, true) } : value;
   }
 
@@ -503,7 +519,8 @@ export function argumentsIn(
   const values: unknown[] = [];
   for (let i = 0; i < types.length; i++) {
     const [offset, type] = [offsets[i]!, types[i]!];
-    values.push(offset < STACK ? read(view, offset, type) : read(stack, offset - STACK, type));
+    if (type.way === STRUCT) values.push(readArgument(type, view, stack));
+    else values.push(offset < STACK ? read(view, offset, type) : read(stack, offset - STACK, type));
   }
   return values;
 }

@@ -4,7 +4,7 @@
 /** What is written into the tables that `dlopen` takes, and the handlers that go with it. */
 
 import type { ScriptGenerator } from "../script_generator.ts";
-import type { FromNative, ScalarType, ToNative, ValueType } from "../value/type.ts";
+import type { FromNative, ScalarType, ToNative, TypeDefinition } from "../value/type.ts";
 import type { TailCall } from "./tail_call.ts";
 
 /**
@@ -51,12 +51,12 @@ export interface BodyDefinition {
  */
 export interface CallbackDefinition {
   /** What C passes. */
-  readonly parameters: readonly ValueType[];
+  readonly parameters: readonly TypeDefinition[];
   /**
    * What C is answered. It may use the string or the buffer of a "cstring" or a "buffer" until the
    * same callback has been answered 16 times more, or the function returns.
    */
-  readonly result: ValueType | "void";
+  readonly result: TypeDefinition | "void";
   /**
    * How C is told that the call is being ended (by `break`, `return()`, an error, an abort): C gets
    * this value as the answer to the callback that waits, and to each further call of a callback
@@ -74,6 +74,8 @@ export interface CallbackDefinition {
     | bigint
     | string
     | Deno.PointerObject
+    | BufferSource
+    | { readonly [field: string]: unknown }
     | null
     | undefined
     // deno-lint-ignore no-explicit-any -- its parameters are those of the callback
@@ -97,7 +99,7 @@ export interface CallbackDefinition {
  * });
  * ```
  */
-export type ParameterDefinition = ValueType | { readonly callback: CallbackDefinition };
+export type ParameterDefinition = TypeDefinition | { readonly callback: CallbackDefinition };
 
 /**
  * Any C function.
@@ -124,7 +126,7 @@ export interface FunctionDefinition {
   /** Its parameters, at most 127. */
   readonly parameters: readonly ParameterDefinition[];
   /** What it returns. */
-  readonly result: ValueType | "void";
+  readonly result: TypeDefinition | "void";
   /** The name of the symbol, if it is not the key in the table. */
   readonly name?: string;
   /** Whether the library may lack it: the symbol is `null` then. */
@@ -203,7 +205,7 @@ export interface FunctionDefinition {
  */
 export interface VariableDefinition {
   /** Its type. For "pointer", "function" and "buffer" the symbol is the variable's address. */
-  readonly type: Exclude<ValueType, "cstring">;
+  readonly type: Exclude<TypeDefinition, "cstring">;
   /** The name of the symbol, if it is not the key in the table. */
   readonly name?: string;
   /** Whether the library may lack it: the symbol is `null` then. */
@@ -247,7 +249,7 @@ export interface SymbolDefinitions {
  * log(1, "hello", 5n);
  * ```
  */
-export type HandlerParameters<Types extends readonly ValueType[]> = {
+export type HandlerParameters<Types extends readonly TypeDefinition[]> = {
   -readonly [K in keyof Types]: FromNative<Types[K]>;
 };
 

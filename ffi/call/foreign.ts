@@ -75,8 +75,8 @@ export class ForeignCallback {
 
   /** What native code answers when JavaScript is gone; null: it cannot. */
   #plainStop(): DataView<ArrayBuffer> | null {
-    const { hasStop, stop, resultType, what } = this.#target;
-    if (!hasStop || typeof stop === "function") return null;
+    const { hasStop, stop, resultType, what, structResult } = this.#target;
+    if (!hasStop || typeof stop === "function" || structResult !== undefined) return null;
     const slot = new DataView(new ArrayBuffer(8));
     write(slot, 0, resultType, stop, what, undefined);
     return slot;
@@ -144,13 +144,13 @@ export class ForeignCallback {
     const { mailbox, view } = request;
     let answers: ForeignAnswers | undefined;
     if (isKept) {
-      answers = this.#answers ??= new ForeignAnswers();
+      answers = this.#answers ??= new ForeignAnswers(this.#target);
       answers.next();
     }
     write(view, Mailbox.input, resultType, value, what, answers);
     const { addressOfPointer, copyOut } = native();
-    const input = new Uint8Array(view.buffer, Mailbox.input, 8);
-    copyOut(addressOfPointer(mailbox) + BigInt(Mailbox.input), input, BigInt(input.length));
+    // All of it: a struct may fill several words.
+    copyOut(addressOfPointer(mailbox), view, BigInt(view.byteLength));
     this.#waiting.delete(request);
     nativeForeign().answerForeign(mailbox);
   }

@@ -128,25 +128,25 @@ AAAAAAAA
  */
 export const prebuilt = {
   "aarch64-darwin": {
-    digest: "f0e7734a4d549901dd20c735c26a412d980437bae229bb995171f11c5aa4f839",
+    digest: "17d2dddf994042944224dec7ca6e37263bb71782ce427b88418561077109f058",
     size: 124504,
     file: "libfringe.dylib",
     load: () => import("./prebuilt/" + "aarch64-darwin.js"),
   },
   "aarch64-linux": {
-    digest: "5711e31796643b81b1ca1a2dfed5d7fe3150071531ce56627147f510db90c526",
+    digest: "bab124912d4b9f585118da756993dd8559f439791ad0b63e4ed6ebccbbb08dfc",
     size: 79880,
     file: "libfringe.so",
     load: () => import("./prebuilt/" + "aarch64-linux.js"),
   },
   "x86_64-darwin": {
-    digest: "4c7886a8121559f020e3d9ac19ec24e51d0714e66c6560e9b85f44b0cfb3bf8e",
+    digest: "76744b21a329e6e30ed0e4758332f15b9273ac62f5f0ac944d56864c6299c581",
     size: 82536,
     file: "libfringe.dylib",
     load: () => import("./prebuilt/" + "x86_64-darwin.js"),
   },
   "x86_64-linux": {
-    digest: "36c3ddc167305e4bb4548bc83e29364a1e56cc424776a2080d0971bd88085aa5",
+    digest: "a0037a26c654fe7007af15f8d5ef12451ed610bdf13c19d9554678b928c14807",
     size: 86896,
     file: "libfringe.so",
     load: () => import("./prebuilt/" + "x86_64-linux.js"),

@@ -31,6 +31,16 @@ export interface Field {
   readonly of: Type | Shape;
   /** How many elements an array has; undefined for what is no array. */
   readonly count?: number;
+  /** What a pointer leads to, where that is known. */
+  readonly to?: Target;
+}
+
+/** What a pointer with a layout behind it leads to. */
+export interface Target {
+  /** What TypeScript has for the pointer. */
+  follow(pointer: Deno.PointerObject): unknown;
+  /** The pointer to what TypeScript has; whatever is none is given back. */
+  pointerOf(value: unknown): unknown;
 }
 
 /** A part, before it is known where it lies. */

@@ -40,14 +40,14 @@ Deno.test("Kept uses the memory of strings again, once they are let go", () => {
   assertEquals(kept.keepString("three", "Cannot test"), first);
 });
 
-const buffers = { result: "buffer" };
-const strings = { result: "cstring" };
+const buffers = { keptCount: 1, bufferCount: 1 };
+const strings = { keptCount: 1, bufferCount: 0 };
 
 Deno.test("Kept keeps the last 16 answers of each callback, and lets go of the others", () => {
   const kept = new Kept();
   const argument = Uint8Array.of(1);
   kept.keepBytes(argument);
-  const others = { result: "buffer" };
+  const others = { keptCount: 1, bufferCount: 1 };
   const answers: WeakRef<ArrayBuffer>[] = [];
   const answer = (callback: { result: string }): void => {
     const bytes = new Uint8Array(64);

@@ -11,8 +11,8 @@ import { native } from "../../ffi/library/find.ts";
 import { Mailbox } from "../../ffi/layout.ts";
 import { OsStack } from "../../mod.ts";
 
-const buffers = { result: "buffer" };
-const strings = { result: "cstring" };
+const buffers = { keptCount: 1, bufferCount: 1 };
+const strings = { keptCount: 1, bufferCount: 0 };
 
 /** The bytes at an address. */
 function at(address: bigint, length: number): Uint8Array {
