@@ -1911,20 +1911,840 @@ function generatorAnswer(tag, what) {
             "for .async(), or a function* for `yield* yielder.call()`");
 }
 
-let words$1;
+function isShape(of) {
+    return "fields" in of;
+}
+function arrange(parts, { isUnion = false, pack = Infinity, alignment = 1 } = {}) {
+    let end = 0;
+    const fields = parts.map((part) => {
+        const own = Math.min(alignmentOf(part.of), pack);
+        const offset = isUnion ? 0 : roundUp$1(end, own);
+        end = Math.max(end, offset + part.of.size * (part.count ?? 1));
+        alignment = Math.max(alignment, own);
+        return { ...part, offset };
+    });
+    return { size: roundUp$1(end, alignment), alignment, fields };
+}
+function alignmentOf(of) {
+    return isShape(of) ? of.alignment : of.size;
+}
+function roundUp$1(offset, size) {
+    return Math.ceil(offset / size) * size;
+}
+
+let shapes;
+function makeStructType(layout, shape) {
+    (shapes ??= new WeakMap()).set(layout, shape);
+    keepWhole(layout);
+}
+function shapeOf(definition, what) {
+    return shapeIn(definition, what, []);
+}
+function shapeIn(definition, what, above) {
+    if (typeof definition !== "object" || definition === null)
+        return undefined;
+    const known = shapes?.get(definition);
+    if (known !== undefined || !Object.hasOwn(definition, "struct"))
+        return known;
+    const { struct: types } = definition;
+    if (!Array.isArray(types) || types.length === 0) {
+        throw new TypeError(`${what}: struct must be an array of at least one type: got ${describe(types)}`);
+    }
+    if (above.includes(definition))
+        throw new TypeError(`${what} ${CONTAINS_ITSELF}`);
+    return arrange(types.map((type, i) => {
+        const field = `${what}: field ${i}`;
+        return {
+            of: typeNamed(type) ?? shapeIn(type, field, [...above, definition]) ?? no(type, field),
+        };
+    }));
+}
+const CONTAINS_ITSELF = "contains itself, which takes endless memory; pointerTo(() => layout) is a pointer to it";
+function typeNamed(name) {
+    return typeof name === "string" && VALUE_TYPES.has(name) ? typeOf$1(name) : undefined;
+}
+function no(type, what) {
+    if (typeof type === "function") {
+        throw new TypeError(`${what} is a function, or ${CONTAINS_ITSELF}`);
+    }
+    throw new TypeError(`${what} has the type ${describe(type)}: it must be one of ${[...VALUE_TYPES].join(", ")}, a ` +
+        `layout, pointerTo(layout) or [type, count]${hintFor$2(type)}`);
+}
+function hintFor$2(type) {
+    if (Array.isArray(type)) {
+        return "; an array of arrays is written as one, with all elements: [type, rows * columns]";
+    }
+    if (typeof type === "object" && type !== null) {
+        return Object.hasOwn(type, "bits")
+            ? `; ${BIT_FIELD}`
+            : "; a struct within is written struct({ name: type, … })";
+    }
+    if (typeof type !== "string")
+        return "";
+    if (/:\s*\d+$/.test(type))
+        return `; ${BIT_FIELD}`;
+    if (/long double|_?complex|float128|f128|__m\d+|vector|int128|[iu]128/i.test(type)) {
+        return "; long double, _Complex, vectors and integers of 128 bits have no type here: take the " +
+            'bytes, as ["u8", 16]';
+    }
+    const meant = meantBy(type);
+    return meant === undefined ? "" : `; it may be ${describe(meant)}`;
+}
+const BIT_FIELD = "bit-fields have no type here, since each compiler lays them out by rules of " +
+    "its own: take the integer that they are in, and shift";
+function isUnion({ fields }) {
+    return fields.length > 1 && fields[1].offset === 0;
+}
+function hasNames({ fields }) {
+    return fields[0].name !== undefined;
+}
+function readShape(view, offset, shape) {
+    const { size, fields } = shape;
+    if (!hasNames(shape)) {
+        return new Uint8Array(view.buffer, view.byteOffset + offset, size).slice();
+    }
+    if (isUnion(shape))
+        return readUnion(view, offset, shape);
+    return Object.fromEntries(fields.map((field) => [field.name, readField(view, offset + field.offset, field)]));
+}
+function readUnion(view, offset, { size, fields }) {
+    const bytes = new Uint8Array(view.buffer, view.byteOffset + offset, size).slice();
+    const copy = new DataView(bytes.buffer);
+    const value = {};
+    for (const field of fields) {
+        const get = () => readField(copy, 0, field);
+        Object.defineProperty(value, field.name, { __proto__: null, enumerable: true, get });
+    }
+    return value;
+}
+function readField(view, offset, field) {
+    const { of, count } = field;
+    if (count === undefined)
+        return readPart(view, offset, field);
+    return Array.from({ length: count }, (_, i) => readPart(view, offset + i * of.size, field));
+}
+function readPart(view, offset, { of, to }) {
+    if (isShape(of))
+        return readShape(view, offset, of);
+    const value = readValue(view, offset, of);
+    return to === undefined || value === null ? value : to.follow(value);
+}
+const slot$1 = new DataView(new ArrayBuffer(8));
+function readValue(view, offset, type) {
+    if (type.size > 2)
+        return read(view, offset, type);
+    slot$1.setInt32(0, type.size === 1 ? view.getUint8(offset) : view.getUint16(offset, true), true);
+    return read(slot$1, 0, type);
+}
+function writeShape(view, offset, shape, value, what, keeper) {
+    if (!hasNames(shape))
+        return writeBytes(view, offset, shape, value, what);
+    for (const [field, part] of fieldsIn(shape, value, what)) {
+        writeField(view, offset + field.offset, field, part, `${what}: field ${field.name}`, keeper);
+    }
+}
+function fieldsIn(shape, value, what) {
+    if (typeof value !== "object" || value === null || Symbol.iterator in value) {
+        throw new TypeError(`${what} must be an object such as { ${shape.fields[0].name} }: got ${describe(value)}`);
+    }
+    const given = Object.keys(value).map((name) => [fieldNamed(shape, name, what), value[name]]);
+    if (isUnion(shape) && given.length !== 1) {
+        throw new TypeError(`${what} must have one member of the union, of ${namesOf(shape)}: got ${given.length}`);
+    }
+    return given;
+}
+function fieldNamed(shape, name, what) {
+    const field = shape.fields.find((field) => field.name === name);
+    if (field !== undefined)
+        return field;
+    throw new TypeError(`${what}: there is no field ${describe(name)}; the fields are ${namesOf(shape)}`);
+}
+function namesOf({ fields }) {
+    return fields.map(({ name }) => name).join(", ");
+}
+function writeBytes(view, offset, { size }, value, what) {
+    const bytes = bytesOf(value, what);
+    if (bytes === null || bytes.length < size) {
+        throw new RangeError(`${what} must have the ${size} bytes of the struct: got ${bytes?.length ?? "null"}`);
+    }
+    new Uint8Array(view.buffer, view.byteOffset + offset, size).set(bytes.subarray(0, size));
+}
+function writeField(view, offset, field, value, what, keeper) {
+    const { of, count } = field;
+    if (count === undefined)
+        return writePart(view, offset, field, value, what, keeper);
+    const elements = elementsOf(value, count, what);
+    for (const [i, element] of elements.entries()) {
+        writePart(view, offset + i * of.size, field, element, `${what}: element ${i}`, keeper);
+    }
+}
+function elementsOf(value, count, what) {
+    if (typeof value !== "object" || value === null) {
+        throw new TypeError(`${what} must be an array of ${count} elements: got ${describe(value)}`);
+    }
+    const elements = Array.from(value);
+    if (elements.length <= count)
+        return elements;
+    throw new RangeError(`${what} has ${count} elements: got ${elements.length}`);
+}
+function writePart(view, offset, { of, to }, value, what, keeper) {
+    if (isShape(of))
+        return writeShape(view, offset, of, value, what, keeper);
+    if (of.kind === "address")
+        keeper?.keepAt?.(view.byteOffset + offset, value);
+    const given = to === undefined ? value : to.pointerOf(value);
+    if (of.size > 2)
+        return write(view, offset, of, given, what, keeper);
+    write(slot$1, 0, of, given, what);
+    if (of.size === 1)
+        view.setUint8(offset, slot$1.getUint8(0));
+    else
+        view.setUint16(offset, slot$1.getUint16(0, true), true);
+}
+
+class Bytes {
+    shape;
+    #scratch;
+    constructor(shape) {
+        this.shape = shape;
+    }
+    of(value, what, keeper) {
+        const scratch = this.take();
+        writeShape(scratch, 0, this.shape, value, what, keeper);
+        return scratch;
+    }
+    take() {
+        const scratch = this.#scratch;
+        this.#scratch = undefined;
+        if (scratch === undefined) {
+            return new DataView(new ArrayBuffer(roundUp$1(this.shape.size, 8)));
+        }
+        new Uint8Array(scratch.buffer).fill(0);
+        return scratch;
+    }
+    put(scratch) {
+        this.#scratch = scratch;
+    }
+    read(bytes) {
+        return readShape(bytes, 0, this.shape);
+    }
+}
+class ArgumentPassing {
+    #bytes;
+    #spot;
+    constructor(shape, spot) {
+        this.#bytes = new Bytes(shape);
+        this.#spot = spot;
+    }
+    write(view, value, what, keeper) {
+        const bytes = this.#bytes.of(value, what, keeper);
+        const { pieces, isByAddress } = this.#spot;
+        if (isByAddress) {
+            const address = keeper.keepRoom(bytes.byteLength, 2 * 8, what);
+            native().copyOut(address, bytes, BigInt(bytes.byteLength));
+            view.setBigUint64(pieces[0].at, address, true);
+        }
+        else {
+            for (const { at, from, size } of pieces)
+                copy$1(bytes, from, view, at, size);
+        }
+        this.#bytes.put(bytes);
+    }
+    read(view, stack) {
+        const bytes = this.#bytes.take();
+        for (const { at, from, size } of this.#spot.pieces) {
+            const isOnStack = at >= 432;
+            const [source, start] = isOnStack ? [stack, at - 432] : [view, at];
+            if (this.#spot.isByAddress)
+                copyFrom(source.getBigUint64(start, true), bytes, this.#bytes);
+            else
+                copy$1(source, start, bytes, from, size);
+        }
+        const value = this.#bytes.read(bytes);
+        this.#bytes.put(bytes);
+        return value;
+    }
+}
+class ResultPassing {
+    #bytes;
+    #pieces;
+    addressAt;
+    constructor(shape, pieces, addressAt) {
+        this.#bytes = new Bytes(shape);
+        this.#pieces = pieces;
+        this.addressAt = addressAt;
+    }
+    get shape() {
+        return this.#bytes.shape;
+    }
+    check(value, what, keeper) {
+        this.#bytes.put(this.#bytes.of(value, what, keeper));
+    }
+    write(view, value, what, keeper) {
+        const bytes = this.#bytes.of(value, what, keeper);
+        if (this.addressAt !== undefined) {
+            const address = view.getBigUint64(this.addressAt, true);
+            native().copyOut(address, bytes, BigInt(this.shape.size));
+            view.setBigUint64(8, address, true);
+        }
+        else {
+            for (const { at, from, size } of this.#pieces)
+                copy$1(bytes, from, view, at, size);
+            if (this.#pieces.length > 1)
+                view.setBigUint64(64, BigInt(1), true);
+        }
+        this.#bytes.put(bytes);
+    }
+    read(view, address) {
+        const bytes = this.#bytes.take();
+        if (this.addressAt !== undefined)
+            copyFrom(address, bytes, this.#bytes);
+        else
+            for (const { at, from, size } of this.#pieces)
+                copy$1(view, at, bytes, from, size);
+        const value = this.#bytes.read(bytes);
+        this.#bytes.put(bytes);
+        return value;
+    }
+}
+function resultOf(shape, { registers }, rules, places, { integers }) {
+    if (registers === undefined) {
+        return new ResultPassing(shape, [], rules === "eightbytes" ? integers : places.address);
+    }
+    return new ResultPassing(shape, piecesOf(registers, places), undefined);
+}
+function piecesOf(registers, { integers, floats, single }) {
+    if (registers.length === 1 && single !== undefined) {
+        return [{ at: single, from: 0, size: registers[0].size }];
+    }
+    let [integer, float] = [0, 0];
+    return registers.map(({ isFloat, from, size }) => ({
+        at: isFloat ? floats[float++] : integers[integer++],
+        from,
+        size,
+    }));
+}
+function argumentAt(shape, spot) {
+    return structType(shape, new ArgumentPassing(shape, spot));
+}
+function structType(shape, passing) {
+    const { size } = shape;
+    return { ...VOID$2, name: nameOf(shape), kind: "struct", way: 10, size, passing };
+}
+function readArgument(type, view, stack) {
+    return type.passing.read(view, stack);
+}
+function nameOf(shape) {
+    const { size, alignment, fields } = shape;
+    const natural = arrange(fields);
+    const isNatural = natural.size === size && natural.alignment === alignment &&
+        natural.fields.every(({ offset }, i) => offset === fields[i].offset);
+    const parts = fields.map(({ offset, of, count }) => (isNatural ? "" : `${offset}: `) + (isShape(of) ? nameOf(of) : of.name) +
+        (count === undefined ? "" : `[${count}]`));
+    const text = `struct { ${parts.join(", ")} }`;
+    return isNatural ? text : `${text} of ${size} bytes, aligned to ${alignment}`;
+}
+function keptIn({ fields }, kinds) {
+    return fields.reduce((sum, { of, count = 1 }) => {
+        return sum + count * (isShape(of) ? keptIn(of, kinds) : kinds.includes(of.name) ? 1 : 0);
+    }, 0);
+}
+function copyFrom(address, bytes, { shape }) {
+    native().copyIn(bytes, address, BigInt(shape.size));
+}
+function copy$1(source, start, target, at, size) {
+    if (size === 8) {
+        target.setInt32(at, source.getInt32(start, true), true);
+        target.setInt32(at + 4, source.getInt32(start + 4, true), true);
+        return;
+    }
+    const from = new Uint8Array(source.buffer, source.byteOffset + start, size);
+    new Uint8Array(target.buffer, target.byteOffset + at, size).set(from);
+}
+
+function routeOf(shape, rules) {
+    return rules === "eightbytes" ? byEightbytes(shape) : byAggregates(shape);
+}
+function* leavesOf({ fields }, at = 0) {
+    for (const { of, offset, count = 1 } of fields) {
+        for (let i = 0; i < count; i++) {
+            const start = at + offset + i * of.size;
+            if (isShape(of))
+                yield* leavesOf(of, start);
+            else
+                yield { type: of, offset: start };
+        }
+    }
+}
+const WORD = 8;
+function byEightbytes(shape) {
+    const memory = {
+        registers: undefined,
+        isByAddress: false,
+        alignment: Math.max(8, shape.alignment),
+        stackSize: roundUp$1(shape.size, 8),
+    };
+    if (shape.size > 2 * 8)
+        return memory;
+    const classes = [];
+    for (const { type, offset } of leavesOf(shape)) {
+        if (offset % type.size !== 0)
+            return memory;
+        const place = Math.floor(offset / 8);
+        if (type.kind !== "float")
+            classes[place] = "INTEGER";
+        else
+            classes[place] ??= "SSE";
+    }
+    const registers = [...classes.entries()].flatMap(([place, found]) => found === undefined ? [] : [{ isFloat: found === "SSE", from: place * 8, size: 8 }]);
+    return { ...memory, registers };
+}
+function byAggregates(shape) {
+    const { size } = shape;
+    const isWide = naturalAlignment(shape) >= 2 * 8;
+    const place = {
+        isByAddress: false,
+        alignment: isWide ? 2 * 8 : 8,
+        stackSize: roundUp$1(size, 8),
+    };
+    const floats = homogeneous(shape);
+    if (floats !== undefined)
+        return { ...place, registers: floats };
+    if (size > 2 * 8) {
+        return { isByAddress: true, registers: undefined, alignment: 8, stackSize: 8 };
+    }
+    const registers = [];
+    for (let from = 0; from < size; from += 8) {
+        registers.push({ isFloat: false, from, size: 8 });
+    }
+    return { ...place, registers };
+}
+function naturalAlignment({ fields, alignment }) {
+    const ofParts = fields.map(({ of }) => isShape(of) ? of.alignment : of.size);
+    return Math.min(alignment, Math.max(...ofParts));
+}
+function homogeneous(shape) {
+    let size;
+    for (const { type } of leavesOf(shape)) {
+        if (type.kind !== "float" || size !== undefined && type.size !== size)
+            return undefined;
+        size = type.size;
+        if (shape.size > 4 * size)
+            return undefined;
+    }
+    const found = new Set([...leavesOf(shape)].map(({ offset }) => offset));
+    if (size === undefined || found.size * size !== shape.size)
+        return undefined;
+    return [...found].sort((a, b) => a - b).map((from) => ({ isFloat: true, from, size: size }));
+}
+
+const PACKED = new Set(["aarch64-darwin"]);
+const CONVENTION = {
+    ...ARGUMENT_REGISTERS[arch],
+    isPacked: PACKED.has(`${arch}-${os}`),
+};
+function placementOf(parameters, registers, convention, fixed = parameters.length, isFirstTaken = false) {
+    const places = new Places(registers, convention, isFirstTaken);
+    const spots = parameters.map((parameter, index) => {
+        const isBehindDots = convention.isPacked && index >= fixed;
+        return typeof parameter === "string"
+            ? places.take(parameter, isBehindDots)
+            : places.takeStruct(parameter, isBehindDots);
+    });
+    return {
+        offsets: spots.map((spot) => typeof spot === "number" ? spot : spot.pieces[0].at),
+        spots: spots.map((spot) => typeof spot === "number" ? undefined : spot),
+        stackCount: roundUp$1(places.end, 8) / 8,
+    };
+}
+class Places {
+    #registers;
+    #convention;
+    #integers;
+    #floats = 0;
+    #at = 0;
+    end = 0;
+    constructor(registers, convention, isFirstTaken) {
+        this.#registers = registers;
+        this.#convention = convention;
+        this.#integers = isFirstTaken ? 1 : 0;
+    }
+    take(type, isBehindDots) {
+        const { isPacked } = this.#convention;
+        const { kind, size } = typeOf$1(type);
+        const at = isBehindDots ? undefined : this.#takeRegister(kind === "float");
+        if (at !== undefined)
+            return at;
+        const taken = isPacked && !isBehindDots ? size || 8 : 8;
+        return this.#takeStack(taken, taken, 4);
+    }
+    takeStruct(shape, isBehindDots) {
+        const route = routeOf(shape, this.#convention.structs);
+        const { registers, isByAddress } = route;
+        if (isByAddress) {
+            const at = this.take("pointer", isBehindDots);
+            return { pieces: [{ at, from: 0, size: 8 }], isByAddress };
+        }
+        const pieces = isBehindDots || registers === undefined ? undefined : this.#takeRegisters(route);
+        if (pieces !== undefined)
+            return { pieces, isByAddress };
+        const part = this.#convention.isPacked && !isBehindDots && registers?.[0];
+        const isPacked = part && part.isFloat;
+        const size = isPacked ? shape.size : route.stackSize;
+        const at = this.#takeStack(isPacked ? part.size : route.alignment, size, 0);
+        return { pieces: [{ at, from: 0, size: shape.size }], isByAddress };
+    }
+    #takeRegisters({ registers, alignment }) {
+        const { integers, floats, structs } = this.#convention;
+        const floatCount = registers.filter(({ isFloat }) => isFloat).length;
+        const count = registers.length - floatCount;
+        const isEven = structs === "aggregates" && alignment > 8 && count > 0;
+        const first = isEven ? roundUp$1(this.#integers, 2) : this.#integers;
+        if (first + count > integers || this.#floats + floatCount > floats) {
+            if (structs === "aggregates" && count > 0)
+                this.#integers = integers;
+            if (structs === "aggregates" && floatCount > 0)
+                this.#floats = floats;
+            return undefined;
+        }
+        this.#integers = first;
+        return registers.map(({ isFloat, from, size }) => {
+            return { at: this.#takeRegister(isFloat), from, size };
+        });
+    }
+    #takeRegister(isFloat) {
+        if (isFloat) {
+            if (this.#floats === this.#convention.floats)
+                return undefined;
+            return this.#registers.floats + this.#floats++ * 8;
+        }
+        if (this.#integers === this.#convention.integers)
+            return undefined;
+        return this.#registers.integers + this.#integers++ * 8;
+    }
+    #takeStack(alignment, size, written) {
+        const start = roundUp$1(this.#at, alignment);
+        this.#at = start + size;
+        this.end = Math.max(this.#at, start + written);
+        return 432 + start;
+    }
+}
+
+const PARAMETERS_MAX = 127;
+const words$1 = (at, count) => Array.from({ length: count }, (_, i) => at + i * 8);
+const FUNCTION = {
+    parameters: { integers: 80, floats: 144 },
+    result: {
+        integers: [16, 336],
+        floats: [24, ...words$1(344, 3)],
+        single: undefined,
+        address: 416,
+    },
+};
+const CALLBACK$3 = {
+    parameters: { integers: 208, floats: 272 },
+    result: {
+        integers: words$1(368, 2),
+        floats: words$1(384, 4),
+        single: 8,
+        address: 424,
+    },
+};
+function signatureOf(parameters, result, side, fixed) {
+    const rules = CONVENTION.structs;
+    const shapes = parameters.map(known);
+    const shape = known(result);
+    const structResult = shape &&
+        resultOf(shape, routeOf(shape, rules), rules, side.result, side.parameters);
+    const placement = placementOf(shapes.map((shape, i) => shape ?? parameters[i]), side.parameters, CONVENTION, fixed, structResult?.addressAt === side.parameters.integers);
+    const types = shapes.map((shape, i) => shape === undefined ? typeOf$1(parameters[i]) : argumentAt(shape, placement.spots[i]));
+    const resultType = structResult === undefined
+        ? typeOf$1(result)
+        : structType(shape, structResult);
+    return {
+        parameters: types.map(({ name }, i) => shapes[i] === undefined ? parameters[i] : name),
+        result: resultType.name,
+        types,
+        resultType,
+        structResult,
+        ...placement,
+    };
+}
+function known(definition) {
+    return shapeOf(definition, "Cannot lay out struct");
+}
+function callbackSignature(callback, what) {
+    if (typeof callback !== "object" || callback === null) {
+        throw new TypeError(`${what} must be an object: got ${describe(callback)}`);
+    }
+    checkKeys(callback, ["parameters", "result", "stop", "variadic"], what);
+    const { parameters, result, stop, variadic } = own(callback);
+    if (variadic !== undefined && typeof variadic !== "boolean") {
+        throw new TypeError(`${what}: variadic must be a boolean, whether there are dots behind the parameters: got ` +
+            describe(variadic));
+    }
+    checkParameters(parameters, what);
+    for (const [i, type] of parameters.entries()) {
+        checkType(type, VALUE_TYPES, `${what}: parameter ${i}`, false);
+    }
+    checkType(result, VALUE_TYPES, `${what}: result`);
+    const signature = signatureOf(parameters, result, CALLBACK$3);
+    const hasStop = Object.hasOwn(callback, "stop");
+    if (hasStop && typeof stop !== "function") {
+        if (result === "void" && stop !== undefined) {
+            throw new TypeError(`${what}: stop must be undefined, since the result is void: got ${describe(stop)}`);
+        }
+        checkAnswer(signature, stop, `${what}: stop`);
+    }
+    const shape = known(result);
+    const count = (kinds) => shape === undefined ? kinds.includes(result) ? 1 : 0 : keptIn(shape, kinds);
+    const keptCount = count(["buffer", "cstring"]);
+    const bufferCount = count(["buffer"]);
+    return {
+        ...signature,
+        parameters: variadic ? [...signature.parameters, "..."] : signature.parameters,
+        stop,
+        hasStop,
+        isKept: keptCount > 0,
+        keptCount,
+        bufferCount,
+        following: variadic
+            ? (types) => signatureOf([...parameters, ...types], result, CALLBACK$3, parameters.length)
+            : undefined,
+        fast: variadic ? { ...fastOf(signature), count: -1 } : fastOf(signature),
+    };
+}
+function checkAnswer({ resultType, structResult }, answer, what) {
+    if (structResult !== undefined)
+        return structResult.check(answer, what, new Kept());
+    const slot = new DataView(new ArrayBuffer(8));
+    write(slot, 0, resultType, answer, what, new Kept());
+}
+function fastOf({ types, offsets, spots, stackCount }) {
+    const [first = VOID$2, second = VOID$2, third = VOID$2] = types;
+    const [firstAt = 0, secondAt = 0, thirdAt = 0] = offsets;
+    const isPlain = stackCount === 0 && spots.every((spot) => spot === undefined);
+    const count = isPlain ? types.length : -1;
+    return { count, first, firstAt, second, secondAt, third, thirdAt };
+}
+function checkParameters(parameters, what) {
+    if (!Array.isArray(parameters)) {
+        throw new TypeError(`${what}: parameters must be an array of types: got ${describe(parameters)}`);
+    }
+    if (parameters.length > 127) {
+        throw new TypeError(`${what}: it has ${parameters.length} parameters, and C promises no more than ` +
+            `${127}`);
+    }
+}
+function refusePromoted(type, what) {
+    const promoted = typeof type === "string" ? typeOf$1(type).promoted : undefined;
+    if (promoted === undefined)
+        return;
+    throw new TypeError(`${what} has the type ${describe(type)}, which C promotes where it stands behind the dots; ` +
+        `declare it as ${describe(promoted)}`);
+}
+function checkType(type, known, what, mayBeVoid = true) {
+    if (typeof type === "string" && (known.has(type) || mayBeVoid && type === "void"))
+        return;
+    const shape = shapeOf(type, what);
+    if (shape !== undefined)
+        return checkShape(shape, known, what, mayBeVoid);
+    const isObject = typeof type === "object" && type !== null;
+    if (isObject && Object.hasOwn(type, "callback")) {
+        throw new TypeError(`${what} is a callback, which can only stand among the parameters of a function: write ` +
+            `"${known.has("function") ? "function" : "pointer"}" where a function pointer is passed on`);
+    }
+    if (isObject && (Object.hasOwn(type, "function") || Object.hasOwn(type, "result"))) {
+        throw new TypeError(`${what} is an object: a function that C calls is written ` +
+            "{ callback: { parameters, result } }");
+    }
+    if (type === "...") {
+        throw new TypeError(`${what} is "...": declare the parameters that this call passes, and by variadic how many ` +
+            "of them stand before the dots");
+    }
+    throw new TypeError(`${what} has the type ${describe(type)}: it must be one of ` +
+        `${[...known].join(", ")}${mayBeVoid ? ", void" : ""}${hintFor$1(type, known, mayBeVoid)}`);
+}
+function checkShape({ alignment }, known, what, isResult) {
+    if (known !== VALUE_TYPES) {
+        throw new TypeError(`${what} is a struct, and a generator body takes and gives scalar values: pass a "pointer" ` +
+            "to memory that you hold");
+    }
+    if (isResult || alignment <= 16)
+        return;
+    throw new TypeError(`${what} is a struct that is aligned to ${alignment} bytes, and arguments are aligned to ` +
+        `${16} at most: wrap the function in C, and pass the struct's address`);
+}
+function hintFor$1(type, known, mayBeVoid) {
+    if (type === undefined && mayBeVoid)
+        return '; write "void" if there is none';
+    if (type === "void")
+        return "; the parameters of a function that has none are []";
+    if (type === "callback" || typeof type === "object" && type !== null) {
+        return "; a function that C calls is written { callback: { parameters, result } }";
+    }
+    const meant = typeof type === "string" ? meantBy(type) : undefined;
+    return meant !== undefined && known.has(meant) ? `; it may be ${describe(meant)}` : "";
+}
+
+const { stack: STACK } = Mailbox;
+const { struct: STRUCT } = Way;
+function argumentsIn(view, { types, offsets, stackCount }) {
+    let stack = view;
+    if (stackCount > 0) {
+        stack = new DataView(new ArrayBuffer(stackCount * 8));
+        const address = view.getBigUint64(56, true);
+        native().copyIn(stack, address, BigInt(stack.byteLength));
+    }
+    const values = [];
+    for (let i = 0; i < types.length; i++) {
+        const [offset, type] = [offsets[i], types[i]];
+        if (type.way === 10)
+            values.push(readArgument(type, view, stack));
+        else
+            values.push(offset < 432 ? read(view, offset, type) : read(stack, offset - 432, type));
+    }
+    return values;
+}
+let forget;
+class VariadicArguments {
+    #view;
+    #target;
+    #types = [];
+    constructor(view, target) {
+        this.#view = view;
+        this.#target = target;
+    }
+    next(type) {
+        const what = "Cannot read an argument behind the dots: it";
+        checkType(type, VALUE_TYPES, what, false);
+        refusePromoted(type, what);
+        if (this.#view === undefined) {
+            throw new Error(`${what} is gone, since the callback has been answered, or its call ended; read it before`);
+        }
+        const { types, offsets, stackCount } = this.#target.following([...this.#types, type]);
+        const last = { types: types.slice(-1), offsets: offsets.slice(-1), stackCount };
+        const [value] = argumentsIn(this.#view, last);
+        this.#types.push(type);
+        return value;
+    }
+    static {
+        forget = (rest) => rest.#view = undefined;
+    }
+}
+class Passed {
+    #rest;
+    values;
+    constructor(view, target) {
+        this.values = argumentsIn(view, target);
+        if (target.following === undefined)
+            return;
+        this.values.push(this.#rest = new VariadicArguments(view, target));
+    }
+    end() {
+        if (this.#rest !== undefined)
+            forget(this.#rest);
+    }
+}
+
+function checkOpen(library, what) {
+    if (!library.closed)
+        return;
+    throw new Error(`${what}: ${describe(library.filename)} has been closed; open it again`);
+}
+class Occupancy {
+    #library;
+    #earlier;
+    #later;
+    reason;
+    batch;
+    elsewhere = false;
+    enter(library) {
+        const { latest } = library;
+        this.reason = undefined;
+        this.#earlier = latest;
+        if (latest !== undefined)
+            latest.#later = this;
+        library.latest = this;
+        this.#library = library;
+    }
+    leave() {
+        const library = this.#library;
+        if (library === undefined)
+            return;
+        const earlier = this.#earlier;
+        const later = this.#later;
+        if (later !== undefined)
+            later.#earlier = earlier;
+        else
+            library.latest = earlier;
+        if (earlier !== undefined)
+            earlier.#later = later;
+        this.#library = this.#earlier = this.#later = undefined;
+    }
+    get earlier() {
+        return this.#earlier;
+    }
+}
+function isElsewhere(library) {
+    for (let record = library.latest; record !== undefined; record = record.earlier) {
+        if (record.elsewhere)
+            return true;
+    }
+    return false;
+}
+function endAll(library, reason) {
+    const thrown = [];
+    for (let record; (record = library.latest) !== undefined;) {
+        record.reason = reason;
+        try {
+            record.endGently();
+        }
+        catch (error) {
+            if (!record.isDone)
+                throw error;
+            thrown.push(error);
+        }
+    }
+    return thrown;
+}
+const late = { first: undefined };
+function takeOffLate(owner) {
+    if (late.first === owner)
+        late.first = owner.nextLate;
+}
+function endLate() {
+    for (let owner; (owner = late.first) !== undefined;) {
+        const thrown = [];
+        try {
+            if (!owner.isDone)
+                owner.endGently();
+        }
+        catch (error) {
+            if (!owner.isDone)
+                throw error;
+            thrown.push(error);
+        }
+        takeOffLate(owner);
+        for (const error of thrown)
+            console.error(error);
+    }
+}
+
+let words;
 const CANARY_SIZE = CANARY.length;
 function layCanary({ bottom }) {
     if (bottom === undefined)
         return;
-    words$1 ??= new Int32Array(new TextEncoder().encode(CANARY).buffer);
-    for (let i = 0; i < words$1.length; i++)
-        bottom.setInt32(4 * i, words$1[i], true);
+    words ??= new Int32Array(new TextEncoder().encode(CANARY).buffer);
+    for (let i = 0; i < words.length; i++)
+        bottom.setInt32(4 * i, words[i], true);
 }
 function isOverrun({ bottom }) {
-    if (bottom === undefined || words$1 === undefined)
+    if (bottom === undefined || words === undefined)
         return false;
-    for (let i = 0; i < words$1.length; i++) {
-        if (bottom.getInt32(4 * i, true) !== words$1[i])
+    for (let i = 0; i < words.length; i++) {
+        if (bottom.getInt32(4 * i, true) !== words[i])
             return true;
     }
     return false;
@@ -2060,90 +2880,6 @@ function viewAt({ buffer }, at) {
 }
 function callMailbox(stackCount) {
     return new DataView(new ArrayBuffer(432 + stackCount * 8));
-}
-
-function checkOpen(library, what) {
-    if (!library.closed)
-        return;
-    throw new Error(`${what}: ${describe(library.filename)} has been closed; open it again`);
-}
-class Occupancy {
-    #library;
-    #earlier;
-    #later;
-    reason;
-    batch;
-    elsewhere = false;
-    enter(library) {
-        const { latest } = library;
-        this.reason = undefined;
-        this.#earlier = latest;
-        if (latest !== undefined)
-            latest.#later = this;
-        library.latest = this;
-        this.#library = library;
-    }
-    leave() {
-        const library = this.#library;
-        if (library === undefined)
-            return;
-        const earlier = this.#earlier;
-        const later = this.#later;
-        if (later !== undefined)
-            later.#earlier = earlier;
-        else
-            library.latest = earlier;
-        if (earlier !== undefined)
-            earlier.#later = later;
-        this.#library = this.#earlier = this.#later = undefined;
-    }
-    get earlier() {
-        return this.#earlier;
-    }
-}
-function isElsewhere(library) {
-    for (let record = library.latest; record !== undefined; record = record.earlier) {
-        if (record.elsewhere)
-            return true;
-    }
-    return false;
-}
-function endAll(library, reason) {
-    const thrown = [];
-    for (let record; (record = library.latest) !== undefined;) {
-        record.reason = reason;
-        try {
-            record.endGently();
-        }
-        catch (error) {
-            if (!record.isDone)
-                throw error;
-            thrown.push(error);
-        }
-    }
-    return thrown;
-}
-const late = { first: undefined };
-function takeOffLate(owner) {
-    if (late.first === owner)
-        late.first = owner.nextLate;
-}
-function endLate() {
-    for (let owner; (owner = late.first) !== undefined;) {
-        const thrown = [];
-        try {
-            if (!owner.isDone)
-                owner.endGently();
-        }
-        catch (error) {
-            if (!owner.isDone)
-                throw error;
-            thrown.push(error);
-        }
-        takeOffLate(owner);
-        for (const error of thrown)
-            console.error(error);
-    }
 }
 
 const ABANDONED = "; its frames are abandoned: no destructor has run, and what they held stays held";
@@ -2298,172 +3034,6 @@ class Context extends Occupancy {
     resume(handle) {
         native().resumeI32(handle, 0);
     }
-}
-
-const CAPACITY = 16 * 1024;
-class Lent {
-    mailbox;
-    base;
-    #view;
-    #copies = new Map();
-    #answers = new Map();
-    #mappings = new Set();
-    #free = [];
-    #next;
-    #isOut = false;
-    constructor(base, view) {
-        this.mailbox = base - BigInt(roundUp$1(view.byteLength));
-        this.base = this.#next = this.mailbox - BigInt(CAPACITY);
-        this.#view = view;
-    }
-    get isGone() {
-        return this.#copies.keys().some(isDetached);
-    }
-    get isArgumentGone() {
-        return this.#copies.values().some(({ isArgument, bytes }) => {
-            return isArgument && isDetached(bytes.buffer);
-        });
-    }
-    keepString(value, what) {
-        return this.placeString(value, what)?.address ?? 0n;
-    }
-    keepBytes(bytes, what) {
-        const copy = this.copy(bytes, what);
-        copy.isArgument = true;
-        return copy.block.address + BigInt(bytes.byteOffset);
-    }
-    answersTo(callback, isAgain) {
-        let answers = this.#answers.get(callback);
-        if (answers === undefined) {
-            this.#answers.set(callback, answers = new LentAnswers(callback, this));
-        }
-        if (isAgain)
-            answers.again();
-        else
-            answers.next();
-        return answers;
-    }
-    keepRoom(size, alignment, what) {
-        const mask = BigInt(alignment) - 1n;
-        return this.#take(size + alignment, what).address + mask & ~mask;
-    }
-    placeString(value, what) {
-        const bytes = encodeCString(value, what);
-        if (bytes === null)
-            return undefined;
-        const block = this.#take(bytes.length, what);
-        native().copyOut(block.address, bytes, BigInt(bytes.length));
-        return block;
-    }
-    copy({ buffer }, what) {
-        let copy = this.#copies.get(buffer);
-        if (copy === undefined) {
-            const bytes = new Uint8Array(buffer);
-            copy = {
-                bytes,
-                block: this.#take(bytes.length, what),
-                isArgument: false,
-                answers: 0,
-                isLent: false,
-            };
-            this.#copies.set(buffer, copy);
-        }
-        return copy;
-    }
-    drop(copy) {
-        if (--copy.answers > 0 || copy.isArgument)
-            return;
-        this.#copies.delete(copy.bytes.buffer);
-        this.give(copy.block);
-    }
-    #take(size, what) {
-        const found = this.#free.findIndex((block) => size <= block.size && block.size <= waste(size));
-        if (found >= 0)
-            return this.#free.splice(found, 1)[0];
-        const room = roundUp$1(size);
-        if (this.#next + BigInt(room) <= this.mailbox) {
-            const block = { address: this.#next, size: room, mapping: undefined };
-            this.#next += BigInt(room);
-            return block;
-        }
-        const mapping = new Mapping();
-        this.#mappings.add(mapping);
-        map(mapping, size, false, `${what} cannot be copied (${size} bytes)`);
-        native().lendStack(mapping.limit, true);
-        return { address: mapping.limit, size: Number(mapping.base - mapping.limit), mapping };
-    }
-    give(block) {
-        this.#free.push(block);
-        const mapping = this.#free.length > 16 ? this.#free.shift().mapping : undefined;
-        if (mapping === undefined)
-            return;
-        this.#mappings.delete(mapping);
-        unmap(mapping);
-    }
-    lend() {
-        const { copyOut } = native();
-        this.#setOut(true);
-        this.lendMailbox();
-        for (const copy of this.#copies.values()) {
-            copyOut(copy.block.address, copy.bytes, BigInt(copy.bytes.length));
-            copy.isLent = true;
-        }
-    }
-    #setOut(isOut) {
-        if (this.#isOut === isOut)
-            return;
-        native().lendStack(this.mailbox, isOut);
-        this.#isOut = isOut;
-    }
-    lendMailbox() {
-        native().copyOut(this.mailbox, this.#view, BigInt(this.#view.byteLength));
-    }
-    takeBack(size) {
-        const { copyIn } = native();
-        this.#setOut(false);
-        copyIn(this.#view, this.mailbox, BigInt(size));
-        for (const [buffer, { bytes, block, isLent }] of this.#copies) {
-            if (isLent && !isDetached(buffer))
-                copyIn(bytes, block.address, BigInt(bytes.length));
-        }
-    }
-    release() {
-        for (const mapping of this.#mappings)
-            unmap(mapping);
-        this.#mappings.clear();
-    }
-}
-class LentAnswers extends Answers {
-    #lent;
-    #drops = [];
-    constructor(callback, lent) {
-        super(callback);
-        this.#lent = lent;
-    }
-    keepString(value, what) {
-        const block = this.#lent.placeString(value, what);
-        if (block === undefined)
-            return 0n;
-        this.#put(() => this.#lent.give(block));
-        return block.address;
-    }
-    keepBytes(bytes, what) {
-        const copy = this.#lent.copy(bytes, what);
-        copy.answers++;
-        this.#put(() => this.#lent.drop(copy));
-        return copy.block.address + BigInt(bytes.byteOffset);
-    }
-    #put(drop) {
-        const place = this.place();
-        this.#drops[place]?.();
-        this.#drops[place] = drop;
-    }
-}
-function waste(size) {
-    return Math.max(2 * size, 8192);
-}
-function roundUp$1(size) {
-    return Math.ceil(size / 16) * 16;
 }
 
 const symbols = new WeakMap();
@@ -2688,367 +3258,6 @@ function thunkOf({ parameters, result }, arg, what) {
     return thunk;
 }
 
-const MARGIN = 64;
-const GONE = -1;
-let nativeDepth;
-const depthNow = (function depthNow() {
-    return (nativeDepth ??= nativeStacks().depth)();
-});
-function isGone(depth) {
-    return depth === -1 || (depthNow() - depth | 0) > 64;
-}
-
-function isShape(of) {
-    return "fields" in of;
-}
-function arrange(parts, { isUnion = false, pack = Infinity, alignment = 1 } = {}) {
-    let end = 0;
-    const fields = parts.map((part) => {
-        const own = Math.min(alignmentOf(part.of), pack);
-        const offset = isUnion ? 0 : roundUp(end, own);
-        end = Math.max(end, offset + part.of.size * (part.count ?? 1));
-        alignment = Math.max(alignment, own);
-        return { ...part, offset };
-    });
-    return { size: roundUp(end, alignment), alignment, fields };
-}
-function alignmentOf(of) {
-    return isShape(of) ? of.alignment : of.size;
-}
-function roundUp(offset, size) {
-    return Math.ceil(offset / size) * size;
-}
-
-let shapes;
-function makeStructType(layout, shape) {
-    (shapes ??= new WeakMap()).set(layout, shape);
-    keepWhole(layout);
-}
-function shapeOf(definition, what) {
-    return shapeIn(definition, what, []);
-}
-function shapeIn(definition, what, above) {
-    if (typeof definition !== "object" || definition === null)
-        return undefined;
-    const known = shapes?.get(definition);
-    if (known !== undefined || !Object.hasOwn(definition, "struct"))
-        return known;
-    const { struct: types } = definition;
-    if (!Array.isArray(types) || types.length === 0) {
-        throw new TypeError(`${what}: struct must be an array of at least one type: got ${describe(types)}`);
-    }
-    if (above.includes(definition))
-        throw new TypeError(`${what} ${CONTAINS_ITSELF}`);
-    return arrange(types.map((type, i) => {
-        const field = `${what}: field ${i}`;
-        return {
-            of: typeNamed(type) ?? shapeIn(type, field, [...above, definition]) ?? no(type, field),
-        };
-    }));
-}
-const CONTAINS_ITSELF = "contains itself, which takes endless memory; pointerTo(() => layout) is a pointer to it";
-function typeNamed(name) {
-    return typeof name === "string" && VALUE_TYPES.has(name) ? typeOf$1(name) : undefined;
-}
-function no(type, what) {
-    if (typeof type === "function") {
-        throw new TypeError(`${what} is a function, or ${CONTAINS_ITSELF}`);
-    }
-    throw new TypeError(`${what} has the type ${describe(type)}: it must be one of ${[...VALUE_TYPES].join(", ")}, a ` +
-        `layout, pointerTo(layout) or [type, count]${hintFor$2(type)}`);
-}
-function hintFor$2(type) {
-    if (Array.isArray(type)) {
-        return "; an array of arrays is written as one, with all elements: [type, rows * columns]";
-    }
-    if (typeof type === "object" && type !== null) {
-        return Object.hasOwn(type, "bits")
-            ? `; ${BIT_FIELD}`
-            : "; a struct within is written struct({ name: type, … })";
-    }
-    if (typeof type !== "string")
-        return "";
-    if (/:\s*\d+$/.test(type))
-        return `; ${BIT_FIELD}`;
-    if (/long double|_?complex|float128|f128|__m\d+|vector|int128|[iu]128/i.test(type)) {
-        return "; long double, _Complex, vectors and integers of 128 bits have no type here: take the " +
-            'bytes, as ["u8", 16]';
-    }
-    const meant = meantBy(type);
-    return meant === undefined ? "" : `; it may be ${describe(meant)}`;
-}
-const BIT_FIELD = "bit-fields have no type here, since each compiler lays them out by rules of " +
-    "its own: take the integer that they are in, and shift";
-function isUnion({ fields }) {
-    return fields.length > 1 && fields[1].offset === 0;
-}
-function hasNames({ fields }) {
-    return fields[0].name !== undefined;
-}
-function readShape(view, offset, shape) {
-    const { size, fields } = shape;
-    if (!hasNames(shape)) {
-        return new Uint8Array(view.buffer, view.byteOffset + offset, size).slice();
-    }
-    if (isUnion(shape))
-        return readUnion(view, offset, shape);
-    return Object.fromEntries(fields.map((field) => [field.name, readField(view, offset + field.offset, field)]));
-}
-function readUnion(view, offset, { size, fields }) {
-    const bytes = new Uint8Array(view.buffer, view.byteOffset + offset, size).slice();
-    const copy = new DataView(bytes.buffer);
-    const value = {};
-    for (const field of fields) {
-        const get = () => readField(copy, 0, field);
-        Object.defineProperty(value, field.name, { __proto__: null, enumerable: true, get });
-    }
-    return value;
-}
-function readField(view, offset, field) {
-    const { of, count } = field;
-    if (count === undefined)
-        return readPart(view, offset, field);
-    return Array.from({ length: count }, (_, i) => readPart(view, offset + i * of.size, field));
-}
-function readPart(view, offset, { of, to }) {
-    if (isShape(of))
-        return readShape(view, offset, of);
-    const value = readValue(view, offset, of);
-    return to === undefined || value === null ? value : to.follow(value);
-}
-const slot$1 = new DataView(new ArrayBuffer(8));
-function readValue(view, offset, type) {
-    if (type.size > 2)
-        return read(view, offset, type);
-    slot$1.setInt32(0, type.size === 1 ? view.getUint8(offset) : view.getUint16(offset, true), true);
-    return read(slot$1, 0, type);
-}
-function writeShape(view, offset, shape, value, what, keeper) {
-    if (!hasNames(shape))
-        return writeBytes(view, offset, shape, value, what);
-    for (const [field, part] of fieldsIn(shape, value, what)) {
-        writeField(view, offset + field.offset, field, part, `${what}: field ${field.name}`, keeper);
-    }
-}
-function fieldsIn(shape, value, what) {
-    if (typeof value !== "object" || value === null || Symbol.iterator in value) {
-        throw new TypeError(`${what} must be an object such as { ${shape.fields[0].name} }: got ${describe(value)}`);
-    }
-    const given = Object.keys(value).map((name) => [fieldNamed(shape, name, what), value[name]]);
-    if (isUnion(shape) && given.length !== 1) {
-        throw new TypeError(`${what} must have one member of the union, of ${namesOf(shape)}: got ${given.length}`);
-    }
-    return given;
-}
-function fieldNamed(shape, name, what) {
-    const field = shape.fields.find((field) => field.name === name);
-    if (field !== undefined)
-        return field;
-    throw new TypeError(`${what}: there is no field ${describe(name)}; the fields are ${namesOf(shape)}`);
-}
-function namesOf({ fields }) {
-    return fields.map(({ name }) => name).join(", ");
-}
-function writeBytes(view, offset, { size }, value, what) {
-    const bytes = bytesOf(value, what);
-    if (bytes === null || bytes.length < size) {
-        throw new RangeError(`${what} must have the ${size} bytes of the struct: got ${bytes?.length ?? "null"}`);
-    }
-    new Uint8Array(view.buffer, view.byteOffset + offset, size).set(bytes.subarray(0, size));
-}
-function writeField(view, offset, field, value, what, keeper) {
-    const { of, count } = field;
-    if (count === undefined)
-        return writePart(view, offset, field, value, what, keeper);
-    const elements = elementsOf(value, count, what);
-    for (const [i, element] of elements.entries()) {
-        writePart(view, offset + i * of.size, field, element, `${what}: element ${i}`, keeper);
-    }
-}
-function elementsOf(value, count, what) {
-    if (typeof value !== "object" || value === null) {
-        throw new TypeError(`${what} must be an array of ${count} elements: got ${describe(value)}`);
-    }
-    const elements = Array.from(value);
-    if (elements.length <= count)
-        return elements;
-    throw new RangeError(`${what} has ${count} elements: got ${elements.length}`);
-}
-function writePart(view, offset, { of, to }, value, what, keeper) {
-    if (isShape(of))
-        return writeShape(view, offset, of, value, what, keeper);
-    if (of.kind === "address")
-        keeper?.keepAt?.(view.byteOffset + offset, value);
-    const given = to === undefined ? value : to.pointerOf(value);
-    if (of.size > 2)
-        return write(view, offset, of, given, what, keeper);
-    write(slot$1, 0, of, given, what);
-    if (of.size === 1)
-        view.setUint8(offset, slot$1.getUint8(0));
-    else
-        view.setUint16(offset, slot$1.getUint16(0, true), true);
-}
-
-class Bytes {
-    shape;
-    #scratch;
-    constructor(shape) {
-        this.shape = shape;
-    }
-    of(value, what, keeper) {
-        const scratch = this.take();
-        writeShape(scratch, 0, this.shape, value, what, keeper);
-        return scratch;
-    }
-    take() {
-        const scratch = this.#scratch;
-        this.#scratch = undefined;
-        if (scratch === undefined) {
-            return new DataView(new ArrayBuffer(roundUp(this.shape.size, 8)));
-        }
-        new Uint8Array(scratch.buffer).fill(0);
-        return scratch;
-    }
-    put(scratch) {
-        this.#scratch = scratch;
-    }
-    read(bytes) {
-        return readShape(bytes, 0, this.shape);
-    }
-}
-class ArgumentPassing {
-    #bytes;
-    #spot;
-    constructor(shape, spot) {
-        this.#bytes = new Bytes(shape);
-        this.#spot = spot;
-    }
-    write(view, value, what, keeper) {
-        const bytes = this.#bytes.of(value, what, keeper);
-        const { pieces, isByAddress } = this.#spot;
-        if (isByAddress) {
-            const address = keeper.keepRoom(bytes.byteLength, 2 * 8, what);
-            native().copyOut(address, bytes, BigInt(bytes.byteLength));
-            view.setBigUint64(pieces[0].at, address, true);
-        }
-        else {
-            for (const { at, from, size } of pieces)
-                copy$1(bytes, from, view, at, size);
-        }
-        this.#bytes.put(bytes);
-    }
-    read(view, stack) {
-        const bytes = this.#bytes.take();
-        for (const { at, from, size } of this.#spot.pieces) {
-            const isOnStack = at >= 432;
-            const [source, start] = isOnStack ? [stack, at - 432] : [view, at];
-            if (this.#spot.isByAddress)
-                copyFrom(source.getBigUint64(start, true), bytes, this.#bytes);
-            else
-                copy$1(source, start, bytes, from, size);
-        }
-        const value = this.#bytes.read(bytes);
-        this.#bytes.put(bytes);
-        return value;
-    }
-}
-class ResultPassing {
-    #bytes;
-    #pieces;
-    addressAt;
-    constructor(shape, pieces, addressAt) {
-        this.#bytes = new Bytes(shape);
-        this.#pieces = pieces;
-        this.addressAt = addressAt;
-    }
-    get shape() {
-        return this.#bytes.shape;
-    }
-    check(value, what, keeper) {
-        this.#bytes.put(this.#bytes.of(value, what, keeper));
-    }
-    write(view, value, what, keeper) {
-        const bytes = this.#bytes.of(value, what, keeper);
-        if (this.addressAt !== undefined) {
-            const address = view.getBigUint64(this.addressAt, true);
-            native().copyOut(address, bytes, BigInt(this.shape.size));
-            view.setBigUint64(8, address, true);
-        }
-        else {
-            for (const { at, from, size } of this.#pieces)
-                copy$1(bytes, from, view, at, size);
-            if (this.#pieces.length > 1)
-                view.setBigUint64(64, BigInt(1), true);
-        }
-        this.#bytes.put(bytes);
-    }
-    read(view, address) {
-        const bytes = this.#bytes.take();
-        if (this.addressAt !== undefined)
-            copyFrom(address, bytes, this.#bytes);
-        else
-            for (const { at, from, size } of this.#pieces)
-                copy$1(view, at, bytes, from, size);
-        const value = this.#bytes.read(bytes);
-        this.#bytes.put(bytes);
-        return value;
-    }
-}
-function resultOf(shape, { registers }, rules, places, { integers }) {
-    if (registers === undefined) {
-        return new ResultPassing(shape, [], rules === "eightbytes" ? integers : places.address);
-    }
-    return new ResultPassing(shape, piecesOf(registers, places), undefined);
-}
-function piecesOf(registers, { integers, floats, single }) {
-    if (registers.length === 1 && single !== undefined) {
-        return [{ at: single, from: 0, size: registers[0].size }];
-    }
-    let [integer, float] = [0, 0];
-    return registers.map(({ isFloat, from, size }) => ({
-        at: isFloat ? floats[float++] : integers[integer++],
-        from,
-        size,
-    }));
-}
-function argumentAt(shape, spot) {
-    return structType(shape, new ArgumentPassing(shape, spot));
-}
-function structType(shape, passing) {
-    const { size } = shape;
-    return { ...VOID$2, name: nameOf(shape), kind: "struct", way: 10, size, passing };
-}
-function readArgument(type, view, stack) {
-    return type.passing.read(view, stack);
-}
-function nameOf(shape) {
-    const { size, alignment, fields } = shape;
-    const natural = arrange(fields);
-    const isNatural = natural.size === size && natural.alignment === alignment &&
-        natural.fields.every(({ offset }, i) => offset === fields[i].offset);
-    const parts = fields.map(({ offset, of, count }) => (isNatural ? "" : `${offset}: `) + (isShape(of) ? nameOf(of) : of.name) +
-        (count === undefined ? "" : `[${count}]`));
-    const text = `struct { ${parts.join(", ")} }`;
-    return isNatural ? text : `${text} of ${size} bytes, aligned to ${alignment}`;
-}
-function keptIn({ fields }, kinds) {
-    return fields.reduce((sum, { of, count = 1 }) => {
-        return sum + count * (isShape(of) ? keptIn(of, kinds) : kinds.includes(of.name) ? 1 : 0);
-    }, 0);
-}
-function copyFrom(address, bytes, { shape }) {
-    native().copyIn(bytes, address, BigInt(shape.size));
-}
-function copy$1(source, start, target, at, size) {
-    if (size === 8) {
-        target.setInt32(at, source.getInt32(start, true), true);
-        target.setInt32(at + 4, source.getInt32(start + 4, true), true);
-        return;
-    }
-    const from = new Uint8Array(source.buffer, source.byteOffset + start, size);
-    new Uint8Array(target.buffer, target.byteOffset + at, size).set(from);
-}
-
 const tails = new WeakMap();
 function tailCall(f, ...args) {
     const callee = calleeOf(f, "tailCall()");
@@ -3101,10 +3310,448 @@ function writeArguments(callee, args, view, keeper) {
     }
 }
 
-const { input: INPUT$2, output: OUTPUT, output_float: OUTPUT_FLOAT, stack: STACK } = Mailbox;
-const { callback: CALLBACK$3, tail: TAIL } = Mailbox;
+const POLLED = 5;
+const POLLED_BESIDE = 50;
+let open$1;
+let holding = 0;
+let isListening = false;
+let timer;
+let period;
+class ForeignCallback {
+    #target;
+    #number;
+    #waiting = new Set();
+    #answers;
+    #references = 0;
+    constructor(target, thunk, what) {
+        this.#target = target;
+        this.#number = thunk.number;
+        const stop = this.#plainStop();
+        checkGrant(nativeForeign().openForeign(thunk.number, stop), what);
+        (open$1 ??= new Map()).set(thunk.number, this);
+        this.ref();
+    }
+    #plainStop() {
+        const { hasStop, stop, resultType, what, structResult } = this.#target;
+        if (!hasStop || typeof stop === "function" || structResult !== undefined)
+            return null;
+        const slot = new DataView(new ArrayBuffer(8));
+        write(slot, 0, resultType, stop, what, undefined);
+        return slot;
+    }
+    ref() {
+        if (++this.#references === 1)
+            holding++;
+        update();
+        return this.#references;
+    }
+    unref() {
+        if (this.#references === 0)
+            return 0;
+        if (--this.#references === 0)
+            holding--;
+        update();
+        return this.#references;
+    }
+    close() {
+        needStack(128);
+        nativeForeign().closeForeign(this.#number);
+        drain();
+        if (this.#target.hasStop) {
+            for (const request of this.#waiting)
+                this.#stop(request);
+        }
+        open$1.delete(this.#number);
+        if (this.#references > 0)
+            holding--;
+        this.#references = 0;
+        update();
+        if (this.#waiting.size === 0)
+            this.#answers?.release();
+    }
+    async serve(request) {
+        this.#waiting.add(request);
+        let passed;
+        try {
+            passed = new Passed(request.view, this.#target);
+            const answer = this.#target.handler(...passed.values);
+            this.#answer(request, isThenable(answer) ? await answer : answer);
+        }
+        catch (error) {
+            this.#fail(request, error);
+        }
+        finally {
+            passed?.end();
+        }
+    }
+    #answer(request, value) {
+        if (!this.#waiting.has(request))
+            return;
+        const { resultType, what, isKept } = this.#target;
+        if (typeof value === "object" && value !== null) {
+            refuseWaiting(value, what);
+            refuseDeferred(value, what);
+            if (tailOf(value) !== undefined) {
+                throw new TypeError(`${what} is a tail call, for a thread of C's that is in no call of fringe's; answer a ` +
+                    "value");
+            }
+        }
+        const { mailbox, view } = request;
+        let answers;
+        if (isKept) {
+            answers = this.#answers ??= new ForeignAnswers(this.#target);
+            answers.next();
+        }
+        write(view, 8, resultType, value, what, answers);
+        const { addressOfPointer, copyOut } = native();
+        copyOut(addressOfPointer(mailbox), view, BigInt(view.byteLength));
+        this.#waiting.delete(request);
+        nativeForeign().answerForeign(mailbox);
+    }
+    #stop(request) {
+        const { stop } = this.#target;
+        try {
+            if (typeof stop !== "function")
+                return this.#answer(request, stop);
+            const passed = new Passed(request.view, this.#target);
+            this.#answer(request, stop(...passed.values));
+            passed.end();
+        }
+        catch (error) {
+            endBecauseOf$1(error);
+        }
+    }
+    #fail(request, error) {
+        if (this.#target.hasStop)
+            this.#stop(request);
+        if (!this.#waiting.has(request))
+            return reportError(error);
+        endBecauseOf$1(error);
+    }
+}
+function endBecauseOf$1(error) {
+    setTimeout(() => nativeForeign().refuseForeign());
+    reportError(error);
+}
+function update() {
+    if (holding > 0 && !isListening)
+        void listen();
+    if (holding === 0 && isListening)
+        nativeForeign().callOffForeign();
+    const wanted = open$1.size === 0 ? undefined : holding > 0 ? 50 : 5;
+    if (wanted === period)
+        return;
+    clearInterval(timer);
+    timer = undefined;
+    period = wanted;
+    if (wanted === undefined)
+        return;
+    const made = timer = setInterval(drain, wanted);
+    Deno.unrefTimer(made);
+}
+async function listen() {
+    isListening = true;
+    while (holding > 0) {
+        const { listenForeign, waitForeign } = nativeForeign();
+        await waitForeign(listenForeign());
+        drain();
+    }
+    isListening = false;
+}
+function drain() {
+    const { takeForeign } = nativeForeign();
+    const { addressOfPointer, copyIn } = native();
+    for (let mailbox; (mailbox = takeForeign()) !== null;) {
+        const view = new DataView(new ArrayBuffer(432));
+        copyIn(view, addressOfPointer(mailbox), BigInt(view.byteLength));
+        void open$1.get(view.getUint32(4, true)).serve({ mailbox, view });
+    }
+}
+class ForeignAnswers extends Answers {
+    #places = [];
+    keepString(value, what) {
+        const bytes = encodeCString(value, what);
+        return bytes === null ? 0n : this.#put(bytes, what);
+    }
+    keepBytes(bytes, what) {
+        return this.#put(bytes, what);
+    }
+    #put(bytes, what) {
+        const place = this.place();
+        let mapping = this.#places[place];
+        if (mapping === undefined || Number(mapping.base - mapping.limit) < bytes.length) {
+            const larger = new Mapping();
+            map(larger, bytes.length, false, `${what} cannot be copied (${bytes.length} bytes)`);
+            if (mapping !== undefined)
+                unmap(mapping);
+            mapping = this.#places[place] = larger;
+        }
+        native().copyOut(mapping.limit, bytes, BigInt(bytes.length));
+        return mapping.limit;
+    }
+    release() {
+        for (const mapping of this.#places)
+            if (mapping !== undefined)
+                unmap(mapping);
+    }
+}
+
+class Callback {
+    definition;
+    pointer;
+    #kept;
+    #foreign;
+    constructor(definition, handler, options = {}) {
+        const what = "Cannot make callback";
+        const threads = threadsOf(options, `${what}: options`);
+        if (typeof handler !== "function") {
+            throw new TypeError(`${what}: the handler must be a function: got ${describe(handler)}`);
+        }
+        this.definition = copyOf(definition, what);
+        const target = {
+            ...callbackSignature(this.definition, `${what}: the definition`),
+            callee: undefined,
+            parameter: -1,
+            handler,
+            what: "Cannot answer C: the result of a callback",
+            isForeign: threads,
+            closed: false,
+        };
+        if (threads)
+            checkStop(target, `${what}: the definition`);
+        needStack(8);
+        const thunk = takeThunk(target);
+        this.pointer = native().pointerTo(thunk.address);
+        this.#kept = new KeptThunk(target, thunk);
+        makeFunctionPointer(this, this.#kept);
+        if (threads)
+            this.#foreign = new ForeignCallback(target, thunk, what);
+    }
+    ref() {
+        return this.#needForeign("ref").ref();
+    }
+    unref() {
+        return this.#needForeign("unref").unref();
+    }
+    #needForeign(what) {
+        if (this.#foreign !== undefined)
+            return this.#foreign;
+        throw new TypeError(`Cannot ${what} callback: no thread may call it, so nothing is waited for; make it with ` +
+            "{ threads: true }");
+    }
+    close() {
+        const { target, thunk } = this.#kept;
+        if (thunk === undefined)
+            return;
+        this.#foreign?.close();
+        putThunk(thunk);
+        target.closed = true;
+        this.#kept.thunk = undefined;
+    }
+    [Symbol.dispose]() {
+        this.close();
+    }
+}
+function threadsOf(options, what) {
+    if (typeof options !== "object" || options === null) {
+        throw new TypeError(`${what} must be an object such as { threads }: got ${describe(options)}`);
+    }
+    checkKeys(options, ["threads"], what);
+    const { threads } = own(options);
+    if (threads !== undefined && typeof threads !== "boolean") {
+        throw new TypeError(`${what}: threads must be a boolean: got ${describe(threads)}`);
+    }
+    return threads === true;
+}
+function checkStop({ isKept, hasStop, stop, structResult }, what) {
+    if (structResult !== undefined && hasStop && typeof stop !== "function") {
+        throw new TypeError(`${what}: stop must be a function where threads are answered a struct: got ${describe(stop)}`);
+    }
+    if (!isKept || stop === undefined || stop === null || typeof stop === "function")
+        return;
+    throw new TypeError(`${what}: stop must be null where threads are answered a string or a buffer, or a function: ` +
+        `got ${describe(stop)}`);
+}
+
+const CAPACITY = 16 * 1024;
+class Lent {
+    mailbox;
+    base;
+    #view;
+    #copies = new Map();
+    #answers = new Map();
+    #mappings = new Set();
+    #free = [];
+    #next;
+    #isOut = false;
+    constructor(base, view) {
+        this.mailbox = base - BigInt(roundUp(view.byteLength));
+        this.base = this.#next = this.mailbox - BigInt(CAPACITY);
+        this.#view = view;
+    }
+    get isGone() {
+        return this.#copies.keys().some(isDetached);
+    }
+    get isArgumentGone() {
+        return this.#copies.values().some(({ isArgument, bytes }) => {
+            return isArgument && isDetached(bytes.buffer);
+        });
+    }
+    keepString(value, what) {
+        return this.placeString(value, what)?.address ?? 0n;
+    }
+    keepBytes(bytes, what) {
+        const copy = this.copy(bytes, what);
+        copy.isArgument = true;
+        return copy.block.address + BigInt(bytes.byteOffset);
+    }
+    answersTo(callback, isAgain) {
+        let answers = this.#answers.get(callback);
+        if (answers === undefined) {
+            this.#answers.set(callback, answers = new LentAnswers(callback, this));
+        }
+        if (isAgain)
+            answers.again();
+        else
+            answers.next();
+        return answers;
+    }
+    keepRoom(size, alignment, what) {
+        const mask = BigInt(alignment) - 1n;
+        return this.#take(size + alignment, what).address + mask & ~mask;
+    }
+    placeString(value, what) {
+        const bytes = encodeCString(value, what);
+        if (bytes === null)
+            return undefined;
+        const block = this.#take(bytes.length, what);
+        native().copyOut(block.address, bytes, BigInt(bytes.length));
+        return block;
+    }
+    copy({ buffer }, what) {
+        let copy = this.#copies.get(buffer);
+        if (copy === undefined) {
+            const bytes = new Uint8Array(buffer);
+            copy = {
+                bytes,
+                block: this.#take(bytes.length, what),
+                isArgument: false,
+                answers: 0,
+                isLent: false,
+            };
+            this.#copies.set(buffer, copy);
+        }
+        return copy;
+    }
+    drop(copy) {
+        if (--copy.answers > 0 || copy.isArgument)
+            return;
+        this.#copies.delete(copy.bytes.buffer);
+        this.give(copy.block);
+    }
+    #take(size, what) {
+        const found = this.#free.findIndex((block) => size <= block.size && block.size <= waste(size));
+        if (found >= 0)
+            return this.#free.splice(found, 1)[0];
+        const room = roundUp(size);
+        if (this.#next + BigInt(room) <= this.mailbox) {
+            const block = { address: this.#next, size: room, mapping: undefined };
+            this.#next += BigInt(room);
+            return block;
+        }
+        const mapping = new Mapping();
+        this.#mappings.add(mapping);
+        map(mapping, size, false, `${what} cannot be copied (${size} bytes)`);
+        native().lendStack(mapping.limit, true);
+        return { address: mapping.limit, size: Number(mapping.base - mapping.limit), mapping };
+    }
+    give(block) {
+        this.#free.push(block);
+        const mapping = this.#free.length > 16 ? this.#free.shift().mapping : undefined;
+        if (mapping === undefined)
+            return;
+        this.#mappings.delete(mapping);
+        unmap(mapping);
+    }
+    lend() {
+        const { copyOut } = native();
+        this.#setOut(true);
+        this.lendMailbox();
+        for (const copy of this.#copies.values()) {
+            copyOut(copy.block.address, copy.bytes, BigInt(copy.bytes.length));
+            copy.isLent = true;
+        }
+    }
+    #setOut(isOut) {
+        if (this.#isOut === isOut)
+            return;
+        native().lendStack(this.mailbox, isOut);
+        this.#isOut = isOut;
+    }
+    lendMailbox() {
+        native().copyOut(this.mailbox, this.#view, BigInt(this.#view.byteLength));
+    }
+    takeBack(size) {
+        const { copyIn } = native();
+        this.#setOut(false);
+        copyIn(this.#view, this.mailbox, BigInt(size));
+        for (const [buffer, { bytes, block, isLent }] of this.#copies) {
+            if (isLent && !isDetached(buffer))
+                copyIn(bytes, block.address, BigInt(bytes.length));
+        }
+    }
+    release() {
+        for (const mapping of this.#mappings)
+            unmap(mapping);
+        this.#mappings.clear();
+    }
+}
+class LentAnswers extends Answers {
+    #lent;
+    #drops = [];
+    constructor(callback, lent) {
+        super(callback);
+        this.#lent = lent;
+    }
+    keepString(value, what) {
+        const block = this.#lent.placeString(value, what);
+        if (block === undefined)
+            return 0n;
+        this.#put(() => this.#lent.give(block));
+        return block.address;
+    }
+    keepBytes(bytes, what) {
+        const copy = this.#lent.copy(bytes, what);
+        copy.answers++;
+        this.#put(() => this.#lent.drop(copy));
+        return copy.block.address + BigInt(bytes.byteOffset);
+    }
+    #put(drop) {
+        const place = this.place();
+        this.#drops[place]?.();
+        this.#drops[place] = drop;
+    }
+}
+function waste(size) {
+    return Math.max(2 * size, 8192);
+}
+function roundUp(size) {
+    return Math.ceil(size / 16) * 16;
+}
+
+const MARGIN = 64;
+const GONE = -1;
+let nativeDepth;
+const depthNow = (function depthNow() {
+    return (nativeDepth ??= nativeStacks().depth)();
+});
+function isGone(depth) {
+    return depth === -1 || (depthNow() - depth | 0) > 64;
+}
+
+const { input: INPUT$2, output: OUTPUT, output_float: OUTPUT_FLOAT } = Mailbox;
+const { callback: CALLBACK$2, tail: TAIL } = Mailbox;
 const { suspended: SUSPENDED$1, returned: RETURNED } = Status;
-const { struct: STRUCT } = Way;
 const TOLD_OFTEN = 1_000_000;
 class Call {
     context;
@@ -3116,6 +3763,7 @@ class Call {
     #answered = false;
     #hasTail = false;
     #error;
+    #variadic;
     #told = 0;
     #isWatched = false;
     #asking = -1;
@@ -3257,6 +3905,7 @@ class Call {
     }
     arrive() {
         const { context } = this;
+        this.#endVariadic();
         if (context.status[0] !== 0)
             return this.#finish();
         if (context.memory.bottom !== undefined)
@@ -3303,7 +3952,14 @@ class Call {
         if (fast.count === 2) {
             return [read(view, fast.firstAt, fast.first), read(view, fast.secondAt, fast.second)];
         }
-        return argumentsIn(view, target);
+        if (target.following === undefined)
+            return argumentsIn(view, target);
+        this.#endVariadic();
+        return (this.#variadic = new Passed(view, target)).values;
+    }
+    #endVariadic() {
+        this.#variadic?.end();
+        this.#variadic = undefined;
     }
     ask(target, handler) {
         const { view } = this.context;
@@ -3334,6 +3990,7 @@ class Call {
         this.check();
         const answers = isKept ? this.keeper.answersTo(target, this.#answered) : undefined;
         this.#answered = true;
+        this.#endVariadic();
         if (this.#hasTail)
             this.#clearTail();
         write(this.context.view, 8, resultType, value, what, answers);
@@ -3460,6 +4117,7 @@ class Call {
             "tailCall(); without a stop its frames are unwound. It is at", this.frames());
     }
     #endContext(thrown) {
+        this.#endVariadic();
         try {
             if (!this.hasEnded)
                 this.context.end();
@@ -3482,23 +4140,6 @@ class Call {
             "it; transfer it after the call");
     }
 }
-function argumentsIn(view, { types, offsets, stackCount }) {
-    let stack = view;
-    if (stackCount > 0) {
-        stack = new DataView(new ArrayBuffer(stackCount * 8));
-        const address = view.getBigUint64(56, true);
-        native().copyIn(stack, address, BigInt(stack.byteLength));
-    }
-    const values = [];
-    for (let i = 0; i < types.length; i++) {
-        const [offset, type] = [offsets[i], types[i]];
-        if (type.way === 10)
-            values.push(readArgument(type, view, stack));
-        else
-            values.push(offset < 432 ? read(view, offset, type) : read(stack, offset - 432, type));
-    }
-    return values;
-}
 function checkRoom({ what, stackCount, nonblocking }, size) {
     const words = stackCount * 8;
     const lent = nonblocking ? 432 + words + CAPACITY : 0;
@@ -3510,571 +4151,6 @@ function checkRoom({ what, stackCount, nonblocking }, size) {
     }
     throw new RangeError(`${what}: its stack has ${size} bytes, and ${stackCount} of its arguments ` +
         "are passed there; use a larger one");
-}
-
-const POLLED = 5;
-const POLLED_BESIDE = 50;
-let open$1;
-let holding = 0;
-let isListening = false;
-let timer;
-let period;
-class ForeignCallback {
-    #target;
-    #number;
-    #waiting = new Set();
-    #answers;
-    #references = 0;
-    constructor(target, thunk, what) {
-        this.#target = target;
-        this.#number = thunk.number;
-        const stop = this.#plainStop();
-        checkGrant(nativeForeign().openForeign(thunk.number, stop), what);
-        (open$1 ??= new Map()).set(thunk.number, this);
-        this.ref();
-    }
-    #plainStop() {
-        const { hasStop, stop, resultType, what, structResult } = this.#target;
-        if (!hasStop || typeof stop === "function" || structResult !== undefined)
-            return null;
-        const slot = new DataView(new ArrayBuffer(8));
-        write(slot, 0, resultType, stop, what, undefined);
-        return slot;
-    }
-    ref() {
-        if (++this.#references === 1)
-            holding++;
-        update();
-        return this.#references;
-    }
-    unref() {
-        if (this.#references === 0)
-            return 0;
-        if (--this.#references === 0)
-            holding--;
-        update();
-        return this.#references;
-    }
-    close() {
-        needStack(128);
-        nativeForeign().closeForeign(this.#number);
-        drain();
-        if (this.#target.hasStop) {
-            for (const request of this.#waiting)
-                this.#stop(request);
-        }
-        open$1.delete(this.#number);
-        if (this.#references > 0)
-            holding--;
-        this.#references = 0;
-        update();
-        if (this.#waiting.size === 0)
-            this.#answers?.release();
-    }
-    async serve(request) {
-        this.#waiting.add(request);
-        try {
-            const answer = this.#target.handler(...argumentsIn(request.view, this.#target));
-            this.#answer(request, isThenable(answer) ? await answer : answer);
-        }
-        catch (error) {
-            this.#fail(request, error);
-        }
-    }
-    #answer(request, value) {
-        if (!this.#waiting.has(request))
-            return;
-        const { resultType, what, isKept } = this.#target;
-        if (typeof value === "object" && value !== null) {
-            refuseWaiting(value, what);
-            refuseDeferred(value, what);
-            if (tailOf(value) !== undefined) {
-                throw new TypeError(`${what} is a tail call, for a thread of C's that is in no call of fringe's; answer a ` +
-                    "value");
-            }
-        }
-        const { mailbox, view } = request;
-        let answers;
-        if (isKept) {
-            answers = this.#answers ??= new ForeignAnswers(this.#target);
-            answers.next();
-        }
-        write(view, 8, resultType, value, what, answers);
-        const { addressOfPointer, copyOut } = native();
-        copyOut(addressOfPointer(mailbox), view, BigInt(view.byteLength));
-        this.#waiting.delete(request);
-        nativeForeign().answerForeign(mailbox);
-    }
-    #stop(request) {
-        const { stop } = this.#target;
-        try {
-            const isAsked = typeof stop === "function";
-            this.#answer(request, isAsked ? stop(...argumentsIn(request.view, this.#target)) : stop);
-        }
-        catch (error) {
-            endBecauseOf$1(error);
-        }
-    }
-    #fail(request, error) {
-        if (this.#target.hasStop)
-            this.#stop(request);
-        if (!this.#waiting.has(request))
-            return reportError(error);
-        endBecauseOf$1(error);
-    }
-}
-function endBecauseOf$1(error) {
-    setTimeout(() => nativeForeign().refuseForeign());
-    reportError(error);
-}
-function update() {
-    if (holding > 0 && !isListening)
-        void listen();
-    if (holding === 0 && isListening)
-        nativeForeign().callOffForeign();
-    const wanted = open$1.size === 0 ? undefined : holding > 0 ? 50 : 5;
-    if (wanted === period)
-        return;
-    clearInterval(timer);
-    timer = undefined;
-    period = wanted;
-    if (wanted === undefined)
-        return;
-    const made = timer = setInterval(drain, wanted);
-    Deno.unrefTimer(made);
-}
-async function listen() {
-    isListening = true;
-    while (holding > 0) {
-        const { listenForeign, waitForeign } = nativeForeign();
-        await waitForeign(listenForeign());
-        drain();
-    }
-    isListening = false;
-}
-function drain() {
-    const { takeForeign } = nativeForeign();
-    const { addressOfPointer, copyIn } = native();
-    for (let mailbox; (mailbox = takeForeign()) !== null;) {
-        const view = new DataView(new ArrayBuffer(432));
-        copyIn(view, addressOfPointer(mailbox), BigInt(view.byteLength));
-        void open$1.get(view.getUint32(4, true)).serve({ mailbox, view });
-    }
-}
-class ForeignAnswers extends Answers {
-    #places = [];
-    keepString(value, what) {
-        const bytes = encodeCString(value, what);
-        return bytes === null ? 0n : this.#put(bytes, what);
-    }
-    keepBytes(bytes, what) {
-        return this.#put(bytes, what);
-    }
-    #put(bytes, what) {
-        const place = this.place();
-        let mapping = this.#places[place];
-        if (mapping === undefined || Number(mapping.base - mapping.limit) < bytes.length) {
-            const larger = new Mapping();
-            map(larger, bytes.length, false, `${what} cannot be copied (${bytes.length} bytes)`);
-            if (mapping !== undefined)
-                unmap(mapping);
-            mapping = this.#places[place] = larger;
-        }
-        native().copyOut(mapping.limit, bytes, BigInt(bytes.length));
-        return mapping.limit;
-    }
-    release() {
-        for (const mapping of this.#places)
-            if (mapping !== undefined)
-                unmap(mapping);
-    }
-}
-
-function routeOf(shape, rules) {
-    return rules === "eightbytes" ? byEightbytes(shape) : byAggregates(shape);
-}
-function* leavesOf({ fields }, at = 0) {
-    for (const { of, offset, count = 1 } of fields) {
-        for (let i = 0; i < count; i++) {
-            const start = at + offset + i * of.size;
-            if (isShape(of))
-                yield* leavesOf(of, start);
-            else
-                yield { type: of, offset: start };
-        }
-    }
-}
-const WORD = 8;
-function byEightbytes(shape) {
-    const memory = {
-        registers: undefined,
-        isByAddress: false,
-        alignment: Math.max(8, shape.alignment),
-        stackSize: roundUp(shape.size, 8),
-    };
-    if (shape.size > 2 * 8)
-        return memory;
-    const classes = [];
-    for (const { type, offset } of leavesOf(shape)) {
-        if (offset % type.size !== 0)
-            return memory;
-        const place = Math.floor(offset / 8);
-        if (type.kind !== "float")
-            classes[place] = "INTEGER";
-        else
-            classes[place] ??= "SSE";
-    }
-    const registers = [...classes.entries()].flatMap(([place, found]) => found === undefined ? [] : [{ isFloat: found === "SSE", from: place * 8, size: 8 }]);
-    return { ...memory, registers };
-}
-function byAggregates(shape) {
-    const { size } = shape;
-    const isWide = naturalAlignment(shape) >= 2 * 8;
-    const place = {
-        isByAddress: false,
-        alignment: isWide ? 2 * 8 : 8,
-        stackSize: roundUp(size, 8),
-    };
-    const floats = homogeneous(shape);
-    if (floats !== undefined)
-        return { ...place, registers: floats };
-    if (size > 2 * 8) {
-        return { isByAddress: true, registers: undefined, alignment: 8, stackSize: 8 };
-    }
-    const registers = [];
-    for (let from = 0; from < size; from += 8) {
-        registers.push({ isFloat: false, from, size: 8 });
-    }
-    return { ...place, registers };
-}
-function naturalAlignment({ fields, alignment }) {
-    const ofParts = fields.map(({ of }) => isShape(of) ? of.alignment : of.size);
-    return Math.min(alignment, Math.max(...ofParts));
-}
-function homogeneous(shape) {
-    let size;
-    for (const { type } of leavesOf(shape)) {
-        if (type.kind !== "float" || size !== undefined && type.size !== size)
-            return undefined;
-        size = type.size;
-        if (shape.size > 4 * size)
-            return undefined;
-    }
-    const found = new Set([...leavesOf(shape)].map(({ offset }) => offset));
-    if (size === undefined || found.size * size !== shape.size)
-        return undefined;
-    return [...found].sort((a, b) => a - b).map((from) => ({ isFloat: true, from, size: size }));
-}
-
-const PACKED = new Set(["aarch64-darwin"]);
-const CONVENTION = {
-    ...ARGUMENT_REGISTERS[arch],
-    isPacked: PACKED.has(`${arch}-${os}`),
-};
-function placementOf(parameters, registers, convention, fixed = parameters.length, isFirstTaken = false) {
-    const places = new Places(registers, convention, isFirstTaken);
-    const spots = parameters.map((parameter, index) => {
-        const isBehindDots = convention.isPacked && index >= fixed;
-        return typeof parameter === "string"
-            ? places.take(parameter, isBehindDots)
-            : places.takeStruct(parameter, isBehindDots);
-    });
-    return {
-        offsets: spots.map((spot) => typeof spot === "number" ? spot : spot.pieces[0].at),
-        spots: spots.map((spot) => typeof spot === "number" ? undefined : spot),
-        stackCount: roundUp(places.end, 8) / 8,
-    };
-}
-class Places {
-    #registers;
-    #convention;
-    #integers;
-    #floats = 0;
-    #at = 0;
-    end = 0;
-    constructor(registers, convention, isFirstTaken) {
-        this.#registers = registers;
-        this.#convention = convention;
-        this.#integers = isFirstTaken ? 1 : 0;
-    }
-    take(type, isBehindDots) {
-        const { isPacked } = this.#convention;
-        const { kind, size } = typeOf$1(type);
-        const at = isBehindDots ? undefined : this.#takeRegister(kind === "float");
-        if (at !== undefined)
-            return at;
-        const taken = isPacked && !isBehindDots ? size || 8 : 8;
-        return this.#takeStack(taken, taken, 4);
-    }
-    takeStruct(shape, isBehindDots) {
-        const route = routeOf(shape, this.#convention.structs);
-        const { registers, isByAddress } = route;
-        if (isByAddress) {
-            const at = this.take("pointer", isBehindDots);
-            return { pieces: [{ at, from: 0, size: 8 }], isByAddress };
-        }
-        const pieces = isBehindDots || registers === undefined ? undefined : this.#takeRegisters(route);
-        if (pieces !== undefined)
-            return { pieces, isByAddress };
-        const part = this.#convention.isPacked && !isBehindDots && registers?.[0];
-        const isPacked = part && part.isFloat;
-        const size = isPacked ? shape.size : route.stackSize;
-        const at = this.#takeStack(isPacked ? part.size : route.alignment, size, 0);
-        return { pieces: [{ at, from: 0, size: shape.size }], isByAddress };
-    }
-    #takeRegisters({ registers, alignment }) {
-        const { integers, floats, structs } = this.#convention;
-        const floatCount = registers.filter(({ isFloat }) => isFloat).length;
-        const count = registers.length - floatCount;
-        const isEven = structs === "aggregates" && alignment > 8 && count > 0;
-        const first = isEven ? roundUp(this.#integers, 2) : this.#integers;
-        if (first + count > integers || this.#floats + floatCount > floats) {
-            if (structs === "aggregates" && count > 0)
-                this.#integers = integers;
-            if (structs === "aggregates" && floatCount > 0)
-                this.#floats = floats;
-            return undefined;
-        }
-        this.#integers = first;
-        return registers.map(({ isFloat, from, size }) => {
-            return { at: this.#takeRegister(isFloat), from, size };
-        });
-    }
-    #takeRegister(isFloat) {
-        if (isFloat) {
-            if (this.#floats === this.#convention.floats)
-                return undefined;
-            return this.#registers.floats + this.#floats++ * 8;
-        }
-        if (this.#integers === this.#convention.integers)
-            return undefined;
-        return this.#registers.integers + this.#integers++ * 8;
-    }
-    #takeStack(alignment, size, written) {
-        const start = roundUp(this.#at, alignment);
-        this.#at = start + size;
-        this.end = Math.max(this.#at, start + written);
-        return 432 + start;
-    }
-}
-
-const PARAMETERS_MAX = 127;
-const words = (at, count) => Array.from({ length: count }, (_, i) => at + i * 8);
-const FUNCTION = {
-    parameters: { integers: 80, floats: 144 },
-    result: {
-        integers: [16, 336],
-        floats: [24, ...words(344, 3)],
-        single: undefined,
-        address: 416,
-    },
-};
-const CALLBACK$2 = {
-    parameters: { integers: 208, floats: 272 },
-    result: {
-        integers: words(368, 2),
-        floats: words(384, 4),
-        single: 8,
-        address: 424,
-    },
-};
-function signatureOf(parameters, result, side, fixed) {
-    const rules = CONVENTION.structs;
-    const shapes = parameters.map(known);
-    const shape = known(result);
-    const structResult = shape &&
-        resultOf(shape, routeOf(shape, rules), rules, side.result, side.parameters);
-    const placement = placementOf(shapes.map((shape, i) => shape ?? parameters[i]), side.parameters, CONVENTION, fixed, structResult?.addressAt === side.parameters.integers);
-    const types = shapes.map((shape, i) => shape === undefined ? typeOf$1(parameters[i]) : argumentAt(shape, placement.spots[i]));
-    const resultType = structResult === undefined
-        ? typeOf$1(result)
-        : structType(shape, structResult);
-    return {
-        parameters: types.map(({ name }, i) => shapes[i] === undefined ? parameters[i] : name),
-        result: resultType.name,
-        types,
-        resultType,
-        structResult,
-        ...placement,
-    };
-}
-function known(definition) {
-    return shapeOf(definition, "Cannot lay out struct");
-}
-function callbackSignature(callback, what) {
-    if (typeof callback !== "object" || callback === null) {
-        throw new TypeError(`${what} must be an object: got ${describe(callback)}`);
-    }
-    checkKeys(callback, ["parameters", "result", "stop"], what);
-    const { parameters, result, stop } = own(callback);
-    checkParameters(parameters, what);
-    for (const [i, type] of parameters.entries()) {
-        checkType(type, VALUE_TYPES, `${what}: parameter ${i}`, false);
-    }
-    checkType(result, VALUE_TYPES, `${what}: result`);
-    const signature = signatureOf(parameters, result, CALLBACK$2);
-    const hasStop = Object.hasOwn(callback, "stop");
-    if (hasStop && typeof stop !== "function") {
-        if (result === "void" && stop !== undefined) {
-            throw new TypeError(`${what}: stop must be undefined, since the result is void: got ${describe(stop)}`);
-        }
-        checkAnswer(signature, stop, `${what}: stop`);
-    }
-    const shape = known(result);
-    const count = (kinds) => shape === undefined ? kinds.includes(result) ? 1 : 0 : keptIn(shape, kinds);
-    const keptCount = count(["buffer", "cstring"]);
-    const bufferCount = count(["buffer"]);
-    return {
-        ...signature,
-        stop,
-        hasStop,
-        isKept: keptCount > 0,
-        keptCount,
-        bufferCount,
-        fast: fastOf(signature),
-    };
-}
-function checkAnswer({ resultType, structResult }, answer, what) {
-    if (structResult !== undefined)
-        return structResult.check(answer, what, new Kept());
-    const slot = new DataView(new ArrayBuffer(8));
-    write(slot, 0, resultType, answer, what, new Kept());
-}
-function fastOf({ types, offsets, spots, stackCount }) {
-    const [first = VOID$2, second = VOID$2, third = VOID$2] = types;
-    const [firstAt = 0, secondAt = 0, thirdAt = 0] = offsets;
-    const isPlain = stackCount === 0 && spots.every((spot) => spot === undefined);
-    const count = isPlain ? types.length : -1;
-    return { count, first, firstAt, second, secondAt, third, thirdAt };
-}
-function checkParameters(parameters, what) {
-    if (!Array.isArray(parameters)) {
-        throw new TypeError(`${what}: parameters must be an array of types: got ${describe(parameters)}`);
-    }
-    if (parameters.length > 127) {
-        throw new TypeError(`${what}: it has ${parameters.length} parameters, and C promises no more than ` +
-            `${127}`);
-    }
-}
-function checkType(type, known, what, mayBeVoid = true) {
-    if (typeof type === "string" && (known.has(type) || mayBeVoid && type === "void"))
-        return;
-    const shape = shapeOf(type, what);
-    if (shape !== undefined)
-        return checkShape(shape, known, what, mayBeVoid);
-    const isObject = typeof type === "object" && type !== null;
-    if (isObject && Object.hasOwn(type, "callback")) {
-        throw new TypeError(`${what} is a callback, which can only stand among the parameters of a function: write ` +
-            `"${known.has("function") ? "function" : "pointer"}" where a function pointer is passed on`);
-    }
-    if (isObject && (Object.hasOwn(type, "function") || Object.hasOwn(type, "result"))) {
-        throw new TypeError(`${what} is an object: a function that C calls is written ` +
-            "{ callback: { parameters, result } }");
-    }
-    if (type === "...") {
-        throw new TypeError(`${what} is "...": declare the parameters that this call passes, and by variadic how many ` +
-            "of them stand before the dots");
-    }
-    throw new TypeError(`${what} has the type ${describe(type)}: it must be one of ` +
-        `${[...known].join(", ")}${mayBeVoid ? ", void" : ""}${hintFor$1(type, known, mayBeVoid)}`);
-}
-function checkShape({ alignment }, known, what, isResult) {
-    if (known !== VALUE_TYPES) {
-        throw new TypeError(`${what} is a struct, and a generator body takes and gives scalar values: pass a "pointer" ` +
-            "to memory that you hold");
-    }
-    if (isResult || alignment <= 16)
-        return;
-    throw new TypeError(`${what} is a struct that is aligned to ${alignment} bytes, and arguments are aligned to ` +
-        `${16} at most: wrap the function in C, and pass the struct's address`);
-}
-function hintFor$1(type, known, mayBeVoid) {
-    if (type === undefined && mayBeVoid)
-        return '; write "void" if there is none';
-    if (type === "void")
-        return "; the parameters of a function that has none are []";
-    if (type === "callback" || typeof type === "object" && type !== null) {
-        return "; a function that C calls is written { callback: { parameters, result } }";
-    }
-    const meant = typeof type === "string" ? meantBy(type) : undefined;
-    return meant !== undefined && known.has(meant) ? `; it may be ${describe(meant)}` : "";
-}
-
-class Callback {
-    definition;
-    pointer;
-    #kept;
-    #foreign;
-    constructor(definition, handler, options = {}) {
-        const what = "Cannot make callback";
-        const threads = threadsOf(options, `${what}: options`);
-        if (typeof handler !== "function") {
-            throw new TypeError(`${what}: the handler must be a function: got ${describe(handler)}`);
-        }
-        this.definition = copyOf(definition, what);
-        const target = {
-            ...callbackSignature(this.definition, `${what}: the definition`),
-            callee: undefined,
-            parameter: -1,
-            handler,
-            what: "Cannot answer C: the result of a callback",
-            isForeign: threads,
-            closed: false,
-        };
-        if (threads)
-            checkStop(target, `${what}: the definition`);
-        needStack(8);
-        const thunk = takeThunk(target);
-        this.pointer = native().pointerTo(thunk.address);
-        this.#kept = new KeptThunk(target, thunk);
-        makeFunctionPointer(this, this.#kept);
-        if (threads)
-            this.#foreign = new ForeignCallback(target, thunk, what);
-    }
-    ref() {
-        return this.#needForeign("ref").ref();
-    }
-    unref() {
-        return this.#needForeign("unref").unref();
-    }
-    #needForeign(what) {
-        if (this.#foreign !== undefined)
-            return this.#foreign;
-        throw new TypeError(`Cannot ${what} callback: no thread may call it, so nothing is waited for; make it with ` +
-            "{ threads: true }");
-    }
-    close() {
-        const { target, thunk } = this.#kept;
-        if (thunk === undefined)
-            return;
-        this.#foreign?.close();
-        putThunk(thunk);
-        target.closed = true;
-        this.#kept.thunk = undefined;
-    }
-    [Symbol.dispose]() {
-        this.close();
-    }
-}
-function threadsOf(options, what) {
-    if (typeof options !== "object" || options === null) {
-        throw new TypeError(`${what} must be an object such as { threads }: got ${describe(options)}`);
-    }
-    checkKeys(options, ["threads"], what);
-    const { threads } = own(options);
-    if (threads !== undefined && typeof threads !== "boolean") {
-        throw new TypeError(`${what}: threads must be a boolean: got ${describe(threads)}`);
-    }
-    return threads === true;
-}
-function checkStop({ isKept, hasStop, stop, structResult }, what) {
-    if (structResult !== undefined && hasStop && typeof stop !== "function") {
-        throw new TypeError(`${what}: stop must be a function where threads are answered a struct: got ${describe(stop)}`);
-    }
-    if (!isKept || stop === undefined || stop === null || typeof stop === "function")
-        return;
-    throw new TypeError(`${what}: stop must be null where threads are answered a string or a buffer, or a function: ` +
-        `got ${describe(stop)}`);
 }
 
 function errorAfterEnd(call, error) {
@@ -6295,13 +6371,8 @@ function checkVariadic(parameters, variadic, what) {
             `the dots: got ${describe(variadic)}`);
     }
     for (const [i, type] of parameters.entries()) {
-        if (i < fixed || typeof type !== "string")
-            continue;
-        const promoted = typeOf$1(type).promoted;
-        if (promoted === undefined)
-            continue;
-        throw new TypeError(`${what}: parameter ${i} has the type ${describe(type)}, which C promotes where it stands ` +
-            `behind the dots; declare it as ${describe(promoted)}`);
+        if (i >= fixed)
+            refusePromoted(type, `${what}: parameter ${i}`);
     }
 }
 
