@@ -75,8 +75,11 @@ export type {
   FilledArray,
   FromNative,
   FunctionPointer,
+  LayoutType,
   ScalarType,
+  StructDefinition,
   ToNative,
+  TypeDefinition,
   ValueType,
 } from "./ffi/value/type.ts";
 export type { Yielder } from "./ffi/yielder.ts";

@@ -288,6 +288,12 @@ function hintFor(type: unknown, known: ReadonlySet<string>, mayBeVoid: boolean):
   if (type === "callback" || typeof type === "object" && type !== null) {
     return "; a function that C calls is written { callback: { parameters, result } }";
   }
+  if (
+    typeof type === "string" && /long double|_?complex|f128|\b__m\d+|[iu](?:nt)?128/i.test(type)
+  ) {
+    return "; long double, vectors, _Complex, integers of 128 bits and bit-fields have no type " +
+      "here: wrap the function in C";
+  }
   const meant = typeof type === "string" ? meantBy(type) : undefined;
   return meant !== undefined && known.has(meant) ? `; it may be ${describe(meant)}` : "";
 }

@@ -5,7 +5,7 @@
 
 import { assert, assertEquals } from "@std/assert";
 import { readCString } from "../../ffi/value/cstring.ts";
-import { ANSWERS_KEPT, Kept } from "../../ffi/value/kept.ts";
+import { type Answered, ANSWERS_KEPT, Kept } from "../../ffi/value/kept.ts";
 import { native } from "../../ffi/library/find.ts";
 import { gc } from "../support/support.ts";
 
@@ -49,7 +49,7 @@ Deno.test("Kept keeps the last 16 answers of each callback, and lets go of the o
   kept.keepBytes(argument);
   const others = { keptCount: 1, bufferCount: 1 };
   const answers: WeakRef<ArrayBuffer>[] = [];
-  const answer = (callback: { result: string }): void => {
+  const answer = (callback: Answered): void => {
     const bytes = new Uint8Array(64);
     answers.push(new WeakRef(bytes.buffer));
     kept.answersTo(callback, false).keepBytes(bytes, "Cannot test");
