@@ -60,6 +60,7 @@ export type {
   ScriptHandler,
   SymbolDefinitions,
   SyncHandler,
+  VariableDefinition,
 } from "./ffi/call/definition.ts";
 export type { TailCall } from "./ffi/call/tail_call.ts";
 export type { NativeFrame } from "./ffi/context/backtrace.ts";
@@ -78,6 +79,7 @@ export type {
   LayoutType,
   ScalarType,
   StructDefinition,
+  SymbolPointer,
   ToNative,
   TypeDefinition,
   ValueType,

@@ -38,8 +38,6 @@ function cut$1(text) {
     return text.length > 100 ? `${text.slice(0, 100)}…` : text;
 }
 const HINTS = {
-    optional: "; leave a symbol out if the library may lack it",
-    type: "; a variable of a library is read by Deno.dlopen",
     stop: "; it belongs to a callback, beside its parameters and result",
 };
 const checkKeys = (function checkKeys(definition, known, what) {
@@ -60,11 +58,17 @@ function copyOf(definition, what) {
         throw new TypeError(`${what}: its definition must be plain data`, { cause: error });
     }
 }
+let whole;
+function keepWhole(object) {
+    (whole ??= new WeakSet()).add(object);
+}
 function copy$2(value, above) {
     if (typeof value !== "object" || value === null)
         return structuredClone(value);
-    if (isPointer(value))
+    if (isPointer(value) || whole?.has(value))
         return value;
+    if (ArrayBuffer.isView(value))
+        return structuredClone(value);
     if (above.includes(value))
         throw new TypeError("It contains itself");
     const copied = Array.isArray(value) ? new Array(value.length) : {};
@@ -1012,12 +1016,13 @@ function makeFunctionPointer(object, pointing) {
     known$1.set(object, pointing);
 }
 function pointingOf(value, what) {
-    if (typeof value !== "object" || value === null)
+    if ((typeof value !== "object" || value === null) && typeof value !== "function") {
         return undefined;
+    }
     const pointing = known$1.get(value);
     if (pointing === undefined || pointing.address !== undefined)
         return pointing;
-    throw new Error(`${what} is a callback that has been closed; make a new one`);
+    throw pointing.whyClosed(what);
 }
 function hintForUnsafeCallback(value) {
     return describe(value) === "an object of class UnsafeCallback"
@@ -1423,6 +1428,10 @@ class KeptAnswers extends Answers {
     }
 }
 
+const { arch, os } = typeof Deno === "undefined"
+    ? { arch: "x86_64", os: "linux" }
+    : Deno.build;
+
 const Way = {
     void: 0,
     int: 1,
@@ -1433,13 +1442,17 @@ const Way = {
     i64: 6,
     u64: 7,
     address: 8,
-    struct: 9,
+    number: 9,
+    struct: 10,
 };
 const none = undefined;
+const charSign = arch === "aarch64" && os !== "darwin" ? 0 : 0x80;
+const WIDE = { kind: "wide", way: 9, size: 8, mask: 0, sign: 0, promoted: none };
 const TYPES = {
     bool: { kind: "word", way: 3, size: 1, mask: 0xff, sign: 0, promoted: "i32" },
     i8: { kind: "word", way: 1, size: 1, mask: 0xff, sign: 0x80, promoted: "i32" },
     u8: { kind: "word", way: 1, size: 1, mask: 0xff, sign: 0, promoted: "i32" },
+    char: { kind: "word", way: 1, size: 1, mask: 0xff, sign: charSign, promoted: "i32" },
     i16: { kind: "word", way: 1, size: 2, mask: 0xffff, sign: 0x8000, promoted: "i32" },
     u16: { kind: "word", way: 1, size: 2, mask: 0xffff, sign: 0, promoted: "i32" },
     i32: { kind: "word", way: 1, size: 4, mask: -1, sign: 0, promoted: none },
@@ -1448,6 +1461,10 @@ const TYPES = {
     u64: { kind: "wide", way: 7, size: 8, mask: 0, sign: 0, promoted: none },
     isize: { kind: "wide", way: 6, size: 8, mask: 0, sign: 0, promoted: none },
     usize: { kind: "wide", way: 7, size: 8, mask: 0, sign: 0, promoted: none },
+    "i64 as number": { ...WIDE, sign: 1 },
+    "u64 as number": WIDE,
+    "isize as number": { ...WIDE, sign: 1 },
+    "usize as number": WIDE,
     f32: { kind: "float", way: 4, size: 4, mask: 0, sign: 0, promoted: "f64" },
     f64: { kind: "float", way: 5, size: 8, mask: 0, sign: 0, promoted: none },
     pointer: { kind: "address", way: 8, size: 8, mask: 0, sign: 0, promoted: none },
@@ -1485,7 +1502,6 @@ function arrayFor({ kind, way, size, sign }) {
 const otherNames = () => own({
     boolean: "bool",
     _bool: "bool",
-    char: "i8",
     "signed char": "i8",
     "unsigned char": "u8",
     byte: "u8",
@@ -1522,17 +1538,14 @@ function meantBy(name) {
     return otherNames()[type] ?? (type.endsWith("*") ? "pointer" : undefined);
 }
 const VALUE_TYPES = new Set(types.keys());
-const scalars = new Set(VALUE_TYPES);
-for (const kept of ["function", "buffer", "cstring"]) {
-    scalars.delete(kept);
-}
-const SCALAR_TYPES = scalars;
+const SCALAR_TYPES = new Set([...types.values()].filter(({ way, name }) => way !== 9 && (way !== 8 || name === "pointer")).map(({ name }) => name));
 
 const { void: VOID$1, int: INT$1, u32: U32$1, bool: BOOL$1, f32: F32$1, f64: F64$1, i64: I64$1, u64: U64 } = Way;
-const { struct: STRUCT$1 } = Way;
+const { number: NUMBER, struct: STRUCT$1 } = Way;
 const toBigInt = BigInt;
 const { asIntN, asUintN } = toBigInt;
 const { isSafeInteger } = Number;
+const { floor } = Math;
 function cut(word, { mask, sign }) {
     return ((word & mask) ^ sign) - sign | 0;
 }
@@ -1637,6 +1650,9 @@ function writeOther(view, offset, type, value, what, keeper) {
             view.setBigUint64(offset, integer, true);
             return;
         }
+        case 9:
+            writeNumber(view, offset, type, value, what);
+            return;
         case 4:
             if (typeof value !== "number")
                 refuse(type, value, what);
@@ -1650,12 +1666,35 @@ function writeOther(view, offset, type, value, what, keeper) {
         case 3:
             view.setInt32(offset, toWord(type, value, what), true);
             return;
-        case 9:
+        case 10:
             type.passing.write(view, value, what, keeper);
             return;
         default:
             view.setBigUint64(offset, addressFor(type, value, what, keeper), true);
     }
+}
+function writeNumber(view, offset, type, value, what) {
+    if (isSafeInteger(value) && (type.sign !== 0 || value >= 0)) {
+        view.setUint32(offset, value % HALF, true);
+        view.setInt32(offset + 4, floor(value / HALF), true);
+        return;
+    }
+    const integer = integerOf(type, value, what);
+    if ((type.sign !== 0 ? asIntN : asUintN)(64, integer) !== integer)
+        refuse(type, value, what);
+    view.setBigUint64(offset, integer, true);
+}
+const HALF = 2 ** 32;
+function readNumber(view, offset, type) {
+    const { sign, name } = type;
+    const upper = sign !== 0 ? view.getInt32(offset + 4, true) : view.getUint32(offset + 4, true);
+    const value = upper * HALF + view.getUint32(offset, true);
+    if (isSafeInteger(value))
+        return value;
+    const integer = sign !== 0 ? view.getBigInt64(offset, true) : view.getBigUint64(offset, true);
+    const plain = name.slice(0, name.indexOf(" "));
+    throw new RangeError(`Cannot have ${integer}, which C has given, as a number: it is exact from -(2^53 - 1) to ` +
+        `2^53 - 1; declare the type as "${plain}", which gives a bigint`);
 }
 function addressFor(type, value, what, keeper) {
     switch (type.name) {
@@ -1689,6 +1728,8 @@ function readOther(view, offset, type) {
             return view.getBigInt64(offset, true);
         case 7:
             return view.getBigUint64(offset, true);
+        case 9:
+            return readNumber(view, offset, type);
         case 4:
             return view.getFloat32(offset, true);
         case 0:
@@ -1736,7 +1777,8 @@ function refuse(type, value, what) {
 }
 function hintFor$3(type, value) {
     if (typeof value === "function" && type === "function") {
-        return "; pass a Callback, or declare the parameter as { callback } if C keeps nothing of it";
+        return "; pass a Callback or a function of dlopen, or declare the parameter as " +
+            "{ callback } if C keeps nothing of it";
     }
     if (ArrayBuffer.isView(value) || isBuffer(value)) {
         return '; declare it as "buffer", or pass PointerView.of(bytes).pointer';
@@ -1755,7 +1797,9 @@ function addressOf$1(value, type, what) {
         return native().addressOfPointer(value);
     }
     catch (error) {
-        const kinds = type === "function" ? "a Callback, a Deno.PointerObject" : "a Deno.PointerObject";
+        const kinds = type === "function"
+            ? "a Callback, a function of dlopen, a Deno.PointerObject"
+            : "a Deno.PointerObject";
         const hint = hintFor$3(type, value) || hintForNone(value, what);
         throw new TypeError(`${what} must be ${kinds} or null (${type}): got ${describe(value)}${hint}`, { cause: error });
     }
@@ -2290,8 +2334,9 @@ class Lent {
     }
     answersTo(callback, isAgain) {
         let answers = this.#answers.get(callback);
-        if (answers === undefined)
+        if (answers === undefined) {
             this.#answers.set(callback, answers = new LentAnswers(callback, this));
+        }
         if (isAgain)
             answers.again();
         else
@@ -2534,11 +2579,29 @@ class KeptThunk {
     get address() {
         return this.thunk?.address;
     }
+    whyClosed(what) {
+        return new Error(`${what} is a callback that has been closed; make a new one`);
+    }
 }
 
 const callees = new WeakMap();
+class Pointed {
+    #callee;
+    constructor(callee) {
+        this.#callee = callee;
+    }
+    get address() {
+        return this.#callee.library.closed ? undefined : this.#callee.address();
+    }
+    whyClosed(what) {
+        const { name, library } = this.#callee;
+        const file = describe(library.filename);
+        return new Error(`${what} is ${name} of ${file}, which has been closed; open it again`);
+    }
+}
 function makeFunction(f, callee) {
     callees.set(f, callee);
+    makeFunctionPointer(f, new Pointed(callee));
     return Object.freeze(f);
 }
 function isFunction(f) {
@@ -2659,6 +2722,7 @@ function roundUp(offset, size) {
 let shapes;
 function makeStructType(layout, shape) {
     (shapes ??= new WeakMap()).set(layout, shape);
+    keepWhole(layout);
 }
 function shapeOf(definition, what) {
     return shapeIn(definition, what, []);
@@ -2952,7 +3016,7 @@ function argumentAt(shape, spot) {
 }
 function structType(shape, passing) {
     const { size } = shape;
-    return { ...VOID$2, name: nameOf(shape), kind: "struct", way: 9, size, passing };
+    return { ...VOID$2, name: nameOf(shape), kind: "struct", way: 10, size, passing };
 }
 function readArgument(type, view, stack) {
     return type.passing.read(view, stack);
@@ -3004,11 +3068,23 @@ function tailOf(answer) {
     return tails.get(answer);
 }
 function writeTail({ callee, args }, view, keeper) {
+    passOnAddress(callee, view);
     writeArguments(callee, args, view, keeper);
     checkOpen(callee.library, callee.what);
     const address = callee.address();
     native().pin(native().pointerTo(address));
     view.setBigUint64(64, address, true);
+}
+function passOnAddress({ what, result, structResult }, view) {
+    const waiting = targetOf(view.getUint32(4, true));
+    const [to, from] = [structResult?.addressAt, waiting.structResult?.addressAt];
+    if (to === undefined && from === undefined)
+        return;
+    if (result !== waiting.result) {
+        throw new TypeError(`${what} in place of a callback: it returns ${result}, and C has made room for ` +
+            `${waiting.result}, which the callback is to return`);
+    }
+    view.setBigUint64(to, view.getBigUint64(from, true), true);
 }
 function writeArguments(callee, args, view, keeper) {
     for (const [i, slot] of callee.slots.entries()) {
@@ -3416,7 +3492,7 @@ function argumentsIn(view, { types, offsets, stackCount }) {
     const values = [];
     for (let i = 0; i < types.length; i++) {
         const [offset, type] = [offsets[i], types[i]];
-        if (type.way === 9)
+        if (type.way === 10)
             values.push(readArgument(type, view, stack));
         else
             values.push(offset < 432 ? read(view, offset, type) : read(stack, offset - 432, type));
@@ -3691,9 +3767,6 @@ function homogeneous(shape) {
 }
 
 const PACKED = new Set(["aarch64-darwin"]);
-const { arch, os } = typeof Deno === "undefined"
-    ? { arch: "x86_64", os: "linux" }
-    : Deno.build;
 const CONVENTION = {
     ...ARGUMENT_REGISTERS[arch],
     isPacked: PACKED.has(`${arch}-${os}`),
@@ -3905,12 +3978,12 @@ function checkType(type, known, what, mayBeVoid = true) {
     throw new TypeError(`${what} has the type ${describe(type)}: it must be one of ` +
         `${[...known].join(", ")}${mayBeVoid ? ", void" : ""}${hintFor$1(type, known, mayBeVoid)}`);
 }
-function checkShape({ alignment }, known, what, isResult) {
-    if (known !== VALUE_TYPES) {
+function checkShape({ alignment }, known, what, mayBeVoid) {
+    if (known === SCALAR_TYPES) {
         throw new TypeError(`${what} is a struct, and a generator body takes and gives scalar values: pass a "pointer" ` +
             "to memory that you hold");
     }
-    if (isResult || alignment <= 16)
+    if (mayBeVoid || known !== VALUE_TYPES || alignment <= 16)
         return;
     throw new TypeError(`${what} is a struct that is aligned to ${alignment} bytes, and arguments are aligned to ` +
         `${16} at most: wrap the function in C, and pass the struct's address`);
@@ -3922,6 +3995,10 @@ function hintFor$1(type, known, mayBeVoid) {
         return "; the parameters of a function that has none are []";
     if (type === "callback" || typeof type === "object" && type !== null) {
         return "; a function that C calls is written { callback: { parameters, result } }";
+    }
+    if (typeof type === "string" && /long double|_?complex|f128|\b__m\d+|[iu](?:nt)?128/i.test(type)) {
+        return "; long double, vectors, _Complex, integers of 128 bits and bit-fields have no type " +
+            "here: wrap the function in C";
     }
     const meant = typeof type === "string" ? meantBy(type) : undefined;
     return meant !== undefined && known.has(meant) ? `; it may be ${describe(meant)}` : "";
@@ -5968,9 +6045,11 @@ function dlopen(filename, definitions) {
     const names = Object.keys(known);
     for (const name of names)
         checkDefinition(name, known[name]);
-    const table = Object.create(null);
+    const table = Object
+        .create(null);
     for (const name of names) {
-        table[name] = own({ name: known[name].name ?? name, type: "pointer" });
+        const { name: symbol = name, optional = false } = known[name];
+        table[name] = own({ name: symbol, type: "pointer", optional });
     }
     native();
     needStack(8);
@@ -5981,7 +6060,12 @@ function dlopen(filename, definitions) {
     const thunks = [];
     for (const name of names) {
         const pointer = opened.symbols[name];
-        symbols[name] = symbol(name, known[name], pointer, library, thunks);
+        const definition = known[name];
+        symbols[name] = pointer === null
+            ? null
+            : "type" in definition
+                ? variable(definition.type, pointer)
+                : symbol(name, definition, pointer, library, thunks);
     }
     const close = () => closeLibrary(library, thunks, opened);
     return Object.freeze({
@@ -6009,6 +6093,20 @@ function closeLibrary(library, thunks, opened) {
     }
     if (thrown.length > 0)
         throw thrown[0];
+}
+function variable(of, pointer) {
+    const shape = shapeOf(of, "Cannot read variable");
+    if (shape !== undefined) {
+        const bytes = new DataView(new ArrayBuffer(shape.size));
+        native().copyIn(bytes, native().addressOfPointer(pointer), BigInt(shape.size));
+        return readShape(bytes, 0, shape);
+    }
+    const type = typeOf$1(of);
+    if (type.kind === "address")
+        return pointer;
+    const slot = new DataView(new ArrayBuffer(8));
+    native().copyIn(slot, native().addressOfPointer(pointer), BigInt(type.size));
+    return read(slot, 0, type);
 }
 function symbol(name, definition, pointer, library, thunks) {
     const subject = { name, library, exceptionState: once(() => native().exceptionState(pointer)) };
@@ -6137,20 +6235,29 @@ function isTable(value) {
 }
 const FUNCTION_KEYS = [
     ...["parameters", "result", "name", "nonblocking", "variadic", "overflow", "stackSize"],
-    ...["errno", "exclusive"],
+    ...["errno", "exclusive", "optional"],
 ];
+const variableTypes = () => new Set([...VALUE_TYPES].filter((type) => type !== "cstring"));
 function checkDefinition(name, definition) {
     const what = `Cannot open symbol ${name}`;
     if (!isTable(definition)) {
         throw new TypeError(`${what}: its definition must be an object: got ${describe(definition)}; write ` +
             "{ parameters, result } for a function, { input, output } for a generator body");
     }
-    const { name: symbol } = definition;
+    const { name: symbol, optional } = definition;
     if (symbol !== undefined && typeof symbol !== "string") {
         throw new TypeError(`${what}: name must be a string: got ${describe(symbol)}`);
     }
+    if (optional !== undefined && typeof optional !== "boolean") {
+        throw new TypeError(`${what}: optional must be a boolean: got ${describe(optional)}`);
+    }
+    if ("type" in definition) {
+        checkKeys(definition, ["type", "name", "optional"], what);
+        checkType(definition.type, variableTypes(), what, false);
+        return;
+    }
     if ("input" in definition || "output" in definition) {
-        checkKeys(definition, ["input", "output", "name"], what);
+        checkKeys(definition, ["input", "output", "name", "optional"], what);
         const { input, output } = definition;
         checkType(input, SCALAR_TYPES, `${what}: input`);
         checkType(output, SCALAR_TYPES, `${what}: output`);

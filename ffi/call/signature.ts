@@ -11,7 +11,7 @@ import { Mailbox, SLOT_SIZE, STACK_ALIGNMENT } from "../layout.ts";
 import { Kept } from "../value/kept.ts";
 import type { Shape } from "../value/shape.ts";
 import { shapeOf } from "../value/struct_type.ts";
-import { meantBy, type Type, typeOf, VALUE_TYPES, VOID } from "../value/type.ts";
+import { meantBy, SCALAR_TYPES, type Type, typeOf, VALUE_TYPES, VOID } from "../value/type.ts";
 import { write } from "../value/value.ts";
 import {
   argumentAt,
@@ -225,7 +225,7 @@ export function checkParameters(
   }
 }
 
-/** Checks a type. `mayBeVoid`: it is a result. */
+/** Checks a type. */
 export function checkType(
   type: unknown,
   known: ReadonlySet<string>,
@@ -265,16 +265,16 @@ function checkShape(
   { alignment }: Shape,
   known: ReadonlySet<string>,
   what: string,
-  isResult: boolean,
+  mayBeVoid: boolean,
 ): void {
-  if (known !== VALUE_TYPES) {
+  if (known === SCALAR_TYPES) {
     throw new TypeError(
       `${what} is a struct, and a generator body takes and gives scalar values: pass a "pointer" ` +
         "to memory that you hold",
     );
   }
   // Arguments on the stack begin at a multiple of what the stack pointer is one of.
-  if (isResult || alignment <= STACK_ALIGNMENT) return;
+  if (mayBeVoid || known !== VALUE_TYPES || alignment <= STACK_ALIGNMENT) return;
   throw new TypeError(
     `${what} is a struct that is aligned to ${alignment} bytes, and arguments are aligned to ` +
       `${STACK_ALIGNMENT} at most: wrap the function in C, and pass the struct's address`,

@@ -134,8 +134,8 @@ export const prebuilt = {
     load: () => import("./prebuilt/" + "aarch64-darwin.js"),
   },
   "aarch64-linux": {
-    digest: "5eaf306306343d680be97df99371e12bed6a641fda6753e92f5a60769970aa75",
-    size: 79752,
+    digest: "bab124912d4b9f585118da756993dd8559f439791ad0b63e4ed6ebccbbb08dfc",
+    size: 79880,
     file: "libfringe.so",
     load: () => import("./prebuilt/" + "aarch64-linux.js"),
   },

@@ -95,7 +95,9 @@ export class Lent implements Keeper {
   /** What keeps an answer of `callback`; `isAgain` as in `Kept`. */
   answersTo(callback: Answered, isAgain: boolean): Keeper {
     let answers = this.#answers.get(callback);
-    if (answers === undefined) this.#answers.set(callback, answers = new LentAnswers(callback, this));
+    if (answers === undefined) {
+      this.#answers.set(callback, answers = new LentAnswers(callback, this));
+    }
     if (isAgain) answers.again();
     else answers.next();
     return answers;
