@@ -193,7 +193,16 @@ const FLOORS: readonly (readonly string[])[] = [
   ["stack/", "value/"],
   ["context/"],
   ["call/"],
-  ["yielder", "generator", "types", "dlopen", "pointer_view", "function_at"],
+  [
+    "yielder",
+    "generator",
+    "types",
+    "dlopen",
+    "pointer_view",
+    "function_at",
+    "struct",
+    "struct_view",
+  ],
   ["exports"],
 ];
 
