@@ -60,6 +60,7 @@ export type {
   ScriptHandler,
   SymbolDefinitions,
   SyncHandler,
+  VariableDefinition,
 } from "./ffi/call/definition.ts";
 export type { TailCall } from "./ffi/call/tail_call.ts";
 export type { NativeFrame } from "./ffi/context/backtrace.ts";
@@ -91,6 +92,7 @@ export type {
   FromNative,
   FunctionPointer,
   ScalarType,
+  SymbolPointer,
   ToNative,
   ValueType,
 } from "./ffi/value/type.ts";

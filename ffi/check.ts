@@ -46,8 +46,6 @@ function cut(text: string): string {
 
 /** What to do instead, for keys that are meant well. */
 const HINTS: Readonly<Record<string, string>> = {
-  optional: "; leave a symbol out if the library may lack it",
-  type: "; a variable of a library is read by Deno.dlopen",
   stop: "; it belongs to a callback, beside its parameters and result",
 };
 

@@ -16,6 +16,7 @@ import type {
   CallbackDefinition,
   FunctionDefinition,
   SymbolDefinitions,
+  VariableDefinition,
 } from "./call/definition.ts";
 import { PulledBody } from "./call/pulled.ts";
 import {
@@ -33,11 +34,12 @@ import { makeBody } from "./context/body.ts";
 import { endAll, isElsewhere, type Library } from "./context/occupancy.ts";
 import { pulledGenerator } from "./generator.ts";
 import { native } from "./library/find.ts";
-import { STACK_SIZE_MIN } from "./layout.ts";
+import { SLOT_SIZE, STACK_SIZE_MIN } from "./layout.ts";
 import { overflowOf } from "./stack/overflow.ts";
 import { checkSize } from "./stack/stack.ts";
 import type { SymbolOf } from "./types.ts";
 import { SCALAR_TYPES, typeOf, VALUE_TYPES } from "./value/type.ts";
+import { read } from "./value/value.ts";
 
 /**
  * A library that `dlopen` has opened.
@@ -127,9 +129,11 @@ export function dlopen<const Definitions extends SymbolDefinitions>(
   for (const name of names) checkDefinition(name, known[name]);
 
   // Without a prototype, since to set a symbol of the name `__proto__` would set that.
-  const table: Record<string, { name: string; type: "pointer" }> = Object.create(null);
+  const table: Record<string, { name: string; type: "pointer"; optional: boolean }> = Object
+    .create(null);
   for (const name of names) {
-    table[name] = own({ name: known[name]!.name ?? name, type: "pointer" as const });
+    const { name: symbol = name, optional = false } = known[name]!;
+    table[name] = own({ name: symbol, type: "pointer" as const, optional });
   }
   // Opens fringe's own library first: one of the user's may be linked with it, and finds it loaded.
   native();
@@ -142,8 +146,13 @@ export function dlopen<const Definitions extends SymbolDefinitions>(
   const symbols: Record<string, unknown> = Object.create(null);
   const thunks: Thunk[] = [];
   for (const name of names) {
-    const pointer = opened.symbols[name] as Deno.PointerObject;
-    symbols[name] = symbol(name, known[name]!, pointer, library, thunks);
+    const pointer = opened.symbols[name] as Deno.PointerValue;
+    const definition = known[name]!;
+    symbols[name] = pointer === null
+      ? null
+      : "type" in definition
+      ? variable(definition.type, pointer)
+      : symbol(name, definition, pointer, library, thunks);
   }
   const close = (): void => closeLibrary(library, thunks, opened);
   return Object.freeze({
@@ -177,6 +186,15 @@ function closeLibrary(library: Library, thunks: Thunk[], opened: { close(): void
     library.closed = true;
   }
   if (thrown.length > 0) throw thrown[0];
+}
+
+/** What a variable has now; of one that is an address, or not known further, where it is. */
+function variable(name: VariableDefinition["type"], pointer: Deno.PointerObject): unknown {
+  const type = typeOf(name);
+  if (type.kind === "address") return pointer;
+  const slot = new DataView(new ArrayBuffer(SLOT_SIZE));
+  native().copyIn(slot, native().addressOfPointer(pointer), BigInt(type.size));
+  return read(slot, 0, type);
 }
 
 /** What `dlopen` gives for a symbol; the thunks that it will need are put into `thunks`. */
@@ -355,8 +373,12 @@ function isTable(value: unknown): value is object {
 /** What the definition of a function may have. */
 const FUNCTION_KEYS = [
   ...["parameters", "result", "name", "nonblocking", "variadic", "overflow", "stackSize"] as const,
-  ...["errno", "exclusive"] as const,
+  ...["errno", "exclusive", "optional"] as const,
 ];
+
+/** The types of variables: not "cstring", since C has strings by their address and in arrays. */
+const variableTypes = (): ReadonlySet<string> =>
+  new Set([...VALUE_TYPES].filter((type) => type !== "cstring"));
 
 /** Checks a definition of a table, which is a copy that nobody else has. */
 export function checkDefinition(name: string, definition: unknown): void {
@@ -367,12 +389,20 @@ export function checkDefinition(name: string, definition: unknown): void {
         "{ parameters, result } for a function, { input, output } for a generator body",
     );
   }
-  const { name: symbol } = definition as { readonly name?: unknown };
+  const { name: symbol, optional } = definition as Readonly<Record<string, unknown>>;
   if (symbol !== undefined && typeof symbol !== "string") {
     throw new TypeError(`${what}: name must be a string: got ${describe(symbol)}`);
   }
+  if (optional !== undefined && typeof optional !== "boolean") {
+    throw new TypeError(`${what}: optional must be a boolean: got ${describe(optional)}`);
+  }
+  if ("type" in definition) {
+    checkKeys(definition, ["type", "name", "optional"], what);
+    checkType((definition as Partial<VariableDefinition>).type, variableTypes(), what, false);
+    return;
+  }
   if ("input" in definition || "output" in definition) {
-    checkKeys(definition, ["input", "output", "name"], what);
+    checkKeys(definition, ["input", "output", "name", "optional"], what);
     const { input, output } = definition as Partial<BodyDefinition>;
     checkType(input, SCALAR_TYPES, `${what}: input`);
     checkType(output, SCALAR_TYPES, `${what}: output`);

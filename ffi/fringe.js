@@ -38,8 +38,6 @@ function cut$1(text) {
     return text.length > 100 ? `${text.slice(0, 100)}…` : text;
 }
 const HINTS = {
-    optional: "; leave a symbol out if the library may lack it",
-    type: "; a variable of a library is read by Deno.dlopen",
     stop: "; it belongs to a callback, beside its parameters and result",
 };
 const checkKeys = (function checkKeys(definition, known, what) {
@@ -1004,12 +1002,13 @@ function makeFunctionPointer(object, pointing) {
     known.set(object, pointing);
 }
 function pointingOf(value, what) {
-    if (typeof value !== "object" || value === null)
+    if ((typeof value !== "object" || value === null) && typeof value !== "function") {
         return undefined;
+    }
     const pointing = known.get(value);
     if (pointing === undefined || pointing.address !== undefined)
         return pointing;
-    throw new Error(`${what} is a callback that has been closed; make a new one`);
+    throw pointing.whyClosed(what);
 }
 function hintForUnsafeCallback(value) {
     return describe(value) === "an object of class UnsafeCallback"
@@ -1367,6 +1366,10 @@ class KeptAnswers extends Answers {
     }
 }
 
+const { arch, os } = typeof Deno === "undefined"
+    ? { arch: "x86_64", os: "linux" }
+    : Deno.build;
+
 const Way = {
     void: 0,
     int: 1,
@@ -1377,12 +1380,16 @@ const Way = {
     i64: 6,
     u64: 7,
     address: 8,
+    number: 9,
 };
 const none = undefined;
+const charSign = arch === "aarch64" && os !== "darwin" ? 0 : 0x80;
+const WIDE = { kind: "wide", way: 9, size: 8, mask: 0, sign: 0, promoted: none };
 const TYPES = {
     bool: { kind: "word", way: 3, size: 1, mask: 0xff, sign: 0, promoted: "i32" },
     i8: { kind: "word", way: 1, size: 1, mask: 0xff, sign: 0x80, promoted: "i32" },
     u8: { kind: "word", way: 1, size: 1, mask: 0xff, sign: 0, promoted: "i32" },
+    char: { kind: "word", way: 1, size: 1, mask: 0xff, sign: charSign, promoted: "i32" },
     i16: { kind: "word", way: 1, size: 2, mask: 0xffff, sign: 0x8000, promoted: "i32" },
     u16: { kind: "word", way: 1, size: 2, mask: 0xffff, sign: 0, promoted: "i32" },
     i32: { kind: "word", way: 1, size: 4, mask: -1, sign: 0, promoted: none },
@@ -1391,6 +1398,10 @@ const TYPES = {
     u64: { kind: "wide", way: 7, size: 8, mask: 0, sign: 0, promoted: none },
     isize: { kind: "wide", way: 6, size: 8, mask: 0, sign: 0, promoted: none },
     usize: { kind: "wide", way: 7, size: 8, mask: 0, sign: 0, promoted: none },
+    "i64 as number": { ...WIDE, sign: 1 },
+    "u64 as number": WIDE,
+    "isize as number": { ...WIDE, sign: 1 },
+    "usize as number": WIDE,
     f32: { kind: "float", way: 4, size: 4, mask: 0, sign: 0, promoted: "f64" },
     f64: { kind: "float", way: 5, size: 8, mask: 0, sign: 0, promoted: none },
     pointer: { kind: "address", way: 8, size: 8, mask: 0, sign: 0, promoted: none },
@@ -1428,7 +1439,6 @@ function arrayFor({ kind, way, size, sign }) {
 const otherNames = () => own({
     boolean: "bool",
     _bool: "bool",
-    char: "i8",
     "signed char": "i8",
     "unsigned char": "u8",
     byte: "u8",
@@ -1465,16 +1475,14 @@ function meantBy(name) {
     return otherNames()[type] ?? (type.endsWith("*") ? "pointer" : undefined);
 }
 const VALUE_TYPES = new Set(types.keys());
-const scalars = new Set(VALUE_TYPES);
-for (const kept of ["function", "buffer", "cstring"]) {
-    scalars.delete(kept);
-}
-const SCALAR_TYPES = scalars;
+const SCALAR_TYPES = new Set([...types.values()].filter(({ way, name }) => way !== 9 && (way !== 8 || name === "pointer")).map(({ name }) => name));
 
 const { void: VOID$1, int: INT$1, u32: U32$1, bool: BOOL$1, f32: F32$1, f64: F64$1, i64: I64$1, u64: U64 } = Way;
+const NUMBER = 9;
 const toBigInt = BigInt;
 const { asIntN, asUintN } = toBigInt;
 const { isSafeInteger } = Number;
+const { floor } = Math;
 function cut(word, { mask, sign }) {
     return ((word & mask) ^ sign) - sign | 0;
 }
@@ -1579,6 +1587,9 @@ function writeOther(view, offset, type, value, what, keeper) {
             view.setBigUint64(offset, integer, true);
             return;
         }
+        case 9:
+            writeNumber(view, offset, type, value, what);
+            return;
         case 4:
             if (typeof value !== "number")
                 refuse(type, value, what);
@@ -1595,6 +1606,29 @@ function writeOther(view, offset, type, value, what, keeper) {
         default:
             view.setBigUint64(offset, addressFor(type, value, what, keeper), true);
     }
+}
+function writeNumber(view, offset, type, value, what) {
+    if (isSafeInteger(value) && (type.sign !== 0 || value >= 0)) {
+        view.setUint32(offset, value % HALF, true);
+        view.setInt32(offset + 4, floor(value / HALF), true);
+        return;
+    }
+    const integer = integerOf(type, value, what);
+    if ((type.sign !== 0 ? asIntN : asUintN)(64, integer) !== integer)
+        refuse(type, value, what);
+    view.setBigUint64(offset, integer, true);
+}
+const HALF = 2 ** 32;
+function readNumber(view, offset, type) {
+    const { sign, name } = type;
+    const upper = sign !== 0 ? view.getInt32(offset + 4, true) : view.getUint32(offset + 4, true);
+    const value = upper * HALF + view.getUint32(offset, true);
+    if (isSafeInteger(value))
+        return value;
+    const integer = sign !== 0 ? view.getBigInt64(offset, true) : view.getBigUint64(offset, true);
+    const plain = name.slice(0, name.indexOf(" "));
+    throw new RangeError(`Cannot have ${integer}, which C has given, as a number: it is exact from -(2^53 - 1) to ` +
+        `2^53 - 1; declare the type as "${plain}", which gives a bigint`);
 }
 function addressFor(type, value, what, keeper) {
     switch (type.name) {
@@ -1628,6 +1662,8 @@ function readOther(view, offset, type) {
             return view.getBigInt64(offset, true);
         case 7:
             return view.getBigUint64(offset, true);
+        case 9:
+            return readNumber(view, offset, type);
         case 4:
             return view.getFloat32(offset, true);
         case 0:
@@ -1675,7 +1711,8 @@ function refuse(type, value, what) {
 }
 function hintFor$2(type, value) {
     if (typeof value === "function" && type === "function") {
-        return "; pass a Callback, or declare the parameter as { callback } if C keeps nothing of it";
+        return "; pass a Callback or a function of dlopen, or declare the parameter as " +
+            "{ callback } if C keeps nothing of it";
     }
     if (ArrayBuffer.isView(value) || isBuffer(value)) {
         return '; declare it as "buffer", or pass PointerView.of(bytes).pointer';
@@ -1694,7 +1731,9 @@ function addressOf$1(value, type, what) {
         return native().addressOfPointer(value);
     }
     catch (error) {
-        const kinds = type === "function" ? "a Callback, a Deno.PointerObject" : "a Deno.PointerObject";
+        const kinds = type === "function"
+            ? "a Callback, a function of dlopen, a Deno.PointerObject"
+            : "a Deno.PointerObject";
         const hint = hintFor$2(type, value) || hintForNone(value, what);
         throw new TypeError(`${what} must be ${kinds} or null (${type}): got ${describe(value)}${hint}`, { cause: error });
     }
@@ -2467,11 +2506,29 @@ class KeptThunk {
     get address() {
         return this.thunk?.address;
     }
+    whyClosed(what) {
+        return new Error(`${what} is a callback that has been closed; make a new one`);
+    }
 }
 
 const callees = new WeakMap();
+class Pointed {
+    #callee;
+    constructor(callee) {
+        this.#callee = callee;
+    }
+    get address() {
+        return this.#callee.library.closed ? undefined : this.#callee.address();
+    }
+    whyClosed(what) {
+        const { name, library } = this.#callee;
+        const file = describe(library.filename);
+        return new Error(`${what} is ${name} of ${file}, which has been closed; open it again`);
+    }
+}
 function makeFunction(f, callee) {
     callees.set(f, callee);
+    makeFunctionPointer(f, new Pointed(callee));
     return Object.freeze(f);
 }
 function isFunction(f) {
@@ -3182,10 +3239,28 @@ class ForeignAnswers extends Answers {
     }
 }
 
+function isShape(of) {
+    return "fields" in of;
+}
+function arrange(parts, { isUnion = false, pack = Infinity, alignment = 1 } = {}) {
+    let end = 0;
+    const fields = parts.map((part) => {
+        const own = Math.min(alignmentOf(part.of), pack);
+        const offset = isUnion ? 0 : roundUp(end, own);
+        end = Math.max(end, offset + part.of.size * (part.count ?? 1));
+        alignment = Math.max(alignment, own);
+        return { ...part, offset };
+    });
+    return { size: roundUp(end, alignment), alignment, fields };
+}
+function alignmentOf(of) {
+    return isShape(of) ? of.alignment : of.size;
+}
+function roundUp(offset, size) {
+    return Math.ceil(offset / size) * size;
+}
+
 const PACKED = new Set(["aarch64-darwin"]);
-const { arch, os } = typeof Deno === "undefined"
-    ? { arch: "x86_64", os: "linux" }
-    : Deno.build;
 const CONVENTION = {
     ...ARGUMENT_REGISTERS[arch],
     isPacked: PACKED.has(`${arch}-${os}`),
@@ -3208,9 +3283,6 @@ function placementOf(parameters, registers, convention, fixed = parameters.lengt
         return 336 + start;
     });
     return { offsets, stackCount: roundUp(end, 8) / 8 };
-}
-function roundUp(offset, size) {
-    return Math.ceil(offset / size) * size;
 }
 
 const PARAMETERS_MAX = 127;
@@ -5338,9 +5410,11 @@ function dlopen(filename, definitions) {
     const names = Object.keys(known);
     for (const name of names)
         checkDefinition(name, known[name]);
-    const table = Object.create(null);
+    const table = Object
+        .create(null);
     for (const name of names) {
-        table[name] = own({ name: known[name].name ?? name, type: "pointer" });
+        const { name: symbol = name, optional = false } = known[name];
+        table[name] = own({ name: symbol, type: "pointer", optional });
     }
     native();
     needStack(8);
@@ -5351,7 +5425,12 @@ function dlopen(filename, definitions) {
     const thunks = [];
     for (const name of names) {
         const pointer = opened.symbols[name];
-        symbols[name] = symbol(name, known[name], pointer, library, thunks);
+        const definition = known[name];
+        symbols[name] = pointer === null
+            ? null
+            : "type" in definition
+                ? variable(definition.type, pointer)
+                : symbol(name, definition, pointer, library, thunks);
     }
     const close = () => closeLibrary(library, thunks, opened);
     return Object.freeze({
@@ -5379,6 +5458,14 @@ function closeLibrary(library, thunks, opened) {
     }
     if (thrown.length > 0)
         throw thrown[0];
+}
+function variable(name, pointer) {
+    const type = typeOf$1(name);
+    if (type.kind === "address")
+        return pointer;
+    const slot = new DataView(new ArrayBuffer(8));
+    native().copyIn(slot, native().addressOfPointer(pointer), BigInt(type.size));
+    return read(slot, 0, type);
 }
 function symbol(name, definition, pointer, library, thunks) {
     const subject = { name, library, exceptionState: once(() => native().exceptionState(pointer)) };
@@ -5507,20 +5594,29 @@ function isTable(value) {
 }
 const FUNCTION_KEYS = [
     ...["parameters", "result", "name", "nonblocking", "variadic", "overflow", "stackSize"],
-    ...["errno", "exclusive"],
+    ...["errno", "exclusive", "optional"],
 ];
+const variableTypes = () => new Set([...VALUE_TYPES].filter((type) => type !== "cstring"));
 function checkDefinition(name, definition) {
     const what = `Cannot open symbol ${name}`;
     if (!isTable(definition)) {
         throw new TypeError(`${what}: its definition must be an object: got ${describe(definition)}; write ` +
             "{ parameters, result } for a function, { input, output } for a generator body");
     }
-    const { name: symbol } = definition;
+    const { name: symbol, optional } = definition;
     if (symbol !== undefined && typeof symbol !== "string") {
         throw new TypeError(`${what}: name must be a string: got ${describe(symbol)}`);
     }
+    if (optional !== undefined && typeof optional !== "boolean") {
+        throw new TypeError(`${what}: optional must be a boolean: got ${describe(optional)}`);
+    }
+    if ("type" in definition) {
+        checkKeys(definition, ["type", "name", "optional"], what);
+        checkType(definition.type, variableTypes(), what, false);
+        return;
+    }
     if ("input" in definition || "output" in definition) {
-        checkKeys(definition, ["input", "output", "name"], what);
+        checkKeys(definition, ["input", "output", "name", "optional"], what);
         const { input, output } = definition;
         checkType(input, SCALAR_TYPES, `${what}: input`);
         checkType(output, SCALAR_TYPES, `${what}: output`);

@@ -430,7 +430,10 @@ export class PointerView {
     this.#set("f64", 8, offset, value);
   }
 
-  /** Writes a pointer, or that of a `Callback`. What it points at must be kept alive. */
+  /**
+   * Writes a pointer, or that of a `Callback` or of a function of `dlopen`. What it points at must
+   * be kept alive.
+   */
   setPointer(offset: number, value: ToNative<"function">): void {
     this.#set("function", 8, offset, value);
   }

@@ -10,7 +10,7 @@ import type {
   ResultOf,
   SuspendableFunction,
 } from "./call/argument_types.ts";
-import type { BodyDefinition, FunctionDefinition } from "./call/definition.ts";
+import type { BodyDefinition, FunctionDefinition, VariableDefinition } from "./call/definition.ts";
 import type { NativeBody } from "./context/body.ts";
 import type { Generator } from "./generator.ts";
 import type { FromNative, ToNative } from "./value/type.ts";
@@ -116,9 +116,13 @@ export interface NonblockingFunction<Definition extends FunctionDefinition> {
  * console.log(f(-3)); // 3n
  * ```
  */
-export type SymbolOf<Definition> = Definition extends BodyDefinition
-  ? NativeBody<ToNative<Definition["input"]>, FromNative<Definition["output"]>>
-  : Definition extends FunctionDefinition
-    ? Definition extends { readonly nonblocking: true | "thread" } ? NonblockingFunction<Definition>
-    : NativeFunction<Definition>
-  : never;
+export type SymbolOf<Definition> =
+  | (Definition extends BodyDefinition
+    ? NativeBody<ToNative<Definition["input"]>, FromNative<Definition["output"]>>
+    : Definition extends FunctionDefinition
+      ? Definition extends { readonly nonblocking: true | "thread" }
+        ? NonblockingFunction<Definition>
+      : NativeFunction<Definition>
+    : Definition extends VariableDefinition ? FromNative<Definition["type"]>
+    : never)
+  | (Definition extends { readonly optional: true } ? null : never);

@@ -9,7 +9,12 @@ import type { Subject } from "../context/context.ts";
 import { symbolOf } from "../context/body.ts";
 import { isGeneratorFunction, isScriptGenerator } from "../script_generator.ts";
 import type { Overflow } from "../stack/overflow.ts";
-import { hintForUnsafeCallback, pointingOf } from "../value/function_pointer.ts";
+import {
+  hintForUnsafeCallback,
+  makeFunctionPointer,
+  type Pointing,
+  pointingOf,
+} from "../value/function_pointer.ts";
 import type { Type } from "../value/type.ts";
 import type { Signature } from "./signature.ts";
 import { KeptThunk, type Target, type Thunk } from "./thunk.ts";
@@ -61,9 +66,29 @@ export type Answering = "functions" | "generators" | "puller";
 
 const callees = new WeakMap<object, Callee>();
 
+/** What C gets for a function of `dlopen`, wherever it takes a function pointer: the function. */
+class Pointed implements Pointing {
+  readonly #callee: Callee;
+
+  constructor(callee: Callee) {
+    this.#callee = callee;
+  }
+
+  get address(): bigint | undefined {
+    return this.#callee.library.closed ? undefined : this.#callee.address();
+  }
+
+  whyClosed(what: string): Error {
+    const { name, library } = this.#callee;
+    const file = describe(library.filename);
+    return new Error(`${what} is ${name} of ${file}, which has been closed; open it again`);
+  }
+}
+
 /** Makes `f` known as a function of `dlopen`. */
 export function makeFunction<F extends object>(f: F, callee: Callee): F {
   callees.set(f, callee);
+  makeFunctionPointer(f, new Pointed(callee));
   return Object.freeze(f);
 }
 

@@ -27,6 +27,8 @@ export interface BodyDefinition {
   readonly output: ScalarType | "void";
   /** The name of the symbol, if it is not the key in the table. */
   readonly name?: string;
+  /** Whether the library may lack it: the symbol is `null` then. */
+  readonly optional?: boolean;
 }
 
 /**
@@ -125,6 +127,8 @@ export interface FunctionDefinition {
   readonly result: ValueType | "void";
   /** The name of the symbol, if it is not the key in the table. */
   readonly name?: string;
+  /** Whether the library may lack it: the symbol is `null` then. */
+  readonly optional?: boolean;
   /**
    * Whether C runs on a thread of Deno's blocking pool, so that the event loop goes on meanwhile.
    * Handlers are called on the Worker's own thread. After each of them C may go on on another
@@ -182,6 +186,31 @@ export interface FunctionDefinition {
 }
 
 /**
+ * A variable of a library: its symbol is the value that it has when the library is opened.
+ *
+ * @example
+ * ```ts
+ * import { dlopen, PointerView, type VariableDefinition } from "fringe";
+ *
+ * const opterr: VariableDefinition = { type: "i32" }; // extern int opterr;
+ * using libc = dlopen("libc.so.6", {
+ *   opterr,
+ *   where: { name: "opterr", type: "pointer" }, // &opterr
+ * });
+ * console.log(libc.symbols.opterr); // 1
+ * console.log(new PointerView(libc.symbols.where!).getInt32()); // 1, or what it is by now
+ * ```
+ */
+export interface VariableDefinition {
+  /** Its type. For "pointer", "function" and "buffer" the symbol is the variable's address. */
+  readonly type: Exclude<ValueType, "cstring">;
+  /** The name of the symbol, if it is not the key in the table. */
+  readonly name?: string;
+  /** Whether the library may lack it: the symbol is `null` then. */
+  readonly optional?: boolean;
+}
+
+/**
  * The table that `dlopen` takes: a definition for each symbol.
  *
  * @example
@@ -198,7 +227,7 @@ export interface FunctionDefinition {
  */
 export interface SymbolDefinitions {
   /** By the key under which the symbol is to be had. */
-  readonly [name: string]: BodyDefinition | FunctionDefinition;
+  readonly [name: string]: BodyDefinition | FunctionDefinition | VariableDefinition;
 }
 
 /**

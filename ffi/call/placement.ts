@@ -4,6 +4,7 @@
 /** Where an ABI has the arguments of a call: in which register, or at which place of the stack. */
 
 import { ARGUMENT_REGISTERS, Mailbox, SLOT_SIZE } from "../layout.ts";
+import { arch, os } from "../machine.ts";
 import { roundUp } from "../value/shape.ts";
 import { typeOf } from "../value/type.ts";
 
@@ -23,11 +24,6 @@ export interface Convention {
 
 /** Platforms that pack: Apple's "Writing ARM64 code for Apple platforms". */
 const PACKED: ReadonlySet<string> = new Set(["aarch64-darwin"]);
-
-/** Other runtimes may import the module. At the first use they are told that fringe needs Deno. */
-const { arch, os } = typeof Deno === "undefined"
-  ? { arch: "x86_64", os: "linux" } as const
-  : Deno.build;
 
 /** The convention of this machine. */
 export const CONVENTION: Convention = {

@@ -125,4 +125,8 @@ export class KeptThunk implements Pointing {
   get address(): bigint | undefined {
     return this.thunk?.address;
   }
+
+  whyClosed(what: string): Error {
+    return new Error(`${what} is a callback that has been closed; make a new one`);
+  }
 }

@@ -134,8 +134,8 @@ export const prebuilt = {
     load: () => import("./prebuilt/" + "aarch64-darwin.js"),
   },
   "aarch64-linux": {
-    digest: "b39756870cf81ce4b3b3e32385b76345a7d00c6977a27d3f2878892573be46da",
-    size: 79752,
+    digest: "5711e31796643b81b1ca1a2dfed5d7fe3150071531ce56627147f510db90c526",
+    size: 79880,
     file: "libfringe.so",
     load: () => import("./prebuilt/" + "aarch64-linux.js"),
   },

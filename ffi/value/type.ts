@@ -7,6 +7,7 @@
  */
 
 import { own } from "../check.ts";
+import { arch, os } from "../machine.ts";
 
 /**
  * What TypeScript passes for a C function: a `Callback`. Objects of other origin are refused.
@@ -38,7 +39,7 @@ export interface FunctionPointer {
 /**
  * How a value is checked and converted: a small number, which is compared faster than a name. The
  * integers of at most 32 bits are one way, but for u32, which is no int32. From `f32` on a value is
- * no word: it lies in the mailbox.
+ * no word: it lies in the mailbox. `number` is an integer of 64 bits that TypeScript has as one.
  */
 export const Way = {
   void: 0,
@@ -50,6 +51,7 @@ export const Way = {
   i64: 6,
   u64: 7,
   address: 8,
+  number: 9,
 } as const;
 
 /** What is known of a type. */
@@ -57,7 +59,7 @@ interface Row {
   /**
    * - "word": an integer of at most 32 bits, or a bool. It travels in a register of a resume;
    *   `isWord` of `native/context/word.zig` is the same rule.
-   * - "wide": an integer of 64 bits, a bigint in TypeScript.
+   * - "wide": an integer of 64 bits, a bigint in TypeScript but for `Way.number`.
    * - "float": it travels in a vector register of a call.
    * - "address": a pointer, or what becomes one.
    */
@@ -66,7 +68,10 @@ interface Row {
   readonly way: number;
   /** How many bytes it takes in memory. */
   readonly size: number;
-  /** For `Way.int`, the bits that a value has, and which of them is the sign, if any; see `cut`. */
+  /**
+   * For `Way.int`, the bits that a value has, and which of them is the sign, if any; see `cut`. For
+   * `Way.number`, a `sign` of 1 says that there is one.
+   */
   readonly mask: number;
   readonly sign: number;
   /** What C makes of an argument behind the dots of a variadic function (C17, 6.5.2.2). */
@@ -81,6 +86,14 @@ export interface Type extends Row {
 const none = undefined;
 
 /**
+ * C's `char` is signed, but for ARM's (AAPCS64, section 10.1.2); Apple's is signed there, too
+ * ("Writing ARM64 code for Apple platforms").
+ */
+const charSign = arch === "aarch64" && os !== "darwin" ? 0 : 0x80;
+
+const WIDE: Row = { kind: "wide", way: Way.number, size: 8, mask: 0, sign: 0, promoted: none };
+
+/**
  * Every type, in the order in which messages list them. Each row has all fields: one that it lacked
  * would be what a program has put into `Object.prototype`.
  */
@@ -88,6 +101,7 @@ const TYPES: Readonly<Record<ValueType, Row>> = {
   bool: { kind: "word", way: Way.bool, size: 1, mask: 0xff, sign: 0, promoted: "i32" },
   i8: { kind: "word", way: Way.int, size: 1, mask: 0xff, sign: 0x80, promoted: "i32" },
   u8: { kind: "word", way: Way.int, size: 1, mask: 0xff, sign: 0, promoted: "i32" },
+  char: { kind: "word", way: Way.int, size: 1, mask: 0xff, sign: charSign, promoted: "i32" },
   i16: { kind: "word", way: Way.int, size: 2, mask: 0xffff, sign: 0x8000, promoted: "i32" },
   u16: { kind: "word", way: Way.int, size: 2, mask: 0xffff, sign: 0, promoted: "i32" },
   i32: { kind: "word", way: Way.int, size: 4, mask: -1, sign: 0, promoted: none },
@@ -96,6 +110,10 @@ const TYPES: Readonly<Record<ValueType, Row>> = {
   u64: { kind: "wide", way: Way.u64, size: 8, mask: 0, sign: 0, promoted: none },
   isize: { kind: "wide", way: Way.i64, size: 8, mask: 0, sign: 0, promoted: none },
   usize: { kind: "wide", way: Way.u64, size: 8, mask: 0, sign: 0, promoted: none },
+  "i64 as number": { ...WIDE, sign: 1 },
+  "u64 as number": WIDE,
+  "isize as number": { ...WIDE, sign: 1 },
+  "usize as number": WIDE,
   f32: { kind: "float", way: Way.f32, size: 4, mask: 0, sign: 0, promoted: "f64" },
   f64: { kind: "float", way: Way.f64, size: 8, mask: 0, sign: 0, promoted: none },
   pointer: { kind: "address", way: Way.address, size: 8, mask: 0, sign: 0, promoted: none },
@@ -119,7 +137,10 @@ const TYPES: Readonly<Record<ValueType, Row>> = {
  * console.log(echo("f64")); // { input: "f64", output: "f64" }
  * ```
  */
-export type ScalarType = Exclude<ValueType, "function" | "buffer" | "cstring">;
+export type ScalarType = Exclude<ValueType, "function" | "buffer" | "cstring" | NumberType>;
+
+/** An integer of 64 bits that C gives as a number. */
+type NumberType = "i64 as number" | "u64 as number" | "isize as number" | "usize as number";
 
 /**
  * The names of the types that a function takes, gives, and calls back with.
@@ -138,6 +159,7 @@ export type ValueType =
   | "bool"
   | "i8"
   | "u8"
+  | "char"
   | "i16"
   | "u16"
   | "i32"
@@ -146,12 +168,41 @@ export type ValueType =
   | "u64"
   | "isize"
   | "usize"
+  | "i64 as number"
+  | "u64 as number"
+  | "isize as number"
+  | "usize as number"
   | "f32"
   | "f64"
   | "pointer"
   | "function"
   | "buffer"
   | "cstring";
+
+/**
+ * A function of `dlopen`, of whatever type, where C takes a function pointer: C gets the function
+ * itself, which must stay open for as long as C has it.
+ *
+ * @example
+ * ```ts
+ * import { dlopen, type SymbolPointer } from "fringe";
+ *
+ * using libc = dlopen("libc.so.6", {
+ *   qsort: { parameters: ["buffer", "usize", "usize", "function"], result: "void" },
+ *   strcmp: { parameters: ["cstring", "cstring"], result: "i32" },
+ * });
+ * const compare: SymbolPointer = libc.symbols.strcmp;
+ * const words = new TextEncoder().encode("c\0b\0a\0");
+ * libc.symbols.qsort(words, 3, 2, compare); // no JavaScript runs
+ * console.log(new TextDecoder().decode(words).replaceAll("\0", "")); // abc
+ * ```
+ */
+export interface SymbolPointer {
+  /** Calls the function. */
+  (...args: never): unknown;
+  /** Calls the function; handlers may be async. */
+  readonly async: (...args: never) => Promise<unknown>;
+}
 
 /**
  * What TypeScript passes for a value that C receives.
@@ -170,9 +221,9 @@ export type ValueType =
  */
 export type ToNative<T> = T extends "void" ? void
   : T extends "bool" ? boolean
-  : T extends "i64" | "u64" | "isize" | "usize" ? number | bigint
+  : T extends "i64" | "u64" | "isize" | "usize" | NumberType ? number | bigint
   : T extends "pointer" ? Deno.PointerValue
-  : T extends "function" ? Deno.PointerValue | FunctionPointer
+  : T extends "function" ? Deno.PointerValue | FunctionPointer | SymbolPointer
   : T extends "buffer" ? BufferSource | null
   : T extends "cstring" ? string | null
   : number;
@@ -262,7 +313,6 @@ const otherNames = (): Readonly<Record<string, ValueType>> =>
   own({
     boolean: "bool",
     _bool: "bool",
-    char: "i8",
     "signed char": "i8",
     "unsigned char": "u8",
     byte: "u8",
@@ -306,11 +356,12 @@ export function meantBy(name: string): ValueType | undefined {
 /** The names of every `ValueType`. */
 export const VALUE_TYPES: ReadonlySet<string> = new Set(types.keys());
 
-const scalars = new Set(VALUE_TYPES);
-// Those whose memory has to be kept for C.
-for (const kept of ["function", "buffer", "cstring"] as const) {
-  scalars.delete(kept satisfies Exclude<ValueType, ScalarType>);
-}
-
-/** The names of every `ScalarType`. */
-export const SCALAR_TYPES: ReadonlySet<string> = scalars;
+/**
+ * The names of every `ScalarType`: not of those whose memory has to be kept for C, nor of integers
+ * that a number may be too small for, since a generator has gone on by the time that it is known.
+ */
+export const SCALAR_TYPES: ReadonlySet<string> = new Set(
+  [...types.values()].filter(({ way, name }) =>
+    way !== Way.number && (way !== Way.address || name === "pointer")
+  ).map(({ name }) => name),
+);

@@ -15,10 +15,12 @@ import { rangeOf, type Type, Way } from "./type.ts";
 
 // Local, because V8 folds a local constant, and loads an imported one at each use.
 const { void: VOID, int: INT, u32: U32, bool: BOOL, f32: F32, f64: F64, i64: I64, u64: U64 } = Way;
+const NUMBER = Way.number;
 // Before a program can replace them: it could end the generator that is being resumed.
 const toBigInt = BigInt;
 const { asIntN, asUintN } = toBigInt;
 const { isSafeInteger } = Number;
+const { floor } = Math;
 
 /**
  * The integer that the lowest bits of `word` stand for. What lies beyond them is ignored, as the
@@ -194,6 +196,9 @@ function writeOther(
       view.setBigUint64(offset, integer, true);
       return;
     }
+    case NUMBER:
+      writeNumber(view, offset, type, value, what);
+      return;
     case F32:
       if (typeof value !== "number") refuse(type, value, what);
       view.setFloat32(offset, value as number, true);
@@ -209,6 +214,41 @@ function writeOther(
     default:
       view.setBigUint64(offset, addressFor(type, value, what, keeper), true);
   }
+}
+
+/** Writes an integer of 64 bits: a number as two halves, since a bigint takes longer to make. */
+function writeNumber(
+  view: DataView,
+  offset: number,
+  type: Type,
+  value: unknown,
+  what: string,
+): void {
+  if (isSafeInteger(value) && (type.sign !== 0 || value as number >= 0)) {
+    view.setUint32(offset, value as number % HALF, true);
+    view.setInt32(offset + 4, floor(value as number / HALF), true);
+    return;
+  }
+  const integer = integerOf(type, value, what);
+  if ((type.sign !== 0 ? asIntN : asUintN)(64, integer) !== integer) refuse(type, value, what);
+  view.setBigUint64(offset, integer, true);
+}
+
+/** What one more in the upper half of an integer of 64 bits is worth. */
+const HALF = 2 ** 32;
+
+/** Reads an integer of 64 bits that C says is small enough for a number. */
+function readNumber(view: DataView, offset: number, type: Type): number {
+  const { sign, name } = type;
+  const upper = sign !== 0 ? view.getInt32(offset + 4, true) : view.getUint32(offset + 4, true);
+  const value = upper * HALF + view.getUint32(offset, true);
+  if (isSafeInteger(value)) return value;
+  const integer = sign !== 0 ? view.getBigInt64(offset, true) : view.getBigUint64(offset, true);
+  const plain = name.slice(0, name.indexOf(" "));
+  throw new RangeError(
+    `Cannot have ${integer}, which C has given, as a number: it is exact from -(2^53 - 1) to ` +
+      `2^53 - 1; declare the type as "${plain}", which gives a bigint`,
+  );
 }
 
 /**
@@ -251,6 +291,8 @@ function readOther(view: DataView, offset: number, type: Type): unknown {
       return view.getBigInt64(offset, true);
     case U64:
       return view.getBigUint64(offset, true);
+    case NUMBER:
+      return readNumber(view, offset, type);
     case F32:
       return view.getFloat32(offset, true);
     case VOID:
@@ -304,7 +346,8 @@ function refuse(type: Type, value: unknown, what: string): never {
 /** What to write instead, for what is mostly passed in place of a pointer by mistake. */
 function hintFor(type: string, value: unknown): string {
   if (typeof value === "function" && type === "function") {
-    return "; pass a Callback, or declare the parameter as { callback } if C keeps nothing of it";
+    return "; pass a Callback or a function of dlopen, or declare the parameter as " +
+      "{ callback } if C keeps nothing of it";
   }
   if (ArrayBuffer.isView(value) || isBuffer(value)) {
     return '; declare it as "buffer", or pass PointerView.of(bytes).pointer';
@@ -321,7 +364,9 @@ function addressOf(value: unknown, type: string, what: string): bigint {
   try {
     return native().addressOfPointer(value as Deno.PointerObject);
   } catch (error) {
-    const kinds = type === "function" ? "a Callback, a Deno.PointerObject" : "a Deno.PointerObject";
+    const kinds = type === "function"
+      ? "a Callback, a function of dlopen, a Deno.PointerObject"
+      : "a Deno.PointerObject";
     const hint = hintFor(type, value) || hintForNone(value, what);
     throw new TypeError(
       `${what} must be ${kinds} or null (${type}): got ${describe(value)}${hint}`,

@@ -43,8 +43,10 @@ const os = @import("../os/os.zig").os;
 const OsStack = @import("../stack/os_stack.zig").OsStack;
 const Refusal = @import("../os/os.zig").Refusal;
 const signal_stack = @import("signal_stack.zig");
+const Stack = @import("../stack/stack.zig").Stack;
 const Status = layout.Status;
 const threads = @import("../os/threads.zig");
+const valgrind = @import("../watch/valgrind.zig");
 const Worker = @import("worker.zig").Worker;
 
 extern fn fringe_call_body(context: *Context) void;
@@ -152,6 +154,7 @@ pub const Thread = struct {
     noinline fn serve(self: *Thread) void {
         const lowest = std.mem.alignBackward(usize, @frameAddress() - gap_size, 16);
         self.base = @min(lowest, self.limit + self.size);
+        valgrind.narrow(self.stack.stack().stack, self.base);
         self.pass();
         while (true) switch (self.await()) {
             .go => {
@@ -181,10 +184,16 @@ pub const Thread = struct {
 
     /// Lays the first frame of a call. An exception that leaves C is caught, as for any call.
     fn lay(self: *Thread, mailbox: usize, globals: ?*anyopaque) void {
+        valgrind.register(self.frames());
         const laid = fringe_init_caught(self.base, &fringe_call_body, mailbox, globals, 0);
         // So the thunk finds that it is on no stack of this context, and asks (`isAnswered`).
         laid.limit = @intFromPtr(laid);
         self.context = laid;
+    }
+
+    /// Where the frames of C are: to Valgrind a stack beside that of `serve`.
+    fn frames(self: *const Thread) Stack {
+        return .{ .base = self.base, .limit = self.limit };
     }
 
     /// Whether the call has ended because C has ended its thread: exception.zig keeps that.
@@ -325,6 +334,7 @@ const Pool = struct {
             ended = thread.next;
             // One that C has detached may run on it yet, and nobody hears when it has ended.
             if (!threads.join(thread.handle)) continue;
+            valgrind.deregister(thread.frames());
             var stack = thread.stack;
             stack.deinit();
         }

@@ -47,6 +47,31 @@ pub fn deregister(stack: Stack) void {
     std.valgrind.memcheck.makeMemDefined(bytes(stack));
 }
 
+/// To be called by a thread that has just begun on `stack`. What lies below `limit` becomes another
+/// stack's, which is to be registered when it is used.
+///
+/// Valgrind itself has registered all of a thread's stack when that began, and says no number. It
+/// is one of those that have been given since, and is not ours:
+///
+///     7  `stack`    8  Valgrind's own of the same memory    9  the one that is made here to see
+pub fn narrow(stack: Stack, limit: usize) void {
+    if (!isRunning()) return;
+    lock();
+    defer mutex.unlock();
+    const number = numbers.get(stack.base) orelse return;
+    const upper = bytes(.{ .base = stack.base, .limit = limit });
+    std.valgrind.stackChange(number, upper);
+    const next = std.valgrind.stackRegister(upper);
+    std.valgrind.stackDeregister(next);
+    for (number + 1..next) |other| if (!isOurs(other)) std.valgrind.stackDeregister(other);
+}
+
+fn isOurs(number: usize) bool {
+    var ours = numbers.valueIterator();
+    while (ours.next()) |known| if (known.* == number) return true;
+    return false;
+}
+
 /// Whether this process is watched: a constant, where the build has nothing for Valgrind.
 pub inline fn isRunning() bool {
     return builtin.valgrind_support and std.valgrind.runningOnValgrind() > 0;

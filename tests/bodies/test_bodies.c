@@ -66,6 +66,7 @@
  *                                                  `place`, counted from the lowest, gives that
  *   void  poke(ptr)                                writes a byte there
  *   i32   asked()                                  see ask_three
+ *   variable_i8 and so on                          -8, 65000, -70000, 2^63 + 1, 0.25, 1e100, true
  *   i32   destructor_count() cleanup_count() zig_defer_count()   how many have run so far
  */
 #include "fringe.h"
@@ -348,6 +349,21 @@ static int32_t answers;
 
 EXPORT int32_t asked(void);
 int32_t asked(void) { return answers; }
+
+EXPORT int8_t variable_i8;
+int8_t variable_i8 = -8;
+EXPORT uint16_t variable_u16;
+uint16_t variable_u16 = 65000;
+EXPORT int32_t variable_i32;
+int32_t variable_i32 = -70000;
+EXPORT uint64_t variable_u64;
+uint64_t variable_u64 = ((uint64_t)1 << 63) + 1;
+EXPORT float variable_f32;
+float variable_f32 = 0.25f;
+EXPORT double variable_f64;
+double variable_f64 = 1e100;
+EXPORT bool variable_bool;
+bool variable_bool = true;
 
 EXPORT void never_returns(void (*f)(void));
 void never_returns(void (*f)(void))

@@ -30,6 +30,7 @@ const TESTED_ELSEWHERE: Readonly<Record<string, string>> = {
   function_pointer: "unit/callback_test.ts passes callbacks",
   load: "behaviour/find_test.ts loads libraries that are not to be had",
   made_call: "unit/yielder_test.ts makes calls that begin late, or never",
+  machine: "unit/placement_test.ts and value_test.ts have what machines differ in",
   mapping: "behaviour/faults_test.ts has mappings refused",
   memory_file: "behaviour/find_test.ts opens the library from memory",
   occupancy: "unit/context_test.ts ends all frames of a library",
@@ -188,7 +189,7 @@ function* ffiFiles(): Problems {
  * files directly in ffi/ that users see are the top.
  */
 const FLOORS: readonly (readonly string[])[] = [
-  ["layout", "check", "node", "buffer", "script_generator"],
+  ["layout", "machine", "check", "node", "buffer", "script_generator"],
   ["library/"],
   ["stack/", "value/"],
   ["context/"],

@@ -31,6 +31,10 @@ const PARTS = /^(?:How a message begins|Values in messages)$/;
 
 /** Strings with a blank that nobody is shown as a message. */
 const NO_MESSAGES: Readonly<Record<string, string>> = {
+  "i64 as number": "the name of a type",
+  "u64 as number": "the name of a type",
+  "isize as number": "the name of a type",
+  "usize as number": "the name of a type",
   "[object Generator]": "is compared with",
   "[object AsyncGenerator]": "is compared with",
   "an object of class Promise": "is compared with",

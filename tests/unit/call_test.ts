@@ -343,3 +343,42 @@ Deno.test("C that is told its stop a million times is told of, once, with its fr
   assert(frames.some(({ name }) => name === "until_nonzero"), String(frames));
   library.close();
 });
+
+Deno.test("an integer that no number is exact for ends a call, and says so", async () => {
+  const number = "u64 as number";
+  using library = dlopen(testBodies, {
+    call_pointer: {
+      parameters: [{ callback: { parameters: [number], result: number } }, number],
+      result: number,
+    },
+    call_elsewhere: {
+      name: "call_pointer",
+      parameters: [{ callback: { parameters: [number], result: number } }, number],
+      result: number,
+      nonblocking: true,
+    },
+  });
+  const { call_pointer, call_elsewhere } = library.symbols;
+  let asked = 0;
+  const plusOne = (value: number): number => (asked++, value + 1);
+  const large = 2n ** 60n;
+  assertEquals(call_pointer(plusOne, 2 ** 52), 2 ** 52 + 1);
+  assertEquals(await call_elsewhere(plusOne, 2 ** 52), 2 ** 52 + 1);
+  assertEquals(asked, 2);
+  const text = `${large}, which C has given, as a number`;
+  assertThrows(() => call_pointer(plusOne, large), RangeError, text);
+  await assertRejects(() => call_pointer.async(plusOne, large), RangeError, text);
+  await assertRejects(() => call_elsewhere(plusOne, large), RangeError, text);
+  assertThrows(() => [...call_pointer.calls(large)], RangeError, text);
+  using generator = new Generator<void, unknown>(new OsStack(), function* (yielder) {
+    yield* yielder.call(call_pointer, plusOne, large);
+  });
+  assertThrows(() => generator.next(), RangeError, text);
+  assertEquals(asked, 2, "no handler is asked");
+  // And what C returns.
+  const answer = (): bigint => large;
+  assertThrows(() => call_pointer(answer, 1), RangeError, text);
+  await assertRejects(() => call_pointer.async(answer, 1), RangeError, text);
+  await assertRejects(() => call_elsewhere(answer, 1), RangeError, text);
+  assertEquals(call_pointer(plusOne, 1), 2);
+});

@@ -12,12 +12,82 @@ import {
   assertThrows,
 } from "@std/assert";
 import { runInNewContext } from "node:vm";
-import { dlopen, Generator, OsStack, OwnedStack } from "../../mod.ts";
+import { dlopen, functionAt, Generator, OsStack, OwnedStack, PointerView } from "../../mod.ts";
 import { definitions, gc, openBodies, testBodies } from "../support/support.ts";
 
 // What a program without types can pass
 // deno-lint-ignore no-explicit-any
 const open = dlopen as (filename: URL | string, definitions: any) => ReturnType<typeof dlopen>;
+
+Deno.test("a variable is what it is when the library is opened; an address is where", () => {
+  using library = dlopen(testBodies, {
+    variable_i8: { type: "i8" },
+    variable_u16: { type: "u16" },
+    variable_i32: { type: "i32" },
+    variable_u64: { type: "u64" },
+    variable_f32: { type: "f32" },
+    variable_f64: { type: "f64" },
+    variable_bool: { type: "bool" },
+    where: { name: "variable_i32", type: "pointer" },
+    code: { name: "add_six", type: "function" },
+  });
+  const { where, code, ...values } = library.symbols;
+  assertEquals(values, {
+    variable_i8: -8,
+    variable_u16: 65_000,
+    variable_i32: -70_000,
+    variable_u64: 2n ** 63n + 1n,
+    variable_f32: 0.25,
+    variable_f64: 1e100,
+    variable_bool: true,
+  });
+  const view = new PointerView(where!);
+  assertEquals(view.getInt32(), -70_000);
+  view.setInt32(0, 5);
+  using again = dlopen(testBodies, { variable_i32: { type: "i32" } });
+  assertEquals([values.variable_i32, again.symbols.variable_i32], [-70_000, 5]);
+  view.setInt32(0, -70_000);
+  const parameters = ["i8", "u16", "i32", "u32", "i64", "u64"] as const;
+  const add = functionAt(code!, { parameters, result: "i64" });
+  assertEquals(add(1, 2, 3, 4, 5, 6), 21n);
+});
+
+Deno.test("a symbol that is optional, and that the library lacks, is null", async () => {
+  using library = dlopen(testBodies, {
+    nothing: { parameters: [], result: "void", optional: true },
+    nothing_elsewhere: { parameters: [], result: "void", nonblocking: true, optional: true },
+    no_body: { input: "i32", output: "i32", optional: true },
+    no_variable: { type: "i32", optional: true },
+    there: { name: "asked", parameters: [], result: "i32", nonblocking: true, optional: true },
+  });
+  const { there, ...missing } = library.symbols;
+  assertEquals(Object.values(missing), [null, null, null, null]);
+  assertEquals(typeof await there!(), "number");
+  assertThrows(
+    () => dlopen(testBodies, { nothing: { parameters: [], result: "void", optional: false } }),
+    Error,
+    "nothing",
+  );
+});
+
+Deno.test("where C takes a function it takes a symbol, and gets the function itself", () => {
+  const library = dlopen(testBodies, {
+    ...definitions,
+    call_by: { name: "call_n", parameters: ["i32", "function"], result: "i32" },
+  });
+  const { call_by, use_up, keep, call_kept, plain } = { plain: () => 1, ...library.symbols };
+  assertEquals(call_by(4, use_up), 6);
+  keep(use_up);
+  assertEquals(call_kept(7), 7);
+  const view = PointerView.of(new Uint8Array(8));
+  view.setPointer(0, use_up);
+  assertEquals(functionAt(view.getPointer()!, definitions.use_up)(3), 3);
+  assertThrows(() => keep(plain as never), TypeError, "pass a Callback or a function of dlopen");
+  library.close();
+  using open = openBodies();
+  assertThrows(() => open.symbols.keep(use_up), Error, "which has been closed; open it again");
+  assertThrows(() => view.setPointer(0, use_up), Error, "which has been closed; open it again");
+});
 
 Deno.test("dlopen() takes a path and a file URL, and another name for a symbol", () => {
   for (const filename of [testBodies, decodeURIComponent(testBodies.pathname)]) {
@@ -143,7 +213,10 @@ Deno.test("dlopen() says which definition it does not understand, and what is kn
       "callback parameter 0: parameter 0 is a callback, which can only stand among the " +
       'parameters of a function: write "function" where a function pointer is passed on',
     ],
-    [{ x: { type: "i32" } }, 'the key "type" is not understood; a variable of a library is read'],
+    [{ x: { type: "cstring" } }, 'x has the type "cstring": it must be one of bool'],
+    [{ x: { type: "void" } }, 'x has the type "void": it must be one of'],
+    [{ x: { type: "i32", result: "i32" } }, 'the key "result" is not understood; keys here are'],
+    [f([], { type: "i32" }), "result has the type an object of class Object"],
     [{ x: { parameters: [] } }, "result has the type undefined"],
     [f(Array(128).fill("i32")), "it has 128 parameters, and C promises no more than 127"],
     [{ x: { parameters: [], result: "void", constructor: 1 } }, "keys here are parameters, resu"],
@@ -157,7 +230,12 @@ Deno.test("dlopen() says which definition it does not understand, and what is kn
       { x: { parameters: [], result: "void", nonblocking: 1 } },
       'must be a boolean or "thread": got 1',
     ],
-    [{ x: { parameters: [], result: "void", optional: true } }, "leave a symbol out if"],
+    [{ x: { parameters: [], result: "void", optional: 1 } }, "optional must be a boolean: got 1"],
+    [
+      { x: { input: "i32", output: "i32", optional: null } },
+      "optional must be a boolean: got null",
+    ],
+    [{ x: { type: "i32", optional: "yes" } }, 'optional must be a boolean: got "yes"'],
     [{ x: { parameters: [], result: "void", variadic: 1 } }, "how many of its 0 parameters stand"],
     [{ x: { parameters: ["i32"], result: "void", variadic: -1 } }, "the dots: got -1"],
     [{ x: { parameters: ["i32"], result: "void", variadic: true } }, "the dots: got true"],

@@ -295,7 +295,7 @@ Deno.test("PointerView refuses values of the wrong type, and buffers that it can
   assertThrows(
     () => any.setPointer(0, 4096n),
     TypeError,
-    "must be a Callback, a Deno.PointerObject",
+    "must be a Callback, a function of dlopen, a Deno.PointerObject",
   );
   assertThrows(() => any.setPointer(0, {}), TypeError, "or null (function): got an object");
   assertThrows(() => any.copyFrom([1]), TypeError, "source must be a Uint8Array");

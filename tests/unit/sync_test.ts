@@ -233,8 +233,11 @@ Deno.test("f() says which argument has the wrong type, and what it should be", (
       call(symbols.keep, Object.create({ constructor: class UnsafeCallback {} })),
       "use a Callback: it would run JavaScript on the fringe stack",
     ],
-    [call(symbols.keep, () => 1), "pass a Callback, or declare the parameter as { callback }"],
-    [call(symbols.keep, 5), "argument 0 must be a Callback, a Deno.PointerObject or null"],
+    [call(symbols.keep, () => 1), "pass a Callback or a function of dlopen, or declare the par"],
+    [
+      call(symbols.keep, 5),
+      "argument 0 must be a Callback, a function of dlopen, a Deno.PointerObject or null",
+    ],
     [call(symbols.same_pointer, undefined), "argument 0 must be a Deno.PointerObject or null"],
     [call(symbols.add_six, true, 0, 0, 0, 0, 0), "argument 0 must be an integer from -128 to 127"],
   ];

@@ -21,6 +21,7 @@ Deno.test("write() and read() keep every number, in every type that has it", () 
     u64: [0n, 2n ** 64n - 1n],
     isize: [-(2n ** 63n), 2n ** 63n - 1n],
     usize: [0n, 2n ** 64n - 1n],
+    char: Deno.build.arch === "aarch64" && Deno.build.os !== "darwin" ? [0, 255] : [-128, 127],
   };
   for (const [type, [minimum, maximum]] of Object.entries(bounds)) {
     for (const value of [minimum, maximum]) {
@@ -38,6 +39,42 @@ Deno.test("write() and read() keep every number, in every type that has it", () 
         `Cannot must be an integer from ${minimum} to ${maximum} (${type}): got ${value}`,
       );
     }
+  }
+});
+
+Deno.test("integers of 64 bits are numbers, where a definition says so", () => {
+  const most = Number.MAX_SAFE_INTEGER;
+  const edges = [0, 1, 2 ** 31, 2 ** 32 - 1, 2 ** 32, 2 ** 32 + 5, 2 ** 52 + 1, most];
+  for (const name of ["i64", "u64", "isize", "usize"] as const) {
+    const type = typeOf(`${name} as number`);
+    const isSigned = name.startsWith("i");
+    const view = slot();
+    for (const value of [...edges, ...(isSigned ? edges.map((value) => -value) : [])]) {
+      for (const given of [value, BigInt(value)]) {
+        view.setBigUint64(0, 0x5555_5555_5555_5555n);
+        write(view, 0, type, given, "Cannot");
+        assertEquals(read(view, 0, typeOf(name)), BigInt(value), `${name} ${value}`);
+        assertEquals(read(view, 0, type), value === 0 ? 0 : value);
+      }
+    }
+    // C may be given more than comes back.
+    const [minimum, maximum] = isSigned ? [-(2n ** 63n), 2n ** 63n - 1n] : [0n, 2n ** 64n - 1n];
+    const beyond = [BigInt(most) + 1n, maximum, ...(isSigned ? [minimum, -BigInt(most) - 1n] : [])];
+    for (const value of beyond) {
+      write(view, 0, type, value, "Cannot");
+      assertEquals(read(view, 0, typeOf(name)), value);
+      assertThrows(() => read(view, 0, type), RangeError, `${value}, which C has given, as a num`);
+      assertThrows(() => read(view, 0, type), RangeError, `declare the type as "${name}"`);
+    }
+    for (const value of [minimum - 1n, maximum + 1n]) {
+      assertThrows(() => write(view, 0, type, value, "Cannot"), RangeError, "must be an integer");
+    }
+    const least = isSigned ? -(2 ** 53) : -1;
+    for (const value of [least, 0.5, 2 ** 53, NaN, Infinity]) {
+      assertThrows(() => write(view, 0, type, value, "Cannot"), RangeError, "must be an integer");
+    }
+    assertThrows(() => write(view, 0, type, "1", "Cannot"), TypeError, "must be an integer");
+    assertEquals(read(view, 0, typeOf(name)), beyond.at(-1), "what was refused is not written");
   }
 });
 
@@ -89,7 +126,7 @@ Deno.test("write() takes anything for void, and writes nothing", () => {
 
 Deno.test("typeOf() knows what travels in a register: integers of at most 32 bits", () => {
   const words = [...SCALAR_TYPES].filter((type) => typeOf(type).kind === "word");
-  assertEquals(words, ["bool", "i8", "u8", "i16", "u16", "i32", "u32"]);
+  assertEquals(words, ["bool", "i8", "u8", "char", "i16", "u16", "i32", "u32"]);
   for (const type of ["void", "buffer", "cstring", "function"]) {
     assertEquals(typeOf(type).kind === "word", false);
   }
@@ -97,5 +134,11 @@ Deno.test("typeOf() knows what travels in a register: integers of at most 32 bit
 
 Deno.test("SCALAR_TYPES and VALUE_TYPES differ in what only functions take", () => {
   assertEquals([...SCALAR_TYPES.difference(VALUE_TYPES)], []);
-  assertEquals([...VALUE_TYPES.difference(SCALAR_TYPES)], ["function", "buffer", "cstring"]);
+  const others = [...VALUE_TYPES.difference(SCALAR_TYPES)];
+  assertEquals(others.filter((type) => !type.endsWith(" as number")), [
+    "function",
+    "buffer",
+    "cstring",
+  ]);
+  assertEquals(others.length, 7);
 });
