@@ -6,7 +6,7 @@
 import { bytesOf, isBuffer, isDetached } from "./buffer.ts";
 import { readCString } from "./value/cstring.ts";
 import { native } from "./library/find.ts";
-import { describe } from "./check.ts";
+import { describe, isPowerOfTwo } from "./check.ts";
 import { decode, encode, type TextEncoding, unitOf } from "./value/text_encoding.ts";
 import { VIEWED } from "./value/struct_type.ts";
 import { type ToNative, typeOf } from "./value/type.ts";
@@ -178,7 +178,7 @@ export class PointerView {
         `Cannot allocate memory: size must be an integer from 1 on: got ${describe(size)}`,
       );
     }
-    if (!(alignment >= 1 && alignment <= 4096 && Number.isInteger(Math.log2(alignment)))) {
+    if (!isPowerOfTwo(alignment) || alignment > 4096) {
       throw new RangeError(
         `Cannot allocate memory: alignment must be a power of two up to 4096: got ${
           describe(alignment)
@@ -328,6 +328,7 @@ export class PointerView {
 
   /** The strings of an array of them that ends with a null pointer, `char **`: as of `argv`. */
   getCStrings(offset: number = 0, encoding: TextEncoding = "utf-8"): string[] {
+    unitOf(encoding, "Cannot reach memory");
     return this.getPointers(offset).map((pointer) => {
       return new PointerView(pointer).getCString(0, encoding);
     });

@@ -10,7 +10,7 @@
  *     at.y = at.x + 1;                  // loads 4 bytes, stores 4 bytes
  */
 
-import { checkKeys, describe, own } from "./check.ts";
+import { checkKeys, describe, isPowerOfTwo, own } from "./check.ts";
 import { PointerView, viewed } from "./pointer_view.ts";
 import { type LayoutMemory, load, placeIn, store, viewOf } from "./struct_view.ts";
 import { arrange, type Part, type Shape, type Target } from "./value/shape.ts";
@@ -414,7 +414,7 @@ function optionsOf(options: LayoutOptions, what: string): LayoutOptions {
   checkKeys(options, ["pack", "alignment"], what);
   const { pack, alignment } = own(options);
   for (const [name, value] of Object.entries({ pack, alignment })) {
-    if (value === undefined || value >= 1 && Number.isInteger(Math.log2(value))) continue;
+    if (value === undefined || isPowerOfTwo(value)) continue;
     throw new RangeError(`${what}: ${name} must be a power of two: got ${describe(value)}`);
   }
   return { pack, alignment };

@@ -179,8 +179,8 @@ class BufferKeeper implements StructKeeper {
     let places = held.get(this.#buffer);
     if (places === undefined) held.set(this.#buffer, places = new Map());
     for (const [position, value] of this.#written) {
-      if (typeof value === "object" && value !== null) places.set(position, value);
-      else places.delete(position);
+      if (value === null) places.delete(position);
+      else places.set(position, value);
     }
   }
 }

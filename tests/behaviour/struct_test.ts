@@ -289,10 +289,15 @@ interface Declared {
 
 /** The scalars, with their types in C. */
 const SCALARS = {
-  ...{ bool: "_Bool", i8: "signed char", u8: "unsigned char", i16: "short" },
+  ...{ bool: "_Bool", i8: "signed char", u8: "unsigned char", char: "char", i16: "short" },
   ...{ u16: "unsigned short", i32: "int", u32: "unsigned", i64: "long", u64: "unsigned long" },
   ...{ isize: "ptrdiff_t", usize: "size_t", f32: "float", f64: "double", pointer: "void *" },
-  ...{ function: "callback", buffer: "unsigned char *", cstring: "const char *" },
+  ...{
+    "usize as number": "size_t",
+    function: "callback",
+    buffer: "unsigned char *",
+    cstring: "const char *",
+  },
 } as const;
 
 interface Random extends Declared {
