@@ -13,7 +13,9 @@
 import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
 import { join } from "node:path";
+import { inflateSync } from "node:zlib";
 import {
+  Callback,
   dlopen,
   functionAt,
   type Layout,
@@ -86,6 +88,12 @@ const timespec = struct({ tv_sec: "i64", tv_nsec: "i64" });
 const timeval = struct({ tv_sec: "i64", tv_usec: "i64" });
 const in_addr = struct({ s_addr: "u32" });
 const sockaddr = struct({ sa_family: "u16", sa_data: ["i8", 14] });
+const zStream = struct({
+  ...{ next_in: "pointer", avail_in: "u32", total_in: "u64", next_out: "pointer" },
+  ...{ avail_out: "u32", total_out: "u64", msg: "cstring", state: "pointer" },
+  ...{ zalloc: "function", zfree: "function", opaque: "pointer", data_type: "i32" },
+  ...{ adler: "u64", reserved: "u64" },
+});
 const all = <const T>(names: readonly string[], type: T): Record<string, T> =>
   Object.fromEntries(names.map((name) => [name, type]));
 
@@ -208,12 +216,7 @@ const HEADERS: Readonly<Record<string, Readonly<Record<string, Layout>>>> = {
     }),
   },
   "zlib.h": {
-    "z_stream": struct({
-      ...{ next_in: "pointer", avail_in: "u32", total_in: "u64", next_out: "pointer" },
-      ...{ avail_out: "u32", total_out: "u64", msg: "cstring", state: "pointer" },
-      ...{ zalloc: "function", zfree: "function", opaque: "pointer", data_type: "i32" },
-      ...{ adler: "u64", reserved: "u64" },
-    }),
+    "z_stream": zStream,
     "gz_header": struct({
       ...{ text: "i32", time: "u64", xflags: "i32", os: "i32", extra: "pointer" },
       ...{ extra_len: "u32", extra_max: "u32", name: "pointer", name_max: "u32" },
@@ -377,4 +380,112 @@ testWith("g++", "struct() and union() lay out anything as the compiler does", as
       );
     }
   }
+});
+
+// What C itself puts there
+
+Deno.test("layouts read what libc gives: strings, lists that are followed, arrays of strings", () => {
+  interface AddressInfo {
+    ai_family: number;
+    ai_socktype: number;
+    ai_addr: { sin_family: number; sin_port: number; sin_addr: { s_addr: number } } | null;
+    ai_next: AddressInfo | null;
+  }
+  const address = struct({
+    ...{ sin_family: "u16", sin_port: "u16", sin_addr: in_addr, sin_zero: ["u8", 8] },
+  });
+  const info = struct({
+    ...{ ai_flags: "i32", ai_family: "i32", ai_socktype: "i32", ai_protocol: "i32" },
+    ...{ ai_addrlen: "u32", ai_addr: pointerTo(address), ai_canonname: "cstring" },
+    ai_next: pointerTo<AddressInfo>(() => info),
+  });
+  const passwd = struct({
+    ...{ pw_name: "cstring", pw_passwd: "cstring", pw_uid: "u32", pw_gid: "u32" },
+    ...{ pw_gecos: "cstring", pw_dir: "cstring", pw_shell: "cstring" },
+  });
+  using libc = dlopen("libc.so.6", {
+    getaddrinfo: { parameters: ["cstring", "cstring", "buffer", "buffer"], result: "i32" },
+    freeaddrinfo: { parameters: ["pointer"], result: "void" },
+    getpwuid: { parameters: ["u32"], result: "pointer" },
+    environ: { type: "pointer" },
+  });
+  const { getaddrinfo, freeaddrinfo, getpwuid, environ } = libc.symbols;
+
+  const hints = new Uint8Array(info.size);
+  const AI_NUMERICHOST = 4;
+  info.write(hints, { ai_flags: AI_NUMERICHOST });
+  const list = new Uint8Array(8);
+  assertEquals(getaddrinfo("127.0.0.1", "80", hints, list), 0);
+  const first = PointerView.of(list).getPointer()!;
+  let count = 0;
+  for (let at: AddressInfo | null = info.view(first); at !== null; at = at.ai_next) {
+    assertEquals(at.ai_addr!.sin_port, 80 << 8);
+    assertEquals(at.ai_addr!.sin_addr.s_addr, 0x0100007f);
+    count++;
+  }
+  // One for each kind of socket: TCP, UDP, raw.
+  assertEquals(count, 3);
+  freeaddrinfo(first);
+
+  const root = passwd.read(getpwuid(0)!);
+  assertEquals([root.pw_name, root.pw_uid, root.pw_dir], ["root", 0, "/root"]);
+
+  const variables = new PointerView(new PointerView(environ!).getPointer()!).getCStrings();
+  for (const [name, value] of Object.entries(Deno.env.toObject())) {
+    assert(variables.includes(`${name}=${value}`), `${name} is in C's environment`);
+  }
+});
+
+testWith("libz.so.1", "zlib is given a struct of functions and buffers, and calls them", () => {
+  using libz = dlopen("libz.so.1", {
+    deflateInit_: { parameters: ["pointer", "i32", "cstring", "i32"], result: "i32" },
+    deflate: { parameters: ["pointer", "i32"], result: "i32" },
+    deflateEnd: { parameters: ["pointer"], result: "i32" },
+    zlibVersion: { parameters: [], result: "cstring" },
+  });
+  const blocks = new Map<bigint, Disposable>();
+  using allocate = new Callback(
+    { parameters: ["pointer", "u32", "u32"], result: "pointer" },
+    (_opaque, items, size) => {
+      const memory = PointerView.allocate(items * size);
+      blocks.set(memory.address, memory);
+      return memory.pointer;
+    },
+  );
+  using release = new Callback(
+    { parameters: ["pointer", "pointer"], result: "void" },
+    (_opaque, pointer) => {
+      const { address } = new PointerView(pointer!);
+      blocks.get(address)![Symbol.dispose]();
+      blocks.delete(address);
+    },
+  );
+  const text = new TextEncoder().encode("fringe ".repeat(1000));
+  const output = new Uint8Array(1000);
+  using memory = PointerView.allocate(zStream.size);
+  zStream.write(memory, {
+    zalloc: allocate,
+    zfree: release,
+    next_in: PointerView.of(text).pointer,
+  });
+  const stream = zStream.view(memory);
+  stream.avail_in = text.length;
+  stream.next_out = PointerView.of(output).pointer;
+  stream.avail_out = output.length;
+  const { deflateInit_, deflate, deflateEnd, zlibVersion } = libz.symbols;
+  assertEquals(deflateInit_(memory.pointer, 9, zlibVersion(), zStream.size), 0);
+  assert(blocks.size > 0);
+  const [Z_FINISH, Z_STREAM_END] = [4, 1];
+  assertEquals(deflate(memory.pointer, Z_FINISH), Z_STREAM_END);
+  assertEquals([stream.total_in, stream.avail_in, stream.msg], [7000n, 0, null]);
+  // C's own functions are found in there, too: this one zlib has not changed.
+  const again = functionAt(stream.zalloc!, allocate.definition);
+  assert(again(null, 1, 8) !== null);
+  assertEquals(deflateEnd(memory.pointer), 0);
+  assertEquals(blocks.size, 1);
+  blocks.values().next().value![Symbol.dispose]();
+  assertEquals(
+    inflateSync(output.subarray(0, Number(stream.total_out))).toString(),
+    "fringe ".repeat(1000),
+  );
 });
