@@ -13,14 +13,19 @@ import {
   functionAt,
   Generator,
   type GuardedStack,
+  type LayoutObject,
+  type LayoutView,
   type NativeBody,
   OsStack,
   type OwnedStack,
+  pointerTo,
   PointerView,
   SliceStack,
   type Stack,
+  struct,
   type TailCall,
   tailCall,
+  union,
   type Yielder,
 } from "../../mod.ts";
 import { definitions, testBodies } from "../support/support.ts";
@@ -462,9 +467,104 @@ function views(view: PointerView, pointer: Deno.PointerObject): void {
   view.setInt32(0, 5n);
   // @ts-expect-error An address is no pointer.
   view.setPointer(0, 4096n);
+  same<ReturnType<typeof view.add>, PointerView>(true);
+  const counted = view.getPointers(0, 3);
+  same<typeof counted, Deno.PointerValue[]>(true);
+  const found = view.getPointers();
+  same<typeof found, Deno.PointerObject[]>(true);
+  view.getCString(0, "latin1");
+  // @ts-expect-error There is no such encoding.
+  view.getCString(0, "ascii");
+  // @ts-expect-error Memory of C's is not disposed of by a view.
+  using wrong = view;
+  using memory = PointerView.allocate(8);
+  const any: PointerView = memory;
+  void [any, wrong];
   PointerView.of(new Float64Array(2));
   // @ts-expect-error There is nothing to view.
   PointerView.of(null);
+}
+
+interface Node {
+  value: number;
+  next: Node | null;
+}
+
+function layouts(pointer: Deno.PointerObject, callback: Callback): void {
+  const point = struct({ x: "i32", y: "i32" });
+  const stat = struct({
+    st_size: "i64",
+    count: "usize as number",
+    name: "cstring",
+    compare: "function",
+    spare: ["i32", 3],
+    inner: struct({ point, points: [point, 2] }),
+    either: union({ integer: "u64", real: "f64" }),
+    raw: { struct: ["i32", "u8"] },
+    to: pointerTo(point),
+  }, { pack: 1 });
+  same<typeof stat.size, number>(true);
+
+  const view = stat.view(pointer);
+  same<typeof view.st_size, bigint>(true);
+  same<typeof view.count, number>(true);
+  same<typeof view.name, string | null>(true);
+  same<typeof view.compare, Deno.PointerValue>(true);
+  same<(typeof view.spare)[0], number>(true);
+  same<typeof view.inner.point.x, number>(true);
+  same<(typeof view.inner.points)[1]["y"], number>(true);
+  same<typeof view.either.real, number>(true);
+  same<typeof view.raw, Uint8Array<ArrayBuffer>>(true);
+  same<typeof view.to, { x: number; y: number } | null>(true);
+  view.st_size = 5n;
+  view.spare[1] = 2;
+  view.spare = [1, 2];
+  view.inner.point = { x: 1, y: 2 };
+  view.to = point.view(new Uint8Array(8));
+  // @ts-expect-error It has no such field.
+  void view.st_sise;
+  // @ts-expect-error It is a bigint.
+  view.st_size = "5";
+  // @ts-expect-error Its elements are numbers.
+  view.spare[1] = 5n;
+  // @ts-expect-error An address is no view.
+  view.to = 4096n;
+
+  const copy = stat.read(new Uint8Array(stat.size));
+  same<typeof copy.spare, number[]>(true);
+  same<typeof copy.inner.points, { x: number; y: number }[]>(true);
+  same<typeof copy, LayoutObject<typeof stat>>(true);
+  same<typeof view, LayoutView<typeof stat>>(true);
+
+  stat.write(pointer, { st_size: 5, compare: callback, inner: { point: { x: 1 } }, to: pointer });
+  stat.write(PointerView.of(new Uint8Array(100)), copy);
+  stat.write(pointer, { spare: Int32Array.of(1), raw: new Uint8Array(8), to: null });
+  // @ts-expect-error It has no such field.
+  stat.write(pointer, { st_sise: 5 });
+  // @ts-expect-error A string is no number.
+  stat.write(pointer, { st_size: "5" });
+  // @ts-expect-error It has no such field.
+  stat.offsetOf("st_sise");
+  // @ts-expect-error C's NULL has no fields.
+  stat.view(null);
+
+  // Of a layout that leads to itself TypeScript has to be told the type.
+  const node = struct({ value: "i32", next: pointerTo<Node>(() => node) });
+  for (let at: Node | null = node.view(pointer); at !== null; at = at.next) {
+    same<typeof at.value, number>(true);
+  }
+  // @ts-expect-error There is no such type.
+  struct({ a: "int" });
+  // @ts-expect-error An array has a type and a count.
+  struct({ a: ["i32", 3, 4] });
+  // @ts-expect-error Its elements are no arrays.
+  struct({ a: [["i32", 3], 4] });
+  // @ts-expect-error A struct within is made by struct().
+  struct({ a: { x: "i32" } });
+  // @ts-expect-error There is no such option.
+  struct({ a: "i32" }, { packed: true });
+  // @ts-expect-error A pointer to what is no layout.
+  pointerTo("i32");
 }
 
 function definitionsThatAreWrong(): void {
@@ -510,6 +610,7 @@ Deno.test("types are what they should be, says deno check", () => {
     optionsAndThreads,
     structs,
     views,
+    layouts,
     definitionsThatAreWrong,
   ];
   assertEquals(checked.every((f) => typeof f === "function"), true);
