@@ -14,11 +14,8 @@ import {
   assertStringIncludes,
   assertThrows,
 } from "@std/assert";
-import { Callback, dlopen, functionAt, Generator, OsStack, tailCall } from "../../mod.ts";
+import { Callback, dlopen, functionAt, Generator, OsStack, struct, tailCall } from "../../mod.ts";
 import { root } from "../../tools/zig.ts";
-import { arrange } from "../../ffi/value/shape.ts";
-import { makeStructType } from "../../ffi/value/struct_type.ts";
-import { typeOf } from "../../ffi/value/type.ts";
 import { cxx, testWith } from "../support/support.ts";
 
 const mixed = { struct: ["i32", "f64"] } as const;
@@ -26,17 +23,10 @@ const big = { struct: ["i64", "i64", "i64"] } as const;
 const onMixed = { parameters: [mixed, "i32"], result: mixed } as const;
 const onBig = { parameters: ["i64"], result: big } as const;
 
-/** A layout, with names or without. */
-// deno-lint-ignore no-explicit-any -- what TypeScript knows of it is not what is tested
-function layout(names: readonly string[], types: readonly string[], alignment = 1): any {
-  const parts = types.map((type, i) => ({ name: names[i]!, of: typeOf(type) }));
-  const made = {};
-  makeStructType(made, arrange(parts, { alignment }));
-  return made;
-}
-
-const namesLayout = layout(["first", "second"], ["cstring", "cstring"]);
-const aligned = layout([..."abcdefgh"], Array(8).fill("i64"), 32);
+const Mixed = struct({ id: "i32", x: "f64" });
+const Big = struct({ all: ["i64", 3] });
+const Names = struct({ first: "cstring", second: "cstring" });
+const Aligned = struct({ words: ["i64", 8] }, { alignment: 32 });
 
 /** What the `stop` of `asked` has been asked about. */
 const asks: number[] = [];
@@ -77,17 +67,17 @@ const table = {
     result: "i32",
   },
   call_names: {
-    parameters: ["i32", { callback: { parameters: ["i32"], result: namesLayout } }],
+    parameters: ["i32", { callback: { parameters: ["i32"], result: Names } }],
     result: "u64",
   },
   call_names_elsewhere: {
     name: "call_names",
-    parameters: ["i32", { callback: { parameters: ["i32"], result: namesLayout } }],
+    parameters: ["i32", { callback: { parameters: ["i32"], result: Names } }],
     result: "u64",
     nonblocking: true,
   },
-  names_length: { parameters: [namesLayout, "cstring"], result: "u64" },
-  aligned_result: { parameters: ["i32"], result: aligned },
+  names_length: { parameters: [Names, "cstring"], result: "u64" },
+  aligned_result: { parameters: ["i32"], result: Aligned },
   sum_behind_dots: {
     parameters: ["i32", mixed, big, mixed, big, mixed, big, mixed, big],
     result: "f64",
@@ -97,6 +87,20 @@ const table = {
   big_from_thread: { parameters: ["function"], result: big, nonblocking: true },
   address: { name: "mixed_add", type: "pointer" },
   variable: { type: mixed },
+  named_add: { name: "mixed_add", parameters: [Mixed, "i32"], result: Mixed },
+  named_call: {
+    name: "call_mixed",
+    parameters: ["i32", {
+      callback: { parameters: [Mixed, "i32"], result: Mixed, stop: { id: -1, x: 0 } },
+    }],
+    result: "f64",
+  },
+  named_big: {
+    name: "call_big",
+    parameters: ["i32", { callback: { parameters: ["i64"], result: Big } }],
+    result: "i64",
+  },
+  named_variable: { name: "variable", type: Mixed },
 } as const;
 
 function pair(id: number, x: number): Uint8Array<ArrayBuffer> {
@@ -289,11 +293,10 @@ testWith("g++", "strings in a struct stay as long as strings do", async () => {
 testWith("g++", "a struct may be aligned to more than the stack, as a result", () => {
   using library = open();
   for (let i = 0; i < 20; i++) {
-    const { a, h } = library.symbols.aligned_result(3) as { a: bigint; h: bigint };
-    assertEquals([a, h], [0x0303030303030303n, 0x0303030303030303n]);
+    assertEquals(library.symbols.aligned_result(3).words, Array(8).fill(0x0303030303030303n));
   }
   const error = assertThrows(
-    () => dlopen(compiled!, { aligned_result: { parameters: [aligned], result: "void" } }),
+    () => dlopen(compiled!, { aligned_result: { parameters: [Aligned], result: "void" } }),
     TypeError,
   );
   assertStringIncludes(error.message, "is a struct that is aligned to 32 bytes, and arguments are");
@@ -336,3 +339,38 @@ testWith("g++", "a getter of a struct may make the same call", () => {
   };
   assertEquals([names_length(value, ""), inner], [7n, 6n]);
 });
+
+testWith("g++", "values of layouts are objects, in every form", async () => {
+  using library = open();
+  const { named_add, named_call, named_big, named_variable, mixed_from_thread } = library.symbols;
+  assertEquals(named_add({ id: 1, x: 0.5 }, 2), { id: 3, x: 1 });
+  // What is left out is zero.
+  assertEquals(named_add({ id: 1 }, 2), { id: 3, x: 0 });
+  assertEquals(named_variable, { id: 7, x: 0.25 });
+  const doubled = ({ id, x }: { id: number; x: number }) => ({ id: 2 * id, x: 2 * x });
+  assertEquals(named_call(3, doubled), 9);
+  assertEquals(await named_call.async(3, async (got) => doubled(await Promise.resolve(got))), 9);
+  const calls = named_call.calls(3);
+  for (const { args: [got, more], reply } of calls) reply({ id: got.id + more, x: 0 });
+  using generator = new Generator<void, number>(new OsStack(), function* (yielder) {
+    yield yield* yielder.call(named_call, 3, function* (got) {
+      yield got.id;
+      return doubled(got);
+    });
+  });
+  assertEquals([...generator], [0, 1, 2, 9]);
+  assertEquals(named_big(2, (i) => ({ all: [i, 1, 2n] })), 7n);
+  using callback = new Callback({ parameters: [Mixed, "i32"], result: Mixed }, doubled);
+  assertEquals(named_call(3, callback), 9);
+  using foreign = new Callback(onNamed, doubled, { threads: true });
+  assertEquals(partsOf(await mixed_from_thread(foreign)), [2, 1]);
+  assertThrows(() => named_add({ id: 1.5, x: 1 }, 2), RangeError, "argument 0: field id must be");
+  assertThrows(() => named_add({ y: 1 } as never, 2), TypeError, 'there is no field "y"');
+  assertThrows(
+    () => named_call(1, () => ({ id: "1" }) as never),
+    TypeError,
+    "Cannot answer named_call: the result of callback parameter 1: field id must be an integer",
+  );
+});
+
+const onNamed = { parameters: [Mixed, "i32"], result: Mixed } as const;
