@@ -303,7 +303,8 @@ test "a function that C calls in place of a callback may call back" {
 const Both = extern struct { integer: i64, float: f64 };
 const Integers = extern struct { first: i64, second: i64 };
 const Floats = extern struct { first: f64, second: f64 };
-const FourFloats = extern struct { all: [4]f64 };
+/// Not an array of them, which Zig takes for no homogeneous aggregate.
+const FourFloats = extern struct { first: f64, second: f64, third: f64, fourth: f64 };
 const Large = extern struct { all: [5]i64 };
 
 const Registers = struct { integers: [2]*u64, floats: [4]*u64 };

@@ -70,6 +70,14 @@ int64_t call_big(int32_t count, big (*f)(int64_t))
     return sum;
 }
 
+/* Calls g first, and f then. */
+double call_both(mixed (*f)(mixed, int32_t), int32_t (*g)(int32_t))
+{
+    const int32_t first = g(1);
+    const mixed then = f((mixed){first, 0.5}, first);
+    return then.id + then.x;
+}
+
 int32_t call_int(int32_t (*f)(int32_t), int32_t i)
 {
     return f(i);

@@ -111,3 +111,23 @@ Deno.test("Kept keeps strings that C has, and uses their memory again", () => {
   assertEquals(kept.answersTo(strings, false).keepString(null, "Cannot test"), 0n);
   assertEquals(kept.hasBuffers, false);
 });
+
+Deno.test("Kept has room for structs, aligned as they are, and uses it again", () => {
+  const kept = new Kept();
+  const sizes = [[24, 8], [64, 32], [1, 1], [4096, 16], [40, 8], [64, 64], [900, 8], [
+    24,
+    8,
+  ]] as const;
+  const taken = sizes.map(([size, alignment]) => {
+    return [kept.keepRoom(size, alignment), BigInt(size), BigInt(alignment)] as const;
+  });
+  assertEquals(taken.map(([address, , alignment]) => address % alignment), Array(8).fill(0n));
+  taken.sort(([a], [b]) => a < b ? -1 : 1);
+  taken.reduce((end, [address, size]) => {
+    assert(address >= end, "they overlap");
+    return address + size;
+  }, 0n);
+  kept.clear();
+  const again = kept.keepRoom(24, 8);
+  assert(taken.some(([address]) => address === again));
+});
