@@ -191,7 +191,7 @@ function closeLibrary(library: Library, thunks: Thunk[], opened: { close(): void
 
 /** What a variable has now; of one that is an address, or not known further, where it is. */
 function variable(of: VariableDefinition["type"], pointer: Deno.PointerObject): unknown {
-  const shape = shapeOf(of, "Cannot read variable");
+  const shape = shapeOf(of, "");
   if (shape !== undefined) {
     const bytes = new DataView(new ArrayBuffer(shape.size));
     native().copyIn(bytes, native().addressOfPointer(pointer), BigInt(shape.size));

@@ -145,7 +145,7 @@ export function signatureOf(
 
 /** The shape of a definition that has been checked. */
 function known(definition: unknown): Shape | undefined {
-  return shapeOf(definition, "Cannot lay out struct");
+  return shapeOf(definition, "");
 }
 
 /** Checks the definition of a callback. `what` begins with "Cannot". */

@@ -296,6 +296,29 @@ testWith("g++", "a struct may be aligned to more than the stack, as a result", (
   assertStringIncludes(error.message, "is a struct that is aligned to 32 bytes, and arguments are");
 });
 
+testWith("g++", "very large structs are passed while the stack has room for them", async () => {
+  const huge = { struct: Array(8000).fill("i64") } as const;
+  using library = open();
+  const bytes = new BigInt64Array(8000);
+  const f = (extra: object) =>
+    functionAt(library.symbols.address!, {
+      parameters: [mixed, "i32", huge],
+      result: mixed,
+      ...extra,
+    });
+  assertEquals(partsOf(f({})(pair(1, 2), 3, bytes) as Uint8Array<ArrayBuffer>), [4, 4]);
+  assertThrows(
+    () => f({ stackSize: 32768 })(pair(1, 2), 3, bytes),
+    RangeError,
+    "its stack has 32768 bytes, and 8000 words of its arguments are passed there",
+  );
+  await assertRejects(
+    async () => await f({ nonblocking: "thread" })(pair(1, 2), 3, bytes),
+    RangeError,
+    "its arguments take 64000 bytes of the stack, and a call with a thread of its own has 48720",
+  );
+});
+
 testWith("g++", "structs stand behind the dots, in functionAt, and as variables", () => {
   using library = open();
   const { sum_behind_dots, address, variable } = library.symbols;
