@@ -68,18 +68,36 @@ export type { NativeFrame } from "./ffi/context/backtrace.ts";
 export type { NativeBody } from "./ffi/context/body.ts";
 export type { NativeLibrary } from "./ffi/dlopen.ts";
 export type { ScriptBody, State } from "./ffi/generator.ts";
+export type { AllocatedView } from "./ffi/pointer_view.ts";
 export type { ScriptGenerator } from "./ffi/script_generator.ts";
 export type { OsStackOptions } from "./ffi/stack/os_stack.ts";
 export type { GuardedStack, Stack } from "./ffi/stack/stack.ts";
 export type { StackPoolOptions } from "./ffi/stack/stack_pool.ts";
+export type {
+  ElementDefinition,
+  FieldDefinition,
+  Layout,
+  LayoutArray,
+  LayoutFields,
+  LayoutObject,
+  LayoutOptions,
+  LayoutValues,
+  LayoutView,
+  PointerField,
+} from "./ffi/struct.ts";
+export type { LayoutMemory } from "./ffi/struct_view.ts";
 export type { NativeFunction, NonblockingFunction, SymbolOf } from "./ffi/types.ts";
+export type { TextEncoding } from "./ffi/value/text_encoding.ts";
 export type {
   FilledArray,
   FromNative,
   FunctionPointer,
+  LayoutType,
   ScalarType,
+  StructDefinition,
   SymbolPointer,
   ToNative,
+  TypeDefinition,
   ValueType,
 } from "./ffi/value/type.ts";
 export type { Yielder } from "./ffi/yielder.ts";
@@ -96,9 +114,12 @@ export {
   NativeError,
   OsStack,
   OwnedStack,
+  pointerTo,
   PointerView,
   SliceStack,
   STACK_ALIGNMENT,
   StackPool,
+  struct,
   tailCall,
+  union,
 } from "./ffi/fringe.js";

@@ -113,6 +113,11 @@ export function own<T extends object>(object: T): T {
   return Object.assign(Object.create(null), object);
 }
 
+/** Whether a value can be an alignment. */
+export function isPowerOfTwo(value: unknown): value is number {
+  return typeof value === "number" && value >= 1 && Number.isInteger(Math.log2(value));
+}
+
 const nothing = (): void => {};
 
 /** An amount of V8's stack, in KiB. */

@@ -39,8 +39,8 @@ import { SLOT_SIZE, STACK_SIZE_MIN } from "./layout.ts";
 import { overflowOf } from "./stack/overflow.ts";
 import { checkSize } from "./stack/stack.ts";
 import type { SymbolOf } from "./types.ts";
-import { SCALAR_TYPES, typeOf, VALUE_TYPES } from "./value/type.ts";
 import { readShape, shapeOf } from "./value/struct_type.ts";
+import { SCALAR_TYPES, typeOf, VALUE_TYPES } from "./value/type.ts";
 import { read } from "./value/value.ts";
 
 /**
@@ -153,7 +153,7 @@ export function dlopen<const Definitions extends SymbolDefinitions>(
     symbols[name] = pointer === null
       ? null
       : "type" in definition
-      ? variable(name, definition.type, pointer)
+      ? variable(definition.type, pointer)
       : symbol(name, definition, pointer, library, thunks);
   }
   const close = (): void => closeLibrary(library, thunks, opened);
@@ -191,18 +191,18 @@ function closeLibrary(library: Library, thunks: Thunk[], opened: { close(): void
 }
 
 /** What a variable has now; of one that is an address, or not known further, where it is. */
-function variable(
-  name: string,
-  definition: VariableDefinition["type"],
-  pointer: Deno.PointerObject,
-): unknown {
-  const shape = shapeOf(definition, `Cannot open symbol ${name}`);
-  const type = typeOf(String(definition));
+function variable(of: VariableDefinition["type"], pointer: Deno.PointerObject): unknown {
+  const shape = shapeOf(of, "");
+  if (shape !== undefined) {
+    const bytes = new DataView(new ArrayBuffer(shape.size));
+    native().copyIn(bytes, native().addressOfPointer(pointer), BigInt(shape.size));
+    return readShape(bytes, 0, shape);
+  }
+  const type = typeOf(of as string);
   if (type.kind === "address") return pointer;
-  const { size } = shape ?? type;
-  const copy = new DataView(new ArrayBuffer(Math.max(size, SLOT_SIZE)));
-  native().copyIn(copy, native().addressOfPointer(pointer), BigInt(size));
-  return shape === undefined ? read(copy, 0, type) : readShape(copy, 0, shape);
+  const slot = new DataView(new ArrayBuffer(SLOT_SIZE));
+  native().copyIn(slot, native().addressOfPointer(pointer), BigInt(type.size));
+  return read(slot, 0, type);
 }
 
 /** What `dlopen` gives for a symbol; the thunks that it will need are put into `thunks`. */

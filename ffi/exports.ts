@@ -16,3 +16,4 @@ export { OwnedStack } from "./stack/owned_stack.ts";
 export { SliceStack } from "./stack/slice_stack.ts";
 export { STACK_ALIGNMENT } from "./stack/stack.ts";
 export { StackPool } from "./stack/stack_pool.ts";
+export { pointerTo, struct, union } from "./struct.ts";

@@ -19,7 +19,7 @@ import type { NativeFrame } from "../context/backtrace.ts";
 import type { CallContext, Ender } from "../context/call_context.ts";
 import { ELSEWHERE } from "../context/context.ts";
 import { checkOpen } from "../context/occupancy.ts";
-import { Mailbox, SLOT_SIZE, STACK_SIZE_MIN, Status } from "../layout.ts";
+import { Mailbox, SLOT_SIZE, STACK_SIZE_MIN, Status, THREAD_ROOM } from "../layout.ts";
 import { native } from "../library/find.ts";
 import type { Kept } from "../value/kept.ts";
 import { CAPACITY, type Lent } from "../value/lent.ts";
@@ -517,10 +517,19 @@ export class Call implements Ender {
 }
 
 /** Throws if a stack has no room for what lies there before the call begins. */
-function checkRoom({ what, stackCount, nonblocking }: Callee, size: number): void {
+function checkRoom(
+  { what, stackCount, nonblocking, hasThread }: Callee,
+  size: number,
+): void {
   const words = stackCount * SLOT_SIZE;
   // The words are in the mailbox once more.
   const lent = nonblocking ? Mailbox.stack + words + CAPACITY : 0;
+  if (hasThread && lent > THREAD_ROOM) {
+    throw new RangeError(
+      `${what}: its arguments take ${words} bytes of the stack, and a call with a thread of its ` +
+        `own has ${THREAD_ROOM - CAPACITY - Mailbox.stack} for them; pass the address of a struct`,
+    );
+  }
   if (lent + words + STACK_SIZE_MIN <= size) return;
   if (nonblocking) {
     throw new RangeError(
@@ -529,7 +538,7 @@ function checkRoom({ what, stackCount, nonblocking }: Callee, size: number): voi
     );
   }
   throw new RangeError(
-    `${what}: its stack has ${size} bytes, and ${stackCount} of its arguments ` +
-      "are passed there; use a larger one",
+    `${what}: its stack has ${size} bytes, and ${stackCount} words of its ` +
+      "arguments are passed there; use a larger one",
   );
 }

@@ -11,7 +11,7 @@ import { Mailbox, SLOT_SIZE, STACK_ALIGNMENT } from "../layout.ts";
 import { Kept } from "../value/kept.ts";
 import type { Shape } from "../value/shape.ts";
 import { shapeOf } from "../value/struct_type.ts";
-import { meantBy, type Type, typeOf, VALUE_TYPES, VOID } from "../value/type.ts";
+import { meantBy, SCALAR_TYPES, type Type, typeOf, VALUE_TYPES, VOID } from "../value/type.ts";
 import { write } from "../value/value.ts";
 import {
   argumentAt,
@@ -150,7 +150,7 @@ export function signatureOf(
 
 /** The shape of a definition that has been checked. */
 function known(definition: unknown): Shape | undefined {
-  return shapeOf(definition, "Cannot lay out struct");
+  return shapeOf(definition, "");
 }
 
 /** Checks the definition of a callback. `what` begins with "Cannot". */
@@ -253,7 +253,7 @@ export function refusePromoted(type: unknown, what: string): void {
   );
 }
 
-/** Checks a type. `mayBeVoid`: it is a result. */
+/** Checks a type. */
 export function checkType(
   type: unknown,
   known: ReadonlySet<string>,
@@ -293,16 +293,16 @@ function checkShape(
   { alignment }: Shape,
   known: ReadonlySet<string>,
   what: string,
-  isResult: boolean,
+  mayBeVoid: boolean,
 ): void {
-  if (known !== VALUE_TYPES) {
+  if (known === SCALAR_TYPES) {
     throw new TypeError(
       `${what} is a struct, and a generator body takes and gives scalar values: pass a "pointer" ` +
         "to memory that you hold",
     );
   }
   // Arguments on the stack begin at a multiple of what the stack pointer is one of.
-  if (isResult || alignment <= STACK_ALIGNMENT) return;
+  if (mayBeVoid || known !== VALUE_TYPES || alignment <= STACK_ALIGNMENT) return;
   throw new TypeError(
     `${what} is a struct that is aligned to ${alignment} bytes, and arguments are aligned to ` +
       `${STACK_ALIGNMENT} at most: wrap the function in C, and pass the struct's address`,
@@ -315,6 +315,12 @@ function hintFor(type: unknown, known: ReadonlySet<string>, mayBeVoid: boolean):
   if (type === "void") return "; the parameters of a function that has none are []";
   if (type === "callback" || typeof type === "object" && type !== null) {
     return "; a function that C calls is written { callback: { parameters, result } }";
+  }
+  if (
+    typeof type === "string" && /long double|_?complex|f128|\b__m\d+|[iu](?:nt)?128/i.test(type)
+  ) {
+    return "; long double, vectors, _Complex, integers of 128 bits and bit-fields have no type " +
+      "here: wrap the function in C";
   }
   const meant = typeof type === "string" ? meantBy(type) : undefined;
   return meant !== undefined && known.has(meant) ? `; it may be ${describe(meant)}` : "";

@@ -101,8 +101,8 @@ export function tailCall<F extends (...args: never) => unknown>(
   checkCount(callee, given, callee.slots.length);
   if (callee.stackCount > 0) {
     throw new TypeError(
-      `${callee.what} in place of a callback: ${callee.stackCount} of its arguments are passed ` +
-        "on the stack, and C has made room there for the callback's own alone; have a function " +
+      `${callee.what} in place of a callback: ${callee.stackCount} words of its arguments are ` +
+        "passed on the stack, and C has made room there for the callback's own alone; have a function " +
         "of C with fewer parameters call it",
     );
   }

@@ -11,7 +11,8 @@ import { nodeModule } from "../node.ts";
 let decoder: TextDecoder | undefined;
 let encoder: TextEncoder | undefined;
 
-function utf8(): TextEncoder {
+/** The encoder, made when it is first asked for. */
+export function utf8(): TextEncoder {
   return encoder ??= new TextEncoder();
 }
 
@@ -62,7 +63,8 @@ function decodeShort(bytes: Uint8Array<ArrayBuffer>, length: number): string {
   return text;
 }
 
-function decode(bytes: Uint8Array<ArrayBuffer>, length: number): string {
+/** The text in the first `length` bytes. */
+export function decode(bytes: Uint8Array<ArrayBuffer>, length: number): string {
   // C has no use for a byte order mark: one at the beginning of a string is part of the text.
   decoder ??= new TextDecoder("utf-8", { ignoreBOM: true });
   return decoder.decode(bytes.subarray(0, length));

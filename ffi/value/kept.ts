@@ -45,7 +45,7 @@ export interface Answered {
 export abstract class Answers implements Keeper {
   readonly #count: number;
   #answer = ANSWERS_KEPT - 1;
-  /** How many strings and buffers the answer has had. */
+  /** How many strings and buffers have been kept. */
   #used = 0;
   #isNext = true;
 
@@ -58,17 +58,9 @@ export abstract class Answers implements Keeper {
     this.#isNext = true;
   }
 
-  /** C has not got the last answer: the next answer gets its places. */
-  again(): void {
-    this.#used = 0;
-  }
-
   /** The place of a string or a buffer that is to be kept now. */
   protected place(): number {
-    if (this.#isNext) {
-      this.#answer = (this.#answer + 1) % ANSWERS_KEPT;
-      this.#used = 0;
-    }
+    if (this.#isNext) this.#answer = (this.#answer + 1) % ANSWERS_KEPT;
     this.#isNext = false;
     return this.#answer * this.#count + this.#used++ % this.#count;
   }
@@ -145,8 +137,7 @@ export class Kept implements Keeper {
     if (answers === undefined) {
       this.#answers.set(callback, answers = new KeptAnswers(callback, this.#strings));
     }
-    if (isAgain) answers.again();
-    else answers.next();
+    if (!isAgain) answers.next();
     this.hasBuffers ||= callback.bufferCount > 0;
     return answers;
   }

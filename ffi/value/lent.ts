@@ -98,8 +98,7 @@ export class Lent implements Keeper {
     if (answers === undefined) {
       this.#answers.set(callback, answers = new LentAnswers(callback, this));
     }
-    if (isAgain) answers.again();
-    else answers.next();
+    if (!isAgain) answers.next();
     return answers;
   }
 

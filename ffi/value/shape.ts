@@ -10,6 +10,7 @@
  *     packed                             a at 0, b at 1, c at 9; 11 bytes, aligned to 1
  */
 
+import { own } from "../check.ts";
 import type { Type } from "./type.ts";
 
 /** A struct or a union. */
@@ -58,7 +59,7 @@ export interface Arrangement {
 
 /** Whether a part is a struct or a union, and no value. */
 export function isShape(of: Type | Shape): of is Shape {
-  return "fields" in of;
+  return Object.hasOwn(of, "fields");
 }
 
 /** Lays out parts in their order. */
@@ -67,12 +68,13 @@ export function arrange(
   { isUnion = false, pack = Infinity, alignment = 1 }: Arrangement = {},
 ): Shape {
   let end = 0;
-  const fields = parts.map((part) => {
-    const own = Math.min(alignmentOf(part.of), pack);
-    const offset = isUnion ? 0 : roundUp(end, own);
+  const fields = parts.map((given) => {
+    const part = own(given);
+    const aligned = Math.min(alignmentOf(part.of), pack);
+    const offset = isUnion ? 0 : roundUp(end, aligned);
     end = Math.max(end, offset + part.of.size * (part.count ?? 1));
-    alignment = Math.max(alignment, own);
-    return { ...part, offset };
+    alignment = Math.max(alignment, aligned);
+    return Object.assign(part, { offset });
   });
   return { size: roundUp(end, alignment), alignment, fields };
 }

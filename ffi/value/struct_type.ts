@@ -17,6 +17,9 @@ import { arrange, type Field, isShape, type Part, type Shape } from "./shape.ts"
 import { meantBy, type Type, typeOf, VALUE_TYPES } from "./type.ts";
 import { type Keeper, read, write } from "./value.ts";
 
+/** Under which an object that is laid over memory says where it lies: as a `PointerView`. */
+export const VIEWED: unique symbol = Symbol("viewed");
+
 /** The shapes of layouts; undefined until there is one. */
 let shapes: WeakMap<object, Shape> | undefined;
 
@@ -87,8 +90,8 @@ function hintFor(type: unknown): string {
   if (typeof type !== "string") return "";
   if (/:\s*\d+$/.test(type)) return `; ${BIT_FIELD}`;
   if (/long double|_?complex|float128|f128|__m\d+|vector|int128|[iu]128/i.test(type)) {
-    return "; long double, _Complex, vectors and integers of 128 bits have no type here: take the " +
-      'bytes, as ["u8", 16]';
+    return "; long double, _Complex, vectors and integers of 128 bits have no type here: take " +
+      'their bytes, as struct({ bytes: ["u8", 16] }, { alignment: 16 })';
   }
   const meant = meantBy(type);
   return meant === undefined ? "" : `; it may be ${describe(meant)}`;
@@ -99,7 +102,7 @@ const BIT_FIELD = "bit-fields have no type here, since each compiler lays them o
 
 /** What keeps what C gets the address of; in memory that stays, at the field where it is. */
 export interface StructKeeper extends Keeper {
-  /** Says what is about to be written at this position of the buffer, so that it can be held. */
+  /** Says what has been written to this position of the memory, so that it can be held. */
   keepAt?(position: number, value: unknown): void;
 }
 
@@ -141,7 +144,7 @@ function readUnion(view: DataView<ArrayBuffer>, offset: number, { size, fields }
 }
 
 /** The value of a field that lies at `offset`: an array if it is one. */
-export function readField(view: DataView<ArrayBuffer>, offset: number, field: Field): unknown {
+function readField(view: DataView<ArrayBuffer>, offset: number, field: Field): unknown {
   const { of, count } = field;
   if (count === undefined) return readPart(view, offset, field);
   return Array.from({ length: count }, (_, i) => readPart(view, offset + i * of.size, field));
@@ -264,7 +267,7 @@ function elementsOf(value: unknown, count: number, what: string): unknown[] {
 }
 
 /** Writes the value of a field that is no array, or of one element. */
-export function writePart(
+function writePart(
   view: DataView<ArrayBuffer>,
   offset: number,
   { of, to }: Field,
@@ -273,9 +276,12 @@ export function writePart(
   keeper?: StructKeeper,
 ): void {
   if (isShape(of)) return writeShape(view, offset, of, value, what, keeper);
-  if (of.kind === "address") keeper?.keepAt?.(view.byteOffset + offset, value);
   const given = to === undefined ? value : to.pointerOf(value);
-  if (of.size > 2) return write(view, offset, of, given, what, keeper);
+  if (of.size > 2) {
+    write(view, offset, of, given, what, keeper);
+    if (of.kind === "address") keeper?.keepAt?.(view.byteOffset + offset, value);
+    return;
+  }
   write(slot, 0, of, given, what);
   if (of.size === 1) view.setUint8(offset, slot.getUint8(0));
   else view.setUint16(offset, slot.getUint16(0, true), true);

@@ -194,31 +194,6 @@ export type ValueType =
   | "cstring";
 
 /**
- * A function of `dlopen`, of whatever type, where C takes a function pointer: C gets the function
- * itself, which must stay open for as long as C has it.
- *
- * @example
- * ```ts
- * import { dlopen, type SymbolPointer } from "fringe";
- *
- * using libc = dlopen("libc.so.6", {
- *   qsort: { parameters: ["buffer", "usize", "usize", "function"], result: "void" },
- *   strcmp: { parameters: ["cstring", "cstring"], result: "i32" },
- * });
- * const compare: SymbolPointer = libc.symbols.strcmp;
- * const words = new TextEncoder().encode("c\0b\0a\0");
- * libc.symbols.qsort(words, 3, 2, compare); // no JavaScript runs
- * console.log(new TextDecoder().decode(words).replaceAll("\0", "")); // abc
- * ```
- */
-export interface SymbolPointer {
-  /** Calls the function. */
-  (...args: never): unknown;
-  /** Calls the function; handlers may be async. */
-  readonly async: (...args: never) => Promise<unknown>;
-}
-
-/**
  * A struct by value, written as in `Deno.dlopen`: its values are bytes. C passes it as it passes any
  * struct whose parts have these types, in this order. With a layout made by `struct()` in its place
  * the values are objects.
@@ -282,6 +257,31 @@ export interface LayoutType {
  * ```
  */
 export type TypeDefinition = ValueType | StructDefinition | LayoutType;
+
+/**
+ * A function of `dlopen`, of whatever type, where C takes a function pointer: C gets the function
+ * itself, which must stay open for as long as C has it.
+ *
+ * @example
+ * ```ts
+ * import { dlopen, type SymbolPointer } from "fringe";
+ *
+ * using libc = dlopen("libc.so.6", {
+ *   qsort: { parameters: ["buffer", "usize", "usize", "function"], result: "void" },
+ *   strcmp: { parameters: ["cstring", "cstring"], result: "i32" },
+ * });
+ * const compare: SymbolPointer = libc.symbols.strcmp;
+ * const words = new TextEncoder().encode("c\0b\0a\0");
+ * libc.symbols.qsort(words, 3, 2, compare); // no JavaScript runs
+ * console.log(new TextDecoder().decode(words).replaceAll("\0", "")); // abc
+ * ```
+ */
+export interface SymbolPointer {
+  /** Calls the function. */
+  (...args: never): unknown;
+  /** Calls the function; handlers may be async. */
+  readonly async: (...args: never) => Promise<unknown>;
+}
 
 /**
  * What TypeScript passes for a value that C receives.

@@ -65,7 +65,7 @@ Deno.test("importing mod.ts does nothing but define, and needs no permission", a
   assertSucceeds(
     await runChild(source, ["--deny-ffi", "--deny-write", "--deny-net", "--deny-run"]),
     "true Callback,FringeError,Generator,NativeError,OsStack,OwnedStack,PointerView," +
-      "STACK_ALIGNMENT,SliceStack,StackPool,dlopen,functionAt,tailCall\n",
+      "STACK_ALIGNMENT,SliceStack,StackPool,dlopen,functionAt,pointerTo,struct,tailCall,union\n",
   );
 });
 

@@ -18,6 +18,7 @@ import { type AnyFunction, type Argument, type Form, forms } from "../support/fo
 import { chosenSeed, seeds } from "../support/seeds.ts";
 import {
   type Areas,
+  type CallbackSpec,
   compile,
   COMPILERS,
   definitionOf,
@@ -124,16 +125,9 @@ async function tryOut(
   );
   const got: unknown[] = [];
   const returned = await form.call(f, args, (place, args) => {
-    const callback = parameters[place] as Extract<
-      Signature["parameters"][number],
-      { result: unknown }
-    >;
-    got.push(
-      ...(callback as { parameters: Passed[] }).parameters.map((type, i) =>
-        comparable(type, args[i])
-      ),
-    );
-    return (callback as { result?: Passed }).result === undefined ? undefined : passed[next++];
+    const callback = parameters[place] as CallbackSpec;
+    got.push(...callback.parameters.map((type, i) => comparable(type, args[i])));
+    return callback.result === undefined ? undefined : passed[next++];
   });
   if (result !== undefined) got.push(comparable(result, returned));
   assertEquals(

@@ -13,14 +13,19 @@ import {
   functionAt,
   Generator,
   type GuardedStack,
+  type LayoutObject,
+  type LayoutView,
   type NativeBody,
   OsStack,
   type OwnedStack,
+  pointerTo,
   PointerView,
   SliceStack,
   type Stack,
+  struct,
   type TailCall,
   tailCall,
+  union,
   type Yielder,
 } from "../../mod.ts";
 import { definitions, testBodies } from "../support/support.ts";
@@ -422,6 +427,33 @@ function optionsAndThreads(stack: OsStack, signal: AbortSignal): void {
   });
 }
 
+const pair = { struct: ["i32", "f64"] } as const;
+const visit = { parameters: [pair, "i32"], result: pair, stop: new Uint8Array(16) } as const;
+
+function structs(bytes: Uint8Array<ArrayBuffer>): void {
+  const { symbols } = dlopen("library.so", {
+    f: { parameters: [pair, "i32", { callback: visit }], result: pair },
+    nested: { parameters: [{ struct: [pair, { struct: ["u8"] }] }], result: "void" },
+    both: { parameters: [], result: pair, errno: true },
+  });
+  const result = symbols.f(bytes, 1, (got, i) => {
+    same<typeof got, Uint8Array<ArrayBuffer>>(true);
+    same<typeof i, number>(true);
+    return new Float64Array(2);
+  });
+  same<typeof result, Uint8Array<ArrayBuffer>>(true);
+  symbols.f.async(bytes, 1, async (got) => await Promise.resolve(got));
+  symbols.nested(bytes.buffer);
+  same<ReturnType<typeof symbols.both>["value"], Uint8Array<ArrayBuffer>>(true);
+  for (const { args, reply } of symbols.f.calls(bytes, 1)) reply(args[0]);
+  using callback = new Callback(visit, (got) => got);
+  symbols.f(bytes, 1, callback);
+  // @ts-expect-error The bytes of a struct are no list of numbers.
+  symbols.f([1, 2], 1, callback);
+  // @ts-expect-error An answer is bytes as well.
+  symbols.f(bytes, 1, () => 5);
+}
+
 function views(view: PointerView, pointer: Deno.PointerObject): void {
   same<ReturnType<typeof view.getFloat64>, number>(true);
   same<ReturnType<typeof view.getBigUint64>, bigint>(true);
@@ -435,9 +467,104 @@ function views(view: PointerView, pointer: Deno.PointerObject): void {
   view.setInt32(0, 5n);
   // @ts-expect-error An address is no pointer.
   view.setPointer(0, 4096n);
+  same<ReturnType<typeof view.add>, PointerView>(true);
+  const counted = view.getPointers(0, 3);
+  same<typeof counted, Deno.PointerValue[]>(true);
+  const found = view.getPointers();
+  same<typeof found, Deno.PointerObject[]>(true);
+  view.getCString(0, "latin1");
+  // @ts-expect-error There is no such encoding.
+  view.getCString(0, "ascii");
+  // @ts-expect-error Memory of C's is not disposed of by a view.
+  using wrong = view;
+  using memory = PointerView.allocate(8);
+  const any: PointerView = memory;
+  void [any, wrong];
   PointerView.of(new Float64Array(2));
   // @ts-expect-error There is nothing to view.
   PointerView.of(null);
+}
+
+interface Node {
+  value: number;
+  next: Node | null;
+}
+
+function layouts(pointer: Deno.PointerObject, callback: Callback): void {
+  const point = struct({ x: "i32", y: "i32" });
+  const stat = struct({
+    st_size: "i64",
+    count: "usize as number",
+    name: "cstring",
+    compare: "function",
+    spare: ["i32", 3],
+    inner: struct({ point, points: [point, 2] }),
+    either: union({ integer: "u64", real: "f64" }),
+    raw: { struct: ["i32", "u8"] },
+    to: pointerTo(point),
+  }, { pack: 1 });
+  same<typeof stat.size, number>(true);
+
+  const view = stat.view(pointer);
+  same<typeof view.st_size, bigint>(true);
+  same<typeof view.count, number>(true);
+  same<typeof view.name, string | null>(true);
+  same<typeof view.compare, Deno.PointerValue>(true);
+  same<(typeof view.spare)[0], number>(true);
+  same<typeof view.inner.point.x, number>(true);
+  same<(typeof view.inner.points)[1]["y"], number>(true);
+  same<typeof view.either.real, number>(true);
+  same<typeof view.raw, Uint8Array<ArrayBuffer>>(true);
+  same<typeof view.to, { x: number; y: number } | null>(true);
+  view.st_size = 5n;
+  view.spare[1] = 2;
+  view.spare = [1, 2];
+  view.inner.point = { x: 1, y: 2 };
+  view.to = point.view(new Uint8Array(8));
+  // @ts-expect-error It has no such field.
+  void view.st_sise;
+  // @ts-expect-error It is a bigint.
+  view.st_size = "5";
+  // @ts-expect-error Its elements are numbers.
+  view.spare[1] = 5n;
+  // @ts-expect-error An address is no view.
+  view.to = 4096n;
+
+  const copy = stat.read(new Uint8Array(stat.size));
+  same<typeof copy.spare, number[]>(true);
+  same<typeof copy.inner.points, { x: number; y: number }[]>(true);
+  same<typeof copy, LayoutObject<typeof stat>>(true);
+  same<typeof view, LayoutView<typeof stat>>(true);
+
+  stat.write(pointer, { st_size: 5, compare: callback, inner: { point: { x: 1 } }, to: pointer });
+  stat.write(PointerView.of(new Uint8Array(100)), copy);
+  stat.write(pointer, { spare: Int32Array.of(1), raw: new Uint8Array(8), to: null });
+  // @ts-expect-error It has no such field.
+  stat.write(pointer, { st_sise: 5 });
+  // @ts-expect-error A string is no number.
+  stat.write(pointer, { st_size: "5" });
+  // @ts-expect-error It has no such field.
+  stat.offsetOf("st_sise");
+  // @ts-expect-error C's NULL has no fields.
+  stat.view(null);
+
+  // Of a layout that leads to itself TypeScript has to be told the type.
+  const node = struct({ value: "i32", next: pointerTo<Node>(() => node) });
+  for (let at: Node | null = node.view(pointer); at !== null; at = at.next) {
+    same<typeof at.value, number>(true);
+  }
+  // @ts-expect-error There is no such type.
+  struct({ a: "int" });
+  // @ts-expect-error An array has a type and a count.
+  struct({ a: ["i32", 3, 4] });
+  // @ts-expect-error Its elements are no arrays.
+  struct({ a: [["i32", 3], 4] });
+  // @ts-expect-error A struct within is made by struct().
+  struct({ a: { x: "i32" } });
+  // @ts-expect-error There is no such option.
+  struct({ a: "i32" }, { packed: true });
+  // @ts-expect-error A pointer to what is no layout.
+  pointerTo("i32");
 }
 
 function definitionsThatAreWrong(): void {
@@ -458,8 +585,10 @@ function definitionsThatAreWrong(): void {
   same<ReturnType<ReturnType<typeof dlopen<typeof constant>>["symbols"]["f"]>, number>(true);
   // @ts-expect-error An array is no table.
   dlopen("library.so", []);
-  // @ts-expect-error A struct is passed by its address.
-  dlopen("library.so", { f: { parameters: [{ struct: ["i32"] }], result: "i32" } });
+  // @ts-expect-error There is no such type in a struct either.
+  dlopen("library.so", { f: { parameters: [{ struct: ["int"] }], result: "i32" } });
+  // @ts-expect-error A body takes scalars only.
+  dlopen("library.so", { body: { input: { struct: ["i32"] }, output: "i32" } });
   // @ts-expect-error It says how many, not whether.
   dlopen("library.so", { f: { parameters: ["cstring"], result: "i32", variadic: true } });
   // @ts-expect-error There is no such symbol.
@@ -479,7 +608,9 @@ Deno.test("types are what they should be, says deno check", () => {
     keptCallbacks,
     floatsAndManyArguments,
     optionsAndThreads,
+    structs,
     views,
+    layouts,
     definitionsThatAreWrong,
   ];
   assertEquals(checked.every((f) => typeof f === "function"), true);

@@ -39,8 +39,10 @@ const TESTED_ELSEWHERE: Readonly<Record<string, string>> = {
   script: "unit/yielder_test.ts calls",
   script_machine: "unit/generator_test.ts has TypeScript bodies",
   temporary_file: "behaviour/find_test.ts opens the library from such a file",
+  shape: "behaviour/struct_test.ts compares it with the compiler",
   text: "behaviour/find_test.ts has texts that were changed, or are lacking",
   symbols: "house/tidy_abi_test.ts compares it with native/library.zig",
+  text_encoding: "unit/pointer_view_test.ts has text in every encoding",
   type: "unit/value_test.ts has values of every type",
 };
 
@@ -194,7 +196,16 @@ const FLOORS: readonly (readonly string[])[] = [
   ["stack/", "value/"],
   ["context/"],
   ["call/"],
-  ["yielder", "generator", "types", "dlopen", "pointer_view", "function_at"],
+  [
+    "yielder",
+    "generator",
+    "types",
+    "dlopen",
+    "pointer_view",
+    "function_at",
+    "struct",
+    "struct_view",
+  ],
   ["exports"],
 ];
 

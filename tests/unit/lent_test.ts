@@ -128,3 +128,19 @@ Deno.test("Lent leaves the answer that C is to get when another in its place fai
   assertEquals(readCString(address), "x".repeat(20_000));
   lent.release();
 });
+
+Deno.test("Lent has room for structs where another thread may write, aligned as they are", () => {
+  using stack = new OsStack();
+  const lent = makeLent(stack);
+  const sizes = [[24, 8], [64, 32], [1, 1], [40_000, 16], [40, 8], [64, 64]] as const;
+  const taken = sizes.map(([size, alignment]) => {
+    const address = lent.keepRoom(size, alignment, "Cannot test");
+    native().copyOut(address, new Uint8Array(new ArrayBuffer(size)).fill(size), BigInt(size));
+    assertEquals(address % BigInt(alignment), 0n);
+    return address;
+  });
+  for (const [i, [size]] of sizes.entries()) {
+    assertEquals(at(taken[i]!, size), new Uint8Array(size).fill(size));
+  }
+  lent.release();
+});

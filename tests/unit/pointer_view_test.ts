@@ -352,3 +352,228 @@ Deno.test("PointerView.of() keeps the buffer while its pointer is held, or C has
   held.pop();
   assertEquals(await isAlive(ref), false);
 });
+
+/** A view of the same memory by its address alone: of no buffer, as far as the view knows. */
+function foreign(view: PointerView): PointerView {
+  return PointerView.at(view.address);
+}
+
+Deno.test("PointerView.at() views an address, and refuses what is none", () => {
+  using memory = PointerView.allocate(8);
+  memory.setInt32(4, 7);
+  assertEquals(PointerView.at(memory.address).getInt32(4), 7);
+  assertEquals(PointerView.at(Number(memory.address)).address, memory.address);
+  for (const address of [0, 0n]) {
+    assertThrows(() => PointerView.at(address), TypeError, "NULL points at nothing");
+  }
+  // deno-lint-ignore no-explicit-any -- what a program without types can pass
+  for (const address of [-1n, 2n ** 64n, 0.5, "4096", null, memory.pointer] as any) {
+    assertThrows(() => PointerView.at(address), Error, "Cannot view memory: the address must be");
+  }
+});
+
+Deno.test("PointerView.add() moves the view, and keeps to the buffer", () => {
+  const bytes = Uint8Array.from({ length: 16 }, (_, i) => i);
+  const view = PointerView.of(bytes.subarray(4, 12));
+  for (const start of [view, foreign(view)]) {
+    assertEquals(start.add(3).getUint8(), 7);
+    assertEquals(start.add(3n).getUint8(-3), 4);
+    assertEquals(start.add(8).add(-1).getUint8(), 11);
+    assertEquals(start.add(5).address, start.address + 5n);
+    assertEquals(new PointerView(start.add(2).pointer).getUint8(), 6);
+  }
+  const added = view.add(6);
+  const where = "which has 8, 6 of them before the view";
+  assertThrows(() => added.getInt32(), RangeError, `4 bytes at offset 0 are not all in the buffer`);
+  assertThrows(() => added.getUint8(2), RangeError, where);
+  assertThrows(() => added.getUint8(-7), RangeError, where);
+  assertThrows(() => added.getBytes(0, 3), RangeError, where);
+  assertThrows(
+    () => added.add(3),
+    RangeError,
+    `3 bytes from the view on is not in the buffer, ${where}`,
+  );
+  assertThrows(() => view.add(-1), RangeError, "-1 bytes from the view on is not in the buffer");
+  assertThrows(() => view.add(8).getUint8(), RangeError, "which has 8");
+  bytes.set([65, 66, 0], 9);
+  assertEquals([view.add(5).getCString(), view.add(6).getCString(-1)], ["AB", "AB"]);
+  assertThrows(() => foreign(view).add(-(2n ** 63n)), RangeError, "leads to the null pointer");
+  assertThrows(() => foreign(view).add(-view.address), RangeError, "leads to the null pointer");
+  // deno-lint-ignore no-explicit-any -- what a program without types can pass
+  for (const distance of [0.5, "1", null, 2n ** 63n] as any) {
+    assertThrows(() => view.add(distance), Error, "the distance must be an integer");
+  }
+});
+
+Deno.test("PointerView.add() keeps the buffer, as the view does that it is made from", async () => {
+  const collected: string[] = [];
+  const registry = new FinalizationRegistry<string>((name) => collected.push(name));
+  let added: PointerView | undefined;
+  (() => {
+    const bytes = new Uint8Array(new ArrayBuffer(100_000)).fill(7);
+    registry.register(bytes.buffer, "buffer");
+    registry.register(new ArrayBuffer(8), "garbage");
+    added = PointerView.of(bytes).add(50_000);
+  })();
+  await collectUntil(() => collected.length > 0);
+  assertEquals([collected.join(), added!.getUint8(49_999)], ["garbage", 7]);
+  added = undefined;
+  await collectUntil(() => collected.length > 1);
+  assertEquals(collected, ["garbage", "buffer"]);
+});
+
+Deno.test("PointerView.getBytes() and getString() read what is counted", () => {
+  const bytes = new TextEncoder().encode("grün\0und\0");
+  const view = PointerView.of(bytes);
+  for (const text of [view, foreign(view)]) {
+    assertEquals(text.getBytes(), bytes.slice(0, 5));
+    assertEquals(text.getBytes(6), bytes.slice(6, 9));
+    assertEquals(text.getBytes(4, 4), bytes.slice(4, 8));
+    assertEquals(text.getBytes(4, 0), new Uint8Array(0));
+    assertEquals(text.getString(0, 9), "grün\0und");
+    assertEquals(text.getString(1, 1), "r");
+    assertEquals(text.getString(0, 4, "latin1"), "gr\u00c3\u00bc");
+    text.getBytes()[0] = 0;
+    // deno-lint-ignore no-explicit-any -- what a program without types can pass
+    for (const length of [-1, 0.5, "1", null, NaN, 2 ** 60] as any) {
+      assertThrows(() => text.getBytes(0, length), RangeError);
+    }
+  }
+  assertEquals(bytes[0], 103);
+  assertThrows(() => view.getBytes(0, 11), RangeError, "11 bytes at offset 0 are not all in");
+  // Before room for them is made.
+  assertThrows(() => view.getBytes(0, 2 ** 50), RangeError, "are not all in the buffer");
+  assertThrows(
+    () => view.getBytes(0, -1),
+    RangeError,
+    "length must be an integer from 0 on: got -1",
+  );
+  assertThrows(() => PointerView.of(bytes.subarray(0, 3)).getBytes(), RangeError, "no zero byte");
+});
+
+Deno.test("PointerView reads and writes strings in other encodings than UTF-8", () => {
+  const text = "grün 😀!";
+  const sizes = { "utf-8": 12, "utf-16": 18, "utf-32": 32, latin1: 6 } as const;
+  for (const [name, size] of Object.entries(sizes)) {
+    const encoding = name as keyof typeof sizes;
+    const part = encoding === "latin1" ? "grün\xff" : text;
+    for (const offset of [0, 1]) {
+      const bytes = new Uint8Array(40).fill(0xee);
+      const view = PointerView.of(bytes);
+      assertEquals(view.setCString(offset, part, encoding), size, name);
+      assertEquals(bytes[offset + size], 0xee);
+      for (const where of [view, foreign(view)]) {
+        assertEquals(where.getCString(offset, encoding), part, name);
+        const length = where.getCString(offset, encoding) === part ? size : 0;
+        assertEquals(where.getString(offset, length, encoding), `${part}\0`);
+      }
+      const short = PointerView.of(bytes.subarray(0, offset + size - 1));
+      assertThrows(
+        () => short.getCString(offset, encoding),
+        RangeError,
+        "no zero byte from offset",
+      );
+      assertThrows(() => short.setCString(offset, part, encoding), RangeError, "not all in");
+    }
+  }
+  const view = PointerView.of(new Uint8Array(8));
+  assertThrows(() => view.setCString(0, "a\0b", "utf-16"), TypeError, "U+0000");
+  assertThrows(() => view.setCString(0, "aĀb", "latin1"), RangeError, 'Latin-1 has not: got "Āb"');
+  // deno-lint-ignore no-explicit-any -- what a program without types can pass
+  const any = view as any;
+  assertThrows(() => any.setCString(0, null), TypeError, "the value must be a string: got null");
+  for (const encoding of ["ascii", null, 5]) {
+    for (const use of ["getCString", "getString", "getCStrings", "setCString"]) {
+      const more = use === "setCString" ? ["x"] : use === "getString" ? [1] : [];
+      assertThrows(() => any[use](0, ...more, encoding), TypeError, 'encoding must be "utf-8"');
+    }
+  }
+});
+
+Deno.test("PointerView.getPointers() and getCStrings() read arrays of pointers", () => {
+  const names = ["one", "grün", ""].map((name) => {
+    const view = PointerView.allocate(16);
+    view.setCString(0, name);
+    return view;
+  });
+  using array = PointerView.allocate(48);
+  for (const [i, { pointer }] of names.entries()) array.setPointer(8 * (i + 1), pointer);
+  for (const view of [array, foreign(array)]) {
+    assertEquals(view.getPointers(), []);
+    assertEquals(view.getPointers(8).length, 3);
+    assertEquals(view.getCStrings(8), ["one", "grün", ""]);
+    assertEquals(view.getCStrings(8, "latin1")[1], "gr\u00c3\u00bcn");
+    const counted = view.getPointers(0, 5);
+    assertEquals(counted.map((pointer) => pointer && new PointerView(pointer).getCString()), [
+      ...[null, "one", "grün", "", null],
+    ]);
+    assertEquals(view.getPointers(8, 0), []);
+    for (const count of [-1, 0.5]) {
+      assertThrows(() => view.getPointers(0, count), RangeError, "count must be an integer");
+    }
+  }
+  const open = PointerView.of(new Uint8Array(16).fill(1));
+  assertThrows(() => open.getPointers(), RangeError, "are not all in the buffer, which has 16");
+  for (const name of names) name[Symbol.dispose]();
+});
+
+Deno.test("PointerView.allocate() makes memory of zeros, aligned, and refuses other sizes", () => {
+  for (const alignment of [1, 2, 16, 64, 4096]) {
+    for (let i = 0; i < 8; i++) {
+      using memory = PointerView.allocate(24, alignment);
+      assertEquals(memory.address % BigInt(alignment), 0n);
+      assertEquals(memory.getBytes(0, 24), new Uint8Array(24));
+      assertThrows(() => memory.getUint8(24), RangeError, "which has 24");
+    }
+  }
+  using memory = PointerView.allocate(1);
+  assertEquals(memory.address % 16n, 0n);
+  // deno-lint-ignore no-explicit-any -- what a program without types can pass
+  for (const value of [0, -1, 0.5, NaN, "8", 8n, null] as any) {
+    assertThrows(
+      () => PointerView.allocate(value),
+      RangeError,
+      "size must be an integer from 1 on",
+    );
+    assertThrows(
+      () => PointerView.allocate(8, value),
+      RangeError,
+      "alignment must be a power of two",
+    );
+  }
+  for (const alignment of [3, 8192]) {
+    assertThrows(() => PointerView.allocate(8, alignment), RangeError, "up to 4096");
+  }
+  memory[Symbol.dispose]();
+});
+
+Deno.test("memory of allocate() stays until it is disposed of, and then as long as it is held", async () => {
+  const collected: string[] = [];
+  const registry = new FinalizationRegistry<string>((name) => collected.push(name));
+  let address = 0n;
+  let dispose: (() => void) | undefined;
+  (() => {
+    const memory = PointerView.allocate(100_000);
+    memory.setUint8(99_999, 7);
+    address = memory.address;
+    const weak = new WeakRef(memory);
+    registry.register(memory, "view");
+    dispose = () => weak.deref()?.[Symbol.dispose]();
+    registry.register(new ArrayBuffer(8), "garbage");
+  })();
+  await collectUntil(() => collected.includes("view"));
+  // Nobody but C has it now.
+  for (let i = 0; i < 100; i++) new Uint8Array(100_000).fill(1);
+  assertEquals(PointerView.at(address).getUint8(99_999), 7);
+  dispose!();
+
+  let kept: PointerView | undefined;
+  (() => {
+    using memory = PointerView.allocate(100_000);
+    memory.setUint8(0, 8);
+    kept = memory.add(0);
+    registry.register(memory, "disposed");
+  })();
+  await collectUntil(() => collected.includes("disposed"));
+  assertEquals(kept!.getUint8(), 8);
+});
