@@ -285,7 +285,10 @@ const luajit = (thread: string): string => `
     for _, it in ipairs(list) do sum = sum + it[1] end
     return sum
   \`));
-  console.log(await run("local function down() return 1 + down() end return select(2, pcall(down))"));
+  console.log(await run(\`
+    local function down() return 1 + down() end
+    return select(2, pcall(down))
+  \`));
 `;
 
 testWith(

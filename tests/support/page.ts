@@ -149,7 +149,8 @@ async function runIn(folder: string, name: string, page: string): Promise<string
 
 /**
  * The parts of a page that have a process each: sections that need the same. Two runtimes in one
- * process get into each other's way: a collector is told its options once, a signal has one handler.
+ * process get into each other's way: a collector is told its options once, and a signal has one
+ * handler.
  */
 function partsOf(page: string): string[] {
   const parts = new Map<string, string>();
