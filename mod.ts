@@ -34,6 +34,7 @@
  * @module
  */
 
+export type { VariadicArguments } from "./ffi/call/arguments.ts";
 export type { CallbackOptions } from "./ffi/call/callback.ts";
 export type {
   AsyncArguments,

@@ -24,6 +24,7 @@ import {
   checkParameters,
   checkType,
   FUNCTION,
+  refusePromoted,
   signatureOf,
 } from "./call/signature.ts";
 import { callSync, endGone } from "./call/sync.ts";
@@ -463,13 +464,6 @@ function checkVariadic(parameters: readonly unknown[], variadic: unknown, what: 
     );
   }
   for (const [i, type] of parameters.entries()) {
-    if (i < fixed || typeof type !== "string") continue;
-    // A C compiler would pass an argument of this type as one of another.
-    const promoted = typeOf(type).promoted;
-    if (promoted === undefined) continue;
-    throw new TypeError(
-      `${what}: parameter ${i} has the type ${describe(type)}, which C promotes where it stands ` +
-        `behind the dots; declare it as ${describe(promoted)}`,
-    );
+    if (i >= fixed) refusePromoted(type, `${what}: parameter ${i}`);
   }
 }

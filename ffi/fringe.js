@@ -85,6 +85,9 @@ function isPointer(value) {
 const own = (function own(object) {
     return Object.assign(Object.create(null), object);
 });
+function isPowerOfTwo(value) {
+    return typeof value === "number" && value >= 1 && Number.isInteger(Math.log2(value));
+}
 const nothing = () => { };
 const ARGUMENTS = new Map();
 const WORDS_OF_KIB = 1024 / 8;
@@ -576,7 +579,7 @@ function loadedSize(bytes) {
 const openNative = (function openNative(path, what, grant) {
     let library;
     try {
-        library = load(path, STACK_SYMBOLS, what, grant);
+        library = load$1(path, STACK_SYMBOLS, what, grant);
     }
     catch (error) {
         if (error instanceof FringeError)
@@ -590,10 +593,10 @@ const openNative = (function openNative(path, what, grant) {
     }
     return {
         stacks,
-        openPools: () => load(path, POOL_SYMBOLS, what, grant).symbols,
-        openThreads: () => load(path, THREAD_SYMBOLS, what, grant).symbols,
-        openForeign: () => load(path, FOREIGN_SYMBOLS, what, grant).symbols,
-        openRest: () => load(path, SYMBOLS, what, grant).symbols,
+        openPools: () => load$1(path, POOL_SYMBOLS, what, grant).symbols,
+        openThreads: () => load$1(path, THREAD_SYMBOLS, what, grant).symbols,
+        openForeign: () => load$1(path, FOREIGN_SYMBOLS, what, grant).symbols,
+        openRest: () => load$1(path, SYMBOLS, what, grant).symbols,
     };
 });
 function openWhole(path, what, grant) {
@@ -612,7 +615,7 @@ const { abi } = STACK_SYMBOLS;
 function checkAbiOf(path, what, cause) {
     let library;
     try {
-        library = load(path, { abi }, what);
+        library = load$1(path, { abi }, what);
     }
     catch {
         return;
@@ -630,7 +633,7 @@ function otherVersion(what, found, cause) {
         `fringe goes with interface ${2}. Use the library of this version, or build it from its ` +
         "sources (zig build library, in native/)", { cause });
 }
-const load = (function load(path, symbols, what, grant) {
+const load$1 = (function load$1(path, symbols, what, grant) {
     try {
         return Deno.dlopen(path, bare(symbols));
     }
@@ -672,7 +675,7 @@ function sha256(bytes) {
 const CAME = "the library that came with the module";
 const WITHOUT_PATH = "fringe needs --allow-ffi: its library came with the module, and has no path; for a path, " +
     "download the library and set FRINGE_LIBRARY";
-function decode$1(build, { base64, digest }) {
+function decode$2(build, { base64, digest }) {
     let bytes;
     try {
         bytes = Uint8Array.fromBase64(base64);
@@ -708,7 +711,7 @@ const LIBC$1 = {
     },
 };
 function openInMemory(build, text) {
-    const libc = load("libc.so.6", LIBC$1, "libc.so.6", WITHOUT_PATH);
+    const libc = load$1("libc.so.6", LIBC$1, "libc.so.6", WITHOUT_PATH);
     const folder = libc.symbols.opendir(encoded("/proc/self/fd\0"));
     let made;
     try {
@@ -775,7 +778,7 @@ function lock(folder, { dirfd, flock, usleep }) {
     }
 }
 function makeFile(build, text, { memfd_create, write, close, fcntl, __errno_location, memcpy }) {
-    const bytes = decode$1(build, text);
+    const bytes = decode$2(build, text);
     const refuse = (call) => {
         const errno = new Int32Array(1);
         memcpy(errno, __errno_location(), 4n);
@@ -812,8 +815,8 @@ const LIBC = {
     unlink: { parameters: ["buffer"], result: "i32" },
 };
 function openTemporary(build, text, libc) {
-    const bytes = decode$1(build, text);
-    const library = load(libc, LIBC, libc, WITHOUT_PATH);
+    const bytes = decode$2(build, text);
+    const library = load$1(libc, LIBC, libc, WITHOUT_PATH);
     const { mkstemp, write, close, unlink } = library.symbols;
     const path = new TextEncoder().encode(`/tmp/fringe-${"X".repeat(6)}\0`);
     const fd = mkstemp(path);
@@ -1104,13 +1107,13 @@ function readCString(address) {
     }
     if (length <= SHORT)
         return decodeShort(bytes, length);
-    return length <= MEDIUM ? decodeMedium(length) : decode(bytes, length);
+    return length <= MEDIUM ? decodeMedium(length) : decode$1(bytes, length);
 }
 const [SHORT, MEDIUM] = [12, 160];
 let buffer;
 function decodeMedium(length) {
     buffer ??= nodeModule("node:buffer")?.Buffer.from(scratch.buffer);
-    return buffer === undefined ? decode(scratch, length) : buffer.toString("utf8", 0, length);
+    return buffer === undefined ? decode$1(scratch, length) : buffer.toString("utf8", 0, length);
 }
 function decodeShort(bytes, length) {
     let text = "";
@@ -1119,18 +1122,18 @@ function decodeShort(bytes, length) {
         const [a, b, c, d] = [bytes[i], bytes[i + 1], bytes[i + 2], bytes[i + 3]];
         const [e, f, g, h] = [bytes[i + 4], bytes[i + 5], bytes[i + 6], bytes[i + 7]];
         if ((a | b | c | d | e | f | g | h) > 0x7f)
-            return decode(bytes, length);
+            return decode$1(bytes, length);
         text += String.fromCharCode(a, b, c, d, e, f, g, h);
     }
     for (; i < length; i++) {
         const a = bytes[i];
         if (a > 0x7f)
-            return decode(bytes, length);
+            return decode$1(bytes, length);
         text += String.fromCharCode(a);
     }
     return text;
 }
-function decode(bytes, length) {
+function decode$1(bytes, length) {
     decoder ??= new TextDecoder("utf-8", { ignoreBOM: true });
     return decoder.decode(bytes.subarray(0, length));
 }
@@ -1291,14 +1294,9 @@ class Answers {
     next() {
         this.#isNext = true;
     }
-    again() {
-        this.#used = 0;
-    }
     place() {
-        if (this.#isNext) {
+        if (this.#isNext)
             this.#answer = (this.#answer + 1) % 16;
-            this.#used = 0;
-        }
         this.#isNext = false;
         return this.#answer * this.#count + this.#used++ % this.#count;
     }
@@ -1358,9 +1356,7 @@ class Kept {
         if (answers === undefined) {
             this.#answers.set(callback, answers = new KeptAnswers(callback, this.#strings));
         }
-        if (isAgain)
-            answers.again();
-        else
+        if (!isAgain)
             answers.next();
         this.hasBuffers ||= callback.bufferCount > 0;
         return answers;
@@ -1911,20 +1907,848 @@ function generatorAnswer(tag, what) {
             "for .async(), or a function* for `yield* yielder.call()`");
 }
 
-let words$1;
+function isShape(of) {
+    return Object.hasOwn(of, "fields");
+}
+function arrange(parts, { isUnion = false, pack = Infinity, alignment = 1 } = {}) {
+    let end = 0;
+    const fields = parts.map((given) => {
+        const part = own(given);
+        const aligned = Math.min(alignmentOf(part.of), pack);
+        const offset = isUnion ? 0 : roundUp$1(end, aligned);
+        end = Math.max(end, offset + part.of.size * (part.count ?? 1));
+        alignment = Math.max(alignment, aligned);
+        return Object.assign(part, { offset });
+    });
+    return { size: roundUp$1(end, alignment), alignment, fields };
+}
+function alignmentOf(of) {
+    return isShape(of) ? of.alignment : of.size;
+}
+function roundUp$1(offset, size) {
+    return Math.ceil(offset / size) * size;
+}
+
+const VIEWED = Symbol("viewed");
+let shapes;
+function makeStructType(layout, shape) {
+    (shapes ??= new WeakMap()).set(layout, shape);
+    keepWhole(layout);
+}
+function shapeOf(definition, what) {
+    return shapeIn(definition, what, []);
+}
+function shapeIn(definition, what, above) {
+    if (typeof definition !== "object" || definition === null)
+        return undefined;
+    const known = shapes?.get(definition);
+    if (known !== undefined || !Object.hasOwn(definition, "struct"))
+        return known;
+    const { struct: types } = definition;
+    if (!Array.isArray(types) || types.length === 0) {
+        throw new TypeError(`${what}: struct must be an array of at least one type: got ${describe(types)}`);
+    }
+    if (above.includes(definition))
+        throw new TypeError(`${what} ${CONTAINS_ITSELF}`);
+    return arrange(types.map((type, i) => {
+        const field = `${what}: field ${i}`;
+        return {
+            of: typeNamed(type) ?? shapeIn(type, field, [...above, definition]) ?? no(type, field),
+        };
+    }));
+}
+const CONTAINS_ITSELF = "contains itself, which takes endless memory; pointerTo(() => layout) is a pointer to it";
+function typeNamed(name) {
+    return typeof name === "string" && VALUE_TYPES.has(name) ? typeOf$1(name) : undefined;
+}
+function no(type, what) {
+    if (typeof type === "function") {
+        throw new TypeError(`${what} is a function, or ${CONTAINS_ITSELF}`);
+    }
+    throw new TypeError(`${what} has the type ${describe(type)}: it must be one of ${[...VALUE_TYPES].join(", ")}, a ` +
+        `layout, pointerTo(layout) or [type, count]${hintFor$2(type)}`);
+}
+function hintFor$2(type) {
+    if (Array.isArray(type)) {
+        return "; an array of arrays is written as one, with all elements: [type, rows * columns]";
+    }
+    if (typeof type === "object" && type !== null) {
+        return Object.hasOwn(type, "bits")
+            ? `; ${BIT_FIELD}`
+            : "; a struct within is written struct({ name: type, … })";
+    }
+    if (typeof type !== "string")
+        return "";
+    if (/:\s*\d+$/.test(type))
+        return `; ${BIT_FIELD}`;
+    if (/long double|_?complex|float128|f128|__m\d+|vector|int128|[iu]128/i.test(type)) {
+        return "; long double, _Complex, vectors and integers of 128 bits have no type here: take " +
+            'their bytes, as struct({ bytes: ["u8", 16] }, { alignment: 16 })';
+    }
+    const meant = meantBy(type);
+    return meant === undefined ? "" : `; it may be ${describe(meant)}`;
+}
+const BIT_FIELD = "bit-fields have no type here, since each compiler lays them out by rules of " +
+    "its own: take the integer that they are in, and shift";
+function isUnion({ fields }) {
+    return fields.length > 1 && fields[1].offset === 0;
+}
+function hasNames({ fields }) {
+    return fields[0].name !== undefined;
+}
+function readShape(view, offset, shape) {
+    const { size, fields } = shape;
+    if (!hasNames(shape)) {
+        return new Uint8Array(view.buffer, view.byteOffset + offset, size).slice();
+    }
+    if (isUnion(shape))
+        return readUnion(view, offset, shape);
+    return Object.fromEntries(fields.map((field) => [field.name, readField(view, offset + field.offset, field)]));
+}
+function readUnion(view, offset, { size, fields }) {
+    const bytes = new Uint8Array(view.buffer, view.byteOffset + offset, size).slice();
+    const copy = new DataView(bytes.buffer);
+    const value = {};
+    for (const field of fields) {
+        const get = () => readField(copy, 0, field);
+        Object.defineProperty(value, field.name, { __proto__: null, enumerable: true, get });
+    }
+    return value;
+}
+function readField(view, offset, field) {
+    const { of, count } = field;
+    if (count === undefined)
+        return readPart(view, offset, field);
+    return Array.from({ length: count }, (_, i) => readPart(view, offset + i * of.size, field));
+}
+function readPart(view, offset, { of, to }) {
+    if (isShape(of))
+        return readShape(view, offset, of);
+    const value = readValue(view, offset, of);
+    return to === undefined || value === null ? value : to.follow(value);
+}
+const slot$1 = new DataView(new ArrayBuffer(8));
+function readValue(view, offset, type) {
+    if (type.size > 2)
+        return read(view, offset, type);
+    slot$1.setInt32(0, type.size === 1 ? view.getUint8(offset) : view.getUint16(offset, true), true);
+    return read(slot$1, 0, type);
+}
+function writeShape(view, offset, shape, value, what, keeper) {
+    if (!hasNames(shape))
+        return writeBytes(view, offset, shape, value, what);
+    for (const [field, part] of fieldsIn(shape, value, what)) {
+        writeField(view, offset + field.offset, field, part, `${what}: field ${field.name}`, keeper);
+    }
+}
+function fieldsIn(shape, value, what) {
+    if (typeof value !== "object" || value === null || Symbol.iterator in value) {
+        throw new TypeError(`${what} must be an object such as { ${shape.fields[0].name} }: got ${describe(value)}`);
+    }
+    const given = Object.keys(value).map((name) => [fieldNamed(shape, name, what), value[name]]);
+    if (isUnion(shape) && given.length !== 1) {
+        throw new TypeError(`${what} must have one member of the union, of ${namesOf(shape)}: got ${given.length}`);
+    }
+    return given;
+}
+function fieldNamed(shape, name, what) {
+    const field = shape.fields.find((field) => field.name === name);
+    if (field !== undefined)
+        return field;
+    throw new TypeError(`${what}: there is no field ${describe(name)}; the fields are ${namesOf(shape)}`);
+}
+function namesOf({ fields }) {
+    return fields.map(({ name }) => name).join(", ");
+}
+function writeBytes(view, offset, { size }, value, what) {
+    const bytes = bytesOf(value, what);
+    if (bytes === null || bytes.length < size) {
+        throw new RangeError(`${what} must have the ${size} bytes of the struct: got ${bytes?.length ?? "null"}`);
+    }
+    new Uint8Array(view.buffer, view.byteOffset + offset, size).set(bytes.subarray(0, size));
+}
+function writeField(view, offset, field, value, what, keeper) {
+    const { of, count } = field;
+    if (count === undefined)
+        return writePart(view, offset, field, value, what, keeper);
+    const elements = elementsOf(value, count, what);
+    for (const [i, element] of elements.entries()) {
+        writePart(view, offset + i * of.size, field, element, `${what}: element ${i}`, keeper);
+    }
+}
+function elementsOf(value, count, what) {
+    if (typeof value !== "object" || value === null) {
+        throw new TypeError(`${what} must be an array of ${count} elements: got ${describe(value)}`);
+    }
+    const elements = Array.from(value);
+    if (elements.length <= count)
+        return elements;
+    throw new RangeError(`${what} has ${count} elements: got ${elements.length}`);
+}
+function writePart(view, offset, { of, to }, value, what, keeper) {
+    if (isShape(of))
+        return writeShape(view, offset, of, value, what, keeper);
+    const given = to === undefined ? value : to.pointerOf(value);
+    if (of.size > 2) {
+        write(view, offset, of, given, what, keeper);
+        if (of.kind === "address")
+            keeper?.keepAt?.(view.byteOffset + offset, value);
+        return;
+    }
+    write(slot$1, 0, of, given, what);
+    if (of.size === 1)
+        view.setUint8(offset, slot$1.getUint8(0));
+    else
+        view.setUint16(offset, slot$1.getUint16(0, true), true);
+}
+
+class Bytes {
+    shape;
+    #scratch;
+    constructor(shape) {
+        this.shape = shape;
+    }
+    of(value, what, keeper) {
+        const scratch = this.take();
+        writeShape(scratch, 0, this.shape, value, what, keeper);
+        return scratch;
+    }
+    take() {
+        const scratch = this.#scratch;
+        this.#scratch = undefined;
+        if (scratch === undefined) {
+            return new DataView(new ArrayBuffer(roundUp$1(this.shape.size, 8)));
+        }
+        new Uint8Array(scratch.buffer).fill(0);
+        return scratch;
+    }
+    put(scratch) {
+        this.#scratch = scratch;
+    }
+    read(bytes) {
+        return readShape(bytes, 0, this.shape);
+    }
+}
+class ArgumentPassing {
+    #bytes;
+    #spot;
+    constructor(shape, spot) {
+        this.#bytes = new Bytes(shape);
+        this.#spot = spot;
+    }
+    write(view, value, what, keeper) {
+        const bytes = this.#bytes.of(value, what, keeper);
+        const { pieces, isByAddress } = this.#spot;
+        if (isByAddress) {
+            const address = keeper.keepRoom(bytes.byteLength, 2 * 8, what);
+            native().copyOut(address, bytes, BigInt(bytes.byteLength));
+            view.setBigUint64(pieces[0].at, address, true);
+        }
+        else {
+            for (const { at, from, size } of pieces)
+                copy$1(bytes, from, view, at, size);
+        }
+        this.#bytes.put(bytes);
+    }
+    read(view, stack) {
+        const bytes = this.#bytes.take();
+        for (const { at, from, size } of this.#spot.pieces) {
+            const isOnStack = at >= 432;
+            const [source, start] = isOnStack ? [stack, at - 432] : [view, at];
+            if (this.#spot.isByAddress)
+                copyFrom(source.getBigUint64(start, true), bytes, this.#bytes);
+            else
+                copy$1(source, start, bytes, from, size);
+        }
+        const value = this.#bytes.read(bytes);
+        this.#bytes.put(bytes);
+        return value;
+    }
+}
+class ResultPassing {
+    #bytes;
+    #pieces;
+    addressAt;
+    constructor(shape, pieces, addressAt) {
+        this.#bytes = new Bytes(shape);
+        this.#pieces = pieces;
+        this.addressAt = addressAt;
+    }
+    get shape() {
+        return this.#bytes.shape;
+    }
+    check(value, what, keeper) {
+        this.#bytes.put(this.#bytes.of(value, what, keeper));
+    }
+    write(view, value, what, keeper) {
+        const bytes = this.#bytes.of(value, what, keeper);
+        if (this.addressAt !== undefined) {
+            const address = view.getBigUint64(this.addressAt, true);
+            native().copyOut(address, bytes, BigInt(this.shape.size));
+            view.setBigUint64(8, address, true);
+        }
+        else {
+            for (const { at, from, size } of this.#pieces)
+                copy$1(bytes, from, view, at, size);
+            if (this.#pieces.length > 1)
+                view.setBigUint64(64, BigInt(1), true);
+        }
+        this.#bytes.put(bytes);
+    }
+    read(view, address) {
+        const bytes = this.#bytes.take();
+        if (this.addressAt !== undefined)
+            copyFrom(address, bytes, this.#bytes);
+        else
+            for (const { at, from, size } of this.#pieces)
+                copy$1(view, at, bytes, from, size);
+        const value = this.#bytes.read(bytes);
+        this.#bytes.put(bytes);
+        return value;
+    }
+}
+function resultOf(shape, { registers }, rules, places, { integers }) {
+    if (registers === undefined) {
+        return new ResultPassing(shape, [], rules === "eightbytes" ? integers : places.address);
+    }
+    return new ResultPassing(shape, piecesOf(registers, places), undefined);
+}
+function piecesOf(registers, { integers, floats, single }) {
+    if (registers.length === 1 && single !== undefined) {
+        return [{ at: single, from: 0, size: registers[0].size }];
+    }
+    let [integer, float] = [0, 0];
+    return registers.map(({ isFloat, from, size }) => ({
+        at: isFloat ? floats[float++] : integers[integer++],
+        from,
+        size,
+    }));
+}
+function argumentAt(shape, spot) {
+    return structType(shape, new ArgumentPassing(shape, spot));
+}
+function structType(shape, passing) {
+    const { size } = shape;
+    return { ...VOID$2, name: nameOf(shape), kind: "struct", way: 10, size, passing };
+}
+function readArgument(type, view, stack) {
+    return type.passing.read(view, stack);
+}
+function nameOf(shape) {
+    const { size, alignment, fields } = shape;
+    const natural = arrange(fields);
+    const isNatural = natural.size === size && natural.alignment === alignment &&
+        natural.fields.every(({ offset }, i) => offset === fields[i].offset);
+    const parts = fields.map(({ offset, of, count }) => (isNatural ? "" : `${offset}: `) + (isShape(of) ? nameOf(of) : of.name) +
+        (count === undefined ? "" : `[${count}]`));
+    const text = `struct { ${parts.join(", ")} }`;
+    return isNatural ? text : `${text} of ${size} bytes, aligned to ${alignment}`;
+}
+function keptIn({ fields }, kinds) {
+    return fields.reduce((sum, { of, count = 1 }) => {
+        return sum + count * (isShape(of) ? keptIn(of, kinds) : kinds.includes(of.name) ? 1 : 0);
+    }, 0);
+}
+function copyFrom(address, bytes, { shape }) {
+    native().copyIn(bytes, address, BigInt(shape.size));
+}
+function copy$1(source, start, target, at, size) {
+    if (size === 8) {
+        target.setInt32(at, source.getInt32(start, true), true);
+        target.setInt32(at + 4, source.getInt32(start + 4, true), true);
+        return;
+    }
+    const from = new Uint8Array(source.buffer, source.byteOffset + start, size);
+    new Uint8Array(target.buffer, target.byteOffset + at, size).set(from);
+}
+
+function routeOf(shape, rules) {
+    return rules === "eightbytes" ? byEightbytes(shape) : byAggregates(shape);
+}
+function* leavesOf({ fields }, at = 0) {
+    for (const { of, offset, count = 1 } of fields) {
+        for (let i = 0; i < count; i++) {
+            const start = at + offset + i * of.size;
+            if (isShape(of))
+                yield* leavesOf(of, start);
+            else
+                yield { type: of, offset: start };
+        }
+    }
+}
+const WORD = 8;
+function byEightbytes(shape) {
+    const memory = {
+        registers: undefined,
+        isByAddress: false,
+        alignment: Math.max(8, shape.alignment),
+        stackSize: roundUp$1(shape.size, 8),
+    };
+    if (shape.size > 2 * 8)
+        return memory;
+    const classes = [];
+    for (const { type, offset } of leavesOf(shape)) {
+        if (offset % type.size !== 0)
+            return memory;
+        const place = Math.floor(offset / 8);
+        if (type.kind !== "float")
+            classes[place] = "INTEGER";
+        else
+            classes[place] ??= "SSE";
+    }
+    const registers = [...classes.entries()].flatMap(([place, found]) => found === undefined ? [] : [{ isFloat: found === "SSE", from: place * 8, size: 8 }]);
+    return { ...memory, registers };
+}
+function byAggregates(shape) {
+    const { size } = shape;
+    const isWide = naturalAlignment(shape) >= 2 * 8;
+    const place = {
+        isByAddress: false,
+        alignment: isWide ? 2 * 8 : 8,
+        stackSize: roundUp$1(size, 8),
+    };
+    const floats = homogeneous(shape);
+    if (floats !== undefined)
+        return { ...place, registers: floats };
+    if (size > 2 * 8) {
+        return { isByAddress: true, registers: undefined, alignment: 8, stackSize: 8 };
+    }
+    const registers = [];
+    for (let from = 0; from < size; from += 8) {
+        registers.push({ isFloat: false, from, size: 8 });
+    }
+    return { ...place, registers };
+}
+function naturalAlignment({ fields, alignment }) {
+    const ofParts = fields.map(({ of }) => isShape(of) ? of.alignment : of.size);
+    return Math.min(alignment, Math.max(...ofParts));
+}
+function homogeneous(shape) {
+    let size;
+    for (const { type } of leavesOf(shape)) {
+        if (type.kind !== "float" || size !== undefined && type.size !== size)
+            return undefined;
+        size = type.size;
+        if (shape.size > 4 * size)
+            return undefined;
+    }
+    const found = new Set([...leavesOf(shape)].map(({ offset }) => offset));
+    if (size === undefined || found.size * size !== shape.size)
+        return undefined;
+    return [...found].sort((a, b) => a - b).map((from) => ({ isFloat: true, from, size: size }));
+}
+
+const PACKED = new Set(["aarch64-darwin"]);
+const CONVENTION = {
+    ...ARGUMENT_REGISTERS[arch],
+    isPacked: PACKED.has(`${arch}-${os}`),
+};
+function placementOf(parameters, registers, convention, fixed = parameters.length, isFirstTaken = false) {
+    const places = new Places(registers, convention, isFirstTaken);
+    const spots = parameters.map((parameter, index) => {
+        const isBehindDots = convention.isPacked && index >= fixed;
+        return typeof parameter === "string"
+            ? places.take(parameter, isBehindDots)
+            : places.takeStruct(parameter, isBehindDots);
+    });
+    return {
+        offsets: spots.map((spot) => typeof spot === "number" ? spot : spot.pieces[0].at),
+        spots: spots.map((spot) => typeof spot === "number" ? undefined : spot),
+        stackCount: roundUp$1(places.end, 8) / 8,
+    };
+}
+class Places {
+    #registers;
+    #convention;
+    #integers;
+    #floats = 0;
+    #at = 0;
+    end = 0;
+    constructor(registers, convention, isFirstTaken) {
+        this.#registers = registers;
+        this.#convention = convention;
+        this.#integers = isFirstTaken ? 1 : 0;
+    }
+    take(type, isBehindDots) {
+        const { isPacked } = this.#convention;
+        const { kind, size } = typeOf$1(type);
+        const at = isBehindDots ? undefined : this.#takeRegister(kind === "float");
+        if (at !== undefined)
+            return at;
+        const taken = isPacked && !isBehindDots ? size || 8 : 8;
+        return this.#takeStack(taken, taken, 4);
+    }
+    takeStruct(shape, isBehindDots) {
+        const route = routeOf(shape, this.#convention.structs);
+        const { registers, isByAddress } = route;
+        if (isByAddress) {
+            const at = this.take("pointer", isBehindDots);
+            return { pieces: [{ at, from: 0, size: 8 }], isByAddress };
+        }
+        const pieces = isBehindDots || registers === undefined ? undefined : this.#takeRegisters(route);
+        if (pieces !== undefined)
+            return { pieces, isByAddress };
+        const part = this.#convention.isPacked && !isBehindDots && registers?.[0];
+        const isPacked = part && part.isFloat;
+        const size = isPacked ? shape.size : route.stackSize;
+        const at = this.#takeStack(isPacked ? part.size : route.alignment, size, 0);
+        return { pieces: [{ at, from: 0, size: shape.size }], isByAddress };
+    }
+    #takeRegisters({ registers, alignment }) {
+        const { integers, floats, structs } = this.#convention;
+        const floatCount = registers.filter(({ isFloat }) => isFloat).length;
+        const count = registers.length - floatCount;
+        const isEven = structs === "aggregates" && alignment > 8 && count > 0;
+        const first = isEven ? roundUp$1(this.#integers, 2) : this.#integers;
+        if (first + count > integers || this.#floats + floatCount > floats) {
+            if (structs === "aggregates" && count > 0)
+                this.#integers = integers;
+            if (structs === "aggregates" && floatCount > 0)
+                this.#floats = floats;
+            return undefined;
+        }
+        this.#integers = first;
+        return registers.map(({ isFloat, from, size }) => {
+            return { at: this.#takeRegister(isFloat), from, size };
+        });
+    }
+    #takeRegister(isFloat) {
+        if (isFloat) {
+            if (this.#floats === this.#convention.floats)
+                return undefined;
+            return this.#registers.floats + this.#floats++ * 8;
+        }
+        if (this.#integers === this.#convention.integers)
+            return undefined;
+        return this.#registers.integers + this.#integers++ * 8;
+    }
+    #takeStack(alignment, size, written) {
+        const start = roundUp$1(this.#at, alignment);
+        this.#at = start + size;
+        this.end = Math.max(this.#at, start + written);
+        return 432 + start;
+    }
+}
+
+const PARAMETERS_MAX = 127;
+const words$1 = (at, count) => Array.from({ length: count }, (_, i) => at + i * 8);
+const FUNCTION = {
+    parameters: { integers: 80, floats: 144 },
+    result: {
+        integers: [16, 336],
+        floats: [24, ...words$1(344, 3)],
+        single: undefined,
+        address: 416,
+    },
+};
+const CALLBACK$3 = {
+    parameters: { integers: 208, floats: 272 },
+    result: {
+        integers: words$1(368, 2),
+        floats: words$1(384, 4),
+        single: 8,
+        address: 424,
+    },
+};
+function signatureOf(parameters, result, side, fixed) {
+    const rules = CONVENTION.structs;
+    const shapes = parameters.map(known);
+    const shape = known(result);
+    const structResult = shape &&
+        resultOf(shape, routeOf(shape, rules), rules, side.result, side.parameters);
+    const placement = placementOf(shapes.map((shape, i) => shape ?? parameters[i]), side.parameters, CONVENTION, fixed, structResult?.addressAt === side.parameters.integers);
+    const types = shapes.map((shape, i) => shape === undefined ? typeOf$1(parameters[i]) : argumentAt(shape, placement.spots[i]));
+    const resultType = structResult === undefined
+        ? typeOf$1(result)
+        : structType(shape, structResult);
+    return {
+        parameters: types.map(({ name }, i) => shapes[i] === undefined ? parameters[i] : name),
+        result: resultType.name,
+        types,
+        resultType,
+        structResult,
+        ...placement,
+    };
+}
+function known(definition) {
+    return shapeOf(definition, "");
+}
+function callbackSignature(callback, what) {
+    if (typeof callback !== "object" || callback === null) {
+        throw new TypeError(`${what} must be an object: got ${describe(callback)}`);
+    }
+    checkKeys(callback, ["parameters", "result", "stop", "variadic"], what);
+    const { parameters, result, stop, variadic } = own(callback);
+    if (variadic !== undefined && typeof variadic !== "boolean") {
+        throw new TypeError(`${what}: variadic must be a boolean, whether there are dots behind the parameters: got ` +
+            describe(variadic));
+    }
+    checkParameters(parameters, what);
+    for (const [i, type] of parameters.entries()) {
+        checkType(type, VALUE_TYPES, `${what}: parameter ${i}`, false);
+    }
+    checkType(result, VALUE_TYPES, `${what}: result`);
+    const signature = signatureOf(parameters, result, CALLBACK$3);
+    const hasStop = Object.hasOwn(callback, "stop");
+    if (hasStop && typeof stop !== "function") {
+        if (result === "void" && stop !== undefined) {
+            throw new TypeError(`${what}: stop must be undefined, since the result is void: got ${describe(stop)}`);
+        }
+        checkAnswer(signature, stop, `${what}: stop`);
+    }
+    const shape = known(result);
+    const count = (kinds) => shape === undefined ? kinds.includes(result) ? 1 : 0 : keptIn(shape, kinds);
+    const keptCount = count(["buffer", "cstring"]);
+    const bufferCount = count(["buffer"]);
+    return {
+        ...signature,
+        parameters: variadic ? [...signature.parameters, "..."] : signature.parameters,
+        stop,
+        hasStop,
+        isKept: keptCount > 0,
+        keptCount,
+        bufferCount,
+        following: variadic
+            ? (types) => signatureOf([...parameters, ...types], result, CALLBACK$3, parameters.length)
+            : undefined,
+        fast: variadic ? { ...fastOf(signature), count: -1 } : fastOf(signature),
+    };
+}
+function checkAnswer({ resultType, structResult }, answer, what) {
+    if (structResult !== undefined)
+        return structResult.check(answer, what, new Kept());
+    const slot = new DataView(new ArrayBuffer(8));
+    write(slot, 0, resultType, answer, what, new Kept());
+}
+function fastOf({ types, offsets, spots, stackCount }) {
+    const [first = VOID$2, second = VOID$2, third = VOID$2] = types;
+    const [firstAt = 0, secondAt = 0, thirdAt = 0] = offsets;
+    const isPlain = stackCount === 0 && spots.every((spot) => spot === undefined);
+    const count = isPlain ? types.length : -1;
+    return { count, first, firstAt, second, secondAt, third, thirdAt };
+}
+function checkParameters(parameters, what) {
+    if (!Array.isArray(parameters)) {
+        throw new TypeError(`${what}: parameters must be an array of types: got ${describe(parameters)}`);
+    }
+    if (parameters.length > 127) {
+        throw new TypeError(`${what}: it has ${parameters.length} parameters, and C promises no more than ` +
+            `${127}`);
+    }
+}
+function refusePromoted(type, what) {
+    const promoted = typeof type === "string" ? typeOf$1(type).promoted : undefined;
+    if (promoted === undefined)
+        return;
+    throw new TypeError(`${what} has the type ${describe(type)}, which C promotes where it stands behind the dots; ` +
+        `declare it as ${describe(promoted)}`);
+}
+function checkType(type, known, what, mayBeVoid = true) {
+    if (typeof type === "string" && (known.has(type) || mayBeVoid && type === "void"))
+        return;
+    const shape = shapeOf(type, what);
+    if (shape !== undefined)
+        return checkShape(shape, known, what, mayBeVoid);
+    const isObject = typeof type === "object" && type !== null;
+    if (isObject && Object.hasOwn(type, "callback")) {
+        throw new TypeError(`${what} is a callback, which can only stand among the parameters of a function: write ` +
+            `"${known.has("function") ? "function" : "pointer"}" where a function pointer is passed on`);
+    }
+    if (isObject && (Object.hasOwn(type, "function") || Object.hasOwn(type, "result"))) {
+        throw new TypeError(`${what} is an object: a function that C calls is written ` +
+            "{ callback: { parameters, result } }");
+    }
+    if (type === "...") {
+        throw new TypeError(`${what} is "...": declare the parameters that this call passes, and by variadic how many ` +
+            "of them stand before the dots");
+    }
+    throw new TypeError(`${what} has the type ${describe(type)}: it must be one of ` +
+        `${[...known].join(", ")}${mayBeVoid ? ", void" : ""}${hintFor$1(type, known, mayBeVoid)}`);
+}
+function checkShape({ alignment }, known, what, mayBeVoid) {
+    if (known === SCALAR_TYPES) {
+        throw new TypeError(`${what} is a struct, and a generator body takes and gives scalar values: pass a "pointer" ` +
+            "to memory that you hold");
+    }
+    if (mayBeVoid || known !== VALUE_TYPES || alignment <= 16)
+        return;
+    throw new TypeError(`${what} is a struct that is aligned to ${alignment} bytes, and arguments are aligned to ` +
+        `${16} at most: wrap the function in C, and pass the struct's address`);
+}
+function hintFor$1(type, known, mayBeVoid) {
+    if (type === undefined && mayBeVoid)
+        return '; write "void" if there is none';
+    if (type === "void")
+        return "; the parameters of a function that has none are []";
+    if (type === "callback" || typeof type === "object" && type !== null) {
+        return "; a function that C calls is written { callback: { parameters, result } }";
+    }
+    if (typeof type === "string" && /long double|_?complex|f128|\b__m\d+|[iu](?:nt)?128/i.test(type)) {
+        return "; long double, vectors, _Complex, integers of 128 bits and bit-fields have no type " +
+            "here: wrap the function in C";
+    }
+    const meant = typeof type === "string" ? meantBy(type) : undefined;
+    return meant !== undefined && known.has(meant) ? `; it may be ${describe(meant)}` : "";
+}
+
+const { stack: STACK } = Mailbox;
+const { struct: STRUCT } = Way;
+function argumentsIn(view, { types, offsets, stackCount }) {
+    let stack = view;
+    if (stackCount > 0) {
+        stack = new DataView(new ArrayBuffer(stackCount * 8));
+        const address = view.getBigUint64(56, true);
+        native().copyIn(stack, address, BigInt(stack.byteLength));
+    }
+    const values = [];
+    for (let i = 0; i < types.length; i++) {
+        const [offset, type] = [offsets[i], types[i]];
+        if (type.way === 10)
+            values.push(readArgument(type, view, stack));
+        else
+            values.push(offset < 432 ? read(view, offset, type) : read(stack, offset - 432, type));
+    }
+    return values;
+}
+let forget;
+class VariadicArguments {
+    #view;
+    #target;
+    #types = [];
+    constructor(view, target) {
+        this.#view = view;
+        this.#target = target;
+    }
+    next(type) {
+        const what = "Cannot read an argument behind the dots: it";
+        checkType(type, VALUE_TYPES, what, false);
+        refusePromoted(type, what);
+        if (this.#view === undefined) {
+            throw new Error(`${what} is gone, since the callback has been answered, or its call ended; read it before`);
+        }
+        const { types, offsets, stackCount } = this.#target.following([...this.#types, type]);
+        const last = { types: types.slice(-1), offsets: offsets.slice(-1), stackCount };
+        const [value] = argumentsIn(this.#view, last);
+        this.#types.push(type);
+        return value;
+    }
+    static {
+        forget = (rest) => rest.#view = undefined;
+    }
+}
+class Passed {
+    #rest;
+    values;
+    constructor(view, target) {
+        this.values = argumentsIn(view, target);
+        if (target.following === undefined)
+            return;
+        this.values.push(this.#rest = new VariadicArguments(view, target));
+    }
+    end() {
+        if (this.#rest !== undefined)
+            forget(this.#rest);
+    }
+}
+
+function checkOpen(library, what) {
+    if (!library.closed)
+        return;
+    throw new Error(`${what}: ${describe(library.filename)} has been closed; open it again`);
+}
+class Occupancy {
+    #library;
+    #earlier;
+    #later;
+    reason;
+    batch;
+    elsewhere = false;
+    enter(library) {
+        const { latest } = library;
+        this.reason = undefined;
+        this.#earlier = latest;
+        if (latest !== undefined)
+            latest.#later = this;
+        library.latest = this;
+        this.#library = library;
+    }
+    leave() {
+        const library = this.#library;
+        if (library === undefined)
+            return;
+        const earlier = this.#earlier;
+        const later = this.#later;
+        if (later !== undefined)
+            later.#earlier = earlier;
+        else
+            library.latest = earlier;
+        if (earlier !== undefined)
+            earlier.#later = later;
+        this.#library = this.#earlier = this.#later = undefined;
+    }
+    get earlier() {
+        return this.#earlier;
+    }
+}
+function isElsewhere(library) {
+    for (let record = library.latest; record !== undefined; record = record.earlier) {
+        if (record.elsewhere)
+            return true;
+    }
+    return false;
+}
+function endAll(library, reason) {
+    const thrown = [];
+    for (let record; (record = library.latest) !== undefined;) {
+        record.reason = reason;
+        try {
+            record.endGently();
+        }
+        catch (error) {
+            if (!record.isDone)
+                throw error;
+            thrown.push(error);
+        }
+    }
+    return thrown;
+}
+const late = { first: undefined };
+function takeOffLate(owner) {
+    if (late.first === owner)
+        late.first = owner.nextLate;
+}
+function endLate() {
+    for (let owner; (owner = late.first) !== undefined;) {
+        const thrown = [];
+        try {
+            if (!owner.isDone)
+                owner.endGently();
+        }
+        catch (error) {
+            if (!owner.isDone)
+                throw error;
+            thrown.push(error);
+        }
+        takeOffLate(owner);
+        for (const error of thrown)
+            console.error(error);
+    }
+}
+
+let words;
 const CANARY_SIZE = CANARY.length;
 function layCanary({ bottom }) {
     if (bottom === undefined)
         return;
-    words$1 ??= new Int32Array(new TextEncoder().encode(CANARY).buffer);
-    for (let i = 0; i < words$1.length; i++)
-        bottom.setInt32(4 * i, words$1[i], true);
+    words ??= new Int32Array(new TextEncoder().encode(CANARY).buffer);
+    for (let i = 0; i < words.length; i++)
+        bottom.setInt32(4 * i, words[i], true);
 }
 function isOverrun({ bottom }) {
-    if (bottom === undefined || words$1 === undefined)
+    if (bottom === undefined || words === undefined)
         return false;
-    for (let i = 0; i < words$1.length; i++) {
-        if (bottom.getInt32(4 * i, true) !== words$1[i])
+    for (let i = 0; i < words.length; i++) {
+        if (bottom.getInt32(4 * i, true) !== words[i])
             return true;
     }
     return false;
@@ -2060,90 +2884,6 @@ function viewAt({ buffer }, at) {
 }
 function callMailbox(stackCount) {
     return new DataView(new ArrayBuffer(432 + stackCount * 8));
-}
-
-function checkOpen(library, what) {
-    if (!library.closed)
-        return;
-    throw new Error(`${what}: ${describe(library.filename)} has been closed; open it again`);
-}
-class Occupancy {
-    #library;
-    #earlier;
-    #later;
-    reason;
-    batch;
-    elsewhere = false;
-    enter(library) {
-        const { latest } = library;
-        this.reason = undefined;
-        this.#earlier = latest;
-        if (latest !== undefined)
-            latest.#later = this;
-        library.latest = this;
-        this.#library = library;
-    }
-    leave() {
-        const library = this.#library;
-        if (library === undefined)
-            return;
-        const earlier = this.#earlier;
-        const later = this.#later;
-        if (later !== undefined)
-            later.#earlier = earlier;
-        else
-            library.latest = earlier;
-        if (earlier !== undefined)
-            earlier.#later = later;
-        this.#library = this.#earlier = this.#later = undefined;
-    }
-    get earlier() {
-        return this.#earlier;
-    }
-}
-function isElsewhere(library) {
-    for (let record = library.latest; record !== undefined; record = record.earlier) {
-        if (record.elsewhere)
-            return true;
-    }
-    return false;
-}
-function endAll(library, reason) {
-    const thrown = [];
-    for (let record; (record = library.latest) !== undefined;) {
-        record.reason = reason;
-        try {
-            record.endGently();
-        }
-        catch (error) {
-            if (!record.isDone)
-                throw error;
-            thrown.push(error);
-        }
-    }
-    return thrown;
-}
-const late = { first: undefined };
-function takeOffLate(owner) {
-    if (late.first === owner)
-        late.first = owner.nextLate;
-}
-function endLate() {
-    for (let owner; (owner = late.first) !== undefined;) {
-        const thrown = [];
-        try {
-            if (!owner.isDone)
-                owner.endGently();
-        }
-        catch (error) {
-            if (!owner.isDone)
-                throw error;
-            thrown.push(error);
-        }
-        takeOffLate(owner);
-        for (const error of thrown)
-            console.error(error);
-    }
 }
 
 const ABANDONED = "; its frames are abandoned: no destructor has run, and what they held stays held";
@@ -2300,172 +3040,6 @@ class Context extends Occupancy {
     }
 }
 
-const CAPACITY = 16 * 1024;
-class Lent {
-    mailbox;
-    base;
-    #view;
-    #copies = new Map();
-    #answers = new Map();
-    #mappings = new Set();
-    #free = [];
-    #next;
-    #isOut = false;
-    constructor(base, view) {
-        this.mailbox = base - BigInt(roundUp$1(view.byteLength));
-        this.base = this.#next = this.mailbox - BigInt(CAPACITY);
-        this.#view = view;
-    }
-    get isGone() {
-        return this.#copies.keys().some(isDetached);
-    }
-    get isArgumentGone() {
-        return this.#copies.values().some(({ isArgument, bytes }) => {
-            return isArgument && isDetached(bytes.buffer);
-        });
-    }
-    keepString(value, what) {
-        return this.placeString(value, what)?.address ?? 0n;
-    }
-    keepBytes(bytes, what) {
-        const copy = this.copy(bytes, what);
-        copy.isArgument = true;
-        return copy.block.address + BigInt(bytes.byteOffset);
-    }
-    answersTo(callback, isAgain) {
-        let answers = this.#answers.get(callback);
-        if (answers === undefined) {
-            this.#answers.set(callback, answers = new LentAnswers(callback, this));
-        }
-        if (isAgain)
-            answers.again();
-        else
-            answers.next();
-        return answers;
-    }
-    keepRoom(size, alignment, what) {
-        const mask = BigInt(alignment) - 1n;
-        return this.#take(size + alignment, what).address + mask & ~mask;
-    }
-    placeString(value, what) {
-        const bytes = encodeCString(value, what);
-        if (bytes === null)
-            return undefined;
-        const block = this.#take(bytes.length, what);
-        native().copyOut(block.address, bytes, BigInt(bytes.length));
-        return block;
-    }
-    copy({ buffer }, what) {
-        let copy = this.#copies.get(buffer);
-        if (copy === undefined) {
-            const bytes = new Uint8Array(buffer);
-            copy = {
-                bytes,
-                block: this.#take(bytes.length, what),
-                isArgument: false,
-                answers: 0,
-                isLent: false,
-            };
-            this.#copies.set(buffer, copy);
-        }
-        return copy;
-    }
-    drop(copy) {
-        if (--copy.answers > 0 || copy.isArgument)
-            return;
-        this.#copies.delete(copy.bytes.buffer);
-        this.give(copy.block);
-    }
-    #take(size, what) {
-        const found = this.#free.findIndex((block) => size <= block.size && block.size <= waste(size));
-        if (found >= 0)
-            return this.#free.splice(found, 1)[0];
-        const room = roundUp$1(size);
-        if (this.#next + BigInt(room) <= this.mailbox) {
-            const block = { address: this.#next, size: room, mapping: undefined };
-            this.#next += BigInt(room);
-            return block;
-        }
-        const mapping = new Mapping();
-        this.#mappings.add(mapping);
-        map(mapping, size, false, `${what} cannot be copied (${size} bytes)`);
-        native().lendStack(mapping.limit, true);
-        return { address: mapping.limit, size: Number(mapping.base - mapping.limit), mapping };
-    }
-    give(block) {
-        this.#free.push(block);
-        const mapping = this.#free.length > 16 ? this.#free.shift().mapping : undefined;
-        if (mapping === undefined)
-            return;
-        this.#mappings.delete(mapping);
-        unmap(mapping);
-    }
-    lend() {
-        const { copyOut } = native();
-        this.#setOut(true);
-        this.lendMailbox();
-        for (const copy of this.#copies.values()) {
-            copyOut(copy.block.address, copy.bytes, BigInt(copy.bytes.length));
-            copy.isLent = true;
-        }
-    }
-    #setOut(isOut) {
-        if (this.#isOut === isOut)
-            return;
-        native().lendStack(this.mailbox, isOut);
-        this.#isOut = isOut;
-    }
-    lendMailbox() {
-        native().copyOut(this.mailbox, this.#view, BigInt(this.#view.byteLength));
-    }
-    takeBack(size) {
-        const { copyIn } = native();
-        this.#setOut(false);
-        copyIn(this.#view, this.mailbox, BigInt(size));
-        for (const [buffer, { bytes, block, isLent }] of this.#copies) {
-            if (isLent && !isDetached(buffer))
-                copyIn(bytes, block.address, BigInt(bytes.length));
-        }
-    }
-    release() {
-        for (const mapping of this.#mappings)
-            unmap(mapping);
-        this.#mappings.clear();
-    }
-}
-class LentAnswers extends Answers {
-    #lent;
-    #drops = [];
-    constructor(callback, lent) {
-        super(callback);
-        this.#lent = lent;
-    }
-    keepString(value, what) {
-        const block = this.#lent.placeString(value, what);
-        if (block === undefined)
-            return 0n;
-        this.#put(() => this.#lent.give(block));
-        return block.address;
-    }
-    keepBytes(bytes, what) {
-        const copy = this.#lent.copy(bytes, what);
-        copy.answers++;
-        this.#put(() => this.#lent.drop(copy));
-        return copy.block.address + BigInt(bytes.byteOffset);
-    }
-    #put(drop) {
-        const place = this.place();
-        this.#drops[place]?.();
-        this.#drops[place] = drop;
-    }
-}
-function waste(size) {
-    return Math.max(2 * size, 8192);
-}
-function roundUp$1(size) {
-    return Math.ceil(size / 16) * 16;
-}
-
 const symbols = new WeakMap();
 function makeBody(input, output, pointer, subject) {
     const body = Object.freeze({ input, output });
@@ -2554,7 +3128,7 @@ function putThunk(thunk) {
         released.push(thunk);
     targets[thunk.number - first] = undefined;
 }
-function targetOf(number) {
+function targetOf$1(number) {
     return targets[number - first];
 }
 function makeThunks() {
@@ -2688,375 +3262,14 @@ function thunkOf({ parameters, result }, arg, what) {
     return thunk;
 }
 
-const MARGIN = 64;
-const GONE = -1;
-let nativeDepth;
-const depthNow = (function depthNow() {
-    return (nativeDepth ??= nativeStacks().depth)();
-});
-function isGone(depth) {
-    return depth === -1 || (depthNow() - depth | 0) > 64;
-}
-
-function isShape(of) {
-    return "fields" in of;
-}
-function arrange(parts, { isUnion = false, pack = Infinity, alignment = 1 } = {}) {
-    let end = 0;
-    const fields = parts.map((part) => {
-        const own = Math.min(alignmentOf(part.of), pack);
-        const offset = isUnion ? 0 : roundUp(end, own);
-        end = Math.max(end, offset + part.of.size * (part.count ?? 1));
-        alignment = Math.max(alignment, own);
-        return { ...part, offset };
-    });
-    return { size: roundUp(end, alignment), alignment, fields };
-}
-function alignmentOf(of) {
-    return isShape(of) ? of.alignment : of.size;
-}
-function roundUp(offset, size) {
-    return Math.ceil(offset / size) * size;
-}
-
-let shapes;
-function makeStructType(layout, shape) {
-    (shapes ??= new WeakMap()).set(layout, shape);
-    keepWhole(layout);
-}
-function shapeOf(definition, what) {
-    return shapeIn(definition, what, []);
-}
-function shapeIn(definition, what, above) {
-    if (typeof definition !== "object" || definition === null)
-        return undefined;
-    const known = shapes?.get(definition);
-    if (known !== undefined || !Object.hasOwn(definition, "struct"))
-        return known;
-    const { struct: types } = definition;
-    if (!Array.isArray(types) || types.length === 0) {
-        throw new TypeError(`${what}: struct must be an array of at least one type: got ${describe(types)}`);
-    }
-    if (above.includes(definition))
-        throw new TypeError(`${what} ${CONTAINS_ITSELF}`);
-    return arrange(types.map((type, i) => {
-        const field = `${what}: field ${i}`;
-        return {
-            of: typeNamed(type) ?? shapeIn(type, field, [...above, definition]) ?? no(type, field),
-        };
-    }));
-}
-const CONTAINS_ITSELF = "contains itself, which takes endless memory; pointerTo(() => layout) is a pointer to it";
-function typeNamed(name) {
-    return typeof name === "string" && VALUE_TYPES.has(name) ? typeOf$1(name) : undefined;
-}
-function no(type, what) {
-    if (typeof type === "function") {
-        throw new TypeError(`${what} is a function, or ${CONTAINS_ITSELF}`);
-    }
-    throw new TypeError(`${what} has the type ${describe(type)}: it must be one of ${[...VALUE_TYPES].join(", ")}, a ` +
-        `layout, pointerTo(layout) or [type, count]${hintFor$2(type)}`);
-}
-function hintFor$2(type) {
-    if (Array.isArray(type)) {
-        return "; an array of arrays is written as one, with all elements: [type, rows * columns]";
-    }
-    if (typeof type === "object" && type !== null) {
-        return Object.hasOwn(type, "bits")
-            ? `; ${BIT_FIELD}`
-            : "; a struct within is written struct({ name: type, … })";
-    }
-    if (typeof type !== "string")
-        return "";
-    if (/:\s*\d+$/.test(type))
-        return `; ${BIT_FIELD}`;
-    if (/long double|_?complex|float128|f128|__m\d+|vector|int128|[iu]128/i.test(type)) {
-        return "; long double, _Complex, vectors and integers of 128 bits have no type here: take the " +
-            'bytes, as ["u8", 16]';
-    }
-    const meant = meantBy(type);
-    return meant === undefined ? "" : `; it may be ${describe(meant)}`;
-}
-const BIT_FIELD = "bit-fields have no type here, since each compiler lays them out by rules of " +
-    "its own: take the integer that they are in, and shift";
-function isUnion({ fields }) {
-    return fields.length > 1 && fields[1].offset === 0;
-}
-function hasNames({ fields }) {
-    return fields[0].name !== undefined;
-}
-function readShape(view, offset, shape) {
-    const { size, fields } = shape;
-    if (!hasNames(shape)) {
-        return new Uint8Array(view.buffer, view.byteOffset + offset, size).slice();
-    }
-    if (isUnion(shape))
-        return readUnion(view, offset, shape);
-    return Object.fromEntries(fields.map((field) => [field.name, readField(view, offset + field.offset, field)]));
-}
-function readUnion(view, offset, { size, fields }) {
-    const bytes = new Uint8Array(view.buffer, view.byteOffset + offset, size).slice();
-    const copy = new DataView(bytes.buffer);
-    const value = {};
-    for (const field of fields) {
-        const get = () => readField(copy, 0, field);
-        Object.defineProperty(value, field.name, { __proto__: null, enumerable: true, get });
-    }
-    return value;
-}
-function readField(view, offset, field) {
-    const { of, count } = field;
-    if (count === undefined)
-        return readPart(view, offset, field);
-    return Array.from({ length: count }, (_, i) => readPart(view, offset + i * of.size, field));
-}
-function readPart(view, offset, { of, to }) {
-    if (isShape(of))
-        return readShape(view, offset, of);
-    const value = readValue(view, offset, of);
-    return to === undefined || value === null ? value : to.follow(value);
-}
-const slot$1 = new DataView(new ArrayBuffer(8));
-function readValue(view, offset, type) {
-    if (type.size > 2)
-        return read(view, offset, type);
-    slot$1.setInt32(0, type.size === 1 ? view.getUint8(offset) : view.getUint16(offset, true), true);
-    return read(slot$1, 0, type);
-}
-function writeShape(view, offset, shape, value, what, keeper) {
-    if (!hasNames(shape))
-        return writeBytes(view, offset, shape, value, what);
-    for (const [field, part] of fieldsIn(shape, value, what)) {
-        writeField(view, offset + field.offset, field, part, `${what}: field ${field.name}`, keeper);
-    }
-}
-function fieldsIn(shape, value, what) {
-    if (typeof value !== "object" || value === null || Symbol.iterator in value) {
-        throw new TypeError(`${what} must be an object such as { ${shape.fields[0].name} }: got ${describe(value)}`);
-    }
-    const given = Object.keys(value).map((name) => [fieldNamed(shape, name, what), value[name]]);
-    if (isUnion(shape) && given.length !== 1) {
-        throw new TypeError(`${what} must have one member of the union, of ${namesOf(shape)}: got ${given.length}`);
-    }
-    return given;
-}
-function fieldNamed(shape, name, what) {
-    const field = shape.fields.find((field) => field.name === name);
-    if (field !== undefined)
-        return field;
-    throw new TypeError(`${what}: there is no field ${describe(name)}; the fields are ${namesOf(shape)}`);
-}
-function namesOf({ fields }) {
-    return fields.map(({ name }) => name).join(", ");
-}
-function writeBytes(view, offset, { size }, value, what) {
-    const bytes = bytesOf(value, what);
-    if (bytes === null || bytes.length < size) {
-        throw new RangeError(`${what} must have the ${size} bytes of the struct: got ${bytes?.length ?? "null"}`);
-    }
-    new Uint8Array(view.buffer, view.byteOffset + offset, size).set(bytes.subarray(0, size));
-}
-function writeField(view, offset, field, value, what, keeper) {
-    const { of, count } = field;
-    if (count === undefined)
-        return writePart(view, offset, field, value, what, keeper);
-    const elements = elementsOf(value, count, what);
-    for (const [i, element] of elements.entries()) {
-        writePart(view, offset + i * of.size, field, element, `${what}: element ${i}`, keeper);
-    }
-}
-function elementsOf(value, count, what) {
-    if (typeof value !== "object" || value === null) {
-        throw new TypeError(`${what} must be an array of ${count} elements: got ${describe(value)}`);
-    }
-    const elements = Array.from(value);
-    if (elements.length <= count)
-        return elements;
-    throw new RangeError(`${what} has ${count} elements: got ${elements.length}`);
-}
-function writePart(view, offset, { of, to }, value, what, keeper) {
-    if (isShape(of))
-        return writeShape(view, offset, of, value, what, keeper);
-    if (of.kind === "address")
-        keeper?.keepAt?.(view.byteOffset + offset, value);
-    const given = to === undefined ? value : to.pointerOf(value);
-    if (of.size > 2)
-        return write(view, offset, of, given, what, keeper);
-    write(slot$1, 0, of, given, what);
-    if (of.size === 1)
-        view.setUint8(offset, slot$1.getUint8(0));
-    else
-        view.setUint16(offset, slot$1.getUint16(0, true), true);
-}
-
-class Bytes {
-    shape;
-    #scratch;
-    constructor(shape) {
-        this.shape = shape;
-    }
-    of(value, what, keeper) {
-        const scratch = this.take();
-        writeShape(scratch, 0, this.shape, value, what, keeper);
-        return scratch;
-    }
-    take() {
-        const scratch = this.#scratch;
-        this.#scratch = undefined;
-        if (scratch === undefined) {
-            return new DataView(new ArrayBuffer(roundUp(this.shape.size, 8)));
-        }
-        new Uint8Array(scratch.buffer).fill(0);
-        return scratch;
-    }
-    put(scratch) {
-        this.#scratch = scratch;
-    }
-    read(bytes) {
-        return readShape(bytes, 0, this.shape);
-    }
-}
-class ArgumentPassing {
-    #bytes;
-    #spot;
-    constructor(shape, spot) {
-        this.#bytes = new Bytes(shape);
-        this.#spot = spot;
-    }
-    write(view, value, what, keeper) {
-        const bytes = this.#bytes.of(value, what, keeper);
-        const { pieces, isByAddress } = this.#spot;
-        if (isByAddress) {
-            const address = keeper.keepRoom(bytes.byteLength, 2 * 8, what);
-            native().copyOut(address, bytes, BigInt(bytes.byteLength));
-            view.setBigUint64(pieces[0].at, address, true);
-        }
-        else {
-            for (const { at, from, size } of pieces)
-                copy$1(bytes, from, view, at, size);
-        }
-        this.#bytes.put(bytes);
-    }
-    read(view, stack) {
-        const bytes = this.#bytes.take();
-        for (const { at, from, size } of this.#spot.pieces) {
-            const isOnStack = at >= 432;
-            const [source, start] = isOnStack ? [stack, at - 432] : [view, at];
-            if (this.#spot.isByAddress)
-                copyFrom(source.getBigUint64(start, true), bytes, this.#bytes);
-            else
-                copy$1(source, start, bytes, from, size);
-        }
-        const value = this.#bytes.read(bytes);
-        this.#bytes.put(bytes);
-        return value;
-    }
-}
-class ResultPassing {
-    #bytes;
-    #pieces;
-    addressAt;
-    constructor(shape, pieces, addressAt) {
-        this.#bytes = new Bytes(shape);
-        this.#pieces = pieces;
-        this.addressAt = addressAt;
-    }
-    get shape() {
-        return this.#bytes.shape;
-    }
-    check(value, what, keeper) {
-        this.#bytes.put(this.#bytes.of(value, what, keeper));
-    }
-    write(view, value, what, keeper) {
-        const bytes = this.#bytes.of(value, what, keeper);
-        if (this.addressAt !== undefined) {
-            const address = view.getBigUint64(this.addressAt, true);
-            native().copyOut(address, bytes, BigInt(this.shape.size));
-            view.setBigUint64(8, address, true);
-        }
-        else {
-            for (const { at, from, size } of this.#pieces)
-                copy$1(bytes, from, view, at, size);
-            if (this.#pieces.length > 1)
-                view.setBigUint64(64, BigInt(1), true);
-        }
-        this.#bytes.put(bytes);
-    }
-    read(view, address) {
-        const bytes = this.#bytes.take();
-        if (this.addressAt !== undefined)
-            copyFrom(address, bytes, this.#bytes);
-        else
-            for (const { at, from, size } of this.#pieces)
-                copy$1(view, at, bytes, from, size);
-        const value = this.#bytes.read(bytes);
-        this.#bytes.put(bytes);
-        return value;
-    }
-}
-function resultOf(shape, { registers }, rules, places, { integers }) {
-    if (registers === undefined) {
-        return new ResultPassing(shape, [], rules === "eightbytes" ? integers : places.address);
-    }
-    return new ResultPassing(shape, piecesOf(registers, places), undefined);
-}
-function piecesOf(registers, { integers, floats, single }) {
-    if (registers.length === 1 && single !== undefined) {
-        return [{ at: single, from: 0, size: registers[0].size }];
-    }
-    let [integer, float] = [0, 0];
-    return registers.map(({ isFloat, from, size }) => ({
-        at: isFloat ? floats[float++] : integers[integer++],
-        from,
-        size,
-    }));
-}
-function argumentAt(shape, spot) {
-    return structType(shape, new ArgumentPassing(shape, spot));
-}
-function structType(shape, passing) {
-    const { size } = shape;
-    return { ...VOID$2, name: nameOf(shape), kind: "struct", way: 10, size, passing };
-}
-function readArgument(type, view, stack) {
-    return type.passing.read(view, stack);
-}
-function nameOf(shape) {
-    const { size, alignment, fields } = shape;
-    const natural = arrange(fields);
-    const isNatural = natural.size === size && natural.alignment === alignment &&
-        natural.fields.every(({ offset }, i) => offset === fields[i].offset);
-    const parts = fields.map(({ offset, of, count }) => (isNatural ? "" : `${offset}: `) + (isShape(of) ? nameOf(of) : of.name) +
-        (count === undefined ? "" : `[${count}]`));
-    const text = `struct { ${parts.join(", ")} }`;
-    return isNatural ? text : `${text} of ${size} bytes, aligned to ${alignment}`;
-}
-function keptIn({ fields }, kinds) {
-    return fields.reduce((sum, { of, count = 1 }) => {
-        return sum + count * (isShape(of) ? keptIn(of, kinds) : kinds.includes(of.name) ? 1 : 0);
-    }, 0);
-}
-function copyFrom(address, bytes, { shape }) {
-    native().copyIn(bytes, address, BigInt(shape.size));
-}
-function copy$1(source, start, target, at, size) {
-    if (size === 8) {
-        target.setInt32(at, source.getInt32(start, true), true);
-        target.setInt32(at + 4, source.getInt32(start + 4, true), true);
-        return;
-    }
-    const from = new Uint8Array(source.buffer, source.byteOffset + start, size);
-    new Uint8Array(target.buffer, target.byteOffset + at, size).set(from);
-}
-
 const tails = new WeakMap();
 function tailCall(f, ...args) {
     const callee = calleeOf(f, "tailCall()");
     const given = args;
     checkCount(callee, given, callee.slots.length);
     if (callee.stackCount > 0) {
-        throw new TypeError(`${callee.what} in place of a callback: ${callee.stackCount} of its arguments are passed ` +
-            "on the stack, and C has made room there for the callback's own alone; have a function " +
+        throw new TypeError(`${callee.what} in place of a callback: ${callee.stackCount} words of its arguments are ` +
+            "passed on the stack, and C has made room there for the callback's own alone; have a function " +
             "of C with fewer parameters call it");
     }
     writeArguments(callee, given, new DataView(new ArrayBuffer(432)), new Kept());
@@ -3076,7 +3289,7 @@ function writeTail({ callee, args }, view, keeper) {
     view.setBigUint64(64, address, true);
 }
 function passOnAddress({ what, result, structResult }, view) {
-    const waiting = targetOf(view.getUint32(4, true));
+    const waiting = targetOf$1(view.getUint32(4, true));
     const [to, from] = [structResult?.addressAt, waiting.structResult?.addressAt];
     if (to === undefined && from === undefined)
         return;
@@ -3101,10 +3314,446 @@ function writeArguments(callee, args, view, keeper) {
     }
 }
 
-const { input: INPUT$2, output: OUTPUT, output_float: OUTPUT_FLOAT, stack: STACK } = Mailbox;
-const { callback: CALLBACK$3, tail: TAIL } = Mailbox;
+const POLLED = 5;
+const POLLED_BESIDE = 50;
+let open$1;
+let holding = 0;
+let isListening = false;
+let timer;
+let period;
+class ForeignCallback {
+    #target;
+    #number;
+    #waiting = new Set();
+    #answers;
+    #references = 0;
+    constructor(target, thunk, what) {
+        this.#target = target;
+        this.#number = thunk.number;
+        const stop = this.#plainStop();
+        checkGrant(nativeForeign().openForeign(thunk.number, stop), what);
+        (open$1 ??= new Map()).set(thunk.number, this);
+        this.ref();
+    }
+    #plainStop() {
+        const { hasStop, stop, resultType, what, structResult } = this.#target;
+        if (!hasStop || typeof stop === "function" || structResult !== undefined)
+            return null;
+        const slot = new DataView(new ArrayBuffer(8));
+        write(slot, 0, resultType, stop, what, undefined);
+        return slot;
+    }
+    ref() {
+        if (++this.#references === 1)
+            holding++;
+        update();
+        return this.#references;
+    }
+    unref() {
+        if (this.#references === 0)
+            return 0;
+        if (--this.#references === 0)
+            holding--;
+        update();
+        return this.#references;
+    }
+    close() {
+        needStack(128);
+        nativeForeign().closeForeign(this.#number);
+        drain();
+        if (this.#target.hasStop) {
+            for (const request of this.#waiting)
+                this.#stop(request);
+        }
+        open$1.delete(this.#number);
+        if (this.#references > 0)
+            holding--;
+        this.#references = 0;
+        update();
+        if (this.#waiting.size === 0)
+            this.#answers?.release();
+    }
+    async serve(request) {
+        this.#waiting.add(request);
+        let passed;
+        try {
+            passed = new Passed(request.view, this.#target);
+            const answer = this.#target.handler(...passed.values);
+            this.#answer(request, isThenable(answer) ? await answer : answer);
+        }
+        catch (error) {
+            this.#fail(request, error);
+        }
+        finally {
+            passed?.end();
+        }
+    }
+    #answer(request, value) {
+        if (!this.#waiting.has(request))
+            return;
+        const { resultType, what, isKept } = this.#target;
+        if (typeof value === "object" && value !== null) {
+            refuseWaiting(value, what);
+            refuseDeferred(value, what);
+            if (tailOf(value) !== undefined) {
+                throw new TypeError(`${what} is a tail call, for a thread of C's that is in no call of fringe's; answer a ` +
+                    "value");
+            }
+        }
+        const { mailbox, view } = request;
+        let answers;
+        if (isKept) {
+            answers = this.#answers ??= new ForeignAnswers(this.#target);
+            answers.next();
+        }
+        write(view, 8, resultType, value, what, answers);
+        const { addressOfPointer, copyOut } = native();
+        copyOut(addressOfPointer(mailbox), view, BigInt(view.byteLength));
+        this.#waiting.delete(request);
+        nativeForeign().answerForeign(mailbox);
+    }
+    #stop(request) {
+        const { stop } = this.#target;
+        try {
+            if (typeof stop !== "function")
+                return this.#answer(request, stop);
+            const passed = new Passed(request.view, this.#target);
+            this.#answer(request, stop(...passed.values));
+            passed.end();
+        }
+        catch (error) {
+            endBecauseOf$1(error);
+        }
+    }
+    #fail(request, error) {
+        if (this.#target.hasStop)
+            this.#stop(request);
+        if (!this.#waiting.has(request))
+            return reportError(error);
+        endBecauseOf$1(error);
+    }
+}
+function endBecauseOf$1(error) {
+    setTimeout(() => nativeForeign().refuseForeign());
+    reportError(error);
+}
+function update() {
+    if (holding > 0 && !isListening)
+        void listen();
+    if (holding === 0 && isListening)
+        nativeForeign().callOffForeign();
+    const wanted = open$1.size === 0 ? undefined : holding > 0 ? 50 : 5;
+    if (wanted === period)
+        return;
+    clearInterval(timer);
+    timer = undefined;
+    period = wanted;
+    if (wanted === undefined)
+        return;
+    const made = timer = setInterval(drain, wanted);
+    Deno.unrefTimer(made);
+}
+async function listen() {
+    isListening = true;
+    while (holding > 0) {
+        const { listenForeign, waitForeign } = nativeForeign();
+        await waitForeign(listenForeign());
+        drain();
+    }
+    isListening = false;
+}
+function drain() {
+    const { takeForeign } = nativeForeign();
+    const { addressOfPointer, copyIn } = native();
+    for (let mailbox; (mailbox = takeForeign()) !== null;) {
+        const view = new DataView(new ArrayBuffer(432));
+        copyIn(view, addressOfPointer(mailbox), BigInt(view.byteLength));
+        void open$1.get(view.getUint32(4, true)).serve({ mailbox, view });
+    }
+}
+class ForeignAnswers extends Answers {
+    #places = [];
+    keepString(value, what) {
+        const bytes = encodeCString(value, what);
+        return bytes === null ? 0n : this.#put(bytes, what);
+    }
+    keepBytes(bytes, what) {
+        return this.#put(bytes, what);
+    }
+    #put(bytes, what) {
+        const place = this.place();
+        let mapping = this.#places[place];
+        if (mapping === undefined || Number(mapping.base - mapping.limit) < bytes.length) {
+            const larger = new Mapping();
+            map(larger, bytes.length, false, `${what} cannot be copied (${bytes.length} bytes)`);
+            if (mapping !== undefined)
+                unmap(mapping);
+            mapping = this.#places[place] = larger;
+        }
+        native().copyOut(mapping.limit, bytes, BigInt(bytes.length));
+        return mapping.limit;
+    }
+    release() {
+        for (const mapping of this.#places)
+            if (mapping !== undefined)
+                unmap(mapping);
+    }
+}
+
+class Callback {
+    definition;
+    pointer;
+    #kept;
+    #foreign;
+    constructor(definition, handler, options = {}) {
+        const what = "Cannot make callback";
+        const threads = threadsOf(options, `${what}: options`);
+        if (typeof handler !== "function") {
+            throw new TypeError(`${what}: the handler must be a function: got ${describe(handler)}`);
+        }
+        this.definition = copyOf(definition, what);
+        const target = {
+            ...callbackSignature(this.definition, `${what}: the definition`),
+            callee: undefined,
+            parameter: -1,
+            handler,
+            what: "Cannot answer C: the result of a callback",
+            isForeign: threads,
+            closed: false,
+        };
+        if (threads)
+            checkStop(target, `${what}: the definition`);
+        needStack(8);
+        const thunk = takeThunk(target);
+        this.pointer = native().pointerTo(thunk.address);
+        this.#kept = new KeptThunk(target, thunk);
+        makeFunctionPointer(this, this.#kept);
+        if (threads)
+            this.#foreign = new ForeignCallback(target, thunk, what);
+    }
+    ref() {
+        return this.#needForeign("ref").ref();
+    }
+    unref() {
+        return this.#needForeign("unref").unref();
+    }
+    #needForeign(what) {
+        if (this.#foreign !== undefined)
+            return this.#foreign;
+        throw new TypeError(`Cannot ${what} callback: no thread may call it, so nothing is waited for; make it with ` +
+            "{ threads: true }");
+    }
+    close() {
+        const { target, thunk } = this.#kept;
+        if (thunk === undefined)
+            return;
+        this.#foreign?.close();
+        putThunk(thunk);
+        target.closed = true;
+        this.#kept.thunk = undefined;
+    }
+    [Symbol.dispose]() {
+        this.close();
+    }
+}
+function threadsOf(options, what) {
+    if (typeof options !== "object" || options === null) {
+        throw new TypeError(`${what} must be an object such as { threads }: got ${describe(options)}`);
+    }
+    checkKeys(options, ["threads"], what);
+    const { threads } = own(options);
+    if (threads !== undefined && typeof threads !== "boolean") {
+        throw new TypeError(`${what}: threads must be a boolean: got ${describe(threads)}`);
+    }
+    return threads === true;
+}
+function checkStop({ isKept, hasStop, stop, structResult }, what) {
+    if (structResult !== undefined && hasStop && typeof stop !== "function") {
+        throw new TypeError(`${what}: stop must be a function where threads are answered a struct: got ${describe(stop)}`);
+    }
+    if (!isKept || stop === undefined || stop === null || typeof stop === "function")
+        return;
+    throw new TypeError(`${what}: stop must be null where threads are answered a string or a buffer, or a function: ` +
+        `got ${describe(stop)}`);
+}
+
+const CAPACITY = 16 * 1024;
+class Lent {
+    mailbox;
+    base;
+    #view;
+    #copies = new Map();
+    #answers = new Map();
+    #mappings = new Set();
+    #free = [];
+    #next;
+    #isOut = false;
+    constructor(base, view) {
+        this.mailbox = base - BigInt(roundUp(view.byteLength));
+        this.base = this.#next = this.mailbox - BigInt(CAPACITY);
+        this.#view = view;
+    }
+    get isGone() {
+        return this.#copies.keys().some(isDetached);
+    }
+    get isArgumentGone() {
+        return this.#copies.values().some(({ isArgument, bytes }) => {
+            return isArgument && isDetached(bytes.buffer);
+        });
+    }
+    keepString(value, what) {
+        return this.placeString(value, what)?.address ?? 0n;
+    }
+    keepBytes(bytes, what) {
+        const copy = this.copy(bytes, what);
+        copy.isArgument = true;
+        return copy.block.address + BigInt(bytes.byteOffset);
+    }
+    answersTo(callback, isAgain) {
+        let answers = this.#answers.get(callback);
+        if (answers === undefined) {
+            this.#answers.set(callback, answers = new LentAnswers(callback, this));
+        }
+        if (!isAgain)
+            answers.next();
+        return answers;
+    }
+    keepRoom(size, alignment, what) {
+        const mask = BigInt(alignment) - 1n;
+        return this.#take(size + alignment, what).address + mask & ~mask;
+    }
+    placeString(value, what) {
+        const bytes = encodeCString(value, what);
+        if (bytes === null)
+            return undefined;
+        const block = this.#take(bytes.length, what);
+        native().copyOut(block.address, bytes, BigInt(bytes.length));
+        return block;
+    }
+    copy({ buffer }, what) {
+        let copy = this.#copies.get(buffer);
+        if (copy === undefined) {
+            const bytes = new Uint8Array(buffer);
+            copy = {
+                bytes,
+                block: this.#take(bytes.length, what),
+                isArgument: false,
+                answers: 0,
+                isLent: false,
+            };
+            this.#copies.set(buffer, copy);
+        }
+        return copy;
+    }
+    drop(copy) {
+        if (--copy.answers > 0 || copy.isArgument)
+            return;
+        this.#copies.delete(copy.bytes.buffer);
+        this.give(copy.block);
+    }
+    #take(size, what) {
+        const found = this.#free.findIndex((block) => size <= block.size && block.size <= waste(size));
+        if (found >= 0)
+            return this.#free.splice(found, 1)[0];
+        const room = roundUp(size);
+        if (this.#next + BigInt(room) <= this.mailbox) {
+            const block = { address: this.#next, size: room, mapping: undefined };
+            this.#next += BigInt(room);
+            return block;
+        }
+        const mapping = new Mapping();
+        this.#mappings.add(mapping);
+        map(mapping, size, false, `${what} cannot be copied (${size} bytes)`);
+        native().lendStack(mapping.limit, true);
+        return { address: mapping.limit, size: Number(mapping.base - mapping.limit), mapping };
+    }
+    give(block) {
+        this.#free.push(block);
+        const mapping = this.#free.length > 16 ? this.#free.shift().mapping : undefined;
+        if (mapping === undefined)
+            return;
+        this.#mappings.delete(mapping);
+        unmap(mapping);
+    }
+    lend() {
+        const { copyOut } = native();
+        this.#setOut(true);
+        this.lendMailbox();
+        for (const copy of this.#copies.values()) {
+            copyOut(copy.block.address, copy.bytes, BigInt(copy.bytes.length));
+            copy.isLent = true;
+        }
+    }
+    #setOut(isOut) {
+        if (this.#isOut === isOut)
+            return;
+        native().lendStack(this.mailbox, isOut);
+        this.#isOut = isOut;
+    }
+    lendMailbox() {
+        native().copyOut(this.mailbox, this.#view, BigInt(this.#view.byteLength));
+    }
+    takeBack(size) {
+        const { copyIn } = native();
+        this.#setOut(false);
+        copyIn(this.#view, this.mailbox, BigInt(size));
+        for (const [buffer, { bytes, block, isLent }] of this.#copies) {
+            if (isLent && !isDetached(buffer))
+                copyIn(bytes, block.address, BigInt(bytes.length));
+        }
+    }
+    release() {
+        for (const mapping of this.#mappings)
+            unmap(mapping);
+        this.#mappings.clear();
+    }
+}
+class LentAnswers extends Answers {
+    #lent;
+    #drops = [];
+    constructor(callback, lent) {
+        super(callback);
+        this.#lent = lent;
+    }
+    keepString(value, what) {
+        const block = this.#lent.placeString(value, what);
+        if (block === undefined)
+            return 0n;
+        this.#put(() => this.#lent.give(block));
+        return block.address;
+    }
+    keepBytes(bytes, what) {
+        const copy = this.#lent.copy(bytes, what);
+        copy.answers++;
+        this.#put(() => this.#lent.drop(copy));
+        return copy.block.address + BigInt(bytes.byteOffset);
+    }
+    #put(drop) {
+        const place = this.place();
+        this.#drops[place]?.();
+        this.#drops[place] = drop;
+    }
+}
+function waste(size) {
+    return Math.max(2 * size, 8192);
+}
+function roundUp(size) {
+    return Math.ceil(size / 16) * 16;
+}
+
+const MARGIN = 64;
+const GONE = -1;
+let nativeDepth;
+const depthNow = (function depthNow() {
+    return (nativeDepth ??= nativeStacks().depth)();
+});
+function isGone(depth) {
+    return depth === -1 || (depthNow() - depth | 0) > 64;
+}
+
+const { input: INPUT$2, output: OUTPUT, output_float: OUTPUT_FLOAT } = Mailbox;
+const { callback: CALLBACK$2, tail: TAIL } = Mailbox;
 const { suspended: SUSPENDED$1, returned: RETURNED } = Status;
-const { struct: STRUCT } = Way;
 const TOLD_OFTEN = 1_000_000;
 class Call {
     context;
@@ -3116,6 +3765,7 @@ class Call {
     #answered = false;
     #hasTail = false;
     #error;
+    #variadic;
     #told = 0;
     #isWatched = false;
     #asking = -1;
@@ -3257,11 +3907,12 @@ class Call {
     }
     arrive() {
         const { context } = this;
+        this.#endVariadic();
         if (context.status[0] !== 0)
             return this.#finish();
         if (context.memory.bottom !== undefined)
             this.#follow();
-        const target = targetOf(context.view.getUint32(4, true));
+        const target = targetOf$1(context.view.getUint32(4, true));
         if (target === undefined || target.handler === undefined && !this.#isOwn(target)) {
             this.#refuseCallback(target);
         }
@@ -3303,7 +3954,14 @@ class Call {
         if (fast.count === 2) {
             return [read(view, fast.firstAt, fast.first), read(view, fast.secondAt, fast.second)];
         }
-        return argumentsIn(view, target);
+        if (target.following === undefined)
+            return argumentsIn(view, target);
+        this.#endVariadic();
+        return (this.#variadic = new Passed(view, target)).values;
+    }
+    #endVariadic() {
+        this.#variadic?.end();
+        this.#variadic = undefined;
     }
     ask(target, handler) {
         const { view } = this.context;
@@ -3334,6 +3992,7 @@ class Call {
         this.check();
         const answers = isKept ? this.keeper.answersTo(target, this.#answered) : undefined;
         this.#answered = true;
+        this.#endVariadic();
         if (this.#hasTail)
             this.#clearTail();
         write(this.context.view, 8, resultType, value, what, answers);
@@ -3410,7 +4069,7 @@ class Call {
             native().watchStep();
         if (this.hasEnded || context.elsewhere || !context.isSuspended)
             return false;
-        const waiting = targetOf(context.view.getUint32(4, true));
+        const waiting = targetOf$1(context.view.getUint32(4, true));
         if (waiting === undefined || !waiting.hasStop)
             return false;
         if (++this.#told === 1000000)
@@ -3460,6 +4119,7 @@ class Call {
             "tailCall(); without a stop its frames are unwound. It is at", this.frames());
     }
     #endContext(thrown) {
+        this.#endVariadic();
         try {
             if (!this.hasEnded)
                 this.context.end();
@@ -3482,603 +4142,21 @@ class Call {
             "it; transfer it after the call");
     }
 }
-function argumentsIn(view, { types, offsets, stackCount }) {
-    let stack = view;
-    if (stackCount > 0) {
-        stack = new DataView(new ArrayBuffer(stackCount * 8));
-        const address = view.getBigUint64(56, true);
-        native().copyIn(stack, address, BigInt(stack.byteLength));
-    }
-    const values = [];
-    for (let i = 0; i < types.length; i++) {
-        const [offset, type] = [offsets[i], types[i]];
-        if (type.way === 10)
-            values.push(readArgument(type, view, stack));
-        else
-            values.push(offset < 432 ? read(view, offset, type) : read(stack, offset - 432, type));
-    }
-    return values;
-}
-function checkRoom({ what, stackCount, nonblocking }, size) {
+function checkRoom({ what, stackCount, nonblocking, hasThread }, size) {
     const words = stackCount * 8;
     const lent = nonblocking ? 432 + words + CAPACITY : 0;
+    if (hasThread && lent > 65536) {
+        throw new RangeError(`${what}: its arguments take ${words} bytes of the stack, and a call with a thread of its ` +
+            `own has ${65536 - CAPACITY - 432} for them; pass the address of a struct`);
+    }
     if (lent + words + 512 <= size)
         return;
     if (nonblocking) {
         throw new RangeError(`${what}: its stack has ${size} bytes, and a nonblocking call takes ${lent} of them for ` +
             "copies of what C is passed; use a larger one");
     }
-    throw new RangeError(`${what}: its stack has ${size} bytes, and ${stackCount} of its arguments ` +
-        "are passed there; use a larger one");
-}
-
-const POLLED = 5;
-const POLLED_BESIDE = 50;
-let open$1;
-let holding = 0;
-let isListening = false;
-let timer;
-let period;
-class ForeignCallback {
-    #target;
-    #number;
-    #waiting = new Set();
-    #answers;
-    #references = 0;
-    constructor(target, thunk, what) {
-        this.#target = target;
-        this.#number = thunk.number;
-        const stop = this.#plainStop();
-        checkGrant(nativeForeign().openForeign(thunk.number, stop), what);
-        (open$1 ??= new Map()).set(thunk.number, this);
-        this.ref();
-    }
-    #plainStop() {
-        const { hasStop, stop, resultType, what, structResult } = this.#target;
-        if (!hasStop || typeof stop === "function" || structResult !== undefined)
-            return null;
-        const slot = new DataView(new ArrayBuffer(8));
-        write(slot, 0, resultType, stop, what, undefined);
-        return slot;
-    }
-    ref() {
-        if (++this.#references === 1)
-            holding++;
-        update();
-        return this.#references;
-    }
-    unref() {
-        if (this.#references === 0)
-            return 0;
-        if (--this.#references === 0)
-            holding--;
-        update();
-        return this.#references;
-    }
-    close() {
-        needStack(128);
-        nativeForeign().closeForeign(this.#number);
-        drain();
-        if (this.#target.hasStop) {
-            for (const request of this.#waiting)
-                this.#stop(request);
-        }
-        open$1.delete(this.#number);
-        if (this.#references > 0)
-            holding--;
-        this.#references = 0;
-        update();
-        if (this.#waiting.size === 0)
-            this.#answers?.release();
-    }
-    async serve(request) {
-        this.#waiting.add(request);
-        try {
-            const answer = this.#target.handler(...argumentsIn(request.view, this.#target));
-            this.#answer(request, isThenable(answer) ? await answer : answer);
-        }
-        catch (error) {
-            this.#fail(request, error);
-        }
-    }
-    #answer(request, value) {
-        if (!this.#waiting.has(request))
-            return;
-        const { resultType, what, isKept } = this.#target;
-        if (typeof value === "object" && value !== null) {
-            refuseWaiting(value, what);
-            refuseDeferred(value, what);
-            if (tailOf(value) !== undefined) {
-                throw new TypeError(`${what} is a tail call, for a thread of C's that is in no call of fringe's; answer a ` +
-                    "value");
-            }
-        }
-        const { mailbox, view } = request;
-        let answers;
-        if (isKept) {
-            answers = this.#answers ??= new ForeignAnswers(this.#target);
-            answers.next();
-        }
-        write(view, 8, resultType, value, what, answers);
-        const { addressOfPointer, copyOut } = native();
-        copyOut(addressOfPointer(mailbox), view, BigInt(view.byteLength));
-        this.#waiting.delete(request);
-        nativeForeign().answerForeign(mailbox);
-    }
-    #stop(request) {
-        const { stop } = this.#target;
-        try {
-            const isAsked = typeof stop === "function";
-            this.#answer(request, isAsked ? stop(...argumentsIn(request.view, this.#target)) : stop);
-        }
-        catch (error) {
-            endBecauseOf$1(error);
-        }
-    }
-    #fail(request, error) {
-        if (this.#target.hasStop)
-            this.#stop(request);
-        if (!this.#waiting.has(request))
-            return reportError(error);
-        endBecauseOf$1(error);
-    }
-}
-function endBecauseOf$1(error) {
-    setTimeout(() => nativeForeign().refuseForeign());
-    reportError(error);
-}
-function update() {
-    if (holding > 0 && !isListening)
-        void listen();
-    if (holding === 0 && isListening)
-        nativeForeign().callOffForeign();
-    const wanted = open$1.size === 0 ? undefined : holding > 0 ? 50 : 5;
-    if (wanted === period)
-        return;
-    clearInterval(timer);
-    timer = undefined;
-    period = wanted;
-    if (wanted === undefined)
-        return;
-    const made = timer = setInterval(drain, wanted);
-    Deno.unrefTimer(made);
-}
-async function listen() {
-    isListening = true;
-    while (holding > 0) {
-        const { listenForeign, waitForeign } = nativeForeign();
-        await waitForeign(listenForeign());
-        drain();
-    }
-    isListening = false;
-}
-function drain() {
-    const { takeForeign } = nativeForeign();
-    const { addressOfPointer, copyIn } = native();
-    for (let mailbox; (mailbox = takeForeign()) !== null;) {
-        const view = new DataView(new ArrayBuffer(432));
-        copyIn(view, addressOfPointer(mailbox), BigInt(view.byteLength));
-        void open$1.get(view.getUint32(4, true)).serve({ mailbox, view });
-    }
-}
-class ForeignAnswers extends Answers {
-    #places = [];
-    keepString(value, what) {
-        const bytes = encodeCString(value, what);
-        return bytes === null ? 0n : this.#put(bytes, what);
-    }
-    keepBytes(bytes, what) {
-        return this.#put(bytes, what);
-    }
-    #put(bytes, what) {
-        const place = this.place();
-        let mapping = this.#places[place];
-        if (mapping === undefined || Number(mapping.base - mapping.limit) < bytes.length) {
-            const larger = new Mapping();
-            map(larger, bytes.length, false, `${what} cannot be copied (${bytes.length} bytes)`);
-            if (mapping !== undefined)
-                unmap(mapping);
-            mapping = this.#places[place] = larger;
-        }
-        native().copyOut(mapping.limit, bytes, BigInt(bytes.length));
-        return mapping.limit;
-    }
-    release() {
-        for (const mapping of this.#places)
-            if (mapping !== undefined)
-                unmap(mapping);
-    }
-}
-
-function routeOf(shape, rules) {
-    return rules === "eightbytes" ? byEightbytes(shape) : byAggregates(shape);
-}
-function* leavesOf({ fields }, at = 0) {
-    for (const { of, offset, count = 1 } of fields) {
-        for (let i = 0; i < count; i++) {
-            const start = at + offset + i * of.size;
-            if (isShape(of))
-                yield* leavesOf(of, start);
-            else
-                yield { type: of, offset: start };
-        }
-    }
-}
-const WORD = 8;
-function byEightbytes(shape) {
-    const memory = {
-        registers: undefined,
-        isByAddress: false,
-        alignment: Math.max(8, shape.alignment),
-        stackSize: roundUp(shape.size, 8),
-    };
-    if (shape.size > 2 * 8)
-        return memory;
-    const classes = [];
-    for (const { type, offset } of leavesOf(shape)) {
-        if (offset % type.size !== 0)
-            return memory;
-        const place = Math.floor(offset / 8);
-        if (type.kind !== "float")
-            classes[place] = "INTEGER";
-        else
-            classes[place] ??= "SSE";
-    }
-    const registers = [...classes.entries()].flatMap(([place, found]) => found === undefined ? [] : [{ isFloat: found === "SSE", from: place * 8, size: 8 }]);
-    return { ...memory, registers };
-}
-function byAggregates(shape) {
-    const { size } = shape;
-    const isWide = naturalAlignment(shape) >= 2 * 8;
-    const place = {
-        isByAddress: false,
-        alignment: isWide ? 2 * 8 : 8,
-        stackSize: roundUp(size, 8),
-    };
-    const floats = homogeneous(shape);
-    if (floats !== undefined)
-        return { ...place, registers: floats };
-    if (size > 2 * 8) {
-        return { isByAddress: true, registers: undefined, alignment: 8, stackSize: 8 };
-    }
-    const registers = [];
-    for (let from = 0; from < size; from += 8) {
-        registers.push({ isFloat: false, from, size: 8 });
-    }
-    return { ...place, registers };
-}
-function naturalAlignment({ fields, alignment }) {
-    const ofParts = fields.map(({ of }) => isShape(of) ? of.alignment : of.size);
-    return Math.min(alignment, Math.max(...ofParts));
-}
-function homogeneous(shape) {
-    let size;
-    for (const { type } of leavesOf(shape)) {
-        if (type.kind !== "float" || size !== undefined && type.size !== size)
-            return undefined;
-        size = type.size;
-        if (shape.size > 4 * size)
-            return undefined;
-    }
-    const found = new Set([...leavesOf(shape)].map(({ offset }) => offset));
-    if (size === undefined || found.size * size !== shape.size)
-        return undefined;
-    return [...found].sort((a, b) => a - b).map((from) => ({ isFloat: true, from, size: size }));
-}
-
-const PACKED = new Set(["aarch64-darwin"]);
-const CONVENTION = {
-    ...ARGUMENT_REGISTERS[arch],
-    isPacked: PACKED.has(`${arch}-${os}`),
-};
-function placementOf(parameters, registers, convention, fixed = parameters.length, isFirstTaken = false) {
-    const places = new Places(registers, convention, isFirstTaken);
-    const spots = parameters.map((parameter, index) => {
-        const isBehindDots = convention.isPacked && index >= fixed;
-        return typeof parameter === "string"
-            ? places.take(parameter, isBehindDots)
-            : places.takeStruct(parameter, isBehindDots);
-    });
-    return {
-        offsets: spots.map((spot) => typeof spot === "number" ? spot : spot.pieces[0].at),
-        spots: spots.map((spot) => typeof spot === "number" ? undefined : spot),
-        stackCount: roundUp(places.end, 8) / 8,
-    };
-}
-class Places {
-    #registers;
-    #convention;
-    #integers;
-    #floats = 0;
-    #at = 0;
-    end = 0;
-    constructor(registers, convention, isFirstTaken) {
-        this.#registers = registers;
-        this.#convention = convention;
-        this.#integers = isFirstTaken ? 1 : 0;
-    }
-    take(type, isBehindDots) {
-        const { isPacked } = this.#convention;
-        const { kind, size } = typeOf$1(type);
-        const at = isBehindDots ? undefined : this.#takeRegister(kind === "float");
-        if (at !== undefined)
-            return at;
-        const taken = isPacked && !isBehindDots ? size || 8 : 8;
-        return this.#takeStack(taken, taken, 4);
-    }
-    takeStruct(shape, isBehindDots) {
-        const route = routeOf(shape, this.#convention.structs);
-        const { registers, isByAddress } = route;
-        if (isByAddress) {
-            const at = this.take("pointer", isBehindDots);
-            return { pieces: [{ at, from: 0, size: 8 }], isByAddress };
-        }
-        const pieces = isBehindDots || registers === undefined ? undefined : this.#takeRegisters(route);
-        if (pieces !== undefined)
-            return { pieces, isByAddress };
-        const part = this.#convention.isPacked && !isBehindDots && registers?.[0];
-        const isPacked = part && part.isFloat;
-        const size = isPacked ? shape.size : route.stackSize;
-        const at = this.#takeStack(isPacked ? part.size : route.alignment, size, 0);
-        return { pieces: [{ at, from: 0, size: shape.size }], isByAddress };
-    }
-    #takeRegisters({ registers, alignment }) {
-        const { integers, floats, structs } = this.#convention;
-        const floatCount = registers.filter(({ isFloat }) => isFloat).length;
-        const count = registers.length - floatCount;
-        const isEven = structs === "aggregates" && alignment > 8 && count > 0;
-        const first = isEven ? roundUp(this.#integers, 2) : this.#integers;
-        if (first + count > integers || this.#floats + floatCount > floats) {
-            if (structs === "aggregates" && count > 0)
-                this.#integers = integers;
-            if (structs === "aggregates" && floatCount > 0)
-                this.#floats = floats;
-            return undefined;
-        }
-        this.#integers = first;
-        return registers.map(({ isFloat, from, size }) => {
-            return { at: this.#takeRegister(isFloat), from, size };
-        });
-    }
-    #takeRegister(isFloat) {
-        if (isFloat) {
-            if (this.#floats === this.#convention.floats)
-                return undefined;
-            return this.#registers.floats + this.#floats++ * 8;
-        }
-        if (this.#integers === this.#convention.integers)
-            return undefined;
-        return this.#registers.integers + this.#integers++ * 8;
-    }
-    #takeStack(alignment, size, written) {
-        const start = roundUp(this.#at, alignment);
-        this.#at = start + size;
-        this.end = Math.max(this.#at, start + written);
-        return 432 + start;
-    }
-}
-
-const PARAMETERS_MAX = 127;
-const words = (at, count) => Array.from({ length: count }, (_, i) => at + i * 8);
-const FUNCTION = {
-    parameters: { integers: 80, floats: 144 },
-    result: {
-        integers: [16, 336],
-        floats: [24, ...words(344, 3)],
-        single: undefined,
-        address: 416,
-    },
-};
-const CALLBACK$2 = {
-    parameters: { integers: 208, floats: 272 },
-    result: {
-        integers: words(368, 2),
-        floats: words(384, 4),
-        single: 8,
-        address: 424,
-    },
-};
-function signatureOf(parameters, result, side, fixed) {
-    const rules = CONVENTION.structs;
-    const shapes = parameters.map(known);
-    const shape = known(result);
-    const structResult = shape &&
-        resultOf(shape, routeOf(shape, rules), rules, side.result, side.parameters);
-    const placement = placementOf(shapes.map((shape, i) => shape ?? parameters[i]), side.parameters, CONVENTION, fixed, structResult?.addressAt === side.parameters.integers);
-    const types = shapes.map((shape, i) => shape === undefined ? typeOf$1(parameters[i]) : argumentAt(shape, placement.spots[i]));
-    const resultType = structResult === undefined
-        ? typeOf$1(result)
-        : structType(shape, structResult);
-    return {
-        parameters: types.map(({ name }, i) => shapes[i] === undefined ? parameters[i] : name),
-        result: resultType.name,
-        types,
-        resultType,
-        structResult,
-        ...placement,
-    };
-}
-function known(definition) {
-    return shapeOf(definition, "Cannot lay out struct");
-}
-function callbackSignature(callback, what) {
-    if (typeof callback !== "object" || callback === null) {
-        throw new TypeError(`${what} must be an object: got ${describe(callback)}`);
-    }
-    checkKeys(callback, ["parameters", "result", "stop"], what);
-    const { parameters, result, stop } = own(callback);
-    checkParameters(parameters, what);
-    for (const [i, type] of parameters.entries()) {
-        checkType(type, VALUE_TYPES, `${what}: parameter ${i}`, false);
-    }
-    checkType(result, VALUE_TYPES, `${what}: result`);
-    const signature = signatureOf(parameters, result, CALLBACK$2);
-    const hasStop = Object.hasOwn(callback, "stop");
-    if (hasStop && typeof stop !== "function") {
-        if (result === "void" && stop !== undefined) {
-            throw new TypeError(`${what}: stop must be undefined, since the result is void: got ${describe(stop)}`);
-        }
-        checkAnswer(signature, stop, `${what}: stop`);
-    }
-    const shape = known(result);
-    const count = (kinds) => shape === undefined ? kinds.includes(result) ? 1 : 0 : keptIn(shape, kinds);
-    const keptCount = count(["buffer", "cstring"]);
-    const bufferCount = count(["buffer"]);
-    return {
-        ...signature,
-        stop,
-        hasStop,
-        isKept: keptCount > 0,
-        keptCount,
-        bufferCount,
-        fast: fastOf(signature),
-    };
-}
-function checkAnswer({ resultType, structResult }, answer, what) {
-    if (structResult !== undefined)
-        return structResult.check(answer, what, new Kept());
-    const slot = new DataView(new ArrayBuffer(8));
-    write(slot, 0, resultType, answer, what, new Kept());
-}
-function fastOf({ types, offsets, spots, stackCount }) {
-    const [first = VOID$2, second = VOID$2, third = VOID$2] = types;
-    const [firstAt = 0, secondAt = 0, thirdAt = 0] = offsets;
-    const isPlain = stackCount === 0 && spots.every((spot) => spot === undefined);
-    const count = isPlain ? types.length : -1;
-    return { count, first, firstAt, second, secondAt, third, thirdAt };
-}
-function checkParameters(parameters, what) {
-    if (!Array.isArray(parameters)) {
-        throw new TypeError(`${what}: parameters must be an array of types: got ${describe(parameters)}`);
-    }
-    if (parameters.length > 127) {
-        throw new TypeError(`${what}: it has ${parameters.length} parameters, and C promises no more than ` +
-            `${127}`);
-    }
-}
-function checkType(type, known, what, mayBeVoid = true) {
-    if (typeof type === "string" && (known.has(type) || mayBeVoid && type === "void"))
-        return;
-    const shape = shapeOf(type, what);
-    if (shape !== undefined)
-        return checkShape(shape, known, what, mayBeVoid);
-    const isObject = typeof type === "object" && type !== null;
-    if (isObject && Object.hasOwn(type, "callback")) {
-        throw new TypeError(`${what} is a callback, which can only stand among the parameters of a function: write ` +
-            `"${known.has("function") ? "function" : "pointer"}" where a function pointer is passed on`);
-    }
-    if (isObject && (Object.hasOwn(type, "function") || Object.hasOwn(type, "result"))) {
-        throw new TypeError(`${what} is an object: a function that C calls is written ` +
-            "{ callback: { parameters, result } }");
-    }
-    if (type === "...") {
-        throw new TypeError(`${what} is "...": declare the parameters that this call passes, and by variadic how many ` +
-            "of them stand before the dots");
-    }
-    throw new TypeError(`${what} has the type ${describe(type)}: it must be one of ` +
-        `${[...known].join(", ")}${mayBeVoid ? ", void" : ""}${hintFor$1(type, known, mayBeVoid)}`);
-}
-function checkShape({ alignment }, known, what, mayBeVoid) {
-    if (known === SCALAR_TYPES) {
-        throw new TypeError(`${what} is a struct, and a generator body takes and gives scalar values: pass a "pointer" ` +
-            "to memory that you hold");
-    }
-    if (mayBeVoid || known !== VALUE_TYPES || alignment <= 16)
-        return;
-    throw new TypeError(`${what} is a struct that is aligned to ${alignment} bytes, and arguments are aligned to ` +
-        `${16} at most: wrap the function in C, and pass the struct's address`);
-}
-function hintFor$1(type, known, mayBeVoid) {
-    if (type === undefined && mayBeVoid)
-        return '; write "void" if there is none';
-    if (type === "void")
-        return "; the parameters of a function that has none are []";
-    if (type === "callback" || typeof type === "object" && type !== null) {
-        return "; a function that C calls is written { callback: { parameters, result } }";
-    }
-    if (typeof type === "string" && /long double|_?complex|f128|\b__m\d+|[iu](?:nt)?128/i.test(type)) {
-        return "; long double, vectors, _Complex, integers of 128 bits and bit-fields have no type " +
-            "here: wrap the function in C";
-    }
-    const meant = typeof type === "string" ? meantBy(type) : undefined;
-    return meant !== undefined && known.has(meant) ? `; it may be ${describe(meant)}` : "";
-}
-
-class Callback {
-    definition;
-    pointer;
-    #kept;
-    #foreign;
-    constructor(definition, handler, options = {}) {
-        const what = "Cannot make callback";
-        const threads = threadsOf(options, `${what}: options`);
-        if (typeof handler !== "function") {
-            throw new TypeError(`${what}: the handler must be a function: got ${describe(handler)}`);
-        }
-        this.definition = copyOf(definition, what);
-        const target = {
-            ...callbackSignature(this.definition, `${what}: the definition`),
-            callee: undefined,
-            parameter: -1,
-            handler,
-            what: "Cannot answer C: the result of a callback",
-            isForeign: threads,
-            closed: false,
-        };
-        if (threads)
-            checkStop(target, `${what}: the definition`);
-        needStack(8);
-        const thunk = takeThunk(target);
-        this.pointer = native().pointerTo(thunk.address);
-        this.#kept = new KeptThunk(target, thunk);
-        makeFunctionPointer(this, this.#kept);
-        if (threads)
-            this.#foreign = new ForeignCallback(target, thunk, what);
-    }
-    ref() {
-        return this.#needForeign("ref").ref();
-    }
-    unref() {
-        return this.#needForeign("unref").unref();
-    }
-    #needForeign(what) {
-        if (this.#foreign !== undefined)
-            return this.#foreign;
-        throw new TypeError(`Cannot ${what} callback: no thread may call it, so nothing is waited for; make it with ` +
-            "{ threads: true }");
-    }
-    close() {
-        const { target, thunk } = this.#kept;
-        if (thunk === undefined)
-            return;
-        this.#foreign?.close();
-        putThunk(thunk);
-        target.closed = true;
-        this.#kept.thunk = undefined;
-    }
-    [Symbol.dispose]() {
-        this.close();
-    }
-}
-function threadsOf(options, what) {
-    if (typeof options !== "object" || options === null) {
-        throw new TypeError(`${what} must be an object such as { threads }: got ${describe(options)}`);
-    }
-    checkKeys(options, ["threads"], what);
-    const { threads } = own(options);
-    if (threads !== undefined && typeof threads !== "boolean") {
-        throw new TypeError(`${what}: threads must be a boolean: got ${describe(threads)}`);
-    }
-    return threads === true;
-}
-function checkStop({ isKept, hasStop, stop, structResult }, what) {
-    if (structResult !== undefined && hasStop && typeof stop !== "function") {
-        throw new TypeError(`${what}: stop must be a function where threads are answered a struct: got ${describe(stop)}`);
-    }
-    if (!isKept || stop === undefined || stop === null || typeof stop === "function")
-        return;
-    throw new TypeError(`${what}: stop must be null where threads are answered a string or a buffer, or a function: ` +
-        `got ${describe(stop)}`);
+    throw new RangeError(`${what}: its stack has ${size} bytes, and ${stackCount} words of its ` +
+        "arguments are passed there; use a larger one");
 }
 
 function errorAfterEnd(call, error) {
@@ -4220,16 +4298,16 @@ class Stack {
         memoryIn$1 = (stack) => #memory in stack ? stack.#memory : undefined;
     }
     get base() {
-        return memoryOf(this).base;
+        return memoryOf$1(this).base;
     }
     get limit() {
-        return memoryOf(this).limit;
+        return memoryOf$1(this).limit;
     }
     get size() {
-        return memoryOf(this).size;
+        return memoryOf$1(this).size;
     }
     [Symbol.dispose]() {
-        memoryOf(this).dispose();
+        memoryOf$1(this).dispose();
     }
 }
 function endGarbage(owner) {
@@ -4345,7 +4423,7 @@ class StackMemory {
         this.dispose();
     }
 }
-const memoryOf = (function memoryOf(stack, body) {
+const memoryOf$1 = (function memoryOf$1(stack, body) {
     const memory = typeof stack === "object" && stack !== null ? memoryIn$1(stack) : undefined;
     if (memory !== undefined)
         return memory;
@@ -4368,7 +4446,7 @@ class ThreadContext extends CallContext {
     #room;
     #thread;
     constructor(stack) {
-        super(memoryOf(stack));
+        super(memoryOf$1(stack));
         this.#room = stack.room;
         this.#thread = native().pointerTo(stack.thread);
     }
@@ -4468,7 +4546,7 @@ class OsStack extends Stack {
     }
     [Symbol.dispose]() {
         super[Symbol.dispose]();
-        net$2.remove(memoryOf(this));
+        net$2.remove(memoryOf$1(this));
     }
 }
 const memoryIn = (function memoryIn(mapping, overflow) {
@@ -4661,7 +4739,7 @@ class PooledStack extends Stack {
         return true;
     }
     [Symbol.dispose]() {
-        const memory = memoryOf(this);
+        const memory = memoryOf$1(this);
         memory.dispose();
         stacks.remove(memory);
     }
@@ -4733,7 +4811,7 @@ class ThreadStack extends Stack {
     }
     [Symbol.dispose]() {
         super[Symbol.dispose]();
-        net$1.remove(memoryOf(this));
+        net$1.remove(memoryOf$1(this));
     }
 }
 
@@ -4804,7 +4882,7 @@ function makeFiber(list) {
     }
     else
         stack = (list.pool ??= new StackPool({ size, overflow })).take();
-    return new Fiber(list, stack, new CallContext(memoryOf(stack)));
+    return new Fiber(list, stack, new CallContext(memoryOf$1(stack)));
 }
 function takeThread(overflow, size, what) {
     const stack = new ThreadStack(size ?? CALL_STACK_SIZE, overflow, what);
@@ -4863,7 +4941,7 @@ class Loan {
 }
 let borrowers;
 function borrowStack(stack, what) {
-    const memory = memoryOf(stack);
+    const memory = memoryOf$1(stack);
     if (!memory.origin.guarded) {
         throw new TypeError(`${what}: its stack has no guard page, so an overflow would write over other memory; use ` +
             "an OsStack");
@@ -4986,7 +5064,7 @@ function answerAll(fiber, args) {
 
 const { input: INPUT, callback: CALLBACK } = Mailbox;
 async function callAsync(callee, args) {
-    const { signal, stack } = optionsOf(callee, args[callee.parameters.length], args.length);
+    const { signal, stack } = optionsOf$1(callee, args[callee.parameters.length], args.length);
     signal?.throwIfAborted();
     const { turn } = callee;
     if (turn !== undefined)
@@ -5117,7 +5195,7 @@ async function answerElsewhere(call, args, signal) {
     }
 }
 const NO_OPTIONS = {};
-function optionsOf(callee, options, given) {
+function optionsOf$1(callee, options, given) {
     const expected = callee.parameters.length;
     if (given !== expected + 1) {
         checkCount(callee, { length: given }, expected);
@@ -5639,7 +5717,7 @@ class Generator extends Iterator {
         const unguarded = stack instanceof Unguarded;
         const pulled = body instanceof PulledBody;
         const own = unguarded ? stack.stack : stack;
-        const memory = pulled ? undefined : memoryOf(own, body);
+        const memory = pulled ? undefined : memoryOf$1(own, body);
         if (memory !== undefined && !memory.origin.guarded && !unguarded) {
             throw new TypeError(`${what}: the stack has no guard page, so an overflow would write over other memory; use ` +
                 "an OsStack, or Generator.unguarded(stack, body) to take the risk");
@@ -6095,7 +6173,7 @@ function closeLibrary(library, thunks, opened) {
         throw thrown[0];
 }
 function variable(of, pointer) {
-    const shape = shapeOf(of, "Cannot read variable");
+    const shape = shapeOf(of, "");
     if (shape !== undefined) {
         const bytes = new DataView(new ArrayBuffer(shape.size));
         native().copyIn(bytes, native().addressOfPointer(pointer), BigInt(shape.size));
@@ -6303,13 +6381,8 @@ function checkVariadic(parameters, variadic, what) {
             `the dots: got ${describe(variadic)}`);
     }
     for (const [i, type] of parameters.entries()) {
-        if (i < fixed || typeof type !== "string")
-            continue;
-        const promoted = typeOf$1(type).promoted;
-        if (promoted === undefined)
-            continue;
-        throw new TypeError(`${what}: parameter ${i} has the type ${describe(type)}, which C promotes where it stands ` +
-            `behind the dots; declare it as ${describe(promoted)}`);
+        if (i >= fixed)
+            refusePromoted(type, `${what}: parameter ${i}`);
     }
 }
 
@@ -6351,11 +6424,84 @@ function addressOf(pointer) {
     throw new TypeError(`Cannot make function: the pointer must be a Deno.PointerObject: got ${describe(pointer)}`);
 }
 
+function unitOf(encoding, what) {
+    switch (encoding) {
+        case "utf-8":
+        case "latin1":
+            return 1;
+        case "utf-16":
+            return 2;
+        case "utf-32":
+            return 4;
+    }
+    throw new TypeError(`${what}: encoding must be "utf-8", "utf-16", "utf-32" or "latin1": got ${describe(encoding)}`);
+}
+function decode(bytes, encoding) {
+    if (encoding === "utf-8")
+        return decode$1(bytes, bytes.length);
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+    let text = "";
+    if (encoding === "latin1") {
+        for (const byte of bytes)
+            text += String.fromCharCode(byte);
+    }
+    else if (encoding === "utf-16") {
+        for (let i = 0; i + 2 <= bytes.length; i += 2) {
+            text += String.fromCharCode(view.getUint16(i, true));
+        }
+    }
+    else {
+        for (let i = 0; i + 4 <= bytes.length; i += 4) {
+            const point = view.getUint32(i, true);
+            text += String.fromCodePoint(point <= 0x10ffff ? point : 0xfffd);
+        }
+    }
+    return text;
+}
+function encode(value, encoding, what) {
+    const unit = unitOf(encoding, what);
+    if (typeof value !== "string") {
+        throw new TypeError(`${what} must be a string: got ${describe(value)}`);
+    }
+    if (value.includes("\0")) {
+        throw new TypeError(`${what} must not contain the character U+0000, which ends a C string: got ${describe(value)}`);
+    }
+    const text = `${value}\0`;
+    if (encoding === "utf-8")
+        return utf8().encode(text);
+    const units = encoding === "utf-32"
+        ? Array.from(text, (character) => character.codePointAt(0))
+        : Array.from({ length: text.length }, (_, i) => text.charCodeAt(i));
+    const beyond = encoding === "latin1" ? units.findIndex((unit) => unit > 0xff) : -1;
+    if (beyond >= 0) {
+        throw new RangeError(`${what} has a character that Latin-1 has not: got ${describe(value.slice(beyond))}`);
+    }
+    const view = new DataView(new ArrayBuffer(units.length * unit));
+    for (const [i, number] of units.entries()) {
+        if (unit === 1)
+            view.setUint8(i, number);
+        else if (unit === 2)
+            view.setUint16(i * 2, number, true);
+        else
+            view.setUint32(i * 4, number, true);
+    }
+    return new Uint8Array(view.buffer);
+}
+
 const memoryBehind = new WeakMap();
 const slot = new DataView(new ArrayBuffer(8));
+let allocated;
+let memoryOf;
 class PointerView {
+    static {
+        memoryOf = (view) => {
+            const bytes = view.#bytes;
+            return bytes === undefined ? undefined : { bytes, start: view.#start };
+        };
+    }
     #pointer;
     #bytes;
+    #start = 0;
     constructor(pointer) {
         if (typeof pointer !== "object" || pointer === null || "constructor" in pointer) {
             throw new TypeError(`Cannot view memory: got ${describe(pointer)} for a pointer` +
@@ -6364,13 +6510,52 @@ class PointerView {
         }
         this.#pointer = pointer;
     }
-    static of(buffer) {
-        const bytes = bytesOf(buffer, "Cannot view memory: the buffer");
+    static of(memory) {
+        const known = viewed(memory);
+        if (known !== undefined)
+            return known;
+        const bytes = bytesOf(memory, "Cannot view memory: the buffer");
         if (bytes === null || bytes.length === 0) {
             throw new TypeError("Cannot view memory: the buffer must have at least one byte");
         }
         const view = new PointerView(native().pointerTo(native().addressOfBuffer(bytes)));
         view.#bytes = bytes;
+        return view;
+    }
+    static at(address) {
+        write(slot, 0, typeOf$1("usize"), address, "Cannot view memory: the address");
+        return new PointerView(native().pointerTo(slot.getBigUint64(0, true)));
+    }
+    static allocate(size, alignment = 16) {
+        if (!Number.isSafeInteger(size) || size < 1) {
+            throw new RangeError(`Cannot allocate memory: size must be an integer from 1 on: got ${describe(size)}`);
+        }
+        if (!isPowerOfTwo(alignment) || alignment > 4096) {
+            throw new RangeError(`Cannot allocate memory: alignment must be a power of two up to 4096: got ${describe(alignment)}`);
+        }
+        const room = new Uint8Array(new ArrayBuffer(size + alignment - 1));
+        const first = Number(-native().addressOfBuffer(room) & BigInt(alignment - 1));
+        const bytes = room.subarray(first, first + size);
+        const view = new AllocatedView(native().pointerTo(native().addressOfBuffer(bytes)));
+        view.#bytes = bytes;
+        (allocated ??= new Set()).add(bytes);
+        return view;
+    }
+    add(bytes) {
+        write(slot, 0, typeOf$1("isize"), bytes, "Cannot reach memory: the distance");
+        const distance = slot.getBigInt64(0, true);
+        const start = this.#start + Number(distance);
+        const buffer = this.#bytes;
+        if (buffer !== undefined && (start < 0 || start > buffer.length)) {
+            throw new RangeError(`Cannot reach memory: ${distance} bytes from the view on is not in the buffer, which has ` +
+                `${buffer.length}${this.#before()}`);
+        }
+        const address = this.address + distance;
+        if (address <= 0n || address >= 2n ** 64n)
+            refuseAddress(distance);
+        const view = new PointerView(native().pointerTo(address));
+        view.#bytes = buffer;
+        view.#start = start;
         return view;
     }
     get pointer() {
@@ -6418,13 +6603,45 @@ class PointerView {
     getPointer(offset = 0) {
         return native().loadPointer(this.#at(offset, 8), by(offset));
     }
-    getCString(offset = 0) {
+    getPointers(offset = 0, count) {
+        if (count !== undefined) {
+            checkLength(count, "count");
+            return Array.from({ length: count }, (_, i) => this.getPointer(offset + 8 * i));
+        }
+        const pointers = [];
+        for (let pointer; (pointer = this.getPointer(offset)) !== null; offset += 8) {
+            pointers.push(pointer);
+        }
+        return pointers;
+    }
+    getCStrings(offset = 0, encoding = "utf-8") {
+        unitOf(encoding, "Cannot reach memory");
+        return this.getPointers(offset).map((pointer) => {
+            return new PointerView(pointer).getCString(0, encoding);
+        });
+    }
+    getCString(offset = 0, encoding = "utf-8") {
+        if (encoding !== "utf-8") {
+            const unit = unitOf(encoding, "Cannot reach memory");
+            return decode(this.getBytes(offset, this.#lengthOf(offset, unit)), encoding);
+        }
         const address = this.#address(offset, 1);
-        if (this.#bytes !== undefined && !this.#bytes.includes(0, offset)) {
-            throw new RangeError(`Cannot reach memory: no string is there, since the buffer has no zero byte from offset ` +
-                `${offset} on`);
+        if (this.#bytes !== undefined && !this.#bytes.includes(0, this.#start + offset)) {
+            this.#refuseString(offset);
         }
         return readCString(address);
+    }
+    getString(offset, length, encoding = "utf-8") {
+        unitOf(encoding, "Cannot reach memory");
+        return decode(this.getBytes(offset, length), encoding);
+    }
+    getBytes(offset = 0, length = this.#lengthOf(offset, 1)) {
+        checkLength(length, "length");
+        if (length > 0)
+            this.#at(offset, length);
+        const bytes = new Uint8Array(length);
+        this.copyInto(bytes, offset);
+        return bytes;
     }
     copyInto(destination, offset = 0) {
         const bytes = checkBytes(destination, "destination");
@@ -6468,6 +6685,11 @@ class PointerView {
     setPointer(offset, value) {
         this.#set("function", 8, offset, value);
     }
+    setCString(offset, value, encoding = "utf-8") {
+        const bytes = encode(value, encoding, "Cannot write memory: the value");
+        this.copyFrom(bytes, offset);
+        return bytes.length;
+    }
     copyFrom(source, offset = 0) {
         const bytes = checkBytes(source, "source");
         if (bytes.length > 0) {
@@ -6485,22 +6707,64 @@ class PointerView {
         if (isDetached(bytes.buffer)) {
             throw new TypeError("Cannot reach memory: the buffer that the view is of has been transferred elsewhere");
         }
-        if (by(offset) >= 0 && offset + size <= bytes.length)
+        const from = this.#start + by(offset);
+        if (from >= 0 && from + size <= bytes.length)
             return this.#pointer;
         throw new RangeError(`Cannot reach memory: ${size} bytes at offset ${offset} are not all in the buffer, which ` +
-            `has ${bytes.length}`);
+            `has ${bytes.length}${this.#before()}`);
+    }
+    #before() {
+        return this.#start === 0 ? "" : `, ${this.#start} of them before the view`;
+    }
+    #lengthOf(offset, unit) {
+        const bytes = this.#bytes;
+        if (unit === 1 && bytes === undefined) {
+            return native().copyString(slot, this.#address(offset, 1), 0);
+        }
+        this.#at(offset, unit);
+        const end = bytes === undefined ? Infinity : bytes.length - this.#start;
+        for (let at = offset; at + unit <= end; at += unit) {
+            const zero = unit === 1
+                ? this.getUint8(at)
+                : unit === 2
+                    ? this.getUint16(at)
+                    : this.getUint32(at);
+            if (zero === 0)
+                return at - offset;
+        }
+        this.#refuseString(offset);
+    }
+    #refuseString(offset) {
+        throw new RangeError(`Cannot reach memory: no string is there, since the buffer has no zero byte from offset ` +
+            `${offset} on`);
     }
     #address(offset, size) {
         const address = native().addressOfPointer(this.#at(offset, size)) + BigInt(by(offset));
-        if (address > 0n)
-            return address;
-        throw new RangeError(`Cannot reach memory: offset ${offset} leads to the null pointer or below`);
+        return address > 0n ? address : refuseAddress(offset);
     }
+}
+class AllocatedView extends PointerView {
+    [Symbol.dispose]() {
+        allocated.delete(memoryOf(this).bytes);
+    }
+}
+function viewed(value) {
+    if (typeof value !== "object" || value === null)
+        return undefined;
+    return value instanceof PointerView ? value : value[VIEWED];
+}
+function refuseAddress(offset) {
+    throw new RangeError(`Cannot reach memory: offset ${offset} leads to the null pointer or below`);
 }
 function by(offset) {
     if (typeof offset === "number" && (offset | 0) === offset)
         return offset | 0;
     throw new RangeError(`Cannot reach memory: offset must be an integer from -(2^31) to 2^31 - 1: got ${describe(offset)}`);
+}
+function checkLength(length, name) {
+    if (Number.isSafeInteger(length) && length >= 0)
+        return;
+    throw new RangeError(`Cannot reach memory: ${name} must be an integer from 0 on: got ${describe(length)}`);
 }
 function checkBytes(bytes, name) {
     if (!(bytes instanceof Uint8Array)) {
@@ -6585,4 +6849,330 @@ class SliceStack extends Stack {
     }
 }
 
-export { Callback, FringeError, Generator, NativeError, OsStack, OwnedStack, PointerView, STACK_ALIGNMENT, SliceStack, StackPool, dlopen, functionAt, tailCall };
+function placeIn(memory, { size }, what) {
+    const place = placeOf(memory, what);
+    if (place.data !== undefined && place.data.byteLength < size) {
+        throw new RangeError(`${what}: it has ${size} bytes, and the memory has ${place.data.byteLength}`);
+    }
+    return place;
+}
+function placeOf(memory, what) {
+    if (memory instanceof PointerView) {
+        const known = memoryOf(memory);
+        if (known === undefined)
+            return { data: undefined, pointer: memory, at: 0 };
+        return bytesPlace(known.bytes.subarray(known.start));
+    }
+    if (memory === null || typeof memory === "object" && Object.getPrototypeOf(memory) === null) {
+        return { data: undefined, pointer: new PointerView(memory), at: 0 };
+    }
+    const isShared = memory instanceof SharedArrayBuffer;
+    if (ArrayBuffer.isView(memory) || isShared || isBuffer(memory)) {
+        return bytesPlace(bytesOf(memory, `${what}: the memory`));
+    }
+    throw new TypeError(`${what}: memory must be a pointer, a PointerView or bytes: got ${describe(memory)}`);
+}
+function bytesPlace({ buffer, byteOffset, length }) {
+    return { data: new DataView(buffer, byteOffset, length), pointer: undefined, at: 0 };
+}
+function within(place, offset) {
+    return { ...place, at: place.at + offset };
+}
+const load = (function load({ data, pointer, at }, offset, size) {
+    if (data === undefined) {
+        return { data: new DataView(pointer.getBytes(at + offset, size).buffer), at: 0 };
+    }
+    checkAttached(data);
+    return { data, at: at + offset };
+});
+function checkAttached({ buffer }) {
+    if (!isDetached(buffer))
+        return;
+    throw new TypeError("Cannot reach memory: the buffer that the view is of has been transferred elsewhere");
+}
+function store(place, values, what) {
+    const { data, pointer, at } = place;
+    const keeper = data === undefined ? undefined : new BufferKeeper(data.buffer);
+    const stores = values.map(([field, value]) => {
+        const size = field.of.size * (field.count ?? 1);
+        const from = at + field.offset;
+        const bytes = pointer?.getBytes(from, size) ?? bytesIn(data, from, size).slice();
+        keeper?.moveTo(data.byteOffset + from);
+        const copy = new DataView(bytes.buffer);
+        writeField(copy, 0, field, value, `${what}: field ${field.name}`, keeper ?? NOBODY);
+        return { from, bytes };
+    });
+    for (const { from, bytes } of stores) {
+        if (pointer !== undefined)
+            pointer.copyFrom(bytes, from);
+        else
+            bytesIn(data, from, bytes.length).set(bytes);
+    }
+    keeper?.commit();
+}
+function bytesIn(data, from, size) {
+    checkAttached(data);
+    return new Uint8Array(data.buffer, data.byteOffset + from, size);
+}
+let held;
+class BufferKeeper {
+    #buffer;
+    #written = [];
+    #base = 0;
+    #made;
+    constructor(buffer) {
+        this.#buffer = buffer;
+    }
+    moveTo(base) {
+        this.#base = base;
+    }
+    keepAt(position, value) {
+        this.#written.push([this.#base + position, this.#made ?? value]);
+        this.#made = undefined;
+    }
+    keepString(value, what) {
+        const bytes = encodeCString(value, what);
+        return bytes === null ? 0n : this.keepBytes(bytes);
+    }
+    keepBytes(bytes) {
+        this.#made = bytes;
+        return native().addressOfBuffer(bytes);
+    }
+    commit() {
+        if (this.#written.length === 0)
+            return;
+        held ??= new WeakMap();
+        let places = held.get(this.#buffer);
+        if (places === undefined)
+            held.set(this.#buffer, places = new Map());
+        for (const [position, value] of this.#written) {
+            if (value === null)
+                places.delete(position);
+            else
+                places.set(position, value);
+        }
+    }
+}
+const NOBODY = {
+    keepString: (value, what) => {
+        if (encodeCString(value, what) === null)
+            return 0n;
+        return refuseToKeep(what);
+    },
+    keepBytes: (_bytes, what) => refuseToKeep(what),
+};
+function refuseToKeep(what) {
+    throw new TypeError(`${what} must be null in memory of C's, for which nobody holds a string or a buffer: declare ` +
+        'it as "pointer", and write the pointer of memory that stays, as of PointerView.allocate()');
+}
+class View {
+    #place;
+    constructor(place) {
+        this.#place = place;
+    }
+    static placeOf(view) {
+        return view.#place;
+    }
+}
+let classes;
+function viewOf(shape, place) {
+    let known = (classes ??= new WeakMap()).get(shape);
+    if (known === undefined)
+        classes.set(shape, known = classFor(shape));
+    return new known(place);
+}
+function classFor(shape) {
+    class StructView extends View {
+    }
+    const { prototype } = StructView;
+    Object.setPrototypeOf(prototype, guard(shape));
+    const define = (name, accessor) => {
+        Object.defineProperty(prototype, name, { __proto__: null, ...accessor });
+    };
+    define(VIEWED, {
+        get() {
+            const { data, pointer, at } = View.placeOf(this);
+            return (pointer ?? PointerView.of(data)).add(at);
+        },
+    });
+    for (const field of shape.fields) {
+        define(field.name, {
+            enumerable: true,
+            get() {
+                return get(View.placeOf(this), field);
+            },
+            set(value) {
+                store(View.placeOf(this), [[field, value]], "Cannot write struct");
+            },
+        });
+    }
+    return StructView;
+}
+function get(place, field) {
+    const { of, offset, count } = field;
+    if (count !== undefined)
+        return arrayOf(within(place, offset), field, count);
+    if (isShape(of) && hasNames(of))
+        return viewOf(of, within(place, offset));
+    const { data, at } = load(place, offset, of.size);
+    return readPart(data, at, field);
+}
+const ASKED_OF_ALL = ["then", "toJSON", "constructor", "toString", "valueOf"];
+function guard(shape) {
+    return new Proxy(Object.freeze(Object.create(null)), {
+        get(_target, name) {
+            if (typeof name === "symbol" || ASKED_OF_ALL.includes(name))
+                return undefined;
+            return fieldNamed(shape, name, "Cannot read struct");
+        },
+        set(_target, name) {
+            fieldNamed(shape, name, "Cannot write struct");
+            return false;
+        },
+    });
+}
+function arrayOf(place, field, count) {
+    const { count: _count, name, ...element } = field;
+    const elementAt = (key) => {
+        const index = typeof key === "string" && /^\d+$/.test(key) ? Number(key) : count;
+        if (!(index < count))
+            return undefined;
+        return own({ ...element, name: `${name}[${index}]`, offset: index * element.of.size });
+    };
+    const view = new Proxy(Object.create(null), {
+        get(_target, key) {
+            if (key === "length")
+                return count;
+            if (key === Symbol.iterator)
+                return () => elements();
+            const field = elementAt(key);
+            return field === undefined ? undefined : get(place, field);
+        },
+        set(_target, key, value) {
+            const field = elementAt(key);
+            if (field === undefined) {
+                throw new RangeError(`Cannot write struct: field ${name} has ${count} elements: got the index ${String(key)}`);
+            }
+            store(place, [[field, value]], "Cannot write struct");
+            return true;
+        },
+    });
+    function* elements() {
+        for (let i = 0; i < count; i++)
+            yield view[i];
+    }
+    return view;
+}
+
+function struct(fields, options = {}) {
+    return new StructLayout(fields, options, false);
+}
+function union(fields, options = {}) {
+    return new StructLayout(fields, options, true);
+}
+function pointerTo(layout) {
+    return Object.freeze({ pointer: layout });
+}
+const SIZE_MAX = 2 ** 31 - 1;
+class StructLayout {
+    size;
+    alignment;
+    fields;
+    #shape;
+    #word;
+    constructor(fields, options, isUnion) {
+        this.#word = isUnion ? "union" : "struct";
+        const what = `Cannot make ${this.#word}`;
+        if (typeof fields !== "object" || fields === null || Symbol.iterator in fields) {
+            throw new TypeError(`${what}: its fields must be an object such as { name: type }: got ${describe(fields)}`);
+        }
+        const entries = Object.entries(fields);
+        if (entries.length === 0)
+            throw new TypeError(`${what}: it must have a field`);
+        const parts = entries.map(([name, definition]) => partOf(name, definition, what));
+        const { pack, alignment } = optionsOf(options, what);
+        const shape = arrange(parts, { isUnion, pack: pack ?? Infinity, alignment: alignment ?? 1 });
+        if (shape.size > SIZE_MAX) {
+            throw new RangeError(`${what}: it must have less than 2^31 bytes: got ${shape.size}`);
+        }
+        this.#shape = shape;
+        this.size = shape.size;
+        this.alignment = shape.alignment;
+        this.fields = Object.freeze(Object.fromEntries(entries));
+        makeStructType(this, shape);
+        Object.freeze(this);
+    }
+    offsetOf(name) {
+        return fieldNamed(this.#shape, name, `Cannot find ${this.#word}'s field`).offset;
+    }
+    read(memory) {
+        const place = placeIn(memory, this.#shape, `Cannot read ${this.#word}`);
+        const { data, at } = load(place, 0, this.size);
+        return readShape(data, at, this.#shape);
+    }
+    write(memory, values) {
+        const what = `Cannot write ${this.#word}`;
+        const place = placeIn(memory, this.#shape, what);
+        store(place, fieldsIn(this.#shape, values, `${what}: the value`), what);
+    }
+    view(memory) {
+        const place = placeIn(memory, this.#shape, `Cannot view ${this.#word}`);
+        return viewOf(this.#shape, place);
+    }
+}
+function optionsOf(options, what) {
+    if (typeof options !== "object" || options === null) {
+        throw new TypeError(`${what}: options must be an object such as { pack }: got ${describe(options)}`);
+    }
+    checkKeys(options, ["pack", "alignment"], what);
+    const { pack, alignment } = own(options);
+    for (const [name, value] of Object.entries({ pack, alignment })) {
+        if (value === undefined || isPowerOfTwo(value))
+            continue;
+        throw new RangeError(`${what}: ${name} must be a power of two: got ${describe(value)}`);
+    }
+    return { pack, alignment };
+}
+function partOf(name, definition, what) {
+    if (/^\d|^$/.test(name)) {
+        throw new TypeError(`${what}: a field must have a name of C's, which begins with no digit: got ${describe(name)}`);
+    }
+    const field = `${what}: field ${name}`;
+    if (!Array.isArray(definition))
+        return { name, ...elementOf(definition, field) };
+    const [element, count] = definition;
+    if (definition.length !== 2 || !Number.isSafeInteger(count) || count < 1) {
+        throw new TypeError(`${field} must be [type, count], with an integer from 1 on: got ${describe(definition.length === 2 ? count : definition)}`);
+    }
+    return { name, ...elementOf(element, `${field}: the element`), count };
+}
+function elementOf(definition, what) {
+    const of = typeNamed(definition) ?? shapeOf(definition, what);
+    if (of !== undefined)
+        return { of };
+    const isObject = typeof definition === "object" && definition !== null;
+    if (!isObject || !Object.hasOwn(definition, "pointer"))
+        return no(definition, what);
+    const { pointer } = definition;
+    if (typeof pointer !== "function")
+        checkLayout(pointer, what);
+    return { of: typeOf$1("pointer"), to: targetOf(pointer, what) };
+}
+function checkLayout(layout, what) {
+    const shape = shapeOf(layout, what);
+    if (shape !== undefined && hasNames(shape))
+        return shape;
+    throw new TypeError(`${what} must be a pointer to a layout, or to what a function gives: got ${describe(layout)}`);
+}
+function targetOf(pointer, what) {
+    let shape;
+    return {
+        follow(address) {
+            shape ??= checkLayout(typeof pointer === "function" ? pointer() : pointer, what);
+            return viewOf(shape, { data: undefined, pointer: new PointerView(address), at: 0 });
+        },
+        pointerOf: (value) => viewed(value)?.pointer ?? value,
+    };
+}
+
+export { Callback, FringeError, Generator, NativeError, OsStack, OwnedStack, PointerView, STACK_ALIGNMENT, SliceStack, StackPool, dlopen, functionAt, pointerTo, struct, tailCall, union };

@@ -23,20 +23,19 @@ import { Mailbox, SLOT_SIZE, STACK_SIZE_MIN, Status, THREAD_ROOM } from "../layo
 import { native } from "../library/find.ts";
 import type { Kept } from "../value/kept.ts";
 import { CAPACITY, type Lent } from "../value/lent.ts";
-import { Way } from "../value/type.ts";
 import { read, write } from "../value/value.ts";
 import { refuseDeferred, refuseWaiting } from "./answer.ts";
+import { argumentsIn, Passed } from "./arguments.ts";
 import { type Answering, type Callee, replacementOf, type Slot } from "./callee.ts";
 import { depthNow, GONE, isGone } from "./depth.ts";
-import { readArgument, type ResultPassing } from "./passing.ts";
+import type { ResultPassing } from "./passing.ts";
 import { tailOf, writeTail } from "./tail_call.ts";
 import { type Handler, type Target, targetOf, type Thunk } from "./thunk.ts";
 
 // Local, because V8 folds a local constant, and loads an imported one at each use.
-const { input: INPUT, output: OUTPUT, output_float: OUTPUT_FLOAT, stack: STACK } = Mailbox;
+const { input: INPUT, output: OUTPUT, output_float: OUTPUT_FLOAT } = Mailbox;
 const { callback: CALLBACK, tail: TAIL } = Mailbox;
 const { suspended: SUSPENDED, returned: RETURNED } = Status;
-const { struct: STRUCT } = Way;
 
 /** How often C is told its `stop` before the console says that it does not return. */
 const TOLD_OFTEN = 1_000_000;
@@ -63,6 +62,8 @@ export class Call implements Ender {
   #hasTail = false;
   /** What C has ended by instead of returning: an exception, an overflow, an error of a `stop`. */
   #error: unknown;
+  /** What the last variadic callback was called with. */
+  #variadic: Passed | undefined;
   /** How often C has been told its `stop`. */
   #told = 0;
   /** Whether native code says so if C, told to stop, does not come back (watchdog.zig). */
@@ -249,6 +250,7 @@ export class Call implements Ender {
    */
   arrive(): Target | undefined {
     const { context } = this;
+    this.#endVariadic();
     if (context.status[0] !== SUSPENDED) return this.#finish();
     // A stack without a guard page has a canary, which has to be looked at.
     if (context.memory.bottom !== undefined) this.#follow();
@@ -306,7 +308,15 @@ export class Call implements Ender {
     if (fast.count === 2) {
       return [read(view, fast.firstAt, fast.first), read(view, fast.secondAt, fast.second)];
     }
-    return argumentsIn(view, target);
+    if (target.following === undefined) return argumentsIn(view, target);
+    this.#endVariadic();
+    return (this.#variadic = new Passed(view, target)).values;
+  }
+
+  /** What stands behind the dots of the last variadic callback can no longer be read. */
+  #endVariadic(): void {
+    this.#variadic?.end();
+    this.#variadic = undefined;
   }
 
   /** What `handler` says to the callback that waits. */
@@ -337,6 +347,7 @@ export class Call implements Ender {
     this.check();
     const answers = isKept ? this.keeper.answersTo(target, this.#answered) : undefined;
     this.#answered = true;
+    this.#endVariadic();
     if (this.#hasTail) this.#clearTail();
     write(this.context.view, INPUT, resultType, value, what, answers);
   }
@@ -479,6 +490,7 @@ export class Call implements Ender {
   }
 
   #endContext(thrown: unknown): void {
+    this.#endVariadic();
     try {
       if (!this.hasEnded) this.context.end();
     } finally {
@@ -502,27 +514,6 @@ export class Call implements Ender {
         "it; transfer it after the call",
     );
   }
-}
-
-/** The arguments that a callback has been called with, which a mailbox has. */
-export function argumentsIn(
-  view: DataView<ArrayBuffer>,
-  { types, offsets, stackCount }: Target,
-): unknown[] {
-  let stack = view;
-  if (stackCount > 0) {
-    stack = new DataView(new ArrayBuffer(stackCount * SLOT_SIZE));
-    const address = view.getBigUint64(Mailbox.callback_stack, true);
-    native().copyIn(stack, address, BigInt(stack.byteLength));
-  }
-  // Not by `map`: V8 inlines that, and then makes each pointer by a slow call of native code.
-  const values: unknown[] = [];
-  for (let i = 0; i < types.length; i++) {
-    const [offset, type] = [offsets[i]!, types[i]!];
-    if (type.way === STRUCT) values.push(readArgument(type, view, stack));
-    else values.push(offset < STACK ? read(view, offset, type) : read(stack, offset - STACK, type));
-  }
-  return values;
 }
 
 /** Throws if a stack has no room for what lies there before the call begins. */

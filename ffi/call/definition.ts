@@ -5,6 +5,7 @@
 
 import type { ScriptGenerator } from "../script_generator.ts";
 import type { FromNative, ScalarType, ToNative, TypeDefinition } from "../value/type.ts";
+import type { VariadicArguments } from "./arguments.ts";
 import type { TailCall } from "./tail_call.ts";
 
 /**
@@ -52,6 +53,11 @@ export interface BodyDefinition {
 export interface CallbackDefinition {
   /** What C passes. */
   readonly parameters: readonly TypeDefinition[];
+  /**
+   * Whether C passes more (`...` in C): the handler gets a `VariadicArguments` as its last
+   * argument, which reads them.
+   */
+  readonly variadic?: boolean;
   /**
    * What C is answered. It may use the string or the buffer of a "cstring" or a "buffer" until the
    * same callback has been answered 16 times more, or the function returns.
@@ -249,9 +255,13 @@ export interface SymbolDefinitions {
  * log(1, "hello", 5n);
  * ```
  */
-export type HandlerParameters<Types extends readonly TypeDefinition[]> = {
-  -readonly [K in keyof Types]: FromNative<Types[K]>;
-};
+export type HandlerParameters<
+  Types extends readonly TypeDefinition[],
+  Variadic extends boolean | undefined = false,
+> = [
+  ...{ -readonly [K in keyof Types]: FromNative<Types[K]> },
+  ...(Variadic extends true ? [rest: VariadicArguments] : []),
+];
 
 /**
  * A handler that answers a callback at once.
@@ -274,7 +284,7 @@ export type HandlerParameters<Types extends readonly TypeDefinition[]> = {
  * ```
  */
 export type SyncHandler<Definition extends CallbackDefinition> = (
-  ...args: HandlerParameters<Definition["parameters"]>
+  ...args: HandlerParameters<Definition["parameters"], Definition["variadic"]>
 ) => ToNative<Definition["result"]> | TailCall;
 
 /**
@@ -299,7 +309,7 @@ export type SyncHandler<Definition extends CallbackDefinition> = (
  * ```
  */
 export type AsyncHandler<Definition extends CallbackDefinition> = (
-  ...args: HandlerParameters<Definition["parameters"]>
+  ...args: HandlerParameters<Definition["parameters"], Definition["variadic"]>
 ) =>
   | ToNative<Definition["result"]>
   | TailCall
@@ -328,7 +338,7 @@ export type AsyncHandler<Definition extends CallbackDefinition> = (
  * ```
  */
 export type ScriptHandler<Definition extends CallbackDefinition> = (
-  ...args: HandlerParameters<Definition["parameters"]>
+  ...args: HandlerParameters<Definition["parameters"], Definition["variadic"]>
 ) =>
   | ToNative<Definition["result"]>
   | TailCall
@@ -354,7 +364,7 @@ export type ScriptHandler<Definition extends CallbackDefinition> = (
  * ```
  */
 export type CallbackHandler<Definition extends CallbackDefinition> = (
-  ...args: HandlerParameters<Definition["parameters"]>
+  ...args: HandlerParameters<Definition["parameters"], Definition["variadic"]>
 ) =>
   | ToNative<Definition["result"]>
   | TailCall

@@ -24,7 +24,7 @@ import { encodeCString } from "../value/cstring.ts";
 import { Answers } from "../value/kept.ts";
 import { write } from "../value/value.ts";
 import { isThenable, refuseDeferred, refuseWaiting } from "./answer.ts";
-import { argumentsIn } from "./call.ts";
+import { Passed } from "./arguments.ts";
 import { tailOf } from "./tail_call.ts";
 import type { Target, Thunk } from "./thunk.ts";
 
@@ -119,11 +119,15 @@ export class ForeignCallback {
   /** Asks the handler. Nobody waits for this: what it throws is reported. */
   async serve(request: Request): Promise<void> {
     this.#waiting.add(request);
+    let passed: Passed | undefined;
     try {
-      const answer = this.#target.handler!(...argumentsIn(request.view, this.#target));
+      passed = new Passed(request.view, this.#target);
+      const answer = this.#target.handler!(...passed.values);
       this.#answer(request, isThenable(answer) ? await answer : answer);
     } catch (error) {
       this.#fail(request, error);
+    } finally {
+      passed?.end();
     }
   }
 
@@ -159,8 +163,10 @@ export class ForeignCallback {
   #stop(request: Request): void {
     const { stop } = this.#target;
     try {
-      const isAsked = typeof stop === "function";
-      this.#answer(request, isAsked ? stop(...argumentsIn(request.view, this.#target)) : stop);
+      if (typeof stop !== "function") return this.#answer(request, stop);
+      const passed = new Passed(request.view, this.#target);
+      this.#answer(request, stop(...passed.values));
+      passed.end();
     } catch (error) {
       endBecauseOf(error);
     }

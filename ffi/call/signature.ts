@@ -53,13 +53,18 @@ export interface CallbackSignature extends Signature {
   /** How many strings and buffers an answer has, and how many of them are buffers. */
   readonly keptCount: number;
   readonly bufferCount: number;
+  /**
+   * The signature of a call that passes arguments of these types behind the dots; undefined unless
+   * the callback is variadic.
+   */
+  readonly following: ((types: readonly unknown[]) => Signature) | undefined;
   /** The first three parameters once more, for `sync.ts`, which has no time for lists. */
   readonly fast: Fast;
 }
 
 /**
- * The first three parameters, and how many there are; a `count` of -1: some are on the stack, or
- * are structs.
+ * The first three parameters, and how many there are; a `count` of -1: some are on the stack, are
+ * structs, or stand behind dots.
  */
 interface Fast {
   readonly count: number;
@@ -153,8 +158,16 @@ export function callbackSignature(callback: unknown, what: string): CallbackSign
   if (typeof callback !== "object" || callback === null) {
     throw new TypeError(`${what} must be an object: got ${describe(callback)}`);
   }
-  checkKeys(callback, ["parameters", "result", "stop"], what);
-  const { parameters, result, stop } = own(callback as Readonly<Record<string, unknown>>);
+  checkKeys(callback, ["parameters", "result", "stop", "variadic"], what);
+  const { parameters, result, stop, variadic } = own(
+    callback as Readonly<Record<string, unknown>>,
+  );
+  if (variadic !== undefined && typeof variadic !== "boolean") {
+    throw new TypeError(
+      `${what}: variadic must be a boolean, whether there are dots behind the parameters: got ` +
+        describe(variadic),
+    );
+  }
   checkParameters(parameters, what);
   for (const [i, type] of parameters.entries()) {
     checkType(type, VALUE_TYPES, `${what}: parameter ${i}`, false);
@@ -179,12 +192,17 @@ export function callbackSignature(callback: unknown, what: string): CallbackSign
   const bufferCount = count(["buffer"]);
   return {
     ...signature,
+    // So a type with dots is another one than without.
+    parameters: variadic ? [...signature.parameters, "..."] : signature.parameters,
     stop,
     hasStop,
     isKept: keptCount > 0,
     keptCount,
     bufferCount,
-    fast: fastOf(signature),
+    following: variadic
+      ? (types) => signatureOf([...parameters, ...types], result, CALLBACK, parameters.length)
+      : undefined,
+    fast: variadic ? { ...fastOf(signature), count: -1 } : fastOf(signature),
   };
 }
 
@@ -223,6 +241,16 @@ export function checkParameters(
         `${PARAMETERS_MAX}`,
     );
   }
+}
+
+/** Refuses a type that arguments behind dots cannot have, since a C compiler passes another. */
+export function refusePromoted(type: unknown, what: string): void {
+  const promoted = typeof type === "string" ? typeOf(type).promoted : undefined;
+  if (promoted === undefined) return;
+  throw new TypeError(
+    `${what} has the type ${describe(type)}, which C promotes where it stands behind the dots; ` +
+      `declare it as ${describe(promoted)}`,
+  );
 }
 
 /** Checks a type. */

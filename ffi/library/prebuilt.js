@@ -128,26 +128,26 @@ AAAAAAAA
  */
 export const prebuilt = {
   "aarch64-darwin": {
-    digest: "17d2dddf994042944224dec7ca6e37263bb71782ce427b88418561077109f058",
+    digest: "1626cfadd4b1dfffdd0b49a543722f0315b94b7b710bcdb612adbabc37657677",
     size: 124504,
     file: "libfringe.dylib",
     load: () => import("./prebuilt/" + "aarch64-darwin.js"),
   },
   "aarch64-linux": {
-    digest: "bab124912d4b9f585118da756993dd8559f439791ad0b63e4ed6ebccbbb08dfc",
-    size: 79880,
+    digest: "b91f0e4666b714716459b5c617df50ef157d84311b27c46caaff5d64aa605074",
+    size: 84456,
     file: "libfringe.so",
     load: () => import("./prebuilt/" + "aarch64-linux.js"),
   },
   "x86_64-darwin": {
-    digest: "76744b21a329e6e30ed0e4758332f15b9273ac62f5f0ac944d56864c6299c581",
-    size: 82536,
+    digest: "7d13275858b9b211465c605ca9c3a2797b27ab8de1a1e7b332d4d69ba6486a98",
+    size: 86664,
     file: "libfringe.dylib",
     load: () => import("./prebuilt/" + "x86_64-darwin.js"),
   },
   "x86_64-linux": {
-    digest: "a0037a26c654fe7007af15f8d5ef12451ed610bdf13c19d9554678b928c14807",
-    size: 86896,
+    digest: "03e76a356e9a362aa1c3277327a099697ea5071cba7bba5045f16da6f11e6efa",
+    size: 87360,
     file: "libfringe.so",
     load: () => import("./prebuilt/" + "x86_64-linux.js"),
   },
