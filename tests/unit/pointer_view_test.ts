@@ -547,7 +547,7 @@ Deno.test("PointerView.allocate() makes memory of zeros, aligned, and refuses ot
   memory[Symbol.dispose]();
 });
 
-Deno.test("memory of allocate() stays until it is disposed of, and then as long as it is held", async () => {
+Deno.test("memory of allocate() stays until it is disposed of, and while it is held", async () => {
   const collected: string[] = [];
   const registry = new FinalizationRegistry<string>((name) => collected.push(name));
   let address = 0n;

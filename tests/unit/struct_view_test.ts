@@ -114,7 +114,7 @@ Deno.test("a value that is refused leaves all as it was", () => {
     const error = assertThrows(() => everything.write(memory, refused), RangeError);
     assertStringIncludes(
       error.message,
-      "Cannot write struct: field small: element 2 must be an integer from -128 to 127 (i8): got 300",
+      "Cannot write struct: field small: element 2 must be an integer from -128 to 127 (i8)",
     );
     assertThrows(
       () => everything.write(memory, { flag: false, points: [{ x: 1 }, { x: "2" as Any }] }),
