@@ -79,6 +79,9 @@ function isPointer(value) {
 const own = (function own(object) {
     return Object.assign(Object.create(null), object);
 });
+function isPowerOfTwo(value) {
+    return typeof value === "number" && value >= 1 && Number.isInteger(Math.log2(value));
+}
 const nothing = () => { };
 const ARGUMENTS = new Map();
 const WORDS_OF_KIB = 1024 / 8;
@@ -562,7 +565,7 @@ function loadedSize(bytes) {
 const openNative = (function openNative(path, what, grant) {
     let library;
     try {
-        library = load(path, STACK_SYMBOLS, what, grant);
+        library = load$1(path, STACK_SYMBOLS, what, grant);
     }
     catch (error) {
         if (error instanceof FringeError)
@@ -576,10 +579,10 @@ const openNative = (function openNative(path, what, grant) {
     }
     return {
         stacks,
-        openPools: () => load(path, POOL_SYMBOLS, what, grant).symbols,
-        openThreads: () => load(path, THREAD_SYMBOLS, what, grant).symbols,
-        openForeign: () => load(path, FOREIGN_SYMBOLS, what, grant).symbols,
-        openRest: () => load(path, SYMBOLS, what, grant).symbols,
+        openPools: () => load$1(path, POOL_SYMBOLS, what, grant).symbols,
+        openThreads: () => load$1(path, THREAD_SYMBOLS, what, grant).symbols,
+        openForeign: () => load$1(path, FOREIGN_SYMBOLS, what, grant).symbols,
+        openRest: () => load$1(path, SYMBOLS, what, grant).symbols,
     };
 });
 function openWhole(path, what, grant) {
@@ -598,7 +601,7 @@ const { abi } = STACK_SYMBOLS;
 function checkAbiOf(path, what, cause) {
     let library;
     try {
-        library = load(path, { abi }, what);
+        library = load$1(path, { abi }, what);
     }
     catch {
         return;
@@ -616,7 +619,7 @@ function otherVersion(what, found, cause) {
         `fringe goes with interface ${2}. Use the library of this version, or build it from its ` +
         "sources (zig build library, in native/)", { cause });
 }
-const load = (function load(path, symbols, what, grant) {
+const load$1 = (function load$1(path, symbols, what, grant) {
     try {
         return Deno.dlopen(path, bare(symbols));
     }
@@ -658,7 +661,7 @@ function sha256(bytes) {
 const CAME = "the library that came with the module";
 const WITHOUT_PATH = "fringe needs --allow-ffi: its library came with the module, and has no path; for a path, " +
     "download the library and set FRINGE_LIBRARY";
-function decode$1(build, { base64, digest }) {
+function decode$2(build, { base64, digest }) {
     let bytes;
     try {
         bytes = Uint8Array.fromBase64(base64);
@@ -694,7 +697,7 @@ const LIBC$1 = {
     },
 };
 function openInMemory(build, text) {
-    const libc = load("libc.so.6", LIBC$1, "libc.so.6", WITHOUT_PATH);
+    const libc = load$1("libc.so.6", LIBC$1, "libc.so.6", WITHOUT_PATH);
     const folder = libc.symbols.opendir(encoded("/proc/self/fd\0"));
     let made;
     try {
@@ -761,7 +764,7 @@ function lock(folder, { dirfd, flock, usleep }) {
     }
 }
 function makeFile(build, text, { memfd_create, write, close, fcntl, __errno_location, memcpy }) {
-    const bytes = decode$1(build, text);
+    const bytes = decode$2(build, text);
     const refuse = (call) => {
         const errno = new Int32Array(1);
         memcpy(errno, __errno_location(), 4n);
@@ -798,8 +801,8 @@ const LIBC = {
     unlink: { parameters: ["buffer"], result: "i32" },
 };
 function openTemporary(build, text, libc) {
-    const bytes = decode$1(build, text);
-    const library = load(libc, LIBC, libc, WITHOUT_PATH);
+    const bytes = decode$2(build, text);
+    const library = load$1(libc, LIBC, libc, WITHOUT_PATH);
     const { mkstemp, write, close, unlink } = library.symbols;
     const path = new TextEncoder().encode(`/tmp/fringe-${"X".repeat(6)}\0`);
     const fd = mkstemp(path);
@@ -1090,13 +1093,13 @@ function readCString(address) {
     }
     if (length <= SHORT)
         return decodeShort(bytes, length);
-    return length <= MEDIUM ? decodeMedium(length) : decode(bytes, length);
+    return length <= MEDIUM ? decodeMedium(length) : decode$1(bytes, length);
 }
 const [SHORT, MEDIUM] = [12, 160];
 let buffer;
 function decodeMedium(length) {
     buffer ??= nodeModule("node:buffer")?.Buffer.from(scratch.buffer);
-    return buffer === undefined ? decode(scratch, length) : buffer.toString("utf8", 0, length);
+    return buffer === undefined ? decode$1(scratch, length) : buffer.toString("utf8", 0, length);
 }
 function decodeShort(bytes, length) {
     let text = "";
@@ -1105,18 +1108,18 @@ function decodeShort(bytes, length) {
         const [a, b, c, d] = [bytes[i], bytes[i + 1], bytes[i + 2], bytes[i + 3]];
         const [e, f, g, h] = [bytes[i + 4], bytes[i + 5], bytes[i + 6], bytes[i + 7]];
         if ((a | b | c | d | e | f | g | h) > 0x7f)
-            return decode(bytes, length);
+            return decode$1(bytes, length);
         text += String.fromCharCode(a, b, c, d, e, f, g, h);
     }
     for (; i < length; i++) {
         const a = bytes[i];
         if (a > 0x7f)
-            return decode(bytes, length);
+            return decode$1(bytes, length);
         text += String.fromCharCode(a);
     }
     return text;
 }
-function decode(bytes, length) {
+function decode$1(bytes, length) {
     decoder ??= new TextDecoder("utf-8", { ignoreBOM: true });
     return decoder.decode(bytes.subarray(0, length));
 }
@@ -1709,7 +1712,7 @@ function refuse(type, value, what) {
         : "";
     throw new RangeError(`${what} must be ${range}: got ${describe(value)}${beyond}`);
 }
-function hintFor$2(type, value) {
+function hintFor$3(type, value) {
     if (typeof value === "function" && type === "function") {
         return "; pass a Callback or a function of dlopen, or declare the parameter as " +
             "{ callback } if C keeps nothing of it";
@@ -1734,7 +1737,7 @@ function addressOf$1(value, type, what) {
         const kinds = type === "function"
             ? "a Callback, a function of dlopen, a Deno.PointerObject"
             : "a Deno.PointerObject";
-        const hint = hintFor$2(type, value) || hintForNone(value, what);
+        const hint = hintFor$3(type, value) || hintForNone(value, what);
         throw new TypeError(`${what} must be ${kinds} or null (${type}): got ${describe(value)}${hint}`, { cause: error });
     }
 }
@@ -2481,7 +2484,7 @@ function putThunk(thunk) {
         released.push(thunk);
     targets[thunk.number - first] = undefined;
 }
-function targetOf(number) {
+function targetOf$1(number) {
     return targets[number - first];
 }
 function makeThunks() {
@@ -2814,7 +2817,7 @@ class Call {
             return this.#finish();
         if (context.memory.bottom !== undefined)
             this.#follow();
-        const target = targetOf(context.view.getUint32(4, true));
+        const target = targetOf$1(context.view.getUint32(4, true));
         if (target === undefined || target.handler === undefined && !this.#isOwn(target)) {
             this.#refuseCallback(target);
         }
@@ -2961,7 +2964,7 @@ class Call {
             native().watchStep();
         if (this.hasEnded || context.elsewhere || !context.isSuspended)
             return false;
-        const waiting = targetOf(context.view.getUint32(4, true));
+        const waiting = targetOf$1(context.view.getUint32(4, true));
         if (waiting === undefined || !waiting.hasStop)
             return false;
         if (++this.#told === 1000000)
@@ -3240,16 +3243,17 @@ class ForeignAnswers extends Answers {
 }
 
 function isShape(of) {
-    return "fields" in of;
+    return Object.hasOwn(of, "fields");
 }
 function arrange(parts, { isUnion = false, pack = Infinity, alignment = 1 } = {}) {
     let end = 0;
-    const fields = parts.map((part) => {
-        const own = Math.min(alignmentOf(part.of), pack);
-        const offset = isUnion ? 0 : roundUp(end, own);
+    const fields = parts.map((given) => {
+        const part = own(given);
+        const aligned = Math.min(alignmentOf(part.of), pack);
+        const offset = isUnion ? 0 : roundUp(end, aligned);
         end = Math.max(end, offset + part.of.size * (part.count ?? 1));
-        alignment = Math.max(alignment, own);
-        return { ...part, offset };
+        alignment = Math.max(alignment, aligned);
+        return Object.assign(part, { offset });
     });
     return { size: roundUp(end, alignment), alignment, fields };
 }
@@ -3359,9 +3363,9 @@ function checkType(type, known, what, mayBeVoid = true) {
             "of them stand before the dots");
     }
     throw new TypeError(`${what} has the type ${describe(type)}: it must be one of ` +
-        `${[...known].join(", ")}${mayBeVoid ? ", void" : ""}${hintFor$1(type, known, mayBeVoid)}`);
+        `${[...known].join(", ")}${mayBeVoid ? ", void" : ""}${hintFor$2(type, known, mayBeVoid)}`);
 }
-function hintFor$1(type, known, mayBeVoid) {
+function hintFor$2(type, known, mayBeVoid) {
     if (type === undefined && mayBeVoid)
         return '; write "void" if there is none';
     if (type === "void")
@@ -3585,16 +3589,16 @@ class Stack {
         memoryIn$1 = (stack) => #memory in stack ? stack.#memory : undefined;
     }
     get base() {
-        return memoryOf(this).base;
+        return memoryOf$1(this).base;
     }
     get limit() {
-        return memoryOf(this).limit;
+        return memoryOf$1(this).limit;
     }
     get size() {
-        return memoryOf(this).size;
+        return memoryOf$1(this).size;
     }
     [Symbol.dispose]() {
-        memoryOf(this).dispose();
+        memoryOf$1(this).dispose();
     }
 }
 function endGarbage(owner) {
@@ -3710,7 +3714,7 @@ class StackMemory {
         this.dispose();
     }
 }
-const memoryOf = (function memoryOf(stack, body) {
+const memoryOf$1 = (function memoryOf$1(stack, body) {
     const memory = typeof stack === "object" && stack !== null ? memoryIn$1(stack) : undefined;
     if (memory !== undefined)
         return memory;
@@ -3733,7 +3737,7 @@ class ThreadContext extends CallContext {
     #room;
     #thread;
     constructor(stack) {
-        super(memoryOf(stack));
+        super(memoryOf$1(stack));
         this.#room = stack.room;
         this.#thread = native().pointerTo(stack.thread);
     }
@@ -3833,7 +3837,7 @@ class OsStack extends Stack {
     }
     [Symbol.dispose]() {
         super[Symbol.dispose]();
-        net$2.remove(memoryOf(this));
+        net$2.remove(memoryOf$1(this));
     }
 }
 const memoryIn = (function memoryIn(mapping, overflow) {
@@ -4026,7 +4030,7 @@ class PooledStack extends Stack {
         return true;
     }
     [Symbol.dispose]() {
-        const memory = memoryOf(this);
+        const memory = memoryOf$1(this);
         memory.dispose();
         stacks.remove(memory);
     }
@@ -4098,7 +4102,7 @@ class ThreadStack extends Stack {
     }
     [Symbol.dispose]() {
         super[Symbol.dispose]();
-        net$1.remove(memoryOf(this));
+        net$1.remove(memoryOf$1(this));
     }
 }
 
@@ -4169,7 +4173,7 @@ function makeFiber(list) {
     }
     else
         stack = (list.pool ??= new StackPool({ size, overflow })).take();
-    return new Fiber(list, stack, new CallContext(memoryOf(stack)));
+    return new Fiber(list, stack, new CallContext(memoryOf$1(stack)));
 }
 function takeThread(overflow, size, what) {
     const stack = new ThreadStack(size ?? CALL_STACK_SIZE, overflow, what);
@@ -4228,7 +4232,7 @@ class Loan {
 }
 let borrowers;
 function borrowStack(stack, what) {
-    const memory = memoryOf(stack);
+    const memory = memoryOf$1(stack);
     if (!memory.origin.guarded) {
         throw new TypeError(`${what}: its stack has no guard page, so an overflow would write over other memory; use ` +
             "an OsStack");
@@ -4351,7 +4355,7 @@ function answerAll(fiber, args) {
 
 const { input: INPUT, callback: CALLBACK } = Mailbox;
 async function callAsync(callee, args) {
-    const { signal, stack } = optionsOf(callee, args[callee.parameters.length], args.length);
+    const { signal, stack } = optionsOf$1(callee, args[callee.parameters.length], args.length);
     signal?.throwIfAborted();
     const { turn } = callee;
     if (turn !== undefined)
@@ -4482,7 +4486,7 @@ async function answerElsewhere(call, args, signal) {
     }
 }
 const NO_OPTIONS = {};
-function optionsOf(callee, options, given) {
+function optionsOf$1(callee, options, given) {
     const expected = callee.parameters.length;
     if (given !== expected + 1) {
         checkCount(callee, { length: given }, expected);
@@ -5004,7 +5008,7 @@ class Generator extends Iterator {
         const unguarded = stack instanceof Unguarded;
         const pulled = body instanceof PulledBody;
         const own = unguarded ? stack.stack : stack;
-        const memory = pulled ? undefined : memoryOf(own, body);
+        const memory = pulled ? undefined : memoryOf$1(own, body);
         if (memory !== undefined && !memory.origin.guarded && !unguarded) {
             throw new TypeError(`${what}: the stack has no guard page, so an overflow would write over other memory; use ` +
                 "an OsStack, or Generator.unguarded(stack, body) to take the risk");
@@ -5538,10 +5542,10 @@ const open = (function open(filename, table) {
     catch (error) {
         if (!(error instanceof Error) || error.constructor !== Error)
             throw error;
-        throw new Error(`${error.message}; ${hintFor(error.message, filename)}`, { cause: error });
+        throw new Error(`${error.message}; ${hintFor$1(error.message, filename)}`, { cause: error });
     }
 });
-function hintFor(message, filename) {
+function hintFor$1(message, filename) {
     if (message.startsWith("Failed to register symbol")) {
         return "`nm -D` lists what a library has; a function is there under its own name if it has " +
             'the linkage of C (extern "C" in C++ and Rust, export in Zig); where the key in the table ' +
@@ -5710,11 +5714,254 @@ function addressOf(pointer) {
     throw new TypeError(`Cannot make function: the pointer must be a Deno.PointerObject: got ${describe(pointer)}`);
 }
 
+function unitOf(encoding, what) {
+    switch (encoding) {
+        case "utf-8":
+        case "latin1":
+            return 1;
+        case "utf-16":
+            return 2;
+        case "utf-32":
+            return 4;
+    }
+    throw new TypeError(`${what}: encoding must be "utf-8", "utf-16", "utf-32" or "latin1": got ${describe(encoding)}`);
+}
+function decode(bytes, encoding) {
+    if (encoding === "utf-8")
+        return decode$1(bytes, bytes.length);
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+    let text = "";
+    if (encoding === "latin1") {
+        for (const byte of bytes)
+            text += String.fromCharCode(byte);
+    }
+    else if (encoding === "utf-16") {
+        for (let i = 0; i + 2 <= bytes.length; i += 2) {
+            text += String.fromCharCode(view.getUint16(i, true));
+        }
+    }
+    else {
+        for (let i = 0; i + 4 <= bytes.length; i += 4) {
+            const point = view.getUint32(i, true);
+            text += String.fromCodePoint(point <= 0x10ffff ? point : 0xfffd);
+        }
+    }
+    return text;
+}
+function encode(value, encoding, what) {
+    const unit = unitOf(encoding, what);
+    if (typeof value !== "string") {
+        throw new TypeError(`${what} must be a string: got ${describe(value)}`);
+    }
+    checkString(value, what);
+    const text = `${value}\0`;
+    if (encoding === "utf-8")
+        return utf8().encode(text);
+    const units = encoding === "utf-32"
+        ? Array.from(text, (character) => character.codePointAt(0))
+        : Array.from({ length: text.length }, (_, i) => text.charCodeAt(i));
+    const beyond = encoding === "latin1" ? units.findIndex((unit) => unit > 0xff) : -1;
+    if (beyond >= 0) {
+        throw new RangeError(`${what} has a character that Latin-1 has not: got ${describe(value.slice(beyond))}`);
+    }
+    const view = new DataView(new ArrayBuffer(units.length * unit));
+    for (const [i, number] of units.entries()) {
+        if (unit === 1)
+            view.setUint8(i, number);
+        else if (unit === 2)
+            view.setUint16(i * 2, number, true);
+        else
+            view.setUint32(i * 4, number, true);
+    }
+    return new Uint8Array(view.buffer);
+}
+
+const VIEWED = Symbol("viewed");
+let shapes;
+function makeStructType(layout, shape) {
+    (shapes ??= new WeakMap()).set(layout, shape);
+}
+function shapeOf(definition, what) {
+    return shapeIn(definition, what, []);
+}
+function shapeIn(definition, what, above) {
+    if (typeof definition !== "object" || definition === null)
+        return undefined;
+    const known = shapes?.get(definition);
+    if (known !== undefined || !Object.hasOwn(definition, "struct"))
+        return known;
+    const { struct: types } = definition;
+    if (!Array.isArray(types) || types.length === 0) {
+        throw new TypeError(`${what}: struct must be an array of at least one type: got ${describe(types)}`);
+    }
+    if (above.includes(definition))
+        throw new TypeError(`${what} ${CONTAINS_ITSELF}`);
+    return arrange(types.map((type, i) => {
+        const field = `${what}: field ${i}`;
+        return {
+            of: typeNamed(type) ?? shapeIn(type, field, [...above, definition]) ?? no(type, field),
+        };
+    }));
+}
+const CONTAINS_ITSELF = "contains itself, which takes endless memory; pointerTo(() => layout) is a pointer to it";
+function typeNamed(name) {
+    return typeof name === "string" && VALUE_TYPES.has(name) ? typeOf$1(name) : undefined;
+}
+function no(type, what) {
+    if (typeof type === "function") {
+        throw new TypeError(`${what} is a function, or ${CONTAINS_ITSELF}`);
+    }
+    throw new TypeError(`${what} has the type ${describe(type)}: it must be one of ${[...VALUE_TYPES].join(", ")}, a ` +
+        `layout, pointerTo(layout) or [type, count]${hintFor(type)}`);
+}
+function hintFor(type) {
+    if (Array.isArray(type)) {
+        return "; an array of arrays is written as one, with all elements: [type, rows * columns]";
+    }
+    if (typeof type === "object" && type !== null) {
+        return Object.hasOwn(type, "bits")
+            ? `; ${BIT_FIELD}`
+            : "; a struct within is written struct({ name: type, … })";
+    }
+    if (typeof type !== "string")
+        return "";
+    if (/:\s*\d+$/.test(type))
+        return `; ${BIT_FIELD}`;
+    if (/long double|_?complex|float128|f128|__m\d+|vector|int128|[iu]128/i.test(type)) {
+        return "; long double, _Complex, vectors and integers of 128 bits have no type here: take " +
+            'their bytes, as struct({ bytes: ["u8", 16] }, { alignment: 16 })';
+    }
+    const meant = meantBy(type);
+    return meant === undefined ? "" : `; it may be ${describe(meant)}`;
+}
+const BIT_FIELD = "bit-fields have no type here, since each compiler lays them out by rules of " +
+    "its own: take the integer that they are in, and shift";
+function isUnion({ fields }) {
+    return fields.length > 1 && fields[1].offset === 0;
+}
+function hasNames({ fields }) {
+    return fields[0].name !== undefined;
+}
+function readShape(view, offset, shape) {
+    const { size, fields } = shape;
+    if (!hasNames(shape)) {
+        return new Uint8Array(view.buffer, view.byteOffset + offset, size).slice();
+    }
+    if (isUnion(shape))
+        return readUnion(view, offset, shape);
+    return Object.fromEntries(fields.map((field) => [field.name, readField(view, offset + field.offset, field)]));
+}
+function readUnion(view, offset, { size, fields }) {
+    const bytes = new Uint8Array(view.buffer, view.byteOffset + offset, size).slice();
+    const copy = new DataView(bytes.buffer);
+    const value = {};
+    for (const field of fields) {
+        const get = () => readField(copy, 0, field);
+        Object.defineProperty(value, field.name, { __proto__: null, enumerable: true, get });
+    }
+    return value;
+}
+function readField(view, offset, field) {
+    const { of, count } = field;
+    if (count === undefined)
+        return readPart(view, offset, field);
+    return Array.from({ length: count }, (_, i) => readPart(view, offset + i * of.size, field));
+}
+function readPart(view, offset, { of, to }) {
+    if (isShape(of))
+        return readShape(view, offset, of);
+    const value = readValue(view, offset, of);
+    return to === undefined || value === null ? value : to.follow(value);
+}
+const slot$2 = new DataView(new ArrayBuffer(8));
+function readValue(view, offset, type) {
+    if (type.size > 2)
+        return read(view, offset, type);
+    slot$2.setInt32(0, type.size === 1 ? view.getUint8(offset) : view.getUint16(offset, true), true);
+    return read(slot$2, 0, type);
+}
+function writeShape(view, offset, shape, value, what, keeper) {
+    if (!hasNames(shape))
+        return writeBytes(view, offset, shape, value, what);
+    for (const [field, part] of fieldsIn(shape, value, what)) {
+        writeField(view, offset + field.offset, field, part, `${what}: field ${field.name}`, keeper);
+    }
+}
+function fieldsIn(shape, value, what) {
+    if (typeof value !== "object" || value === null || Symbol.iterator in value) {
+        throw new TypeError(`${what} must be an object such as { ${shape.fields[0].name} }: got ${describe(value)}`);
+    }
+    const given = Object.keys(value).map((name) => [fieldNamed(shape, name, what), value[name]]);
+    if (isUnion(shape) && given.length !== 1) {
+        throw new TypeError(`${what} must have one member of the union, of ${namesOf(shape)}: got ${given.length}`);
+    }
+    return given;
+}
+function fieldNamed(shape, name, what) {
+    const field = shape.fields.find((field) => field.name === name);
+    if (field !== undefined)
+        return field;
+    throw new TypeError(`${what}: there is no field ${describe(name)}; the fields are ${namesOf(shape)}`);
+}
+function namesOf({ fields }) {
+    return fields.map(({ name }) => name).join(", ");
+}
+function writeBytes(view, offset, { size }, value, what) {
+    const bytes = bytesOf(value, what);
+    if (bytes === null || bytes.length < size) {
+        throw new RangeError(`${what} must have the ${size} bytes of the struct: got ${bytes?.length ?? "null"}`);
+    }
+    new Uint8Array(view.buffer, view.byteOffset + offset, size).set(bytes.subarray(0, size));
+}
+function writeField(view, offset, field, value, what, keeper) {
+    const { of, count } = field;
+    if (count === undefined)
+        return writePart(view, offset, field, value, what, keeper);
+    const elements = elementsOf(value, count, what);
+    for (const [i, element] of elements.entries()) {
+        writePart(view, offset + i * of.size, field, element, `${what}: element ${i}`, keeper);
+    }
+}
+function elementsOf(value, count, what) {
+    if (typeof value !== "object" || value === null) {
+        throw new TypeError(`${what} must be an array of ${count} elements: got ${describe(value)}`);
+    }
+    const elements = Array.from(value);
+    if (elements.length <= count)
+        return elements;
+    throw new RangeError(`${what} has ${count} elements: got ${elements.length}`);
+}
+function writePart(view, offset, { of, to }, value, what, keeper) {
+    if (isShape(of))
+        return writeShape(view, offset, of, value, what, keeper);
+    const given = to === undefined ? value : to.pointerOf(value);
+    if (of.size > 2) {
+        write(view, offset, of, given, what, keeper);
+        if (of.kind === "address")
+            keeper?.keepAt?.(view.byteOffset + offset, value);
+        return;
+    }
+    write(slot$2, 0, of, given, what);
+    if (of.size === 1)
+        view.setUint8(offset, slot$2.getUint8(0));
+    else
+        view.setUint16(offset, slot$2.getUint16(0, true), true);
+}
+
 const memoryBehind = new WeakMap();
-const slot = new DataView(new ArrayBuffer(8));
+const slot$1 = new DataView(new ArrayBuffer(8));
+let allocated;
+let memoryOf;
 class PointerView {
+    static {
+        memoryOf = (view) => {
+            const bytes = view.#bytes;
+            return bytes === undefined ? undefined : { bytes, start: view.#start };
+        };
+    }
     #pointer;
     #bytes;
+    #start = 0;
     constructor(pointer) {
         if (typeof pointer !== "object" || pointer === null || "constructor" in pointer) {
             throw new TypeError(`Cannot view memory: got ${describe(pointer)} for a pointer` +
@@ -5723,13 +5970,52 @@ class PointerView {
         }
         this.#pointer = pointer;
     }
-    static of(buffer) {
-        const bytes = bytesOf(buffer, "Cannot view memory: the buffer");
+    static of(memory) {
+        const known = viewed(memory);
+        if (known !== undefined)
+            return known;
+        const bytes = bytesOf(memory, "Cannot view memory: the buffer");
         if (bytes === null || bytes.length === 0) {
             throw new TypeError("Cannot view memory: the buffer must have at least one byte");
         }
         const view = new PointerView(native().pointerTo(native().addressOfBuffer(bytes)));
         view.#bytes = bytes;
+        return view;
+    }
+    static at(address) {
+        write(slot$1, 0, typeOf$1("usize"), address, "Cannot view memory: the address");
+        return new PointerView(native().pointerTo(slot$1.getBigUint64(0, true)));
+    }
+    static allocate(size, alignment = 16) {
+        if (!Number.isSafeInteger(size) || size < 1) {
+            throw new RangeError(`Cannot allocate memory: size must be an integer from 1 on: got ${describe(size)}`);
+        }
+        if (!isPowerOfTwo(alignment) || alignment > 4096) {
+            throw new RangeError(`Cannot allocate memory: alignment must be a power of two up to 4096: got ${describe(alignment)}`);
+        }
+        const room = new Uint8Array(new ArrayBuffer(size + alignment - 1));
+        const first = Number(-native().addressOfBuffer(room) & BigInt(alignment - 1));
+        const bytes = room.subarray(first, first + size);
+        const view = new AllocatedView(native().pointerTo(native().addressOfBuffer(bytes)));
+        view.#bytes = bytes;
+        (allocated ??= new Set()).add(bytes);
+        return view;
+    }
+    add(bytes) {
+        write(slot$1, 0, typeOf$1("isize"), bytes, "Cannot reach memory: the distance");
+        const distance = slot$1.getBigInt64(0, true);
+        const start = this.#start + Number(distance);
+        const buffer = this.#bytes;
+        if (buffer !== undefined && (start < 0 || start > buffer.length)) {
+            throw new RangeError(`Cannot reach memory: ${distance} bytes from the view on is not in the buffer, which has ` +
+                `${buffer.length}${this.#before()}`);
+        }
+        const address = this.address + distance;
+        if (address <= 0n || address >= 2n ** 64n)
+            refuseAddress(distance);
+        const view = new PointerView(native().pointerTo(address));
+        view.#bytes = buffer;
+        view.#start = start;
         return view;
     }
     get pointer() {
@@ -5777,13 +6063,45 @@ class PointerView {
     getPointer(offset = 0) {
         return native().loadPointer(this.#at(offset, 8), by(offset));
     }
-    getCString(offset = 0) {
+    getPointers(offset = 0, count) {
+        if (count !== undefined) {
+            checkLength(count, "count");
+            return Array.from({ length: count }, (_, i) => this.getPointer(offset + 8 * i));
+        }
+        const pointers = [];
+        for (let pointer; (pointer = this.getPointer(offset)) !== null; offset += 8) {
+            pointers.push(pointer);
+        }
+        return pointers;
+    }
+    getCStrings(offset = 0, encoding = "utf-8") {
+        unitOf(encoding, "Cannot reach memory");
+        return this.getPointers(offset).map((pointer) => {
+            return new PointerView(pointer).getCString(0, encoding);
+        });
+    }
+    getCString(offset = 0, encoding = "utf-8") {
+        if (encoding !== "utf-8") {
+            const unit = unitOf(encoding, "Cannot reach memory");
+            return decode(this.getBytes(offset, this.#lengthOf(offset, unit)), encoding);
+        }
         const address = this.#address(offset, 1);
-        if (this.#bytes !== undefined && !this.#bytes.includes(0, offset)) {
-            throw new RangeError(`Cannot reach memory: no string is there, since the buffer has no zero byte from offset ` +
-                `${offset} on`);
+        if (this.#bytes !== undefined && !this.#bytes.includes(0, this.#start + offset)) {
+            this.#refuseString(offset);
         }
         return readCString(address);
+    }
+    getString(offset, length, encoding = "utf-8") {
+        unitOf(encoding, "Cannot reach memory");
+        return decode(this.getBytes(offset, length), encoding);
+    }
+    getBytes(offset = 0, length = this.#lengthOf(offset, 1)) {
+        checkLength(length, "length");
+        if (length > 0)
+            this.#at(offset, length);
+        const bytes = new Uint8Array(length);
+        this.copyInto(bytes, offset);
+        return bytes;
     }
     copyInto(destination, offset = 0) {
         const bytes = checkBytes(destination, "destination");
@@ -5827,6 +6145,11 @@ class PointerView {
     setPointer(offset, value) {
         this.#set("function", 8, offset, value);
     }
+    setCString(offset, value, encoding = "utf-8") {
+        const bytes = encode(value, encoding, "Cannot write memory: the value");
+        this.copyFrom(bytes, offset);
+        return bytes.length;
+    }
     copyFrom(source, offset = 0) {
         const bytes = checkBytes(source, "source");
         if (bytes.length > 0) {
@@ -5834,8 +6157,8 @@ class PointerView {
         }
     }
     #set(type, size, offset, value) {
-        write(slot, 0, typeOf$1(type), value, "Cannot write memory: the value");
-        native().store(this.#at(offset, size), by(offset), slot, size);
+        write(slot$1, 0, typeOf$1(type), value, "Cannot write memory: the value");
+        native().store(this.#at(offset, size), by(offset), slot$1, size);
     }
     #at(offset, size) {
         const bytes = this.#bytes;
@@ -5844,22 +6167,64 @@ class PointerView {
         if (isDetached(bytes.buffer)) {
             throw new TypeError("Cannot reach memory: the buffer that the view is of has been transferred elsewhere");
         }
-        if (by(offset) >= 0 && offset + size <= bytes.length)
+        const from = this.#start + by(offset);
+        if (from >= 0 && from + size <= bytes.length)
             return this.#pointer;
         throw new RangeError(`Cannot reach memory: ${size} bytes at offset ${offset} are not all in the buffer, which ` +
-            `has ${bytes.length}`);
+            `has ${bytes.length}${this.#before()}`);
+    }
+    #before() {
+        return this.#start === 0 ? "" : `, ${this.#start} of them before the view`;
+    }
+    #lengthOf(offset, unit) {
+        const bytes = this.#bytes;
+        if (unit === 1 && bytes === undefined) {
+            return native().copyString(slot$1, this.#address(offset, 1), 0);
+        }
+        this.#at(offset, unit);
+        const end = bytes === undefined ? Infinity : bytes.length - this.#start;
+        for (let at = offset; at + unit <= end; at += unit) {
+            const zero = unit === 1
+                ? this.getUint8(at)
+                : unit === 2
+                    ? this.getUint16(at)
+                    : this.getUint32(at);
+            if (zero === 0)
+                return at - offset;
+        }
+        this.#refuseString(offset);
+    }
+    #refuseString(offset) {
+        throw new RangeError(`Cannot reach memory: no string is there, since the buffer has no zero byte from offset ` +
+            `${offset} on`);
     }
     #address(offset, size) {
         const address = native().addressOfPointer(this.#at(offset, size)) + BigInt(by(offset));
-        if (address > 0n)
-            return address;
-        throw new RangeError(`Cannot reach memory: offset ${offset} leads to the null pointer or below`);
+        return address > 0n ? address : refuseAddress(offset);
     }
+}
+class AllocatedView extends PointerView {
+    [Symbol.dispose]() {
+        allocated.delete(memoryOf(this).bytes);
+    }
+}
+function viewed(value) {
+    if (typeof value !== "object" || value === null)
+        return undefined;
+    return value instanceof PointerView ? value : value[VIEWED];
+}
+function refuseAddress(offset) {
+    throw new RangeError(`Cannot reach memory: offset ${offset} leads to the null pointer or below`);
 }
 function by(offset) {
     if (typeof offset === "number" && (offset | 0) === offset)
         return offset | 0;
     throw new RangeError(`Cannot reach memory: offset must be an integer from -(2^31) to 2^31 - 1: got ${describe(offset)}`);
+}
+function checkLength(length, name) {
+    if (Number.isSafeInteger(length) && length >= 0)
+        return;
+    throw new RangeError(`Cannot reach memory: ${name} must be an integer from 0 on: got ${describe(length)}`);
 }
 function checkBytes(bytes, name) {
     if (!(bytes instanceof Uint8Array)) {
@@ -5944,4 +6309,374 @@ class SliceStack extends Stack {
     }
 }
 
-export { Callback, FringeError, Generator, NativeError, OsStack, OwnedStack, PointerView, STACK_ALIGNMENT, SliceStack, StackPool, dlopen, functionAt, tailCall };
+function placeIn(memory, { size }, what) {
+    const place = placeOf(memory, what);
+    if (place.data !== undefined && place.data.byteLength < size) {
+        throw new RangeError(`${what}: it has ${size} bytes, and the memory has ${place.data.byteLength}`);
+    }
+    return place;
+}
+function placeOf(memory, what) {
+    if (memory instanceof PointerView) {
+        const known = memoryOf(memory);
+        if (known === undefined)
+            return { data: undefined, pointer: memory, at: 0 };
+        return bytesPlace(known.bytes.subarray(known.start));
+    }
+    if (memory === null || typeof memory === "object" && Object.getPrototypeOf(memory) === null) {
+        return { data: undefined, pointer: new PointerView(memory), at: 0 };
+    }
+    const isShared = memory instanceof SharedArrayBuffer;
+    if (ArrayBuffer.isView(memory) || isShared || isBuffer(memory)) {
+        return bytesPlace(bytesOf(memory, `${what}: the memory`));
+    }
+    throw new TypeError(`${what}: memory must be a pointer, a PointerView or bytes: got ${describe(memory)}`);
+}
+function bytesPlace({ buffer, byteOffset, length }) {
+    return { data: new DataView(buffer, byteOffset, length), pointer: undefined, at: 0 };
+}
+function within(place, offset) {
+    return { ...place, at: place.at + offset };
+}
+const load = (function load({ data, pointer, at }, offset, size) {
+    if (data === undefined) {
+        return { data: new DataView(pointer.getBytes(at + offset, size).buffer), at: 0 };
+    }
+    checkAttached(data);
+    return { data, at: at + offset };
+});
+function checkAttached({ buffer }) {
+    if (!isDetached(buffer))
+        return;
+    throw new TypeError("Cannot reach memory: the buffer that the view is of has been transferred elsewhere");
+}
+function store(place, values, what) {
+    const { data, pointer, at } = place;
+    const keeper = data === undefined ? undefined : new BufferKeeper(data.buffer);
+    const stores = values.map(([field, value]) => {
+        const size = field.of.size * (field.count ?? 1);
+        const from = at + field.offset;
+        const bytes = pointer?.getBytes(from, size) ?? bytesIn(data, from, size).slice();
+        keeper?.moveTo(data.byteOffset + from);
+        const copy = new DataView(bytes.buffer);
+        writeField(copy, 0, field, value, `${what}: field ${field.name}`, keeper ?? NOBODY);
+        return { from, bytes };
+    });
+    for (const { from, bytes } of stores) {
+        if (pointer !== undefined)
+            pointer.copyFrom(bytes, from);
+        else
+            bytesIn(data, from, bytes.length).set(bytes);
+    }
+    keeper?.commit();
+}
+function bytesIn(data, from, size) {
+    checkAttached(data);
+    return new Uint8Array(data.buffer, data.byteOffset + from, size);
+}
+let held;
+class BufferKeeper {
+    #buffer;
+    #written = [];
+    #base = 0;
+    #made;
+    constructor(buffer) {
+        this.#buffer = buffer;
+    }
+    moveTo(base) {
+        this.#base = base;
+    }
+    keepAt(position, value) {
+        this.#written.push([this.#base + position, this.#made ?? value]);
+        this.#made = undefined;
+    }
+    keepString(value, what) {
+        const bytes = encodeCString(value, what);
+        return bytes === null ? 0n : this.keepBytes(bytes);
+    }
+    keepBytes(bytes) {
+        this.#made = bytes;
+        return native().addressOfBuffer(bytes);
+    }
+    commit() {
+        if (this.#written.length === 0)
+            return;
+        held ??= new WeakMap();
+        let places = held.get(this.#buffer);
+        if (places === undefined)
+            held.set(this.#buffer, places = new Map());
+        for (const [position, value] of this.#written) {
+            if (value === null)
+                places.delete(position);
+            else
+                places.set(position, value);
+        }
+    }
+}
+const NOBODY = {
+    keepString: (value, what) => {
+        if (encodeCString(value, what) === null)
+            return 0n;
+        return refuseToKeep(what);
+    },
+    keepBytes: (_bytes, what) => refuseToKeep(what),
+};
+function refuseToKeep(what) {
+    throw new TypeError(`${what} must be null in memory of C's, for which nobody holds a string or a buffer: declare ` +
+        'it as "pointer", and write the pointer of memory that stays, as of PointerView.allocate()');
+}
+class View {
+    #place;
+    constructor(place) {
+        this.#place = place;
+    }
+    static placeOf(view) {
+        return view.#place;
+    }
+}
+let classes;
+function viewOf(shape, place) {
+    let known = (classes ??= new WeakMap()).get(shape);
+    if (known === undefined)
+        classes.set(shape, known = classFor(shape));
+    return new known(place);
+}
+function classFor(shape) {
+    class StructView extends View {
+    }
+    const { prototype } = StructView;
+    Object.setPrototypeOf(prototype, guard(shape));
+    const define = (name, accessor) => {
+        Object.defineProperty(prototype, name, { __proto__: null, ...accessor });
+    };
+    define(VIEWED, {
+        get() {
+            const { data, pointer, at } = View.placeOf(this);
+            return (pointer ?? PointerView.of(data)).add(at);
+        },
+    });
+    for (const field of shape.fields) {
+        define(field.name, {
+            enumerable: true,
+            get() {
+                return get(View.placeOf(this), field);
+            },
+            set(value) {
+                set(View.placeOf(this), field, value);
+            },
+        });
+    }
+    return StructView;
+}
+function get(place, field) {
+    const { of, offset, count } = field;
+    if (count !== undefined)
+        return arrayOf(within(place, offset), field, count);
+    if (isShape(of)) {
+        if (hasNames(of))
+            return viewOf(of, within(place, offset));
+        const { data, at } = load(place, offset, of.size);
+        return readPart(data, at, field);
+    }
+    const at = place.at + offset;
+    if (place.data === undefined)
+        return readPart(fetch(place.pointer, at, of.size), 0, field);
+    checkAttached(place.data);
+    return readPart(place.data, at, field);
+}
+function set(place, field, value) {
+    const { of, offset, count } = field;
+    const { data, pointer } = place;
+    const what = "Cannot write struct";
+    if (count !== undefined || isShape(of) || of.kind === "address") {
+        return store(place, [[field, value]], what);
+    }
+    const at = place.at + offset;
+    if (data !== undefined) {
+        checkAttached(data);
+        return writeField(data, at, field, value, `${what}: field ${field.name}`);
+    }
+    writeField(slot, 0, field, value, `${what}: field ${field.name}`);
+    put(pointer, at, of.size);
+}
+const slot = new DataView(new ArrayBuffer(8));
+function fetch(pointer, at, size) {
+    if (size === 1)
+        slot.setUint8(0, pointer.getUint8(at));
+    else if (size === 2)
+        slot.setUint16(0, pointer.getUint16(at), true);
+    else if (size === 4)
+        slot.setInt32(0, pointer.getInt32(at), true);
+    else
+        slot.setBigInt64(0, pointer.getBigInt64(at), true);
+    return slot;
+}
+function put(pointer, at, size) {
+    if (size === 1)
+        pointer.setUint8(at, slot.getUint8(0));
+    else if (size === 2)
+        pointer.setUint16(at, slot.getUint16(0, true));
+    else if (size === 4)
+        pointer.setInt32(at, slot.getInt32(0, true));
+    else
+        pointer.setBigInt64(at, slot.getBigInt64(0, true));
+}
+const ASKED_OF_ALL = ["then", "toJSON", "constructor", "toString", "valueOf"];
+function guard(shape) {
+    return new Proxy(Object.freeze(Object.create(null)), {
+        get(_target, name) {
+            if (typeof name === "symbol" || ASKED_OF_ALL.includes(name))
+                return undefined;
+            return fieldNamed(shape, name, "Cannot read struct");
+        },
+        set(_target, name) {
+            fieldNamed(shape, name, "Cannot write struct");
+            return false;
+        },
+    });
+}
+function arrayOf(place, field, count) {
+    const { count: _count, name, ...element } = field;
+    const elementAt = (key) => {
+        const index = typeof key === "string" && /^\d+$/.test(key) ? Number(key) : count;
+        if (!(index < count))
+            return undefined;
+        return own({ ...element, name: `${name}[${index}]`, offset: index * element.of.size });
+    };
+    const view = new Proxy(Object.create(null), {
+        get(_target, key) {
+            if (key === "length")
+                return count;
+            if (key === Symbol.iterator)
+                return () => elements();
+            const field = elementAt(key);
+            return field === undefined ? undefined : get(place, field);
+        },
+        set(_target, key, value) {
+            const field = elementAt(key);
+            if (field === undefined) {
+                throw new RangeError(`Cannot write struct: field ${name} has ${count} elements: got the index ${String(key)}`);
+            }
+            set(place, field, value);
+            return true;
+        },
+    });
+    function* elements() {
+        for (let i = 0; i < count; i++)
+            yield view[i];
+    }
+    return view;
+}
+
+function struct(fields, options = {}) {
+    return new StructLayout(fields, options, false);
+}
+function union(fields, options = {}) {
+    return new StructLayout(fields, options, true);
+}
+function pointerTo(layout) {
+    return Object.freeze({ pointer: layout });
+}
+const SIZE_MAX = 2 ** 31 - 1;
+class StructLayout {
+    size;
+    alignment;
+    fields;
+    #shape;
+    #word;
+    constructor(fields, options, isUnion) {
+        this.#word = isUnion ? "union" : "struct";
+        const what = `Cannot make ${this.#word}`;
+        if (typeof fields !== "object" || fields === null || Symbol.iterator in fields) {
+            throw new TypeError(`${what}: its fields must be an object such as { name: type }: got ${describe(fields)}`);
+        }
+        const entries = Object.entries(fields);
+        if (entries.length === 0)
+            throw new TypeError(`${what}: it must have a field`);
+        const parts = entries.map(([name, definition]) => partOf(name, definition, what));
+        const { pack, alignment } = optionsOf(options, what);
+        const shape = arrange(parts, { isUnion, pack: pack ?? Infinity, alignment: alignment ?? 1 });
+        if (shape.size > SIZE_MAX) {
+            throw new RangeError(`${what}: it must have less than 2^31 bytes: got ${shape.size}`);
+        }
+        this.#shape = shape;
+        this.size = shape.size;
+        this.alignment = shape.alignment;
+        this.fields = Object.freeze(Object.fromEntries(entries));
+        makeStructType(this, shape);
+        Object.freeze(this);
+    }
+    offsetOf(name) {
+        return fieldNamed(this.#shape, name, `Cannot find ${this.#word}'s field`).offset;
+    }
+    read(memory) {
+        const place = placeIn(memory, this.#shape, `Cannot read ${this.#word}`);
+        const { data, at } = load(place, 0, this.size);
+        return readShape(data, at, this.#shape);
+    }
+    write(memory, values) {
+        const what = `Cannot write ${this.#word}`;
+        const place = placeIn(memory, this.#shape, what);
+        store(place, fieldsIn(this.#shape, values, `${what}: the value`), what);
+    }
+    view(memory) {
+        const place = placeIn(memory, this.#shape, `Cannot view ${this.#word}`);
+        return viewOf(this.#shape, place);
+    }
+}
+function optionsOf(options, what) {
+    if (typeof options !== "object" || options === null) {
+        throw new TypeError(`${what}: options must be an object such as { pack }: got ${describe(options)}`);
+    }
+    checkKeys(options, ["pack", "alignment"], what);
+    const { pack, alignment } = own(options);
+    for (const [name, value] of Object.entries({ pack, alignment })) {
+        if (value === undefined || isPowerOfTwo(value))
+            continue;
+        throw new RangeError(`${what}: ${name} must be a power of two: got ${describe(value)}`);
+    }
+    return { pack, alignment };
+}
+function partOf(name, definition, what) {
+    if (/^\d|^$/.test(name)) {
+        throw new TypeError(`${what}: a field must have a name of C's, which begins with no digit: got ${describe(name)}`);
+    }
+    const field = `${what}: field ${name}`;
+    if (!Array.isArray(definition))
+        return { name, ...elementOf(definition, field) };
+    const [element, count] = definition;
+    if (definition.length !== 2 || !Number.isSafeInteger(count) || count < 1) {
+        throw new TypeError(`${field} must be [type, count], with an integer from 1 on: got ${describe(definition.length === 2 ? count : definition)}`);
+    }
+    return { name, ...elementOf(element, `${field}: the element`), count };
+}
+function elementOf(definition, what) {
+    const of = typeNamed(definition) ?? shapeOf(definition, what);
+    if (of !== undefined)
+        return { of };
+    const isObject = typeof definition === "object" && definition !== null;
+    if (!isObject || !Object.hasOwn(definition, "pointer"))
+        return no(definition, what);
+    const { pointer } = definition;
+    if (typeof pointer !== "function")
+        checkLayout(pointer, what);
+    return { of: typeOf$1("pointer"), to: targetOf(pointer, what) };
+}
+function checkLayout(layout, what) {
+    const shape = shapeOf(layout, what);
+    if (shape !== undefined && hasNames(shape))
+        return shape;
+    throw new TypeError(`${what} must be a pointer to a layout, or to what a function gives: got ${describe(layout)}`);
+}
+function targetOf(pointer, what) {
+    let shape;
+    return {
+        follow(address) {
+            shape ??= checkLayout(typeof pointer === "function" ? pointer() : pointer, what);
+            return viewOf(shape, { data: undefined, pointer: new PointerView(address), at: 0 });
+        },
+        pointerOf: (value) => viewed(value)?.pointer ?? value,
+    };
+}
+
+export { Callback, FringeError, Generator, NativeError, OsStack, OwnedStack, PointerView, STACK_ALIGNMENT, SliceStack, StackPool, dlopen, functionAt, pointerTo, struct, tailCall, union };
