@@ -20,6 +20,7 @@ import {
   fieldNamed,
   hasNames,
   readPart,
+  slot,
   type StructKeeper,
   VIEWED,
   writeField,
@@ -284,10 +285,7 @@ function set(place: Place, field: Field, value: unknown): void {
   put(pointer, at, of.size);
 }
 
-/** Where one value of C's memory is put together. */
-const slot = new DataView(new ArrayBuffer(8));
-
-/** The bytes of one value, all at once, since another thread may write them. */
+/** The bytes of one value of C's, all at once, since another thread may write them. */
 function fetch(pointer: PointerView, at: number, size: number): DataView<ArrayBuffer> {
   if (size === 1) slot.setUint8(0, pointer.getUint8(at));
   else if (size === 2) slot.setUint16(0, pointer.getUint16(at), true);

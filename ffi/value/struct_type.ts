@@ -156,8 +156,8 @@ export function readPart(view: DataView<ArrayBuffer>, offset: number, { of, to }
   return to === undefined || value === null ? value : to.follow(value as Deno.PointerObject);
 }
 
-/** Where small values stand alone: `read` and `write` touch 32 bits at least. */
-const slot = new DataView(new ArrayBuffer(8));
+/** Where a value stands alone for a moment: `read` and `write` touch 32 bits at least. */
+export const slot: DataView<ArrayBuffer> = new DataView(new ArrayBuffer(8));
 
 function readValue(view: DataView, offset: number, type: Type): unknown {
   if (type.size > 2) return read(view, offset, type);

@@ -541,6 +541,9 @@ Deno.test("PointerView.allocate() makes memory of zeros, aligned, and refuses ot
       "alignment must be a power of two",
     );
   }
+  for (const use of [PointerView.allocate, (size: number) => foreign(memory).getBytes(0, size)]) {
+    assertThrows(() => use(2 ** 52), RangeError, "Cannot make room for memory: V8 has no 45035");
+  }
   for (const alignment of [3, 8192]) {
     assertThrows(() => PointerView.allocate(8, alignment), RangeError, "up to 4096");
   }
