@@ -2027,12 +2027,12 @@ function readPart(view, offset, { of, to }) {
     const value = readValue(view, offset, of);
     return to === undefined || value === null ? value : to.follow(value);
 }
-const slot$1 = new DataView(new ArrayBuffer(8));
+const slot = new DataView(new ArrayBuffer(8));
 function readValue(view, offset, type) {
     if (type.size > 2)
         return read(view, offset, type);
-    slot$1.setInt32(0, type.size === 1 ? view.getUint8(offset) : view.getUint16(offset, true), true);
-    return read(slot$1, 0, type);
+    slot.setInt32(0, type.size === 1 ? view.getUint8(offset) : view.getUint16(offset, true), true);
+    return read(slot, 0, type);
 }
 function writeShape(view, offset, shape, value, what, keeper) {
     if (!hasNames(shape))
@@ -2077,13 +2077,23 @@ function writeField(view, offset, field, value, what, keeper) {
     }
 }
 function elementsOf(value, count, what) {
-    if (typeof value !== "object" || value === null) {
+    const elements = typeof value === "object" && value !== null ? listOf(value, what) : undefined;
+    if (elements === undefined) {
         throw new TypeError(`${what} must be an array of ${count} elements: got ${describe(value)}`);
     }
-    const elements = Array.from(value);
     if (elements.length <= count)
         return elements;
     throw new RangeError(`${what} has ${count} elements: got ${elements.length}`);
+}
+function listOf(value, what) {
+    try {
+        return Array.from(value);
+    }
+    catch (error) {
+        if (isExhaustion(error))
+            throw error;
+        throw new TypeError(`${what} cannot be iterated: got ${describe(value)}`, { cause: error });
+    }
 }
 function writePart(view, offset, { of, to }, value, what, keeper) {
     if (isShape(of))
@@ -2095,11 +2105,11 @@ function writePart(view, offset, { of, to }, value, what, keeper) {
             keeper?.keepAt?.(view.byteOffset + offset, value);
         return;
     }
-    write(slot$1, 0, of, given, what);
+    write(slot, 0, of, given, what);
     if (of.size === 1)
-        view.setUint8(offset, slot$1.getUint8(0));
+        view.setUint8(offset, slot.getUint8(0));
     else
-        view.setUint16(offset, slot$1.getUint16(0, true), true);
+        view.setUint16(offset, slot.getUint16(0, true), true);
 }
 
 class Bytes {
@@ -3269,8 +3279,8 @@ function tailCall(f, ...args) {
     checkCount(callee, given, callee.slots.length);
     if (callee.stackCount > 0) {
         throw new TypeError(`${callee.what} in place of a callback: ${callee.stackCount} words of its arguments are ` +
-            "passed on the stack, and C has made room there for the callback's own alone; have a function " +
-            "of C with fewer parameters call it");
+            "passed on the stack, and C has made room there for the callback's own alone; have a " +
+            "function of C with fewer parameters call it");
     }
     writeArguments(callee, given, new DataView(new ArrayBuffer(432)), new Kept());
     const answer = Object.freeze({ function: callee.name });
@@ -6463,9 +6473,7 @@ function encode(value, encoding, what) {
     if (typeof value !== "string") {
         throw new TypeError(`${what} must be a string: got ${describe(value)}`);
     }
-    if (value.includes("\0")) {
-        throw new TypeError(`${what} must not contain the character U+0000, which ends a C string: got ${describe(value)}`);
-    }
+    checkString(value, what);
     const text = `${value}\0`;
     if (encoding === "utf-8")
         return utf8().encode(text);
@@ -6489,7 +6497,6 @@ function encode(value, encoding, what) {
 }
 
 const memoryBehind = new WeakMap();
-const slot = new DataView(new ArrayBuffer(8));
 let allocated;
 let memoryOf;
 class PointerView {
@@ -6533,7 +6540,7 @@ class PointerView {
         if (!isPowerOfTwo(alignment) || alignment > 4096) {
             throw new RangeError(`Cannot allocate memory: alignment must be a power of two up to 4096: got ${describe(alignment)}`);
         }
-        const room = new Uint8Array(new ArrayBuffer(size + alignment - 1));
+        const room = roomFor(size + alignment - 1);
         const first = Number(-native().addressOfBuffer(room) & BigInt(alignment - 1));
         const bytes = room.subarray(first, first + size);
         const view = new AllocatedView(native().pointerTo(native().addressOfBuffer(bytes)));
@@ -6639,7 +6646,7 @@ class PointerView {
         checkLength(length, "length");
         if (length > 0)
             this.#at(offset, length);
-        const bytes = new Uint8Array(length);
+        const bytes = roomFor(length);
         this.copyInto(bytes, offset);
         return bytes;
     }
@@ -6760,6 +6767,18 @@ function by(offset) {
     if (typeof offset === "number" && (offset | 0) === offset)
         return offset | 0;
     throw new RangeError(`Cannot reach memory: offset must be an integer from -(2^31) to 2^31 - 1: got ${describe(offset)}`);
+}
+function roomFor(size) {
+    try {
+        return new Uint8Array(new ArrayBuffer(size));
+    }
+    catch (error) {
+        if (isExhaustion(error))
+            throw error;
+        throw new RangeError(`Cannot make room for memory: V8 has no ${size} bytes in one piece`, {
+            cause: error,
+        });
+    }
 }
 function checkLength(length, name) {
     if (Number.isSafeInteger(length) && length >= 0)
@@ -7002,7 +7021,7 @@ function classFor(shape) {
                 return get(View.placeOf(this), field);
             },
             set(value) {
-                store(View.placeOf(this), [[field, value]], "Cannot write struct");
+                set(View.placeOf(this), field, value);
             },
         });
     }
@@ -7012,10 +7031,53 @@ function get(place, field) {
     const { of, offset, count } = field;
     if (count !== undefined)
         return arrayOf(within(place, offset), field, count);
-    if (isShape(of) && hasNames(of))
-        return viewOf(of, within(place, offset));
-    const { data, at } = load(place, offset, of.size);
-    return readPart(data, at, field);
+    if (isShape(of)) {
+        if (hasNames(of))
+            return viewOf(of, within(place, offset));
+        const { data, at } = load(place, offset, of.size);
+        return readPart(data, at, field);
+    }
+    const at = place.at + offset;
+    if (place.data === undefined)
+        return readPart(fetch(place.pointer, at, of.size), 0, field);
+    checkAttached(place.data);
+    return readPart(place.data, at, field);
+}
+function set(place, field, value) {
+    const { of, offset, count } = field;
+    const { data, pointer } = place;
+    const what = "Cannot write struct";
+    if (count !== undefined || isShape(of) || of.kind === "address") {
+        return store(place, [[field, value]], what);
+    }
+    const at = place.at + offset;
+    if (data !== undefined) {
+        checkAttached(data);
+        return writeField(data, at, field, value, `${what}: field ${field.name}`);
+    }
+    writeField(slot, 0, field, value, `${what}: field ${field.name}`);
+    put(pointer, at, of.size);
+}
+function fetch(pointer, at, size) {
+    if (size === 1)
+        slot.setUint8(0, pointer.getUint8(at));
+    else if (size === 2)
+        slot.setUint16(0, pointer.getUint16(at), true);
+    else if (size === 4)
+        slot.setInt32(0, pointer.getInt32(at), true);
+    else
+        slot.setBigInt64(0, pointer.getBigInt64(at), true);
+    return slot;
+}
+function put(pointer, at, size) {
+    if (size === 1)
+        pointer.setUint8(at, slot.getUint8(0));
+    else if (size === 2)
+        pointer.setUint16(at, slot.getUint16(0, true));
+    else if (size === 4)
+        pointer.setInt32(at, slot.getInt32(0, true));
+    else
+        pointer.setBigInt64(at, slot.getBigInt64(0, true));
 }
 const ASKED_OF_ALL = ["then", "toJSON", "constructor", "toString", "valueOf"];
 function guard(shape) {
@@ -7053,7 +7115,7 @@ function arrayOf(place, field, count) {
             if (field === undefined) {
                 throw new RangeError(`Cannot write struct: field ${name} has ${count} elements: got the index ${String(key)}`);
             }
-            store(place, [[field, value]], "Cannot write struct");
+            set(place, field, value);
             return true;
         },
     });

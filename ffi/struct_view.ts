@@ -20,6 +20,7 @@ import {
   fieldNamed,
   hasNames,
   readPart,
+  slot,
   type StructKeeper,
   VIEWED,
   writeField,
@@ -244,7 +245,7 @@ function classFor(shape: Shape): new (place: Place) => View {
         return get(View.placeOf(this), field);
       },
       set(this: View, value: unknown) {
-        store(View.placeOf(this), [[field, value]], "Cannot write struct");
+        set(View.placeOf(this), field, value);
       },
     });
   }
@@ -255,9 +256,50 @@ function classFor(shape: Shape): new (place: Place) => View {
 function get(place: Place, field: Field): unknown {
   const { of, offset, count } = field;
   if (count !== undefined) return arrayOf(within(place, offset), field, count);
-  if (isShape(of) && hasNames(of)) return viewOf(of, within(place, offset));
-  const { data, at } = load(place, offset, of.size);
-  return readPart(data, at, field);
+  if (isShape(of)) {
+    if (hasNames(of)) return viewOf(of, within(place, offset));
+    const { data, at } = load(place, offset, of.size);
+    return readPart(data, at, field);
+  }
+  const at = place.at + offset;
+  if (place.data === undefined) return readPart(fetch(place.pointer, at, of.size), 0, field);
+  checkAttached(place.data);
+  return readPart(place.data, at, field);
+}
+
+/** Writes a field of a view. */
+function set(place: Place, field: Field, value: unknown): void {
+  const { of, offset, count } = field;
+  const { data, pointer } = place;
+  const what = "Cannot write struct";
+  // A value that leads nowhere is checked, and then written at once: it needs no copy.
+  if (count !== undefined || isShape(of) || of.kind === "address") {
+    return store(place, [[field, value]], what);
+  }
+  const at = place.at + offset;
+  if (data !== undefined) {
+    checkAttached(data);
+    return writeField(data, at, field, value, `${what}: field ${field.name}`);
+  }
+  writeField(slot, 0, field, value, `${what}: field ${field.name}`);
+  put(pointer, at, of.size);
+}
+
+/** The bytes of one value of C's, all at once, since another thread may write them. */
+function fetch(pointer: PointerView, at: number, size: number): DataView<ArrayBuffer> {
+  if (size === 1) slot.setUint8(0, pointer.getUint8(at));
+  else if (size === 2) slot.setUint16(0, pointer.getUint16(at), true);
+  else if (size === 4) slot.setInt32(0, pointer.getInt32(at), true);
+  else slot.setBigInt64(0, pointer.getBigInt64(at), true);
+  return slot;
+}
+
+/** Stores them, likewise. */
+function put(pointer: PointerView, at: number, size: number): void {
+  if (size === 1) pointer.setUint8(at, slot.getUint8(0));
+  else if (size === 2) pointer.setUint16(at, slot.getUint16(0, true));
+  else if (size === 4) pointer.setInt32(at, slot.getInt32(0, true));
+  else pointer.setBigInt64(at, slot.getBigInt64(0, true));
 }
 
 /** What is asked of any object, by `await`, `JSON.stringify` and whoever describes it. */
@@ -299,7 +341,7 @@ function arrayOf(place: Place, field: Field, count: number): object {
           `Cannot write struct: field ${name} has ${count} elements: got the index ${String(key)}`,
         );
       }
-      store(place, [[field, value]], "Cannot write struct");
+      set(place, field, value);
       return true;
     },
   });

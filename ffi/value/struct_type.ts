@@ -12,7 +12,7 @@
  */
 
 import { bytesOf } from "../buffer.ts";
-import { describe, keepWhole } from "../check.ts";
+import { describe, isExhaustion, keepWhole } from "../check.ts";
 import { arrange, type Field, isShape, type Part, type Shape } from "./shape.ts";
 import { meantBy, type Type, typeOf, VALUE_TYPES } from "./type.ts";
 import { type Keeper, read, write } from "./value.ts";
@@ -157,8 +157,8 @@ export function readPart(view: DataView<ArrayBuffer>, offset: number, { of, to }
   return to === undefined || value === null ? value : to.follow(value as Deno.PointerObject);
 }
 
-/** Where small values stand alone: `read` and `write` touch 32 bits at least. */
-const slot = new DataView(new ArrayBuffer(8));
+/** Where a value stands alone for a moment: `read` and `write` touch 32 bits at least. */
+export const slot: DataView<ArrayBuffer> = new DataView(new ArrayBuffer(8));
 
 function readValue(view: DataView, offset: number, type: Type): unknown {
   if (type.size > 2) return read(view, offset, type);
@@ -258,12 +258,21 @@ export function writeField(
 }
 
 function elementsOf(value: unknown, count: number, what: string): unknown[] {
-  if (typeof value !== "object" || value === null) {
+  const elements = typeof value === "object" && value !== null ? listOf(value, what) : undefined;
+  if (elements === undefined) {
     throw new TypeError(`${what} must be an array of ${count} elements: got ${describe(value)}`);
   }
-  const elements = Array.from(value as ArrayLike<unknown>);
   if (elements.length <= count) return elements;
   throw new RangeError(`${what} has ${count} elements: got ${elements.length}`);
+}
+
+function listOf(value: object, what: string): unknown[] {
+  try {
+    return Array.from(value as ArrayLike<unknown>);
+  } catch (error) {
+    if (isExhaustion(error)) throw error;
+    throw new TypeError(`${what} cannot be iterated: got ${describe(value)}`, { cause: error });
+  }
 }
 
 /** Writes the value of a field that is no array, or of one element. */

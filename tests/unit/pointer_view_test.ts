@@ -541,13 +541,16 @@ Deno.test("PointerView.allocate() makes memory of zeros, aligned, and refuses ot
       "alignment must be a power of two",
     );
   }
+  for (const use of [PointerView.allocate, (size: number) => foreign(memory).getBytes(0, size)]) {
+    assertThrows(() => use(2 ** 52), RangeError, "Cannot make room for memory: V8 has no 45035");
+  }
   for (const alignment of [3, 8192]) {
     assertThrows(() => PointerView.allocate(8, alignment), RangeError, "up to 4096");
   }
   memory[Symbol.dispose]();
 });
 
-Deno.test("memory of allocate() stays until it is disposed of, and then as long as it is held", async () => {
+Deno.test("memory of allocate() stays until it is disposed of, and while it is held", async () => {
   const collected: string[] = [];
   const registry = new FinalizationRegistry<string>((name) => collected.push(name));
   let address = 0n;

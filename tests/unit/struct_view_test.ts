@@ -114,7 +114,7 @@ Deno.test("a value that is refused leaves all as it was", () => {
     const error = assertThrows(() => everything.write(memory, refused), RangeError);
     assertStringIncludes(
       error.message,
-      "Cannot write struct: field small: element 2 must be an integer from -128 to 127 (i8): got 300",
+      "Cannot write struct: field small: element 2 must be an integer from -128 to 127 (i8)",
     );
     assertThrows(
       () => everything.write(memory, { flag: false, points: [{ x: 1 }, { x: "2" as Any }] }),
@@ -231,6 +231,11 @@ Deno.test("an array in a view has its elements, and no others", () => {
   view.small = new Set([3]) as Any;
   assertEquals(Array.from(view.small), [3, 2, 0]);
   assertThrows(() => view.small = [1, 2, 3, 4], RangeError, "field small has 3 elements: got 4");
+  const { message } = assertThrows(
+    () => view.small = Object.create(Int8Array.prototype),
+    TypeError,
+  );
+  assertStringIncludes(message, "field small cannot be iterated: got an object of class Int8Array");
   for (const value of [5, null, "abc"] as Any[]) {
     assertThrows(() => view.small = value, TypeError, "must be an array of 3 elements");
   }
