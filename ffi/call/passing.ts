@@ -14,7 +14,7 @@ import { native } from "../library/find.ts";
 import { arrange, isShape, roundUp, type Shape } from "../value/shape.ts";
 import { hasNames, readShape, writeShape } from "../value/struct_type.ts";
 import { type Passing, type StructType, type Type, VOID, Way } from "../value/type.ts";
-import type { Keeper } from "../value/value.ts";
+import { type Keeper, read, write } from "../value/value.ts";
 import type { Piece, Registers, Spot } from "./placement.ts";
 import type { RegisterPart, Route, Rules } from "./route.ts";
 
@@ -33,12 +33,78 @@ interface Scratch {
 /** Up to how many bytes a loop takes less time than V8's own functions need to begin. */
 const SHORT = 64;
 
+/**
+ * A layout all of whose parts are values of 32 or 64 bits, as most are that are passed: what
+ * `readShape` and `writeShape` do of it, in a fourth of the time.
+ */
+class Flat {
+  readonly #fields: readonly { readonly name: string; readonly at: number; readonly type: Type }[];
+  /** An object with the names: copied, and then assigned to, which calls no setter. */
+  readonly #template: Readonly<Record<string, unknown>>;
+  #what = "";
+  /** What begins a message about each field. */
+  #whats: readonly string[] = [];
+
+  constructor({ fields }: Shape) {
+    this.#fields = fields.map(({ name, offset, of }) => ({
+      name: name!,
+      at: offset,
+      type: of as Type,
+    }));
+    this.#template = Object.fromEntries(fields.map(({ name }) => [name!, undefined]));
+  }
+
+  static of(shape: Shape): Flat | undefined {
+    const { fields } = shape;
+    const isFlat = hasNames(shape) && fields.every(({ offset, of, count, to }, i) => {
+      const isUnion = i > 0 && offset === 0;
+      return !isUnion && count === undefined && to === undefined && !isShape(of) && of.size > 2;
+    });
+    return isFlat ? new Flat(shape) : undefined;
+  }
+
+  read(view: DataView<ArrayBuffer>): unknown {
+    const value: Record<string, unknown> = { ...this.#template };
+    const fields = this.#fields;
+    for (let i = 0; i < fields.length; i++) {
+      const { name, at, type } = fields[i]!;
+      value[name] = read(view, at, type);
+    }
+    return value;
+  }
+
+  /** Writes an object that has all fields in their order; false: it is another. */
+  write(
+    view: DataView<ArrayBuffer>,
+    value: unknown,
+    what: string,
+    keeper: Keeper | undefined,
+  ): boolean {
+    if (typeof value !== "object" || value === null || Symbol.iterator in value) return false;
+    const fields = this.#fields;
+    const names = Object.keys(value);
+    if (names.length !== fields.length) return false;
+    for (let i = 0; i < fields.length; i++) if (names[i] !== fields[i]!.name) return false;
+    if (what !== this.#what) {
+      this.#whats = fields.map(({ name }) => `${what}: field ${name}`);
+      this.#what = what;
+    }
+    const whats = this.#whats;
+    for (let i = 0; i < fields.length; i++) {
+      const { name, at, type } = fields[i]!;
+      write(view, at, type, (value as Record<string, unknown>)[name], whats[i]!, keeper);
+    }
+    return true;
+  }
+}
+
 /** The structs of one place. */
 class Bytes {
   readonly shape: Shape;
   readonly length: bigint;
   /** Whether values are bytes, of which there are few. */
   readonly #isShort: boolean;
+  readonly #flat: Flat | undefined;
   /** Undefined while it is in use: a getter of a value may make the same call once more. */
   #scratch: Scratch | undefined;
 
@@ -46,6 +112,7 @@ class Bytes {
     this.shape = shape;
     this.length = BigInt(shape.size);
     this.#isShort = !hasNames(shape) && shape.size <= SHORT;
+    this.#flat = Flat.of(shape);
   }
 
   /** The bytes of a value, and zeros where it has none. Given back by `put`. */
@@ -57,7 +124,7 @@ class Bytes {
       // No code of the program's runs: an array of V8's own has no getters for its elements.
       const source = value as Uint8Array;
       for (let i = 0; i < size; i++) bytes[i] = source[i]!;
-    } else {
+    } else if (this.#flat === undefined || !this.#flat.write(view, value, what, keeper)) {
       bytes.fill(0);
       writeShape(view, 0, this.shape, value, what, keeper);
     }
@@ -84,7 +151,8 @@ class Bytes {
     if (this.#isShort) {
       const copy = value = new Uint8Array(size);
       for (let i = 0; i < size; i++) copy[i] = bytes[i]!;
-    } else value = readShape(view, 0, this.shape);
+    } else if (this.#flat !== undefined) value = this.#flat.read(view);
+    else value = readShape(view, 0, this.shape);
     this.put(scratch);
     return value;
   }

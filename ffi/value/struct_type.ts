@@ -127,9 +127,29 @@ export function readShape(view: DataView<ArrayBuffer>, offset: number, shape: Sh
     return new Uint8Array(view.buffer, view.byteOffset + offset, size).slice();
   }
   if (isUnion(shape)) return readUnion(view, offset, shape);
-  return Object.fromEntries(
-    fields.map((field) => [field.name, readField(view, offset + field.offset, field)]),
-  );
+  const value = { ...templateOf(shape) };
+  for (let i = 0; i < fields.length; i++) {
+    const field = fields[i]!;
+    value[field.name!] = readField(view, offset + field.offset, field);
+  }
+  return value;
+}
+
+/** By its shape, an object with the names of a struct. */
+let templates: WeakMap<Shape, Record<string, unknown>> | undefined;
+
+/**
+ * An object with the names of a struct, to be copied: takes less time than to define each. A value
+ * is assigned to what is there then, so no setter runs that a program has put into
+ * `Object.prototype`.
+ */
+function templateOf(shape: Shape): Record<string, unknown> {
+  let template = (templates ??= new WeakMap()).get(shape);
+  if (template === undefined) {
+    template = Object.fromEntries(shape.fields.map(({ name }) => [name!, undefined]));
+    templates.set(shape, template);
+  }
+  return template;
 }
 
 function readUnion(view: DataView<ArrayBuffer>, offset: number, { size, fields }: Shape): unknown {
@@ -180,7 +200,9 @@ export function writeShape(
   keeper?: StructKeeper,
 ): void {
   if (!hasNames(shape)) return writeBytes(view, offset, shape, value, what);
-  for (const [field, part] of fieldsIn(shape, value, what)) {
+  const given = fieldsIn(shape, value, what);
+  for (let i = 0; i < given.length; i++) {
+    const [field, part] = given[i]!;
     writeField(view, offset + field.offset, field, part, `${what}: field ${field.name}`, keeper);
   }
 }
@@ -196,9 +218,15 @@ export function fieldsIn(
       `${what} must be an object such as { ${shape.fields[0]!.name} }: got ${describe(value)}`,
     );
   }
-  const given = Object.keys(value).map((name) =>
-    [fieldNamed(shape, name, what), (value as Record<string, unknown>)[name]] as const
-  );
+  const names = Object.keys(value);
+  const given: (readonly [field: Field, value: unknown])[] = [];
+  for (let i = 0; i < names.length; i++) {
+    const name = names[i]!;
+    // Mostly they come in the order of the struct.
+    const next = shape.fields[i];
+    const field = next?.name === name ? next : fieldNamed(shape, name, what);
+    given.push([field, (value as Record<string, unknown>)[name]]);
+  }
   if (isUnion(shape) && given.length !== 1) {
     throw new TypeError(
       `${what} must have one member of the union, of ${namesOf(shape)}: got ${given.length}`,
