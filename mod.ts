@@ -34,6 +34,7 @@
  * @module
  */
 
+export type { VariadicArguments } from "./ffi/call/arguments.ts";
 export type { CallbackOptions } from "./ffi/call/callback.ts";
 export type {
   AsyncArguments,
@@ -91,9 +92,12 @@ export type {
   FilledArray,
   FromNative,
   FunctionPointer,
+  LayoutType,
   ScalarType,
+  StructDefinition,
   SymbolPointer,
   ToNative,
+  TypeDefinition,
   ValueType,
 } from "./ffi/value/type.ts";
 export type { Yielder } from "./ffi/yielder.ts";

@@ -73,11 +73,21 @@ export function copyOf<T>(definition: T, what: string): T {
   }
 }
 
+/** Objects that stand in definitions as they are, since nobody can change them. */
+let whole: WeakSet<object> | undefined;
+
+/** Has `copyOf` leave an object as it is. */
+export function keepWhole(object: object): void {
+  (whole ??= new WeakSet()).add(object);
+}
+
 /** Copies a value that is part of the values `above`. */
 function copy(value: unknown, above: readonly unknown[]): unknown {
   // `structuredClone` refuses what is no data, such as a function.
   if (typeof value !== "object" || value === null) return structuredClone(value);
-  if (isPointer(value)) return value;
+  if (isPointer(value) || whole?.has(value)) return value;
+  // What C is to be told as a struct may be bytes.
+  if (ArrayBuffer.isView(value)) return structuredClone(value);
   if (above.includes(value)) throw new TypeError("It contains itself");
   const copied: object = Array.isArray(value) ? new Array(value.length) : {};
   for (const [key, part] of Object.entries(value)) {

@@ -24,6 +24,7 @@ import {
   checkParameters,
   checkType,
   FUNCTION,
+  refusePromoted,
   signatureOf,
 } from "./call/signature.ts";
 import { callSync, endGone } from "./call/sync.ts";
@@ -38,6 +39,7 @@ import { SLOT_SIZE, STACK_SIZE_MIN } from "./layout.ts";
 import { overflowOf } from "./stack/overflow.ts";
 import { checkSize } from "./stack/stack.ts";
 import type { SymbolOf } from "./types.ts";
+import { readShape, shapeOf } from "./value/struct_type.ts";
 import { SCALAR_TYPES, typeOf, VALUE_TYPES } from "./value/type.ts";
 import { read } from "./value/value.ts";
 
@@ -189,8 +191,14 @@ function closeLibrary(library: Library, thunks: Thunk[], opened: { close(): void
 }
 
 /** What a variable has now; of one that is an address, or not known further, where it is. */
-function variable(name: VariableDefinition["type"], pointer: Deno.PointerObject): unknown {
-  const type = typeOf(name);
+function variable(of: VariableDefinition["type"], pointer: Deno.PointerObject): unknown {
+  const shape = shapeOf(of, "");
+  if (shape !== undefined) {
+    const bytes = new DataView(new ArrayBuffer(shape.size));
+    native().copyIn(bytes, native().addressOfPointer(pointer), BigInt(shape.size));
+    return readShape(bytes, 0, shape);
+  }
+  const type = typeOf(of as string);
   if (type.kind === "address") return pointer;
   const slot = new DataView(new ArrayBuffer(SLOT_SIZE));
   native().copyIn(slot, native().addressOfPointer(pointer), BigInt(type.size));
@@ -210,7 +218,7 @@ export function symbol(
     return makeBody(definition.input, definition.output, pointer, subject);
   }
   const slots: Slot[] = [];
-  const types = definition.parameters.map((type) => typeof type === "string" ? type : "callback");
+  const types = definition.parameters.map((type) => isCallback(type) ? "callback" : type);
   const callee: Callee = {
     ...signatureOf(types, definition.result, FUNCTION, definition.variadic),
     ...subject,
@@ -238,9 +246,9 @@ export function symbol(
       type: callee.types[i]!,
       offset: callee.offsets[i]!,
       what: `Cannot call ${name}: argument ${i}`,
-      callback: typeof parameter === "string"
-        ? undefined
-        : callbackParameter(callee, i, parameter.callback, thunks),
+      callback: isCallback(parameter)
+        ? callbackParameter(callee, i, parameter.callback, thunks)
+        : undefined,
     });
   }
   const f = callee.nonblocking
@@ -442,7 +450,7 @@ export function checkDefinition(name: string, definition: unknown): void {
   if (stackSize !== undefined) checkSize(stackSize, STACK_SIZE_MIN, what, "stackSize");
 }
 
-function isCallback(parameter: unknown): parameter is { readonly callback: unknown } {
+function isCallback(parameter: unknown): parameter is { readonly callback: CallbackDefinition } {
   return typeof parameter === "object" && parameter !== null &&
     Object.hasOwn(parameter, "callback");
 }
@@ -456,13 +464,6 @@ function checkVariadic(parameters: readonly unknown[], variadic: unknown, what: 
     );
   }
   for (const [i, type] of parameters.entries()) {
-    if (i < fixed || typeof type !== "string") continue;
-    // A C compiler would pass an argument of this type as one of another.
-    const promoted = typeOf(type).promoted;
-    if (promoted === undefined) continue;
-    throw new TypeError(
-      `${what}: parameter ${i} has the type ${describe(type)}, which C promotes where it stands ` +
-        `behind the dots; declare it as ${describe(promoted)}`,
-    );
+    if (i >= fixed) refusePromoted(type, `${what}: parameter ${i}`);
   }
 }

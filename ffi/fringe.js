@@ -50,7 +50,7 @@ const checkKeys = (function checkKeys(definition, known, what) {
 });
 function copyOf(definition, what) {
     try {
-        return copy$1(definition, []);
+        return copy$2(definition, []);
     }
     catch (error) {
         if (isExhaustion(error))
@@ -58,17 +58,23 @@ function copyOf(definition, what) {
         throw new TypeError(`${what}: its definition must be plain data`, { cause: error });
     }
 }
-function copy$1(value, above) {
+let whole;
+function keepWhole(object) {
+    (whole ??= new WeakSet()).add(object);
+}
+function copy$2(value, above) {
     if (typeof value !== "object" || value === null)
         return structuredClone(value);
-    if (isPointer(value))
+    if (isPointer(value) || whole?.has(value))
         return value;
+    if (ArrayBuffer.isView(value))
+        return structuredClone(value);
     if (above.includes(value))
         throw new TypeError("It contains itself");
     const copied = Array.isArray(value) ? new Array(value.length) : {};
     for (const [key, part] of Object.entries(value)) {
         const isStop = key === "stop" && typeof part === "function";
-        const copiedPart = isStop ? part : copy$1(part, [...above, value]);
+        const copiedPart = isStop ? part : copy$2(part, [...above, value]);
         Object.defineProperty(copied, key, own({ value: copiedPart, enumerable: true }));
     }
     return Object.freeze(copied);
@@ -132,9 +138,10 @@ const Grant = {
     too_many_mappings: 9,
 };
 const SLOT_SIZE = 8;
+const TAIL_ANSWER = 1;
 const ARGUMENT_REGISTERS = {
-    x86_64: { integers: 6, floats: 8 },
-    aarch64: { integers: 8, floats: 8 },
+    x86_64: { integers: 6, floats: 8, structs: "eightbytes" },
+    aarch64: { integers: 8, floats: 8, structs: "aggregates" },
 };
 const Mailbox = {
     status: 0,
@@ -154,8 +161,14 @@ const Mailbox = {
     floats: 144,
     callback_integers: 208,
     callback_floats: 272,
-    stack: 336,
-    size: 336,
+    output_second: 336,
+    output_more_floats: 344,
+    answer_integers: 368,
+    answer_floats: 384,
+    result_address: 416,
+    callback_result_address: 424,
+    stack: 432,
+    size: 432,
 };
 const FRAMES_MAX = 64;
 const Report = {
@@ -209,6 +222,7 @@ const Bounds = {
 const STACK_ALIGNMENT$1 = 16;
 const STACK_SIZE_MIN = 512;
 const STACK_SIZE_DEFAULT = 1048576;
+const THREAD_ROOM = 65536;
 const HEADROOM_MIN = 8192;
 const CANARY = "fringe's canary!";
 
@@ -1000,15 +1014,15 @@ const verify = (function verify(path, build) {
     return "present";
 });
 
-const known = new WeakMap();
+const known$1 = new WeakMap();
 function makeFunctionPointer(object, pointing) {
-    known.set(object, pointing);
+    known$1.set(object, pointing);
 }
 function pointingOf(value, what) {
     if ((typeof value !== "object" || value === null) && typeof value !== "function") {
         return undefined;
     }
-    const pointing = known.get(value);
+    const pointing = known$1.get(value);
     if (pointing === undefined || pointing.address !== undefined)
         return pointing;
     throw pointing.whyClosed(what);
@@ -1216,7 +1230,7 @@ function getter(prototype, name) {
     return Function.prototype.call.bind(get);
 }
 const typedArray = Object.getPrototypeOf(Uint8Array.prototype);
-const nameOf = getter(typedArray, Symbol.toStringTag);
+const nameOf$1 = getter(typedArray, Symbol.toStringTag);
 const OF_ARRAY = {
     buffer: getter(typedArray, "buffer"),
     byteOffset: getter(typedArray, "byteOffset"),
@@ -1248,7 +1262,7 @@ function bytesOf(value, what) {
     if (value === null)
         return null;
     const isView = ArrayBuffer.isView(value);
-    const of = isView && nameOf(value) === undefined ? OF_VIEW : OF_ARRAY;
+    const of = isView && nameOf$1(value) === undefined ? OF_VIEW : OF_ARRAY;
     const buffer = isView ? of.buffer(value) : value;
     if (!isBuffer(buffer)) {
         if (answers(sizeOfShared, buffer)) {
@@ -1270,22 +1284,28 @@ function bytesOf(value, what) {
 
 const ANSWERS_KEPT = 16;
 class Answers {
-    #place = 16 - 1;
+    #count;
+    #answer = 16 - 1;
+    #used = 0;
     #isNext = true;
+    constructor({ keptCount }) {
+        this.#count = keptCount;
+    }
     next() {
         this.#isNext = true;
     }
     place() {
         if (this.#isNext)
-            this.#place = (this.#place + 1) % 16;
+            this.#answer = (this.#answer + 1) % 16;
         this.#isNext = false;
-        return this.#place;
+        return this.#answer * this.#count + this.#used++ % this.#count;
     }
 }
 class Kept {
     #strings = new Strings();
     #buffers;
     #answers;
+    #room;
     #isUsed = false;
     hasBuffers = false;
     get isGone() {
@@ -1312,6 +1332,7 @@ class Kept {
         this.#isUsed = false;
         this.#strings.clear();
         this.#buffers = this.#answers = undefined;
+        this.#room?.clear();
         this.hasBuffers = false;
     }
     keepString(value, what) {
@@ -1324,25 +1345,59 @@ class Kept {
         this.hasBuffers = true;
         return native().addressOfBuffer(bytes);
     }
+    keepRoom(size, alignment) {
+        this.#isUsed = true;
+        return (this.#room ??= new Room()).take(size, alignment);
+    }
     answersTo(callback, isAgain) {
         this.#isUsed = true;
         this.#answers ??= new Map();
         let answers = this.#answers.get(callback);
         if (answers === undefined) {
-            this.#answers.set(callback, answers = new KeptAnswers(this.#strings));
+            this.#answers.set(callback, answers = new KeptAnswers(callback, this.#strings));
         }
         if (!isAgain)
             answers.next();
-        this.hasBuffers ||= callback.result === "buffer";
+        this.hasBuffers ||= callback.bufferCount > 0;
         return answers;
     }
+}
+const ROOM = 1024;
+class Room {
+    #address = 0n;
+    #used = 0;
+    #buffers = [];
+    take(size, alignment) {
+        if (this.#buffers.length === 0)
+            this.#address = this.#make(1024);
+        const needed = size + alignment;
+        if (needed > 1024 - this.#used)
+            return aligned(this.#make(needed), alignment);
+        const address = aligned(this.#address + BigInt(this.#used), alignment);
+        this.#used = Number(address - this.#address) + size;
+        return address;
+    }
+    #make(size) {
+        const buffer = new ArrayBuffer(size);
+        this.#buffers.push(buffer);
+        return native().addressOfBuffer(new Uint8Array(buffer));
+    }
+    clear() {
+        this.#used = 0;
+        if (this.#buffers.length > 1)
+            this.#buffers.length = 1;
+    }
+}
+function aligned(address, alignment) {
+    const mask = BigInt(alignment) - 1n;
+    return address + mask & ~mask;
 }
 class KeptAnswers extends Answers {
     #strings;
     #places = [];
     #buffers = [];
-    constructor(strings) {
-        super();
+    constructor(callback, strings) {
+        super(callback);
         this.#strings = strings;
     }
     get isGone() {
@@ -1384,6 +1439,7 @@ const Way = {
     u64: 7,
     address: 8,
     number: 9,
+    struct: 10,
 };
 const none = undefined;
 const charSign = arch === "aarch64" && os !== "darwin" ? 0 : 0x80;
@@ -1414,7 +1470,7 @@ const TYPES = {
 };
 const types = new Map();
 for (const [name, row] of Object.entries(TYPES)) {
-    types.set(name, { name: name, ...row });
+    types.set(name, { name, ...row });
 }
 const VOID$2 = {
     ...{ name: "void", kind: "void", way: 0, size: 0, mask: 0, sign: 0, promoted: none },
@@ -1481,7 +1537,7 @@ const VALUE_TYPES = new Set(types.keys());
 const SCALAR_TYPES = new Set([...types.values()].filter(({ way, name }) => way !== 9 && (way !== 8 || name === "pointer")).map(({ name }) => name));
 
 const { void: VOID$1, int: INT$1, u32: U32$1, bool: BOOL$1, f32: F32$1, f64: F64$1, i64: I64$1, u64: U64 } = Way;
-const NUMBER = 9;
+const { number: NUMBER, struct: STRUCT$1 } = Way;
 const toBigInt = BigInt;
 const { asIntN, asUintN } = toBigInt;
 const { isSafeInteger } = Number;
@@ -1605,6 +1661,9 @@ function writeOther(view, offset, type, value, what, keeper) {
         case 2:
         case 3:
             view.setInt32(offset, toWord(type, value, what), true);
+            return;
+        case 10:
+            type.passing.write(view, value, what, keeper);
             return;
         default:
             view.setBigUint64(offset, addressFor(type, value, what, keeper), true);
@@ -1848,6 +1907,844 @@ function generatorAnswer(tag, what) {
             "for .async(), or a function* for `yield* yielder.call()`");
 }
 
+function isShape(of) {
+    return Object.hasOwn(of, "fields");
+}
+function arrange(parts, { isUnion = false, pack = Infinity, alignment = 1 } = {}) {
+    let end = 0;
+    const fields = parts.map((given) => {
+        const part = own(given);
+        const aligned = Math.min(alignmentOf(part.of), pack);
+        const offset = isUnion ? 0 : roundUp$1(end, aligned);
+        end = Math.max(end, offset + part.of.size * (part.count ?? 1));
+        alignment = Math.max(alignment, aligned);
+        return Object.assign(part, { offset });
+    });
+    return { size: roundUp$1(end, alignment), alignment, fields };
+}
+function alignmentOf(of) {
+    return isShape(of) ? of.alignment : of.size;
+}
+function roundUp$1(offset, size) {
+    return Math.ceil(offset / size) * size;
+}
+
+const VIEWED = Symbol("viewed");
+let shapes;
+function makeStructType(layout, shape) {
+    (shapes ??= new WeakMap()).set(layout, shape);
+    keepWhole(layout);
+}
+function shapeOf(definition, what) {
+    return shapeIn(definition, what, []);
+}
+function shapeIn(definition, what, above) {
+    if (typeof definition !== "object" || definition === null)
+        return undefined;
+    const known = shapes?.get(definition);
+    if (known !== undefined || !Object.hasOwn(definition, "struct"))
+        return known;
+    const { struct: types } = definition;
+    if (!Array.isArray(types) || types.length === 0) {
+        throw new TypeError(`${what}: struct must be an array of at least one type: got ${describe(types)}`);
+    }
+    if (above.includes(definition))
+        throw new TypeError(`${what} ${CONTAINS_ITSELF}`);
+    return arrange(types.map((type, i) => {
+        const field = `${what}: field ${i}`;
+        return {
+            of: typeNamed(type) ?? shapeIn(type, field, [...above, definition]) ?? no(type, field),
+        };
+    }));
+}
+const CONTAINS_ITSELF = "contains itself, which takes endless memory; pointerTo(() => layout) is a pointer to it";
+function typeNamed(name) {
+    return typeof name === "string" && VALUE_TYPES.has(name) ? typeOf$1(name) : undefined;
+}
+function no(type, what) {
+    if (typeof type === "function") {
+        throw new TypeError(`${what} is a function, or ${CONTAINS_ITSELF}`);
+    }
+    throw new TypeError(`${what} has the type ${describe(type)}: it must be one of ${[...VALUE_TYPES].join(", ")}, a ` +
+        `layout, pointerTo(layout) or [type, count]${hintFor$2(type)}`);
+}
+function hintFor$2(type) {
+    if (Array.isArray(type)) {
+        return "; an array of arrays is written as one, with all elements: [type, rows * columns]";
+    }
+    if (typeof type === "object" && type !== null) {
+        return Object.hasOwn(type, "bits")
+            ? `; ${BIT_FIELD}`
+            : "; a struct within is written struct({ name: type, … })";
+    }
+    if (typeof type !== "string")
+        return "";
+    if (/:\s*\d+$/.test(type))
+        return `; ${BIT_FIELD}`;
+    if (/long double|_?complex|float128|f128|__m\d+|vector|int128|[iu]128/i.test(type)) {
+        return "; long double, _Complex, vectors and integers of 128 bits have no type here: take " +
+            'their bytes, as struct({ bytes: ["u8", 16] }, { alignment: 16 })';
+    }
+    const meant = meantBy(type);
+    return meant === undefined ? "" : `; it may be ${describe(meant)}`;
+}
+const BIT_FIELD = "bit-fields have no type here, since each compiler lays them out by rules of " +
+    "its own: take the integer that they are in, and shift";
+function isUnion({ fields }) {
+    return fields.length > 1 && fields[1].offset === 0;
+}
+function hasNames({ fields }) {
+    return fields[0].name !== undefined;
+}
+function readShape(view, offset, shape) {
+    const { size, fields } = shape;
+    if (!hasNames(shape)) {
+        return new Uint8Array(view.buffer, view.byteOffset + offset, size).slice();
+    }
+    if (isUnion(shape))
+        return readUnion(view, offset, shape);
+    return Object.fromEntries(fields.map((field) => [field.name, readField(view, offset + field.offset, field)]));
+}
+function readUnion(view, offset, { size, fields }) {
+    const bytes = new Uint8Array(view.buffer, view.byteOffset + offset, size).slice();
+    const copy = new DataView(bytes.buffer);
+    const value = {};
+    for (const field of fields) {
+        const get = () => readField(copy, 0, field);
+        Object.defineProperty(value, field.name, { __proto__: null, enumerable: true, get });
+    }
+    return value;
+}
+function readField(view, offset, field) {
+    const { of, count } = field;
+    if (count === undefined)
+        return readPart(view, offset, field);
+    return Array.from({ length: count }, (_, i) => readPart(view, offset + i * of.size, field));
+}
+function readPart(view, offset, { of, to }) {
+    if (isShape(of))
+        return readShape(view, offset, of);
+    const value = readValue(view, offset, of);
+    return to === undefined || value === null ? value : to.follow(value);
+}
+const slot = new DataView(new ArrayBuffer(8));
+function readValue(view, offset, type) {
+    if (type.size > 2)
+        return read(view, offset, type);
+    slot.setInt32(0, type.size === 1 ? view.getUint8(offset) : view.getUint16(offset, true), true);
+    return read(slot, 0, type);
+}
+function writeShape(view, offset, shape, value, what, keeper) {
+    if (!hasNames(shape))
+        return writeBytes(view, offset, shape, value, what);
+    for (const [field, part] of fieldsIn(shape, value, what)) {
+        writeField(view, offset + field.offset, field, part, `${what}: field ${field.name}`, keeper);
+    }
+}
+function fieldsIn(shape, value, what) {
+    if (typeof value !== "object" || value === null || Symbol.iterator in value) {
+        throw new TypeError(`${what} must be an object such as { ${shape.fields[0].name} }: got ${describe(value)}`);
+    }
+    const given = Object.keys(value).map((name) => [fieldNamed(shape, name, what), value[name]]);
+    if (isUnion(shape) && given.length !== 1) {
+        throw new TypeError(`${what} must have one member of the union, of ${namesOf(shape)}: got ${given.length}`);
+    }
+    return given;
+}
+function fieldNamed(shape, name, what) {
+    const field = shape.fields.find((field) => field.name === name);
+    if (field !== undefined)
+        return field;
+    throw new TypeError(`${what}: there is no field ${describe(name)}; the fields are ${namesOf(shape)}`);
+}
+function namesOf({ fields }) {
+    return fields.map(({ name }) => name).join(", ");
+}
+function writeBytes(view, offset, { size }, value, what) {
+    const bytes = bytesOf(value, what);
+    if (bytes === null || bytes.length < size) {
+        throw new RangeError(`${what} must have the ${size} bytes of the struct: got ${bytes?.length ?? "null"}`);
+    }
+    new Uint8Array(view.buffer, view.byteOffset + offset, size).set(bytes.subarray(0, size));
+}
+function writeField(view, offset, field, value, what, keeper) {
+    const { of, count } = field;
+    if (count === undefined)
+        return writePart(view, offset, field, value, what, keeper);
+    const elements = elementsOf(value, count, what);
+    for (const [i, element] of elements.entries()) {
+        writePart(view, offset + i * of.size, field, element, `${what}: element ${i}`, keeper);
+    }
+}
+function elementsOf(value, count, what) {
+    const elements = typeof value === "object" && value !== null ? listOf(value, what) : undefined;
+    if (elements === undefined) {
+        throw new TypeError(`${what} must be an array of ${count} elements: got ${describe(value)}`);
+    }
+    if (elements.length <= count)
+        return elements;
+    throw new RangeError(`${what} has ${count} elements: got ${elements.length}`);
+}
+function listOf(value, what) {
+    try {
+        return Array.from(value);
+    }
+    catch (error) {
+        if (isExhaustion(error))
+            throw error;
+        throw new TypeError(`${what} cannot be iterated: got ${describe(value)}`, { cause: error });
+    }
+}
+function writePart(view, offset, { of, to }, value, what, keeper) {
+    if (isShape(of))
+        return writeShape(view, offset, of, value, what, keeper);
+    const given = to === undefined ? value : to.pointerOf(value);
+    if (of.size > 2) {
+        write(view, offset, of, given, what, keeper);
+        if (of.kind === "address")
+            keeper?.keepAt?.(view.byteOffset + offset, value);
+        return;
+    }
+    write(slot, 0, of, given, what);
+    if (of.size === 1)
+        view.setUint8(offset, slot.getUint8(0));
+    else
+        view.setUint16(offset, slot.getUint16(0, true), true);
+}
+
+class Bytes {
+    shape;
+    #scratch;
+    constructor(shape) {
+        this.shape = shape;
+    }
+    of(value, what, keeper) {
+        const scratch = this.take();
+        writeShape(scratch, 0, this.shape, value, what, keeper);
+        return scratch;
+    }
+    take() {
+        const scratch = this.#scratch;
+        this.#scratch = undefined;
+        if (scratch === undefined) {
+            return new DataView(new ArrayBuffer(roundUp$1(this.shape.size, 8)));
+        }
+        new Uint8Array(scratch.buffer).fill(0);
+        return scratch;
+    }
+    put(scratch) {
+        this.#scratch = scratch;
+    }
+    read(bytes) {
+        return readShape(bytes, 0, this.shape);
+    }
+}
+class ArgumentPassing {
+    #bytes;
+    #spot;
+    constructor(shape, spot) {
+        this.#bytes = new Bytes(shape);
+        this.#spot = spot;
+    }
+    write(view, value, what, keeper) {
+        const bytes = this.#bytes.of(value, what, keeper);
+        const { pieces, isByAddress } = this.#spot;
+        if (isByAddress) {
+            const address = keeper.keepRoom(bytes.byteLength, 2 * 8, what);
+            native().copyOut(address, bytes, BigInt(bytes.byteLength));
+            view.setBigUint64(pieces[0].at, address, true);
+        }
+        else {
+            for (const { at, from, size } of pieces)
+                copy$1(bytes, from, view, at, size);
+        }
+        this.#bytes.put(bytes);
+    }
+    read(view, stack) {
+        const bytes = this.#bytes.take();
+        for (const { at, from, size } of this.#spot.pieces) {
+            const isOnStack = at >= 432;
+            const [source, start] = isOnStack ? [stack, at - 432] : [view, at];
+            if (this.#spot.isByAddress)
+                copyFrom(source.getBigUint64(start, true), bytes, this.#bytes);
+            else
+                copy$1(source, start, bytes, from, size);
+        }
+        const value = this.#bytes.read(bytes);
+        this.#bytes.put(bytes);
+        return value;
+    }
+}
+class ResultPassing {
+    #bytes;
+    #pieces;
+    addressAt;
+    constructor(shape, pieces, addressAt) {
+        this.#bytes = new Bytes(shape);
+        this.#pieces = pieces;
+        this.addressAt = addressAt;
+    }
+    get shape() {
+        return this.#bytes.shape;
+    }
+    check(value, what, keeper) {
+        this.#bytes.put(this.#bytes.of(value, what, keeper));
+    }
+    write(view, value, what, keeper) {
+        const bytes = this.#bytes.of(value, what, keeper);
+        if (this.addressAt !== undefined) {
+            const address = view.getBigUint64(this.addressAt, true);
+            native().copyOut(address, bytes, BigInt(this.shape.size));
+            view.setBigUint64(8, address, true);
+        }
+        else {
+            for (const { at, from, size } of this.#pieces)
+                copy$1(bytes, from, view, at, size);
+            if (this.#pieces.length > 1)
+                view.setBigUint64(64, BigInt(1), true);
+        }
+        this.#bytes.put(bytes);
+    }
+    read(view, address) {
+        const bytes = this.#bytes.take();
+        if (this.addressAt !== undefined)
+            copyFrom(address, bytes, this.#bytes);
+        else
+            for (const { at, from, size } of this.#pieces)
+                copy$1(view, at, bytes, from, size);
+        const value = this.#bytes.read(bytes);
+        this.#bytes.put(bytes);
+        return value;
+    }
+}
+function resultOf(shape, { registers }, rules, places, { integers }) {
+    if (registers === undefined) {
+        return new ResultPassing(shape, [], rules === "eightbytes" ? integers : places.address);
+    }
+    return new ResultPassing(shape, piecesOf(registers, places), undefined);
+}
+function piecesOf(registers, { integers, floats, single }) {
+    if (registers.length === 1 && single !== undefined) {
+        return [{ at: single, from: 0, size: registers[0].size }];
+    }
+    let [integer, float] = [0, 0];
+    return registers.map(({ isFloat, from, size }) => ({
+        at: isFloat ? floats[float++] : integers[integer++],
+        from,
+        size,
+    }));
+}
+function argumentAt(shape, spot) {
+    return structType(shape, new ArgumentPassing(shape, spot));
+}
+function structType(shape, passing) {
+    const { size } = shape;
+    return { ...VOID$2, name: nameOf(shape), kind: "struct", way: 10, size, passing };
+}
+function readArgument(type, view, stack) {
+    return type.passing.read(view, stack);
+}
+function nameOf(shape) {
+    const { size, alignment, fields } = shape;
+    const natural = arrange(fields);
+    const isNatural = natural.size === size && natural.alignment === alignment &&
+        natural.fields.every(({ offset }, i) => offset === fields[i].offset);
+    const parts = fields.map(({ offset, of, count }) => (isNatural ? "" : `${offset}: `) + (isShape(of) ? nameOf(of) : of.name) +
+        (count === undefined ? "" : `[${count}]`));
+    const text = `struct { ${parts.join(", ")} }`;
+    return isNatural ? text : `${text} of ${size} bytes, aligned to ${alignment}`;
+}
+function keptIn({ fields }, kinds) {
+    return fields.reduce((sum, { of, count = 1 }) => {
+        return sum + count * (isShape(of) ? keptIn(of, kinds) : kinds.includes(of.name) ? 1 : 0);
+    }, 0);
+}
+function copyFrom(address, bytes, { shape }) {
+    native().copyIn(bytes, address, BigInt(shape.size));
+}
+function copy$1(source, start, target, at, size) {
+    if (size === 8) {
+        target.setInt32(at, source.getInt32(start, true), true);
+        target.setInt32(at + 4, source.getInt32(start + 4, true), true);
+        return;
+    }
+    const from = new Uint8Array(source.buffer, source.byteOffset + start, size);
+    new Uint8Array(target.buffer, target.byteOffset + at, size).set(from);
+}
+
+function routeOf(shape, rules) {
+    return rules === "eightbytes" ? byEightbytes(shape) : byAggregates(shape);
+}
+function* leavesOf({ fields }, at = 0) {
+    for (const { of, offset, count = 1 } of fields) {
+        for (let i = 0; i < count; i++) {
+            const start = at + offset + i * of.size;
+            if (isShape(of))
+                yield* leavesOf(of, start);
+            else
+                yield { type: of, offset: start };
+        }
+    }
+}
+const WORD = 8;
+function byEightbytes(shape) {
+    const memory = {
+        registers: undefined,
+        isByAddress: false,
+        alignment: Math.max(8, shape.alignment),
+        stackSize: roundUp$1(shape.size, 8),
+    };
+    if (shape.size > 2 * 8)
+        return memory;
+    const classes = [];
+    for (const { type, offset } of leavesOf(shape)) {
+        if (offset % type.size !== 0)
+            return memory;
+        const place = Math.floor(offset / 8);
+        if (type.kind !== "float")
+            classes[place] = "INTEGER";
+        else
+            classes[place] ??= "SSE";
+    }
+    const registers = [...classes.entries()].flatMap(([place, found]) => found === undefined ? [] : [{ isFloat: found === "SSE", from: place * 8, size: 8 }]);
+    return { ...memory, registers };
+}
+function byAggregates(shape) {
+    const { size } = shape;
+    const isWide = naturalAlignment(shape) >= 2 * 8;
+    const place = {
+        isByAddress: false,
+        alignment: isWide ? 2 * 8 : 8,
+        stackSize: roundUp$1(size, 8),
+    };
+    const floats = homogeneous(shape);
+    if (floats !== undefined)
+        return { ...place, registers: floats };
+    if (size > 2 * 8) {
+        return { isByAddress: true, registers: undefined, alignment: 8, stackSize: 8 };
+    }
+    const registers = [];
+    for (let from = 0; from < size; from += 8) {
+        registers.push({ isFloat: false, from, size: 8 });
+    }
+    return { ...place, registers };
+}
+function naturalAlignment({ fields, alignment }) {
+    const ofParts = fields.map(({ of }) => isShape(of) ? of.alignment : of.size);
+    return Math.min(alignment, Math.max(...ofParts));
+}
+function homogeneous(shape) {
+    let size;
+    for (const { type } of leavesOf(shape)) {
+        if (type.kind !== "float" || size !== undefined && type.size !== size)
+            return undefined;
+        size = type.size;
+        if (shape.size > 4 * size)
+            return undefined;
+    }
+    const found = new Set([...leavesOf(shape)].map(({ offset }) => offset));
+    if (size === undefined || found.size * size !== shape.size)
+        return undefined;
+    return [...found].sort((a, b) => a - b).map((from) => ({ isFloat: true, from, size: size }));
+}
+
+const PACKED = new Set(["aarch64-darwin"]);
+const CONVENTION = {
+    ...ARGUMENT_REGISTERS[arch],
+    isPacked: PACKED.has(`${arch}-${os}`),
+};
+function placementOf(parameters, registers, convention, fixed = parameters.length, isFirstTaken = false) {
+    const places = new Places(registers, convention, isFirstTaken);
+    const spots = parameters.map((parameter, index) => {
+        const isBehindDots = convention.isPacked && index >= fixed;
+        return typeof parameter === "string"
+            ? places.take(parameter, isBehindDots)
+            : places.takeStruct(parameter, isBehindDots);
+    });
+    return {
+        offsets: spots.map((spot) => typeof spot === "number" ? spot : spot.pieces[0].at),
+        spots: spots.map((spot) => typeof spot === "number" ? undefined : spot),
+        stackCount: roundUp$1(places.end, 8) / 8,
+    };
+}
+class Places {
+    #registers;
+    #convention;
+    #integers;
+    #floats = 0;
+    #at = 0;
+    end = 0;
+    constructor(registers, convention, isFirstTaken) {
+        this.#registers = registers;
+        this.#convention = convention;
+        this.#integers = isFirstTaken ? 1 : 0;
+    }
+    take(type, isBehindDots) {
+        const { isPacked } = this.#convention;
+        const { kind, size } = typeOf$1(type);
+        const at = isBehindDots ? undefined : this.#takeRegister(kind === "float");
+        if (at !== undefined)
+            return at;
+        const taken = isPacked && !isBehindDots ? size || 8 : 8;
+        return this.#takeStack(taken, taken, 4);
+    }
+    takeStruct(shape, isBehindDots) {
+        const route = routeOf(shape, this.#convention.structs);
+        const { registers, isByAddress } = route;
+        if (isByAddress) {
+            const at = this.take("pointer", isBehindDots);
+            return { pieces: [{ at, from: 0, size: 8 }], isByAddress };
+        }
+        const pieces = isBehindDots || registers === undefined ? undefined : this.#takeRegisters(route);
+        if (pieces !== undefined)
+            return { pieces, isByAddress };
+        const part = this.#convention.isPacked && !isBehindDots && registers?.[0];
+        const isPacked = part && part.isFloat;
+        const size = isPacked ? shape.size : route.stackSize;
+        const at = this.#takeStack(isPacked ? part.size : route.alignment, size, 0);
+        return { pieces: [{ at, from: 0, size: shape.size }], isByAddress };
+    }
+    #takeRegisters({ registers, alignment }) {
+        const { integers, floats, structs } = this.#convention;
+        const floatCount = registers.filter(({ isFloat }) => isFloat).length;
+        const count = registers.length - floatCount;
+        const isEven = structs === "aggregates" && alignment > 8 && count > 0;
+        const first = isEven ? roundUp$1(this.#integers, 2) : this.#integers;
+        if (first + count > integers || this.#floats + floatCount > floats) {
+            if (structs === "aggregates" && count > 0)
+                this.#integers = integers;
+            if (structs === "aggregates" && floatCount > 0)
+                this.#floats = floats;
+            return undefined;
+        }
+        this.#integers = first;
+        return registers.map(({ isFloat, from, size }) => {
+            return { at: this.#takeRegister(isFloat), from, size };
+        });
+    }
+    #takeRegister(isFloat) {
+        if (isFloat) {
+            if (this.#floats === this.#convention.floats)
+                return undefined;
+            return this.#registers.floats + this.#floats++ * 8;
+        }
+        if (this.#integers === this.#convention.integers)
+            return undefined;
+        return this.#registers.integers + this.#integers++ * 8;
+    }
+    #takeStack(alignment, size, written) {
+        const start = roundUp$1(this.#at, alignment);
+        this.#at = start + size;
+        this.end = Math.max(this.#at, start + written);
+        return 432 + start;
+    }
+}
+
+const PARAMETERS_MAX = 127;
+const words$1 = (at, count) => Array.from({ length: count }, (_, i) => at + i * 8);
+const FUNCTION = {
+    parameters: { integers: 80, floats: 144 },
+    result: {
+        integers: [16, 336],
+        floats: [24, ...words$1(344, 3)],
+        single: undefined,
+        address: 416,
+    },
+};
+const CALLBACK$3 = {
+    parameters: { integers: 208, floats: 272 },
+    result: {
+        integers: words$1(368, 2),
+        floats: words$1(384, 4),
+        single: 8,
+        address: 424,
+    },
+};
+function signatureOf(parameters, result, side, fixed) {
+    const rules = CONVENTION.structs;
+    const shapes = parameters.map(known);
+    const shape = known(result);
+    const structResult = shape &&
+        resultOf(shape, routeOf(shape, rules), rules, side.result, side.parameters);
+    const placement = placementOf(shapes.map((shape, i) => shape ?? parameters[i]), side.parameters, CONVENTION, fixed, structResult?.addressAt === side.parameters.integers);
+    const types = shapes.map((shape, i) => shape === undefined ? typeOf$1(parameters[i]) : argumentAt(shape, placement.spots[i]));
+    const resultType = structResult === undefined
+        ? typeOf$1(result)
+        : structType(shape, structResult);
+    return {
+        parameters: types.map(({ name }, i) => shapes[i] === undefined ? parameters[i] : name),
+        result: resultType.name,
+        types,
+        resultType,
+        structResult,
+        ...placement,
+    };
+}
+function known(definition) {
+    return shapeOf(definition, "");
+}
+function callbackSignature(callback, what) {
+    if (typeof callback !== "object" || callback === null) {
+        throw new TypeError(`${what} must be an object: got ${describe(callback)}`);
+    }
+    checkKeys(callback, ["parameters", "result", "stop", "variadic"], what);
+    const { parameters, result, stop, variadic } = own(callback);
+    if (variadic !== undefined && typeof variadic !== "boolean") {
+        throw new TypeError(`${what}: variadic must be a boolean, whether there are dots behind the parameters: got ` +
+            describe(variadic));
+    }
+    checkParameters(parameters, what);
+    for (const [i, type] of parameters.entries()) {
+        checkType(type, VALUE_TYPES, `${what}: parameter ${i}`, false);
+    }
+    checkType(result, VALUE_TYPES, `${what}: result`);
+    const signature = signatureOf(parameters, result, CALLBACK$3);
+    const hasStop = Object.hasOwn(callback, "stop");
+    if (hasStop && typeof stop !== "function") {
+        if (result === "void" && stop !== undefined) {
+            throw new TypeError(`${what}: stop must be undefined, since the result is void: got ${describe(stop)}`);
+        }
+        checkAnswer(signature, stop, `${what}: stop`);
+    }
+    const shape = known(result);
+    const count = (kinds) => shape === undefined ? kinds.includes(result) ? 1 : 0 : keptIn(shape, kinds);
+    const keptCount = count(["buffer", "cstring"]);
+    const bufferCount = count(["buffer"]);
+    return {
+        ...signature,
+        parameters: variadic ? [...signature.parameters, "..."] : signature.parameters,
+        stop,
+        hasStop,
+        isKept: keptCount > 0,
+        keptCount,
+        bufferCount,
+        following: variadic
+            ? (types) => signatureOf([...parameters, ...types], result, CALLBACK$3, parameters.length)
+            : undefined,
+        fast: variadic ? { ...fastOf(signature), count: -1 } : fastOf(signature),
+    };
+}
+function checkAnswer({ resultType, structResult }, answer, what) {
+    if (structResult !== undefined)
+        return structResult.check(answer, what, new Kept());
+    const slot = new DataView(new ArrayBuffer(8));
+    write(slot, 0, resultType, answer, what, new Kept());
+}
+function fastOf({ types, offsets, spots, stackCount }) {
+    const [first = VOID$2, second = VOID$2, third = VOID$2] = types;
+    const [firstAt = 0, secondAt = 0, thirdAt = 0] = offsets;
+    const isPlain = stackCount === 0 && spots.every((spot) => spot === undefined);
+    const count = isPlain ? types.length : -1;
+    return { count, first, firstAt, second, secondAt, third, thirdAt };
+}
+function checkParameters(parameters, what) {
+    if (!Array.isArray(parameters)) {
+        throw new TypeError(`${what}: parameters must be an array of types: got ${describe(parameters)}`);
+    }
+    if (parameters.length > 127) {
+        throw new TypeError(`${what}: it has ${parameters.length} parameters, and C promises no more than ` +
+            `${127}`);
+    }
+}
+function refusePromoted(type, what) {
+    const promoted = typeof type === "string" ? typeOf$1(type).promoted : undefined;
+    if (promoted === undefined)
+        return;
+    throw new TypeError(`${what} has the type ${describe(type)}, which C promotes where it stands behind the dots; ` +
+        `declare it as ${describe(promoted)}`);
+}
+function checkType(type, known, what, mayBeVoid = true) {
+    if (typeof type === "string" && (known.has(type) || mayBeVoid && type === "void"))
+        return;
+    const shape = shapeOf(type, what);
+    if (shape !== undefined)
+        return checkShape(shape, known, what, mayBeVoid);
+    const isObject = typeof type === "object" && type !== null;
+    if (isObject && Object.hasOwn(type, "callback")) {
+        throw new TypeError(`${what} is a callback, which can only stand among the parameters of a function: write ` +
+            `"${known.has("function") ? "function" : "pointer"}" where a function pointer is passed on`);
+    }
+    if (isObject && (Object.hasOwn(type, "function") || Object.hasOwn(type, "result"))) {
+        throw new TypeError(`${what} is an object: a function that C calls is written ` +
+            "{ callback: { parameters, result } }");
+    }
+    if (type === "...") {
+        throw new TypeError(`${what} is "...": declare the parameters that this call passes, and by variadic how many ` +
+            "of them stand before the dots");
+    }
+    throw new TypeError(`${what} has the type ${describe(type)}: it must be one of ` +
+        `${[...known].join(", ")}${mayBeVoid ? ", void" : ""}${hintFor$1(type, known, mayBeVoid)}`);
+}
+function checkShape({ alignment }, known, what, mayBeVoid) {
+    if (known === SCALAR_TYPES) {
+        throw new TypeError(`${what} is a struct, and a generator body takes and gives scalar values: pass a "pointer" ` +
+            "to memory that you hold");
+    }
+    if (mayBeVoid || known !== VALUE_TYPES || alignment <= 16)
+        return;
+    throw new TypeError(`${what} is a struct that is aligned to ${alignment} bytes, and arguments are aligned to ` +
+        `${16} at most: wrap the function in C, and pass the struct's address`);
+}
+function hintFor$1(type, known, mayBeVoid) {
+    if (type === undefined && mayBeVoid)
+        return '; write "void" if there is none';
+    if (type === "void")
+        return "; the parameters of a function that has none are []";
+    if (type === "callback" || typeof type === "object" && type !== null) {
+        return "; a function that C calls is written { callback: { parameters, result } }";
+    }
+    if (typeof type === "string" && /long double|_?complex|f128|\b__m\d+|[iu](?:nt)?128/i.test(type)) {
+        return "; long double, vectors, _Complex, integers of 128 bits and bit-fields have no type " +
+            "here: wrap the function in C";
+    }
+    const meant = typeof type === "string" ? meantBy(type) : undefined;
+    return meant !== undefined && known.has(meant) ? `; it may be ${describe(meant)}` : "";
+}
+
+const { stack: STACK } = Mailbox;
+const { struct: STRUCT } = Way;
+function argumentsIn(view, { types, offsets, stackCount }) {
+    let stack = view;
+    if (stackCount > 0) {
+        stack = new DataView(new ArrayBuffer(stackCount * 8));
+        const address = view.getBigUint64(56, true);
+        native().copyIn(stack, address, BigInt(stack.byteLength));
+    }
+    const values = [];
+    for (let i = 0; i < types.length; i++) {
+        const [offset, type] = [offsets[i], types[i]];
+        if (type.way === 10)
+            values.push(readArgument(type, view, stack));
+        else
+            values.push(offset < 432 ? read(view, offset, type) : read(stack, offset - 432, type));
+    }
+    return values;
+}
+let forget;
+class VariadicArguments {
+    #view;
+    #target;
+    #types = [];
+    constructor(view, target) {
+        this.#view = view;
+        this.#target = target;
+    }
+    next(type) {
+        const what = "Cannot read an argument behind the dots: it";
+        checkType(type, VALUE_TYPES, what, false);
+        refusePromoted(type, what);
+        if (this.#view === undefined) {
+            throw new Error(`${what} is gone, since the callback has been answered, or its call ended; read it before`);
+        }
+        const { types, offsets, stackCount } = this.#target.following([...this.#types, type]);
+        const last = { types: types.slice(-1), offsets: offsets.slice(-1), stackCount };
+        const [value] = argumentsIn(this.#view, last);
+        this.#types.push(type);
+        return value;
+    }
+    static {
+        forget = (rest) => rest.#view = undefined;
+    }
+}
+class Passed {
+    #rest;
+    values;
+    constructor(view, target) {
+        this.values = argumentsIn(view, target);
+        if (target.following === undefined)
+            return;
+        this.values.push(this.#rest = new VariadicArguments(view, target));
+    }
+    end() {
+        if (this.#rest !== undefined)
+            forget(this.#rest);
+    }
+}
+
+function checkOpen(library, what) {
+    if (!library.closed)
+        return;
+    throw new Error(`${what}: ${describe(library.filename)} has been closed; open it again`);
+}
+class Occupancy {
+    #library;
+    #earlier;
+    #later;
+    reason;
+    batch;
+    elsewhere = false;
+    enter(library) {
+        const { latest } = library;
+        this.reason = undefined;
+        this.#earlier = latest;
+        if (latest !== undefined)
+            latest.#later = this;
+        library.latest = this;
+        this.#library = library;
+    }
+    leave() {
+        const library = this.#library;
+        if (library === undefined)
+            return;
+        const earlier = this.#earlier;
+        const later = this.#later;
+        if (later !== undefined)
+            later.#earlier = earlier;
+        else
+            library.latest = earlier;
+        if (earlier !== undefined)
+            earlier.#later = later;
+        this.#library = this.#earlier = this.#later = undefined;
+    }
+    get earlier() {
+        return this.#earlier;
+    }
+}
+function isElsewhere(library) {
+    for (let record = library.latest; record !== undefined; record = record.earlier) {
+        if (record.elsewhere)
+            return true;
+    }
+    return false;
+}
+function endAll(library, reason) {
+    const thrown = [];
+    for (let record; (record = library.latest) !== undefined;) {
+        record.reason = reason;
+        try {
+            record.endGently();
+        }
+        catch (error) {
+            if (!record.isDone)
+                throw error;
+            thrown.push(error);
+        }
+    }
+    return thrown;
+}
+const late = { first: undefined };
+function takeOffLate(owner) {
+    if (late.first === owner)
+        late.first = owner.nextLate;
+}
+function endLate() {
+    for (let owner; (owner = late.first) !== undefined;) {
+        const thrown = [];
+        try {
+            if (!owner.isDone)
+                owner.endGently();
+        }
+        catch (error) {
+            if (!owner.isDone)
+                throw error;
+            thrown.push(error);
+        }
+        takeOffLate(owner);
+        for (const error of thrown)
+            console.error(error);
+    }
+}
+
 let words;
 const CANARY_SIZE = CANARY.length;
 function layCanary({ bottom }) {
@@ -1996,91 +2893,7 @@ function viewAt({ buffer }, at) {
     return new DataView(buffer, at * WORD_SIZE - 0, 32);
 }
 function callMailbox(stackCount) {
-    return new DataView(new ArrayBuffer(336 + stackCount * 8));
-}
-
-function checkOpen(library, what) {
-    if (!library.closed)
-        return;
-    throw new Error(`${what}: ${describe(library.filename)} has been closed; open it again`);
-}
-class Occupancy {
-    #library;
-    #earlier;
-    #later;
-    reason;
-    batch;
-    elsewhere = false;
-    enter(library) {
-        const { latest } = library;
-        this.reason = undefined;
-        this.#earlier = latest;
-        if (latest !== undefined)
-            latest.#later = this;
-        library.latest = this;
-        this.#library = library;
-    }
-    leave() {
-        const library = this.#library;
-        if (library === undefined)
-            return;
-        const earlier = this.#earlier;
-        const later = this.#later;
-        if (later !== undefined)
-            later.#earlier = earlier;
-        else
-            library.latest = earlier;
-        if (earlier !== undefined)
-            earlier.#later = later;
-        this.#library = this.#earlier = this.#later = undefined;
-    }
-    get earlier() {
-        return this.#earlier;
-    }
-}
-function isElsewhere(library) {
-    for (let record = library.latest; record !== undefined; record = record.earlier) {
-        if (record.elsewhere)
-            return true;
-    }
-    return false;
-}
-function endAll(library, reason) {
-    const thrown = [];
-    for (let record; (record = library.latest) !== undefined;) {
-        record.reason = reason;
-        try {
-            record.endGently();
-        }
-        catch (error) {
-            if (!record.isDone)
-                throw error;
-            thrown.push(error);
-        }
-    }
-    return thrown;
-}
-const late = { first: undefined };
-function takeOffLate(owner) {
-    if (late.first === owner)
-        late.first = owner.nextLate;
-}
-function endLate() {
-    for (let owner; (owner = late.first) !== undefined;) {
-        const thrown = [];
-        try {
-            if (!owner.isDone)
-                owner.endGently();
-        }
-        catch (error) {
-            if (!owner.isDone)
-                throw error;
-            thrown.push(error);
-        }
-        takeOffLate(owner);
-        for (const error of thrown)
-            console.error(error);
-    }
+    return new DataView(new ArrayBuffer(432 + stackCount * 8));
 }
 
 const ABANDONED = "; its frames are abandoned: no destructor has run, and what they held stays held";
@@ -2235,165 +3048,6 @@ class Context extends Occupancy {
     resume(handle) {
         native().resumeI32(handle, 0);
     }
-}
-
-const CAPACITY = 16 * 1024;
-class Lent {
-    mailbox;
-    base;
-    #view;
-    #copies = new Map();
-    #answers = new Map();
-    #mappings = new Set();
-    #free = [];
-    #next;
-    #isOut = false;
-    constructor(base, view) {
-        this.mailbox = base - BigInt(roundUp$1(view.byteLength));
-        this.base = this.#next = this.mailbox - BigInt(CAPACITY);
-        this.#view = view;
-    }
-    get isGone() {
-        return this.#copies.keys().some(isDetached);
-    }
-    get isArgumentGone() {
-        return this.#copies.values().some(({ isArgument, bytes }) => {
-            return isArgument && isDetached(bytes.buffer);
-        });
-    }
-    keepString(value, what) {
-        return this.placeString(value, what)?.address ?? 0n;
-    }
-    keepBytes(bytes, what) {
-        const copy = this.copy(bytes, what);
-        copy.isArgument = true;
-        return copy.block.address + BigInt(bytes.byteOffset);
-    }
-    answersTo(callback, isAgain) {
-        let answers = this.#answers.get(callback);
-        if (answers === undefined)
-            this.#answers.set(callback, answers = new LentAnswers(this));
-        if (!isAgain)
-            answers.next();
-        return answers;
-    }
-    placeString(value, what) {
-        const bytes = encodeCString(value, what);
-        if (bytes === null)
-            return undefined;
-        const block = this.#take(bytes.length, what);
-        native().copyOut(block.address, bytes, BigInt(bytes.length));
-        return block;
-    }
-    copy({ buffer }, what) {
-        let copy = this.#copies.get(buffer);
-        if (copy === undefined) {
-            const bytes = new Uint8Array(buffer);
-            copy = {
-                bytes,
-                block: this.#take(bytes.length, what),
-                isArgument: false,
-                answers: 0,
-                isLent: false,
-            };
-            this.#copies.set(buffer, copy);
-        }
-        return copy;
-    }
-    drop(copy) {
-        if (--copy.answers > 0 || copy.isArgument)
-            return;
-        this.#copies.delete(copy.bytes.buffer);
-        this.give(copy.block);
-    }
-    #take(size, what) {
-        const found = this.#free.findIndex((block) => size <= block.size && block.size <= waste(size));
-        if (found >= 0)
-            return this.#free.splice(found, 1)[0];
-        const room = roundUp$1(size);
-        if (this.#next + BigInt(room) <= this.mailbox) {
-            const block = { address: this.#next, size: room, mapping: undefined };
-            this.#next += BigInt(room);
-            return block;
-        }
-        const mapping = new Mapping();
-        this.#mappings.add(mapping);
-        map(mapping, size, false, `${what} cannot be copied (${size} bytes)`);
-        native().lendStack(mapping.limit, true);
-        return { address: mapping.limit, size: Number(mapping.base - mapping.limit), mapping };
-    }
-    give(block) {
-        this.#free.push(block);
-        const mapping = this.#free.length > 16 ? this.#free.shift().mapping : undefined;
-        if (mapping === undefined)
-            return;
-        this.#mappings.delete(mapping);
-        unmap(mapping);
-    }
-    lend() {
-        const { copyOut } = native();
-        this.#setOut(true);
-        this.lendMailbox();
-        for (const copy of this.#copies.values()) {
-            copyOut(copy.block.address, copy.bytes, BigInt(copy.bytes.length));
-            copy.isLent = true;
-        }
-    }
-    #setOut(isOut) {
-        if (this.#isOut === isOut)
-            return;
-        native().lendStack(this.mailbox, isOut);
-        this.#isOut = isOut;
-    }
-    lendMailbox() {
-        native().copyOut(this.mailbox, this.#view, BigInt(this.#view.byteLength));
-    }
-    takeBack(size) {
-        const { copyIn } = native();
-        this.#setOut(false);
-        copyIn(this.#view, this.mailbox, BigInt(size));
-        for (const [buffer, { bytes, block, isLent }] of this.#copies) {
-            if (isLent && !isDetached(buffer))
-                copyIn(bytes, block.address, BigInt(bytes.length));
-        }
-    }
-    release() {
-        for (const mapping of this.#mappings)
-            unmap(mapping);
-        this.#mappings.clear();
-    }
-}
-class LentAnswers extends Answers {
-    #lent;
-    #drops = [];
-    constructor(lent) {
-        super();
-        this.#lent = lent;
-    }
-    keepString(value, what) {
-        const block = this.#lent.placeString(value, what);
-        if (block === undefined)
-            return 0n;
-        this.#put(() => this.#lent.give(block));
-        return block.address;
-    }
-    keepBytes(bytes, what) {
-        const copy = this.#lent.copy(bytes, what);
-        copy.answers++;
-        this.#put(() => this.#lent.drop(copy));
-        return copy.block.address + BigInt(bytes.byteOffset);
-    }
-    #put(drop) {
-        const place = this.place();
-        this.#drops[place]?.();
-        this.#drops[place] = drop;
-    }
-}
-function waste(size) {
-    return Math.max(2 * size, 8192);
-}
-function roundUp$1(size) {
-    return Math.ceil(size / 16) * 16;
 }
 
 const symbols = new WeakMap();
@@ -2618,27 +3272,17 @@ function thunkOf({ parameters, result }, arg, what) {
     return thunk;
 }
 
-const MARGIN = 64;
-const GONE = -1;
-let nativeDepth;
-const depthNow = (function depthNow() {
-    return (nativeDepth ??= nativeStacks().depth)();
-});
-function isGone(depth) {
-    return depth === -1 || (depthNow() - depth | 0) > 64;
-}
-
 const tails = new WeakMap();
 function tailCall(f, ...args) {
     const callee = calleeOf(f, "tailCall()");
     const given = args;
     checkCount(callee, given, callee.slots.length);
     if (callee.stackCount > 0) {
-        throw new TypeError(`${callee.what} in place of a callback: ${callee.stackCount} of its arguments are passed ` +
-            "on the stack, and C has made room there for the callback's own alone; have a function " +
+        throw new TypeError(`${callee.what} in place of a callback: ${callee.stackCount} words of its arguments are ` +
+            "passed on the stack, and C has made room there for the callback's own alone; have a function " +
             "of C with fewer parameters call it");
     }
-    writeArguments(callee, given, new DataView(new ArrayBuffer(336)), new Kept());
+    writeArguments(callee, given, new DataView(new ArrayBuffer(432)), new Kept());
     const answer = Object.freeze({ function: callee.name });
     tails.set(answer, { callee, args: given });
     return answer;
@@ -2647,11 +3291,23 @@ function tailOf(answer) {
     return tails.get(answer);
 }
 function writeTail({ callee, args }, view, keeper) {
+    passOnAddress(callee, view);
     writeArguments(callee, args, view, keeper);
     checkOpen(callee.library, callee.what);
     const address = callee.address();
     native().pin(native().pointerTo(address));
     view.setBigUint64(64, address, true);
+}
+function passOnAddress({ what, result, structResult }, view) {
+    const waiting = targetOf$1(view.getUint32(4, true));
+    const [to, from] = [structResult?.addressAt, waiting.structResult?.addressAt];
+    if (to === undefined && from === undefined)
+        return;
+    if (result !== waiting.result) {
+        throw new TypeError(`${what} in place of a callback: it returns ${result}, and C has made room for ` +
+            `${waiting.result}, which the callback is to return`);
+    }
+    view.setBigUint64(to, view.getBigUint64(from, true), true);
 }
 function writeArguments(callee, args, view, keeper) {
     for (const [i, slot] of callee.slots.entries()) {
@@ -2668,8 +3324,445 @@ function writeArguments(callee, args, view, keeper) {
     }
 }
 
-const { input: INPUT$2, output: OUTPUT, output_float: OUTPUT_FLOAT, stack: STACK } = Mailbox;
-const { callback: CALLBACK$3, tail: TAIL } = Mailbox;
+const POLLED = 5;
+const POLLED_BESIDE = 50;
+let open$1;
+let holding = 0;
+let isListening = false;
+let timer;
+let period;
+class ForeignCallback {
+    #target;
+    #number;
+    #waiting = new Set();
+    #answers;
+    #references = 0;
+    constructor(target, thunk, what) {
+        this.#target = target;
+        this.#number = thunk.number;
+        const stop = this.#plainStop();
+        checkGrant(nativeForeign().openForeign(thunk.number, stop), what);
+        (open$1 ??= new Map()).set(thunk.number, this);
+        this.ref();
+    }
+    #plainStop() {
+        const { hasStop, stop, resultType, what, structResult } = this.#target;
+        if (!hasStop || typeof stop === "function" || structResult !== undefined)
+            return null;
+        const slot = new DataView(new ArrayBuffer(8));
+        write(slot, 0, resultType, stop, what, undefined);
+        return slot;
+    }
+    ref() {
+        if (++this.#references === 1)
+            holding++;
+        update();
+        return this.#references;
+    }
+    unref() {
+        if (this.#references === 0)
+            return 0;
+        if (--this.#references === 0)
+            holding--;
+        update();
+        return this.#references;
+    }
+    close() {
+        needStack(128);
+        nativeForeign().closeForeign(this.#number);
+        drain();
+        if (this.#target.hasStop) {
+            for (const request of this.#waiting)
+                this.#stop(request);
+        }
+        open$1.delete(this.#number);
+        if (this.#references > 0)
+            holding--;
+        this.#references = 0;
+        update();
+        if (this.#waiting.size === 0)
+            this.#answers?.release();
+    }
+    async serve(request) {
+        this.#waiting.add(request);
+        let passed;
+        try {
+            passed = new Passed(request.view, this.#target);
+            const answer = this.#target.handler(...passed.values);
+            this.#answer(request, isThenable(answer) ? await answer : answer);
+        }
+        catch (error) {
+            this.#fail(request, error);
+        }
+        finally {
+            passed?.end();
+        }
+    }
+    #answer(request, value) {
+        if (!this.#waiting.has(request))
+            return;
+        const { resultType, what, isKept } = this.#target;
+        if (typeof value === "object" && value !== null) {
+            refuseWaiting(value, what);
+            refuseDeferred(value, what);
+            if (tailOf(value) !== undefined) {
+                throw new TypeError(`${what} is a tail call, for a thread of C's that is in no call of fringe's; answer a ` +
+                    "value");
+            }
+        }
+        const { mailbox, view } = request;
+        let answers;
+        if (isKept) {
+            answers = this.#answers ??= new ForeignAnswers(this.#target);
+            answers.next();
+        }
+        write(view, 8, resultType, value, what, answers);
+        const { addressOfPointer, copyOut } = native();
+        copyOut(addressOfPointer(mailbox), view, BigInt(view.byteLength));
+        this.#waiting.delete(request);
+        nativeForeign().answerForeign(mailbox);
+    }
+    #stop(request) {
+        const { stop } = this.#target;
+        try {
+            if (typeof stop !== "function")
+                return this.#answer(request, stop);
+            const passed = new Passed(request.view, this.#target);
+            this.#answer(request, stop(...passed.values));
+            passed.end();
+        }
+        catch (error) {
+            endBecauseOf$1(error);
+        }
+    }
+    #fail(request, error) {
+        if (this.#target.hasStop)
+            this.#stop(request);
+        if (!this.#waiting.has(request))
+            return reportError(error);
+        endBecauseOf$1(error);
+    }
+}
+function endBecauseOf$1(error) {
+    setTimeout(() => nativeForeign().refuseForeign());
+    reportError(error);
+}
+function update() {
+    if (holding > 0 && !isListening)
+        void listen();
+    if (holding === 0 && isListening)
+        nativeForeign().callOffForeign();
+    const wanted = open$1.size === 0 ? undefined : holding > 0 ? 50 : 5;
+    if (wanted === period)
+        return;
+    clearInterval(timer);
+    timer = undefined;
+    period = wanted;
+    if (wanted === undefined)
+        return;
+    const made = timer = setInterval(drain, wanted);
+    Deno.unrefTimer(made);
+}
+async function listen() {
+    isListening = true;
+    while (holding > 0) {
+        const { listenForeign, waitForeign } = nativeForeign();
+        await waitForeign(listenForeign());
+        drain();
+    }
+    isListening = false;
+}
+function drain() {
+    const { takeForeign } = nativeForeign();
+    const { addressOfPointer, copyIn } = native();
+    for (let mailbox; (mailbox = takeForeign()) !== null;) {
+        const view = new DataView(new ArrayBuffer(432));
+        copyIn(view, addressOfPointer(mailbox), BigInt(view.byteLength));
+        void open$1.get(view.getUint32(4, true)).serve({ mailbox, view });
+    }
+}
+class ForeignAnswers extends Answers {
+    #places = [];
+    keepString(value, what) {
+        const bytes = encodeCString(value, what);
+        return bytes === null ? 0n : this.#put(bytes, what);
+    }
+    keepBytes(bytes, what) {
+        return this.#put(bytes, what);
+    }
+    #put(bytes, what) {
+        const place = this.place();
+        let mapping = this.#places[place];
+        if (mapping === undefined || Number(mapping.base - mapping.limit) < bytes.length) {
+            const larger = new Mapping();
+            map(larger, bytes.length, false, `${what} cannot be copied (${bytes.length} bytes)`);
+            if (mapping !== undefined)
+                unmap(mapping);
+            mapping = this.#places[place] = larger;
+        }
+        native().copyOut(mapping.limit, bytes, BigInt(bytes.length));
+        return mapping.limit;
+    }
+    release() {
+        for (const mapping of this.#places)
+            if (mapping !== undefined)
+                unmap(mapping);
+    }
+}
+
+class Callback {
+    definition;
+    pointer;
+    #kept;
+    #foreign;
+    constructor(definition, handler, options = {}) {
+        const what = "Cannot make callback";
+        const threads = threadsOf(options, `${what}: options`);
+        if (typeof handler !== "function") {
+            throw new TypeError(`${what}: the handler must be a function: got ${describe(handler)}`);
+        }
+        this.definition = copyOf(definition, what);
+        const target = {
+            ...callbackSignature(this.definition, `${what}: the definition`),
+            callee: undefined,
+            parameter: -1,
+            handler,
+            what: "Cannot answer C: the result of a callback",
+            isForeign: threads,
+            closed: false,
+        };
+        if (threads)
+            checkStop(target, `${what}: the definition`);
+        needStack(8);
+        const thunk = takeThunk(target);
+        this.pointer = native().pointerTo(thunk.address);
+        this.#kept = new KeptThunk(target, thunk);
+        makeFunctionPointer(this, this.#kept);
+        if (threads)
+            this.#foreign = new ForeignCallback(target, thunk, what);
+    }
+    ref() {
+        return this.#needForeign("ref").ref();
+    }
+    unref() {
+        return this.#needForeign("unref").unref();
+    }
+    #needForeign(what) {
+        if (this.#foreign !== undefined)
+            return this.#foreign;
+        throw new TypeError(`Cannot ${what} callback: no thread may call it, so nothing is waited for; make it with ` +
+            "{ threads: true }");
+    }
+    close() {
+        const { target, thunk } = this.#kept;
+        if (thunk === undefined)
+            return;
+        this.#foreign?.close();
+        putThunk(thunk);
+        target.closed = true;
+        this.#kept.thunk = undefined;
+    }
+    [Symbol.dispose]() {
+        this.close();
+    }
+}
+function threadsOf(options, what) {
+    if (typeof options !== "object" || options === null) {
+        throw new TypeError(`${what} must be an object such as { threads }: got ${describe(options)}`);
+    }
+    checkKeys(options, ["threads"], what);
+    const { threads } = own(options);
+    if (threads !== undefined && typeof threads !== "boolean") {
+        throw new TypeError(`${what}: threads must be a boolean: got ${describe(threads)}`);
+    }
+    return threads === true;
+}
+function checkStop({ isKept, hasStop, stop, structResult }, what) {
+    if (structResult !== undefined && hasStop && typeof stop !== "function") {
+        throw new TypeError(`${what}: stop must be a function where threads are answered a struct: got ${describe(stop)}`);
+    }
+    if (!isKept || stop === undefined || stop === null || typeof stop === "function")
+        return;
+    throw new TypeError(`${what}: stop must be null where threads are answered a string or a buffer, or a function: ` +
+        `got ${describe(stop)}`);
+}
+
+const CAPACITY = 16 * 1024;
+class Lent {
+    mailbox;
+    base;
+    #view;
+    #copies = new Map();
+    #answers = new Map();
+    #mappings = new Set();
+    #free = [];
+    #next;
+    #isOut = false;
+    constructor(base, view) {
+        this.mailbox = base - BigInt(roundUp(view.byteLength));
+        this.base = this.#next = this.mailbox - BigInt(CAPACITY);
+        this.#view = view;
+    }
+    get isGone() {
+        return this.#copies.keys().some(isDetached);
+    }
+    get isArgumentGone() {
+        return this.#copies.values().some(({ isArgument, bytes }) => {
+            return isArgument && isDetached(bytes.buffer);
+        });
+    }
+    keepString(value, what) {
+        return this.placeString(value, what)?.address ?? 0n;
+    }
+    keepBytes(bytes, what) {
+        const copy = this.copy(bytes, what);
+        copy.isArgument = true;
+        return copy.block.address + BigInt(bytes.byteOffset);
+    }
+    answersTo(callback, isAgain) {
+        let answers = this.#answers.get(callback);
+        if (answers === undefined) {
+            this.#answers.set(callback, answers = new LentAnswers(callback, this));
+        }
+        if (!isAgain)
+            answers.next();
+        return answers;
+    }
+    keepRoom(size, alignment, what) {
+        const mask = BigInt(alignment) - 1n;
+        return this.#take(size + alignment, what).address + mask & ~mask;
+    }
+    placeString(value, what) {
+        const bytes = encodeCString(value, what);
+        if (bytes === null)
+            return undefined;
+        const block = this.#take(bytes.length, what);
+        native().copyOut(block.address, bytes, BigInt(bytes.length));
+        return block;
+    }
+    copy({ buffer }, what) {
+        let copy = this.#copies.get(buffer);
+        if (copy === undefined) {
+            const bytes = new Uint8Array(buffer);
+            copy = {
+                bytes,
+                block: this.#take(bytes.length, what),
+                isArgument: false,
+                answers: 0,
+                isLent: false,
+            };
+            this.#copies.set(buffer, copy);
+        }
+        return copy;
+    }
+    drop(copy) {
+        if (--copy.answers > 0 || copy.isArgument)
+            return;
+        this.#copies.delete(copy.bytes.buffer);
+        this.give(copy.block);
+    }
+    #take(size, what) {
+        const found = this.#free.findIndex((block) => size <= block.size && block.size <= waste(size));
+        if (found >= 0)
+            return this.#free.splice(found, 1)[0];
+        const room = roundUp(size);
+        if (this.#next + BigInt(room) <= this.mailbox) {
+            const block = { address: this.#next, size: room, mapping: undefined };
+            this.#next += BigInt(room);
+            return block;
+        }
+        const mapping = new Mapping();
+        this.#mappings.add(mapping);
+        map(mapping, size, false, `${what} cannot be copied (${size} bytes)`);
+        native().lendStack(mapping.limit, true);
+        return { address: mapping.limit, size: Number(mapping.base - mapping.limit), mapping };
+    }
+    give(block) {
+        this.#free.push(block);
+        const mapping = this.#free.length > 16 ? this.#free.shift().mapping : undefined;
+        if (mapping === undefined)
+            return;
+        this.#mappings.delete(mapping);
+        unmap(mapping);
+    }
+    lend() {
+        const { copyOut } = native();
+        this.#setOut(true);
+        this.lendMailbox();
+        for (const copy of this.#copies.values()) {
+            copyOut(copy.block.address, copy.bytes, BigInt(copy.bytes.length));
+            copy.isLent = true;
+        }
+    }
+    #setOut(isOut) {
+        if (this.#isOut === isOut)
+            return;
+        native().lendStack(this.mailbox, isOut);
+        this.#isOut = isOut;
+    }
+    lendMailbox() {
+        native().copyOut(this.mailbox, this.#view, BigInt(this.#view.byteLength));
+    }
+    takeBack(size) {
+        const { copyIn } = native();
+        this.#setOut(false);
+        copyIn(this.#view, this.mailbox, BigInt(size));
+        for (const [buffer, { bytes, block, isLent }] of this.#copies) {
+            if (isLent && !isDetached(buffer))
+                copyIn(bytes, block.address, BigInt(bytes.length));
+        }
+    }
+    release() {
+        for (const mapping of this.#mappings)
+            unmap(mapping);
+        this.#mappings.clear();
+    }
+}
+class LentAnswers extends Answers {
+    #lent;
+    #drops = [];
+    constructor(callback, lent) {
+        super(callback);
+        this.#lent = lent;
+    }
+    keepString(value, what) {
+        const block = this.#lent.placeString(value, what);
+        if (block === undefined)
+            return 0n;
+        this.#put(() => this.#lent.give(block));
+        return block.address;
+    }
+    keepBytes(bytes, what) {
+        const copy = this.#lent.copy(bytes, what);
+        copy.answers++;
+        this.#put(() => this.#lent.drop(copy));
+        return copy.block.address + BigInt(bytes.byteOffset);
+    }
+    #put(drop) {
+        const place = this.place();
+        this.#drops[place]?.();
+        this.#drops[place] = drop;
+    }
+}
+function waste(size) {
+    return Math.max(2 * size, 8192);
+}
+function roundUp(size) {
+    return Math.ceil(size / 16) * 16;
+}
+
+const MARGIN = 64;
+const GONE = -1;
+let nativeDepth;
+const depthNow = (function depthNow() {
+    return (nativeDepth ??= nativeStacks().depth)();
+});
+function isGone(depth) {
+    return depth === -1 || (depthNow() - depth | 0) > 64;
+}
+
+const { input: INPUT$2, output: OUTPUT, output_float: OUTPUT_FLOAT } = Mailbox;
+const { callback: CALLBACK$2, tail: TAIL } = Mailbox;
 const { suspended: SUSPENDED$1, returned: RETURNED } = Status;
 const TOLD_OFTEN = 1_000_000;
 class Call {
@@ -2678,9 +3771,11 @@ class Call {
     result;
     interrupt;
     #replaced;
+    #resultAddress = 0n;
     #answered = false;
     #hasTail = false;
     #error;
+    #variadic;
     #told = 0;
     #isWatched = false;
     #asking = -1;
@@ -2699,6 +3794,8 @@ class Call {
             this.#writeFunction();
         const { view } = context;
         const keeper = this.keeper;
+        if (callee.structResult !== undefined)
+            this.#makeRoom(callee.structResult);
         for (let i = 0; i < slots.length; i++) {
             const slot = slots[i];
             if (slot.callback === undefined) {
@@ -2717,6 +3814,13 @@ class Call {
         }
         if (callee.nonblocking)
             context.beginElsewhere(this);
+    }
+    #makeRoom({ addressAt, shape }) {
+        if (addressAt === undefined)
+            return;
+        const { view } = this.context;
+        this.#resultAddress = this.keeper.keepRoom(shape.size, shape.alignment, this.callee.what);
+        view.setBigUint64(addressAt, this.#resultAddress, true);
     }
     #writeFunction() {
         const { callee, context } = this;
@@ -2813,6 +3917,7 @@ class Call {
     }
     arrive() {
         const { context } = this;
+        this.#endVariadic();
         if (context.status[0] !== 0)
             return this.#finish();
         if (context.memory.bottom !== undefined)
@@ -2859,12 +3964,19 @@ class Call {
         if (fast.count === 2) {
             return [read(view, fast.firstAt, fast.first), read(view, fast.secondAt, fast.second)];
         }
-        return argumentsIn(view, target);
+        if (target.following === undefined)
+            return argumentsIn(view, target);
+        this.#endVariadic();
+        return (this.#variadic = new Passed(view, target)).values;
+    }
+    #endVariadic() {
+        this.#variadic?.end();
+        this.#variadic = undefined;
     }
     ask(target, handler) {
         const { view } = this.context;
         const { types, offsets: at } = target;
-        if (target.stackCount > 0 || types.length > 4)
+        if (target.fast.count < 0 || types.length > 4)
             return handler(...this.args(target));
         if (types.length === 0)
             return handler();
@@ -2890,6 +4002,7 @@ class Call {
         this.check();
         const answers = isKept ? this.keeper.answersTo(target, this.#answered) : undefined;
         this.#answered = true;
+        this.#endVariadic();
         if (this.#hasTail)
             this.#clearTail();
         write(this.context.view, 8, resultType, value, what, answers);
@@ -2913,10 +4026,12 @@ class Call {
         this.#hasTail = false;
     }
     #read() {
-        const { resultType, errno } = this.callee;
+        const { resultType, structResult, errno } = this.callee;
         const { view } = this.context;
         const isFloat = resultType.kind === "float";
-        const value = read(view, isFloat ? 24 : 16, resultType);
+        const value = structResult === undefined
+            ? read(view, isFloat ? 24 : 16, resultType)
+            : structResult.read(view, this.#resultAddress);
         return errno ? { value, errno: view.getInt32(72, true) } : value;
     }
     end() {
@@ -3014,6 +4129,7 @@ class Call {
             "tailCall(); without a stop its frames are unwound. It is at", this.frames());
     }
     #endContext(thrown) {
+        this.#endVariadic();
         try {
             if (!this.hasEnded)
                 this.context.end();
@@ -3036,419 +4152,21 @@ class Call {
             "it; transfer it after the call");
     }
 }
-function argumentsIn(view, { types, offsets, stackCount }) {
-    let stack = view;
-    if (stackCount > 0) {
-        stack = new DataView(new ArrayBuffer(stackCount * 8));
-        const address = view.getBigUint64(56, true);
-        native().copyIn(stack, address, BigInt(stack.byteLength));
-    }
-    const values = [];
-    for (let i = 0; i < types.length; i++) {
-        const [offset, type] = [offsets[i], types[i]];
-        values.push(offset < 336 ? read(view, offset, type) : read(stack, offset - 336, type));
-    }
-    return values;
-}
-function checkRoom({ what, stackCount, nonblocking }, size) {
+function checkRoom({ what, stackCount, nonblocking, hasThread }, size) {
     const words = stackCount * 8;
-    const lent = nonblocking ? 336 + words + CAPACITY : 0;
+    const lent = nonblocking ? 432 + words + CAPACITY : 0;
+    if (hasThread && lent > 65536) {
+        throw new RangeError(`${what}: its arguments take ${words} bytes of the stack, and a call with a thread of its ` +
+            `own has ${65536 - CAPACITY - 432} for them; pass the address of a struct`);
+    }
     if (lent + words + 512 <= size)
         return;
     if (nonblocking) {
         throw new RangeError(`${what}: its stack has ${size} bytes, and a nonblocking call takes ${lent} of them for ` +
             "copies of what C is passed; use a larger one");
     }
-    throw new RangeError(`${what}: its stack has ${size} bytes, and ${stackCount} of its arguments ` +
-        "are passed there; use a larger one");
-}
-
-const POLLED = 5;
-const POLLED_BESIDE = 50;
-let open$1;
-let holding = 0;
-let isListening = false;
-let timer;
-let period;
-class ForeignCallback {
-    #target;
-    #number;
-    #waiting = new Set();
-    #answers;
-    #references = 0;
-    constructor(target, thunk, what) {
-        this.#target = target;
-        this.#number = thunk.number;
-        const stop = this.#plainStop();
-        checkGrant(nativeForeign().openForeign(thunk.number, stop), what);
-        (open$1 ??= new Map()).set(thunk.number, this);
-        this.ref();
-    }
-    #plainStop() {
-        const { hasStop, stop, resultType, what } = this.#target;
-        if (!hasStop || typeof stop === "function")
-            return null;
-        const slot = new DataView(new ArrayBuffer(8));
-        write(slot, 0, resultType, stop, what, undefined);
-        return slot;
-    }
-    ref() {
-        if (++this.#references === 1)
-            holding++;
-        update();
-        return this.#references;
-    }
-    unref() {
-        if (this.#references === 0)
-            return 0;
-        if (--this.#references === 0)
-            holding--;
-        update();
-        return this.#references;
-    }
-    close() {
-        needStack(128);
-        nativeForeign().closeForeign(this.#number);
-        drain();
-        if (this.#target.hasStop) {
-            for (const request of this.#waiting)
-                this.#stop(request);
-        }
-        open$1.delete(this.#number);
-        if (this.#references > 0)
-            holding--;
-        this.#references = 0;
-        update();
-        if (this.#waiting.size === 0)
-            this.#answers?.release();
-    }
-    async serve(request) {
-        this.#waiting.add(request);
-        try {
-            const answer = this.#target.handler(...argumentsIn(request.view, this.#target));
-            this.#answer(request, isThenable(answer) ? await answer : answer);
-        }
-        catch (error) {
-            this.#fail(request, error);
-        }
-    }
-    #answer(request, value) {
-        if (!this.#waiting.has(request))
-            return;
-        const { resultType, what, isKept } = this.#target;
-        if (typeof value === "object" && value !== null) {
-            refuseWaiting(value, what);
-            refuseDeferred(value, what);
-            if (tailOf(value) !== undefined) {
-                throw new TypeError(`${what} is a tail call, for a thread of C's that is in no call of fringe's; answer a ` +
-                    "value");
-            }
-        }
-        const { mailbox, view } = request;
-        let answers;
-        if (isKept) {
-            answers = this.#answers ??= new ForeignAnswers();
-            answers.next();
-        }
-        write(view, 8, resultType, value, what, answers);
-        const { addressOfPointer, copyOut } = native();
-        const input = new Uint8Array(view.buffer, 8, 8);
-        copyOut(addressOfPointer(mailbox) + BigInt(8), input, BigInt(input.length));
-        this.#waiting.delete(request);
-        nativeForeign().answerForeign(mailbox);
-    }
-    #stop(request) {
-        const { stop } = this.#target;
-        try {
-            const isAsked = typeof stop === "function";
-            this.#answer(request, isAsked ? stop(...argumentsIn(request.view, this.#target)) : stop);
-        }
-        catch (error) {
-            endBecauseOf$1(error);
-        }
-    }
-    #fail(request, error) {
-        if (this.#target.hasStop)
-            this.#stop(request);
-        if (!this.#waiting.has(request))
-            return reportError(error);
-        endBecauseOf$1(error);
-    }
-}
-function endBecauseOf$1(error) {
-    setTimeout(() => nativeForeign().refuseForeign());
-    reportError(error);
-}
-function update() {
-    if (holding > 0 && !isListening)
-        void listen();
-    if (holding === 0 && isListening)
-        nativeForeign().callOffForeign();
-    const wanted = open$1.size === 0 ? undefined : holding > 0 ? 50 : 5;
-    if (wanted === period)
-        return;
-    clearInterval(timer);
-    timer = undefined;
-    period = wanted;
-    if (wanted === undefined)
-        return;
-    const made = timer = setInterval(drain, wanted);
-    Deno.unrefTimer(made);
-}
-async function listen() {
-    isListening = true;
-    while (holding > 0) {
-        const { listenForeign, waitForeign } = nativeForeign();
-        await waitForeign(listenForeign());
-        drain();
-    }
-    isListening = false;
-}
-function drain() {
-    const { takeForeign } = nativeForeign();
-    const { addressOfPointer, copyIn } = native();
-    for (let mailbox; (mailbox = takeForeign()) !== null;) {
-        const view = new DataView(new ArrayBuffer(336));
-        copyIn(view, addressOfPointer(mailbox), BigInt(view.byteLength));
-        void open$1.get(view.getUint32(4, true)).serve({ mailbox, view });
-    }
-}
-class ForeignAnswers extends Answers {
-    #places = [];
-    keepString(value, what) {
-        const bytes = encodeCString(value, what);
-        return bytes === null ? 0n : this.#put(bytes, what);
-    }
-    keepBytes(bytes, what) {
-        return this.#put(bytes, what);
-    }
-    #put(bytes, what) {
-        const place = this.place();
-        let mapping = this.#places[place];
-        if (mapping === undefined || Number(mapping.base - mapping.limit) < bytes.length) {
-            const larger = new Mapping();
-            map(larger, bytes.length, false, `${what} cannot be copied (${bytes.length} bytes)`);
-            if (mapping !== undefined)
-                unmap(mapping);
-            mapping = this.#places[place] = larger;
-        }
-        native().copyOut(mapping.limit, bytes, BigInt(bytes.length));
-        return mapping.limit;
-    }
-    release() {
-        for (const mapping of this.#places)
-            if (mapping !== undefined)
-                unmap(mapping);
-    }
-}
-
-function isShape(of) {
-    return Object.hasOwn(of, "fields");
-}
-function arrange(parts, { isUnion = false, pack = Infinity, alignment = 1 } = {}) {
-    let end = 0;
-    const fields = parts.map((given) => {
-        const part = own(given);
-        const aligned = Math.min(alignmentOf(part.of), pack);
-        const offset = isUnion ? 0 : roundUp(end, aligned);
-        end = Math.max(end, offset + part.of.size * (part.count ?? 1));
-        alignment = Math.max(alignment, aligned);
-        return Object.assign(part, { offset });
-    });
-    return { size: roundUp(end, alignment), alignment, fields };
-}
-function alignmentOf(of) {
-    return isShape(of) ? of.alignment : of.size;
-}
-function roundUp(offset, size) {
-    return Math.ceil(offset / size) * size;
-}
-
-const PACKED = new Set(["aarch64-darwin"]);
-const CONVENTION = {
-    ...ARGUMENT_REGISTERS[arch],
-    isPacked: PACKED.has(`${arch}-${os}`),
-};
-function placementOf(parameters, registers, convention, fixed = parameters.length) {
-    let [integers, floats, at, end] = [0, 0, 0, 0];
-    const offsets = parameters.map((type, index) => {
-        const isFloat = typeOf$1(type).kind === "float";
-        const isBehindDots = convention.isPacked && index >= fixed;
-        if (!isBehindDots && isFloat && floats < convention.floats) {
-            return registers.floats + floats++ * 8;
-        }
-        if (!isBehindDots && !isFloat && integers < convention.integers) {
-            return registers.integers + integers++ * 8;
-        }
-        const size = convention.isPacked && !isBehindDots ? typeOf$1(type).size || 8 : 8;
-        const start = roundUp(at, size);
-        at = start + size;
-        end = Math.max(at, start + 4);
-        return 336 + start;
-    });
-    return { offsets, stackCount: roundUp(end, 8) / 8 };
-}
-
-const PARAMETERS_MAX = 127;
-const FUNCTION = { integers: 80, floats: 144 };
-const CALLBACK$2 = {
-    integers: 208,
-    floats: 272,
-};
-function signatureOf(parameters, result, registers, fixed) {
-    return {
-        parameters,
-        result,
-        types: parameters.map(typeOf$1),
-        resultType: typeOf$1(result),
-        ...placementOf(parameters, registers, CONVENTION, fixed),
-    };
-}
-function callbackSignature(callback, what) {
-    if (typeof callback !== "object" || callback === null) {
-        throw new TypeError(`${what} must be an object: got ${describe(callback)}`);
-    }
-    checkKeys(callback, ["parameters", "result", "stop"], what);
-    const { parameters, result, stop } = own(callback);
-    checkParameters(parameters, what);
-    for (const [i, type] of parameters.entries()) {
-        checkType(type, VALUE_TYPES, `${what}: parameter ${i}`, false);
-    }
-    checkType(result, VALUE_TYPES, `${what}: result`);
-    const hasStop = Object.hasOwn(callback, "stop");
-    if (hasStop && typeof stop !== "function") {
-        if (result === "void" && stop !== undefined) {
-            throw new TypeError(`${what}: stop must be undefined, since the result is void: got ${describe(stop)}`);
-        }
-        const slot = new DataView(new ArrayBuffer(8));
-        write(slot, 0, typeOf$1(result), stop, `${what}: stop`, new Kept());
-    }
-    const signature = signatureOf(parameters, result, CALLBACK$2);
-    const isKept = result === "buffer" || result === "cstring";
-    return { ...signature, stop, hasStop, isKept, fast: fastOf(signature) };
-}
-function fastOf({ types, offsets, stackCount }) {
-    const [first = VOID$2, second = VOID$2, third = VOID$2] = types;
-    const [firstAt = 0, secondAt = 0, thirdAt = 0] = offsets;
-    const count = stackCount === 0 ? types.length : -1;
-    return { count, first, firstAt, second, secondAt, third, thirdAt };
-}
-function checkParameters(parameters, what) {
-    if (!Array.isArray(parameters)) {
-        throw new TypeError(`${what}: parameters must be an array of types: got ${describe(parameters)}`);
-    }
-    if (parameters.length > 127) {
-        throw new TypeError(`${what}: it has ${parameters.length} parameters, and C promises no more than ` +
-            `${127}`);
-    }
-}
-function checkType(type, known, what, mayBeVoid = true) {
-    if (typeof type === "string" && (known.has(type) || mayBeVoid && type === "void"))
-        return;
-    if (typeof type === "object" && type !== null && Object.hasOwn(type, "struct")) {
-        throw new TypeError(`${what} is a struct by value, which is not supported: pass "buffer" or "pointer" where C ` +
-            "takes its address; where C takes or gives the struct itself, wrap the function in C");
-    }
-    const isObject = typeof type === "object" && type !== null;
-    if (isObject && Object.hasOwn(type, "callback")) {
-        throw new TypeError(`${what} is a callback, which can only stand among the parameters of a function: write ` +
-            `"${known.has("function") ? "function" : "pointer"}" where a function pointer is passed on`);
-    }
-    if (isObject && (Object.hasOwn(type, "function") || Object.hasOwn(type, "result"))) {
-        throw new TypeError(`${what} is an object: a function that C calls is written ` +
-            "{ callback: { parameters, result } }");
-    }
-    if (type === "...") {
-        throw new TypeError(`${what} is "...": declare the parameters that this call passes, and by variadic how many ` +
-            "of them stand before the dots");
-    }
-    throw new TypeError(`${what} has the type ${describe(type)}: it must be one of ` +
-        `${[...known].join(", ")}${mayBeVoid ? ", void" : ""}${hintFor$2(type, known, mayBeVoid)}`);
-}
-function hintFor$2(type, known, mayBeVoid) {
-    if (type === undefined && mayBeVoid)
-        return '; write "void" if there is none';
-    if (type === "void")
-        return "; the parameters of a function that has none are []";
-    if (type === "callback" || typeof type === "object" && type !== null) {
-        return "; a function that C calls is written { callback: { parameters, result } }";
-    }
-    const meant = typeof type === "string" ? meantBy(type) : undefined;
-    return meant !== undefined && known.has(meant) ? `; it may be ${describe(meant)}` : "";
-}
-
-class Callback {
-    definition;
-    pointer;
-    #kept;
-    #foreign;
-    constructor(definition, handler, options = {}) {
-        const what = "Cannot make callback";
-        const threads = threadsOf(options, `${what}: options`);
-        if (typeof handler !== "function") {
-            throw new TypeError(`${what}: the handler must be a function: got ${describe(handler)}`);
-        }
-        this.definition = copyOf(definition, what);
-        const target = {
-            ...callbackSignature(this.definition, `${what}: the definition`),
-            callee: undefined,
-            parameter: -1,
-            handler,
-            what: "Cannot answer C: the result of a callback",
-            isForeign: threads,
-            closed: false,
-        };
-        if (threads)
-            checkStop(target, `${what}: the definition`);
-        needStack(8);
-        const thunk = takeThunk(target);
-        this.pointer = native().pointerTo(thunk.address);
-        this.#kept = new KeptThunk(target, thunk);
-        makeFunctionPointer(this, this.#kept);
-        if (threads)
-            this.#foreign = new ForeignCallback(target, thunk, what);
-    }
-    ref() {
-        return this.#needForeign("ref").ref();
-    }
-    unref() {
-        return this.#needForeign("unref").unref();
-    }
-    #needForeign(what) {
-        if (this.#foreign !== undefined)
-            return this.#foreign;
-        throw new TypeError(`Cannot ${what} callback: no thread may call it, so nothing is waited for; make it with ` +
-            "{ threads: true }");
-    }
-    close() {
-        const { target, thunk } = this.#kept;
-        if (thunk === undefined)
-            return;
-        this.#foreign?.close();
-        putThunk(thunk);
-        target.closed = true;
-        this.#kept.thunk = undefined;
-    }
-    [Symbol.dispose]() {
-        this.close();
-    }
-}
-function threadsOf(options, what) {
-    if (typeof options !== "object" || options === null) {
-        throw new TypeError(`${what} must be an object such as { threads }: got ${describe(options)}`);
-    }
-    checkKeys(options, ["threads"], what);
-    const { threads } = own(options);
-    if (threads !== undefined && typeof threads !== "boolean") {
-        throw new TypeError(`${what}: threads must be a boolean: got ${describe(threads)}`);
-    }
-    return threads === true;
-}
-function checkStop({ isKept, stop }, what) {
-    if (!isKept || stop === undefined || stop === null || typeof stop === "function")
-        return;
-    throw new TypeError(`${what}: stop must be null where threads are answered a string or a buffer, or a function: ` +
-        `got ${describe(stop)}`);
+    throw new RangeError(`${what}: its stack has ${size} bytes, and ${stackCount} words of its ` +
+        "arguments are passed there; use a larger one");
 }
 
 function errorAfterEnd(call, error) {
@@ -3493,7 +4211,7 @@ class CallContext extends Context {
     lookAt(subject, stackCount) {
         this.written = undefined;
         this.subject = subject;
-        const size = 336 + stackCount * 8;
+        const size = 432 + stackCount * 8;
         if (this.view === undefined || this.view.byteLength < size) {
             this.setView(callMailbox(stackCount));
             this.#laid = undefined;
@@ -3546,7 +4264,7 @@ class CallContext extends Context {
         this.lent?.lend();
     }
     takeBack() {
-        this.lent?.takeBack(336);
+        this.lent?.takeBack(432);
     }
     release() {
         if (this.handle === null)
@@ -3563,6 +4281,7 @@ class CallContext extends Context {
         this.lent = undefined;
     }
     endFrames(handle) {
+        this.written = undefined;
         this.unwindFrames(handle);
         this.takeBack();
     }
@@ -5110,7 +5829,7 @@ class Generator extends Iterator {
         const holds = arrayFor(symbol.output);
         if (holds === undefined)
             throw new TypeError(`${what}: the body gives no values`);
-        if (nameOf(array) !== holds) {
+        if (nameOf$1(array) !== holds) {
             throw new TypeError(`${what}: it must be of class ${holds}, as the outputs are of type ${name}: got ${describe(array)}`);
         }
         const bytes = bytesOf(array, `${what}: it`);
@@ -5463,8 +6182,14 @@ function closeLibrary(library, thunks, opened) {
     if (thrown.length > 0)
         throw thrown[0];
 }
-function variable(name, pointer) {
-    const type = typeOf$1(name);
+function variable(of, pointer) {
+    const shape = shapeOf(of, "");
+    if (shape !== undefined) {
+        const bytes = new DataView(new ArrayBuffer(shape.size));
+        native().copyIn(bytes, native().addressOfPointer(pointer), BigInt(shape.size));
+        return readShape(bytes, 0, shape);
+    }
+    const type = typeOf$1(of);
     if (type.kind === "address")
         return pointer;
     const slot = new DataView(new ArrayBuffer(8));
@@ -5477,7 +6202,7 @@ function symbol(name, definition, pointer, library, thunks) {
         return makeBody(definition.input, definition.output, pointer, subject);
     }
     const slots = [];
-    const types = definition.parameters.map((type) => typeof type === "string" ? type : "callback");
+    const types = definition.parameters.map((type) => isCallback(type) ? "callback" : type);
     const callee = {
         ...signatureOf(types, definition.result, FUNCTION, definition.variadic),
         ...subject,
@@ -5503,9 +6228,9 @@ function symbol(name, definition, pointer, library, thunks) {
             type: callee.types[i],
             offset: callee.offsets[i],
             what: `Cannot call ${name}: argument ${i}`,
-            callback: typeof parameter === "string"
-                ? undefined
-                : callbackParameter(callee, i, parameter.callback, thunks),
+            callback: isCallback(parameter)
+                ? callbackParameter(callee, i, parameter.callback, thunks)
+                : undefined,
         });
     }
     const f = callee.nonblocking
@@ -5542,10 +6267,10 @@ const open = (function open(filename, table) {
     catch (error) {
         if (!(error instanceof Error) || error.constructor !== Error)
             throw error;
-        throw new Error(`${error.message}; ${hintFor$1(error.message, filename)}`, { cause: error });
+        throw new Error(`${error.message}; ${hintFor(error.message, filename)}`, { cause: error });
     }
 });
-function hintFor$1(message, filename) {
+function hintFor(message, filename) {
     if (message.startsWith("Failed to register symbol")) {
         return "`nm -D` lists what a library has; a function is there under its own name if it has " +
             'the linkage of C (extern "C" in C++ and Rust, export in Zig); where the key in the table ' +
@@ -5666,13 +6391,8 @@ function checkVariadic(parameters, variadic, what) {
             `the dots: got ${describe(variadic)}`);
     }
     for (const [i, type] of parameters.entries()) {
-        if (i < fixed || typeof type !== "string")
-            continue;
-        const promoted = typeOf$1(type).promoted;
-        if (promoted === undefined)
-            continue;
-        throw new TypeError(`${what}: parameter ${i} has the type ${describe(type)}, which C promotes where it stands ` +
-            `behind the dots; declare it as ${describe(promoted)}`);
+        if (i >= fixed)
+            refusePromoted(type, `${what}: parameter ${i}`);
     }
 }
 
@@ -5776,180 +6496,7 @@ function encode(value, encoding, what) {
     return new Uint8Array(view.buffer);
 }
 
-const VIEWED = Symbol("viewed");
-let shapes;
-function makeStructType(layout, shape) {
-    (shapes ??= new WeakMap()).set(layout, shape);
-}
-function shapeOf(definition, what) {
-    return shapeIn(definition, what, []);
-}
-function shapeIn(definition, what, above) {
-    if (typeof definition !== "object" || definition === null)
-        return undefined;
-    const known = shapes?.get(definition);
-    if (known !== undefined || !Object.hasOwn(definition, "struct"))
-        return known;
-    const { struct: types } = definition;
-    if (!Array.isArray(types) || types.length === 0) {
-        throw new TypeError(`${what}: struct must be an array of at least one type: got ${describe(types)}`);
-    }
-    if (above.includes(definition))
-        throw new TypeError(`${what} ${CONTAINS_ITSELF}`);
-    return arrange(types.map((type, i) => {
-        const field = `${what}: field ${i}`;
-        return {
-            of: typeNamed(type) ?? shapeIn(type, field, [...above, definition]) ?? no(type, field),
-        };
-    }));
-}
-const CONTAINS_ITSELF = "contains itself, which takes endless memory; pointerTo(() => layout) is a pointer to it";
-function typeNamed(name) {
-    return typeof name === "string" && VALUE_TYPES.has(name) ? typeOf$1(name) : undefined;
-}
-function no(type, what) {
-    if (typeof type === "function") {
-        throw new TypeError(`${what} is a function, or ${CONTAINS_ITSELF}`);
-    }
-    throw new TypeError(`${what} has the type ${describe(type)}: it must be one of ${[...VALUE_TYPES].join(", ")}, a ` +
-        `layout, pointerTo(layout) or [type, count]${hintFor(type)}`);
-}
-function hintFor(type) {
-    if (Array.isArray(type)) {
-        return "; an array of arrays is written as one, with all elements: [type, rows * columns]";
-    }
-    if (typeof type === "object" && type !== null) {
-        return Object.hasOwn(type, "bits")
-            ? `; ${BIT_FIELD}`
-            : "; a struct within is written struct({ name: type, … })";
-    }
-    if (typeof type !== "string")
-        return "";
-    if (/:\s*\d+$/.test(type))
-        return `; ${BIT_FIELD}`;
-    if (/long double|_?complex|float128|f128|__m\d+|vector|int128|[iu]128/i.test(type)) {
-        return "; long double, _Complex, vectors and integers of 128 bits have no type here: take " +
-            'their bytes, as struct({ bytes: ["u8", 16] }, { alignment: 16 })';
-    }
-    const meant = meantBy(type);
-    return meant === undefined ? "" : `; it may be ${describe(meant)}`;
-}
-const BIT_FIELD = "bit-fields have no type here, since each compiler lays them out by rules of " +
-    "its own: take the integer that they are in, and shift";
-function isUnion({ fields }) {
-    return fields.length > 1 && fields[1].offset === 0;
-}
-function hasNames({ fields }) {
-    return fields[0].name !== undefined;
-}
-function readShape(view, offset, shape) {
-    const { size, fields } = shape;
-    if (!hasNames(shape)) {
-        return new Uint8Array(view.buffer, view.byteOffset + offset, size).slice();
-    }
-    if (isUnion(shape))
-        return readUnion(view, offset, shape);
-    return Object.fromEntries(fields.map((field) => [field.name, readField(view, offset + field.offset, field)]));
-}
-function readUnion(view, offset, { size, fields }) {
-    const bytes = new Uint8Array(view.buffer, view.byteOffset + offset, size).slice();
-    const copy = new DataView(bytes.buffer);
-    const value = {};
-    for (const field of fields) {
-        const get = () => readField(copy, 0, field);
-        Object.defineProperty(value, field.name, { __proto__: null, enumerable: true, get });
-    }
-    return value;
-}
-function readField(view, offset, field) {
-    const { of, count } = field;
-    if (count === undefined)
-        return readPart(view, offset, field);
-    return Array.from({ length: count }, (_, i) => readPart(view, offset + i * of.size, field));
-}
-function readPart(view, offset, { of, to }) {
-    if (isShape(of))
-        return readShape(view, offset, of);
-    const value = readValue(view, offset, of);
-    return to === undefined || value === null ? value : to.follow(value);
-}
-const slot$2 = new DataView(new ArrayBuffer(8));
-function readValue(view, offset, type) {
-    if (type.size > 2)
-        return read(view, offset, type);
-    slot$2.setInt32(0, type.size === 1 ? view.getUint8(offset) : view.getUint16(offset, true), true);
-    return read(slot$2, 0, type);
-}
-function writeShape(view, offset, shape, value, what, keeper) {
-    if (!hasNames(shape))
-        return writeBytes(view, offset, shape, value, what);
-    for (const [field, part] of fieldsIn(shape, value, what)) {
-        writeField(view, offset + field.offset, field, part, `${what}: field ${field.name}`, keeper);
-    }
-}
-function fieldsIn(shape, value, what) {
-    if (typeof value !== "object" || value === null || Symbol.iterator in value) {
-        throw new TypeError(`${what} must be an object such as { ${shape.fields[0].name} }: got ${describe(value)}`);
-    }
-    const given = Object.keys(value).map((name) => [fieldNamed(shape, name, what), value[name]]);
-    if (isUnion(shape) && given.length !== 1) {
-        throw new TypeError(`${what} must have one member of the union, of ${namesOf(shape)}: got ${given.length}`);
-    }
-    return given;
-}
-function fieldNamed(shape, name, what) {
-    const field = shape.fields.find((field) => field.name === name);
-    if (field !== undefined)
-        return field;
-    throw new TypeError(`${what}: there is no field ${describe(name)}; the fields are ${namesOf(shape)}`);
-}
-function namesOf({ fields }) {
-    return fields.map(({ name }) => name).join(", ");
-}
-function writeBytes(view, offset, { size }, value, what) {
-    const bytes = bytesOf(value, what);
-    if (bytes === null || bytes.length < size) {
-        throw new RangeError(`${what} must have the ${size} bytes of the struct: got ${bytes?.length ?? "null"}`);
-    }
-    new Uint8Array(view.buffer, view.byteOffset + offset, size).set(bytes.subarray(0, size));
-}
-function writeField(view, offset, field, value, what, keeper) {
-    const { of, count } = field;
-    if (count === undefined)
-        return writePart(view, offset, field, value, what, keeper);
-    const elements = elementsOf(value, count, what);
-    for (const [i, element] of elements.entries()) {
-        writePart(view, offset + i * of.size, field, element, `${what}: element ${i}`, keeper);
-    }
-}
-function elementsOf(value, count, what) {
-    if (typeof value !== "object" || value === null) {
-        throw new TypeError(`${what} must be an array of ${count} elements: got ${describe(value)}`);
-    }
-    const elements = Array.from(value);
-    if (elements.length <= count)
-        return elements;
-    throw new RangeError(`${what} has ${count} elements: got ${elements.length}`);
-}
-function writePart(view, offset, { of, to }, value, what, keeper) {
-    if (isShape(of))
-        return writeShape(view, offset, of, value, what, keeper);
-    const given = to === undefined ? value : to.pointerOf(value);
-    if (of.size > 2) {
-        write(view, offset, of, given, what, keeper);
-        if (of.kind === "address")
-            keeper?.keepAt?.(view.byteOffset + offset, value);
-        return;
-    }
-    write(slot$2, 0, of, given, what);
-    if (of.size === 1)
-        view.setUint8(offset, slot$2.getUint8(0));
-    else
-        view.setUint16(offset, slot$2.getUint16(0, true), true);
-}
-
 const memoryBehind = new WeakMap();
-const slot$1 = new DataView(new ArrayBuffer(8));
 let allocated;
 let memoryOf;
 class PointerView {
@@ -5983,8 +6530,8 @@ class PointerView {
         return view;
     }
     static at(address) {
-        write(slot$1, 0, typeOf$1("usize"), address, "Cannot view memory: the address");
-        return new PointerView(native().pointerTo(slot$1.getBigUint64(0, true)));
+        write(slot, 0, typeOf$1("usize"), address, "Cannot view memory: the address");
+        return new PointerView(native().pointerTo(slot.getBigUint64(0, true)));
     }
     static allocate(size, alignment = 16) {
         if (!Number.isSafeInteger(size) || size < 1) {
@@ -5993,7 +6540,7 @@ class PointerView {
         if (!isPowerOfTwo(alignment) || alignment > 4096) {
             throw new RangeError(`Cannot allocate memory: alignment must be a power of two up to 4096: got ${describe(alignment)}`);
         }
-        const room = new Uint8Array(new ArrayBuffer(size + alignment - 1));
+        const room = roomFor(size + alignment - 1);
         const first = Number(-native().addressOfBuffer(room) & BigInt(alignment - 1));
         const bytes = room.subarray(first, first + size);
         const view = new AllocatedView(native().pointerTo(native().addressOfBuffer(bytes)));
@@ -6002,8 +6549,8 @@ class PointerView {
         return view;
     }
     add(bytes) {
-        write(slot$1, 0, typeOf$1("isize"), bytes, "Cannot reach memory: the distance");
-        const distance = slot$1.getBigInt64(0, true);
+        write(slot, 0, typeOf$1("isize"), bytes, "Cannot reach memory: the distance");
+        const distance = slot.getBigInt64(0, true);
         const start = this.#start + Number(distance);
         const buffer = this.#bytes;
         if (buffer !== undefined && (start < 0 || start > buffer.length)) {
@@ -6099,7 +6646,7 @@ class PointerView {
         checkLength(length, "length");
         if (length > 0)
             this.#at(offset, length);
-        const bytes = new Uint8Array(length);
+        const bytes = roomFor(length);
         this.copyInto(bytes, offset);
         return bytes;
     }
@@ -6157,8 +6704,8 @@ class PointerView {
         }
     }
     #set(type, size, offset, value) {
-        write(slot$1, 0, typeOf$1(type), value, "Cannot write memory: the value");
-        native().store(this.#at(offset, size), by(offset), slot$1, size);
+        write(slot, 0, typeOf$1(type), value, "Cannot write memory: the value");
+        native().store(this.#at(offset, size), by(offset), slot, size);
     }
     #at(offset, size) {
         const bytes = this.#bytes;
@@ -6179,7 +6726,7 @@ class PointerView {
     #lengthOf(offset, unit) {
         const bytes = this.#bytes;
         if (unit === 1 && bytes === undefined) {
-            return native().copyString(slot$1, this.#address(offset, 1), 0);
+            return native().copyString(slot, this.#address(offset, 1), 0);
         }
         this.#at(offset, unit);
         const end = bytes === undefined ? Infinity : bytes.length - this.#start;
@@ -6220,6 +6767,18 @@ function by(offset) {
     if (typeof offset === "number" && (offset | 0) === offset)
         return offset | 0;
     throw new RangeError(`Cannot reach memory: offset must be an integer from -(2^31) to 2^31 - 1: got ${describe(offset)}`);
+}
+function roomFor(size) {
+    try {
+        return new Uint8Array(new ArrayBuffer(size));
+    }
+    catch (error) {
+        if (isExhaustion(error))
+            throw error;
+        throw new RangeError(`Cannot make room for memory: V8 has no ${size} bytes in one piece`, {
+            cause: error,
+        });
+    }
 }
 function checkLength(length, name) {
     if (Number.isSafeInteger(length) && length >= 0)
@@ -6268,7 +6827,7 @@ const origin = {
 
 class SliceStack extends Stack {
     constructor(memory) {
-        if (nameOf(memory) !== "Uint8Array") {
+        if (nameOf$1(memory) !== "Uint8Array") {
             throw new TypeError(`Cannot make stack: memory must be a Uint8Array: got ${describe(memory)}`);
         }
         const buffer = OF_ARRAY.buffer(memory);
@@ -6499,7 +7058,6 @@ function set(place, field, value) {
     writeField(slot, 0, field, value, `${what}: field ${field.name}`);
     put(pointer, at, of.size);
 }
-const slot = new DataView(new ArrayBuffer(8));
 function fetch(pointer, at, size) {
     if (size === 1)
         slot.setUint8(0, pointer.getUint8(at));

@@ -61,10 +61,13 @@ export const Grant = {
 /** How many bytes a value takes in a mailbox, whatever its type. */
 export const SLOT_SIZE = 8;
 
-/** How many arguments of a function are passed in registers, by `Deno.build.arch`. */
+/** What `tail` is where the callback is answered with a struct that fills more than one register. */
+export const TAIL_ANSWER = 1;
+
+/** How many arguments are passed in registers, and which structs, by `Deno.build.arch`. */
 export const ARGUMENT_REGISTERS = {
-  x86_64: { integers: 6, floats: 8 },
-  aarch64: { integers: 8, floats: 8 },
+  x86_64: { integers: 6, floats: 8, structs: "eightbytes" },
+  aarch64: { integers: 8, floats: 8, structs: "aggregates" },
 } as const;
 
 /** Where the fields of a mailbox lie, in bytes. */
@@ -103,10 +106,22 @@ export const Mailbox = {
   callback_integers: 208,
   /** The callback's floating-point arguments that are in registers. */
   callback_floats: 272,
+  /** The second integer register of the function's result, which a struct may fill. */
+  output_second: 336,
+  /** The floating-point registers of the function's result behind the first one. */
+  output_more_floats: 344,
+  /** The integer registers of an answer that fills more than one, if `tail` says so. */
+  answer_integers: 368,
+  /** Its floating-point registers. */
+  answer_floats: 384,
+  /** Where the function puts a result that is in no register, if that is said in a register. */
+  result_address: 416,
+  /** Where C wants such a result of the callback. */
+  callback_result_address: 424,
   /** The words that the function gets on its stack; as many follow as there are. */
-  stack: 336,
+  stack: 432,
   /** The size of all of it. */
-  size: 336,
+  size: 432,
 } as const;
 
 /** How many frames a report has room for; the innermost are kept. */
@@ -216,6 +231,9 @@ export const STACK_SIZE_MIN = 512;
 
 /** The size of an OsStack where none is asked for, in bytes. */
 export const STACK_SIZE_DEFAULT = 1048576;
+
+/** How much room there is beside the stack of a thread that runs a call, in bytes. */
+export const THREAD_ROOM = 65536;
 
 /** How many bytes of its stack must be free below a frame with cleanups when it is unwound. */
 export const HEADROOM_MIN = 8192;

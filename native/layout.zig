@@ -99,6 +99,14 @@ pub const integers_max = 8;
 /// As `integers_max`.
 pub const floats_max = 8;
 
+/// In how many floating-point registers a struct is returned, at most.
+const result_floats_max = 4;
+
+/// What `tail` is where the callback is answered with a struct that fills more than one register.
+/// No function lies there. A thunk looks at `tail` each time, so this costs other answers nothing.
+/// Not on x86, where no struct is in registers.
+pub const tail_answer = 1;
+
 /// The mailbox of a generator: the memory that both sides of a switch share, a slot each way.
 /// JavaScript owns its mailboxes (an ArrayBuffer, with room for a `Call`); a native generator keeps
 /// its own at the top of its stack.
@@ -169,7 +177,8 @@ pub const Call = extern struct {
     /// The address of the callback's arguments that are on the stack.
     callback_stack: u64,
     /// The address of a function that C calls in place of returning from the callback; else 0.
-    /// It gets the function's arguments, and the callback's caller is its own (tail_call.ts).
+    /// It gets the function's arguments, and the callback's caller is its own (tail_call.ts). Or it
+    /// is `tail_answer`: the answer fills more than one register.
     tail: u64,
     /// What C has left in errno at its return, if it is wanted.
     errno: i32,
@@ -183,6 +192,20 @@ pub const Call = extern struct {
     callback_integers: [integers_max]u64,
     /// The callback's floating-point arguments that are in registers.
     callback_floats: [floats_max]u64,
+    /// The second integer register of the function's result, which a struct may fill.
+    output_second: u64,
+    /// The floating-point registers of the function's result behind the first one.
+    output_more_floats: [result_floats_max - 1]u64,
+    /// The integer registers of an answer that fills more than one, if `tail` says so.
+    answer_integers: [2]u64,
+    /// Its floating-point registers.
+    answer_floats: [result_floats_max]u64,
+    /// Where the function puts a result that is in no register, if that is said in a register.
+    /// As on aarch64, where x8 is for nothing else; elsewhere it is the first integer argument. So
+    /// it is of the callback's.
+    result_address: u64,
+    /// Where C wants such a result of the callback.
+    callback_result_address: u64,
     /// The words that the function gets on its stack; as many follow as there are.
     stack: [0]u64,
 };
@@ -316,7 +339,7 @@ pub const canary = "fringe's canary!";
 
 test "the layout is the one that switch_<arch>.S is written for" {
     // The tidy test knows the rest; this one holds on each architecture.
-    try std.testing.expectEqual(336, @offsetOf(Call, "stack"));
-    try std.testing.expectEqual(336, @sizeOf(Call));
+    try std.testing.expectEqual(432, @offsetOf(Call, "stack"));
+    try std.testing.expectEqual(432, @sizeOf(Call));
     try std.testing.expectEqual(report_size, @sizeOf(Report));
 }

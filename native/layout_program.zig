@@ -31,6 +31,7 @@ pub fn main(init: std.process.Init) !void {
     try printEnum(writer, "Abandonment");
     try printEnum(writer, "Grant");
     try printNumber(writer, "slot_size");
+    try printNumber(writer, "tail_answer");
     try printRegisters(writer);
     try printStruct(writer, "Mailbox", "Call", @sizeOf(layout.Call));
     try printNumber(writer, "frames_max");
@@ -41,8 +42,9 @@ pub fn main(init: std.process.Init) !void {
     inline for (structs) |name| {
         try printStruct(writer, name, name, @sizeOf(@field(layout, name)));
     }
-    const stacks = .{ "stack_alignment", "stack_size_min", "stack_size_default", "headroom_min" };
+    const stacks = .{ "stack_alignment", "stack_size_min", "stack_size_default", "thread_room" };
     inline for (stacks) |name| try printNumber(writer, name);
+    try printNumber(writer, "headroom_min");
     try printHead(writer, "canary", "CANARY");
     try writer.print("\"{s}\";\n", .{layout.canary});
     try writer.flush();
@@ -52,16 +54,17 @@ pub fn main(init: std.process.Init) !void {
 fn printRegisters(writer: *std.Io.Writer) !void {
     try writer.writeAll(
         \\
-        \\/** How many arguments of a function are passed in registers, by `Deno.build.arch`. */
+        \\/** How many arguments are passed in registers, and which structs, by `Deno.build.arch`. */
         \\export const ARGUMENT_REGISTERS = {
         \\
     );
     inline for (comptime std.meta.declarations(of_deno)) |declaration| {
         const arch = @field(of_deno, declaration);
-        try writer.print("  {s}: {{ integers: {d}, floats: {d} }},\n", .{
+        try writer.print("  {s}: {{ integers: {d}, floats: {d}, structs: \"{s}\" }},\n", .{
             declaration,
             arch.argument_integers,
             arch.argument_floats,
+            arch.struct_rules,
         });
     }
     try writer.writeAll("} as const;\n");

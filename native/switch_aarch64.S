@@ -107,13 +107,20 @@
 #define FLOATS              144
 #define CALLBACK_INTEGERS   208
 #define CALLBACK_FLOATS     272
-#define STACK               336
+#define OUTPUT_SECOND       336
+#define OUTPUT_MORE_FLOATS  344
+#define ANSWER_INTEGERS     368
+#define ANSWER_FLOATS       384
+#define RESULT_ADDRESS      416
+#define CALLBACK_RESULT_ADDRESS 424
+#define STACK               432
 
 # Behind fringe_current: the address of the errno of this thread, or 0.
 #define FOUND               8
 
 #define RETURNED        1
 #define UNWOUND         2
+#define TAIL_ANSWER     1
 
 # CALLED and JUMPED_TO: the landing pads. SIGN is CALLED as well, since the instructions that sign
 # are landing pads, too. SIGNED says that from here on a return address is signed, or, said once
@@ -768,6 +775,7 @@ END fringe_errno_found
         ldp     d2, d3, [\mailbox, FLOATS+16]
         ldp     d4, d5, [\mailbox, FLOATS+32]
         ldp     d6, d7, [\mailbox, FLOATS+48]
+        ldr     x8, [\mailbox, RESULT_ADDRESS]
 .endm
 
 # NOTE_ARGUMENTS writes what a thunk has been called with into a mailbox; w17 = number. Destroys
@@ -782,14 +790,23 @@ END fringe_errno_found
         stp     d2, d3, [\mailbox, CALLBACK_FLOATS+16]
         stp     d4, d5, [\mailbox, CALLBACK_FLOATS+32]
         stp     d6, d7, [\mailbox, CALLBACK_FLOATS+48]
+        str     x8, [\mailbox, CALLBACK_RESULT_ADDRESS]
         # Above the record that SAVE has put on the stack.
         add     x10, x29, 16
         str     x10, [\mailbox, CALLBACK_STACK]
 .endm
 
+# ANSWER loads a struct that a callback is answered with from the mailbox in `mailbox`.
+.macro ANSWER mailbox
+        ldp     x0, x1, [\mailbox, ANSWER_INTEGERS]
+        ldp     d0, d1, [\mailbox, ANSWER_FLOATS+0]
+        ldp     d2, d3, [\mailbox, ANSWER_FLOATS+16]
+.endm
+
 # What every thunk goes on with.
 #   entry: w17 = number
-#   exit:  x0 and d0 = the mailbox's input
+#   exit:  x0 and d0 = the mailbox's input; or a struct, in x0 and x1, or in d0 to d3 (AAPCS64,
+#          section 6.9)
 BEGIN fringe_thunk_common
         SAVE
         CURRENT x9, x10
@@ -846,14 +863,23 @@ L(inner):
 6:      bl      fringe_errno_found
         b       7b
 
-        # A tail call: the frame goes, and the function finds the stack as the thunk has found it.
+        # A struct is the answer. Or it is a tail call: the frame goes, and the function finds the
+        # stack as the thunk has found it.
         # By x16: where a function begins, BTI takes a `br` by no other register but that and x17.
 L(tail): str     xzr, [x9, TAIL]
+        cmp     x16, TAIL_ANSWER
+        b.eq    9f
         mov     x17, x9
         .cfi_remember_state
         RESTORE
         ARGUMENTS x17
         br      x16
+        .cfi_restore_state
+
+9:      ANSWER  x9
+        .cfi_remember_state
+        RESTORE
+        ret
         .cfi_restore_state
 
 4:      cbz     x9, 3b
@@ -881,11 +907,16 @@ fringe_thunk_stray:
         sub     sp, sp, STACK           // a multiple of 16
         mov     x9, sp
         NOTE_ARGUMENTS x9
+        str     xzr, [sp, TAIL]
         mov     x0, x9
         bl      fringe_stray_callback
         ldr     x0, [sp, INPUT]
         fmov    d0, x0
-        mov     sp, x19
+        ldr     x9, [sp, TAIL]
+        cmp     x9, TAIL_ANSWER
+        b.ne    1f
+        ANSWER  sp
+1:      mov     sp, x19
         RESTORE
         ret
 END fringe_thunk_common
@@ -930,6 +961,9 @@ BEGIN fringe_call_body
         blr     x9
         str     x0, [x19, OUTPUT]
         str     d0, [x19, OUTPUT_FLOAT]
+        str     x1, [x19, OUTPUT_SECOND]
+        stp     d1, d2, [x19, OUTPUT_MORE_FLOATS+0]
+        str     d3, [x19, OUTPUT_MORE_FLOATS+16]
         ldr     w9, [x19, WANTS_ERRNO]
         cbz     w9, 4f
         bl      fringe_errno

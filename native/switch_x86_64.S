@@ -153,10 +153,15 @@
 #define FLOATS              144
 #define CALLBACK_INTEGERS   208
 #define CALLBACK_FLOATS     272
-#define STACK               336
+#define OUTPUT_SECOND       336
+#define OUTPUT_MORE_FLOATS  344
+#define ANSWER_INTEGERS     368
+#define ANSWER_FLOATS       384
+#define STACK               432
 
 #define RETURNED        1
 #define UNWOUND         2
+#define TAIL_ANSWER     1
 
 # SWITCH: leave this side, arrive at the other one.
 #
@@ -1034,12 +1039,23 @@ END fringe_errno_found
         mov     %rcx, CALLBACK_STACK(\mailbox)
 .endm
 
+# ANSWER loads a struct that a callback is answered with from the mailbox in `mailbox`. Where the
+# struct fills one register of a kind, the other may have anything in it.
+.macro ANSWER mailbox
+        mov     ANSWER_INTEGERS+0(\mailbox), %rax
+        mov     ANSWER_INTEGERS+8(\mailbox), %rdx
+        movsd   ANSWER_FLOATS+0(\mailbox), %xmm0
+        movsd   ANSWER_FLOATS+8(\mailbox), %xmm1
+.endm
+
 # What every thunk goes on with.
 #   entry: eax = number; the callback's arguments as the ABI passes them (psABI 3.2.3): integers and
 #          pointers in six registers, floating-point values in eight, what is left on the stack
 #   exit:  rax and xmm0 = the mailbox's input, so that a result of any scalar type is where it
-#          belongs; errno as it was at the entry, whatever has run meanwhile. Or no exit: where the
-#          mailbox has a TAIL, this jumps there, and it is as if C had called that
+#          belongs; errno as it was at the entry, whatever has run meanwhile. Where TAIL is
+#          TAIL_ANSWER the result is a struct in two registers: rax or xmm0, and the next of its
+#          kind, rdx or xmm1, or the first of the other (psABI 3.2.3). Or no exit: where the mailbox
+#          has another TAIL, this jumps there, and it is as if C had called that
 #   Which arguments there are is not known here, so every register is kept. The bits beyond the type
 #   of an argument are whatever C left there; who reads it knows the type.
 #   Which context suspends: the nearest one that has the mailbox of a call. C may have resumed a
@@ -1106,15 +1122,24 @@ L(inner):
 6:      call    fringe_errno_found
         jmp     7b
 
-        # A tail call: the frame goes, and the function finds the stack as the thunk has found it.
-        # So it may jump out of C's frames, as longjmp does; nothing of this file is below them.
+        # A struct is the answer. Or it is a tail call: the frame goes, and the function finds the
+        # stack as the thunk has found it. So it may jump out of C's frames, as longjmp does;
+        # nothing of this file is below them.
 L(tail): mov     %rcx, %r10
         mov     TAIL(%r10), %r11
         movq    $0, TAIL(%r10)
+        cmp     $TAIL_ANSWER, %r11
+        je      9f
         ARGUMENTS %r10
         .cfi_remember_state
         RESTORE
         jmp     *%r11
+        .cfi_restore_state
+
+9:      ANSWER  %r10
+        .cfi_remember_state
+        RESTORE
+        RETURN_BY_JUMP
         .cfi_restore_state
 
         # This is another stack: that of a generator which C itself resumes, or one that C has made;
@@ -1158,11 +1183,15 @@ fringe_thunk_stray:
         and     $-16, %rsp
         mov     %rsp, %r11
         NOTE_ARGUMENTS %r11
+        movq    $0, TAIL(%rsp)
         mov     %r11, %rdi
         call    fringe_stray_callback
         mov     INPUT(%rsp), %rax
         movq    %rax, %xmm0
-        lea     -40(%rbp), %rsp
+        cmpq    $TAIL_ANSWER, TAIL(%rsp)
+        jne     1f
+        ANSWER  %rsp
+1:      lea     -40(%rbp), %rsp
         RESTORE
         ret
 END fringe_thunk_common
@@ -1206,9 +1235,11 @@ BEGIN fringe_call_body
         movl    $0, (%rax)
 2:      ARGUMENTS %rbx
         call    *FUNCTION(%rbx)
-        # One of the two is the result; who reads it knows the type.
+        # The result is in one of them, or, if it is a struct, in two; who reads it knows the type.
         mov     %rax, OUTPUT(%rbx)
         movsd   %xmm0, OUTPUT_FLOAT(%rbx)
+        mov     %rdx, OUTPUT_SECOND(%rbx)
+        movsd   %xmm1, OUTPUT_MORE_FLOATS(%rbx)
         cmpl    $0, WANTS_ERRNO(%rbx)
         je      3f
         call    fringe_errno

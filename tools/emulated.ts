@@ -46,7 +46,7 @@ export const suites: readonly (readonly string[])[] = [
   [
     ...ALL,
     ...behaviours("control_words", "foreign", "mailbox", "nonblocking", "signature", "thread"),
-    ...behaviours("worker"),
+    ...behaviours("struct_call", "struct_value", "worker"),
     "tests/fuzz",
     "tests/model",
   ],

@@ -273,7 +273,7 @@ export type PulledCall<Definition extends FunctionDefinition> = {
     { readonly callback: infer Callback extends CallbackDefinition }
     ? K extends `${infer Parameter extends number}` ? CallbackCall<
         Parameter,
-        HandlerParameters<Callback["parameters"]>,
+        HandlerParameters<Callback["parameters"], Callback["variadic"]>,
         ToNative<Callback["result"]>
       >
     : never

@@ -19,19 +19,21 @@ import type { NativeFrame } from "../context/backtrace.ts";
 import type { CallContext, Ender } from "../context/call_context.ts";
 import { ELSEWHERE } from "../context/context.ts";
 import { checkOpen } from "../context/occupancy.ts";
-import { Mailbox, SLOT_SIZE, STACK_SIZE_MIN, Status } from "../layout.ts";
+import { Mailbox, SLOT_SIZE, STACK_SIZE_MIN, Status, THREAD_ROOM } from "../layout.ts";
 import { native } from "../library/find.ts";
 import type { Kept } from "../value/kept.ts";
 import { CAPACITY, type Lent } from "../value/lent.ts";
 import { read, write } from "../value/value.ts";
 import { refuseDeferred, refuseWaiting } from "./answer.ts";
+import { argumentsIn, Passed } from "./arguments.ts";
 import { type Answering, type Callee, replacementOf, type Slot } from "./callee.ts";
 import { depthNow, GONE, isGone } from "./depth.ts";
+import type { ResultPassing } from "./passing.ts";
 import { tailOf, writeTail } from "./tail_call.ts";
 import { type Handler, type Target, targetOf, type Thunk } from "./thunk.ts";
 
 // Local, because V8 folds a local constant, and loads an imported one at each use.
-const { input: INPUT, output: OUTPUT, output_float: OUTPUT_FLOAT, stack: STACK } = Mailbox;
+const { input: INPUT, output: OUTPUT, output_float: OUTPUT_FLOAT } = Mailbox;
 const { callback: CALLBACK, tail: TAIL } = Mailbox;
 const { suspended: SUSPENDED, returned: RETURNED } = Status;
 
@@ -52,12 +54,16 @@ export class Call implements Ender {
   interrupt: WeakRef<(reason: unknown) => void> | undefined;
   /** The callback parameters for which a `Callback` was passed: C got its pointer, not theirs. */
   #replaced: Target[] | undefined;
+  /** Where C puts a result that is in no register. */
+  #resultAddress = 0n;
   /** Whether the callback that waits has an answer already; one more replaces that. */
   #answered = false;
   /** Whether that answer is a tail call. */
   #hasTail = false;
   /** What C has ended by instead of returning: an exception, an overflow, an error of a `stop`. */
   #error: unknown;
+  /** What the last variadic callback was called with. */
+  #variadic: Passed | undefined;
   /** How often C has been told its `stop`. */
   #told = 0;
   /** Whether native code says so if C, told to stop, does not come back (watchdog.zig). */
@@ -86,6 +92,7 @@ export class Call implements Ender {
     if (context.written !== callee) this.#writeFunction();
     const { view } = context;
     const keeper = this.keeper;
+    if (callee.structResult !== undefined) this.#makeRoom(callee.structResult);
     for (let i = 0; i < slots.length; i++) {
       const slot = slots[i]!;
       if (slot.callback === undefined) {
@@ -104,6 +111,14 @@ export class Call implements Ender {
       context.turn = callee.turn;
     }
     if (callee.nonblocking) context.beginElsewhere(this);
+  }
+
+  /** Says where C is to put a result that is in no register. */
+  #makeRoom({ addressAt, shape }: ResultPassing): void {
+    if (addressAt === undefined) return;
+    const { view } = this.context;
+    this.#resultAddress = this.keeper.keepRoom(shape.size, shape.alignment, this.callee.what);
+    view.setBigUint64(addressAt, this.#resultAddress, true);
   }
 
   /** Writes what is the same in all calls of the function: its address, and those of its thunks. */
@@ -235,6 +250,7 @@ export class Call implements Ender {
    */
   arrive(): Target | undefined {
     const { context } = this;
+    this.#endVariadic();
     if (context.status[0] !== SUSPENDED) return this.#finish();
     // A stack without a guard page has a canary, which has to be looked at.
     if (context.memory.bottom !== undefined) this.#follow();
@@ -292,14 +308,22 @@ export class Call implements Ender {
     if (fast.count === 2) {
       return [read(view, fast.firstAt, fast.first), read(view, fast.secondAt, fast.second)];
     }
-    return argumentsIn(view, target);
+    if (target.following === undefined) return argumentsIn(view, target);
+    this.#endVariadic();
+    return (this.#variadic = new Passed(view, target)).values;
+  }
+
+  /** What stands behind the dots of the last variadic callback can no longer be read. */
+  #endVariadic(): void {
+    this.#variadic?.end();
+    this.#variadic = undefined;
   }
 
   /** What `handler` says to the callback that waits. */
   ask(target: Target, handler: Handler): unknown {
     const { view } = this.context;
     const { types, offsets: at } = target;
-    if (target.stackCount > 0 || types.length > 4) return handler(...this.args(target));
+    if (target.fast.count < 0 || types.length > 4) return handler(...this.args(target));
     // No array is made for the few arguments that most callbacks have.
     if (types.length === 0) return handler();
     const first = read(view, at[0]!, types[0]!);
@@ -323,6 +347,7 @@ export class Call implements Ender {
     this.check();
     const answers = isKept ? this.keeper.answersTo(target, this.#answered) : undefined;
     this.#answered = true;
+    this.#endVariadic();
     if (this.#hasTail) this.#clearTail();
     write(this.context.view, INPUT, resultType, value, what, answers);
   }
@@ -348,10 +373,12 @@ export class Call implements Ender {
   }
 
   #read(): unknown {
-    const { resultType, errno } = this.callee;
+    const { resultType, structResult, errno } = this.callee;
     const { view } = this.context;
     const isFloat = resultType.kind === "float";
-    const value = read(view, isFloat ? OUTPUT_FLOAT : OUTPUT, resultType);
+    const value = structResult === undefined
+      ? read(view, isFloat ? OUTPUT_FLOAT : OUTPUT, resultType)
+      : structResult.read(view, this.#resultAddress);
     return errno ? { value, errno: view.getInt32(Mailbox.errno, true) } : value;
   }
 
@@ -463,6 +490,7 @@ export class Call implements Ender {
   }
 
   #endContext(thrown: unknown): void {
+    this.#endVariadic();
     try {
       if (!this.hasEnded) this.context.end();
     } finally {
@@ -488,31 +516,20 @@ export class Call implements Ender {
   }
 }
 
-/** The arguments that a callback has been called with, which a mailbox has. */
-export function argumentsIn(
-  view: DataView<ArrayBuffer>,
-  { types, offsets, stackCount }: Target,
-): unknown[] {
-  let stack = view;
-  if (stackCount > 0) {
-    stack = new DataView(new ArrayBuffer(stackCount * SLOT_SIZE));
-    const address = view.getBigUint64(Mailbox.callback_stack, true);
-    native().copyIn(stack, address, BigInt(stack.byteLength));
-  }
-  // Not by `map`: V8 inlines that, and then makes each pointer by a slow call of native code.
-  const values: unknown[] = [];
-  for (let i = 0; i < types.length; i++) {
-    const [offset, type] = [offsets[i]!, types[i]!];
-    values.push(offset < STACK ? read(view, offset, type) : read(stack, offset - STACK, type));
-  }
-  return values;
-}
-
 /** Throws if a stack has no room for what lies there before the call begins. */
-function checkRoom({ what, stackCount, nonblocking }: Callee, size: number): void {
+function checkRoom(
+  { what, stackCount, nonblocking, hasThread }: Callee,
+  size: number,
+): void {
   const words = stackCount * SLOT_SIZE;
   // The words are in the mailbox once more.
   const lent = nonblocking ? Mailbox.stack + words + CAPACITY : 0;
+  if (hasThread && lent > THREAD_ROOM) {
+    throw new RangeError(
+      `${what}: its arguments take ${words} bytes of the stack, and a call with a thread of its ` +
+        `own has ${THREAD_ROOM - CAPACITY - Mailbox.stack} for them; pass the address of a struct`,
+    );
+  }
   if (lent + words + STACK_SIZE_MIN <= size) return;
   if (nonblocking) {
     throw new RangeError(
@@ -521,7 +538,7 @@ function checkRoom({ what, stackCount, nonblocking }: Callee, size: number): voi
     );
   }
   throw new RangeError(
-    `${what}: its stack has ${size} bytes, and ${stackCount} of its arguments ` +
-      "are passed there; use a larger one",
+    `${what}: its stack has ${size} bytes, and ${stackCount} words of its ` +
+      "arguments are passed there; use a larger one",
   );
 }

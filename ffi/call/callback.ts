@@ -188,7 +188,12 @@ function threadsOf(options: unknown, what: string): boolean {
 }
 
 /** Native code answers a thread with the `stop`, also when JavaScript's memory is gone. */
-function checkStop({ isKept, stop }: Target, what: string): void {
+function checkStop({ isKept, hasStop, stop, structResult }: Target, what: string): void {
+  if (structResult !== undefined && hasStop && typeof stop !== "function") {
+    throw new TypeError(
+      `${what}: stop must be a function where threads are answered a struct: got ${describe(stop)}`,
+    );
+  }
   if (!isKept || stop === undefined || stop === null || typeof stop === "function") return;
   throw new TypeError(
     `${what}: stop must be null where threads are answered a string or a buffer, or a function: ` +

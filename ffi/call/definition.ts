@@ -4,7 +4,8 @@
 /** What is written into the tables that `dlopen` takes, and the handlers that go with it. */
 
 import type { ScriptGenerator } from "../script_generator.ts";
-import type { FromNative, ScalarType, ToNative, ValueType } from "../value/type.ts";
+import type { FromNative, ScalarType, ToNative, TypeDefinition } from "../value/type.ts";
+import type { VariadicArguments } from "./arguments.ts";
 import type { TailCall } from "./tail_call.ts";
 
 /**
@@ -51,12 +52,17 @@ export interface BodyDefinition {
  */
 export interface CallbackDefinition {
   /** What C passes. */
-  readonly parameters: readonly ValueType[];
+  readonly parameters: readonly TypeDefinition[];
+  /**
+   * Whether C passes more (`...` in C): the handler gets a `VariadicArguments` as its last
+   * argument, which reads them.
+   */
+  readonly variadic?: boolean;
   /**
    * What C is answered. It may use the string or the buffer of a "cstring" or a "buffer" until the
    * same callback has been answered 16 times more, or the function returns.
    */
-  readonly result: ValueType | "void";
+  readonly result: TypeDefinition | "void";
   /**
    * How C is told that the call is being ended (by `break`, `return()`, an error, an abort): C gets
    * this value as the answer to the callback that waits, and to each further call of a callback
@@ -74,6 +80,8 @@ export interface CallbackDefinition {
     | bigint
     | string
     | Deno.PointerObject
+    | BufferSource
+    | { readonly [field: string]: unknown }
     | null
     | undefined
     // deno-lint-ignore no-explicit-any -- its parameters are those of the callback
@@ -97,7 +105,7 @@ export interface CallbackDefinition {
  * });
  * ```
  */
-export type ParameterDefinition = ValueType | { readonly callback: CallbackDefinition };
+export type ParameterDefinition = TypeDefinition | { readonly callback: CallbackDefinition };
 
 /**
  * Any C function.
@@ -124,7 +132,7 @@ export interface FunctionDefinition {
   /** Its parameters, at most 127. */
   readonly parameters: readonly ParameterDefinition[];
   /** What it returns. */
-  readonly result: ValueType | "void";
+  readonly result: TypeDefinition | "void";
   /** The name of the symbol, if it is not the key in the table. */
   readonly name?: string;
   /** Whether the library may lack it: the symbol is `null` then. */
@@ -203,7 +211,7 @@ export interface FunctionDefinition {
  */
 export interface VariableDefinition {
   /** Its type. For "pointer", "function" and "buffer" the symbol is the variable's address. */
-  readonly type: Exclude<ValueType, "cstring">;
+  readonly type: Exclude<TypeDefinition, "cstring">;
   /** The name of the symbol, if it is not the key in the table. */
   readonly name?: string;
   /** Whether the library may lack it: the symbol is `null` then. */
@@ -247,9 +255,13 @@ export interface SymbolDefinitions {
  * log(1, "hello", 5n);
  * ```
  */
-export type HandlerParameters<Types extends readonly ValueType[]> = {
-  -readonly [K in keyof Types]: FromNative<Types[K]>;
-};
+export type HandlerParameters<
+  Types extends readonly TypeDefinition[],
+  Variadic extends boolean | undefined = false,
+> = [
+  ...{ -readonly [K in keyof Types]: FromNative<Types[K]> },
+  ...(Variadic extends true ? [rest: VariadicArguments] : []),
+];
 
 /**
  * A handler that answers a callback at once.
@@ -272,7 +284,7 @@ export type HandlerParameters<Types extends readonly ValueType[]> = {
  * ```
  */
 export type SyncHandler<Definition extends CallbackDefinition> = (
-  ...args: HandlerParameters<Definition["parameters"]>
+  ...args: HandlerParameters<Definition["parameters"], Definition["variadic"]>
 ) => ToNative<Definition["result"]> | TailCall;
 
 /**
@@ -297,7 +309,7 @@ export type SyncHandler<Definition extends CallbackDefinition> = (
  * ```
  */
 export type AsyncHandler<Definition extends CallbackDefinition> = (
-  ...args: HandlerParameters<Definition["parameters"]>
+  ...args: HandlerParameters<Definition["parameters"], Definition["variadic"]>
 ) =>
   | ToNative<Definition["result"]>
   | TailCall
@@ -326,7 +338,7 @@ export type AsyncHandler<Definition extends CallbackDefinition> = (
  * ```
  */
 export type ScriptHandler<Definition extends CallbackDefinition> = (
-  ...args: HandlerParameters<Definition["parameters"]>
+  ...args: HandlerParameters<Definition["parameters"], Definition["variadic"]>
 ) =>
   | ToNative<Definition["result"]>
   | TailCall
@@ -352,7 +364,7 @@ export type ScriptHandler<Definition extends CallbackDefinition> = (
  * ```
  */
 export type CallbackHandler<Definition extends CallbackDefinition> = (
-  ...args: HandlerParameters<Definition["parameters"]>
+  ...args: HandlerParameters<Definition["parameters"], Definition["variadic"]>
 ) =>
   | ToNative<Definition["result"]>
   | TailCall

@@ -24,7 +24,7 @@ import { encodeCString } from "../value/cstring.ts";
 import { Answers } from "../value/kept.ts";
 import { write } from "../value/value.ts";
 import { isThenable, refuseDeferred, refuseWaiting } from "./answer.ts";
-import { argumentsIn } from "./call.ts";
+import { Passed } from "./arguments.ts";
 import { tailOf } from "./tail_call.ts";
 import type { Target, Thunk } from "./thunk.ts";
 
@@ -75,8 +75,8 @@ export class ForeignCallback {
 
   /** What native code answers when JavaScript is gone; null: it cannot. */
   #plainStop(): DataView<ArrayBuffer> | null {
-    const { hasStop, stop, resultType, what } = this.#target;
-    if (!hasStop || typeof stop === "function") return null;
+    const { hasStop, stop, resultType, what, structResult } = this.#target;
+    if (!hasStop || typeof stop === "function" || structResult !== undefined) return null;
     const slot = new DataView(new ArrayBuffer(8));
     write(slot, 0, resultType, stop, what, undefined);
     return slot;
@@ -119,11 +119,15 @@ export class ForeignCallback {
   /** Asks the handler. Nobody waits for this: what it throws is reported. */
   async serve(request: Request): Promise<void> {
     this.#waiting.add(request);
+    let passed: Passed | undefined;
     try {
-      const answer = this.#target.handler!(...argumentsIn(request.view, this.#target));
+      passed = new Passed(request.view, this.#target);
+      const answer = this.#target.handler!(...passed.values);
       this.#answer(request, isThenable(answer) ? await answer : answer);
     } catch (error) {
       this.#fail(request, error);
+    } finally {
+      passed?.end();
     }
   }
 
@@ -144,13 +148,13 @@ export class ForeignCallback {
     const { mailbox, view } = request;
     let answers: ForeignAnswers | undefined;
     if (isKept) {
-      answers = this.#answers ??= new ForeignAnswers();
+      answers = this.#answers ??= new ForeignAnswers(this.#target);
       answers.next();
     }
     write(view, Mailbox.input, resultType, value, what, answers);
     const { addressOfPointer, copyOut } = native();
-    const input = new Uint8Array(view.buffer, Mailbox.input, 8);
-    copyOut(addressOfPointer(mailbox) + BigInt(Mailbox.input), input, BigInt(input.length));
+    // All of it: a struct may fill several words.
+    copyOut(addressOfPointer(mailbox), view, BigInt(view.byteLength));
     this.#waiting.delete(request);
     nativeForeign().answerForeign(mailbox);
   }
@@ -159,8 +163,10 @@ export class ForeignCallback {
   #stop(request: Request): void {
     const { stop } = this.#target;
     try {
-      const isAsked = typeof stop === "function";
-      this.#answer(request, isAsked ? stop(...argumentsIn(request.view, this.#target)) : stop);
+      if (typeof stop !== "function") return this.#answer(request, stop);
+      const passed = new Passed(request.view, this.#target);
+      this.#answer(request, stop(...passed.values));
+      passed.end();
     } catch (error) {
       endBecauseOf(error);
     }

@@ -7,11 +7,28 @@
  */
 
 import { checkKeys, describe, own } from "../check.ts";
-import { Mailbox, SLOT_SIZE } from "../layout.ts";
+import { Mailbox, SLOT_SIZE, STACK_ALIGNMENT } from "../layout.ts";
 import { Kept } from "../value/kept.ts";
-import { meantBy, type Type, typeOf, VALUE_TYPES, VOID } from "../value/type.ts";
+import type { Shape } from "../value/shape.ts";
+import { shapeOf } from "../value/struct_type.ts";
+import { meantBy, SCALAR_TYPES, type Type, typeOf, VALUE_TYPES, VOID } from "../value/type.ts";
 import { write } from "../value/value.ts";
-import { CONVENTION, type Placement, placementOf } from "./placement.ts";
+import {
+  argumentAt,
+  keptIn,
+  resultOf,
+  type ResultPassing,
+  type ResultRegisters,
+  structType,
+} from "./passing.ts";
+import {
+  CONVENTION,
+  type Parameter,
+  type Placement,
+  placementOf,
+  type Registers,
+} from "./placement.ts";
+import { routeOf } from "./route.ts";
 
 /** A signature that has been checked. */
 export interface Signature extends Placement {
@@ -21,6 +38,8 @@ export interface Signature extends Placement {
   /** The same as values are converted by. */
   readonly types: readonly Type[];
   readonly resultType: Type;
+  /** How the result crosses, if it is a struct. */
+  readonly structResult: ResultPassing | undefined;
 }
 
 /** The definition of a callback that has been checked. */
@@ -29,13 +48,24 @@ export interface CallbackSignature extends Signature {
   readonly stop: unknown;
   /** Whether there is a `stop`, which may be undefined; else C's frames are unwound. */
   readonly hasStop: boolean;
-  /** Whether an answer is a string or a buffer: C gets its address, so it has to be kept. */
+  /** Whether C gets the address of a string or a buffer by an answer, so that it has to be kept. */
   readonly isKept: boolean;
+  /** How many strings and buffers an answer has, and how many of them are buffers. */
+  readonly keptCount: number;
+  readonly bufferCount: number;
+  /**
+   * The signature of a call that passes arguments of these types behind the dots; undefined unless
+   * the callback is variadic.
+   */
+  readonly following: ((types: readonly unknown[]) => Signature) | undefined;
   /** The first three parameters once more, for `sync.ts`, which has no time for lists. */
   readonly fast: Fast;
 }
 
-/** The first three parameters, and how many there are; a `count` of -1: some are on the stack. */
+/**
+ * The first three parameters, and how many there are; a `count` of -1: some are on the stack, are
+ * structs, or stand behind dots.
+ */
 interface Fast {
   readonly count: number;
   readonly first: Type;
@@ -49,27 +79,78 @@ interface Fast {
 /** How many parameters a function may have: C promises as many, and no more (C17, 5.2.4.1). */
 const PARAMETERS_MAX = 127;
 
-/** Where the mailbox has the arguments of a function in registers, and those of a callback. */
-export const FUNCTION = { integers: Mailbox.integers, floats: Mailbox.floats } as const;
-const CALLBACK = {
-  integers: Mailbox.callback_integers,
-  floats: Mailbox.callback_floats,
-} as const;
+/** Where the mailbox has what crosses in registers, of a function or of a callback. */
+interface Side {
+  readonly parameters: Registers;
+  readonly result: ResultRegisters;
+}
 
-/** Lays out the parameters of a function, or of a callback. */
+/** The words from this place on. */
+const words = (at: number, count: number): number[] =>
+  Array.from({ length: count }, (_, i) => at + i * SLOT_SIZE);
+
+/** Where those of a function are. */
+export const FUNCTION: Side = {
+  parameters: { integers: Mailbox.integers, floats: Mailbox.floats },
+  result: {
+    integers: [Mailbox.output, Mailbox.output_second],
+    floats: [Mailbox.output_float, ...words(Mailbox.output_more_floats, 3)],
+    single: undefined,
+    address: Mailbox.result_address,
+  },
+};
+
+/** And those of a callback. */
+const CALLBACK: Side = {
+  parameters: { integers: Mailbox.callback_integers, floats: Mailbox.callback_floats },
+  result: {
+    integers: words(Mailbox.answer_integers, 2),
+    floats: words(Mailbox.answer_floats, 4),
+    single: Mailbox.input,
+    address: Mailbox.callback_result_address,
+  },
+};
+
+/** Lays out the parameters of a function, or of a callback. All has been checked. */
 export function signatureOf(
-  parameters: readonly string[],
-  result: string,
-  registers: { readonly integers: number; readonly floats: number },
+  parameters: readonly unknown[],
+  result: unknown,
+  side: Side,
   fixed?: number,
 ): Signature {
+  const rules = CONVENTION.structs;
+  const shapes = parameters.map(known);
+  const shape = known(result);
+  const structResult = shape &&
+    resultOf(shape, routeOf(shape, rules), rules, side.result, side.parameters);
+  const placement = placementOf(
+    shapes.map((shape, i): Parameter => shape ?? parameters[i] as string),
+    side.parameters,
+    CONVENTION,
+    fixed,
+    structResult?.addressAt === side.parameters.integers,
+  );
+  const types = shapes.map((shape, i) =>
+    shape === undefined ? typeOf(parameters[i] as string) : argumentAt(shape, placement.spots[i]!)
+  );
+  const resultType = structResult === undefined
+    ? typeOf(result as string)
+    : structType(shape!, structResult);
   return {
-    parameters,
-    result,
-    types: parameters.map(typeOf),
-    resultType: typeOf(result),
-    ...placementOf(parameters, registers, CONVENTION, fixed),
+    parameters: types.map(({ name }, i) =>
+      shapes[i] === undefined ? parameters[i] as string : name
+    ),
+    result: resultType.name,
+    types,
+    resultType,
+    structResult,
+    ...placement,
   };
+}
+
+/** The shape of a definition that has been checked. */
+function known(definition: unknown): Shape | undefined {
+  return shapeOf(definition, "");
 }
 
 /** Checks the definition of a callback. `what` begins with "Cannot". */
@@ -77,13 +158,22 @@ export function callbackSignature(callback: unknown, what: string): CallbackSign
   if (typeof callback !== "object" || callback === null) {
     throw new TypeError(`${what} must be an object: got ${describe(callback)}`);
   }
-  checkKeys(callback, ["parameters", "result", "stop"], what);
-  const { parameters, result, stop } = own(callback as Readonly<Record<string, unknown>>);
+  checkKeys(callback, ["parameters", "result", "stop", "variadic"], what);
+  const { parameters, result, stop, variadic } = own(
+    callback as Readonly<Record<string, unknown>>,
+  );
+  if (variadic !== undefined && typeof variadic !== "boolean") {
+    throw new TypeError(
+      `${what}: variadic must be a boolean, whether there are dots behind the parameters: got ` +
+        describe(variadic),
+    );
+  }
   checkParameters(parameters, what);
   for (const [i, type] of parameters.entries()) {
     checkType(type, VALUE_TYPES, `${what}: parameter ${i}`, false);
   }
   checkType(result, VALUE_TYPES, `${what}: result`);
+  const signature = signatureOf(parameters, result, CALLBACK);
   const hasStop = Object.hasOwn(callback, "stop");
   // What a function will say is not known yet.
   if (hasStop && typeof stop !== "function") {
@@ -93,18 +183,45 @@ export function callbackSignature(callback: unknown, what: string): CallbackSign
         `${what}: stop must be undefined, since the result is void: got ${describe(stop)}`,
       );
     }
-    const slot = new DataView(new ArrayBuffer(SLOT_SIZE));
-    write(slot, 0, typeOf(result), stop, `${what}: stop`, new Kept());
+    checkAnswer(signature, stop, `${what}: stop`);
   }
-  const signature = signatureOf(parameters as string[], result, CALLBACK);
-  const isKept = result === "buffer" || result === "cstring";
-  return { ...signature, stop, hasStop, isKept, fast: fastOf(signature) };
+  const shape = known(result);
+  const count = (kinds: string[]): number =>
+    shape === undefined ? kinds.includes(result as string) ? 1 : 0 : keptIn(shape, kinds);
+  const keptCount = count(["buffer", "cstring"]);
+  const bufferCount = count(["buffer"]);
+  return {
+    ...signature,
+    // So a type with dots is another one than without.
+    parameters: variadic ? [...signature.parameters, "..."] : signature.parameters,
+    stop,
+    hasStop,
+    isKept: keptCount > 0,
+    keptCount,
+    bufferCount,
+    following: variadic
+      ? (types) => signatureOf([...parameters, ...types], result, CALLBACK, parameters.length)
+      : undefined,
+    fast: variadic ? { ...fastOf(signature), count: -1 } : fastOf(signature),
+  };
 }
 
-function fastOf({ types, offsets, stackCount }: Signature): Fast {
+/** Checks an answer that is written down, before anyone asks for it. */
+function checkAnswer(
+  { resultType, structResult }: Signature,
+  answer: unknown,
+  what: string,
+): void {
+  if (structResult !== undefined) return structResult.check(answer, what, new Kept());
+  const slot = new DataView(new ArrayBuffer(SLOT_SIZE));
+  write(slot, 0, resultType, answer, what, new Kept());
+}
+
+function fastOf({ types, offsets, spots, stackCount }: Signature): Fast {
   const [first = VOID, second = VOID, third = VOID] = types;
   const [firstAt = 0, secondAt = 0, thirdAt = 0] = offsets;
-  const count = stackCount === 0 ? types.length : -1;
+  const isPlain = stackCount === 0 && spots.every((spot) => spot === undefined);
+  const count = isPlain ? types.length : -1;
   return { count, first, firstAt, second, secondAt, third, thirdAt };
 }
 
@@ -126,20 +243,26 @@ export function checkParameters(
   }
 }
 
+/** Refuses a type that arguments behind dots cannot have, since a C compiler passes another. */
+export function refusePromoted(type: unknown, what: string): void {
+  const promoted = typeof type === "string" ? typeOf(type).promoted : undefined;
+  if (promoted === undefined) return;
+  throw new TypeError(
+    `${what} has the type ${describe(type)}, which C promotes where it stands behind the dots; ` +
+      `declare it as ${describe(promoted)}`,
+  );
+}
+
 /** Checks a type. */
 export function checkType(
   type: unknown,
   known: ReadonlySet<string>,
   what: string,
   mayBeVoid: boolean = true,
-): asserts type is string {
+): void {
   if (typeof type === "string" && (known.has(type) || mayBeVoid && type === "void")) return;
-  if (typeof type === "object" && type !== null && Object.hasOwn(type, "struct")) {
-    throw new TypeError(
-      `${what} is a struct by value, which is not supported: pass "buffer" or "pointer" where C ` +
-        "takes its address; where C takes or gives the struct itself, wrap the function in C",
-    );
-  }
+  const shape = shapeOf(type, what);
+  if (shape !== undefined) return checkShape(shape, known, what, mayBeVoid);
   const isObject = typeof type === "object" && type !== null;
   if (isObject && Object.hasOwn(type, "callback")) {
     throw new TypeError(
@@ -165,12 +288,39 @@ export function checkType(
   );
 }
 
+/** Checks that a struct may stand where it stands. */
+function checkShape(
+  { alignment }: Shape,
+  known: ReadonlySet<string>,
+  what: string,
+  mayBeVoid: boolean,
+): void {
+  if (known === SCALAR_TYPES) {
+    throw new TypeError(
+      `${what} is a struct, and a generator body takes and gives scalar values: pass a "pointer" ` +
+        "to memory that you hold",
+    );
+  }
+  // Arguments on the stack begin at a multiple of what the stack pointer is one of.
+  if (mayBeVoid || known !== VALUE_TYPES || alignment <= STACK_ALIGNMENT) return;
+  throw new TypeError(
+    `${what} is a struct that is aligned to ${alignment} bytes, and arguments are aligned to ` +
+      `${STACK_ALIGNMENT} at most: wrap the function in C, and pass the struct's address`,
+  );
+}
+
 /** What to write instead, for what is mostly written in place of a type by mistake. */
 function hintFor(type: unknown, known: ReadonlySet<string>, mayBeVoid: boolean): string {
   if (type === undefined && mayBeVoid) return '; write "void" if there is none';
   if (type === "void") return "; the parameters of a function that has none are []";
   if (type === "callback" || typeof type === "object" && type !== null) {
     return "; a function that C calls is written { callback: { parameters, result } }";
+  }
+  if (
+    typeof type === "string" && /long double|_?complex|f128|\b__m\d+|[iu](?:nt)?128/i.test(type)
+  ) {
+    return "; long double, vectors, _Complex, integers of 128 bits and bit-fields have no type " +
+      "here: wrap the function in C";
   }
   const meant = typeof type === "string" ? meantBy(type) : undefined;
   return meant !== undefined && known.has(meant) ? `; it may be ${describe(meant)}` : "";

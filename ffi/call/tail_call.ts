@@ -19,6 +19,7 @@ import { native } from "../library/find.ts";
 import { Kept } from "../value/kept.ts";
 import { type Keeper, write } from "../value/value.ts";
 import { type Callee, calleeOf, checkCount, replacementOf } from "./callee.ts";
+import { targetOf } from "./thunk.ts";
 
 /**
  * What `tailCall` gives, for a handler to answer with.
@@ -100,8 +101,8 @@ export function tailCall<F extends (...args: never) => unknown>(
   checkCount(callee, given, callee.slots.length);
   if (callee.stackCount > 0) {
     throw new TypeError(
-      `${callee.what} in place of a callback: ${callee.stackCount} of its arguments are passed ` +
-        "on the stack, and C has made room there for the callback's own alone; have a function " +
+      `${callee.what} in place of a callback: ${callee.stackCount} words of its arguments are ` +
+        "passed on the stack, and C has made room there for the callback's own alone; have a function " +
         "of C with fewer parameters call it",
     );
   }
@@ -120,6 +121,7 @@ export function tailOf(answer: object): Tail | undefined {
 
 /** Writes a tail call into the mailbox of the call that waits, where the thunk finds it. */
 export function writeTail({ callee, args }: Tail, view: DataView, keeper: Keeper): void {
+  passOnAddress(callee, view);
   writeArguments(callee, args, view, keeper);
   // A getter of an argument may have closed the library.
   checkOpen(callee.library, callee.what);
@@ -127,6 +129,20 @@ export function writeTail({ callee, args }: Tail, view: DataView, keeper: Keeper
   // Its library may be another than that of the call, and be closed while the function runs.
   native().pin(native().pointerTo(address));
   view.setBigUint64(Mailbox.tail, address, true);
+}
+
+/** A result that is in no register goes where C wants that of the callback. */
+function passOnAddress({ what, result, structResult }: Callee, view: DataView): void {
+  const waiting = targetOf(view.getUint32(Mailbox.callback, true))!;
+  const [to, from] = [structResult?.addressAt, waiting.structResult?.addressAt];
+  if (to === undefined && from === undefined) return;
+  if (result !== waiting.result) {
+    throw new TypeError(
+      `${what} in place of a callback: it returns ${result}, and C has made room for ` +
+        `${waiting.result}, which the callback is to return`,
+    );
+  }
+  view.setBigUint64(to!, view.getBigUint64(from!, true), true);
 }
 
 function writeArguments(

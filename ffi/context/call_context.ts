@@ -175,6 +175,8 @@ export class CallContext extends Context {
   }
 
   protected override endFrames(handle: Deno.PointerObject): void {
+    // An answer may be in the mailbox that C does not come to.
+    this.written = undefined;
     this.unwindFrames(handle);
     this.takeBack();
   }

@@ -128,26 +128,26 @@ AAAAAAAA
  */
 export const prebuilt = {
   "aarch64-darwin": {
-    digest: "f0e7734a4d549901dd20c735c26a412d980437bae229bb995171f11c5aa4f839",
+    digest: "1626cfadd4b1dfffdd0b49a543722f0315b94b7b710bcdb612adbabc37657677",
     size: 124504,
     file: "libfringe.dylib",
     load: () => import("./prebuilt/" + "aarch64-darwin.js"),
   },
   "aarch64-linux": {
-    digest: "5711e31796643b81b1ca1a2dfed5d7fe3150071531ce56627147f510db90c526",
-    size: 79880,
+    digest: "b91f0e4666b714716459b5c617df50ef157d84311b27c46caaff5d64aa605074",
+    size: 84456,
     file: "libfringe.so",
     load: () => import("./prebuilt/" + "aarch64-linux.js"),
   },
   "x86_64-darwin": {
-    digest: "4c7886a8121559f020e3d9ac19ec24e51d0714e66c6560e9b85f44b0cfb3bf8e",
-    size: 82536,
+    digest: "7d13275858b9b211465c605ca9c3a2797b27ab8de1a1e7b332d4d69ba6486a98",
+    size: 86664,
     file: "libfringe.dylib",
     load: () => import("./prebuilt/" + "x86_64-darwin.js"),
   },
   "x86_64-linux": {
-    digest: "36c3ddc167305e4bb4548bc83e29364a1e56cc424776a2080d0971bd88085aa5",
-    size: 86896,
+    digest: "03e76a356e9a362aa1c3277327a099697ea5071cba7bba5045f16da6f11e6efa",
+    size: 87360,
     file: "libfringe.so",
     load: () => import("./prebuilt/" + "x86_64-linux.js"),
   },

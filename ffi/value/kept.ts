@@ -31,27 +31,38 @@ export const ANSWERS_KEPT = 16;
 
 /** A callback, as far as its answers go. */
 export interface Answered {
-  readonly result: string;
+  /** How many strings and buffers an answer has: a struct may have several, others have one. */
+  readonly keptCount: number;
+  /** How many of them are buffers. */
+  readonly bufferCount: number;
 }
 
 /**
- * What keeps the last answers of one callback, each in a place of its own. The places are used in
- * turn, so that an answer takes the place of the one that C may no longer use.
+ * What keeps the last answers of one callback, each in places of its own: as many as it has strings
+ * and buffers. The places are used in turn, so that an answer takes those of the one that C may no
+ * longer use.
  */
 export abstract class Answers implements Keeper {
-  #place = ANSWERS_KEPT - 1;
+  readonly #count: number;
+  #answer = ANSWERS_KEPT - 1;
+  /** How many strings and buffers have been kept. */
+  #used = 0;
   #isNext = true;
 
-  /** C has got the last answer: the next answer gets the next place, and does not replace it. */
+  constructor({ keptCount }: Answered) {
+    this.#count = keptCount;
+  }
+
+  /** C has got the last answer: the next answer gets the next places, and does not replace it. */
   next(): void {
     this.#isNext = true;
   }
 
-  /** The place of an answer that is to be kept now. */
+  /** The place of a string or a buffer that is to be kept now. */
   protected place(): number {
-    if (this.#isNext) this.#place = (this.#place + 1) % ANSWERS_KEPT;
+    if (this.#isNext) this.#answer = (this.#answer + 1) % ANSWERS_KEPT;
     this.#isNext = false;
-    return this.#place;
+    return this.#answer * this.#count + this.#used++ % this.#count;
   }
 
   abstract keepString(value: unknown, what: string): bigint;
@@ -64,6 +75,8 @@ export class Kept implements Keeper {
   /** The buffers among the arguments. */
   #buffers: Set<ArrayBuffer> | undefined;
   #answers: Map<Answered, KeptAnswers> | undefined;
+  /** Memory for structs, as `Strings` has it for strings. */
+  #room: Room | undefined;
   #isUsed = false;
 
   /** Whether there are, or were, buffers: the program can transfer each elsewhere. */
@@ -91,6 +104,7 @@ export class Kept implements Keeper {
     this.#isUsed = false;
     this.#strings.clear();
     this.#buffers = this.#answers = undefined;
+    this.#room?.clear();
     this.hasBuffers = false;
   }
 
@@ -106,6 +120,12 @@ export class Kept implements Keeper {
     return native().addressOfBuffer(bytes);
   }
 
+  /** Memory for C of `size` bytes at a multiple of `alignment`; returns its address. */
+  keepRoom(size: number, alignment: number): bigint {
+    this.#isUsed = true;
+    return (this.#room ??= new Room()).take(size, alignment);
+  }
+
   /**
    * What keeps an answer of `callback`, a string or a buffer. `isAgain`: it takes the place of
    * another answer to the same question, which C has not got.
@@ -115,12 +135,48 @@ export class Kept implements Keeper {
     this.#answers ??= new Map();
     let answers = this.#answers.get(callback);
     if (answers === undefined) {
-      this.#answers.set(callback, answers = new KeptAnswers(this.#strings));
+      this.#answers.set(callback, answers = new KeptAnswers(callback, this.#strings));
     }
     if (!isAgain) answers.next();
-    this.hasBuffers ||= callback.result === "buffer";
+    this.hasBuffers ||= callback.bufferCount > 0;
     return answers;
   }
+}
+
+/** How many bytes of structs a call has room for before each gets memory of its own. */
+const ROOM = 1024;
+
+/** Memory for the structs of one call. Most fit into one buffer, which the next call uses again. */
+class Room {
+  #address = 0n;
+  #used = 0;
+  /** The buffers, so that they stay: the one for all calls first. */
+  #buffers: ArrayBuffer[] = [];
+
+  take(size: number, alignment: number): bigint {
+    if (this.#buffers.length === 0) this.#address = this.#make(ROOM);
+    const needed = size + alignment;
+    if (needed > ROOM - this.#used) return aligned(this.#make(needed), alignment);
+    const address = aligned(this.#address + BigInt(this.#used), alignment);
+    this.#used = Number(address - this.#address) + size;
+    return address;
+  }
+
+  #make(size: number): bigint {
+    const buffer = new ArrayBuffer(size);
+    this.#buffers.push(buffer);
+    return native().addressOfBuffer(new Uint8Array(buffer));
+  }
+
+  clear(): void {
+    this.#used = 0;
+    if (this.#buffers.length > 1) this.#buffers.length = 1;
+  }
+}
+
+function aligned(address: bigint, alignment: number): bigint {
+  const mask = BigInt(alignment) - 1n;
+  return address + mask & ~mask;
 }
 
 class KeptAnswers extends Answers {
@@ -129,8 +185,8 @@ class KeptAnswers extends Answers {
   readonly #places: StringPlace[] = [];
   readonly #buffers: ArrayBuffer[] = [];
 
-  constructor(strings: Strings) {
-    super();
+  constructor(callback: Answered, strings: Strings) {
+    super(callback);
     this.#strings = strings;
   }
 

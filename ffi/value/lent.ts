@@ -95,9 +95,17 @@ export class Lent implements Keeper {
   /** What keeps an answer of `callback`; `isAgain` as in `Kept`. */
   answersTo(callback: Answered, isAgain: boolean): Keeper {
     let answers = this.#answers.get(callback);
-    if (answers === undefined) this.#answers.set(callback, answers = new LentAnswers(this));
+    if (answers === undefined) {
+      this.#answers.set(callback, answers = new LentAnswers(callback, this));
+    }
     if (!isAgain) answers.next();
     return answers;
+  }
+
+  /** Memory for C of `size` bytes at a multiple of `alignment`; returns its address. */
+  keepRoom(size: number, alignment: number, what: string): bigint {
+    const mask = BigInt(alignment) - 1n;
+    return this.#take(size + alignment, what).address + mask & ~mask;
   }
 
   /** Copies a string; undefined for null. `what` begins with "Cannot". */
@@ -204,8 +212,8 @@ class LentAnswers extends Answers {
   /** By the answers' places, what gives back the memory of each. */
   readonly #drops: (() => void)[] = [];
 
-  constructor(lent: Lent) {
-    super();
+  constructor(callback: Answered, lent: Lent) {
+    super(callback);
     this.#lent = lent;
   }
 

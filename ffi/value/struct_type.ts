@@ -12,7 +12,7 @@
  */
 
 import { bytesOf } from "../buffer.ts";
-import { describe, isExhaustion } from "../check.ts";
+import { describe, isExhaustion, keepWhole } from "../check.ts";
 import { arrange, type Field, isShape, type Part, type Shape } from "./shape.ts";
 import { meantBy, type Type, typeOf, VALUE_TYPES } from "./type.ts";
 import { type Keeper, read, write } from "./value.ts";
@@ -26,6 +26,7 @@ let shapes: WeakMap<object, Shape> | undefined;
 /** Makes `layout` known as one that has this shape. */
 export function makeStructType(layout: object, shape: Shape): void {
   (shapes ??= new WeakMap()).set(layout, shape);
+  keepWhole(layout);
 }
 
 /**

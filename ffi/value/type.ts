@@ -52,6 +52,7 @@ export const Way = {
   u64: 7,
   address: 8,
   number: 9,
+  struct: 10,
 } as const;
 
 /** What is known of a type. */
@@ -62,8 +63,9 @@ interface Row {
    * - "wide": an integer of 64 bits, a bigint in TypeScript but for `Way.number`.
    * - "float": it travels in a vector register of a call.
    * - "address": a pointer, or what becomes one.
+   * - "struct": a struct or a union, by value.
    */
-  readonly kind: "void" | "word" | "wide" | "float" | "address";
+  readonly kind: "void" | "word" | "wide" | "float" | "address" | "struct";
   /** One of `Way`. */
   readonly way: number;
   /** How many bytes it takes in memory. */
@@ -80,7 +82,19 @@ interface Row {
 
 /** A type. */
 export interface Type extends Row {
-  readonly name: ValueType | "void";
+  /** What messages call it: for all but structs a `ValueType`, or "void". */
+  readonly name: string;
+}
+
+/** A struct or a union by value, where it stands in a signature. */
+export interface StructType extends Type {
+  readonly passing: Passing;
+}
+
+/** How the value of a struct crosses; `call/passing.ts`, above here, knows. */
+export interface Passing {
+  /** Writes a value to where C finds it. `what` begins with "Cannot". */
+  write(view: DataView<ArrayBuffer>, value: unknown, what: string, keeper: unknown): void;
 }
 
 const none = undefined;
@@ -180,6 +194,71 @@ export type ValueType =
   | "cstring";
 
 /**
+ * A struct by value, written as in `Deno.dlopen`: its values are bytes. C passes it as it passes any
+ * struct whose parts have these types, in this order. With a layout made by `struct()` in its place
+ * the values are objects.
+ *
+ * @example
+ * ```ts
+ * import { dlopen, type StructDefinition } from "fringe";
+ *
+ * const div_t = { struct: ["i32", "i32"] } as const satisfies StructDefinition;
+ * using libc = dlopen("libc.so.6", { div: { parameters: ["i32", "i32"], result: div_t } });
+ * const [quotient, remainder] = new Int32Array(libc.symbols.div(17, 5).buffer);
+ * console.log(quotient, remainder); // 3 2
+ * ```
+ */
+export interface StructDefinition {
+  /** What it is made of: types, structs and layouts. */
+  readonly struct: readonly TypeDefinition[];
+}
+
+/**
+ * A struct or a union with names, as far as a table needs to know it: what `struct()` makes.
+ *
+ * @example
+ * ```ts
+ * import type { FromNative, LayoutType, ToNative } from "fringe";
+ *
+ * // Whatever layout it is, a value that C gave can be passed on to C.
+ * type Same<L extends LayoutType> = FromNative<L> extends ToNative<L> ? true : false;
+ *
+ * interface Point extends LayoutType {
+ *   read(memory: never): { x: number };
+ *   write(memory: never, values: { readonly x?: number }): void;
+ * }
+ * const same: Same<Point> = true;
+ * console.log(same);
+ * ```
+ */
+export interface LayoutType {
+  /** How many bytes it takes. */
+  readonly size: number;
+  /** What its address is a multiple of. */
+  readonly alignment: number;
+  /** Gives the value that lies in memory. */
+  read(memory: never): unknown;
+  /** Puts a value there. */
+  write(memory: never, values: never): void;
+}
+
+/**
+ * What a function takes, gives, and calls back with: a type, or a struct by value.
+ *
+ * @example
+ * ```ts
+ * import { dlopen, type TypeDefinition } from "fringe";
+ *
+ * const number: TypeDefinition = "i64";
+ * const quotient: TypeDefinition = { struct: [number, number] }; // lldiv_t
+ * using libc = dlopen("libc.so.6", {
+ *   lldiv: { parameters: [number, number], result: quotient },
+ * });
+ * ```
+ */
+export type TypeDefinition = ValueType | StructDefinition | LayoutType;
+
+/**
  * A function of `dlopen`, of whatever type, where C takes a function pointer: C gets the function
  * itself, which must stay open for as long as C has it.
  *
@@ -226,6 +305,8 @@ export type ToNative<T> = T extends "void" ? void
   : T extends "function" ? Deno.PointerValue | FunctionPointer | SymbolPointer
   : T extends "buffer" ? BufferSource | null
   : T extends "cstring" ? string | null
+  : T extends StructDefinition ? BufferSource
+  : T extends { write(memory: never, values: infer Values): void } ? Values
   : number;
 
 /**
@@ -245,12 +326,14 @@ export type FromNative<T> = T extends "void" ? undefined
   : T extends "i64" | "u64" | "isize" | "usize" ? bigint
   : T extends "pointer" | "function" | "buffer" ? Deno.PointerValue
   : T extends "cstring" ? string | null
+  : T extends StructDefinition ? Uint8Array<ArrayBuffer>
+  : T extends { read(memory: never): infer Value } ? Value
   : number;
 
 const types = new Map<string, Type>();
 // In a loop: V8 would compile a function that is called so often, while the module is imported.
 for (const [name, row] of Object.entries(TYPES)) {
-  types.set(name, { name: name as ValueType, ...row });
+  types.set(name, { name, ...row });
 }
 
 /** No value: the type of what a function does not return, or a body is not given. */

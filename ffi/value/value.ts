@@ -11,11 +11,11 @@ import { native } from "../library/find.ts";
 import { bytesOf, isBuffer } from "../buffer.ts";
 import { readCString } from "./cstring.ts";
 import { hintForUnsafeCallback, pointingOf } from "./function_pointer.ts";
-import { rangeOf, type Type, Way } from "./type.ts";
+import { rangeOf, type StructType, type Type, Way } from "./type.ts";
 
 // Local, because V8 folds a local constant, and loads an imported one at each use.
 const { void: VOID, int: INT, u32: U32, bool: BOOL, f32: F32, f64: F64, i64: I64, u64: U64 } = Way;
-const NUMBER = Way.number;
+const { number: NUMBER, struct: STRUCT } = Way;
 // Before a program can replace them: it could end the generator that is being resumed.
 const toBigInt = BigInt;
 const { asIntN, asUintN } = toBigInt;
@@ -210,6 +210,9 @@ function writeOther(
     case U32:
     case BOOL:
       view.setInt32(offset, toWord(type, value, what), true);
+      return;
+    case STRUCT:
+      (type as StructType).passing.write(view as DataView<ArrayBuffer>, value, what, keeper);
       return;
     default:
       view.setBigUint64(offset, addressFor(type, value, what, keeper), true);

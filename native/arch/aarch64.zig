@@ -15,6 +15,7 @@ pub const address_bits = 48;
 /// Section 6.8.2: x0 to x7, and v0 to v7.
 pub const argument_integers = 8;
 pub const argument_floats = 8;
+pub const struct_rules = "aggregates";
 
 /// DWARF's numbers (DWARF for the Arm 64-bit Architecture, section 4.1) of x29, x0 and x30.
 pub const frame_pointer = 29;

@@ -14,6 +14,7 @@ pub const address_bits = 47;
 /// Section 3.2.3: rdi rsi rdx rcx r8 r9, and xmm0 to xmm7.
 pub const argument_integers = 6;
 pub const argument_floats = 8;
+pub const struct_rules = "eightbytes";
 
 /// DWARF's numbers (section 3.6.2) of rbp, rax and the return address.
 pub const frame_pointer = 6;

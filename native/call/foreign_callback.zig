@@ -23,6 +23,7 @@ const Lock = @import("lock.zig").Lock;
 const loader = @import("../unwind/loader.zig");
 const os = @import("../os/os.zig").os;
 const Refusal = @import("../os/os.zig").Refusal;
+const unwinder = @import("../unwind/unwinder.zig");
 const Worker = @import("worker.zig").Worker;
 
 /// A thread that waits.
@@ -90,6 +91,8 @@ const Known = struct {
     worker: ?*Worker,
     /// What C is answered then.
     stop: ?u64,
+    /// Whether what the first thread has come from is kept loaded.
+    is_kept: bool = false,
 };
 
 /// By the number of the thunk.
@@ -140,6 +143,7 @@ var table: Table = .{};
 pub fn isAnswered(call: *layout.Call) bool {
     var request: Request = .{ .call = call };
     call.function = @intFromPtr(&request);
+    if (isFirst(call.generator.callback)) keepModules();
     {
         lock.take();
         defer lock.give();
@@ -161,6 +165,29 @@ pub fn isAnswered(call: *layout.Call) bool {
     }
     if (request.state.load(.acquire) == Request.forsaken) forsake();
     return true;
+}
+
+/// Whether no thread has called the callback of this number before.
+fn isFirst(number: u32) bool {
+    lock.take();
+    defer lock.give();
+    const known = table.find(number) orelse return false;
+    defer known.is_kept = true;
+    return !known.is_kept;
+}
+
+/// Keeps the libraries loaded that the thread is in: when the program or a Worker ends, Deno closes
+/// what it has opened, and waits for no thread of C's. Before the thread waits, since it may go on
+/// when the Worker has ended; and by the thread, which has the loader's lock if it came from there.
+noinline fn keepModules() void {
+    if (!unwinder.isComplete()) return;
+    var nothing: u8 = 0;
+    _ = unwinder.backtrace.?(&keepModule, &nothing);
+}
+
+fn keepModule(frame: *unwinder.Frame, _: *anyopaque) callconv(.c) c_int {
+    loader.keep(unwinder.getIP.?(frame));
+    return unwinder.no_reason;
 }
 
 /// How many seconds a Worker has to show that it is there.

@@ -14,7 +14,14 @@
 
 import { assertEquals } from "@std/assert";
 import fc from "fast-check";
-import { Callback, dlopen, Generator, OsStack } from "../../mod.ts";
+import { dlopen } from "../../mod.ts";
+import {
+  type Answer,
+  type AnyFunction,
+  type Argument,
+  type Form,
+  forms,
+} from "../support/forms.ts";
 import {
   anyValues,
   type Areas,
@@ -39,97 +46,6 @@ import { gc, manyTimes } from "../support/support.ts";
 const SIGNATURES = manyTimes(50);
 const VALUES = 8;
 
-/** A function of `dlopen`, of whose signature TypeScript knows nothing. */
-interface AnyFunction {
-  (...args: unknown[]): unknown;
-  async(...args: unknown[]): Promise<unknown>;
-  calls(...args: unknown[]): {
-    next(): IteratorResult<
-      { parameter: number; args: unknown[]; reply(value: unknown): void },
-      unknown
-    >;
-  };
-}
-
-interface AnyYielder {
-  call(f: AnyFunction, ...args: unknown[]): globalThis.Generator<unknown, unknown, unknown>;
-}
-
-/** Says what the callback at this place is answered. */
-type Answer = (place: number, args: unknown[]) => unknown;
-
-type Handler = (...args: unknown[]) => unknown;
-
-/** What is passed for a parameter, or where a callback is. */
-type Argument =
-  | { readonly value: unknown }
-  | { readonly place: number; readonly prototype: Prototype };
-
-/** A way to call a function, and what the table says about such a function. */
-interface Form {
-  readonly name: string;
-  readonly nonblocking?: true;
-  call(f: AnyFunction, args: readonly Argument[], answer: Answer): unknown;
-}
-
-/** The arguments of a call, with the handler that `make` makes for each callback. */
-function withHandlers(args: readonly Argument[], make: (place: number) => Handler): unknown[] {
-  return args.map((arg) => "value" in arg ? arg.value : make(arg.place));
-}
-
-const call: Form["call"] = (f, args, answer) =>
-  f(...withHandlers(args, (place) => (...got) => answer(place, got)));
-
-const callAsync: Form["call"] = (f, args, answer) =>
-  f.async(...withHandlers(args, (place) => async (...got) => {
-    const answered = answer(place, got);
-    await undefined;
-    return answered;
-  }));
-
-const callPulled: Form["call"] = (f, args, answer) => {
-  const calls = f.calls(...args.flatMap((arg) => "value" in arg ? [arg.value] : []));
-  for (;;) {
-    const { value, done } = calls.next();
-    if (done) return value;
-    value.reply(answer(value.parameter, value.args));
-  }
-};
-
-const callScript: Form["call"] = (f, args, answer) => {
-  const handlers = withHandlers(args, (place) =>
-    function* (...got) {
-      yield got;
-      return answer(place, got);
-    });
-  using generator = new Generator(new OsStack(), function* (yielder) {
-    return yield* (yielder as AnyYielder).call(f, ...handlers);
-  });
-  for (;;) {
-    const { value, done } = generator.next();
-    if (done) return value;
-  }
-};
-
-const callKept: Form["call"] = (f, args, answer) => {
-  using kept = new DisposableStack();
-  return f(...args.map((arg) => {
-    if ("value" in arg) return arg.value;
-    const { place, prototype } = arg;
-    return kept.use(new Callback(prototype, (...got) => answer(place, got) as never));
-  }));
-};
-
-const forms: readonly Form[] = [
-  { name: "f()", call },
-  { name: "f.async()", call: callAsync },
-  { name: "f.calls()", call: callPulled },
-  { name: "yielder.call()", call: callScript },
-  { name: "f() with Callback", call: callKept },
-  { name: "f() of a nonblocking function", call, nonblocking: true },
-  { name: "f.async() of a nonblocking function", call: callAsync, nonblocking: true },
-];
-
 /** A library's functions, and the memory that they use. */
 interface Echoes extends Disposable {
   readonly symbols: Readonly<Record<string, AnyFunction>>;
@@ -141,7 +57,7 @@ function open(path: string, list: readonly Signature[], { nonblocking }: Form): 
     parameters: parameters.map((type) => typeof type === "string" ? type : { callback: type }),
     result,
     ...(variadic === undefined ? {} : { variadic }),
-    ...(nonblocking ? { nonblocking } : {}),
+    ...(nonblocking === undefined ? {} : { nonblocking }),
   }]);
   const library = dlopen(path, Object.fromEntries(definitions));
   const areas = openAreas(path);
@@ -163,7 +79,7 @@ async function tryOut(
   values: Values,
 ): Promise<void> {
   const { name, parameters, calls } = signature;
-  const copied = form.nonblocking === true;
+  const copied = form.nonblocking !== undefined;
   const passed = prepare(areas, signature, values);
   let next = 0;
   const args = parameters.map((type, i): Argument =>

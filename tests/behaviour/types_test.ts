@@ -427,6 +427,33 @@ function optionsAndThreads(stack: OsStack, signal: AbortSignal): void {
   });
 }
 
+const pair = { struct: ["i32", "f64"] } as const;
+const visit = { parameters: [pair, "i32"], result: pair, stop: new Uint8Array(16) } as const;
+
+function structs(bytes: Uint8Array<ArrayBuffer>): void {
+  const { symbols } = dlopen("library.so", {
+    f: { parameters: [pair, "i32", { callback: visit }], result: pair },
+    nested: { parameters: [{ struct: [pair, { struct: ["u8"] }] }], result: "void" },
+    both: { parameters: [], result: pair, errno: true },
+  });
+  const result = symbols.f(bytes, 1, (got, i) => {
+    same<typeof got, Uint8Array<ArrayBuffer>>(true);
+    same<typeof i, number>(true);
+    return new Float64Array(2);
+  });
+  same<typeof result, Uint8Array<ArrayBuffer>>(true);
+  symbols.f.async(bytes, 1, async (got) => await Promise.resolve(got));
+  symbols.nested(bytes.buffer);
+  same<ReturnType<typeof symbols.both>["value"], Uint8Array<ArrayBuffer>>(true);
+  for (const { args, reply } of symbols.f.calls(bytes, 1)) reply(args[0]);
+  using callback = new Callback(visit, (got) => got);
+  symbols.f(bytes, 1, callback);
+  // @ts-expect-error The bytes of a struct are no list of numbers.
+  symbols.f([1, 2], 1, callback);
+  // @ts-expect-error An answer is bytes as well.
+  symbols.f(bytes, 1, () => 5);
+}
+
 function views(view: PointerView, pointer: Deno.PointerObject): void {
   same<ReturnType<typeof view.getFloat64>, number>(true);
   same<ReturnType<typeof view.getBigUint64>, bigint>(true);
@@ -558,8 +585,10 @@ function definitionsThatAreWrong(): void {
   same<ReturnType<ReturnType<typeof dlopen<typeof constant>>["symbols"]["f"]>, number>(true);
   // @ts-expect-error An array is no table.
   dlopen("library.so", []);
-  // @ts-expect-error A struct is passed by its address.
-  dlopen("library.so", { f: { parameters: [{ struct: ["i32"] }], result: "i32" } });
+  // @ts-expect-error There is no such type in a struct either.
+  dlopen("library.so", { f: { parameters: [{ struct: ["int"] }], result: "i32" } });
+  // @ts-expect-error A body takes scalars only.
+  dlopen("library.so", { body: { input: { struct: ["i32"] }, output: "i32" } });
   // @ts-expect-error It says how many, not whether.
   dlopen("library.so", { f: { parameters: ["cstring"], result: "i32", variadic: true } });
   // @ts-expect-error There is no such symbol.
@@ -579,6 +608,7 @@ Deno.test("types are what they should be, says deno check", () => {
     keptCallbacks,
     floatsAndManyArguments,
     optionsAndThreads,
+    structs,
     views,
     layouts,
     definitionsThatAreWrong,

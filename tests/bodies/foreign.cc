@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <pthread.h>
 #include <unistd.h>
+#include <thread>
 
 namespace {
 using Callback = int32_t (*)(int32_t);
@@ -108,5 +109,12 @@ const char *string_on_thread(const char *(*f)(int32_t))
     pthread_create(&thread, nullptr, call_string, reinterpret_cast<void *>(f));
     pthread_join(thread, nullptr);
     return text;
+}
+
+int32_t variadic_on_thread(int32_t (*f)(const char *, ...))
+{
+    int32_t answer = 0;
+    std::thread([&] { answer = f("di", 0.25, -7); }).join();
+    return answer;
 }
 }

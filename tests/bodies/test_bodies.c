@@ -38,6 +38,10 @@
  *   bool  call_bool(bool f(bool))                  f(true) and not f(false)
  *   void  call_void(void f(void))                  calls f once
  *   ptr   call_pointer(ptr f(ptr), ptr p)          f(p)
+ *   i32   call_variadic(i32 f(cstring types, ...), i32 which)
+ *                                                  f("") for 0, f("is", -5, "text") for 1; for 2
+ *                                                  more of "i", "d", "l" than there are registers;
+ *                                                  for 3 f("i", 1) and f("i", 2), summed
  *   i32   each_string(i32 f(cstring))              f of "", "one", "grün", null, summed
  *   i32   two_callbacks(i32 f(i32), i32 g(i32))    f(1) * 100 + g(2)
  *   i32   until_nonzero(i32 f(i32))                f(0), f(1), ... until one is not 0: that one
@@ -349,6 +353,17 @@ static int32_t answers;
 
 EXPORT int32_t asked(void);
 int32_t asked(void) { return answers; }
+
+EXPORT int32_t call_variadic(int32_t (*f)(const char *types, ...), int32_t which);
+int32_t call_variadic(int32_t (*f)(const char *types, ...), int32_t which)
+{
+    if (which == 0) return f("");
+    if (which == 1) return f("is", -5, "text");
+    if (which == 3) return f("i", 1) + f("i", 2);
+    return f("idlidlidlidlidlidlidlidlidlidl",
+        1, 0.5, -1LL, 2, 1.5, -2LL, 3, 2.5, -3LL, 4, 3.5, -4LL, 5, 4.5, -5LL,
+        6, 5.5, -6LL, 7, 6.5, -7LL, 8, 7.5, -8LL, 9, 8.5, -9LL, 10, 9.5, -10LL);
+}
 
 EXPORT int8_t variable_i8;
 int8_t variable_i8 = -8;

@@ -275,9 +275,9 @@ Deno.test("new Callback() checks what it is given", () => {
   assertThrows(make(null, handler), TypeError, "the definition must be an object: got null");
   assertThrows(make({ parameters: [] }, handler), TypeError, "result has the type undefined");
   assertThrows(
-    make({ parameters: [{ struct: ["i32"] }], result: "void" }, handler),
+    make({ parameters: [{ struct: [] }], result: "void" }, handler),
     TypeError,
-    "Cannot make callback: the definition: parameter 0 is a struct by value",
+    "Cannot make callback: the definition: parameter 0: struct must be an array",
   );
   assertThrows(
     make({ parameters: [], result: "i32", stop: "1" }, handler),

@@ -189,8 +189,12 @@ Deno.test("dlopen() says which definition it does not understand, and what is kn
     [f(["i32", "void"]), 'parameter 1 has the type "void"'],
     [f([null]), "parameter 0 has the type null"],
     [f([{}]), "parameter 0 has the type an object of class Object"],
-    [f([{ struct: ["i32"] }]), "parameter 0 is a struct by value, which is not supported: pass"],
-    [f([], { struct: ["i32"] }), "result is a struct by value"],
+    [f([{ struct: ["int"] }]), 'parameter 0: field 0 has the type "int"'],
+    [f([], { struct: [] }), "result: struct must be an array of at least one type"],
+    [{ x: { input: { struct: ["i32"] }, output: "i32" } }, "input is a struct, and a generator"],
+    [f(["long double"]), "; long double, vectors, _Complex, integers of 128 bits and bit-fields"],
+    [f([], "_Complex double"), "have no type here: wrap the function in C"],
+    [f(["__m128"]), "have no type here: wrap the function in C"],
     [f([{ function: {} }]), "parameter 0 is an object: a function that C calls is written"],
     [f([{ parameters: [], result: "i32" }]), "written { callback: { parameters, result } }"],
     [f(["cstring", "..."]), 'parameter 1 is "...": declare the parameters that this call passes'],
@@ -262,7 +266,7 @@ Deno.test("dlopen() says which definition it does not understand, and what is kn
     ],
     [
       callback({ parameters: [{ struct: [] }], result: "i32" }),
-      "callback parameter 0: parameter 0 is a struct by value",
+      "callback parameter 0: parameter 0: struct must be an array",
     ],
     [
       callback({ parameters: Array(128).fill("i32"), result: "i32" }),

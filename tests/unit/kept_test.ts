@@ -5,7 +5,7 @@
 
 import { assert, assertEquals } from "@std/assert";
 import { readCString } from "../../ffi/value/cstring.ts";
-import { ANSWERS_KEPT, Kept } from "../../ffi/value/kept.ts";
+import { type Answered, ANSWERS_KEPT, Kept } from "../../ffi/value/kept.ts";
 import { native } from "../../ffi/library/find.ts";
 import { gc } from "../support/support.ts";
 
@@ -40,16 +40,16 @@ Deno.test("Kept uses the memory of strings again, once they are let go", () => {
   assertEquals(kept.keepString("three", "Cannot test"), first);
 });
 
-const buffers = { result: "buffer" };
-const strings = { result: "cstring" };
+const buffers = { keptCount: 1, bufferCount: 1 };
+const strings = { keptCount: 1, bufferCount: 0 };
 
 Deno.test("Kept keeps the last 16 answers of each callback, and lets go of the others", () => {
   const kept = new Kept();
   const argument = Uint8Array.of(1);
   kept.keepBytes(argument);
-  const others = { result: "buffer" };
+  const others = { keptCount: 1, bufferCount: 1 };
   const answers: WeakRef<ArrayBuffer>[] = [];
-  const answer = (callback: { result: string }): void => {
+  const answer = (callback: Answered): void => {
     const bytes = new Uint8Array(64);
     answers.push(new WeakRef(bytes.buffer));
     kept.answersTo(callback, false).keepBytes(bytes, "Cannot test");
@@ -110,4 +110,24 @@ Deno.test("Kept keeps strings that C has, and uses their memory again", () => {
   assert(addresses.size < 400, `${addresses.size}`);
   assertEquals(kept.answersTo(strings, false).keepString(null, "Cannot test"), 0n);
   assertEquals(kept.hasBuffers, false);
+});
+
+Deno.test("Kept has room for structs, aligned as they are, and uses it again", () => {
+  const kept = new Kept();
+  const sizes = [[24, 8], [64, 32], [1, 1], [4096, 16], [40, 8], [64, 64], [900, 8], [
+    24,
+    8,
+  ]] as const;
+  const taken = sizes.map(([size, alignment]) => {
+    return [kept.keepRoom(size, alignment), BigInt(size), BigInt(alignment)] as const;
+  });
+  assertEquals(taken.map(([address, , alignment]) => address % alignment), Array(8).fill(0n));
+  taken.sort(([a], [b]) => a < b ? -1 : 1);
+  taken.reduce((end, [address, size]) => {
+    assert(address >= end, "they overlap");
+    return address + size;
+  }, 0n);
+  kept.clear();
+  const again = kept.keepRoom(24, 8);
+  assert(taken.some(([address]) => address === again));
 });

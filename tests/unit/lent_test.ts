@@ -11,8 +11,8 @@ import { native } from "../../ffi/library/find.ts";
 import { Mailbox } from "../../ffi/layout.ts";
 import { OsStack } from "../../mod.ts";
 
-const buffers = { result: "buffer" };
-const strings = { result: "cstring" };
+const buffers = { keptCount: 1, bufferCount: 1 };
+const strings = { keptCount: 1, bufferCount: 0 };
 
 /** The bytes at an address. */
 function at(address: bigint, length: number): Uint8Array {
@@ -126,5 +126,21 @@ Deno.test("Lent leaves the answer that C is to get when another in its place fai
     }
   }
   assertEquals(readCString(address), "x".repeat(20_000));
+  lent.release();
+});
+
+Deno.test("Lent has room for structs where another thread may write, aligned as they are", () => {
+  using stack = new OsStack();
+  const lent = makeLent(stack);
+  const sizes = [[24, 8], [64, 32], [1, 1], [40_000, 16], [40, 8], [64, 64]] as const;
+  const taken = sizes.map(([size, alignment]) => {
+    const address = lent.keepRoom(size, alignment, "Cannot test");
+    native().copyOut(address, new Uint8Array(new ArrayBuffer(size)).fill(size), BigInt(size));
+    assertEquals(address % BigInt(alignment), 0n);
+    return address;
+  });
+  for (const [i, [size]] of sizes.entries()) {
+    assertEquals(at(taken[i]!, size), new Uint8Array(size).fill(size));
+  }
   lent.release();
 });

@@ -550,7 +550,7 @@ Deno.test("f() refuses a stack that its arguments alone would fill", () => {
     "Cannot call sum: its stack has",
   );
   const onStack = parameters.length - CONVENTION.integers;
-  assertStringIncludes(error.message, `1024 bytes, and ${onStack} of its arguments are passed`);
+  assertStringIncludes(error.message, `1024 bytes, and ${onStack} words of its arguments are`);
 });
 
 Deno.test("f() gives the error of its handler though a cleanup of C calls back", () => {

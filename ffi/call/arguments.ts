@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// Credit: after libfringe, by edef and the libfringe contributors
+
+/** What a callback has been called with, behind the dots of a variadic one, too. */
+
+import { Mailbox, SLOT_SIZE } from "../layout.ts";
+import { native } from "../library/find.ts";
+import { type FromNative, type TypeDefinition, VALUE_TYPES, Way } from "../value/type.ts";
+import { read } from "../value/value.ts";
+import { readArgument } from "./passing.ts";
+import { checkType, refusePromoted, type Signature } from "./signature.ts";
+import type { Target } from "./thunk.ts";
+
+/** Where arguments are, and their types. */
+type Arguments = Pick<Signature, "types" | "offsets" | "stackCount">;
+
+// Local, because V8 folds a local constant, and loads an imported one at each use.
+const { stack: STACK } = Mailbox;
+const { struct: STRUCT } = Way;
+
+/** The arguments that a callback has been called with, which a mailbox has. */
+export function argumentsIn(
+  view: DataView<ArrayBuffer>,
+  { types, offsets, stackCount }: Arguments,
+): unknown[] {
+  let stack = view;
+  if (stackCount > 0) {
+    stack = new DataView(new ArrayBuffer(stackCount * SLOT_SIZE));
+    const address = view.getBigUint64(Mailbox.callback_stack, true);
+    native().copyIn(stack, address, BigInt(stack.byteLength));
+  }
+  // Not by `map`: V8 inlines that, and then makes each pointer by a slow call of native code.
+  const values: unknown[] = [];
+  for (let i = 0; i < types.length; i++) {
+    const [offset, type] = [offsets[i]!, types[i]!];
+    if (type.way === STRUCT) values.push(readArgument(type, view, stack));
+    else values.push(offset < STACK ? read(view, offset, type) : read(stack, offset - STACK, type));
+  }
+  return values;
+}
+
+/** From now on they can no longer be read: the callback has been answered, or its call ended. */
+let forget: (rest: VariadicArguments) => void;
+
+/**
+ * What stands behind the dots of a variadic callback (`int (*log)(const char *format, ...)`): the
+ * handler's last argument. C does not say how many there are, nor of which types; as a rule the
+ * arguments before the dots do. They can be read, each once and in their order, until the handler
+ * has answered.
+ *
+ * @example
+ * ```ts
+ * import { Callback, type VariadicArguments } from "fringe";
+ *
+ * // int (*log)(const char *format, ...)
+ * const definition = { parameters: ["cstring"], result: "i32", variadic: true } as const;
+ *
+ * function log(format: string | null, rest: VariadicArguments): number {
+ *   const text = format!.replaceAll(/%([dsf])/g, (_, kind) =>
+ *     String(rest.next(kind === "d" ? "i32" : kind === "f" ? "f64" : "cstring")));
+ *   console.log(text);
+ *   return text.length;
+ * }
+ * using callback = new Callback(definition, log);
+ * ```
+ */
+export class VariadicArguments {
+  /** Undefined once they can no longer be read. */
+  #view: DataView<ArrayBuffer> | undefined;
+  readonly #target: Target;
+  /** The types of those that have been read. */
+  readonly #types: unknown[] = [];
+
+  /** Made for each call of a variadic callback; programs make none. */
+  constructor(view: DataView<ArrayBuffer>, target: Target) {
+    this.#view = view;
+    this.#target = target;
+  }
+
+  /**
+   * Reads the next argument.
+   *
+   * @param type What C has passed: `i32` and nothing smaller, `f64` and not `f32`, since C promotes
+   * arguments behind the dots (C17, 6.5.2.2).
+   * @throws {TypeError} If it is no type, or one that C promotes.
+   * @throws {Error} If the callback has been answered.
+   */
+  next<const Type extends TypeDefinition>(type: Type): FromNative<Type> {
+    const what = "Cannot read an argument behind the dots: it";
+    checkType(type, VALUE_TYPES, what, false);
+    refusePromoted(type, what);
+    if (this.#view === undefined) {
+      throw new Error(
+        `${what} is gone, since the callback has been answered, or its call ended; read it before`,
+      );
+    }
+    const { types, offsets, stackCount } = this.#target.following!([...this.#types, type]);
+    const last = { types: types.slice(-1), offsets: offsets.slice(-1), stackCount };
+    const [value] = argumentsIn(this.#view, last);
+    this.#types.push(type);
+    return value as FromNative<Type>;
+  }
+
+  static {
+    forget = (rest) => rest.#view = undefined;
+  }
+}
+
+/** The arguments of a callback, and what stands behind the dots for as long as it waits. */
+export class Passed {
+  readonly #rest: VariadicArguments | undefined;
+  readonly values: unknown[];
+
+  constructor(view: DataView<ArrayBuffer>, target: Target) {
+    this.values = argumentsIn(view, target);
+    if (target.following === undefined) return;
+    this.values.push(this.#rest = new VariadicArguments(view, target));
+  }
+
+  /** The callback has been answered, or its call ended. */
+  end(): void {
+    if (this.#rest !== undefined) forget(this.#rest);
+  }
+}
