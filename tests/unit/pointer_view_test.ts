@@ -476,6 +476,9 @@ Deno.test("PointerView reads and writes strings in other encodings than UTF-8", 
       assertThrows(() => short.setCString(offset, part, encoding), RangeError, "not all in");
     }
   }
+  const unknown = PointerView.of(Uint32Array.of(0x110000, 0xd800, 0x10ffff, 0));
+  assertEquals(unknown.getCString(0, "utf-32"), "\ufffd\ud800\u{10ffff}");
+  assertEquals(unknown.getCString(4, "utf-16"), "\ud800");
   const view = PointerView.of(new Uint8Array(8));
   assertThrows(() => view.setCString(0, "a\0b", "utf-16"), TypeError, "U+0000");
   assertThrows(() => view.setCString(0, "aĀb", "latin1"), RangeError, 'Latin-1 has not: got "Āb"');

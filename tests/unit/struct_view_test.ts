@@ -222,7 +222,7 @@ Deno.test("an array in a view has its elements, and no others", () => {
   assertEquals([small.length, small[3], (small as Any)["-1"], (small as Any).map], [
     ...[3, undefined, undefined, undefined],
   ]);
-  for (const index of [3, -1, 0.5, "x"] as Any[]) {
+  for (const index of [3, -1, 0.5, "x", "01", "-0", "", " 1", "1e0"] as Any[]) {
     assertThrows(() => small[index] = 1, RangeError, "field small has 3 elements: got the index");
   }
   assertThrows(() => small[0] = 128, RangeError, "field small[0] must be an integer from -128");
