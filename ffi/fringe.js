@@ -6921,6 +6921,7 @@ function store(place, values, what) {
         writeField(copy, 0, field, value, `${what}: field ${field.name}`, keeper ?? NOBODY);
         return { from, bytes };
     });
+    needStack(8);
     for (const { from, bytes } of stores) {
         if (pointer !== undefined)
             pointer.copyFrom(bytes, from);
@@ -7096,8 +7097,8 @@ function guard(shape) {
 function arrayOf(place, field, count) {
     const { count: _count, name, ...element } = field;
     const elementAt = (key) => {
-        const index = typeof key === "string" && /^\d+$/.test(key) ? Number(key) : count;
-        if (!(index < count))
+        const index = typeof key === "string" ? Number(key) : -1;
+        if (!(index >= 0 && index < count && String(index | 0) === key))
             return undefined;
         return own({ ...element, name: `${name}[${index}]`, offset: index * element.of.size });
     };
@@ -7196,7 +7197,8 @@ function optionsOf(options, what) {
     return { pack, alignment };
 }
 function partOf(name, definition, what) {
-    if (/^\d|^$/.test(name)) {
+    const first = name.charAt(0);
+    if (first === "" || first >= "0" && first <= "9") {
         throw new TypeError(`${what}: a field must have a name of C's, which begins with no digit: got ${describe(name)}`);
     }
     const field = `${what}: field ${name}`;
