@@ -1913,12 +1913,12 @@ function isShape(of) {
 function arrange(parts, { isUnion = false, pack = Infinity, alignment = 1 } = {}) {
     let end = 0;
     const fields = parts.map((given) => {
-        const part = own(given);
-        const aligned = Math.min(alignmentOf(part.of), pack);
+        const { name, of, count, to } = own(given);
+        const aligned = Math.min(alignmentOf(of), pack);
         const offset = isUnion ? 0 : roundUp$1(end, aligned);
-        end = Math.max(end, offset + part.of.size * (part.count ?? 1));
+        end = Math.max(end, offset + of.size * (count ?? 1));
         alignment = Math.max(alignment, aligned);
-        return Object.assign(part, { offset });
+        return { name, offset, of, count, to };
     });
     return { size: roundUp$1(end, alignment), alignment, fields };
 }
@@ -2003,7 +2003,19 @@ function readShape(view, offset, shape) {
     }
     if (isUnion(shape))
         return readUnion(view, offset, shape);
-    return Object.fromEntries(fields.map((field) => [field.name, readField(view, offset + field.offset, field)]));
+    const value = {};
+    for (const field of fields) {
+        const name = field.name;
+        const part = readField(view, offset + field.offset, field);
+        if (!(name in value))
+            value[name] = part;
+        else
+            Object.defineProperty(value, name, dataProperty(part));
+    }
+    return value;
+}
+function dataProperty(value) {
+    return own({ value, writable: true, enumerable: true, configurable: true });
 }
 function readUnion(view, offset, { size, fields }) {
     const bytes = new Uint8Array(view.buffer, view.byteOffset + offset, size).slice();
@@ -2019,7 +2031,10 @@ function readField(view, offset, field) {
     const { of, count } = field;
     if (count === undefined)
         return readPart(view, offset, field);
-    return Array.from({ length: count }, (_, i) => readPart(view, offset + i * of.size, field));
+    const elements = new Array(count).fill(undefined);
+    for (let i = 0; i < count; i++)
+        elements[i] = readPart(view, offset + i * of.size, field);
+    return elements;
 }
 function readPart(view, offset, { of, to }) {
     if (isShape(of))
@@ -7095,12 +7110,12 @@ function guard(shape) {
     });
 }
 function arrayOf(place, field, count) {
-    const { count: _count, name, ...element } = field;
+    const { name, of, to } = field;
     const elementAt = (key) => {
         const index = typeof key === "string" ? Number(key) : -1;
         if (!(index >= 0 && index < count && String(index | 0) === key))
             return undefined;
-        return own({ ...element, name: `${name}[${index}]`, offset: index * element.of.size });
+        return { name: `${name}[${index}]`, offset: index * of.size, of, count: undefined, to };
     };
     const view = new Proxy(Object.create(null), {
         get(_target, key) {

@@ -11,7 +11,7 @@
  */
 
 import { bytesOf, isBuffer, isDetached } from "./buffer.ts";
-import { describe, needStack, own } from "./check.ts";
+import { describe, needStack } from "./check.ts";
 import { native } from "./library/find.ts";
 import { memoryOf, PointerView } from "./pointer_view.ts";
 import { encodeCString } from "./value/cstring.ts";
@@ -323,12 +323,12 @@ function guard(shape: Shape): object {
 
 /** An array in memory. */
 function arrayOf(place: Place, field: Field, count: number): object {
-  const { count: _count, name, ...element } = field;
+  const { name, of, to } = field;
   const elementAt = (key: string | symbol): Field | undefined => {
     const index = typeof key === "string" ? Number(key) : -1;
     // "1" is an index, "01" and "1.0" are none.
     if (!(index >= 0 && index < count && String(index | 0) === key)) return undefined;
-    return own({ ...element, name: `${name}[${index}]`, offset: index * element.of.size });
+    return { name: `${name}[${index}]`, offset: index * of.size, of, count: undefined, to };
   };
   const view = new Proxy(Object.create(null), {
     get(_target, key) {

@@ -12,7 +12,7 @@
  */
 
 import { bytesOf } from "../buffer.ts";
-import { describe, isExhaustion, keepWhole } from "../check.ts";
+import { describe, isExhaustion, keepWhole, own } from "../check.ts";
 import { arrange, type Field, isShape, type Part, type Shape } from "./shape.ts";
 import { meantBy, type Type, typeOf, VALUE_TYPES } from "./type.ts";
 import { type Keeper, read, write } from "./value.ts";
@@ -127,9 +127,19 @@ export function readShape(view: DataView<ArrayBuffer>, offset: number, shape: Sh
     return new Uint8Array(view.buffer, view.byteOffset + offset, size).slice();
   }
   if (isUnion(shape)) return readUnion(view, offset, shape);
-  return Object.fromEntries(
-    fields.map((field) => [field.name, readField(view, offset + field.offset, field)]),
-  );
+  const value: Record<string, unknown> = {};
+  for (const field of fields) {
+    const name = field.name!;
+    const part = readField(view, offset + field.offset, field);
+    // To assign is faster, and no setter is asked: the object inherits nothing of this name.
+    if (!(name in value)) value[name] = part;
+    else Object.defineProperty(value, name, dataProperty(part));
+  }
+  return value;
+}
+
+function dataProperty(value: unknown): PropertyDescriptor {
+  return own({ value, writable: true, enumerable: true, configurable: true });
 }
 
 function readUnion(view: DataView<ArrayBuffer>, offset: number, { size, fields }: Shape): unknown {
@@ -147,7 +157,9 @@ function readUnion(view: DataView<ArrayBuffer>, offset: number, { size, fields }
 function readField(view: DataView<ArrayBuffer>, offset: number, field: Field): unknown {
   const { of, count } = field;
   if (count === undefined) return readPart(view, offset, field);
-  return Array.from({ length: count }, (_, i) => readPart(view, offset + i * of.size, field));
+  const elements: unknown[] = new Array(count).fill(undefined);
+  for (let i = 0; i < count; i++) elements[i] = readPart(view, offset + i * of.size, field);
+  return elements;
 }
 
 /** The value of a field that is no array, or of one element. */
