@@ -11,6 +11,7 @@
 
 /** Libraries by the name that the loader knows, and programs by theirs. */
 export const packages = {
+  "/usr/lib/jvm/default-java/lib/server/libjvm.so": "default-jre-headless",
   "aarch64-linux-gnu-g++": "g++-aarch64-linux-gnu",
   "g++": "g++",
   "gdb": "gdb",
@@ -20,7 +21,10 @@ export const packages = {
   "libexpat.so.1": "libexpat1",
   "libgc.so.1": "libgc1",
   "libglib-2.0.so.0": "libglib2.0-0",
+  "libguile-3.0.so.1": "guile-3.0-libs",
   "liblua5.4.so.0": "liblua5.4-0",
+  "libluajit-5.1.so.2": "libluajit-5.1-2",
+  "libruby-3.1.so.3.1": "libruby3.1",
   "libsqlite3.so.0": "libsqlite3-0",
   "libunwind.so.8": "libunwind8",
   "libz.so.1": "zlib1g",
@@ -77,7 +81,12 @@ async function install(): Promise<boolean> {
   if (missing.length === 0) return true;
   const names = missing.map((name) => packages[name]);
   console.log(`Installing ${names.join(", ")}`);
-  return await aptGet("update") && await aptGet("install", "--yes", ...names);
+  if (!await aptGet("update")) return false;
+  if (await aptGet("install", "--yes", ...names)) return true;
+  // One name that this Debian does not have, such as that of another Ruby, keeps all from coming.
+  let isComplete = true;
+  for (const name of names) isComplete = await aptGet("install", "--yes", name) && isComplete;
+  return isComplete;
 }
 
 async function aptGet(...args: string[]): Promise<boolean> {

@@ -8,7 +8,8 @@
  *
  * - A page runs in a folder of its own that looks like the top of a fresh checkout, with an empty
  *   `scratch/`. First its files are written, then its `sh`, `json` and unnamed snippets run in
- *   order, then all of its `ts` snippets, as `deno test --doc` runs them.
+ *   order, then all of its `ts` snippets, as `deno test --doc` runs them: one process has those of
+ *   the sections that need the same library.
  * - A snippet whose first line is a comment with a file name is that file. Whatever is compiled is
  *   named so, and a `sh` snippet of the page has the command:
  *

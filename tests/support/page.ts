@@ -89,7 +89,7 @@ function hasReason(page: string, line: number): boolean {
 export function sectionsOf(page: string): { text: string; needs: Installable[] }[] {
   return page.split(/^(?=## )/m).map((text) => ({
     text,
-    needs: [...text.matchAll(/^<!-- needs ([\w.+-]+) -->$/gm)].map(([, name]) =>
+    needs: [...text.matchAll(/^<!-- needs ([\w.+/-]+) -->$/gm)].map(([, name]) =>
       name as Installable
     ),
   }));
@@ -132,13 +132,32 @@ async function runIn(folder: string, name: string, page: string): Promise<string
     const failed = await runSnippet(folder, snippet);
     if (failed !== undefined) return `the snippet \`${snippet.lines[0]}\`: ${failed}`;
   }
-  if (!snippets.some(({ language }) => language === "ts")) return undefined;
-  const copy = join(folder, "scratch", name);
-  await Deno.writeTextFile(copy, withChecks(page));
-  return await run(folder, Deno.execPath(), [
-    ...["test", "--doc", "--no-check", "--no-prompt", "-A", "--v8-flags=--expose-gc"],
-    ...["--config", join(root, "deno.json"), copy],
-  ]);
+  for (const part of partsOf(page)) {
+    if (!snippetsOf(part).some(({ language, isIgnored }) => language === "ts" && !isIgnored)) {
+      continue;
+    }
+    const copy = join(folder, "scratch", name);
+    await Deno.writeTextFile(copy, withChecks(part));
+    const failed = await run(folder, Deno.execPath(), [
+      ...["test", "--doc", "--no-check", "--no-prompt", "-A", "--v8-flags=--expose-gc"],
+      ...["--config", join(root, "deno.json"), copy],
+    ]);
+    if (failed !== undefined) return failed;
+  }
+  return undefined;
+}
+
+/**
+ * The parts of a page that have a process each: sections that need the same. Two runtimes in one
+ * process get into each other's way: a collector is told its options once, and a signal has one
+ * handler.
+ */
+function partsOf(page: string): string[] {
+  const parts = new Map<string, string>();
+  for (const { text, needs } of sectionsOf(page)) {
+    parts.set(needs.join(), (parts.get(needs.join()) ?? "") + text);
+  }
+  return [...parts.values()];
 }
 
 async function runSnippet(folder: string, snippet: Snippet): Promise<string | undefined> {
