@@ -11,7 +11,7 @@
  */
 
 import { bytesOf, isBuffer, isDetached } from "./buffer.ts";
-import { describe, own } from "./check.ts";
+import { describe, needStack } from "./check.ts";
 import { native } from "./library/find.ts";
 import { memoryOf, PointerView } from "./pointer_view.ts";
 import { encodeCString } from "./value/cstring.ts";
@@ -124,6 +124,8 @@ export function store(
     writeField(copy, 0, field, value, `${what}: field ${field.name}`, keeper ?? NOBODY);
     return { from, bytes };
   });
+  // All of them are stored from here on, or none.
+  needStack(8);
   for (const { from, bytes } of stores) {
     if (pointer !== undefined) pointer.copyFrom(bytes, from);
     else bytesIn(data, from, bytes.length).set(bytes);
@@ -321,11 +323,12 @@ function guard(shape: Shape): object {
 
 /** An array in memory. */
 function arrayOf(place: Place, field: Field, count: number): object {
-  const { count: _count, name, ...element } = field;
+  const { name, of, to } = field;
   const elementAt = (key: string | symbol): Field | undefined => {
-    const index = typeof key === "string" && /^\d+$/.test(key) ? Number(key) : count;
-    if (!(index < count)) return undefined;
-    return own({ ...element, name: `${name}[${index}]`, offset: index * element.of.size });
+    const index = typeof key === "string" ? Number(key) : -1;
+    // "1" is an index, "01" and "1.0" are none.
+    if (!(index >= 0 && index < count && String(index | 0) === key)) return undefined;
+    return { name: `${name}[${index}]`, offset: index * of.size, of, count: undefined, to };
   };
   const view = new Proxy(Object.create(null), {
     get(_target, key) {

@@ -130,7 +130,7 @@ const OPERATIONS: Readonly<Record<string, Perform>> = {
     const { prototype } = PointerView;
     // What getCStrings() follows may be anything by now.
     const names = Object.getOwnPropertyNames(prototype).filter((name) =>
-      /^[gsc]et|copy|^add/.test(name) && name !== "getCStrings"
+      /^[gsc]et|copy|^add$/.test(name) && name !== "getCStrings"
     );
     return view[pick(names, how)](value, value);
   },
