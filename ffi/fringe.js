@@ -1105,11 +1105,11 @@ function readCString(address) {
         bytes = new Uint8Array(new ArrayBuffer(length));
         length = native().copyString(bytes, address, length);
     }
-    if (length <= SHORT)
+    if (length <= SHORT$1)
         return decodeShort(bytes, length);
     return length <= MEDIUM ? decodeMedium(length) : decode$1(bytes, length);
 }
-const [SHORT, MEDIUM] = [12, 160];
+const [SHORT$1, MEDIUM] = [12, 160];
 let buffer;
 function decodeMedium(length) {
     buffer ??= nodeModule("node:buffer")?.Buffer.from(scratch.buffer);
@@ -1209,7 +1209,7 @@ function mostBytes(value) {
 function putString(bytes, start, value) {
     const { length } = value;
     let end = start + length;
-    if (length > SHORT || !putShort(bytes, start, value)) {
+    if (length > SHORT$1 || !putShort(bytes, start, value)) {
         end = start + utf8().encodeInto(value, bytes.subarray(start)).written;
     }
     bytes[end] = 0;
@@ -1369,7 +1369,11 @@ class Room {
     #buffers = [];
     take(size, alignment) {
         if (this.#buffers.length === 0)
-            this.#address = this.#make(1024);
+            this.#address = aligned(this.#make(1024 + 16), 16);
+        if (this.#used === 0 && size <= 1024 && alignment <= 16) {
+            this.#used = size;
+            return this.#address;
+        }
         const needed = size + alignment;
         if (needed > 1024 - this.#used)
             return aligned(this.#make(needed), alignment);
@@ -1913,12 +1917,12 @@ function isShape(of) {
 function arrange(parts, { isUnion = false, pack = Infinity, alignment = 1 } = {}) {
     let end = 0;
     const fields = parts.map((given) => {
-        const part = own(given);
-        const aligned = Math.min(alignmentOf(part.of), pack);
+        const { name, of, count, to } = own(given);
+        const aligned = Math.min(alignmentOf(of), pack);
         const offset = isUnion ? 0 : roundUp$1(end, aligned);
-        end = Math.max(end, offset + part.of.size * (part.count ?? 1));
+        end = Math.max(end, offset + of.size * (count ?? 1));
         alignment = Math.max(alignment, aligned);
-        return Object.assign(part, { offset });
+        return { name, offset, of, count, to };
     });
     return { size: roundUp$1(end, alignment), alignment, fields };
 }
@@ -2003,7 +2007,19 @@ function readShape(view, offset, shape) {
     }
     if (isUnion(shape))
         return readUnion(view, offset, shape);
-    return Object.fromEntries(fields.map((field) => [field.name, readField(view, offset + field.offset, field)]));
+    const value = {};
+    for (const field of fields) {
+        const name = field.name;
+        const part = readField(view, offset + field.offset, field);
+        if (!(name in value))
+            value[name] = part;
+        else
+            Object.defineProperty(value, name, dataProperty(part));
+    }
+    return value;
+}
+function dataProperty(value) {
+    return own({ value, writable: true, enumerable: true, configurable: true });
 }
 function readUnion(view, offset, { size, fields }) {
     const bytes = new Uint8Array(view.buffer, view.byteOffset + offset, size).slice();
@@ -2019,7 +2035,10 @@ function readField(view, offset, field) {
     const { of, count } = field;
     if (count === undefined)
         return readPart(view, offset, field);
-    return Array.from({ length: count }, (_, i) => readPart(view, offset + i * of.size, field));
+    const elements = new Array(count).fill(undefined);
+    for (let i = 0; i < count; i++)
+        elements[i] = readPart(view, offset + i * of.size, field);
+    return elements;
 }
 function readPart(view, offset, { of, to }) {
     if (isShape(of))
@@ -2027,17 +2046,19 @@ function readPart(view, offset, { of, to }) {
     const value = readValue(view, offset, of);
     return to === undefined || value === null ? value : to.follow(value);
 }
-const slot$1 = new DataView(new ArrayBuffer(8));
+const slot = new DataView(new ArrayBuffer(8));
 function readValue(view, offset, type) {
     if (type.size > 2)
         return read(view, offset, type);
-    slot$1.setInt32(0, type.size === 1 ? view.getUint8(offset) : view.getUint16(offset, true), true);
-    return read(slot$1, 0, type);
+    slot.setInt32(0, type.size === 1 ? view.getUint8(offset) : view.getUint16(offset, true), true);
+    return read(slot, 0, type);
 }
 function writeShape(view, offset, shape, value, what, keeper) {
     if (!hasNames(shape))
         return writeBytes(view, offset, shape, value, what);
-    for (const [field, part] of fieldsIn(shape, value, what)) {
+    const given = fieldsIn(shape, value, what);
+    for (let i = 0; i < given.length; i++) {
+        const [field, part] = given[i];
         writeField(view, offset + field.offset, field, part, `${what}: field ${field.name}`, keeper);
     }
 }
@@ -2045,7 +2066,14 @@ function fieldsIn(shape, value, what) {
     if (typeof value !== "object" || value === null || Symbol.iterator in value) {
         throw new TypeError(`${what} must be an object such as { ${shape.fields[0].name} }: got ${describe(value)}`);
     }
-    const given = Object.keys(value).map((name) => [fieldNamed(shape, name, what), value[name]]);
+    const names = Object.keys(value);
+    const given = [];
+    for (let i = 0; i < names.length; i++) {
+        const name = names[i];
+        const next = shape.fields[i];
+        const field = next?.name === name ? next : fieldNamed(shape, name, what);
+        given.push([field, value[name]]);
+    }
     if (isUnion(shape) && given.length !== 1) {
         throw new TypeError(`${what} must have one member of the union, of ${namesOf(shape)}: got ${given.length}`);
     }
@@ -2077,13 +2105,23 @@ function writeField(view, offset, field, value, what, keeper) {
     }
 }
 function elementsOf(value, count, what) {
-    if (typeof value !== "object" || value === null) {
+    const elements = typeof value === "object" && value !== null ? listOf(value, what) : undefined;
+    if (elements === undefined) {
         throw new TypeError(`${what} must be an array of ${count} elements: got ${describe(value)}`);
     }
-    const elements = Array.from(value);
     if (elements.length <= count)
         return elements;
     throw new RangeError(`${what} has ${count} elements: got ${elements.length}`);
+}
+function listOf(value, what) {
+    try {
+        return Array.from(value);
+    }
+    catch (error) {
+        if (isExhaustion(error))
+            throw error;
+        throw new TypeError(`${what} cannot be iterated: got ${describe(value)}`, { cause: error });
+    }
 }
 function writePart(view, offset, { of, to }, value, what, keeper) {
     if (isShape(of))
@@ -2095,38 +2133,119 @@ function writePart(view, offset, { of, to }, value, what, keeper) {
             keeper?.keepAt?.(view.byteOffset + offset, value);
         return;
     }
-    write(slot$1, 0, of, given, what);
+    write(slot, 0, of, given, what);
     if (of.size === 1)
-        view.setUint8(offset, slot$1.getUint8(0));
+        view.setUint8(offset, slot.getUint8(0));
     else
-        view.setUint16(offset, slot$1.getUint16(0, true), true);
+        view.setUint16(offset, slot.getUint16(0, true), true);
 }
 
+const SHORT = 64;
+class Flat {
+    #fields;
+    #template;
+    #what = "";
+    #whats = [];
+    constructor({ fields }) {
+        this.#fields = fields.map(({ name, offset, of }) => ({
+            name: name,
+            at: offset,
+            type: of,
+        }));
+        this.#template = Object.fromEntries(fields.map(({ name }) => [name, undefined]));
+    }
+    static of(shape) {
+        const { fields } = shape;
+        const isFlat = hasNames(shape) && fields.every(({ offset, of, count, to }, i) => {
+            const isUnion = i > 0 && offset === 0;
+            return !isUnion && count === undefined && to === undefined && !isShape(of) && of.size > 2;
+        });
+        return isFlat ? new Flat(shape) : undefined;
+    }
+    read(view) {
+        const value = { ...this.#template };
+        const fields = this.#fields;
+        for (let i = 0; i < fields.length; i++) {
+            const { name, at, type } = fields[i];
+            value[name] = read(view, at, type);
+        }
+        return value;
+    }
+    write(view, value, what, keeper) {
+        if (typeof value !== "object" || value === null || Symbol.iterator in value)
+            return false;
+        const fields = this.#fields;
+        const names = Object.keys(value);
+        if (names.length !== fields.length)
+            return false;
+        for (let i = 0; i < fields.length; i++)
+            if (names[i] !== fields[i].name)
+                return false;
+        if (what !== this.#what) {
+            this.#whats = fields.map(({ name }) => `${what}: field ${name}`);
+            this.#what = what;
+        }
+        const whats = this.#whats;
+        for (let i = 0; i < fields.length; i++) {
+            const { name, at, type } = fields[i];
+            write(view, at, type, value[name], whats[i], keeper);
+        }
+        return true;
+    }
+}
 class Bytes {
     shape;
+    length;
+    #isShort;
+    #flat;
     #scratch;
     constructor(shape) {
         this.shape = shape;
+        this.length = BigInt(shape.size);
+        this.#isShort = !hasNames(shape) && shape.size <= 64;
+        this.#flat = Flat.of(shape);
     }
     of(value, what, keeper) {
         const scratch = this.take();
-        writeShape(scratch, 0, this.shape, value, what, keeper);
+        const { bytes, view } = scratch;
+        const { size } = this.shape;
+        if (this.#isShort && nameOf$1(value) === "Uint8Array" && OF_ARRAY.byteLength(value) >= size) {
+            const source = value;
+            for (let i = 0; i < size; i++)
+                bytes[i] = source[i];
+        }
+        else if (this.#flat === undefined || !this.#flat.write(view, value, what, keeper)) {
+            bytes.fill(0);
+            writeShape(view, 0, this.shape, value, what, keeper);
+        }
         return scratch;
     }
     take() {
         const scratch = this.#scratch;
         this.#scratch = undefined;
-        if (scratch === undefined) {
-            return new DataView(new ArrayBuffer(roundUp$1(this.shape.size, 8)));
-        }
-        new Uint8Array(scratch.buffer).fill(0);
-        return scratch;
+        if (scratch !== undefined)
+            return scratch;
+        const bytes = new Uint8Array(new ArrayBuffer(roundUp$1(this.shape.size, 8)));
+        return { bytes, view: new DataView(bytes.buffer) };
     }
     put(scratch) {
         this.#scratch = scratch;
     }
-    read(bytes) {
-        return readShape(bytes, 0, this.shape);
+    read(scratch) {
+        const { bytes, view } = scratch;
+        const { size } = this.shape;
+        let value;
+        if (this.#isShort) {
+            const copy = value = new Uint8Array(size);
+            for (let i = 0; i < size; i++)
+                copy[i] = bytes[i];
+        }
+        else if (this.#flat !== undefined)
+            value = this.#flat.read(view);
+        else
+            value = readShape(view, 0, this.shape);
+        this.put(scratch);
+        return value;
     }
 }
 class ArgumentPassing {
@@ -2137,32 +2256,31 @@ class ArgumentPassing {
         this.#spot = spot;
     }
     write(view, value, what, keeper) {
-        const bytes = this.#bytes.of(value, what, keeper);
+        const scratch = this.#bytes.of(value, what, keeper);
         const { pieces, isByAddress } = this.#spot;
         if (isByAddress) {
-            const address = keeper.keepRoom(bytes.byteLength, 2 * 8, what);
-            native().copyOut(address, bytes, BigInt(bytes.byteLength));
+            const { size } = this.#bytes.shape;
+            const address = keeper.keepRoom(roundUp$1(size, 8), 2 * 8, what);
+            native().copyOut(address, scratch.view, this.#bytes.length);
             view.setBigUint64(pieces[0].at, address, true);
         }
-        else {
-            for (const { at, from, size } of pieces)
-                copy$1(bytes, from, view, at, size);
-        }
-        this.#bytes.put(bytes);
+        else
+            copyPieces(scratch.view, pieces, view);
+        this.#bytes.put(scratch);
     }
     read(view, stack) {
-        const bytes = this.#bytes.take();
-        for (const { at, from, size } of this.#spot.pieces) {
-            const isOnStack = at >= 432;
-            const [source, start] = isOnStack ? [stack, at - 432] : [view, at];
-            if (this.#spot.isByAddress)
-                copyFrom(source.getBigUint64(start, true), bytes, this.#bytes);
+        const scratch = this.#bytes.take();
+        const { pieces, isByAddress } = this.#spot;
+        for (let i = 0; i < pieces.length; i++) {
+            const { at, from, size } = pieces[i];
+            const source = at >= 432 ? stack : view;
+            const start = at >= 432 ? at - 432 : at;
+            if (isByAddress)
+                copyFrom(source.getBigUint64(start, true), scratch, this.#bytes);
             else
-                copy$1(source, start, bytes, from, size);
+                copy$1(source, start, scratch.view, from, size);
         }
-        const value = this.#bytes.read(bytes);
-        this.#bytes.put(bytes);
-        return value;
+        return this.#bytes.read(scratch);
     }
 }
 class ResultPassing {
@@ -2181,30 +2299,32 @@ class ResultPassing {
         this.#bytes.put(this.#bytes.of(value, what, keeper));
     }
     write(view, value, what, keeper) {
-        const bytes = this.#bytes.of(value, what, keeper);
+        const scratch = this.#bytes.of(value, what, keeper);
         if (this.addressAt !== undefined) {
             const address = view.getBigUint64(this.addressAt, true);
-            native().copyOut(address, bytes, BigInt(this.shape.size));
+            native().copyOut(address, scratch.view, this.#bytes.length);
             view.setBigUint64(8, address, true);
         }
         else {
-            for (const { at, from, size } of this.#pieces)
-                copy$1(bytes, from, view, at, size);
-            if (this.#pieces.length > 1)
-                view.setBigUint64(64, BigInt(1), true);
+            copyPieces(scratch.view, this.#pieces, view);
+            if (this.#pieces.length > 1) {
+                view.setInt32(64, 1, true);
+                view.setInt32(64 + 4, 0, true);
+            }
         }
-        this.#bytes.put(bytes);
+        this.#bytes.put(scratch);
     }
     read(view, address) {
-        const bytes = this.#bytes.take();
+        const scratch = this.#bytes.take();
         if (this.addressAt !== undefined)
-            copyFrom(address, bytes, this.#bytes);
-        else
-            for (const { at, from, size } of this.#pieces)
-                copy$1(view, at, bytes, from, size);
-        const value = this.#bytes.read(bytes);
-        this.#bytes.put(bytes);
-        return value;
+            copyFrom(address, scratch, this.#bytes);
+        else {
+            for (let i = 0; i < this.#pieces.length; i++) {
+                const { at, from, size } = this.#pieces[i];
+                copy$1(view, at, scratch.view, from, size);
+            }
+        }
+        return this.#bytes.read(scratch);
     }
 }
 function resultOf(shape, { registers }, rules, places, { integers }) {
@@ -2249,17 +2369,27 @@ function keptIn({ fields }, kinds) {
         return sum + count * (isShape(of) ? keptIn(of, kinds) : kinds.includes(of.name) ? 1 : 0);
     }, 0);
 }
-function copyFrom(address, bytes, { shape }) {
-    native().copyIn(bytes, address, BigInt(shape.size));
+function copyFrom(address, { view }, { length }) {
+    native().copyIn(view, address, length);
+}
+function copyPieces(source, pieces, mailbox) {
+    for (let i = 0; i < pieces.length; i++) {
+        const { at, from, size } = pieces[i];
+        copy$1(source, from, mailbox, at, size);
+    }
 }
 function copy$1(source, start, target, at, size) {
-    if (size === 8) {
-        target.setInt32(at, source.getInt32(start, true), true);
-        target.setInt32(at + 4, source.getInt32(start + 4, true), true);
+    if (size > 64) {
+        const from = new Uint8Array(source.buffer, source.byteOffset + start, size);
+        new Uint8Array(target.buffer, target.byteOffset + at, size).set(from);
         return;
     }
-    const from = new Uint8Array(source.buffer, source.byteOffset + start, size);
-    new Uint8Array(target.buffer, target.byteOffset + at, size).set(from);
+    let done = 0;
+    for (; done + 4 <= size; done += 4) {
+        target.setInt32(at + done, source.getInt32(start + done, true), true);
+    }
+    for (; done < size; done++)
+        target.setUint8(at + done, source.getUint8(start + done));
 }
 
 function routeOf(shape, rules) {
@@ -3269,8 +3399,8 @@ function tailCall(f, ...args) {
     checkCount(callee, given, callee.slots.length);
     if (callee.stackCount > 0) {
         throw new TypeError(`${callee.what} in place of a callback: ${callee.stackCount} words of its arguments are ` +
-            "passed on the stack, and C has made room there for the callback's own alone; have a function " +
-            "of C with fewer parameters call it");
+            "passed on the stack, and C has made room there for the callback's own alone; have a " +
+            "function of C with fewer parameters call it");
     }
     writeArguments(callee, given, new DataView(new ArrayBuffer(432)), new Kept());
     const answer = Object.freeze({ function: callee.name });
@@ -6463,9 +6593,7 @@ function encode(value, encoding, what) {
     if (typeof value !== "string") {
         throw new TypeError(`${what} must be a string: got ${describe(value)}`);
     }
-    if (value.includes("\0")) {
-        throw new TypeError(`${what} must not contain the character U+0000, which ends a C string: got ${describe(value)}`);
-    }
+    checkString(value, what);
     const text = `${value}\0`;
     if (encoding === "utf-8")
         return utf8().encode(text);
@@ -6489,7 +6617,6 @@ function encode(value, encoding, what) {
 }
 
 const memoryBehind = new WeakMap();
-const slot = new DataView(new ArrayBuffer(8));
 let allocated;
 let memoryOf;
 class PointerView {
@@ -6533,7 +6660,7 @@ class PointerView {
         if (!isPowerOfTwo(alignment) || alignment > 4096) {
             throw new RangeError(`Cannot allocate memory: alignment must be a power of two up to 4096: got ${describe(alignment)}`);
         }
-        const room = new Uint8Array(new ArrayBuffer(size + alignment - 1));
+        const room = roomFor(size + alignment - 1);
         const first = Number(-native().addressOfBuffer(room) & BigInt(alignment - 1));
         const bytes = room.subarray(first, first + size);
         const view = new AllocatedView(native().pointerTo(native().addressOfBuffer(bytes)));
@@ -6639,7 +6766,7 @@ class PointerView {
         checkLength(length, "length");
         if (length > 0)
             this.#at(offset, length);
-        const bytes = new Uint8Array(length);
+        const bytes = roomFor(length);
         this.copyInto(bytes, offset);
         return bytes;
     }
@@ -6760,6 +6887,18 @@ function by(offset) {
     if (typeof offset === "number" && (offset | 0) === offset)
         return offset | 0;
     throw new RangeError(`Cannot reach memory: offset must be an integer from -(2^31) to 2^31 - 1: got ${describe(offset)}`);
+}
+function roomFor(size) {
+    try {
+        return new Uint8Array(new ArrayBuffer(size));
+    }
+    catch (error) {
+        if (isExhaustion(error))
+            throw error;
+        throw new RangeError(`Cannot make room for memory: V8 has no ${size} bytes in one piece`, {
+            cause: error,
+        });
+    }
 }
 function checkLength(length, name) {
     if (Number.isSafeInteger(length) && length >= 0)
@@ -6902,6 +7041,7 @@ function store(place, values, what) {
         writeField(copy, 0, field, value, `${what}: field ${field.name}`, keeper ?? NOBODY);
         return { from, bytes };
     });
+    needStack(8);
     for (const { from, bytes } of stores) {
         if (pointer !== undefined)
             pointer.copyFrom(bytes, from);
@@ -7002,7 +7142,7 @@ function classFor(shape) {
                 return get(View.placeOf(this), field);
             },
             set(value) {
-                store(View.placeOf(this), [[field, value]], "Cannot write struct");
+                set(View.placeOf(this), field, value);
             },
         });
     }
@@ -7012,10 +7152,53 @@ function get(place, field) {
     const { of, offset, count } = field;
     if (count !== undefined)
         return arrayOf(within(place, offset), field, count);
-    if (isShape(of) && hasNames(of))
-        return viewOf(of, within(place, offset));
-    const { data, at } = load(place, offset, of.size);
-    return readPart(data, at, field);
+    if (isShape(of)) {
+        if (hasNames(of))
+            return viewOf(of, within(place, offset));
+        const { data, at } = load(place, offset, of.size);
+        return readPart(data, at, field);
+    }
+    const at = place.at + offset;
+    if (place.data === undefined)
+        return readPart(fetch(place.pointer, at, of.size), 0, field);
+    checkAttached(place.data);
+    return readPart(place.data, at, field);
+}
+function set(place, field, value) {
+    const { of, offset, count } = field;
+    const { data, pointer } = place;
+    const what = "Cannot write struct";
+    if (count !== undefined || isShape(of) || of.kind === "address") {
+        return store(place, [[field, value]], what);
+    }
+    const at = place.at + offset;
+    if (data !== undefined) {
+        checkAttached(data);
+        return writeField(data, at, field, value, `${what}: field ${field.name}`);
+    }
+    writeField(slot, 0, field, value, `${what}: field ${field.name}`);
+    put(pointer, at, of.size);
+}
+function fetch(pointer, at, size) {
+    if (size === 1)
+        slot.setUint8(0, pointer.getUint8(at));
+    else if (size === 2)
+        slot.setUint16(0, pointer.getUint16(at), true);
+    else if (size === 4)
+        slot.setInt32(0, pointer.getInt32(at), true);
+    else
+        slot.setBigInt64(0, pointer.getBigInt64(at), true);
+    return slot;
+}
+function put(pointer, at, size) {
+    if (size === 1)
+        pointer.setUint8(at, slot.getUint8(0));
+    else if (size === 2)
+        pointer.setUint16(at, slot.getUint16(0, true));
+    else if (size === 4)
+        pointer.setInt32(at, slot.getInt32(0, true));
+    else
+        pointer.setBigInt64(at, slot.getBigInt64(0, true));
 }
 const ASKED_OF_ALL = ["then", "toJSON", "constructor", "toString", "valueOf"];
 function guard(shape) {
@@ -7032,12 +7215,12 @@ function guard(shape) {
     });
 }
 function arrayOf(place, field, count) {
-    const { count: _count, name, ...element } = field;
+    const { name, of, to } = field;
     const elementAt = (key) => {
-        const index = typeof key === "string" && /^\d+$/.test(key) ? Number(key) : count;
-        if (!(index < count))
+        const index = typeof key === "string" ? Number(key) : -1;
+        if (!(index >= 0 && index < count && String(index | 0) === key))
             return undefined;
-        return own({ ...element, name: `${name}[${index}]`, offset: index * element.of.size });
+        return { name: `${name}[${index}]`, offset: index * of.size, of, count: undefined, to };
     };
     const view = new Proxy(Object.create(null), {
         get(_target, key) {
@@ -7053,7 +7236,7 @@ function arrayOf(place, field, count) {
             if (field === undefined) {
                 throw new RangeError(`Cannot write struct: field ${name} has ${count} elements: got the index ${String(key)}`);
             }
-            store(place, [[field, value]], "Cannot write struct");
+            set(place, field, value);
             return true;
         },
     });
@@ -7134,7 +7317,8 @@ function optionsOf(options, what) {
     return { pack, alignment };
 }
 function partOf(name, definition, what) {
-    if (/^\d|^$/.test(name)) {
+    const first = name.charAt(0);
+    if (first === "" || first >= "0" && first <= "9") {
         throw new TypeError(`${what}: a field must have a name of C's, which begins with no digit: got ${describe(name)}`);
     }
     const field = `${what}: field ${name}`;

@@ -61,10 +61,10 @@ export const Grant = {
 /** How many bytes a value takes in a mailbox, whatever its type. */
 export const SLOT_SIZE = 8;
 
-/** What `tail` is where the callback is answered with a struct that fills more than one register. */
+/** What `tail` is where a callback is answered with a struct in several registers. */
 export const TAIL_ANSWER = 1;
 
-/** How many arguments are passed in registers, and which structs, by `Deno.build.arch`. */
+/** How many arguments are in registers, and by which rules structs are. */
 export const ARGUMENT_REGISTERS = {
   x86_64: { integers: 6, floats: 8, structs: "eightbytes" },
   aarch64: { integers: 8, floats: 8, structs: "aggregates" },

@@ -6,9 +6,9 @@
 import { bytesOf, isBuffer, isDetached } from "./buffer.ts";
 import { readCString } from "./value/cstring.ts";
 import { native } from "./library/find.ts";
-import { describe, isPowerOfTwo } from "./check.ts";
+import { describe, isExhaustion, isPowerOfTwo } from "./check.ts";
 import { decode, encode, type TextEncoding, unitOf } from "./value/text_encoding.ts";
-import { VIEWED } from "./value/struct_type.ts";
+import { slot, VIEWED } from "./value/struct_type.ts";
 import { type ToNative, typeOf } from "./value/type.ts";
 import { write } from "./value/value.ts";
 
@@ -18,9 +18,6 @@ import { write } from "./value/value.ts";
  * to.
  */
 const memoryBehind = new WeakMap<Deno.PointerObject, Uint8Array<ArrayBuffer>>();
-
-/** Where a value is put together before it is copied to where it belongs. */
-const slot = new DataView(new ArrayBuffer(8));
 
 /** What `allocate` has made and nobody has disposed of; undefined until there is some. */
 let allocated: Set<Uint8Array<ArrayBuffer>> | undefined;
@@ -185,7 +182,7 @@ export class PointerView {
         }`,
       );
     }
-    const room = new Uint8Array(new ArrayBuffer(size + alignment - 1));
+    const room = roomFor(size + alignment - 1);
     const first = Number(-native().addressOfBuffer(room) & BigInt(alignment - 1));
     const bytes = room.subarray(first, first + size);
     const view = new AllocatedView(native().pointerTo(native().addressOfBuffer(bytes))!);
@@ -363,7 +360,7 @@ export class PointerView {
   ): Uint8Array<ArrayBuffer> {
     checkLength(length, "length");
     if (length > 0) this.#at(offset, length);
-    const bytes = new Uint8Array(length);
+    const bytes = roomFor(length);
     this.copyInto(bytes, offset);
     return bytes;
   }
@@ -560,6 +557,18 @@ function by(offset: number): number {
       describe(offset)
     }`,
   );
+}
+
+/** New memory of JavaScript's, which V8 does not move. */
+function roomFor(size: number): Uint8Array<ArrayBuffer> {
+  try {
+    return new Uint8Array(new ArrayBuffer(size));
+  } catch (error) {
+    if (isExhaustion(error)) throw error;
+    throw new RangeError(`Cannot make room for memory: V8 has no ${size} bytes in one piece`, {
+      cause: error,
+    });
+  }
 }
 
 function checkLength(length: number, name: string): void {

@@ -421,7 +421,8 @@ function optionsOf(options: LayoutOptions, what: string): LayoutOptions {
 }
 
 function partOf(name: string, definition: FieldDefinition, what: string): Part {
-  if (/^\d|^$/.test(name)) {
+  const first = name.charAt(0);
+  if (first === "" || first >= "0" && first <= "9") {
     throw new TypeError(
       `${what}: a field must have a name of C's, which begins with no digit: got ${describe(name)}`,
     );

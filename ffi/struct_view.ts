@@ -11,7 +11,7 @@
  */
 
 import { bytesOf, isBuffer, isDetached } from "./buffer.ts";
-import { describe, own } from "./check.ts";
+import { describe, needStack } from "./check.ts";
 import { native } from "./library/find.ts";
 import { memoryOf, PointerView } from "./pointer_view.ts";
 import { encodeCString } from "./value/cstring.ts";
@@ -20,6 +20,7 @@ import {
   fieldNamed,
   hasNames,
   readPart,
+  slot,
   type StructKeeper,
   VIEWED,
   writeField,
@@ -123,6 +124,8 @@ export function store(
     writeField(copy, 0, field, value, `${what}: field ${field.name}`, keeper ?? NOBODY);
     return { from, bytes };
   });
+  // All of them are stored from here on, or none.
+  needStack(8);
   for (const { from, bytes } of stores) {
     if (pointer !== undefined) pointer.copyFrom(bytes, from);
     else bytesIn(data, from, bytes.length).set(bytes);
@@ -244,7 +247,7 @@ function classFor(shape: Shape): new (place: Place) => View {
         return get(View.placeOf(this), field);
       },
       set(this: View, value: unknown) {
-        store(View.placeOf(this), [[field, value]], "Cannot write struct");
+        set(View.placeOf(this), field, value);
       },
     });
   }
@@ -255,9 +258,50 @@ function classFor(shape: Shape): new (place: Place) => View {
 function get(place: Place, field: Field): unknown {
   const { of, offset, count } = field;
   if (count !== undefined) return arrayOf(within(place, offset), field, count);
-  if (isShape(of) && hasNames(of)) return viewOf(of, within(place, offset));
-  const { data, at } = load(place, offset, of.size);
-  return readPart(data, at, field);
+  if (isShape(of)) {
+    if (hasNames(of)) return viewOf(of, within(place, offset));
+    const { data, at } = load(place, offset, of.size);
+    return readPart(data, at, field);
+  }
+  const at = place.at + offset;
+  if (place.data === undefined) return readPart(fetch(place.pointer, at, of.size), 0, field);
+  checkAttached(place.data);
+  return readPart(place.data, at, field);
+}
+
+/** Writes a field of a view. */
+function set(place: Place, field: Field, value: unknown): void {
+  const { of, offset, count } = field;
+  const { data, pointer } = place;
+  const what = "Cannot write struct";
+  // A value that leads nowhere is checked, and then written at once: it needs no copy.
+  if (count !== undefined || isShape(of) || of.kind === "address") {
+    return store(place, [[field, value]], what);
+  }
+  const at = place.at + offset;
+  if (data !== undefined) {
+    checkAttached(data);
+    return writeField(data, at, field, value, `${what}: field ${field.name}`);
+  }
+  writeField(slot, 0, field, value, `${what}: field ${field.name}`);
+  put(pointer, at, of.size);
+}
+
+/** The bytes of one value of C's, all at once, since another thread may write them. */
+function fetch(pointer: PointerView, at: number, size: number): DataView<ArrayBuffer> {
+  if (size === 1) slot.setUint8(0, pointer.getUint8(at));
+  else if (size === 2) slot.setUint16(0, pointer.getUint16(at), true);
+  else if (size === 4) slot.setInt32(0, pointer.getInt32(at), true);
+  else slot.setBigInt64(0, pointer.getBigInt64(at), true);
+  return slot;
+}
+
+/** Stores them, likewise. */
+function put(pointer: PointerView, at: number, size: number): void {
+  if (size === 1) pointer.setUint8(at, slot.getUint8(0));
+  else if (size === 2) pointer.setUint16(at, slot.getUint16(0, true));
+  else if (size === 4) pointer.setInt32(at, slot.getInt32(0, true));
+  else pointer.setBigInt64(at, slot.getBigInt64(0, true));
 }
 
 /** What is asked of any object, by `await`, `JSON.stringify` and whoever describes it. */
@@ -279,11 +323,12 @@ function guard(shape: Shape): object {
 
 /** An array in memory. */
 function arrayOf(place: Place, field: Field, count: number): object {
-  const { count: _count, name, ...element } = field;
+  const { name, of, to } = field;
   const elementAt = (key: string | symbol): Field | undefined => {
-    const index = typeof key === "string" && /^\d+$/.test(key) ? Number(key) : count;
-    if (!(index < count)) return undefined;
-    return own({ ...element, name: `${name}[${index}]`, offset: index * element.of.size });
+    const index = typeof key === "string" ? Number(key) : -1;
+    // "1" is an index, "01" and "1.0" are none.
+    if (!(index >= 0 && index < count && String(index | 0) === key)) return undefined;
+    return { name: `${name}[${index}]`, offset: index * of.size, of, count: undefined, to };
   };
   const view = new Proxy(Object.create(null), {
     get(_target, key) {
@@ -299,7 +344,7 @@ function arrayOf(place: Place, field: Field, count: number): object {
           `Cannot write struct: field ${name} has ${count} elements: got the index ${String(key)}`,
         );
       }
-      store(place, [[field, value]], "Cannot write struct");
+      set(place, field, value);
       return true;
     },
   });

@@ -102,7 +102,7 @@ pub const floats_max = 8;
 /// In how many floating-point registers a struct is returned, at most.
 const result_floats_max = 4;
 
-/// What `tail` is where the callback is answered with a struct that fills more than one register.
+/// What `tail` is where a callback is answered with a struct in several registers.
 /// No function lies there. A thunk looks at `tail` each time, so this costs other answers nothing.
 /// Not on x86, where no struct is in registers.
 pub const tail_answer = 1;

@@ -54,7 +54,7 @@ pub fn main(init: std.process.Init) !void {
 fn printRegisters(writer: *std.Io.Writer) !void {
     try writer.writeAll(
         \\
-        \\/** How many arguments are passed in registers, and which structs, by `Deno.build.arch`. */
+        \\/** How many arguments are in registers, and by which rules structs are. */
         \\export const ARGUMENT_REGISTERS = {
         \\
     );

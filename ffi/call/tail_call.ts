@@ -102,8 +102,8 @@ export function tailCall<F extends (...args: never) => unknown>(
   if (callee.stackCount > 0) {
     throw new TypeError(
       `${callee.what} in place of a callback: ${callee.stackCount} words of its arguments are ` +
-        "passed on the stack, and C has made room there for the callback's own alone; have a function " +
-        "of C with fewer parameters call it",
+        "passed on the stack, and C has made room there for the callback's own alone; have a " +
+        "function of C with fewer parameters call it",
     );
   }
   // Once for the check alone, so that a wrong argument is an error here. The call that waits has

@@ -154,7 +154,11 @@ class Room {
   #buffers: ArrayBuffer[] = [];
 
   take(size: number, alignment: number): bigint {
-    if (this.#buffers.length === 0) this.#address = this.#make(ROOM);
+    if (this.#buffers.length === 0) this.#address = aligned(this.#make(ROOM + 16), 16);
+    if (this.#used === 0 && size <= ROOM && alignment <= 16) {
+      this.#used = size;
+      return this.#address;
+    }
     const needed = size + alignment;
     if (needed > ROOM - this.#used) return aligned(this.#make(needed), alignment);
     const address = aligned(this.#address + BigInt(this.#used), alignment);

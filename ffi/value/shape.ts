@@ -25,15 +25,15 @@ export interface Shape {
 /** A part of it. */
 export interface Field {
   /** Its name, for structs that have names. */
-  readonly name?: string;
+  readonly name?: string | undefined;
   /** Where it begins. */
   readonly offset: number;
   /** What it is, or what each of its elements is. */
   readonly of: Type | Shape;
   /** How many elements an array has; undefined for what is no array. */
-  readonly count?: number;
+  readonly count?: number | undefined;
   /** What a pointer leads to, where that is known. */
-  readonly to?: Target;
+  readonly to?: Target | undefined;
 }
 
 /** What a pointer with a layout behind it leads to. */
@@ -69,12 +69,14 @@ export function arrange(
 ): Shape {
   let end = 0;
   const fields = parts.map((given) => {
-    const part = own(given);
-    const aligned = Math.min(alignmentOf(part.of), pack);
+    const { name, of, count, to } = own(given);
+    const aligned = Math.min(alignmentOf(of), pack);
     const offset = isUnion ? 0 : roundUp(end, aligned);
-    end = Math.max(end, offset + part.of.size * (part.count ?? 1));
+    end = Math.max(end, offset + of.size * (count ?? 1));
     alignment = Math.max(alignment, aligned);
-    return Object.assign(part, { offset });
+    // With all that a field may have: what it lacked would be what a program has put into
+    // `Object.prototype`.
+    return { name, offset, of, count, to };
   });
   return { size: roundUp(end, alignment), alignment, fields };
 }

@@ -12,7 +12,7 @@
  */
 
 import { bytesOf } from "../buffer.ts";
-import { describe, keepWhole } from "../check.ts";
+import { describe, isExhaustion, keepWhole, own } from "../check.ts";
 import { arrange, type Field, isShape, type Part, type Shape } from "./shape.ts";
 import { meantBy, type Type, typeOf, VALUE_TYPES } from "./type.ts";
 import { type Keeper, read, write } from "./value.ts";
@@ -127,9 +127,19 @@ export function readShape(view: DataView<ArrayBuffer>, offset: number, shape: Sh
     return new Uint8Array(view.buffer, view.byteOffset + offset, size).slice();
   }
   if (isUnion(shape)) return readUnion(view, offset, shape);
-  return Object.fromEntries(
-    fields.map((field) => [field.name, readField(view, offset + field.offset, field)]),
-  );
+  const value: Record<string, unknown> = {};
+  for (const field of fields) {
+    const name = field.name!;
+    const part = readField(view, offset + field.offset, field);
+    // To assign is faster, and no setter is asked: the object inherits nothing of this name.
+    if (!(name in value)) value[name] = part;
+    else Object.defineProperty(value, name, dataProperty(part));
+  }
+  return value;
+}
+
+function dataProperty(value: unknown): PropertyDescriptor {
+  return own({ value, writable: true, enumerable: true, configurable: true });
 }
 
 function readUnion(view: DataView<ArrayBuffer>, offset: number, { size, fields }: Shape): unknown {
@@ -147,7 +157,9 @@ function readUnion(view: DataView<ArrayBuffer>, offset: number, { size, fields }
 function readField(view: DataView<ArrayBuffer>, offset: number, field: Field): unknown {
   const { of, count } = field;
   if (count === undefined) return readPart(view, offset, field);
-  return Array.from({ length: count }, (_, i) => readPart(view, offset + i * of.size, field));
+  const elements: unknown[] = new Array(count).fill(undefined);
+  for (let i = 0; i < count; i++) elements[i] = readPart(view, offset + i * of.size, field);
+  return elements;
 }
 
 /** The value of a field that is no array, or of one element. */
@@ -157,8 +169,8 @@ export function readPart(view: DataView<ArrayBuffer>, offset: number, { of, to }
   return to === undefined || value === null ? value : to.follow(value as Deno.PointerObject);
 }
 
-/** Where small values stand alone: `read` and `write` touch 32 bits at least. */
-const slot = new DataView(new ArrayBuffer(8));
+/** Where a value stands alone for a moment: `read` and `write` touch 32 bits at least. */
+export const slot: DataView<ArrayBuffer> = new DataView(new ArrayBuffer(8));
 
 function readValue(view: DataView, offset: number, type: Type): unknown {
   if (type.size > 2) return read(view, offset, type);
@@ -180,7 +192,9 @@ export function writeShape(
   keeper?: StructKeeper,
 ): void {
   if (!hasNames(shape)) return writeBytes(view, offset, shape, value, what);
-  for (const [field, part] of fieldsIn(shape, value, what)) {
+  const given = fieldsIn(shape, value, what);
+  for (let i = 0; i < given.length; i++) {
+    const [field, part] = given[i]!;
     writeField(view, offset + field.offset, field, part, `${what}: field ${field.name}`, keeper);
   }
 }
@@ -196,9 +210,15 @@ export function fieldsIn(
       `${what} must be an object such as { ${shape.fields[0]!.name} }: got ${describe(value)}`,
     );
   }
-  const given = Object.keys(value).map((name) =>
-    [fieldNamed(shape, name, what), (value as Record<string, unknown>)[name]] as const
-  );
+  const names = Object.keys(value);
+  const given: (readonly [field: Field, value: unknown])[] = [];
+  for (let i = 0; i < names.length; i++) {
+    const name = names[i]!;
+    // Mostly they come in the order of the struct.
+    const next = shape.fields[i];
+    const field = next?.name === name ? next : fieldNamed(shape, name, what);
+    given.push([field, (value as Record<string, unknown>)[name]]);
+  }
   if (isUnion(shape) && given.length !== 1) {
     throw new TypeError(
       `${what} must have one member of the union, of ${namesOf(shape)}: got ${given.length}`,
@@ -258,12 +278,21 @@ export function writeField(
 }
 
 function elementsOf(value: unknown, count: number, what: string): unknown[] {
-  if (typeof value !== "object" || value === null) {
+  const elements = typeof value === "object" && value !== null ? listOf(value, what) : undefined;
+  if (elements === undefined) {
     throw new TypeError(`${what} must be an array of ${count} elements: got ${describe(value)}`);
   }
-  const elements = Array.from(value as ArrayLike<unknown>);
   if (elements.length <= count) return elements;
   throw new RangeError(`${what} has ${count} elements: got ${elements.length}`);
+}
+
+function listOf(value: object, what: string): unknown[] {
+  try {
+    return Array.from(value as ArrayLike<unknown>);
+  } catch (error) {
+    if (isExhaustion(error)) throw error;
+    throw new TypeError(`${what} cannot be iterated: got ${describe(value)}`, { cause: error });
+  }
 }
 
 /** Writes the value of a field that is no array, or of one element. */

@@ -4,7 +4,7 @@
 /** Text in the encodings that C has it in: what each string is in bytes, and back. */
 
 import { describe } from "../check.ts";
-import { decode as decodeUtf8, utf8 } from "./cstring.ts";
+import { checkString, decode as decodeUtf8, utf8 } from "./cstring.ts";
 
 /**
  * How text lies in memory. "utf-16" is `char16_t`, "utf-32" is `char32_t` and, but for Windows,
@@ -67,13 +67,7 @@ export function encode(
   if (typeof value !== "string") {
     throw new TypeError(`${what} must be a string: got ${describe(value)}`);
   }
-  if (value.includes("\0")) {
-    throw new TypeError(
-      `${what} must not contain the character U+0000, which ends a C string: got ${
-        describe(value)
-      }`,
-    );
-  }
+  checkString(value, what);
   const text = `${value}\0`;
   if (encoding === "utf-8") return utf8().encode(text);
   const units = encoding === "utf-32"

@@ -194,9 +194,9 @@ export type ValueType =
   | "cstring";
 
 /**
- * A struct by value, written as in `Deno.dlopen`: its values are bytes. C passes it as it passes any
- * struct whose parts have these types, in this order. With a layout made by `struct()` in its place
- * the values are objects.
+ * A struct by value, written as in `Deno.dlopen`: its values are bytes. C passes it as any struct
+ * whose parts have these types, in this order. With a layout made by `struct()` in its place the
+ * values are objects.
  *
  * @example
  * ```ts

@@ -16,8 +16,8 @@
 //!     address_bits                    how many bits an address of a program has
 //!     argument_integers               how many integer arguments C passes in registers
 //!     argument_floats                 how many floating-point arguments C passes in registers
-//!     struct_rules                    where there is a Deno: by which rules of TypeScript's structs
-//!                                     are passed (ffi/call/route.ts)
+//!     struct_rules                    by which rules ffi/call/route.ts passes structs, where there
+//!                                     is a Deno
 //!     frame_pointer, result           registers by DWARF's numbers: the one that holds the context
 //!                                     in the trampoline, the one that brings it an exception
 //!     return_address                  the same of the column that has the return address

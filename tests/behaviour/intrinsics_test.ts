@@ -90,6 +90,23 @@ const program = `
   const view = PointerView.of(new TextEncoder().encode("y".repeat(100) + "\\0"));
   view.setInt16(0, 0x6161);
   tell(view.getCString(), view.getUint8(2));
+  const part = fringe.struct({ x: "i32", constructor: "u8" });
+  const either = fringe.union({ n: "f64", bytes: ["u8", 8] });
+  const layout = fringe.struct(
+    { text: "cstring", parts: [part, 2], to: fringe.pointerTo(part), either },
+    { alignment: 16 },
+  );
+  const bytes = new Uint8Array(layout.size);
+  layout.write(bytes, { text: "abc", parts: [{ x: 1, constructor: 2 }], either: { n: 1 } });
+  const fields = layout.view(bytes);
+  fields.to = fields.parts[0];
+  fields.to.x += 5;
+  const whole = layout.read(bytes);
+  tell(layout.size, whole.text, whole.parts[0].x, whole.parts[0].constructor, whole.either.bytes);
+  tell([...fields.parts].length, await caught(() => fields.nothing), fields.either.n);
+  const place = PointerView.allocate(16);
+  place.setCString(2, "z", "utf-32");
+  tell(place.getCString(2, "utf-32"), place.add(2).getBytes().length, part.read(place.pointer).x);
   library.close();
   console.log(told.join("\\n"));
 `;
@@ -129,6 +146,7 @@ Deno.test("what a program has put into Object.prototype is not read", async () =
       "reason",
     ],
     ...["kind", "way", "size", "mask", "sign", "types", "resultType", "what", "whatOf", "fast"],
+    ...["fields", "count", "to", "name", "pointer", "bits", "pack", "alignment", "offset", "of"],
     ...["get", "set", "writable", "configurable", "enumerable"],
   ];
   for (const value of ["true", '"i32"', "() => 5", "{}"]) {

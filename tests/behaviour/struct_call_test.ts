@@ -367,6 +367,7 @@ testWith("g++", "values of layouts are objects, in every form", async () => {
   using library = open();
   const { named_add, named_call, named_big, named_variable, mixed_from_thread } = library.symbols;
   assertEquals(named_add({ id: 1, x: 0.5 }, 2), { id: 3, x: 1 });
+  assertEquals(named_add({ x: 0.5, id: 1 }, 2), { id: 3, x: 1 });
   // What is left out is zero.
   assertEquals(named_add({ id: 1 }, 2), { id: 3, x: 0 });
   assertEquals(named_variable, { id: 7, x: 0.25 });

@@ -384,7 +384,7 @@ testWith("g++", "struct() and union() lay out anything as the compiler does", as
 
 // What C itself puts there
 
-Deno.test("layouts read what libc gives: strings, lists that are followed, arrays of strings", () => {
+Deno.test("layouts read what libc gives: strings, lists to follow, arrays of strings", () => {
   interface AddressInfo {
     ai_family: number;
     ai_socktype: number;

@@ -30,8 +30,8 @@ export class Hostile extends Error {}
 
 /** How fringe's own messages begin. V8's begin with "Cannot", too, but go on in other ways. */
 const OURS = new RegExp(
-  "^Cannot (allocate|answer|call|close|copy|dispose of|end|fill|go on with|make|map|open|reach|" +
-    "ref|resume|throw into|unref|unwrap|use|view|write) ",
+  "^Cannot (allocate|answer|call|close|copy|dispose of|end|fill|find|go on with|make|map|open|" +
+    "reach|read(?= struct| union)|ref|resume|throw into|unref|unwrap|use|view|write) ",
 );
 
 /** What the engine and Deno say, where they are asked first and fringe has nothing to add. */

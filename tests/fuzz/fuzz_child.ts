@@ -32,7 +32,7 @@ let count = 0;
 /** Makes an object in a certain state, in a world, and lends it to `use`. */
 type Target = (world: World, use: (object: Any) => void) => void;
 
-const { dlopen, PointerView } = fringe;
+const { dlopen, PointerView, struct } = fringe;
 
 /** A generator on a new stack. */
 const generator =
@@ -158,6 +158,11 @@ const targets: Record<string, Target> = {
     bytes.buffer.transfer();
     use(view);
   },
+  "a layout": (_, use) => use(struct({ a: "i32", b: ["u8", 4], c: struct({ d: "f64" }) })),
+  "a view of a struct": (_, use) => {
+    const layout = struct({ a: "u64", b: ["i16", 3], c: struct({ d: "bool" }), e: "cstring" });
+    use(layout.view(new Uint8Array(layout.size)));
+  },
   "an error": (_, use) => use(new fringe.FringeError("refused", "Cannot make an example")),
 };
 
@@ -175,6 +180,13 @@ const GOOD: Record<string, (world: World) => unknown[]> = {
   pass_buffers: (world) => [(x: unknown) => x, world.buffer()],
   half: () => [(x: unknown) => x, 0.5],
   add_six: () => [1, 2, 3, 4, 5, 6],
+  struct: () => [{ a: "i32", b: ["u8", 4] }, { pack: 1 }],
+  union: () => [{ a: "i32", b: ["u8", 4] }, { pack: 1 }],
+  read: () => [new Uint8Array(24)],
+  // Nothing is written: one of the values is a pointer to code.
+  write: () => [new Uint8Array(24), {}],
+  view: () => [new Uint8Array(24)],
+  setCString: () => [0, "text", "latin1"],
   copyInto: (world) => [world.buffer().subarray(0, 8), 0],
   copyFrom: (world) => [world.buffer().subarray(0, 8), 0],
 };

@@ -130,7 +130,7 @@ if (when === "before") tamper();
 const fringe = await import("../../mod.ts");
 if (when === "after") tamper();
 const { Callback, dlopen, Generator, OsStack, OwnedStack, PointerView, SliceStack } = fringe;
-const { StackPool } = fringe;
+const { pointerTo, StackPool, struct } = fringe;
 
 const i32Callback = { callback: { parameters: ["i32"], result: "i32" } };
 const passed = (type: string) => ({
@@ -233,6 +233,26 @@ const STEPS: Readonly<Record<string, (open: Open) => unknown>> = {
     view.setPointer(0, view.pointer);
     view.setFloat64(8, 1);
     return [new PointerView(view.getPointer()!).getFloat64(8), view.getCString(8)];
+  },
+  memory: () => {
+    using memory = PointerView.allocate(32);
+    memory.setCString(4, "ab", "utf-16");
+    memory.setPointer(16, memory.pointer);
+    const far = new PointerView(memory.add(4).pointer);
+    return [far.getCString(0, "utf-16"), far.getBytes(), memory.getPointers(16).length];
+  },
+  struct: () => {
+    const point = struct({ x: "i32", y: "i16" });
+    const layout: Any = struct({ text: "cstring", points: [point, 2], to: pointerTo(point) });
+    const bytes = new Uint8Array(layout.size);
+    const view = layout.view(bytes);
+    view.text = "abc";
+    view.points = [{ x: 1 }, { x: 2, y: 3 }];
+    view.to = view.points[1];
+    using memory = PointerView.allocate(layout.size);
+    memory.copyFrom(bytes);
+    const { text, points, to } = layout.read(memory.pointer);
+    return [text, points[0].x, view.points[1].y, to.x, [...view.points].length];
   },
 };
 

@@ -8,7 +8,7 @@
  */
 
 import fc from "fast-check";
-import { PointerView, SliceStack } from "../../mod.ts";
+import { PointerView, SliceStack, struct } from "../../mod.ts";
 import { type Any, bodyNames, elsewhereNames, functionNames, World } from "./fuzz.ts";
 import { gc } from "../support/support.ts";
 
@@ -32,6 +32,9 @@ function call(world: World, how: number, value: unknown): [string, unknown[]] {
   const name: string = pick(functionNames, how);
   return [name, world.args(name, world.handler(how >> 4, value), value, how >> 2)];
 }
+
+/** What may lie over anything: it has no pointers. */
+const layout = struct({ a: "u8", b: ["i64", 2], c: struct({ d: "f32" }), e: ["bool", 3] });
 
 const OPERATIONS: Readonly<Record<string, Perform>> = {
   stack: (world, which) => world.stack(which),
@@ -125,10 +128,17 @@ const OPERATIONS: Readonly<Record<string, Perform>> = {
   view: (world, which, how, value) => {
     const view: Any = PointerView.of(pick(world.buffers, which) ?? world.buffer());
     const { prototype } = PointerView;
+    // What getCStrings() follows may be anything by now.
     const names = Object.getOwnPropertyNames(prototype).filter((name) =>
-      /^[gsc]et|copy/.test(name)
+      /^[gsc]et|copy|^add$/.test(name) && name !== "getCStrings"
     );
     return view[pick(names, how)](value, value);
+  },
+  struct: (world, which, how, value) => {
+    const view: Any = layout.view(pick(world.buffers, which) ?? world.buffer());
+    const name = pick(Object.keys(layout.fields), how)!;
+    if (how % 2 === 0) return view[name];
+    return view[name] = how % 3 === 0 ? [value, value] : value;
   },
   mischief: (world) => world.mischief(),
   collect: (_, which) => gc(which % 4 === 0 ? "major" : "minor"),

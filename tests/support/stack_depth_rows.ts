@@ -8,17 +8,21 @@
  */
 
 import {
+  type AllocatedView,
   Callback,
   dlopen,
   Generator,
   type GuardedStack,
+  type Layout,
   type NativeBody,
   OsStack,
   OwnedStack,
+  pointerTo,
   PointerView,
   SliceStack,
   type Stack,
   StackPool,
+  struct,
 } from "../../mod.ts";
 import { assert, assertEquals } from "@std/assert";
 import { runInThisContext } from "node:vm";
@@ -1238,6 +1242,89 @@ for (const [name, set] of Object.entries(writes)) {
       else assert(now === 0n || now === 1n);
       set(view);
       assertEquals(view.getBigUint64(), 1n);
+    },
+  });
+}
+
+row({
+  name: "PointerView.allocate",
+  prepare: () => {},
+  act: () => PointerView.allocate(64),
+  verify: (_, outcome) => {
+    const memory = outcome.done ? outcome.value as AllocatedView : PointerView.allocate(64);
+    memory.setInt32(60, 5);
+    assertEquals(PointerView.at(memory.address).getInt32(60), 5);
+    memory[Symbol.dispose]();
+  },
+});
+const more: Record<string, [get: (view: PointerView) => unknown, value: unknown]> = {
+  add: [(view) => view.add(1).getUint8(), 98],
+  getBytes: [(view) => view.getBytes(), Uint8Array.of(97, 98, 99)],
+  getString: [(view) => view.getString(0, 2, "latin1"), "ab"],
+  "getCString, as UTF-16": [(view) => view.getCString(0, "utf-16"), "\u6261c"],
+  getPointers: [(view) => view.getPointers(8), []],
+  setCString: [(view) => view.setCString(0, "abc"), 4],
+};
+for (const [name, [get, value]] of Object.entries(more)) {
+  row({
+    name: `PointerView.${name}`,
+    prepare: () => PointerView.of(Uint8Array.of(97, 98, 99, ...new Array(13).fill(0))),
+    act: get,
+    verify: (view, outcome) => {
+      if (outcome.done) assertEquals(outcome.value, value);
+      assertEquals(get(view), value);
+    },
+  });
+}
+
+// Structs -----------------------------------------------------------------------------------------
+
+const point = struct({ x: "i32", y: "i32" });
+const shape = struct({ id: "u8", at: point, corners: [point, 2], name: "cstring" });
+const values = { id: 1, at: { x: 2, y: 3 }, corners: [{ x: 4, y: 5 }], name: "abc" };
+const whole = { ...values, corners: [{ x: 4, y: 5 }, { x: 0, y: 0 }] };
+row({
+  name: "struct",
+  prepare: () => {},
+  act: () => struct({ id: "u8", at: [point, 2], to: pointerTo(point) }, { pack: 1 }),
+  verify: (_, outcome) => {
+    const layout = outcome.done ? outcome.value as Layout : struct({ id: ["u8", 25] });
+    assertEquals(layout.size, 25);
+  },
+});
+row({
+  name: "layout.write",
+  prepare: () => new Uint8Array(shape.size),
+  act: (bytes) => shape.write(bytes, values),
+  verify: (bytes, outcome) => {
+    // All of it, or none.
+    const { id, name } = shape.read(bytes);
+    if (outcome.done) assertEquals(id, 1);
+    assertEquals([id, name], id === 0 ? [0, null] : [1, "abc"]);
+    shape.write(bytes, values);
+    assertEquals(shape.read(bytes), whole);
+  },
+});
+const uses: Record<string, [use: (bytes: Uint8Array<ArrayBuffer>) => unknown, value: unknown]> = {
+  "layout.read": [(bytes) => shape.read(bytes), whole],
+  "layout.view": [(bytes) => shape.view(bytes).at.y, 3],
+  "an array in a view": [(bytes) => [...shape.view(bytes).corners].map(({ x }) => x), [4, 0]],
+  "a field of a view": [(bytes) => shape.view(bytes).id = 1, 1],
+  "PointerView.of a view": [(bytes) => PointerView.of(shape.view(bytes).at).getInt32(4), 3],
+};
+for (const [name, [use, value]] of Object.entries(uses)) {
+  row({
+    name,
+    prepare: () => {
+      const bytes = new Uint8Array(shape.size);
+      shape.write(bytes, values);
+      return bytes;
+    },
+    act: use,
+    verify: (bytes, outcome) => {
+      if (outcome.done) assertEquals(outcome.value, value);
+      assertEquals(use(bytes), value);
+      assertEquals(shape.read(bytes), whole);
     },
   });
 }

@@ -3,7 +3,7 @@
 
 /** `PointerView`: every getter and setter, the bounds of a buffer, and memory that has to stay. */
 
-import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { Callback, dlopen, PointerView } from "../../mod.ts";
 import { collectUntil, gc, openBodies, testBodies } from "../support/support.ts";
 
@@ -397,6 +397,9 @@ Deno.test("PointerView.add() moves the view, and keeps to the buffer", () => {
   assertThrows(() => view.add(8).getUint8(), RangeError, "which has 8");
   bytes.set([65, 66, 0], 9);
   assertEquals([view.add(5).getCString(), view.add(6).getCString(-1)], ["AB", "AB"]);
+  // The zero byte lies before it.
+  const behind = PointerView.of(Uint8Array.of(1, 0, 2, 3)).add(2);
+  assertThrows(() => behind.getCString(), RangeError, "has no zero byte from offset 0 on");
   assertThrows(() => foreign(view).add(-(2n ** 63n)), RangeError, "leads to the null pointer");
   assertThrows(() => foreign(view).add(-view.address), RangeError, "leads to the null pointer");
   // deno-lint-ignore no-explicit-any -- what a program without types can pass
@@ -476,6 +479,9 @@ Deno.test("PointerView reads and writes strings in other encodings than UTF-8", 
       assertThrows(() => short.setCString(offset, part, encoding), RangeError, "not all in");
     }
   }
+  const unknown = PointerView.of(Uint32Array.of(0x110000, 0x10ffff, 0xd800, 0));
+  assertEquals(unknown.getCString(0, "utf-32"), "\ufffd\u{10ffff}\ud800");
+  assertEquals(unknown.getCString(8, "utf-16"), "\ud800");
   const view = PointerView.of(new Uint8Array(8));
   assertThrows(() => view.setCString(0, "a\0b", "utf-16"), TypeError, "U+0000");
   assertThrows(() => view.setCString(0, "aĀb", "latin1"), RangeError, 'Latin-1 has not: got "Āb"');
@@ -541,13 +547,16 @@ Deno.test("PointerView.allocate() makes memory of zeros, aligned, and refuses ot
       "alignment must be a power of two",
     );
   }
+  for (const use of [PointerView.allocate, (size: number) => foreign(memory).getBytes(0, size)]) {
+    assertThrows(() => use(2 ** 52), RangeError, "Cannot make room for memory: V8 has no 45035");
+  }
   for (const alignment of [3, 8192]) {
     assertThrows(() => PointerView.allocate(8, alignment), RangeError, "up to 4096");
   }
   memory[Symbol.dispose]();
 });
 
-Deno.test("memory of allocate() stays until it is disposed of, and then as long as it is held", async () => {
+Deno.test("memory of allocate() stays until it is disposed of, and while it is held", async () => {
   const collected: string[] = [];
   const registry = new FinalizationRegistry<string>((name) => collected.push(name));
   let address = 0n;
@@ -576,4 +585,13 @@ Deno.test("memory of allocate() stays until it is disposed of, and then as long 
   })();
   await collectUntil(() => collected.includes("disposed"));
   assertEquals(kept!.getUint8(), 8);
+
+  const size = 2 ** 27;
+  const external = (): number => Deno.memoryUsage().external;
+  const before = external();
+  for (let i = 0; i < 4; i++) {
+    using _memory = PointerView.allocate(size);
+  }
+  await collectUntil(() => external() < before + size);
+  assert(external() < before + size, "memory that was disposed of goes");
 });
