@@ -8,8 +8,9 @@
  */
 
 const long = new RegExp(
-  ",000|thousand|million|many|every length|any bytes|wherever it stands|without end|collect|" +
-    "garbage|held|holds|keeps its|for as long as|of every kind|optimised|all strings|no room|unwound, too|" +
+  ",000|thousand|million|many|every length|any bytes|wherever it stands|without end|" +
+    "collect|garbage|held|holds|keeps its|for as long as|of every kind|optimised|all strings|" +
+    "no room|unwound, too|" +
     "frames of a native body|never reaches|dropped",
 );
 
