@@ -19,6 +19,7 @@ const given = { args: ["function"], returns: "void" };
 const { symbols } = dlopen(library, {
   ...table({ called, seen, given, kept: definition, guarded, released }),
   __errno_location: location,
+  call_variadic: guarded,
 });
 
 await main(direct({
@@ -26,6 +27,13 @@ await main(direct({
   callback(handler: Handler, anyThread = false) {
     return new JSCallback(handler, { ...definition, threadsafe: anyThread }).ptr;
   },
+  fixed() {
+    const types = { args: ["i32", "i32", "f64"], returns: "i32" };
+    const handler = (n: number, a: number, b: number): number => n + a + b - 1.5;
+    return symbols.call_variadic(new JSCallback(handler, types).ptr);
+  },
+  variable: () =>
+    read.i32(dlopen(library, { variable: { args: [], returns: "i32" } }).symbols.variable.ptr),
   errnoOfThread: () => read.i32(symbols.__errno_location()),
   open: (path) => dlopen(path, { cos: { args: ["f64"], returns: "f64" } }),
   grant: "Bun has no permissions",

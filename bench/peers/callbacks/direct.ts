@@ -54,6 +54,14 @@ export interface Direct {
   readonly background?: Symbols<Promise<number>>;
   /** A callback; `anyThread`: it will be called on a thread that C has started. */
   callback(handler: Handler, anyThread?: boolean): unknown;
+  /** Calls `call_struct` with a handler that answers `id + 2 * x`; undefined: it cannot. */
+  readonly structs?: () => number;
+  /** What the handler gets for a struct, if it has no names. */
+  readonly structsAre?: string;
+  /** Calls `call_variadic`, with a handler of a fixed list of types that answers their sum. */
+  readonly fixed?: () => number;
+  /** Reads `variable`; undefined: it cannot. */
+  readonly variable?: () => number;
   /** The errno of the last call; undefined: there is no such thing. */
   readonly errno?: () => number;
   /** The errno of the thread, by one more call: of `__errno_location`. */
@@ -194,6 +202,15 @@ export function direct(peer: Direct, other: string): Trials {
       if (symbols.seen_thread_answer() === 42) return yes();
       return called ? no(`C is given ${symbols.seen_thread_answer()}`) : no();
     },
+
+    structs() {
+      if (peer.structs?.() !== 42) return no();
+      return peer.structsAre === undefined ? yes() : partly(peer.structsAre);
+    },
+
+    variadic: () => peer.fixed?.() === 42 ? partly("with one fixed list of types") : no(),
+
+    variables: () => peer.variable?.() === 42 ? yes() : no(),
 
     errno() {
       symbols.fails();

@@ -12,16 +12,17 @@ import { direct, type Handler, table } from "./direct.ts";
 import { folder, library, main, otherLibrary } from "./trial.ts";
 
 const ffi = createRequire(folder)("@makeomatic/ffi-napi");
+const ref = createRequire(folder)("@makeomatic/ref-napi");
 const called = ["int32", ["int32", "pointer"]];
 const seen = ["int32", []];
 const guarded = ["int32", ["pointer"]];
 const released = ["int32", ["int32", "pointer", "pointer"]];
 const given = ["void", ["pointer"]];
 
-const symbols = ffi.Library(
-  library,
-  table({ called, seen, given, kept: ["int32", ["int32"]], guarded, released }),
-);
+const symbols = ffi.Library(library, {
+  ...table({ called, seen, given, kept: ["int32", ["int32"]], guarded, released }),
+  call_variadic: guarded,
+});
 
 /** A callback that is collected is gone for C, too. */
 const callbacks: unknown[] = [];
@@ -37,6 +38,17 @@ await main(direct({
     const callback = ffi.Callback("int32", ["int32"], handler);
     callbacks.push(callback);
     return callback;
+  },
+  fixed() {
+    const handler = (n: number, a: number, b: number): number => n + a + b - 1.5;
+    const callback = ffi.Callback("int32", ["int32", "int32", "double"], handler);
+    callbacks.push(callback);
+    return symbols.call_variadic(callback);
+  },
+  variable() {
+    const place = new ffi.DynamicLibrary(library).get("variable");
+    place.type = ref.types.int32;
+    return place.deref();
   },
   errno: () => ffi.errno(),
   open: (path) => ffi.Library(path, {}),

@@ -4,7 +4,7 @@
 /** The probe of fringe. */
 
 import type { Cell } from "../../../tools/comparison.ts";
-import { Callback, dlopen, Generator, OsStack, tailCall } from "fringe";
+import { Callback, dlopen, Generator, OsStack, struct, tailCall } from "fringe";
 import {
   collect,
   DEEP,
@@ -186,6 +186,31 @@ await main({
       await sleep(1);
       return i * 6;
     }),
+
+  structs() {
+    const pair = struct({ x: "f64", id: "i32" });
+    const takesPair = { parameters: [pair], result: "i32" } as const;
+    const { symbols } = dlopen(library, {
+      call_struct: { parameters: [{ callback: takesPair }], result: "i32" },
+    });
+    return symbols.call_struct(({ x, id }) => id + 2 * x) === 42 ? yes() : no();
+  },
+
+  variadic() {
+    const variadic = { parameters: ["i32"], result: "i32", variadic: true } as const;
+    const { symbols } = dlopen(library, {
+      call_variadic: { parameters: [{ callback: variadic }], result: "i32" },
+    });
+    const answer = symbols.call_variadic((n, rest) =>
+      n + rest.next("i32") + rest.next("f64") - 1.5
+    );
+    return answer === 42 ? yes() : no();
+  },
+
+  variables() {
+    const { symbols } = dlopen(library, { variable: { type: "i32" } });
+    return symbols.variable === 42 ? yes() : no();
+  },
 
   errno() {
     const { symbols } = dlopen(library, { fails: { ...seen, errno: true } });

@@ -260,6 +260,12 @@ await main({
 
   "thread-awaits": () => no("an instance is its thread's"),
 
+  structs: () => ({ verdict: "n/a", note: "WebAssembly has no structs" }),
+
+  variadic: () => ({ verdict: "n/a", note: "WebAssembly has no such functions" }),
+
+  variables: () => ({ verdict: "n/a", note: "it is a place in the module's memory" }),
+
   errno: () => ({ verdict: "n/a", note: "it is a variable of the module" }),
 
   async stack() {

@@ -43,6 +43,20 @@ await main(direct({
     work: promisify(work.async),
   } as Symbols<Promise<number>>,
   callback: (handler) => koffi.register(handler, type),
+  structs() {
+    const pair = koffi.struct("Pair", { x: "double", id: "int32_t" });
+    const takesPair = koffi.pointer(koffi.proto("TakesPair", "int32_t", [pair]));
+    const handler = ({ x, id }: { x: number; id: number }): number => id + 2 * x;
+    const call = opened.func("call_struct", "int32_t", [takesPair]);
+    return call(koffi.register(handler, takesPair));
+  },
+  fixed() {
+    const takes = koffi.pointer(koffi.proto("int32_t TakesThree(int32_t, int32_t, double)"));
+    const handler = (n: number, a: number, b: number): number => n + a + b - 1.5;
+    const call = opened.func("call_variadic", "int32_t", [takes]);
+    return call(koffi.register(handler, takes));
+  },
+  variable: () => koffi.decode(opened.symbol("variable", "int32_t"), "int32_t"),
   errno: () => koffi.errno(),
   open: (path) => koffi.load(path),
   grant: "`--allow-addons` is for all",

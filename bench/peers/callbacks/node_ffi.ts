@@ -19,11 +19,18 @@ const given = { arguments: ["function"], return: "void" };
 const { lib, functions } = dlopen(library, {
   ...table({ called, seen, given, kept: definition, guarded, released }),
   __errno_location: location,
+  call_variadic: guarded,
 });
 
 await main(direct({
   symbols: functions,
   callback: (handler) => lib.registerCallback(definition, handler),
+  fixed() {
+    const types = { arguments: ["i32", "i32", "f64"], return: "i32" };
+    const handler = (n: number, a: number, b: number): number => n + a + b - 1.5;
+    return functions.call_variadic(lib.registerCallback(types, handler));
+  },
+  variable: () => getInt32(lib.getSymbol("variable")),
   errnoOfThread: () => getInt32(functions.__errno_location()),
   open: (path) => new DynamicLibrary(path),
   grant: "`--allow-ffi` is for all",

@@ -92,6 +92,26 @@ EXPORT int32_t deep(int32_t mebibytes)
     return pages >> 8;
 }
 
+struct pair {
+    double x;
+    int32_t id;
+};
+
+/* What f answers to { 0.5, 41 }. */
+EXPORT int32_t call_struct(int32_t (*f)(struct pair))
+{
+    return f((struct pair){0.5, 41});
+}
+
+/* What f answers to 2, behind which are 40 and 1.5. */
+EXPORT int32_t call_variadic(int32_t (*f)(int32_t count, ...))
+{
+    return f(2, 40, 1.5);
+}
+
+EXPORT extern int32_t variable;
+int32_t variable = 42;
+
 EXPORT int32_t seen_releases(void) { return releases; }
 EXPORT int32_t seen_calls(void) { return calls; }
 EXPORT int32_t seen_answers(void) { return answers; }

@@ -17,6 +17,9 @@ const { symbols } = Deno.dlopen(library, {
   ...table({ called, seen, given, kept: definition, guarded, released }),
   // Of libc, which the library is linked with.
   __errno_location: { parameters: [], result: "pointer" },
+  call_struct: guarded,
+  call_variadic: guarded,
+  variable: { type: "i32" },
   background_sum: { ...called, name: "sum", nonblocking: true },
   background_visit: { ...called, name: "visit", nonblocking: true },
   background_work: { ...called, name: "work", nonblocking: true },
@@ -47,6 +50,21 @@ await main(direct({
       ? Deno.UnsafeCallback.threadSafe(definition, typed).pointer
       : new Deno.UnsafeCallback(definition, typed).pointer;
   },
+  structs() {
+    const pair = { struct: ["f64", "i32"] } as const;
+    const callback = new Deno.UnsafeCallback({ parameters: [pair], result: "i32" }, (bytes) => {
+      const view = new DataView(bytes.buffer, bytes.byteOffset);
+      return view.getInt32(8, true) + 2 * view.getFloat64(0, true);
+    });
+    return symbols.call_struct(callback.pointer);
+  },
+  structsAre: "as bytes",
+  fixed() {
+    const types = { parameters: ["i32", "i32", "f64"], result: "i32" } as const;
+    const callback = new Deno.UnsafeCallback(types, (n, a, b) => n + a + b - 1.5);
+    return symbols.call_variadic(callback.pointer);
+  },
+  variable: () => symbols.variable,
   errnoOfThread: () => new Deno.UnsafePointerView(symbols.__errno_location()!).getInt32(),
   open: (path) => Deno.dlopen(path, {}),
   grant: "`--allow-ffi` must be for all",
