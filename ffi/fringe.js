@@ -2754,7 +2754,8 @@ class VariadicArguments {
         checkType(type, VALUE_TYPES, what, false);
         refusePromoted(type, what);
         if (this.#view === undefined) {
-            throw new Error(`${what} is gone, since the callback has been answered, or its call ended; read it before`);
+            throw new Error("Cannot read an argument behind the dots: it is gone, since the callback has been " +
+                "answered, or its call ended; read it before");
         }
         const { types, offsets, stackCount } = this.#target.following([...this.#types, type]);
         const last = { types: types.slice(-1), offsets: offsets.slice(-1), stackCount };

@@ -91,7 +91,8 @@ export class VariadicArguments {
     refusePromoted(type, what);
     if (this.#view === undefined) {
       throw new Error(
-        `${what} is gone, since the callback has been answered, or its call ended; read it before`,
+        "Cannot read an argument behind the dots: it is gone, since the callback has been " +
+          "answered, or its call ended; read it before",
       );
     }
     const { types, offsets, stackCount } = this.#target.following!([...this.#types, type]);

@@ -6,9 +6,10 @@
  * by the address of a copy.
  *
  *     struct { i32, f32, f64 }      8 bytes of integers, 8 bytes of floats    in two registers
- *     struct { f64, f64, f64 }      24 bytes    "eightbytes": on the stack; "aggregates": in three
- *                                               registers, since all its parts are of one type
- *     struct { i64, i64, i64 }      24 bytes    "eightbytes": on the stack; "aggregates": address
+ *     struct { f64, f64, f64 }      24 bytes    "eightbytes": on the stack; "aggregates": in
+ *                                               three registers, since all parts are of one type
+ *     struct { i64, i64, i64 }      24 bytes    "eightbytes": on the stack; "aggregates": by an
+ *                                               address
  */
 
 import { isShape, roundUp, type Shape } from "../value/shape.ts";

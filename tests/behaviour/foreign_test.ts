@@ -288,8 +288,8 @@ testWith(
   "a handler that throws ends the program, as an error that nobody has caught",
   async () => {
     const thrower = "{ ...toInt, stop: 7 }, () => { throw new Error('on purpose'); }";
-    // While the program ends, Deno closes the library, and the thread, which goes on, is in it. Once
-    // in four times a process died of that.
+    // While the program ends, Deno closes the library, and the thread, which goes on, is in it.
+    // Once in four times a process died of that.
     for (let i = 0; i < 8; i++) {
       const ended = await runChild(program(thrower, "begin(callback, 1, 1);"), ["-A"]);
       assertEquals([ended.code, ended.signal], [1, null]);

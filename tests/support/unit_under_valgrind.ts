@@ -8,8 +8,9 @@
  */
 
 const long = new RegExp(
-  ",000|thousand|many|every length|any bytes|wherever it stands|without end|collect|garbage|held|" +
-    "holds|keeps its|for as long as|of every kind|optimised|all strings|no room|unwound, too|" +
+  ",000|thousand|million|many|every length|any bytes|wherever it stands|without end|" +
+    "collect|garbage|held|holds|keeps its|for as long as|of every kind|optimised|all strings|" +
+    "no room|unwound, too|" +
     "frames of a native body|never reaches|dropped",
 );
 
@@ -20,6 +21,7 @@ const long = new RegExp(
  */
 const otherwise = new Set([
   "new OsStack() says what to do when the system has no room for it",
+  "ThreadStack says so when there is no memory for one",
   "an overflow on a stack of a pool is thrown where that is wanted",
   "fill() throws the overflow that resume() does, and keeps what came before",
   "a call that is cut short before its first frame has not ended as the last did",
