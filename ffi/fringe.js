@@ -2561,12 +2561,16 @@ class Places {
 }
 
 const PARAMETERS_MAX = 127;
-const words$1 = (at, count) => Array.from({ length: count }, (_, i) => at + i * 8);
 const FUNCTION = {
     parameters: { integers: 80, floats: 144 },
     result: {
         integers: [16, 336],
-        floats: [24, ...words$1(344, 3)],
+        floats: [
+            24,
+            344,
+            344 + 8,
+            344 + 2 * 8,
+        ],
         single: undefined,
         address: 416,
     },
@@ -2574,8 +2578,13 @@ const FUNCTION = {
 const CALLBACK$3 = {
     parameters: { integers: 208, floats: 272 },
     result: {
-        integers: words$1(368, 2),
-        floats: words$1(384, 4),
+        integers: [368, 368 + 8],
+        floats: [
+            384,
+            384 + 8,
+            384 + 2 * 8,
+            384 + 3 * 8,
+        ],
         single: 8,
         address: 424,
     },

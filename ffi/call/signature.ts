@@ -85,16 +85,17 @@ interface Side {
   readonly result: ResultRegisters;
 }
 
-/** The words from this place on. */
-const words = (at: number, count: number): number[] =>
-  Array.from({ length: count }, (_, i) => at + i * SLOT_SIZE);
-
 /** Where those of a function are. */
 export const FUNCTION: Side = {
   parameters: { integers: Mailbox.integers, floats: Mailbox.floats },
   result: {
     integers: [Mailbox.output, Mailbox.output_second],
-    floats: [Mailbox.output_float, ...words(Mailbox.output_more_floats, 3)],
+    floats: [
+      Mailbox.output_float,
+      Mailbox.output_more_floats,
+      Mailbox.output_more_floats + SLOT_SIZE,
+      Mailbox.output_more_floats + 2 * SLOT_SIZE,
+    ],
     single: undefined,
     address: Mailbox.result_address,
   },
@@ -104,8 +105,13 @@ export const FUNCTION: Side = {
 const CALLBACK: Side = {
   parameters: { integers: Mailbox.callback_integers, floats: Mailbox.callback_floats },
   result: {
-    integers: words(Mailbox.answer_integers, 2),
-    floats: words(Mailbox.answer_floats, 4),
+    integers: [Mailbox.answer_integers, Mailbox.answer_integers + SLOT_SIZE],
+    floats: [
+      Mailbox.answer_floats,
+      Mailbox.answer_floats + SLOT_SIZE,
+      Mailbox.answer_floats + 2 * SLOT_SIZE,
+      Mailbox.answer_floats + 3 * SLOT_SIZE,
+    ],
     single: Mailbox.input,
     address: Mailbox.callback_result_address,
   },

@@ -307,6 +307,8 @@ testWith("g++", "very large structs are passed while the stack has room for them
       ...extra,
     });
   assertEquals(partsOf(f({})(pair(1, 2), 3, bytes) as Uint8Array<ArrayBuffer>), [4, 4]);
+  // Elsewhere C gets the address of so large a struct.
+  if (Deno.build.arch !== "x86_64") return;
   assertThrows(
     () => f({ stackSize: 32768 })(pair(1, 2), 3, bytes),
     RangeError,
