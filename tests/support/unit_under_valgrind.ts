@@ -24,6 +24,7 @@ const otherwise = new Set([
   "ThreadStack says so when there is no memory for one",
   "an overflow on a stack of a pool is thrown where that is wanted",
   "fill() throws the overflow that resume() does, and keeps what came before",
+  "Generator.next() says done once a native body has failed, where resume() throws",
   "a call that is cut short before its first frame has not ended as the last did",
 ]);
 
