@@ -151,10 +151,10 @@ const TYPES: Readonly<Record<ValueType, Row>> = {
  * console.log(echo("f64")); // { input: "f64", output: "f64" }
  * ```
  */
-export type ScalarType = Exclude<ValueType, "function" | "buffer" | "cstring" | NumberType>;
-
-/** An integer of 64 bits that C gives as a number. */
-type NumberType = "i64 as number" | "u64 as number" | "isize as number" | "usize as number";
+export type ScalarType = Exclude<
+  ValueType,
+  "function" | "buffer" | "cstring" | `${string} as number`
+>;
 
 /**
  * The names of the types that a function takes, gives, and calls back with.
@@ -300,7 +300,7 @@ export interface SymbolPointer {
  */
 export type ToNative<T> = T extends "void" ? void
   : T extends "bool" ? boolean
-  : T extends "i64" | "u64" | "isize" | "usize" | NumberType ? number | bigint
+  : T extends "i64" | "u64" | "isize" | "usize" | `${string} as number` ? number | bigint
   : T extends "pointer" ? Deno.PointerValue
   : T extends "function" ? Deno.PointerValue | FunctionPointer | SymbolPointer
   : T extends "buffer" ? BufferSource | null
