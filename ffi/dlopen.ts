@@ -69,7 +69,7 @@ import { read } from "./value/value.ts";
  * ```
  */
 export interface NativeLibrary<Definitions extends SymbolDefinitions> extends Disposable {
-  /** What the table named: bodies and functions. */
+  /** By the names of the table: bodies, functions, variables; null where optional and absent. */
   readonly symbols: { readonly [Name in keyof Definitions]: SymbolOf<Definitions[Name]> };
   /**
    * Closes the library. Generators and calls that are suspended in it are ended first: their frames
@@ -87,12 +87,15 @@ export interface NativeLibrary<Definitions extends SymbolDefinitions> extends Di
  * - `{ input, output }` is a generator body, to be passed to `new Generator()`.
  * - `{ parameters, result }` is any C function. It runs on a stack of its own, where a callback
  *   (`{ callback: { parameters, result, stop? } }`) suspends it.
+ * - `{ type }` is a variable: its value as the library is opened, or where it is.
  *
  * @param filename A path, a name that the system's loader knows, or a file URL.
  * @param definitions What the symbols are. A wrong description is undefined behaviour, as in C. A
  * table that is a variable of its own needs `as const`: TypeScript forgets its strings otherwise.
  * @returns The symbols, and `close`.
  * @throws {TypeError} If a definition is not understood.
+ * @throws {RangeError} If a `stackSize` is out of range.
+ * @throws {Error} If the library cannot be opened, or lacks a symbol that is not optional.
  * @throws {Deno.errors.NotCapable} If `--allow-ffi` does not cover the library.
  *
  * @example

@@ -1957,7 +1957,8 @@ function shapeIn(definition, what, above) {
     return arrange(types.map((type, i) => {
         const field = `${what}: field ${i}`;
         return {
-            of: typeNamed(type) ?? shapeIn(type, field, [...above, definition]) ?? no(type, field),
+            of: typeNamed(type) ?? shapeIn(type, field, [...above, definition]) ??
+                refuseType(type, field),
         };
     }));
 }
@@ -1965,7 +1966,7 @@ const CONTAINS_ITSELF = "contains itself, which takes endless memory; pointerTo(
 function typeNamed(name) {
     return typeof name === "string" && VALUE_TYPES.has(name) ? typeOf$1(name) : undefined;
 }
-function no(type, what) {
+function refuseType(type, what) {
     if (typeof type === "function") {
         throw new TypeError(`${what} is a function, or ${CONTAINS_ITSELF}`);
     }
@@ -3510,8 +3511,6 @@ class ForeignCallback {
             holding--;
         this.#references = 0;
         update();
-        if (this.#waiting.size === 0)
-            this.#answers?.release();
     }
     async serve(request) {
         this.#waiting.add(request);
@@ -3632,11 +3631,6 @@ class ForeignAnswers extends Answers {
         }
         native().copyOut(mapping.limit, bytes, BigInt(bytes.length));
         return mapping.limit;
-    }
-    release() {
-        for (const mapping of this.#places)
-            if (mapping !== undefined)
-                unmap(mapping);
     }
 }
 
@@ -6527,23 +6521,23 @@ function checkVariadic(parameters, variadic, what) {
 }
 
 let garbage;
-let suspended = [];
+let unreleased = [];
 function release(left) {
-    suspended.push(left);
+    unreleased.push(left);
     const isSuspended = ({ library }) => library.latest !== undefined;
-    for (const { thunks } of suspended.filter((left) => !isSuspended(left))) {
+    for (const { thunks } of unreleased.filter((left) => !isSuspended(left))) {
         thunks.forEach(putThunk);
     }
-    suspended = suspended.filter(isSuspended);
+    unreleased = unreleased.filter(isSuspended);
 }
 function functionAt(pointer, definition) {
     const address = addressOf(pointer);
     const known = copyOf(definition, "Cannot make function");
     const name = known?.name ?? `function at 0x${address.toString(16)}`;
     checkDefinition(name, known);
-    if ("input" in known) {
-        throw new TypeError(`Cannot make function ${name}: its definition is that of a generator body; only dlopen ` +
-            "makes those");
+    if (!("parameters" in known)) {
+        throw new TypeError(`Cannot make function ${name}: its definition is that of a generator body, or of a ` +
+            "variable; only dlopen makes those");
     }
     needStack(8);
     const library = { filename: name, closed: false, latest: undefined };
@@ -7346,7 +7340,7 @@ function elementOf(definition, what) {
         return { of };
     const isObject = typeof definition === "object" && definition !== null;
     if (!isObject || !Object.hasOwn(definition, "pointer"))
-        return no(definition, what);
+        return refuseType(definition, what);
     const { pointer } = definition;
     if (typeof pointer !== "function")
         checkLayout(pointer, what);

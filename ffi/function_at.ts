@@ -20,16 +20,16 @@ interface Left {
 /** Takes back the thunks of functions that are garbage. */
 let garbage: FinalizationRegistry<Left> | undefined;
 
-/** What functions have left that are garbage, while calls of theirs were still suspended. */
-let suspended: Left[] = [];
+/** Left by garbage functions with suspended calls: tried again when the next one is garbage. */
+let unreleased: Left[] = [];
 
 function release(left: Left): void {
-  suspended.push(left);
+  unreleased.push(left);
   const isSuspended = ({ library }: Left): boolean => library.latest !== undefined;
-  for (const { thunks } of suspended.filter((left) => !isSuspended(left))) {
+  for (const { thunks } of unreleased.filter((left) => !isSuspended(left))) {
     thunks.forEach(putThunk);
   }
-  suspended = suspended.filter(isSuspended);
+  unreleased = unreleased.filter(isSuspended);
 }
 
 /**
@@ -42,6 +42,7 @@ function release(left: Left): void {
  * @param definition What it takes and returns, as in a table of `dlopen`. Its `name` is for
  * messages.
  * @throws {TypeError} If the pointer is none, or the definition is not understood.
+ * @throws {RangeError} If `stackSize` is out of range.
  *
  * @example
  * ```ts
@@ -63,10 +64,10 @@ export function functionAt<const Definition extends FunctionDefinition>(
   const known: FunctionDefinition = copyOf(definition, "Cannot make function");
   const name = known?.name ?? `function at 0x${address.toString(16)}`;
   checkDefinition(name, known);
-  if ("input" in known) {
+  if (!("parameters" in known)) {
     throw new TypeError(
-      `Cannot make function ${name}: its definition is that of a generator body; only dlopen ` +
-        "makes those",
+      `Cannot make function ${name}: its definition is that of a generator body, or of a ` +
+        "variable; only dlopen makes those",
     );
   }
   needStack(8);

@@ -19,8 +19,8 @@ import {
   fieldsIn,
   hasNames,
   makeStructType,
-  no,
   readShape,
+  refuseType,
   shapeOf,
   typeNamed,
 } from "./value/struct_type.ts";
@@ -193,9 +193,9 @@ export type LayoutView<T> = T extends Layout<infer Fields>
  * ```
  */
 export interface LayoutOptions {
-  /** What no field is aligned to more than: `#pragma pack(n)`; 1 where C says "packed". */
+  /** The most that a field is aligned to, in bytes: a power of two. 1 is C's "packed". */
   readonly pack?: number | undefined;
-  /** What the whole is aligned to at least: `_Alignas(n)`. */
+  /** The least that the whole is aligned to, in bytes: a power of two, as in `_Alignas(n)`. */
   readonly alignment?: number | undefined;
 }
 
@@ -264,8 +264,8 @@ export interface Layout<Fields extends LayoutFields = any> {
  *
  * @param fields The type of each, in C's order; `[type, count]` is an array.
  * @param options Whether it is packed, or aligned to more than its fields are.
- * @throws {TypeError} If there is no such type.
- * @throws {RangeError} If a count, or an option, is out of range.
+ * @throws {TypeError} If there is no field, a name begins with a digit, or a type or count is none.
+ * @throws {RangeError} If an option is no power of two, or the whole has 2^31 bytes or more.
  *
  * @example
  * ```ts
@@ -296,8 +296,8 @@ export function struct<const Fields extends LayoutFields>(
 /**
  * Lays out a union as C does: all members begin at 0.
  *
- * @throws {TypeError} If there is no such type.
- * @throws {RangeError} If a count, or an option, is out of range.
+ * @throws {TypeError} If there is no field, a name begins with a digit, or a type or count is none.
+ * @throws {RangeError} If an option is no power of two, or the whole has 2^31 bytes or more.
  *
  * @example
  * ```ts
@@ -444,7 +444,7 @@ function elementOf(definition: unknown, what: string): Pick<Part, "of" | "to"> {
   const of = typeNamed(definition) ?? shapeOf(definition, what);
   if (of !== undefined) return { of };
   const isObject = typeof definition === "object" && definition !== null;
-  if (!isObject || !Object.hasOwn(definition, "pointer")) return no(definition, what);
+  if (!isObject || !Object.hasOwn(definition, "pointer")) return refuseType(definition, what);
   const { pointer } = definition as PointerField;
   if (typeof pointer !== "function") checkLayout(pointer, what);
   return { of: typeOf("pointer"), to: targetOf(pointer, what) };

@@ -39,7 +39,7 @@ export function argumentsIn(
   return values;
 }
 
-/** From now on they can no longer be read: the callback has been answered, or its call ended. */
+/** Ends `rest`: its callback has been answered, or its call ended. */
 let forget: (rest: VariadicArguments) => void;
 
 /**
@@ -81,7 +81,8 @@ export class VariadicArguments {
    * Reads the next argument.
    *
    * @param type What C has passed: `i32` and nothing smaller, `f64` and not `f32`, since C promotes
-   * arguments behind the dots (C17, 6.5.2.2).
+   * arguments behind the dots (C17, 6.5.2.2). A type that C has not passed gives garbage, and a
+   * wrong "cstring" may end the process.
    * @throws {TypeError} If it is no type, or one that C promotes.
    * @throws {Error} If the callback has been answered.
    */

@@ -9,10 +9,9 @@
  *     thread        calls, waits                        goes on
  *     event loop              listen() -> drain() -> serve() -> the handler, awaited -> answer()
  *
- * While a callback holds the event loop, a thread of Deno's pool waits for requests (`listen`).
- * Deno has no way to let go of the event loop meanwhile. So where none holds it, a timer that does
- * not hold it either looks for requests from time to time. Beside `listen` it does so less often,
- * for when no thread of the pool is free to listen.
+ * While a callback holds the event loop, `listen` waits on a thread of Deno's pool. A slow timer
+ * looks for requests, too, since the pool may have no free thread. While no callback does, a quick
+ * timer alone looks: `listen` would hold the event loop, and Deno cannot let go of it.
  */
 
 import { needStack } from "../check.ts";
@@ -113,7 +112,6 @@ export class ForeignCallback {
     if (this.#references > 0) holding--;
     this.#references = 0;
     update();
-    if (this.#waiting.size === 0) this.#answers?.release();
   }
 
   /** Asks the handler. Nobody waits for this: what it throws is reported. */
@@ -226,7 +224,8 @@ function drain(): void {
 
 /**
  * The last answers of a callback that are strings or buffers, as copies in memory of the system's:
- * a thread may read one at any time, also while JavaScript changes its own.
+ * a thread may read one at any time, also while JavaScript changes its own. The memory stays when
+ * the callback is closed, since nobody knows whether a thread reads the last of them yet.
  */
 class ForeignAnswers extends Answers {
   readonly #places: Mapping[] = [];
@@ -251,10 +250,5 @@ class ForeignAnswers extends Answers {
     }
     native().copyOut(mapping.limit, bytes, BigInt(bytes.length));
     return mapping.limit;
-  }
-
-  /** Gives the memory back. */
-  release(): void {
-    for (const mapping of this.#places) if (mapping !== undefined) unmap(mapping);
   }
 }

@@ -58,7 +58,7 @@ export interface CallbackSignature extends Signature {
    * the callback is variadic.
    */
   readonly following: ((types: readonly unknown[]) => Signature) | undefined;
-  /** The first three parameters once more, for `sync.ts`, which has no time for lists. */
+  /** The first three parameters, for loops that have no time for lists (sync.ts, async.ts). */
   readonly fast: Fast;
 }
 

@@ -57,7 +57,8 @@ const tails = new WeakMap<object, Tail>();
 /**
  * An answer of a handler, or of a `stop`, or what `reply` is passed: C calls `f` in place of
  * returning from the callback, on its own stack. What `f` returns is what the callback returns, so
- * it is to be of the same type, if `f` returns at all: it may jump (`lua_error`, `lua_yieldk`,
+ * it must have the same result type, which fringe checks only for a struct in memory. Or `f` does
+ * not return at all: it may jump (`lua_error`, `lua_yieldk`,
  * `png_longjmp`, `longjmp`) to a place in the same call that C has prepared, or end its thread or
  * the process (`pthread_exit`, `exit`, `abort`).
  *

@@ -79,7 +79,7 @@ export class Turn {
   }
 }
 
-/** By the address of each module that has exclusive functions: it may be opened more than once. */
+/** By the start of each module, which two libraries may open. 0: code in no module, as a JIT's. */
 const turns = new Map<bigint, Turn>();
 
 /** The turn of the module that `pointer` leads into. */

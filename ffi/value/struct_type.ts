@@ -53,7 +53,8 @@ function shapeIn(definition: unknown, what: string, above: readonly object[]): S
   return arrange(types.map((type, i): Part => {
     const field = `${what}: field ${i}`;
     return {
-      of: typeNamed(type) ?? shapeIn(type, field, [...above, definition]) ?? no(type, field),
+      of: typeNamed(type) ?? shapeIn(type, field, [...above, definition]) ??
+        refuseType(type, field),
     };
   }));
 }
@@ -67,7 +68,7 @@ export function typeNamed(name: unknown): Type | undefined {
 }
 
 /** Refuses what stands in place of a type. */
-export function no(type: unknown, what: string): never {
+export function refuseType(type: unknown, what: string): never {
   if (typeof type === "function") {
     throw new TypeError(`${what} is a function, or ${CONTAINS_ITSELF}`);
   }

@@ -39,7 +39,7 @@ export function unitOf(encoding: unknown, what: string): 1 | 2 | 4 {
   );
 }
 
-/** The text in these bytes. What stands for no character becomes U+FFFD. */
+/** The text in these bytes. Bad UTF-8 and numbers over U+10FFFF become U+FFFD; halves stay. */
 export function decode(bytes: Uint8Array<ArrayBuffer>, encoding: TextEncoding): string {
   if (encoding === "utf-8") return decodeUtf8(bytes, bytes.length);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);

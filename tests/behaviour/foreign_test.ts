@@ -146,6 +146,28 @@ testWith("g++", "a thread gets strings and buffers as copies", async () => {
 
 testWith(
   "g++",
+  "a thread can read what the stop of a callback that is closed has said",
+  async () => {
+    using library = open();
+    let asked = false;
+    const callback = new Callback(
+      { parameters: ["i32"], result: "cstring", stop: () => "it is closed" },
+      () => {
+        asked = true;
+        return new Promise<string>(() => {});
+      },
+      THREADS,
+    );
+    const answer = library.symbols.string_on_thread(callback);
+    while (!asked) await later(undefined);
+    callback.close();
+    await later(undefined, 10);
+    assertEquals(await answer, "it is closed");
+  },
+);
+
+testWith(
+  "g++",
   "a thread passes arguments behind dots, which are there while it waits",
   async () => {
     using library = open();

@@ -58,11 +58,13 @@ Deno.test("functionAt() checks what it is given", () => {
   assertThrows(make(pointer, null), TypeError, "its definition must be an object");
   assertThrows(make(pointer, { ...twice, result: "int" }), TypeError, "result has the type");
   assertThrows(make(pointer, { ...twice, name: 1 }), TypeError, "name must be a string");
-  assertThrows(
-    make(pointer, { name: "count", input: "void", output: "i32" }),
-    TypeError,
-    "Cannot make function count: its definition is that of a generator body",
-  );
+  for (const other of [{ input: "void", output: "i32" }, { type: "i32" }]) {
+    assertThrows(
+      make(pointer, { name: "count", ...other }),
+      TypeError,
+      "Cannot make function count: its definition is that of a generator body, or of a variable",
+    );
+  }
 });
 
 Deno.test("functionAt() goes by its definition as it was", () => {
