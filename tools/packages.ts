@@ -17,6 +17,7 @@ export const packages = {
   "gdb-multiarch": "gdb-multiarch",
   "libboost_context.so": "libboost-context-dev",
   "libSDL2-2.0.so.0": "libsdl2-2.0-0",
+  "libclang-14.so.1": "libclang1-14",
   "libexpat.so.1": "libexpat1",
   "libgc.so.1": "libgc1",
   "libglib-2.0.so.0": "libglib2.0-0",
