@@ -52,8 +52,8 @@ const visitor = { parameters: [Cursor, Cursor, "pointer"], result: "i32", stop: 
 const clang = dlopen(Deno.build.os === "darwin" ? "libclang.dylib" : "libclang-14.so.1", {
   clang_createIndex: { parameters: ["i32", "i32"], result: "pointer" },
   clang_disposeIndex: { parameters: ["pointer"], result: "void" },
-  // CXTranslationUnit clang_parseTranslationUnit(CXIndex, const char *file, const char *const *args,
-  //     int, struct CXUnsavedFile *files, unsigned, unsigned options)
+  // CXTranslationUnit clang_parseTranslationUnit(CXIndex, const char *file,
+  //     const char *const *args, int, struct CXUnsavedFile *files, unsigned, unsigned options)
   clang_parseTranslationUnit: {
     parameters: ["pointer", "cstring", "buffer", "i32", "buffer", "u32", "u32"],
     result: "pointer",
