@@ -14,6 +14,7 @@ import { pathToFileURL } from "node:url";
 import { dlopen, type Layout, PointerView, type SymbolDefinitions } from "../../mod.ts";
 import { type Bindings, bindings } from "../../tools/bindings/module.ts";
 import { type Installable, isInstalled } from "../../tools/packages.ts";
+import { Served } from "../../tools/served.ts";
 import { root } from "../../tools/zig.ts";
 import { ask, measure, printing, program } from "../support/measured.ts";
 import { assertSucceeds, run, testWith, withFolder } from "../support/support.ts";
@@ -235,4 +236,18 @@ testBindings("g++", "the command prints a module, by the permission for FFI alon
   const wrong = await command();
   assertEquals([wrong.code, wrong.stdout], [1, ""]);
   assertMatch(wrong.stderr, /^Usage: bindings HEADER…/);
+});
+
+testBindings("g++", "the command works by its URL, in a project that has nothing", async () => {
+  await using served = new Served();
+  await withFolder(async (folder) => {
+    const args = ["run", "--no-config", "--no-prompt", "--quiet", "--allow-ffi"];
+    const { code, stdout, stderr } = await run(
+      [...args, `--allow-import=${served.host}`, served.urlOf("tools/bindings.ts"), "ftw.h"],
+      { DENO_DIR: join(folder, "cache") },
+      { cwd: folder },
+    );
+    assertEquals([code, stderr], [0, ""]);
+    assertMatch(stdout, /\nexport const FTW = struct\(/);
+  });
 });
