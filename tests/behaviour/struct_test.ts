@@ -12,7 +12,6 @@
 
 import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
-import { join } from "node:path";
 import { inflateSync } from "node:zlib";
 import {
   Callback,
@@ -26,63 +25,9 @@ import {
   struct,
   union,
 } from "../../mod.ts";
+import { ask, measure, namesOf, printing, program } from "../support/measured.ts";
 import { seeds } from "../support/seeds.ts";
-import { manyTimes, testWith, withFolder } from "../support/support.ts";
-
-/** What the compiler says of a type. */
-interface Measured {
-  readonly size: number;
-  readonly alignment: number;
-  readonly offsets: Readonly<Record<string, number>>;
-}
-
-/** The fields that have the same name in C. Others begin with an underscore here. */
-function namesOf({ fields }: Layout): string[] {
-  return Object.keys(fields).filter((name) => !name.startsWith("_"));
-}
-
-/** What fringe says of it. */
-function measure(layout: Layout): Measured {
-  const names = namesOf(layout);
-  const offsets = Object.fromEntries(names.map((name) => [name, layout.offsetOf(name)]));
-  return { size: layout.size, alignment: layout.alignment, offsets };
-}
-
-/** Runs a C program, and reads the JSON that it prints. */
-async function ask(source: string): Promise<Record<string, Measured>> {
-  return await withFolder(async (folder) => {
-    const [file, program] = [join(folder, "measure.c"), join(folder, "measure")];
-    await Deno.writeTextFile(file, source);
-    const compiled = await new Deno.Command("gcc", { args: [file, "-o", program] }).output();
-    assert(compiled.success, new TextDecoder().decode(compiled.stderr));
-    const { stdout } = await new Deno.Command(program).output();
-    return JSON.parse(new TextDecoder().decode(stdout));
-  });
-}
-
-/** C that prints what it knows of a type. */
-function printing(key: string, type: string, names: readonly string[]): string {
-  const offsets = names.map((name, i) =>
-    `  printf("${i === 0 ? "" : ","}\\"${name}\\":%zu", offsetof(${type}, ${name}));\n`
-  );
-  return `  printf("%s\\"${key}\\":{\\"size\\":%zu,\\"alignment\\":%zu,\\"offsets\\":{", comma,
-    sizeof(${type}), _Alignof(${type}));
-${offsets.join("")}  printf("}}"); comma = ",";\n`;
-}
-
-function program(declarations: string, statements: string): string {
-  return `#define _GNU_SOURCE
-#include <stddef.h>
-#include <stdio.h>
-${declarations}
-int main(void)
-{
-  const char *comma = "";
-  printf("{");
-${statements}  printf("}\\n");
-}
-`;
-}
+import { manyTimes, testWith } from "../support/support.ts";
 
 const timespec = struct({ tv_sec: "i64", tv_nsec: "i64" });
 const timeval = struct({ tv_sec: "i64", tv_usec: "i64" });

@@ -19,7 +19,10 @@ const tag = `v${version}`;
 
 /** What users get, beside the file that describes the package. */
 const published = files.filter((file) =>
-  /^(?:(?:ffi|docs|native\/include)\/.*|mod\.ts|(?:README|CHANGELOG)\.md|LICENSE-\w+)$/.test(file)
+  /^(?:(?:ffi|docs|native\/include)\/.*|mod\.ts|(?:README|CHANGELOG)\.md|LICENSE-\w+)$/.test(
+    file,
+  ) ||
+  /^tools\/bindings(?:\/.*|\.ts)$/.test(file)
 );
 
 /** What to compare instead of bytes: to show how thousands of them differ takes minutes. */

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// Credit: after libfringe, by edef and the libfringe contributors
+
+/**
+ * Reads C headers through libclang, and prints a TypeScript module with the table for `dlopen`.
+ *
+ * ```sh
+ * deno task bindings HEADER… [--symbols PATTERN] [-I FOLDER] [-D NAME=VALUE]
+ * ```
+ *
+ * @module
+ */
+
+import { parseArgs } from "node:util";
+import { bindings } from "./bindings/module.ts";
+
+const USAGE = "Usage: bindings HEADER… [--symbols PATTERN] [-I FOLDER] [-D NAME=VALUE]";
+
+function main(args: string[]): string {
+  const { values, positionals } = parseArgs({
+    args,
+    allowPositionals: true,
+    options: {
+      symbols: { type: "string" },
+      include: { type: "string", short: "I", multiple: true, default: [] },
+      define: { type: "string", short: "D", multiple: true, default: [] },
+    },
+  });
+  if (positionals.length === 0) throw new Error(USAGE);
+  const { text } = bindings({
+    headers: positionals,
+    symbols: values.symbols === undefined ? undefined : new RegExp(values.symbols),
+    args: [
+      ...values.include.map((folder) => `-I${folder}`),
+      ...values.define.map((definition) => `-D${definition}`),
+    ],
+  });
+  return text;
+}
+
+if (import.meta.main) {
+  try {
+    console.log(main(Deno.args).trimEnd());
+  } catch (error) {
+    console.error(error instanceof Error ? error.message : error);
+    Deno.exitCode = 1;
+  }
+}
