@@ -16,7 +16,7 @@ type Example = typeof import("../../examples/virtual_table.ts");
 
 const sleep = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
 
-/** A test with a database that has a table of the numbers below five, which are some time coming. */
+/** A test with a database that has a table of the numbers below five, which take time to come. */
 function test(
   name: string,
   use: (db: InstanceType<Example["Database"]>, seen: string[]) => Promise<void>,
