@@ -1407,7 +1407,7 @@ class KeptAnswers extends Answers {
     get isGone() {
         let known;
         for (const buffer of this.#buffers) {
-            if (buffer === known)
+            if (buffer === undefined || buffer === known)
                 continue;
             if (isDetached(buffer))
                 return true;
@@ -2300,7 +2300,12 @@ class ResultPassing {
         this.#bytes.put(this.#bytes.of(value, what, keeper));
     }
     write(view, value, what, keeper) {
-        const scratch = this.#bytes.of(value, what, keeper);
+        this.put(view, this.convert(value, what, keeper));
+    }
+    convert(value, what, keeper) {
+        return this.#bytes.of(value, what, keeper);
+    }
+    put(view, scratch) {
         if (this.addressAt !== undefined) {
             const address = view.getBigUint64(this.addressAt, true);
             native().copyOut(address, scratch.view, this.#bytes.length);
@@ -2750,12 +2755,16 @@ function argumentsIn(view, { types, offsets, stackCount }) {
     }
     return values;
 }
+const ARGUMENTS_MAX = 127;
+const KEY$1 = Symbol();
 let forget;
 class VariadicArguments {
     #view;
     #target;
     #types = [];
-    constructor(view, target) {
+    constructor(view, target, key) {
+        if (key !== KEY$1)
+            throw new TypeError("Cannot make VariadicArguments: a callback gets them");
         this.#view = view;
         this.#target = target;
     }
@@ -2767,10 +2776,15 @@ class VariadicArguments {
             throw new Error("Cannot read an argument behind the dots: it is gone, since the callback has been " +
                 "answered, or its call ended; read it before");
         }
-        const { types, offsets, stackCount } = this.#target.following([...this.#types, type]);
+        if (this.#types.length === 127) {
+            throw new RangeError(`Cannot read an argument behind the dots: ${127} have been read, and C ` +
+                "promises to pass no more; the arguments before the dots say how many there are");
+        }
+        const own = typeof type === "object" ? copyOf(type, what) : type;
+        const { types, offsets, stackCount } = this.#target.following([...this.#types, own]);
         const last = { types: types.slice(-1), offsets: offsets.slice(-1), stackCount };
         const [value] = argumentsIn(this.#view, last);
-        this.#types.push(type);
+        this.#types.push(own);
         return value;
     }
     static {
@@ -2784,7 +2798,7 @@ class Passed {
         this.values = argumentsIn(view, target);
         if (target.following === undefined)
             return;
-        this.values.push(this.#rest = new VariadicArguments(view, target));
+        this.values.push(this.#rest = new VariadicArguments(view, target, KEY$1));
     }
     end() {
         if (this.#rest !== undefined)
@@ -3302,11 +3316,18 @@ class KeptThunk {
 const callees = new WeakMap();
 class Pointed {
     #callee;
+    #isPinned = false;
     constructor(callee) {
         this.#callee = callee;
     }
     get address() {
-        return this.#callee.library.closed ? undefined : this.#callee.address();
+        if (this.#callee.library.closed)
+            return undefined;
+        const address = this.#callee.address();
+        if (!this.#isPinned)
+            native().pin(native().pointerTo(address));
+        this.#isPinned = true;
+        return address;
     }
     whyClosed(what) {
         const { name, library } = this.#callee;
@@ -3421,10 +3442,17 @@ function tailCall(f, ...args) {
 function tailOf(answer) {
     return tails.get(answer);
 }
-function writeTail({ callee, args }, view, keeper) {
-    passOnAddress(callee, view);
-    writeArguments(callee, args, view, keeper);
+function prepareTail({ callee, args }, keeper) {
+    const written = new DataView(new ArrayBuffer(432));
+    writeArguments(callee, args, written, keeper);
     checkOpen(callee.library, callee.what);
+    return written;
+}
+function writeTail({ callee }, written, view) {
+    for (let at = 80; at < 208; at += 8) {
+        view.setBigUint64(at, written.getBigUint64(at, true), true);
+    }
+    passOnAddress(callee, view);
     const address = callee.address();
     native().pin(native().pointerTo(address));
     view.setBigUint64(64, address, true);
@@ -3514,23 +3542,19 @@ class ForeignCallback {
     }
     async serve(request) {
         this.#waiting.add(request);
-        let passed;
         try {
-            passed = new Passed(request.view, this.#target);
+            const passed = request.passed = new Passed(request.view, this.#target);
             const answer = this.#target.handler(...passed.values);
             this.#answer(request, isThenable(answer) ? await answer : answer);
         }
         catch (error) {
             this.#fail(request, error);
         }
-        finally {
-            passed?.end();
-        }
     }
     #answer(request, value) {
         if (!this.#waiting.has(request))
             return;
-        const { resultType, what, isKept } = this.#target;
+        const { resultType, structResult, what, isKept } = this.#target;
         if (typeof value === "object" && value !== null) {
             refuseWaiting(value, what);
             refuseDeferred(value, what);
@@ -3539,16 +3563,27 @@ class ForeignCallback {
                     "value");
             }
         }
+        if (!this.#waiting.has(request))
+            return;
         const { mailbox, view } = request;
         let answers;
         if (isKept) {
             answers = this.#answers ??= new ForeignAnswers(this.#target);
             answers.next();
         }
-        write(view, 8, resultType, value, what, answers);
+        if (structResult !== undefined) {
+            const scratch = structResult.convert(value, what, answers);
+            if (!this.#waiting.has(request))
+                return;
+            structResult.put(view, scratch);
+        }
+        else {
+            write(view, 8, resultType, value, what, answers);
+        }
         const { addressOfPointer, copyOut } = native();
         copyOut(addressOfPointer(mailbox), view, BigInt(view.byteLength));
         this.#waiting.delete(request);
+        request.passed?.end();
         nativeForeign().answerForeign(mailbox);
     }
     #stop(request) {
@@ -4118,7 +4153,7 @@ class Call {
     reply(target, value) {
         const { resultType, what, isKept } = target;
         if (typeof value === "object" && value !== null) {
-            if (this.replyByTail(value))
+            if (this.replyByObject(target, value, this.#answered))
                 return;
             refuseWaiting(value, what);
             refuseDeferred(value, what);
@@ -4131,19 +4166,39 @@ class Call {
             this.#clearTail();
         write(this.context.view, 8, resultType, value, what, answers);
     }
-    replyByTail(answer) {
+    replyByObject(target, answer, isAgain) {
         const tail = tailOf(answer);
-        if (tail === undefined)
+        if (tail !== undefined) {
+            this.#replyByTail(tail);
+            return true;
+        }
+        const { structResult, what, isKept } = target;
+        if (structResult === undefined)
             return false;
+        refuseWaiting(answer, what);
+        refuseDeferred(answer, what);
+        const answers = isKept ? this.keeper.answersTo(target, isAgain) : undefined;
+        const scratch = structResult.convert(answer, what, answers);
+        this.check();
+        this.#answered = true;
+        this.#endVariadic();
+        if (this.#hasTail)
+            this.#clearTail();
+        structResult.put(this.context.view, scratch);
+        return true;
+    }
+    #replyByTail(tail) {
         this.check();
         const { context } = this;
         context.written = undefined;
+        const written = prepareTail(tail, this.keeper);
+        this.check();
+        this.#endVariadic();
         if (this.#hasTail)
             this.#clearTail();
-        writeTail(tail, context.view, this.keeper);
+        writeTail(tail, written, context.view);
         this.#hasTail = true;
         this.#answered = true;
-        return true;
     }
     #clearTail() {
         this.context.view.setBigUint64(64, 0n, true);
@@ -5178,7 +5233,7 @@ function answerAll(fiber, args) {
                 : fast.count === 3
                     ? handler(read(view, fast.firstAt, fast.first), read(view, fast.secondAt, fast.second), read(view, fast.thirdAt, fast.third))
                     : call.ask(target, handler);
-        if (typeof answer !== "object" || answer === null || !call.replyByTail(answer)) {
+        if (typeof answer !== "object" || answer === null || !call.replyByObject(target, answer, false)) {
             if (typeof answer === "object" && answer !== null)
                 refuseDeferred(answer, what);
             const answers = isKept ? keeper.answersTo(target, false) : undefined;
@@ -5292,7 +5347,7 @@ async function answerHere(call, args, signal) {
         if (isThenable(answer))
             answer = await answer;
         signal?.throwIfAborted();
-        if (typeof answer !== "object" || answer === null || !call.replyByTail(answer)) {
+        if (typeof answer !== "object" || answer === null || !call.replyByObject(target, answer, false)) {
             if (typeof answer === "object" && answer !== null) {
                 refuseWaiting(answer, what);
                 refuseDeferred(answer, what);
@@ -5432,6 +5487,7 @@ class Offer {
     #call;
     #target;
     #isReplied = false;
+    #isReplying = false;
     #isOver = false;
     constructor(call, target) {
         this.parameter = target.parameter;
@@ -5448,8 +5504,18 @@ class Offer {
             throw new Error(`Cannot answer ${name}: callback parameter ${this.parameter} has an answer already, ` +
                 "and C gets one; call reply() once");
         }
-        this.#call.reply(this.#target, value);
-        this.#isReplied = true;
+        if (this.#isReplying) {
+            throw new Error(`Cannot answer ${name}: callback parameter ${this.parameter} is being answered, and this ` +
+                "is called by a getter of the answer; pass plain values");
+        }
+        this.#isReplying = true;
+        try {
+            this.#call.reply(this.#target, value);
+            this.#isReplied = true;
+        }
+        finally {
+            this.#isReplying = false;
+        }
     }
     end() {
         this.#isOver = true;

@@ -3,6 +3,7 @@
 
 /** What a callback has been called with, behind the dots of a variadic one, too. */
 
+import { copyOf } from "../check.ts";
 import { Mailbox, SLOT_SIZE } from "../layout.ts";
 import { native } from "../library/find.ts";
 import { type FromNative, type TypeDefinition, VALUE_TYPES, Way } from "../value/type.ts";
@@ -39,6 +40,12 @@ export function argumentsIn(
   return values;
 }
 
+/** How many arguments C promises to pass (C17, 5.2.4.1). */
+const ARGUMENTS_MAX = 127;
+
+/** What nobody else has. */
+const KEY = Symbol();
+
 /** Ends `rest`: its callback has been answered, or its call ended. */
 let forget: (rest: VariadicArguments) => void;
 
@@ -72,7 +79,8 @@ export class VariadicArguments {
   readonly #types: unknown[] = [];
 
   /** Made for each call of a variadic callback; programs make none. */
-  constructor(view: DataView<ArrayBuffer>, target: Target) {
+  constructor(view: DataView<ArrayBuffer>, target: Target, key: symbol) {
+    if (key !== KEY) throw new TypeError("Cannot make VariadicArguments: a callback gets them");
     this.#view = view;
     this.#target = target;
   }
@@ -96,10 +104,17 @@ export class VariadicArguments {
           "answered, or its call ended; read it before",
       );
     }
-    const { types, offsets, stackCount } = this.#target.following!([...this.#types, type]);
+    if (this.#types.length === ARGUMENTS_MAX) {
+      throw new RangeError(
+        `Cannot read an argument behind the dots: ${ARGUMENTS_MAX} have been read, and C ` +
+          "promises to pass no more; the arguments before the dots say how many there are",
+      );
+    }
+    const own = typeof type === "object" ? copyOf(type, what) : type;
+    const { types, offsets, stackCount } = this.#target.following!([...this.#types, own]);
     const last = { types: types.slice(-1), offsets: offsets.slice(-1), stackCount };
     const [value] = argumentsIn(this.#view, last);
-    this.#types.push(type);
+    this.#types.push(own);
     return value as FromNative<Type>;
   }
 
@@ -116,7 +131,7 @@ export class Passed {
   constructor(view: DataView<ArrayBuffer>, target: Target) {
     this.values = argumentsIn(view, target);
     if (target.following === undefined) return;
-    this.values.push(this.#rest = new VariadicArguments(view, target));
+    this.values.push(this.#rest = new VariadicArguments(view, target, KEY));
   }
 
   /** The callback has been answered, or its call ended. */

@@ -155,7 +155,9 @@ async function answerHere(
       : call.ask(target, handler);
     if (isThenable(answer)) answer = await answer;
     signal?.throwIfAborted();
-    if (typeof answer !== "object" || answer === null || !call.replyByTail(answer)) {
+    if (
+      typeof answer !== "object" || answer === null || !call.replyByObject(target, answer, false)
+    ) {
       if (typeof answer === "object" && answer !== null) {
         refuseWaiting(answer, what);
         refuseDeferred(answer, what);

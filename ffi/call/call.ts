@@ -29,7 +29,7 @@ import { argumentsIn, Passed } from "./arguments.ts";
 import { type Answering, type Callee, replacementOf, type Slot } from "./callee.ts";
 import { depthNow, GONE, isGone } from "./depth.ts";
 import type { ResultPassing } from "./passing.ts";
-import { tailOf, writeTail } from "./tail_call.ts";
+import { prepareTail, type Tail, tailOf, writeTail } from "./tail_call.ts";
 import { type Handler, type Target, targetOf, type Thunk } from "./thunk.ts";
 
 // Local, because V8 folds a local constant, and loads an imported one at each use.
@@ -339,7 +339,7 @@ export class Call implements Ender {
   reply(target: Target, value: unknown): void {
     const { resultType, what, isKept } = target;
     if (typeof value === "object" && value !== null) {
-      if (this.replyByTail(value)) return;
+      if (this.replyByObject(target, value, this.#answered)) return;
       refuseWaiting(value, what);
       refuseDeferred(value, what);
     }
@@ -352,19 +352,44 @@ export class Call implements Ender {
     write(this.context.view, INPUT, resultType, value, what, answers);
   }
 
-  /** Answers the callback that waits if `answer` is a tail call; else it does nothing. */
-  replyByTail(answer: object): boolean {
+  /**
+   * Answers the callback that waits if `answer` is a tail call or a struct; else does nothing.
+   * `isAgain`: it takes the place of another answer, which C has not got.
+   */
+  replyByObject(target: Target, answer: object, isAgain: boolean): boolean {
     const tail = tailOf(answer);
-    if (tail === undefined) return false;
+    if (tail !== undefined) {
+      this.#replyByTail(tail);
+      return true;
+    }
+    const { structResult, what, isKept } = target;
+    if (structResult === undefined) return false;
+    refuseWaiting(answer, what);
+    refuseDeferred(answer, what);
+    const answers = isKept ? this.keeper.answersTo(target, isAgain) : undefined;
+    const scratch = structResult.convert(answer, what, answers);
+    // A getter of the struct may have ended the call, and another one may be on its stack.
+    this.check();
+    this.#answered = true;
+    this.#endVariadic();
+    if (this.#hasTail) this.#clearTail();
+    structResult.put(this.context.view, scratch);
+    return true;
+  }
+
+  #replyByTail(tail: Tail): void {
     this.check();
     const { context } = this;
     // Its arguments take the place of those of the call, which C has by now.
     context.written = undefined;
+    const written = prepareTail(tail, this.keeper);
+    // A getter of an argument may have ended the call.
+    this.check();
+    this.#endVariadic();
     if (this.#hasTail) this.#clearTail();
-    writeTail(tail, context.view, this.keeper);
+    writeTail(tail, written, context.view);
     this.#hasTail = true;
     this.#answered = true;
-    return true;
   }
 
   #clearTail(): void {

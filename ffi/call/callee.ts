@@ -8,6 +8,7 @@ import { checkOpen } from "../context/occupancy.ts";
 import type { Subject } from "../context/context.ts";
 import { symbolOf } from "../context/body.ts";
 import { isGeneratorFunction, isScriptGenerator } from "../script_generator.ts";
+import { native } from "../library/find.ts";
 import type { Overflow } from "../stack/overflow.ts";
 import {
   hintForUnsafeCallback,
@@ -69,13 +70,19 @@ const callees = new WeakMap<object, Callee>();
 /** What C gets for a function of `dlopen`, wherever it takes a function pointer: the function. */
 class Pointed implements Pointing {
   readonly #callee: Callee;
+  #isPinned = false;
 
   constructor(callee: Callee) {
     this.#callee = callee;
   }
 
+  /** C may call it when its library is closed: so that stays loaded once C has the address. */
   get address(): bigint | undefined {
-    return this.#callee.library.closed ? undefined : this.#callee.address();
+    if (this.#callee.library.closed) return undefined;
+    const address = this.#callee.address();
+    if (!this.#isPinned) native().pin(native().pointerTo(address));
+    this.#isPinned = true;
+    return address;
   }
 
   whyClosed(what: string): Error {

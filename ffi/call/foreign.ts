@@ -50,6 +50,8 @@ interface Request {
   readonly mailbox: Deno.PointerObject;
   /** A copy of its mailbox. */
   readonly view: DataView<ArrayBuffer>;
+  /** What the handler has been passed. */
+  passed?: Passed;
 }
 
 /** A callback that threads call. */
@@ -117,22 +119,19 @@ export class ForeignCallback {
   /** Asks the handler. Nobody waits for this: what it throws is reported. */
   async serve(request: Request): Promise<void> {
     this.#waiting.add(request);
-    let passed: Passed | undefined;
     try {
-      passed = new Passed(request.view, this.#target);
+      const passed = request.passed = new Passed(request.view, this.#target);
       const answer = this.#target.handler!(...passed.values);
       this.#answer(request, isThenable(answer) ? await answer : answer);
     } catch (error) {
       this.#fail(request, error);
-    } finally {
-      passed?.end();
     }
   }
 
   /** Answers a thread, unless that has been done, as by `close`. */
   #answer(request: Request, value: unknown): void {
     if (!this.#waiting.has(request)) return;
-    const { resultType, what, isKept } = this.#target;
+    const { resultType, structResult, what, isKept } = this.#target;
     if (typeof value === "object" && value !== null) {
       refuseWaiting(value, what);
       refuseDeferred(value, what);
@@ -143,17 +142,27 @@ export class ForeignCallback {
         );
       }
     }
+    // A getter of `then` may have closed the callback.
+    if (!this.#waiting.has(request)) return;
     const { mailbox, view } = request;
     let answers: ForeignAnswers | undefined;
     if (isKept) {
       answers = this.#answers ??= new ForeignAnswers(this.#target);
       answers.next();
     }
-    write(view, Mailbox.input, resultType, value, what, answers);
+    if (structResult !== undefined) {
+      const scratch = structResult.convert(value, what, answers);
+      // A getter of the struct may have closed the callback, and the thread has gone on.
+      if (!this.#waiting.has(request)) return;
+      structResult.put(view, scratch);
+    } else {
+      write(view, Mailbox.input, resultType, value, what, answers);
+    }
     const { addressOfPointer, copyOut } = native();
     // All of it: a struct may fill several words.
     copyOut(addressOfPointer(mailbox), view, BigInt(view.byteLength));
     this.#waiting.delete(request);
+    request.passed?.end();
     nativeForeign().answerForeign(mailbox);
   }
 

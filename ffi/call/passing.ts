@@ -218,9 +218,17 @@ export class ResultPassing implements Passing {
     this.#bytes.put(this.#bytes.of(value, what, keeper));
   }
 
-  /** Writes an answer of a callback. C has said where it wants one that is in no register. */
   write(view: DataView<ArrayBuffer>, value: unknown, what: string, keeper: Keeper): void {
-    const scratch = this.#bytes.of(value, what, keeper);
+    this.put(view, this.convert(value, what, keeper));
+  }
+
+  /** The bytes of an answer. Getters of it may end the call: then `put` is not to be called. */
+  convert(value: unknown, what: string, keeper: Keeper | undefined): Scratch {
+    return this.#bytes.of(value, what, keeper);
+  }
+
+  /** Puts them where C finds them. It has said where it wants an answer that is in no register. */
+  put(view: DataView<ArrayBuffer>, scratch: Scratch): void {
     if (this.addressAt !== undefined) {
       const address = view.getBigUint64(this.addressAt, true);
       native().copyOut(address, scratch.view, this.#bytes.length);

@@ -95,6 +95,8 @@ class Offer implements CallbackCall<number, readonly unknown[], unknown> {
   readonly #call: Call;
   readonly #target: Target;
   #isReplied = false;
+  /** Whether a getter of the answer may run. */
+  #isReplying = false;
   #isOver = false;
 
   constructor(call: Call, target: Target) {
@@ -117,8 +119,19 @@ class Offer implements CallbackCall<number, readonly unknown[], unknown> {
           "and C gets one; call reply() once",
       );
     }
-    this.#call.reply(this.#target, value);
-    this.#isReplied = true;
+    if (this.#isReplying) {
+      throw new Error(
+        `Cannot answer ${name}: callback parameter ${this.parameter} is being answered, and this ` +
+          "is called by a getter of the answer; pass plain values",
+      );
+    }
+    this.#isReplying = true;
+    try {
+      this.#call.reply(this.#target, value);
+      this.#isReplied = true;
+    } finally {
+      this.#isReplying = false;
+    }
   }
 
   /** The next call is pulled, or none will be. */

@@ -135,7 +135,9 @@ function answerAll(fiber: Fiber, args: readonly unknown[]): void {
         read(view, fast.thirdAt, fast.third),
       )
       : call.ask(target, handler);
-    if (typeof answer !== "object" || answer === null || !call.replyByTail(answer)) {
+    if (
+      typeof answer !== "object" || answer === null || !call.replyByObject(target, answer, false)
+    ) {
       if (typeof answer === "object" && answer !== null) refuseDeferred(answer, what);
       const answers = isKept ? keeper.answersTo(target, false) : undefined;
       write(view, INPUT, resultType, answer, what, answers);

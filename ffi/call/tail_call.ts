@@ -14,7 +14,7 @@
 
 import { describe } from "../check.ts";
 import { checkOpen } from "../context/occupancy.ts";
-import { Mailbox } from "../layout.ts";
+import { Mailbox, SLOT_SIZE } from "../layout.ts";
 import { native } from "../library/find.ts";
 import { Kept } from "../value/kept.ts";
 import { type Keeper, write } from "../value/value.ts";
@@ -47,7 +47,7 @@ export interface TailCall {
 }
 
 /** What is behind a `TailCall`: the function and its arguments, which have been checked. */
-interface Tail {
+export interface Tail {
   readonly callee: Callee;
   readonly args: readonly unknown[];
 }
@@ -120,12 +120,23 @@ export function tailOf(answer: object): Tail | undefined {
   return tails.get(answer);
 }
 
-/** Writes a tail call into the mailbox of the call that waits, where the thunk finds it. */
-export function writeTail({ callee, args }: Tail, view: DataView, keeper: Keeper): void {
-  passOnAddress(callee, view);
-  writeArguments(callee, args, view, keeper);
-  // A getter of an argument may have closed the library.
+/**
+ * Writes the arguments of a tail call into a mailbox of their own. Getters of them may run code of
+ * the caller's, and end the call that waits.
+ */
+export function prepareTail({ callee, args }: Tail, keeper: Keeper): DataView<ArrayBuffer> {
+  const written = new DataView(new ArrayBuffer(Mailbox.size));
+  writeArguments(callee, args, written, keeper);
   checkOpen(callee.library, callee.what);
+  return written;
+}
+
+/** Puts a tail call into the mailbox of the call that waits, where the thunk finds it. */
+export function writeTail({ callee }: Tail, written: DataView, view: DataView<ArrayBuffer>): void {
+  for (let at: number = Mailbox.integers; at < Mailbox.callback_integers; at += SLOT_SIZE) {
+    view.setBigUint64(at, written.getBigUint64(at, true), true);
+  }
+  passOnAddress(callee, view);
   const address = callee.address();
   // Its library may be another than that of the call, and be closed while the function runs.
   native().pin(native().pointerTo(address));

@@ -187,7 +187,8 @@ class KeptAnswers extends Answers {
   /** Those of the call, where short answers lie while there is room: so most need no new memory. */
   readonly #strings: Strings;
   readonly #places: StringPlace[] = [];
-  readonly #buffers: ArrayBuffer[] = [];
+  /** By their places, of which strings take some. */
+  readonly #buffers: (ArrayBuffer | undefined)[] = [];
 
   constructor(callback: Answered, strings: Strings) {
     super(callback);
@@ -198,7 +199,7 @@ class KeptAnswers extends Answers {
     let known: ArrayBuffer | undefined;
     for (const buffer of this.#buffers) {
       // Often it is one buffer, filled again and again.
-      if (buffer === known) continue;
+      if (buffer === undefined || buffer === known) continue;
       if (isDetached(buffer)) return true;
       known = buffer;
     }

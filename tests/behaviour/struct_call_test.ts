@@ -284,6 +284,114 @@ testWith("g++", "strings in a struct stay as long as strings do", async () => {
   }
 });
 
+testWith("g++", "buffers beside strings in a struct are looked after, answer by answer", () => {
+  using library = open();
+  const { call_names } = library.symbols;
+  const both = struct({ first: "cstring", second: "buffer" });
+  using other = dlopen(compiled!, {
+    call_names: {
+      parameters: ["i32", { callback: { parameters: ["i32"], result: both } }],
+      result: "u64",
+    },
+  });
+  const bytes = new TextEncoder().encode("four\0");
+  const answer = { first: "abc", second: bytes };
+  assertEquals(
+    other.symbols.call_names(3, () => answer),
+    call_names(3, () => ({
+      first: "abc",
+      second: "four",
+    })),
+  );
+  // One that was transferred elsewhere is missed, whichever answer it was in.
+  const gone = bytes.slice();
+  assertThrows(
+    () =>
+      other.symbols.call_names(3, (i) => {
+        if (i === 1) gone.buffer.transfer();
+        return i === 0 ? { first: "abc", second: gone } : answer;
+      }),
+    TypeError,
+    "that a handler has answered was detached while C was using it",
+  );
+});
+
+testWith(
+  "g++",
+  "a getter of an answer may end the call, or begin another, and gets no other's",
+  () => {
+    using library = open();
+    const { named_big, named_call, call_int } = library.symbols;
+    type Pulled = Iterator<{ reply(value: object): void }>;
+    const steal = (calls: Pulled & { return(value: never): void }, rest: object): void => {
+      const { reply } = calls.next().value;
+      const other = call_int.calls(5);
+      const isBig = "all" in rest;
+      const end = (): void => {
+        calls.return(0 as never);
+        (other.next().value as { reply(value: number): void }).reply(77);
+      };
+      const answer = Object.defineProperty({ ...rest }, isBig ? "all" : "id", {
+        enumerable: true,
+        get() {
+          end();
+          return isBig ? [1n, 2n, 3n] : 1;
+        },
+      });
+      assertThrows(() => reply(answer), Error, "the call has been ended");
+      assertEquals(other.next(), { done: true, value: 77 });
+    };
+    steal(named_big.calls(3) as never, { all: [] });
+    steal(named_call.calls(3) as never, { id: 0, x: 2 });
+    const calls = named_call.calls(1);
+    const { reply } = calls.next().value as { reply(value: object): void };
+    const again = {
+      x: 1,
+      get id(): number {
+        reply({ id: 5, x: 5 });
+        return 1;
+      },
+    };
+    assertThrows(() => reply(again), Error, "is being answered, and this is called by a getter");
+    const pulling = {
+      x: 1,
+      get id(): number {
+        calls.next();
+        return 1;
+      },
+    };
+    assertThrows(() => reply(pulling), Error);
+  },
+);
+
+testWith(
+  "g++",
+  "a getter of an answer may close the callback that a thread waits for",
+  async () => {
+    using library = open();
+    for (const isBig of [false, true]) {
+      const definition = isBig
+        ? { parameters: ["i64"], result: Big, stop: () => ({ all: [7n, 8n, 9n] }) } as const
+        : { parameters: [Mixed, "i32"], result: Mixed, stop: () => ({ id: 7, x: 8 }) } as const;
+      const answer = Object.defineProperty(isBig ? {} : { x: 1 }, isBig ? "all" : "id", {
+        enumerable: true,
+        get() {
+          callback.close();
+          return isBig ? [1n, 2n, 3n] : 1;
+        },
+      });
+      // deno-lint-ignore no-explicit-any -- of either type
+      const callback: Callback<any> = new Callback(definition as any, () => answer, {
+        threads: true,
+      });
+      const { big_from_thread, mixed_from_thread } = library.symbols;
+      const got = await (isBig ? big_from_thread : mixed_from_thread)(callback);
+      const view = new BigInt64Array(got.buffer);
+      assertEquals(isBig ? [...view] : [view[0]! & 0xffffffffn], isBig ? [7n, 8n, 9n] : [7n]);
+    }
+  },
+);
+
 testWith("g++", "a struct may be aligned to more than the stack, as a result", () => {
   using library = open();
   for (let i = 0; i < 20; i++) {

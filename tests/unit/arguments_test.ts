@@ -146,6 +146,45 @@ Deno.test("a type that C promotes is refused behind the dots, and nothing is rea
   }, 1);
 });
 
+Deno.test("no more is read behind the dots than C promises to pass", () => {
+  using library = dlopen(testBodies, table);
+  let read = 0;
+  const endless = (_: string | null, rest: VariadicArguments): number => {
+    for (;; read++) rest.next("i64");
+  };
+  assertThrows(
+    () => library.symbols.call_variadic(endless, 2),
+    RangeError,
+    "127 have been read, and C promises to pass no more",
+  );
+  assertEquals(read, 127);
+});
+
+Deno.test("a program makes no VariadicArguments, which would read anywhere", () => {
+  using library = dlopen(testBodies, table);
+  library.symbols.call_variadic((_, rest) => {
+    const { constructor } = rest;
+    assertThrows(
+      () => Reflect.construct(constructor, [new DataView(new ArrayBuffer(432)), {}]),
+      TypeError,
+      "Cannot make VariadicArguments: a callback gets them",
+    );
+    return 0;
+  }, 0);
+});
+
+Deno.test("a type that a program changes later is what it was", () => {
+  using library = dlopen(testBodies, table);
+  library.symbols.call_variadic((_, rest) => {
+    const words: ("i64" | "i32")[] = ["i64"];
+    const one = { struct: words };
+    assertEquals(new DataView(rest.next(one).buffer).getInt32(0, true), 1);
+    words.push("i64", "i64");
+    assertEquals([rest.next("f64"), rest.next("i64")], [0.5, -1n]);
+    return 0;
+  }, 2);
+});
+
 Deno.test("a Callback with dots is another than one without", () => {
   using library = dlopen(testBodies, table);
   using plain = new Callback({ parameters: ["cstring"], result: "i32" }, () => 0);

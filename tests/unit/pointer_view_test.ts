@@ -586,12 +586,13 @@ Deno.test("memory of allocate() stays until it is disposed of, and while it is h
   await collectUntil(() => collected.includes("disposed"));
   assertEquals(kept!.getUint8(), 8);
 
-  const size = 2 ** 27;
+  const size = 2 ** 26;
   const external = (): number => Deno.memoryUsage().external;
   const before = external();
-  for (let i = 0; i < 4; i++) {
+  for (let i = 0; i < 8; i++) {
     using _memory = PointerView.allocate(size);
   }
-  await collectUntil(() => external() < before + size);
-  assert(external() < before + size, "memory that was disposed of goes");
+  // Words that were left on the stack may hold one or two.
+  await collectUntil(() => external() < before + 3 * size);
+  assert(external() < before + 3 * size, "memory that was disposed of goes");
 });
