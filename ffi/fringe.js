@@ -65,7 +65,7 @@ function keepWhole(object) {
 function copy$2(value, above) {
     if (typeof value !== "object" || value === null)
         return structuredClone(value);
-    if (isPointer(value) || whole?.has(value))
+    if (isPointer$1(value) || whole?.has(value))
         return value;
     if (ArrayBuffer.isView(value))
         return structuredClone(value);
@@ -79,7 +79,7 @@ function copy$2(value, above) {
     }
     return Object.freeze(copied);
 }
-function isPointer(value) {
+function isPointer$1(value) {
     return Object.getPrototypeOf(value) === null && Reflect.ownKeys(value).length === 0;
 }
 const own = (function own(object) {
@@ -1934,6 +1934,10 @@ function roundUp$1(offset, size) {
 }
 
 const VIEWED = Symbol("viewed");
+const SHAPE = Symbol("shape");
+function isLaid(value) {
+    return SHAPE in value;
+}
 let shapes;
 function makeStructType(layout, shape) {
     (shapes ??= new WeakMap()).set(layout, shape);
@@ -2022,10 +2026,16 @@ function readShape(view, offset, shape) {
 function dataProperty(value) {
     return own({ value, writable: true, enumerable: true, configurable: true });
 }
-function readUnion(view, offset, { size, fields }) {
+let unions;
+function leads({ fields }) {
+    return fields.some(({ of }) => isShape(of) ? leads(of) : of.kind === "address");
+}
+function readUnion(view, offset, shape) {
+    const { size, fields } = shape;
     const bytes = new Uint8Array(view.buffer, view.byteOffset + offset, size).slice();
     const copy = new DataView(bytes.buffer);
     const value = {};
+    (unions ??= new WeakMap()).set(value, { shape, bytes, from: leads(shape) ? view.buffer : null });
     for (const field of fields) {
         const get = () => readField(copy, 0, field);
         Object.defineProperty(value, field.name, { __proto__: null, enumerable: true, get });
@@ -2055,8 +2065,13 @@ function readValue(view, offset, type) {
     return read(slot, 0, type);
 }
 function writeShape(view, offset, shape, value, what, keeper) {
-    if (!hasNames(shape))
-        return writeBytes(view, offset, shape, value, what);
+    if (!hasNames(shape)) {
+        const bytes = bytesOfUnion(value);
+        writeBytes(view, offset, shape, bytes ?? value, what);
+        if (bytes !== undefined && leads(shape))
+            keeper?.keepAt?.(view.byteOffset + offset, value);
+        return;
+    }
     const given = fieldsIn(shape, value, what);
     for (let i = 0; i < given.length; i++) {
         const [field, part] = given[i];
@@ -2067,7 +2082,11 @@ function fieldsIn(shape, value, what) {
     if (typeof value !== "object" || value === null || Symbol.iterator in value) {
         throw new TypeError(`${what} must be an object such as { ${shape.fields[0].name} }: got ${describe(value)}`);
     }
-    const names = Object.keys(value);
+    if (isUnion(shape) && shapeOfUnion(value) === shape)
+        return [[wholeOf(shape), value]];
+    let names = Object.keys(value);
+    if (names.length === 0)
+        names = namesBehind(value, shape, what);
     const given = [];
     for (let i = 0; i < names.length; i++) {
         const name = names[i];
@@ -2079,6 +2098,37 @@ function fieldsIn(shape, value, what) {
         throw new TypeError(`${what} must have one member of the union, of ${namesOf(shape)}: got ${given.length}`);
     }
     return given;
+}
+function namesBehind(value, shape, what) {
+    if (isLaid(value))
+        return value[SHAPE].fields.map(({ name }) => name);
+    const prototype = Object.getPrototypeOf(value);
+    if (prototype === Object.prototype || prototype === null && !isPointer(value))
+        return [];
+    throw new TypeError(`${what} must have properties of its own, of ${namesOf(shape)}: got ${describe(value)}`);
+}
+function isPointer(value) {
+    try {
+        native().addressOfPointer(value);
+        return true;
+    }
+    catch (error) {
+        if (isExhaustion(error))
+            throw error;
+        return false;
+    }
+}
+function shapeOfUnion(value) {
+    return isLaid(value) ? value[SHAPE] : unions?.get(value)?.shape;
+}
+function bytesOfUnion(value) {
+    if (typeof value !== "object" || value === null)
+        return undefined;
+    return isLaid(value) ? value[VIEWED].getBytes(0, value[SHAPE].size) : unions?.get(value)?.bytes;
+}
+function wholeOf({ size, alignment, fields }) {
+    const parts = fields.map(({ of }) => ({ offset: 0, of }));
+    return { offset: 0, of: { size, alignment, fields: parts } };
 }
 function fieldNamed(shape, name, what) {
     const field = shape.fields.find((field) => field.name === name);
@@ -7139,6 +7189,7 @@ function classFor(shape) {
             return (pointer ?? PointerView.of(data)).add(at);
         },
     });
+    define(SHAPE, { value: shape });
     for (const field of shape.fields) {
         define(field.name, {
             enumerable: true,
@@ -7227,6 +7278,7 @@ function arrayOf(place, field, count) {
         return { name: `${name}[${index}]`, offset: index * of.size, of, count: undefined, to };
     };
     const view = new Proxy(Object.create(null), {
+        has: (_target, key) => key === "length" || key === Symbol.iterator || elementAt(key) !== undefined,
         get(_target, key) {
             if (key === "length")
                 return count;

@@ -20,6 +20,7 @@ import {
   fieldNamed,
   hasNames,
   readPart,
+  SHAPE,
   slot,
   type StructKeeper,
   VIEWED,
@@ -240,6 +241,7 @@ function classFor(shape: Shape): new (place: Place) => View {
       return (pointer ?? PointerView.of(data)).add(at);
     },
   });
+  define(SHAPE, { value: shape });
   for (const field of shape.fields) {
     define(field.name!, {
       enumerable: true,
@@ -331,6 +333,8 @@ function arrayOf(place: Place, field: Field, count: number): object {
     return { name: `${name}[${index}]`, offset: index * of.size, of, count: undefined, to };
   };
   const view = new Proxy(Object.create(null), {
+    has: (_target, key) =>
+      key === "length" || key === Symbol.iterator || elementAt(key) !== undefined,
     get(_target, key) {
       if (key === "length") return count;
       if (key === Symbol.iterator) return () => elements();

@@ -13,12 +13,26 @@
 
 import { bytesOf } from "../buffer.ts";
 import { describe, isExhaustion, keepWhole, own } from "../check.ts";
+import { native } from "../library/find.ts";
 import { arrange, type Field, isShape, type Part, type Shape } from "./shape.ts";
 import { meantBy, type Type, typeOf, VALUE_TYPES } from "./type.ts";
 import { type Keeper, read, write } from "./value.ts";
 
 /** Under which an object that is laid over memory says where it lies: as a `PointerView`. */
 export const VIEWED: unique symbol = Symbol("viewed");
+
+/** Under which such an object has the shape of what it is laid over, whose fields it has. */
+export const SHAPE: unique symbol = Symbol("shape");
+
+/** An object that is laid over memory. */
+interface Laid {
+  readonly [SHAPE]: Shape;
+  readonly [VIEWED]: { getBytes(offset: number, length: number): Uint8Array<ArrayBuffer> };
+}
+
+function isLaid(value: object): value is Laid {
+  return SHAPE in value;
+}
 
 /** The shapes of layouts; undefined until there is one. */
 let shapes: WeakMap<object, Shape> | undefined;
@@ -143,10 +157,23 @@ function dataProperty(value: unknown): PropertyDescriptor {
   return own({ value, writable: true, enumerable: true, configurable: true });
 }
 
-function readUnion(view: DataView<ArrayBuffer>, offset: number, { size, fields }: Shape): unknown {
+/** The bytes of the unions that have been read; undefined until there is one. */
+let unions:
+  | WeakMap<object, { readonly shape: Shape; readonly bytes: Uint8Array; readonly from: unknown }>
+  | undefined;
+
+/** Whether there is a pointer among the parts. */
+function leads({ fields }: Shape): boolean {
+  return fields.some(({ of }) => isShape(of) ? leads(of) : of.kind === "address");
+}
+
+function readUnion(view: DataView<ArrayBuffer>, offset: number, shape: Shape): unknown {
+  const { size, fields } = shape;
   const bytes = new Uint8Array(view.buffer, view.byteOffset + offset, size).slice();
   const copy = new DataView(bytes.buffer);
   const value = {};
+  // What a pointer among the bytes leads to may be held by the memory that it was read from.
+  (unions ??= new WeakMap()).set(value, { shape, bytes, from: leads(shape) ? view.buffer : null });
   for (const field of fields) {
     const get = (): unknown => readField(copy, 0, field);
     Object.defineProperty(value, field.name!, { __proto__: null, enumerable: true, get } as object);
@@ -192,7 +219,12 @@ export function writeShape(
   what: string,
   keeper?: StructKeeper,
 ): void {
-  if (!hasNames(shape)) return writeBytes(view, offset, shape, value, what);
+  if (!hasNames(shape)) {
+    const bytes = bytesOfUnion(value);
+    writeBytes(view, offset, shape, bytes ?? value, what);
+    if (bytes !== undefined && leads(shape)) keeper?.keepAt?.(view.byteOffset + offset, value);
+    return;
+  }
   const given = fieldsIn(shape, value, what);
   for (let i = 0; i < given.length; i++) {
     const [field, part] = given[i]!;
@@ -211,7 +243,9 @@ export function fieldsIn(
       `${what} must be an object such as { ${shape.fields[0]!.name} }: got ${describe(value)}`,
     );
   }
-  const names = Object.keys(value);
+  if (isUnion(shape) && shapeOfUnion(value) === shape) return [[wholeOf(shape), value]];
+  let names: readonly string[] = Object.keys(value);
+  if (names.length === 0) names = namesBehind(value, shape, what);
   const given: (readonly [field: Field, value: unknown])[] = [];
   for (let i = 0; i < names.length; i++) {
     const name = names[i]!;
@@ -226,6 +260,48 @@ export function fieldsIn(
     );
   }
   return given;
+}
+
+/**
+ * The fields of an object that has none of its own. A view has those of its layout: they are
+ * accessors of its prototype.
+ *
+ * @throws {TypeError} If it is no object that is written down, of which `{}` is one.
+ */
+function namesBehind(value: object, shape: Shape, what: string): string[] {
+  if (isLaid(value)) return value[SHAPE].fields.map(({ name }) => name!);
+  const prototype = Object.getPrototypeOf(value);
+  if (prototype === Object.prototype || prototype === null && !isPointer(value)) return [];
+  throw new TypeError(
+    `${what} must have properties of its own, of ${namesOf(shape)}: got ${describe(value)}`,
+  );
+}
+
+function isPointer(value: object): boolean {
+  try {
+    native().addressOfPointer(value as Deno.PointerObject);
+    return true;
+  } catch (error) {
+    if (isExhaustion(error)) throw error;
+    return false;
+  }
+}
+
+/** Of which union an object is a view, or has been read; undefined for others. */
+function shapeOfUnion(value: object): Shape | undefined {
+  return isLaid(value) ? value[SHAPE] : unions?.get(value)?.shape;
+}
+
+/** Its bytes: which member is there, C alone knows, so all are copied. */
+function bytesOfUnion(value: unknown): Uint8Array | undefined {
+  if (typeof value !== "object" || value === null) return undefined;
+  return isLaid(value) ? value[VIEWED].getBytes(0, value[SHAPE].size) : unions?.get(value)?.bytes;
+}
+
+/** All of a union, as a field whose value is bytes. */
+function wholeOf({ size, alignment, fields }: Shape): Field {
+  const parts = fields.map(({ of }) => ({ offset: 0, of }));
+  return { offset: 0, of: { size, alignment, fields: parts } };
 }
 
 /**

@@ -381,6 +381,85 @@ Deno.test("a union reads the member that is asked for, and is written by one", (
   }
 });
 
+Deno.test("a view, and what read() gives, are values with all their fields", () => {
+  const value = union({ text: "cstring", number: "f64", parts: ["u16", 4] });
+  const outer = struct({
+    inner: point,
+    two: [point, 2],
+    to: pointerTo(point),
+    value,
+    s: "cstring",
+  });
+  const source = new Uint8Array(outer.size);
+  const end = point.view(Int16Array.of(7, 8));
+  outer.write(source, {
+    ...{ inner: { x: 1, y: 2 }, two: [{ x: 3, y: 4 }, { x: 5, y: 6 }], to: end },
+    ...{ value: { number: 0.5 }, s: "text" },
+  });
+  const from = outer.view(source);
+  for (const given of [from, outer.read(source), outer.read(PointerView.of(source).pointer)]) {
+    const memory = new Uint8Array(outer.size);
+    outer.write(memory, given as Any);
+    const { inner, two, to, value, s } = outer.read(memory);
+    assertEquals([inner, two], [{ x: 1, y: 2 }, [{ x: 3, y: 4 }, { x: 5, y: 6 }]]);
+    assertEquals([to!.y, value.number, value.parts, s], [8, 0.5, [0, 0, 0, 0x3fe0], "text"]);
+    const view = outer.view(memory);
+    view.two = [end, from.two[0]!] as Any;
+    view.inner = from.two[1]!;
+    assertEquals([view.two[0]!.x, view.two[1]!.x, view.inner.y], [7, 3, 6]);
+    view.value.number = 1;
+    view.value = given.value as Any;
+    assertEquals(view.value.number, 0.5);
+  }
+  const copy = value.view(new Uint8Array(8));
+  value.write(PointerView.of(copy), from.value as Any);
+  assertEquals(copy.number, 0.5);
+  // Of another layout, a view has other fields.
+  const other = struct({ x: "i16", z: "i16" }).view(new Uint8Array(4));
+  assertThrows(() => from.inner = other as Any, TypeError, 'there is no field "z"');
+  assertThrows(() => from.value = from as Any, TypeError, 'there is no field "inner"');
+});
+
+Deno.test("a pointer in a union that is copied keeps leading to its string", async () => {
+  const value = union({ text: "cstring", word: "u64" });
+  const held = [value.view(new Uint8Array(8)), value.view(new Uint8Array(8))];
+  const collected: string[] = [];
+  const registry = new FinalizationRegistry<string>((name) => collected.push(name));
+  (() => {
+    for (const [i, name] of ["view", "read"].entries()) {
+      const source = new Uint8Array(new ArrayBuffer(100_000));
+      registry.register(source.buffer, name);
+      value.write(source, { text: name.repeat(10_000) });
+      const copied = i === 0 ? value.view(source) : value.read(source);
+      value.write(PointerView.of(held[i]!), copied as Any);
+    }
+    registry.register(new ArrayBuffer(100_000), "garbage");
+  })();
+  await collectUntil(() => collected.length > 0);
+  assertEquals(collected, ["garbage"]);
+  assertEquals(held.map(({ text }) => text!.slice(-4)), ["view", "read"]);
+});
+
+Deno.test("what has no fields of its own is refused, but for {}", () => {
+  const view = struct({ inner: point, array: ["u8", 4] }).view(new Uint8Array(8));
+  point.write(PointerView.of(view), {});
+  point.write(PointerView.of(view), Object.create(null));
+  class Point {
+    get x() {
+      return 1;
+    }
+  }
+  const { pointer } = PointerView.of(view);
+  for (const value of [new Point(), pointer, PointerView.of(view), new Date()]) {
+    assertThrows(
+      () => view.inner = value as Any,
+      TypeError,
+      "field inner must have properties of its own, of x, y: got an object",
+    );
+  }
+  assertThrows(() => view.inner = view.array as Any, TypeError, "must be an object such as { x }");
+});
+
 Deno.test("what a program has put into Object.prototype is no part of a layout", () => {
   const polluted = {
     ...{ count: 3, to: { follow: () => "evil" }, fields: [], name: "evil", pack: 1 },
