@@ -2177,7 +2177,7 @@ function listOf(value, what) {
 function writePart(view, offset, { of, to }, value, what, keeper) {
     if (isShape(of))
         return writeShape(view, offset, of, value, what, keeper);
-    const given = to === undefined ? value : to.pointerOf(value);
+    const given = to === undefined ? value : to.pointerOf(value, what);
     if (of.size > 2) {
         write(view, offset, of, given, what, keeper);
         if (of.kind === "address")
@@ -7405,13 +7405,25 @@ function checkLayout(layout, what) {
     throw new TypeError(`${what} must be a pointer to a layout, or to what a function gives: got ${describe(layout)}`);
 }
 function targetOf(pointer, what) {
-    let shape;
+    let known;
+    const shape = () => {
+        return known ??= checkLayout(typeof pointer === "function" ? pointer() : pointer, what);
+    };
     return {
         follow(address) {
-            shape ??= checkLayout(typeof pointer === "function" ? pointer() : pointer, what);
-            return viewOf(shape, { data: undefined, pointer: new PointerView(address), at: 0 });
+            return viewOf(shape(), { data: undefined, pointer: new PointerView(address), at: 0 });
         },
-        pointerOf: (value) => viewed(value)?.pointer ?? value,
+        pointerOf(value, what) {
+            const view = viewed(value);
+            if (view === undefined)
+                return value;
+            const memory = memoryOf(view);
+            const length = memory === undefined ? Infinity : memory.bytes.length - memory.start;
+            const { size } = shape();
+            if (length >= size)
+                return view.pointer;
+            throw new RangeError(`${what} must lead to the ${size} bytes of a struct: the memory there has ${length}`);
+        },
     };
 }
 

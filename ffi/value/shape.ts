@@ -40,8 +40,13 @@ export interface Field {
 export interface Target {
   /** What TypeScript has for the pointer. */
   follow(pointer: Deno.PointerObject): unknown;
-  /** The pointer to what TypeScript has; whatever is none is given back. */
-  pointerOf(value: unknown): unknown;
+  /**
+   * The pointer to what TypeScript has; whatever is none is given back. `what` begins
+   * with "Cannot".
+   *
+   * @throws {RangeError} If less memory is there than what it leads to has.
+   */
+  pointerOf(value: unknown, what: string): unknown;
 }
 
 /** A part, before it is known where it lies. */

@@ -382,7 +382,7 @@ function writePart(
   keeper?: StructKeeper,
 ): void {
   if (isShape(of)) return writeShape(view, offset, of, value, what, keeper);
-  const given = to === undefined ? value : to.pointerOf(value);
+  const given = to === undefined ? value : to.pointerOf(value, what);
   if (of.size > 2) {
     write(view, offset, of, given, what, keeper);
     if (of.kind === "address") keeper?.keepAt?.(view.byteOffset + offset, value);

@@ -355,6 +355,27 @@ Deno.test("a pointer with a layout behind it is followed, written, and found by 
   );
 });
 
+Deno.test("a pointer with a layout behind it leads to no less memory than the layout has", () => {
+  const large = struct({ all: ["u64", 4] });
+  const holder = struct({ to: pointerTo(large), all: [pointerTo(large), 2] });
+  const room = PointerView.of(new Uint8Array(40));
+  for (const { memory } of memories(holder.size)) {
+    const view = holder.view(memory);
+    view.to = room.add(8) as Any;
+    view.all[1] = large.view(room.add(8));
+    view.to = point.view(PointerView.of(new Uint8Array(32))) as Any;
+    const text = "must lead to the 32 bytes of a struct: the memory there has";
+    assertThrows(() => view.to = room.add(9) as Any, RangeError, `field to ${text} 31`);
+    const small = point.view(new Uint8Array(4)) as Any;
+    assertThrows(() => view.to = small, RangeError, `field to ${text} 4`);
+    assertThrows(() => view.all[1] = small, RangeError, `field all[1] ${text} 4`);
+    assertThrows(() => holder.write(memory, { all: [null, small] }), RangeError, `${text} 4`);
+    assert(view.all[1] !== null);
+    // How much is there C alone knows.
+    view.to = new PointerView(room.pointer) as Any;
+  }
+});
+
 Deno.test("a union reads the member that is asked for, and is written by one", () => {
   const value = union({ text: "cstring", number: "f64", parts: ["u16", 4], at: point });
   assertEquals([value.size, value.alignment, value.offsetOf("parts")], [8, 8, 0]);
