@@ -2156,17 +2156,30 @@ function writeField(view, offset, field, value, what, keeper) {
     }
 }
 function elementsOf(value, count, what) {
-    const elements = typeof value === "object" && value !== null ? listOf(value, what) : undefined;
+    const elements = typeof value === "object" && value !== null
+        ? listOf(value, count + 1, what)
+        : undefined;
     if (elements === undefined) {
         throw new TypeError(`${what} must be an array of ${count} elements: got ${describe(value)}`);
     }
     if (elements.length <= count)
         return elements;
-    throw new RangeError(`${what} has ${count} elements: got ${elements.length}`);
+    const { length } = value;
+    throw new RangeError(`${what} has ${count} elements: got ${typeof length === "number" ? length : "more"}`);
 }
-function listOf(value, what) {
+function listOf(value, most, what) {
     try {
-        return Array.from(value);
+        const list = value;
+        if (list[Symbol.iterator] === undefined) {
+            return Array.from({ length: Math.min(list.length, most) }, (_, i) => list[i]);
+        }
+        const elements = [];
+        for (const element of list) {
+            elements.push(element);
+            if (elements.length === most)
+                break;
+        }
+        return elements;
     }
     catch (error) {
         if (isExhaustion(error))

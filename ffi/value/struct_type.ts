@@ -355,17 +355,32 @@ export function writeField(
 }
 
 function elementsOf(value: unknown, count: number, what: string): unknown[] {
-  const elements = typeof value === "object" && value !== null ? listOf(value, what) : undefined;
+  const elements = typeof value === "object" && value !== null
+    ? listOf(value, count + 1, what)
+    : undefined;
   if (elements === undefined) {
     throw new TypeError(`${what} must be an array of ${count} elements: got ${describe(value)}`);
   }
   if (elements.length <= count) return elements;
-  throw new RangeError(`${what} has ${count} elements: got ${elements.length}`);
+  const { length } = value as ArrayLike<unknown>;
+  throw new RangeError(
+    `${what} has ${count} elements: got ${typeof length === "number" ? length : "more"}`,
+  );
 }
 
-function listOf(value: object, what: string): unknown[] {
+/** The first elements of a list, `most` of them: what can be iterated may have no end. */
+function listOf(value: object, most: number, what: string): unknown[] {
   try {
-    return Array.from(value as ArrayLike<unknown>);
+    const list = value as Iterable<unknown> & ArrayLike<unknown>;
+    if (list[Symbol.iterator] === undefined) {
+      return Array.from({ length: Math.min(list.length, most) }, (_, i) => list[i]);
+    }
+    const elements: unknown[] = [];
+    for (const element of list) {
+      elements.push(element);
+      if (elements.length === most) break;
+    }
+    return elements;
   } catch (error) {
     if (isExhaustion(error)) throw error;
     throw new TypeError(`${what} cannot be iterated: got ${describe(value)}`, { cause: error });

@@ -241,6 +241,31 @@ Deno.test("an array in a view has its elements, and no others", () => {
   }
 });
 
+Deno.test("of a list without an end no more is taken than shows that it is too long", () => {
+  const layout = struct({ all: ["u8", 4] });
+  const memory = new Uint8Array(4);
+  let [given, ended] = [0, false];
+  function* numbers(): Generator<number, void> {
+    try {
+      // Without an end but for this test.
+      while (given < 1000) yield given++;
+    } finally {
+      ended = true;
+    }
+  }
+  const write = (all: Any) => layout.write(memory, { all });
+  const text = "field all has 4 elements: got";
+  assertThrows(() => write(numbers()), RangeError, `${text} more`);
+  assertEquals([given, ended], [5, true]);
+  assertThrows(() => write([1, 2, 3, 4, 5, 6]), RangeError, `${text} 6`);
+  assertThrows(() => write({ length: 2 ** 53 - 1 }), RangeError, `${text} 9007199254740991`);
+  assertEquals([...memory], [0, 0, 0, 0]);
+  write({ length: 2, 0: 1, 1: 2 });
+  write(new Set([3]));
+  write({});
+  assertEquals([...memory], [3, 2, 0, 0]);
+});
+
 Deno.test("strings stay as long as the bytes that point at them", async () => {
   const layout = struct({ first: "cstring", all: ["cstring", 2] });
   let memory: Uint8Array<ArrayBuffer> | undefined = new Uint8Array(layout.size);
