@@ -6696,6 +6696,7 @@ class PointerView {
     #pointer;
     #bytes;
     #start = 0;
+    #from;
     constructor(pointer) {
         if (typeof pointer !== "object" || pointer === null || "constructor" in pointer) {
             throw new TypeError(`Cannot view memory: got ${describe(pointer)} for a pointer` +
@@ -6750,12 +6751,13 @@ class PointerView {
         const view = new PointerView(native().pointerTo(address));
         view.#bytes = buffer;
         view.#start = start;
+        view.#from = this.#from ?? (memoryBehind.has(this.#pointer) ? this.#pointer : undefined);
         return view;
     }
     get pointer() {
-        const [pointer, bytes] = [this.#pointer, this.#bytes];
-        if (bytes !== undefined && !memoryBehind.has(pointer))
-            memoryBehind.set(pointer, bytes);
+        const [pointer, holder] = [this.#pointer, this.#bytes ?? this.#from];
+        if (holder !== undefined && !memoryBehind.has(pointer))
+            memoryBehind.set(pointer, holder);
         return pointer;
     }
     get address() {

@@ -4,7 +4,7 @@
 /** `PointerView`: every getter and setter, the bounds of a buffer, and memory that has to stay. */
 
 import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
-import { Callback, dlopen, PointerView } from "../../mod.ts";
+import { Callback, dlopen, PointerView, struct } from "../../mod.ts";
 import { collectUntil, gc, openBodies, testBodies } from "../support/support.ts";
 
 /** Gives a pointer to `bytes`, by way of C. */
@@ -423,6 +423,33 @@ Deno.test("PointerView.add() keeps the buffer, as the view does that it is made 
   added = undefined;
   await collectUntil(() => collected.length > 1);
   assertEquals(collected, ["garbage", "buffer"]);
+});
+
+Deno.test("PointerView.add() holds what the pointer holds that it is made from", async () => {
+  const point = struct({ x: "i32", inner: struct({ y: "i32" }) });
+  const collected: string[] = [];
+  const registry = new FinalizationRegistry<string>((name) => collected.push(name));
+  const make = (name: string): Deno.PointerObject => {
+    const bytes = new Uint8Array(new ArrayBuffer(100_000)).fill(7);
+    registry.register(bytes.buffer, name);
+    return PointerView.of(bytes).pointer;
+  };
+  const views: PointerView[] = [];
+  const pointers: Deno.PointerObject[] = [];
+  // In a function of its own, so that no register or slot still refers to the first pointers.
+  (() => {
+    views.push(new PointerView(make("add")).add(1).add(99_998));
+    views.push(PointerView.of(point.view(make("&")).inner));
+    pointers.push(new PointerView(make("pointer")).add(99_998).pointer);
+    make("garbage");
+  })();
+  await collectUntil(() => collected.length > 0);
+  assertEquals(collected, ["garbage"]);
+  assertEquals(views.map((view) => view.getUint8()), [7, 7]);
+  assertEquals(new PointerView(pointers[0]!).add(1).getUint8(), 7);
+  views.length = pointers.length = 0;
+  await collectUntil(() => collected.length > 3);
+  assertEquals(collected.sort(), ["&", "add", "garbage", "pointer"]);
 });
 
 Deno.test("PointerView.getBytes() and getString() read what is counted", () => {
