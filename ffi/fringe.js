@@ -2055,7 +2055,9 @@ function readPart(view, offset, { of, to }) {
     if (isShape(of))
         return readShape(view, offset, of);
     const value = readValue(view, offset, of);
-    return to === undefined || value === null ? value : to.follow(value);
+    if (to === undefined || value === null)
+        return value;
+    return to.follow(value, view, offset);
 }
 const slot = new DataView(new ArrayBuffer(8));
 function readValue(view, offset, type) {
@@ -2108,6 +2110,10 @@ function namesBehind(value, shape, what) {
     throw new TypeError(`${what} must have properties of its own, of ${namesOf(shape)}: got ${describe(value)}`);
 }
 function isPointer(value) {
+    if (typeof value !== "object" || value === null)
+        return false;
+    if (Object.getPrototypeOf(value) !== null)
+        return false;
     try {
         native().addressOfPointer(value);
         return true;
@@ -7190,6 +7196,17 @@ function viewOf(shape, place) {
         classes.set(shape, known = classFor(shape));
     return new known(place);
 }
+function viewBehind(shape, pointer, data, offset) {
+    const written = held?.get(data.buffer)?.get(data.byteOffset + offset);
+    const known = viewed(written) ?? (isPointer(written) ? new PointerView(written) : undefined);
+    const plain = new PointerView(pointer);
+    if (known === undefined || known.address !== plain.address) {
+        return viewOf(shape, { data: undefined, pointer: plain, at: 0 });
+    }
+    const memory = memoryOf(known);
+    const isWhole = memory !== undefined && memory.bytes.length - memory.start >= shape.size;
+    return viewOf(shape, isWhole ? placeOf(known, "") : { data: undefined, pointer: known, at: 0 });
+}
 function classFor(shape) {
     class StructView extends View {
     }
@@ -7425,9 +7442,7 @@ function targetOf(pointer, what) {
         return known ??= checkLayout(typeof pointer === "function" ? pointer() : pointer, what);
     };
     return {
-        follow(address) {
-            return viewOf(shape(), { data: undefined, pointer: new PointerView(address), at: 0 });
-        },
+        follow: (address, view, offset) => viewBehind(shape(), address, view, offset),
         pointerOf(value, what) {
             const view = viewed(value);
             if (view === undefined)

@@ -11,8 +11,8 @@
  */
 
 import { checkKeys, describe, isPowerOfTwo, own } from "./check.ts";
-import { memoryOf, PointerView, viewed } from "./pointer_view.ts";
-import { type LayoutMemory, load, placeIn, store, viewOf } from "./struct_view.ts";
+import { memoryOf, type PointerView, viewed } from "./pointer_view.ts";
+import { type LayoutMemory, load, placeIn, store, viewBehind, viewOf } from "./struct_view.ts";
 import { arrange, type Part, type Shape, type Target } from "./value/shape.ts";
 import {
   fieldNamed,
@@ -465,9 +465,7 @@ function targetOf(pointer: unknown, what: string): Target {
     return known ??= checkLayout(typeof pointer === "function" ? pointer() : pointer, what);
   };
   return {
-    follow(address) {
-      return viewOf(shape(), { data: undefined, pointer: new PointerView(address), at: 0 });
-    },
+    follow: (address, view, offset) => viewBehind(shape(), address, view, offset),
     pointerOf(value, what) {
       const view = viewed(value);
       if (view === undefined) return value;

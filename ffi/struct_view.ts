@@ -13,12 +13,13 @@
 import { bytesOf, isBuffer, isDetached } from "./buffer.ts";
 import { describe, needStack } from "./check.ts";
 import { native } from "./library/find.ts";
-import { memoryOf, PointerView } from "./pointer_view.ts";
+import { memoryOf, PointerView, viewed } from "./pointer_view.ts";
 import { encodeCString } from "./value/cstring.ts";
 import { type Field, isShape, type Shape } from "./value/shape.ts";
 import {
   fieldNamed,
   hasNames,
+  isPointer,
   readPart,
   SHAPE,
   slot,
@@ -226,6 +227,28 @@ export function viewOf(shape: Shape, place: Place): object {
   let known = (classes ??= new WeakMap()).get(shape);
   if (known === undefined) classes.set(shape, known = classFor(shape));
   return new known(place);
+}
+
+/**
+ * A view of what `pointer` leads to, which lies at `offset` of `data`. If that holds what was
+ * written there, the view holds it, too: so it stays when the pointer is written over.
+ */
+export function viewBehind(
+  shape: Shape,
+  pointer: Deno.PointerObject,
+  data: DataView<ArrayBuffer>,
+  offset: number,
+): object {
+  const written = held?.get(data.buffer)?.get(data.byteOffset + offset);
+  const known = viewed(written) ?? (isPointer(written) ? new PointerView(written) : undefined);
+  const plain = new PointerView(pointer);
+  // C may have written another one.
+  if (known === undefined || known.address !== plain.address) {
+    return viewOf(shape, { data: undefined, pointer: plain, at: 0 });
+  }
+  const memory = memoryOf(known);
+  const isWhole = memory !== undefined && memory.bytes.length - memory.start >= shape.size;
+  return viewOf(shape, isWhole ? placeOf(known, "") : { data: undefined, pointer: known, at: 0 });
 }
 
 function classFor(shape: Shape): new (place: Place) => View {

@@ -38,8 +38,8 @@ export interface Field {
 
 /** What a pointer with a layout behind it leads to. */
 export interface Target {
-  /** What TypeScript has for the pointer. */
-  follow(pointer: Deno.PointerObject): unknown;
+  /** What TypeScript has for the pointer, which lies at `offset` of `view`. */
+  follow(pointer: Deno.PointerObject, view: DataView<ArrayBuffer>, offset: number): unknown;
   /**
    * The pointer to what TypeScript has; whatever is none is given back. `what` begins
    * with "Cannot".

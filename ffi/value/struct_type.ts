@@ -194,7 +194,8 @@ function readField(view: DataView<ArrayBuffer>, offset: number, field: Field): u
 export function readPart(view: DataView<ArrayBuffer>, offset: number, { of, to }: Field): unknown {
   if (isShape(of)) return readShape(view, offset, of);
   const value = readValue(view, offset, of);
-  return to === undefined || value === null ? value : to.follow(value as Deno.PointerObject);
+  if (to === undefined || value === null) return value;
+  return to.follow(value as Deno.PointerObject, view, offset);
 }
 
 /** Where a value stands alone for a moment: `read` and `write` touch 32 bits at least. */
@@ -277,7 +278,10 @@ function namesBehind(value: object, shape: Shape, what: string): string[] {
   );
 }
 
-function isPointer(value: object): boolean {
+/** Whether it is a pointer of Deno's, which inherits nothing. */
+export function isPointer(value: unknown): value is Deno.PointerObject {
+  if (typeof value !== "object" || value === null) return false;
+  if (Object.getPrototypeOf(value) !== null) return false;
   try {
     native().addressOfPointer(value as Deno.PointerObject);
     return true;

@@ -401,6 +401,58 @@ Deno.test("a pointer with a layout behind it leads to no less memory than the la
   }
 });
 
+Deno.test("a view behind a pointer in bytes holds what the bytes hold there", async () => {
+  interface Node {
+    value: number;
+    next: Node | null;
+    name: string | null;
+  }
+  const node = struct({ value: "i32", next: pointerTo<Node>(() => node), name: "cstring" });
+  const list = struct({ first: [pointerTo(node), 2] });
+  const collected: string[] = [];
+  const registry = new FinalizationRegistry<string>((name) => collected.push(name));
+  const make = (value: number): Uint8Array<ArrayBuffer> => {
+    const bytes = new Uint8Array(new ArrayBuffer(100_000));
+    registry.register(bytes.buffer, `${value}`);
+    node.write(bytes, { value });
+    return bytes;
+  };
+  const views: Node[] = [];
+  (() => {
+    const bytes = new Uint8Array(list.size);
+    const [first, second, third] = [make(1), make(2), make(3)] as const;
+    node.write(first, { next: node.view(second) });
+    node.write(second, { next: PointerView.of(third) });
+    list.view(bytes).first = [node.view(first), PointerView.of(make(4)).pointer] as Any;
+    views.push(list.view(bytes).first[0]!.next!.next!, list.read(bytes).first[1]!);
+    registry.register(new ArrayBuffer(100_000), "garbage");
+  })();
+  await collectUntil(() => collected.length > 2);
+  assertEquals(collected.sort(), ["1", "2", "garbage"]);
+  assertEquals(views.map(({ value }) => value), [3, 4]);
+  // It is known to be memory of JavaScript's, which holds strings.
+  views[0]!.name = "three";
+  assertEquals(views[0]!.name, "three");
+});
+
+Deno.test("a view behind a pointer that C has written is of what C has written", () => {
+  const holder = struct({ to: pointerTo(point) });
+  const bytes = new Uint8Array(8);
+  const [mine, other] = [PointerView.allocate(4), PointerView.allocate(4)];
+  holder.view(bytes).to = mine as Any;
+  PointerView.of(bytes).setPointer(0, other.pointer);
+  holder.view(bytes).to!.x = 5;
+  assertEquals([mine.getInt16(), other.getInt16()], [0, 5]);
+  // What is known to be less than the layout has: it was written as another member of a union.
+  const large = struct({ all: ["u64", 2] });
+  const both = union({ small: pointerTo(point), large: pointerTo(large) }).view(bytes);
+  both.small = point.view(Int16Array.of(7, 8, 0, 0));
+  assertEquals(both.large!.all[0], 0x80007n);
+  assertThrows(() => both.large!.all[1], RangeError, "are not all in the buffer, which has 8");
+  mine[Symbol.dispose]();
+  other[Symbol.dispose]();
+});
+
 Deno.test("a union reads the member that is asked for, and is written by one", () => {
   const value = union({ text: "cstring", number: "f64", parts: ["u16", 4], at: point });
   assertEquals([value.size, value.alignment, value.offsetOf("parts")], [8, 8, 0]);
