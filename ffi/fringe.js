@@ -7107,13 +7107,11 @@ function checkAttached({ buffer }) {
 function store(place, values, what) {
     const { data, pointer, at } = place;
     const keeper = data === undefined ? undefined : new BufferKeeper(data.buffer);
-    const stores = values.map(([field, value]) => {
+    const stores = givenIn(at, values, what).map(({ field, value, from, what }) => {
         const size = field.of.size * (field.count ?? 1);
-        const from = at + field.offset;
         const bytes = pointer?.getBytes(from, size) ?? bytesIn(data, from, size).slice();
         keeper?.moveTo(data.byteOffset + from);
-        const copy = new DataView(bytes.buffer);
-        writeField(copy, 0, field, value, `${what}: field ${field.name}`, keeper ?? NOBODY);
+        writeField(new DataView(bytes.buffer), 0, field, value, what, keeper ?? NOBODY);
         return { from, bytes };
     });
     needStack(8);
@@ -7124,6 +7122,16 @@ function store(place, values, what) {
             bytesIn(data, from, bytes.length).set(bytes);
     }
     keeper?.commit();
+}
+function givenIn(at, values, what) {
+    return values.flatMap(([field, value]) => {
+        const { of, offset, count, name } = field;
+        const from = at + offset;
+        const place = `${what}: field ${name}`;
+        return count === undefined && isShape(of) && hasNames(of)
+            ? givenIn(from, fieldsIn(of, value, place), place)
+            : [{ field, value, from, what: place }];
+    });
 }
 function bytesIn(data, from, size) {
     checkAttached(data);

@@ -18,6 +18,7 @@ import { encodeCString } from "./value/cstring.ts";
 import { type Field, isShape, type Shape } from "./value/shape.ts";
 import {
   fieldNamed,
+  fieldsIn,
   hasNames,
   isPointer,
   readPart,
@@ -117,13 +118,11 @@ export function store(
 ): void {
   const { data, pointer, at } = place;
   const keeper = data === undefined ? undefined : new BufferKeeper(data.buffer);
-  const stores = values.map(([field, value]) => {
+  const stores = givenIn(at, values, what).map(({ field, value, from, what }) => {
     const size = field.of.size * (field.count ?? 1);
-    const from = at + field.offset;
     const bytes = pointer?.getBytes(from, size) ?? bytesIn(data!, from, size).slice();
     keeper?.moveTo(data!.byteOffset + from);
-    const copy = new DataView(bytes.buffer);
-    writeField(copy, 0, field, value, `${what}: field ${field.name}`, keeper ?? NOBODY);
+    writeField(new DataView(bytes.buffer), 0, field, value, what, keeper ?? NOBODY);
     return { from, bytes };
   });
   // All of them are stored from here on, or none.
@@ -133,6 +132,22 @@ export function store(
     else bytesIn(data, from, bytes.length).set(bytes);
   }
   keeper?.commit();
+}
+
+/** What is to be stored: of a struct within the fields that have values, and where each lies. */
+function givenIn(
+  at: number,
+  values: readonly (readonly [field: Field, value: unknown])[],
+  what: string,
+): { readonly field: Field; readonly value: unknown; readonly from: number; what: string }[] {
+  return values.flatMap(([field, value]) => {
+    const { of, offset, count, name } = field;
+    const from = at + offset;
+    const place = `${what}: field ${name}`;
+    return count === undefined && isShape(of) && hasNames(of)
+      ? givenIn(from, fieldsIn(of, value, place), place)
+      : [{ field, value, from, what: place }];
+  });
 }
 
 function bytesIn(data: DataView<ArrayBuffer>, from: number, size: number): Uint8Array<ArrayBuffer> {

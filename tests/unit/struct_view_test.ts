@@ -126,6 +126,26 @@ Deno.test("a value that is refused leaves all as it was", () => {
   }
 });
 
+Deno.test("of a struct within those fields are stored that have values, and no others", () => {
+  const outer = struct({ inner: struct({ at: point, real: "f64" }), last: "u8" });
+  for (const { memory, name } of memories(outer.size)) {
+    const view = outer.view(memory);
+    outer.write(memory, {
+      inner: {
+        at: { x: 1 },
+        // As another thread may write meanwhile.
+        get real() {
+          view.inner.at.y = 7;
+          return 0.5;
+        },
+      },
+      last: 9,
+    });
+    const { inner, last } = outer.read(memory);
+    assertEquals([inner, last], [{ at: { x: 1, y: 7 }, real: 0.5 }, 9], name);
+  }
+});
+
 Deno.test("what is no field is refused, and the fields are named", () => {
   const memory = new Uint8Array(point.size);
   const view = point.view(memory) as Any;
