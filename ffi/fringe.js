@@ -6808,6 +6808,10 @@ class PointerView {
     getPointers(offset = 0, count) {
         if (count !== undefined) {
             checkLength(count, "count");
+            if (count > 0) {
+                by(offset + 8 * (count - 1));
+                this.#at(offset, 8 * count);
+            }
             return Array.from({ length: count }, (_, i) => this.getPointer(offset + 8 * i));
         }
         const pointers = [];
@@ -7194,7 +7198,9 @@ class View {
         this.#place = place;
     }
     static placeOf(view) {
-        return view.#place;
+        if (#place in view)
+            return view.#place;
+        throw new TypeError(`Cannot reach memory: only what view() has given has the fields: got ${describe(view)}`);
     }
 }
 let classes;

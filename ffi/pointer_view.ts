@@ -317,6 +317,11 @@ export class PointerView {
   getPointers(offset: number = 0, count?: number): Deno.PointerValue[] {
     if (count !== undefined) {
       checkLength(count, "count");
+      // Before there is an array of so many.
+      if (count > 0) {
+        by(offset + 8 * (count - 1));
+        this.#at(offset, 8 * count);
+      }
       return Array.from({ length: count }, (_, i) => this.getPointer(offset + 8 * i));
     }
     const pointers: Deno.PointerObject[] = [];

@@ -230,7 +230,10 @@ class View {
   }
 
   static placeOf(view: View): Place {
-    return view.#place;
+    if (#place in view) return view.#place;
+    throw new TypeError(
+      `Cannot reach memory: only what view() has given has the fields: got ${describe(view)}`,
+    );
   }
 }
 

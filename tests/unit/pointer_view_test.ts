@@ -523,6 +523,18 @@ Deno.test("PointerView reads and writes strings in other encodings than UTF-8", 
   }
 });
 
+Deno.test("PointerView.getPointers() makes no array of more than there can be", () => {
+  const view = PointerView.of(new Uint8Array(32));
+  assertEquals(view.getPointers(8, 3), [null, null, null]);
+  assertEquals(view.getPointers(32, 0), []);
+  assertThrows(() => view.getPointers(8, 4), RangeError, "32 bytes at offset 8 are not all in");
+  for (const count of [2 ** 53 - 1, 2 ** 32 - 1, 2 ** 28 + 1]) {
+    for (const at of [view, PointerView.at(view.address)]) {
+      assertThrows(() => at.getPointers(0, count), RangeError, "offset must be an integer");
+    }
+  }
+});
+
 Deno.test("PointerView.getPointers() and getCStrings() read arrays of pointers", () => {
   const names = ["one", "grün", ""].map((name) => {
     const view = PointerView.allocate(16);

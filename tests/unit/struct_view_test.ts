@@ -558,6 +558,17 @@ Deno.test("a pointer in a union that is copied keeps leading to its string", asy
   assertEquals(held.map(({ text }) => text!.slice(-4)), ["view", "read"]);
 });
 
+Deno.test("what only inherits from a view has no fields, and says so", () => {
+  const view = point.view(new Uint8Array(4));
+  const text = "only what view() has given has the fields: got an object";
+  for (const other of [Object.create(view), new Proxy(view, {})]) {
+    for (const use of [() => other.x, () => other.x = 1, () => PointerView.of(other)]) {
+      assertThrows(use, TypeError, text);
+    }
+    assertThrows(() => point.write(new Uint8Array(4), other), TypeError, text);
+  }
+});
+
 Deno.test("what has no fields of its own is refused, but for {}", () => {
   const view = struct({ inner: point, array: ["u8", 4] }).view(new Uint8Array(8));
   point.write(PointerView.of(view), {});
