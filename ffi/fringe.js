@@ -65,7 +65,7 @@ function keepWhole(object) {
 function copy$2(value, above) {
     if (typeof value !== "object" || value === null)
         return structuredClone(value);
-    if (isPointer(value) || whole?.has(value))
+    if (isPointer$1(value) || whole?.has(value))
         return value;
     if (ArrayBuffer.isView(value))
         return structuredClone(value);
@@ -79,7 +79,7 @@ function copy$2(value, above) {
     }
     return Object.freeze(copied);
 }
-function isPointer(value) {
+function isPointer$1(value) {
     return Object.getPrototypeOf(value) === null && Reflect.ownKeys(value).length === 0;
 }
 const own = (function own(object) {
@@ -1934,6 +1934,10 @@ function roundUp$1(offset, size) {
 }
 
 const VIEWED = Symbol("viewed");
+const SHAPE = Symbol("shape");
+function isLaid(value) {
+    return SHAPE in value;
+}
 let shapes;
 function makeStructType(layout, shape) {
     (shapes ??= new WeakMap()).set(layout, shape);
@@ -2022,10 +2026,16 @@ function readShape(view, offset, shape) {
 function dataProperty(value) {
     return own({ value, writable: true, enumerable: true, configurable: true });
 }
-function readUnion(view, offset, { size, fields }) {
+let unions;
+function leads({ fields }) {
+    return fields.some(({ of }) => isShape(of) ? leads(of) : of.kind === "address");
+}
+function readUnion(view, offset, shape) {
+    const { size, fields } = shape;
     const bytes = new Uint8Array(view.buffer, view.byteOffset + offset, size).slice();
     const copy = new DataView(bytes.buffer);
     const value = {};
+    (unions ??= new WeakMap()).set(value, { shape, bytes, from: leads(shape) ? view.buffer : null });
     for (const field of fields) {
         const get = () => readField(copy, 0, field);
         Object.defineProperty(value, field.name, { __proto__: null, enumerable: true, get });
@@ -2045,7 +2055,9 @@ function readPart(view, offset, { of, to }) {
     if (isShape(of))
         return readShape(view, offset, of);
     const value = readValue(view, offset, of);
-    return to === undefined || value === null ? value : to.follow(value);
+    if (to === undefined || value === null)
+        return value;
+    return to.follow(value, view, offset);
 }
 const slot = new DataView(new ArrayBuffer(8));
 function readValue(view, offset, type) {
@@ -2055,8 +2067,13 @@ function readValue(view, offset, type) {
     return read(slot, 0, type);
 }
 function writeShape(view, offset, shape, value, what, keeper) {
-    if (!hasNames(shape))
-        return writeBytes(view, offset, shape, value, what);
+    if (!hasNames(shape)) {
+        const bytes = bytesOfUnion(value);
+        writeBytes(view, offset, shape, bytes ?? value, what);
+        if (bytes !== undefined && leads(shape))
+            keeper?.keepAt?.(view.byteOffset + offset, value);
+        return;
+    }
     const given = fieldsIn(shape, value, what);
     for (let i = 0; i < given.length; i++) {
         const [field, part] = given[i];
@@ -2067,7 +2084,11 @@ function fieldsIn(shape, value, what) {
     if (typeof value !== "object" || value === null || Symbol.iterator in value) {
         throw new TypeError(`${what} must be an object such as { ${shape.fields[0].name} }: got ${describe(value)}`);
     }
-    const names = Object.keys(value);
+    if (isUnion(shape) && shapeOfUnion(value) === shape)
+        return [[wholeOf(shape), value]];
+    let names = Object.keys(value);
+    if (names.length === 0)
+        names = namesBehind(value, shape, what);
     const given = [];
     for (let i = 0; i < names.length; i++) {
         const name = names[i];
@@ -2079,6 +2100,41 @@ function fieldsIn(shape, value, what) {
         throw new TypeError(`${what} must have one member of the union, of ${namesOf(shape)}: got ${given.length}`);
     }
     return given;
+}
+function namesBehind(value, shape, what) {
+    if (isLaid(value))
+        return value[SHAPE].fields.map(({ name }) => name);
+    const prototype = Object.getPrototypeOf(value);
+    if (prototype === Object.prototype || prototype === null && !isPointer(value))
+        return [];
+    throw new TypeError(`${what} must have properties of its own, of ${namesOf(shape)}: got ${describe(value)}`);
+}
+function isPointer(value) {
+    if (typeof value !== "object" || value === null)
+        return false;
+    if (Object.getPrototypeOf(value) !== null)
+        return false;
+    try {
+        native().addressOfPointer(value);
+        return true;
+    }
+    catch (error) {
+        if (isExhaustion(error))
+            throw error;
+        return false;
+    }
+}
+function shapeOfUnion(value) {
+    return isLaid(value) ? value[SHAPE] : unions?.get(value)?.shape;
+}
+function bytesOfUnion(value) {
+    if (typeof value !== "object" || value === null)
+        return undefined;
+    return isLaid(value) ? value[VIEWED].getBytes(0, value[SHAPE].size) : unions?.get(value)?.bytes;
+}
+function wholeOf({ size, alignment, fields }) {
+    const parts = fields.map(({ of }) => ({ offset: 0, of }));
+    return { offset: 0, of: { size, alignment, fields: parts } };
 }
 function fieldNamed(shape, name, what) {
     const field = shape.fields.find((field) => field.name === name);
@@ -2106,17 +2162,30 @@ function writeField(view, offset, field, value, what, keeper) {
     }
 }
 function elementsOf(value, count, what) {
-    const elements = typeof value === "object" && value !== null ? listOf(value, what) : undefined;
+    const elements = typeof value === "object" && value !== null
+        ? listOf(value, count + 1, what)
+        : undefined;
     if (elements === undefined) {
         throw new TypeError(`${what} must be an array of ${count} elements: got ${describe(value)}`);
     }
     if (elements.length <= count)
         return elements;
-    throw new RangeError(`${what} has ${count} elements: got ${elements.length}`);
+    const { length } = value;
+    throw new RangeError(`${what} has ${count} elements: got ${typeof length === "number" ? length : "more"}`);
 }
-function listOf(value, what) {
+function listOf(value, most, what) {
     try {
-        return Array.from(value);
+        const list = value;
+        if (list[Symbol.iterator] === undefined) {
+            return Array.from({ length: Math.min(list.length, most) }, (_, i) => list[i]);
+        }
+        const elements = [];
+        for (const element of list) {
+            elements.push(element);
+            if (elements.length === most)
+                break;
+        }
+        return elements;
     }
     catch (error) {
         if (isExhaustion(error))
@@ -2127,7 +2196,7 @@ function listOf(value, what) {
 function writePart(view, offset, { of, to }, value, what, keeper) {
     if (isShape(of))
         return writeShape(view, offset, of, value, what, keeper);
-    const given = to === undefined ? value : to.pointerOf(value);
+    const given = to === undefined ? value : to.pointerOf(value, what);
     if (of.size > 2) {
         write(view, offset, of, given, what, keeper);
         if (of.kind === "address")
@@ -6699,6 +6768,7 @@ class PointerView {
     #pointer;
     #bytes;
     #start = 0;
+    #from;
     constructor(pointer) {
         if (typeof pointer !== "object" || pointer === null || "constructor" in pointer) {
             throw new TypeError(`Cannot view memory: got ${describe(pointer)} for a pointer` +
@@ -6753,12 +6823,13 @@ class PointerView {
         const view = new PointerView(native().pointerTo(address));
         view.#bytes = buffer;
         view.#start = start;
+        view.#from = this.#from ?? (memoryBehind.has(this.#pointer) ? this.#pointer : undefined);
         return view;
     }
     get pointer() {
-        const [pointer, bytes] = [this.#pointer, this.#bytes];
-        if (bytes !== undefined && !memoryBehind.has(pointer))
-            memoryBehind.set(pointer, bytes);
+        const [pointer, holder] = [this.#pointer, this.#bytes ?? this.#from];
+        if (holder !== undefined && !memoryBehind.has(pointer))
+            memoryBehind.set(pointer, holder);
         return pointer;
     }
     get address() {
@@ -6803,6 +6874,10 @@ class PointerView {
     getPointers(offset = 0, count) {
         if (count !== undefined) {
             checkLength(count, "count");
+            if (count > 0) {
+                by(offset + 8 * (count - 1));
+                this.#at(offset, 8 * count);
+            }
             return Array.from({ length: count }, (_, i) => this.getPointer(offset + 8 * i));
         }
         const pointers = [];
@@ -7102,13 +7177,11 @@ function checkAttached({ buffer }) {
 function store(place, values, what) {
     const { data, pointer, at } = place;
     const keeper = data === undefined ? undefined : new BufferKeeper(data.buffer);
-    const stores = values.map(([field, value]) => {
+    const stores = givenIn(at, values, what).map(({ field, value, from, what }) => {
         const size = field.of.size * (field.count ?? 1);
-        const from = at + field.offset;
         const bytes = pointer?.getBytes(from, size) ?? bytesIn(data, from, size).slice();
         keeper?.moveTo(data.byteOffset + from);
-        const copy = new DataView(bytes.buffer);
-        writeField(copy, 0, field, value, `${what}: field ${field.name}`, keeper ?? NOBODY);
+        writeField(new DataView(bytes.buffer), 0, field, value, what, keeper ?? NOBODY);
         return { from, bytes };
     });
     needStack(8);
@@ -7119,6 +7192,16 @@ function store(place, values, what) {
             bytesIn(data, from, bytes.length).set(bytes);
     }
     keeper?.commit();
+}
+function givenIn(at, values, what) {
+    return values.flatMap(([field, value]) => {
+        const { of, offset, count, name } = field;
+        const from = at + offset;
+        const place = `${what}: field ${name}`;
+        return count === undefined && isShape(of) && hasNames(of)
+            ? givenIn(from, fieldsIn(of, value, place), place)
+            : [{ field, value, from, what: place }];
+    });
 }
 function bytesIn(data, from, size) {
     checkAttached(data);
@@ -7181,7 +7264,9 @@ class View {
         this.#place = place;
     }
     static placeOf(view) {
-        return view.#place;
+        if (#place in view)
+            return view.#place;
+        throw new TypeError(`Cannot reach memory: only what view() has given has the fields: got ${describe(view)}`);
     }
 }
 let classes;
@@ -7190,6 +7275,17 @@ function viewOf(shape, place) {
     if (known === undefined)
         classes.set(shape, known = classFor(shape));
     return new known(place);
+}
+function viewBehind(shape, pointer, data, offset) {
+    const written = held?.get(data.buffer)?.get(data.byteOffset + offset);
+    const known = viewed(written) ?? (isPointer(written) ? new PointerView(written) : undefined);
+    const plain = new PointerView(pointer);
+    if (known === undefined || known.address !== plain.address) {
+        return viewOf(shape, { data: undefined, pointer: plain, at: 0 });
+    }
+    const memory = memoryOf(known);
+    const isWhole = memory !== undefined && memory.bytes.length - memory.start >= shape.size;
+    return viewOf(shape, isWhole ? placeOf(known, "") : { data: undefined, pointer: known, at: 0 });
 }
 function classFor(shape) {
     class StructView extends View {
@@ -7205,6 +7301,7 @@ function classFor(shape) {
             return (pointer ?? PointerView.of(data)).add(at);
         },
     });
+    define(SHAPE, { value: shape });
     for (const field of shape.fields) {
         define(field.name, {
             enumerable: true,
@@ -7293,6 +7390,7 @@ function arrayOf(place, field, count) {
         return { name: `${name}[${index}]`, offset: index * of.size, of, count: undefined, to };
     };
     const view = new Proxy(Object.create(null), {
+        has: (_target, key) => key === "length" || key === Symbol.iterator || elementAt(key) !== undefined,
         get(_target, key) {
             if (key === "length")
                 return count;
@@ -7419,13 +7517,23 @@ function checkLayout(layout, what) {
     throw new TypeError(`${what} must be a pointer to a layout, or to what a function gives: got ${describe(layout)}`);
 }
 function targetOf(pointer, what) {
-    let shape;
+    let known;
+    const shape = () => {
+        return known ??= checkLayout(typeof pointer === "function" ? pointer() : pointer, what);
+    };
     return {
-        follow(address) {
-            shape ??= checkLayout(typeof pointer === "function" ? pointer() : pointer, what);
-            return viewOf(shape, { data: undefined, pointer: new PointerView(address), at: 0 });
+        follow: (address, view, offset) => viewBehind(shape(), address, view, offset),
+        pointerOf(value, what) {
+            const view = viewed(value);
+            if (view === undefined)
+                return value;
+            const memory = memoryOf(view);
+            const length = memory === undefined ? Infinity : memory.bytes.length - memory.start;
+            const { size } = shape();
+            if (length >= size)
+                return view.pointer;
+            throw new RangeError(`${what} must lead to the ${size} bytes of a struct: the memory there has ${length}`);
         },
-        pointerOf: (value) => viewed(value)?.pointer ?? value,
     };
 }
 

@@ -13,11 +13,11 @@ import { type ToNative, typeOf } from "./value/type.ts";
 import { write } from "./value/value.ts";
 
 /**
- * For each pointer that a view made by `PointerView.of` has given out, the memory that it points
- * at. So the memory lives as long as the pointer is held, as by a call that the pointer was passed
- * to.
+ * For each pointer that a view of memory of JavaScript's has given out, what holds the memory that
+ * it points at: the bytes, or the pointer that the view was made from. So the memory lives as long
+ * as the pointer is held, as by a call that the pointer was passed to.
  */
-const memoryBehind = new WeakMap<Deno.PointerObject, Uint8Array<ArrayBuffer>>();
+const memoryBehind = new WeakMap<Deno.PointerObject, object>();
 
 /** What `allocate` has made and nobody has disposed of; undefined until there is some. */
 let allocated: Set<Uint8Array<ArrayBuffer>> | undefined;
@@ -71,6 +71,8 @@ export class PointerView {
   #bytes: Uint8Array<ArrayBuffer> | undefined;
   /** Where in there the view begins: at 0, unless `add` has made it. */
   #start = 0;
+  /** Of a view that `add` has made from a pointer which holds memory: that pointer. */
+  #from: Deno.PointerObject | undefined;
 
   /**
    * Makes a view of the memory at `pointer`.
@@ -222,13 +224,14 @@ export class PointerView {
     const view = new PointerView(native().pointerTo(address)!);
     view.#bytes = buffer;
     view.#start = start;
+    view.#from = this.#from ?? (memoryBehind.has(this.#pointer) ? this.#pointer : undefined);
     return view;
   }
 
   /** Where the view begins. */
   get pointer(): Deno.PointerObject {
-    const [pointer, bytes] = [this.#pointer, this.#bytes];
-    if (bytes !== undefined && !memoryBehind.has(pointer)) memoryBehind.set(pointer, bytes);
+    const [pointer, holder] = [this.#pointer, this.#bytes ?? this.#from];
+    if (holder !== undefined && !memoryBehind.has(pointer)) memoryBehind.set(pointer, holder);
     return pointer;
   }
 
@@ -314,6 +317,11 @@ export class PointerView {
   getPointers(offset: number = 0, count?: number): Deno.PointerValue[] {
     if (count !== undefined) {
       checkLength(count, "count");
+      // Before there is an array of so many.
+      if (count > 0) {
+        by(offset + 8 * (count - 1));
+        this.#at(offset, 8 * count);
+      }
       return Array.from({ length: count }, (_, i) => this.getPointer(offset + 8 * i));
     }
     const pointers: Deno.PointerObject[] = [];

@@ -11,8 +11,8 @@
  */
 
 import { checkKeys, describe, isPowerOfTwo, own } from "./check.ts";
-import { PointerView, viewed } from "./pointer_view.ts";
-import { type LayoutMemory, load, placeIn, store, viewOf } from "./struct_view.ts";
+import { memoryOf, type PointerView, viewed } from "./pointer_view.ts";
+import { type LayoutMemory, load, placeIn, store, viewBehind, viewOf } from "./struct_view.ts";
 import { arrange, type Part, type Shape, type Target } from "./value/shape.ts";
 import {
   fieldNamed,
@@ -460,12 +460,22 @@ function checkLayout(layout: unknown, what: string): Shape {
 }
 
 function targetOf(pointer: unknown, what: string): Target {
-  let shape: Shape | undefined;
+  let known: Shape | undefined;
+  const shape = (): Shape => {
+    return known ??= checkLayout(typeof pointer === "function" ? pointer() : pointer, what);
+  };
   return {
-    follow(address) {
-      shape ??= checkLayout(typeof pointer === "function" ? pointer() : pointer, what);
-      return viewOf(shape, { data: undefined, pointer: new PointerView(address), at: 0 });
+    follow: (address, view, offset) => viewBehind(shape(), address, view, offset),
+    pointerOf(value, what) {
+      const view = viewed(value);
+      if (view === undefined) return value;
+      const memory = memoryOf(view);
+      const length = memory === undefined ? Infinity : memory.bytes.length - memory.start;
+      const { size } = shape();
+      if (length >= size) return view.pointer;
+      throw new RangeError(
+        `${what} must lead to the ${size} bytes of a struct: the memory there has ${length}`,
+      );
     },
-    pointerOf: (value) => viewed(value)?.pointer ?? value,
   };
 }

@@ -13,13 +13,16 @@
 import { bytesOf, isBuffer, isDetached } from "./buffer.ts";
 import { describe, needStack } from "./check.ts";
 import { native } from "./library/find.ts";
-import { memoryOf, PointerView } from "./pointer_view.ts";
+import { memoryOf, PointerView, viewed } from "./pointer_view.ts";
 import { encodeCString } from "./value/cstring.ts";
 import { type Field, isShape, type Shape } from "./value/shape.ts";
 import {
   fieldNamed,
+  fieldsIn,
   hasNames,
+  isPointer,
   readPart,
+  SHAPE,
   slot,
   type StructKeeper,
   VIEWED,
@@ -115,13 +118,11 @@ export function store(
 ): void {
   const { data, pointer, at } = place;
   const keeper = data === undefined ? undefined : new BufferKeeper(data.buffer);
-  const stores = values.map(([field, value]) => {
+  const stores = givenIn(at, values, what).map(({ field, value, from, what }) => {
     const size = field.of.size * (field.count ?? 1);
-    const from = at + field.offset;
     const bytes = pointer?.getBytes(from, size) ?? bytesIn(data!, from, size).slice();
     keeper?.moveTo(data!.byteOffset + from);
-    const copy = new DataView(bytes.buffer);
-    writeField(copy, 0, field, value, `${what}: field ${field.name}`, keeper ?? NOBODY);
+    writeField(new DataView(bytes.buffer), 0, field, value, what, keeper ?? NOBODY);
     return { from, bytes };
   });
   // All of them are stored from here on, or none.
@@ -131,6 +132,22 @@ export function store(
     else bytesIn(data, from, bytes.length).set(bytes);
   }
   keeper?.commit();
+}
+
+/** What is to be stored: of a struct within the fields that have values, and where each lies. */
+function givenIn(
+  at: number,
+  values: readonly (readonly [field: Field, value: unknown])[],
+  what: string,
+): { readonly field: Field; readonly value: unknown; readonly from: number; what: string }[] {
+  return values.flatMap(([field, value]) => {
+    const { of, offset, count, name } = field;
+    const from = at + offset;
+    const place = `${what}: field ${name}`;
+    return count === undefined && isShape(of) && hasNames(of)
+      ? givenIn(from, fieldsIn(of, value, place), place)
+      : [{ field, value, from, what: place }];
+  });
 }
 
 function bytesIn(data: DataView<ArrayBuffer>, from: number, size: number): Uint8Array<ArrayBuffer> {
@@ -213,7 +230,10 @@ class View {
   }
 
   static placeOf(view: View): Place {
-    return view.#place;
+    if (#place in view) return view.#place;
+    throw new TypeError(
+      `Cannot reach memory: only what view() has given has the fields: got ${describe(view)}`,
+    );
   }
 }
 
@@ -225,6 +245,28 @@ export function viewOf(shape: Shape, place: Place): object {
   let known = (classes ??= new WeakMap()).get(shape);
   if (known === undefined) classes.set(shape, known = classFor(shape));
   return new known(place);
+}
+
+/**
+ * A view of what `pointer` leads to, which lies at `offset` of `data`. If that holds what was
+ * written there, the view holds it, too: so it stays when the pointer is written over.
+ */
+export function viewBehind(
+  shape: Shape,
+  pointer: Deno.PointerObject,
+  data: DataView<ArrayBuffer>,
+  offset: number,
+): object {
+  const written = held?.get(data.buffer)?.get(data.byteOffset + offset);
+  const known = viewed(written) ?? (isPointer(written) ? new PointerView(written) : undefined);
+  const plain = new PointerView(pointer);
+  // C may have written another one.
+  if (known === undefined || known.address !== plain.address) {
+    return viewOf(shape, { data: undefined, pointer: plain, at: 0 });
+  }
+  const memory = memoryOf(known);
+  const isWhole = memory !== undefined && memory.bytes.length - memory.start >= shape.size;
+  return viewOf(shape, isWhole ? placeOf(known, "") : { data: undefined, pointer: known, at: 0 });
 }
 
 function classFor(shape: Shape): new (place: Place) => View {
@@ -240,6 +282,7 @@ function classFor(shape: Shape): new (place: Place) => View {
       return (pointer ?? PointerView.of(data)).add(at);
     },
   });
+  define(SHAPE, { value: shape });
   for (const field of shape.fields) {
     define(field.name!, {
       enumerable: true,
@@ -331,6 +374,8 @@ function arrayOf(place: Place, field: Field, count: number): object {
     return { name: `${name}[${index}]`, offset: index * of.size, of, count: undefined, to };
   };
   const view = new Proxy(Object.create(null), {
+    has: (_target, key) =>
+      key === "length" || key === Symbol.iterator || elementAt(key) !== undefined,
     get(_target, key) {
       if (key === "length") return count;
       if (key === Symbol.iterator) return () => elements();

@@ -38,10 +38,15 @@ export interface Field {
 
 /** What a pointer with a layout behind it leads to. */
 export interface Target {
-  /** What TypeScript has for the pointer. */
-  follow(pointer: Deno.PointerObject): unknown;
-  /** The pointer to what TypeScript has; whatever is none is given back. */
-  pointerOf(value: unknown): unknown;
+  /** What TypeScript has for the pointer, which lies at `offset` of `view`. */
+  follow(pointer: Deno.PointerObject, view: DataView<ArrayBuffer>, offset: number): unknown;
+  /**
+   * The pointer to what TypeScript has; whatever is none is given back. `what` begins
+   * with "Cannot".
+   *
+   * @throws {RangeError} If less memory is there than what it leads to has.
+   */
+  pointerOf(value: unknown, what: string): unknown;
 }
 
 /** A part, before it is known where it lies. */

@@ -13,12 +13,26 @@
 
 import { bytesOf } from "../buffer.ts";
 import { describe, isExhaustion, keepWhole, own } from "../check.ts";
+import { native } from "../library/find.ts";
 import { arrange, type Field, isShape, type Part, type Shape } from "./shape.ts";
 import { meantBy, type Type, typeOf, VALUE_TYPES } from "./type.ts";
 import { type Keeper, read, write } from "./value.ts";
 
 /** Under which an object that is laid over memory says where it lies: as a `PointerView`. */
 export const VIEWED: unique symbol = Symbol("viewed");
+
+/** Under which such an object has the shape of what it is laid over, whose fields it has. */
+export const SHAPE: unique symbol = Symbol("shape");
+
+/** An object that is laid over memory. */
+interface Laid {
+  readonly [SHAPE]: Shape;
+  readonly [VIEWED]: { getBytes(offset: number, length: number): Uint8Array<ArrayBuffer> };
+}
+
+function isLaid(value: object): value is Laid {
+  return SHAPE in value;
+}
 
 /** The shapes of layouts; undefined until there is one. */
 let shapes: WeakMap<object, Shape> | undefined;
@@ -143,10 +157,23 @@ function dataProperty(value: unknown): PropertyDescriptor {
   return own({ value, writable: true, enumerable: true, configurable: true });
 }
 
-function readUnion(view: DataView<ArrayBuffer>, offset: number, { size, fields }: Shape): unknown {
+/** The bytes of the unions that have been read; undefined until there is one. */
+let unions:
+  | WeakMap<object, { readonly shape: Shape; readonly bytes: Uint8Array; readonly from: unknown }>
+  | undefined;
+
+/** Whether there is a pointer among the parts. */
+function leads({ fields }: Shape): boolean {
+  return fields.some(({ of }) => isShape(of) ? leads(of) : of.kind === "address");
+}
+
+function readUnion(view: DataView<ArrayBuffer>, offset: number, shape: Shape): unknown {
+  const { size, fields } = shape;
   const bytes = new Uint8Array(view.buffer, view.byteOffset + offset, size).slice();
   const copy = new DataView(bytes.buffer);
   const value = {};
+  // What a pointer among the bytes leads to may be held by the memory that it was read from.
+  (unions ??= new WeakMap()).set(value, { shape, bytes, from: leads(shape) ? view.buffer : null });
   for (const field of fields) {
     const get = (): unknown => readField(copy, 0, field);
     Object.defineProperty(value, field.name!, { __proto__: null, enumerable: true, get } as object);
@@ -167,7 +194,8 @@ function readField(view: DataView<ArrayBuffer>, offset: number, field: Field): u
 export function readPart(view: DataView<ArrayBuffer>, offset: number, { of, to }: Field): unknown {
   if (isShape(of)) return readShape(view, offset, of);
   const value = readValue(view, offset, of);
-  return to === undefined || value === null ? value : to.follow(value as Deno.PointerObject);
+  if (to === undefined || value === null) return value;
+  return to.follow(value as Deno.PointerObject, view, offset);
 }
 
 /** Where a value stands alone for a moment: `read` and `write` touch 32 bits at least. */
@@ -192,7 +220,12 @@ export function writeShape(
   what: string,
   keeper?: StructKeeper,
 ): void {
-  if (!hasNames(shape)) return writeBytes(view, offset, shape, value, what);
+  if (!hasNames(shape)) {
+    const bytes = bytesOfUnion(value);
+    writeBytes(view, offset, shape, bytes ?? value, what);
+    if (bytes !== undefined && leads(shape)) keeper?.keepAt?.(view.byteOffset + offset, value);
+    return;
+  }
   const given = fieldsIn(shape, value, what);
   for (let i = 0; i < given.length; i++) {
     const [field, part] = given[i]!;
@@ -211,7 +244,9 @@ export function fieldsIn(
       `${what} must be an object such as { ${shape.fields[0]!.name} }: got ${describe(value)}`,
     );
   }
-  const names = Object.keys(value);
+  if (isUnion(shape) && shapeOfUnion(value) === shape) return [[wholeOf(shape), value]];
+  let names: readonly string[] = Object.keys(value);
+  if (names.length === 0) names = namesBehind(value, shape, what);
   const given: (readonly [field: Field, value: unknown])[] = [];
   for (let i = 0; i < names.length; i++) {
     const name = names[i]!;
@@ -226,6 +261,51 @@ export function fieldsIn(
     );
   }
   return given;
+}
+
+/**
+ * The fields of an object that has none of its own. A view has those of its layout: they are
+ * accessors of its prototype.
+ *
+ * @throws {TypeError} If it is no object that is written down, of which `{}` is one.
+ */
+function namesBehind(value: object, shape: Shape, what: string): string[] {
+  if (isLaid(value)) return value[SHAPE].fields.map(({ name }) => name!);
+  const prototype = Object.getPrototypeOf(value);
+  if (prototype === Object.prototype || prototype === null && !isPointer(value)) return [];
+  throw new TypeError(
+    `${what} must have properties of its own, of ${namesOf(shape)}: got ${describe(value)}`,
+  );
+}
+
+/** Whether it is a pointer of Deno's, which inherits nothing. */
+export function isPointer(value: unknown): value is Deno.PointerObject {
+  if (typeof value !== "object" || value === null) return false;
+  if (Object.getPrototypeOf(value) !== null) return false;
+  try {
+    native().addressOfPointer(value as Deno.PointerObject);
+    return true;
+  } catch (error) {
+    if (isExhaustion(error)) throw error;
+    return false;
+  }
+}
+
+/** Of which union an object is a view, or has been read; undefined for others. */
+function shapeOfUnion(value: object): Shape | undefined {
+  return isLaid(value) ? value[SHAPE] : unions?.get(value)?.shape;
+}
+
+/** Its bytes: which member is there, C alone knows, so all are copied. */
+function bytesOfUnion(value: unknown): Uint8Array | undefined {
+  if (typeof value !== "object" || value === null) return undefined;
+  return isLaid(value) ? value[VIEWED].getBytes(0, value[SHAPE].size) : unions?.get(value)?.bytes;
+}
+
+/** All of a union, as a field whose value is bytes. */
+function wholeOf({ size, alignment, fields }: Shape): Field {
+  const parts = fields.map(({ of }) => ({ offset: 0, of }));
+  return { offset: 0, of: { size, alignment, fields: parts } };
 }
 
 /**
@@ -279,17 +359,32 @@ export function writeField(
 }
 
 function elementsOf(value: unknown, count: number, what: string): unknown[] {
-  const elements = typeof value === "object" && value !== null ? listOf(value, what) : undefined;
+  const elements = typeof value === "object" && value !== null
+    ? listOf(value, count + 1, what)
+    : undefined;
   if (elements === undefined) {
     throw new TypeError(`${what} must be an array of ${count} elements: got ${describe(value)}`);
   }
   if (elements.length <= count) return elements;
-  throw new RangeError(`${what} has ${count} elements: got ${elements.length}`);
+  const { length } = value as ArrayLike<unknown>;
+  throw new RangeError(
+    `${what} has ${count} elements: got ${typeof length === "number" ? length : "more"}`,
+  );
 }
 
-function listOf(value: object, what: string): unknown[] {
+/** The first elements of a list, `most` of them: what can be iterated may have no end. */
+function listOf(value: object, most: number, what: string): unknown[] {
   try {
-    return Array.from(value as ArrayLike<unknown>);
+    const list = value as Iterable<unknown> & ArrayLike<unknown>;
+    if (list[Symbol.iterator] === undefined) {
+      return Array.from({ length: Math.min(list.length, most) }, (_, i) => list[i]);
+    }
+    const elements: unknown[] = [];
+    for (const element of list) {
+      elements.push(element);
+      if (elements.length === most) break;
+    }
+    return elements;
   } catch (error) {
     if (isExhaustion(error)) throw error;
     throw new TypeError(`${what} cannot be iterated: got ${describe(value)}`, { cause: error });
@@ -306,7 +401,7 @@ function writePart(
   keeper?: StructKeeper,
 ): void {
   if (isShape(of)) return writeShape(view, offset, of, value, what, keeper);
-  const given = to === undefined ? value : to.pointerOf(value);
+  const given = to === undefined ? value : to.pointerOf(value, what);
   if (of.size > 2) {
     write(view, offset, of, given, what, keeper);
     if (of.kind === "address") keeper?.keepAt?.(view.byteOffset + offset, value);

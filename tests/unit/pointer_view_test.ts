@@ -4,7 +4,7 @@
 /** `PointerView`: every getter and setter, the bounds of a buffer, and memory that has to stay. */
 
 import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
-import { Callback, dlopen, PointerView } from "../../mod.ts";
+import { Callback, dlopen, PointerView, struct } from "../../mod.ts";
 import { collectUntil, gc, openBodies, testBodies } from "../support/support.ts";
 
 /** Gives a pointer to `bytes`, by way of C. */
@@ -425,6 +425,33 @@ Deno.test("PointerView.add() keeps the buffer, as the view does that it is made 
   assertEquals(collected, ["garbage", "buffer"]);
 });
 
+Deno.test("PointerView.add() holds what the pointer holds that it is made from", async () => {
+  const point = struct({ x: "i32", inner: struct({ y: "i32" }) });
+  const collected: string[] = [];
+  const registry = new FinalizationRegistry<string>((name) => collected.push(name));
+  const make = (name: string): Deno.PointerObject => {
+    const bytes = new Uint8Array(new ArrayBuffer(100_000)).fill(7);
+    registry.register(bytes.buffer, name);
+    return PointerView.of(bytes).pointer;
+  };
+  const views: PointerView[] = [];
+  const pointers: Deno.PointerObject[] = [];
+  // In a function of its own, so that no register or slot still refers to the first pointers.
+  (() => {
+    views.push(new PointerView(make("add")).add(1).add(99_998));
+    views.push(PointerView.of(point.view(make("&")).inner));
+    pointers.push(new PointerView(make("pointer")).add(99_998).pointer);
+    make("garbage");
+  })();
+  await collectUntil(() => collected.length > 0);
+  assertEquals(collected, ["garbage"]);
+  assertEquals(views.map((view) => view.getUint8()), [7, 7]);
+  assertEquals(new PointerView(pointers[0]!).add(1).getUint8(), 7);
+  views.length = pointers.length = 0;
+  await collectUntil(() => collected.length > 3);
+  assertEquals(collected.sort(), ["&", "add", "garbage", "pointer"]);
+});
+
 Deno.test("PointerView.getBytes() and getString() read what is counted", () => {
   const bytes = new TextEncoder().encode("grün\0und\0");
   const view = PointerView.of(bytes);
@@ -492,6 +519,18 @@ Deno.test("PointerView reads and writes strings in other encodings than UTF-8", 
     for (const use of ["getCString", "getString", "getCStrings", "setCString"]) {
       const more = use === "setCString" ? ["x"] : use === "getString" ? [1] : [];
       assertThrows(() => any[use](0, ...more, encoding), TypeError, 'encoding must be "utf-8"');
+    }
+  }
+});
+
+Deno.test("PointerView.getPointers() makes no array of more than there can be", () => {
+  const view = PointerView.of(new Uint8Array(32));
+  assertEquals(view.getPointers(8, 3), [null, null, null]);
+  assertEquals(view.getPointers(32, 0), []);
+  assertThrows(() => view.getPointers(8, 4), RangeError, "32 bytes at offset 8 are not all in");
+  for (const count of [2 ** 53 - 1, 2 ** 32 - 1, 2 ** 28 + 1]) {
+    for (const at of [view, PointerView.at(view.address)]) {
+      assertThrows(() => at.getPointers(0, count), RangeError, "offset must be an integer");
     }
   }
 });

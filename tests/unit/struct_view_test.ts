@@ -126,6 +126,26 @@ Deno.test("a value that is refused leaves all as it was", () => {
   }
 });
 
+Deno.test("of a struct within those fields are stored that have values, and no others", () => {
+  const outer = struct({ inner: struct({ at: point, real: "f64" }), last: "u8" });
+  for (const { memory, name } of memories(outer.size)) {
+    const view = outer.view(memory);
+    outer.write(memory, {
+      inner: {
+        at: { x: 1 },
+        // As another thread may write meanwhile.
+        get real() {
+          view.inner.at.y = 7;
+          return 0.5;
+        },
+      },
+      last: 9,
+    });
+    const { inner, last } = outer.read(memory);
+    assertEquals([inner, last], [{ at: { x: 1, y: 7 }, real: 0.5 }, 9], name);
+  }
+});
+
 Deno.test("what is no field is refused, and the fields are named", () => {
   const memory = new Uint8Array(point.size);
   const view = point.view(memory) as Any;
@@ -239,6 +259,31 @@ Deno.test("an array in a view has its elements, and no others", () => {
   for (const value of [5, null, "abc"] as Any[]) {
     assertThrows(() => view.small = value, TypeError, "must be an array of 3 elements");
   }
+});
+
+Deno.test("of a list without an end no more is taken than shows that it is too long", () => {
+  const layout = struct({ all: ["u8", 4] });
+  const memory = new Uint8Array(4);
+  let [given, ended] = [0, false];
+  function* numbers(): Generator<number, void> {
+    try {
+      // Without an end but for this test.
+      while (given < 1000) yield given++;
+    } finally {
+      ended = true;
+    }
+  }
+  const write = (all: Any) => layout.write(memory, { all });
+  const text = "field all has 4 elements: got";
+  assertThrows(() => write(numbers()), RangeError, `${text} more`);
+  assertEquals([given, ended], [5, true]);
+  assertThrows(() => write([1, 2, 3, 4, 5, 6]), RangeError, `${text} 6`);
+  assertThrows(() => write({ length: 2 ** 53 - 1 }), RangeError, `${text} 9007199254740991`);
+  assertEquals([...memory], [0, 0, 0, 0]);
+  write({ length: 2, 0: 1, 1: 2 });
+  write(new Set([3]));
+  write({});
+  assertEquals([...memory], [3, 2, 0, 0]);
 });
 
 Deno.test("strings stay as long as the bytes that point at them", async () => {
@@ -355,6 +400,79 @@ Deno.test("a pointer with a layout behind it is followed, written, and found by 
   );
 });
 
+Deno.test("a pointer with a layout behind it leads to no less memory than the layout has", () => {
+  const large = struct({ all: ["u64", 4] });
+  const holder = struct({ to: pointerTo(large), all: [pointerTo(large), 2] });
+  const room = PointerView.of(new Uint8Array(40));
+  for (const { memory } of memories(holder.size)) {
+    const view = holder.view(memory);
+    view.to = room.add(8) as Any;
+    view.all[1] = large.view(room.add(8));
+    view.to = point.view(PointerView.of(new Uint8Array(32))) as Any;
+    const text = "must lead to the 32 bytes of a struct: the memory there has";
+    assertThrows(() => view.to = room.add(9) as Any, RangeError, `field to ${text} 31`);
+    const small = point.view(new Uint8Array(4)) as Any;
+    assertThrows(() => view.to = small, RangeError, `field to ${text} 4`);
+    assertThrows(() => view.all[1] = small, RangeError, `field all[1] ${text} 4`);
+    assertThrows(() => holder.write(memory, { all: [null, small] }), RangeError, `${text} 4`);
+    assert(view.all[1] !== null);
+    // How much is there C alone knows.
+    view.to = new PointerView(room.pointer) as Any;
+  }
+});
+
+Deno.test("a view behind a pointer in bytes holds what the bytes hold there", async () => {
+  interface Node {
+    value: number;
+    next: Node | null;
+    name: string | null;
+  }
+  const node = struct({ value: "i32", next: pointerTo<Node>(() => node), name: "cstring" });
+  const list = struct({ first: [pointerTo(node), 2] });
+  const collected: string[] = [];
+  const registry = new FinalizationRegistry<string>((name) => collected.push(name));
+  const make = (value: number): Uint8Array<ArrayBuffer> => {
+    const bytes = new Uint8Array(new ArrayBuffer(100_000));
+    registry.register(bytes.buffer, `${value}`);
+    node.write(bytes, { value });
+    return bytes;
+  };
+  const views: Node[] = [];
+  (() => {
+    const bytes = new Uint8Array(list.size);
+    const [first, second, third] = [make(1), make(2), make(3)] as const;
+    node.write(first, { next: node.view(second) });
+    node.write(second, { next: PointerView.of(third) });
+    list.view(bytes).first = [node.view(first), PointerView.of(make(4)).pointer] as Any;
+    views.push(list.view(bytes).first[0]!.next!.next!, list.read(bytes).first[1]!);
+    registry.register(new ArrayBuffer(100_000), "garbage");
+  })();
+  await collectUntil(() => collected.length > 2);
+  assertEquals(collected.sort(), ["1", "2", "garbage"]);
+  assertEquals(views.map(({ value }) => value), [3, 4]);
+  // It is known to be memory of JavaScript's, which holds strings.
+  views[0]!.name = "three";
+  assertEquals(views[0]!.name, "three");
+});
+
+Deno.test("a view behind a pointer that C has written is of what C has written", () => {
+  const holder = struct({ to: pointerTo(point) });
+  const bytes = new Uint8Array(8);
+  const [mine, other] = [PointerView.allocate(4), PointerView.allocate(4)];
+  holder.view(bytes).to = mine as Any;
+  PointerView.of(bytes).setPointer(0, other.pointer);
+  holder.view(bytes).to!.x = 5;
+  assertEquals([mine.getInt16(), other.getInt16()], [0, 5]);
+  // What is known to be less than the layout has: it was written as another member of a union.
+  const large = struct({ all: ["u64", 2] });
+  const both = union({ small: pointerTo(point), large: pointerTo(large) }).view(bytes);
+  both.small = point.view(Int16Array.of(7, 8, 0, 0));
+  assertEquals(both.large!.all[0], 0x80007n);
+  assertThrows(() => both.large!.all[1], RangeError, "are not all in the buffer, which has 8");
+  mine[Symbol.dispose]();
+  other[Symbol.dispose]();
+});
+
 Deno.test("a union reads the member that is asked for, and is written by one", () => {
   const value = union({ text: "cstring", number: "f64", parts: ["u16", 4], at: point });
   assertEquals([value.size, value.alignment, value.offsetOf("parts")], [8, 8, 0]);
@@ -379,6 +497,96 @@ Deno.test("a union reads the member that is asked for, and is written by one", (
       );
     }
   }
+});
+
+Deno.test("a view, and what read() gives, are values with all their fields", () => {
+  const value = union({ text: "cstring", number: "f64", parts: ["u16", 4] });
+  const outer = struct({
+    inner: point,
+    two: [point, 2],
+    to: pointerTo(point),
+    value,
+    s: "cstring",
+  });
+  const source = new Uint8Array(outer.size);
+  const end = point.view(Int16Array.of(7, 8));
+  outer.write(source, {
+    ...{ inner: { x: 1, y: 2 }, two: [{ x: 3, y: 4 }, { x: 5, y: 6 }], to: end },
+    ...{ value: { number: 0.5 }, s: "text" },
+  });
+  const from = outer.view(source);
+  for (const given of [from, outer.read(source), outer.read(PointerView.of(source).pointer)]) {
+    const memory = new Uint8Array(outer.size);
+    outer.write(memory, given as Any);
+    const { inner, two, to, value, s } = outer.read(memory);
+    assertEquals([inner, two], [{ x: 1, y: 2 }, [{ x: 3, y: 4 }, { x: 5, y: 6 }]]);
+    assertEquals([to!.y, value.number, value.parts, s], [8, 0.5, [0, 0, 0, 0x3fe0], "text"]);
+    const view = outer.view(memory);
+    view.two = [end, from.two[0]!] as Any;
+    view.inner = from.two[1]!;
+    assertEquals([view.two[0]!.x, view.two[1]!.x, view.inner.y], [7, 3, 6]);
+    view.value.number = 1;
+    view.value = given.value as Any;
+    assertEquals(view.value.number, 0.5);
+  }
+  const copy = value.view(new Uint8Array(8));
+  value.write(PointerView.of(copy), from.value as Any);
+  assertEquals(copy.number, 0.5);
+  // Of another layout, a view has other fields.
+  const other = struct({ x: "i16", z: "i16" }).view(new Uint8Array(4));
+  assertThrows(() => from.inner = other as Any, TypeError, 'there is no field "z"');
+  assertThrows(() => from.value = from as Any, TypeError, 'there is no field "inner"');
+});
+
+Deno.test("a pointer in a union that is copied keeps leading to its string", async () => {
+  const value = union({ text: "cstring", word: "u64" });
+  const held = [value.view(new Uint8Array(8)), value.view(new Uint8Array(8))];
+  const collected: string[] = [];
+  const registry = new FinalizationRegistry<string>((name) => collected.push(name));
+  (() => {
+    for (const [i, name] of ["view", "read"].entries()) {
+      const source = new Uint8Array(new ArrayBuffer(100_000));
+      registry.register(source.buffer, name);
+      value.write(source, { text: name.repeat(10_000) });
+      const copied = i === 0 ? value.view(source) : value.read(source);
+      value.write(PointerView.of(held[i]!), copied as Any);
+    }
+    registry.register(new ArrayBuffer(100_000), "garbage");
+  })();
+  await collectUntil(() => collected.length > 0);
+  assertEquals(collected, ["garbage"]);
+  assertEquals(held.map(({ text }) => text!.slice(-4)), ["view", "read"]);
+});
+
+Deno.test("what only inherits from a view has no fields, and says so", () => {
+  const view = point.view(new Uint8Array(4));
+  const text = "only what view() has given has the fields: got an object";
+  for (const other of [Object.create(view), new Proxy(view, {})]) {
+    for (const use of [() => other.x, () => other.x = 1, () => PointerView.of(other)]) {
+      assertThrows(use, TypeError, text);
+    }
+    assertThrows(() => point.write(new Uint8Array(4), other), TypeError, text);
+  }
+});
+
+Deno.test("what has no fields of its own is refused, but for {}", () => {
+  const view = struct({ inner: point, array: ["u8", 4] }).view(new Uint8Array(8));
+  point.write(PointerView.of(view), {});
+  point.write(PointerView.of(view), Object.create(null));
+  class Point {
+    get x() {
+      return 1;
+    }
+  }
+  const { pointer } = PointerView.of(view);
+  for (const value of [new Point(), pointer, PointerView.of(view), new Date()]) {
+    assertThrows(
+      () => view.inner = value as Any,
+      TypeError,
+      "field inner must have properties of its own, of x, y: got an object",
+    );
+  }
+  assertThrows(() => view.inner = view.array as Any, TypeError, "must be an object such as { x }");
 });
 
 Deno.test("what a program has put into Object.prototype is no part of a layout", () => {
