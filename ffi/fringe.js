@@ -2830,12 +2830,14 @@ let forget;
 class VariadicArguments {
     #view;
     #target;
+    #end;
     #types = [];
-    constructor(view, target, key) {
+    constructor(view, target, end, key) {
         if (key !== KEY$1)
             throw new TypeError("Cannot make VariadicArguments: a callback gets them");
         this.#view = view;
         this.#target = target;
+        this.#end = end;
     }
     next(type) {
         const what = "Cannot read an argument behind the dots: it";
@@ -2851,6 +2853,11 @@ class VariadicArguments {
         }
         const own = typeof type === "object" ? copyOf(type, what) : type;
         const { types, offsets, stackCount } = this.#target.following([...this.#types, own]);
+        const start = this.#view.getBigUint64(56, true);
+        if (this.#end !== undefined && start + BigInt(stackCount * 8) > this.#end) {
+            throw new RangeError("Cannot read an argument behind the dots: C has not passed so much, since its stack ends " +
+                "before that; the arguments before the dots say how many there are");
+        }
         const last = { types: types.slice(-1), offsets: offsets.slice(-1), stackCount };
         const [value] = argumentsIn(this.#view, last);
         this.#types.push(own);
@@ -2863,11 +2870,14 @@ class VariadicArguments {
 class Passed {
     #rest;
     values;
-    constructor(view, target) {
+    constructor(view, target, memory) {
         this.values = argumentsIn(view, target);
         if (target.following === undefined)
             return;
-        this.values.push(this.#rest = new VariadicArguments(view, target, KEY$1));
+        const start = view.getBigUint64(56, true);
+        const isThere = memory !== undefined && start >= memory.limit && start <= memory.base;
+        const end = isThere ? memory.base : undefined;
+        this.values.push(this.#rest = new VariadicArguments(view, target, end, KEY$1));
     }
     end() {
         if (this.#rest !== undefined)
@@ -3612,7 +3622,7 @@ class ForeignCallback {
     async serve(request) {
         this.#waiting.add(request);
         try {
-            const passed = request.passed = new Passed(request.view, this.#target);
+            const passed = request.passed = new Passed(request.view, this.#target, undefined);
             const answer = this.#target.handler(...passed.values);
             this.#answer(request, isThenable(answer) ? await answer : answer);
         }
@@ -3660,7 +3670,7 @@ class ForeignCallback {
         try {
             if (typeof stop !== "function")
                 return this.#answer(request, stop);
-            const passed = new Passed(request.view, this.#target);
+            const passed = new Passed(request.view, this.#target, undefined);
             this.#answer(request, stop(...passed.values));
             passed.end();
         }
@@ -4195,7 +4205,7 @@ class Call {
         if (target.following === undefined)
             return argumentsIn(view, target);
         this.#endVariadic();
-        return (this.#variadic = new Passed(view, target)).values;
+        return (this.#variadic = new Passed(view, target, this.context.memory)).values;
     }
     #endVariadic() {
         this.#variadic?.end();

@@ -12,6 +12,12 @@ import { readArgument } from "./passing.ts";
 import { checkType, refusePromoted, type Signature } from "./signature.ts";
 import type { Target } from "./thunk.ts";
 
+/** Where a stack begins and ends. */
+interface Bounds {
+  readonly base: bigint;
+  readonly limit: bigint;
+}
+
 /** Where arguments are, and their types. */
 type Arguments = Pick<Signature, "types" | "offsets" | "stackCount">;
 
@@ -75,14 +81,22 @@ export class VariadicArguments {
   /** Undefined once they can no longer be read. */
   #view: DataView<ArrayBuffer> | undefined;
   readonly #target: Target;
+  /** Where the stack ends on which C has put them; undefined where that is not known. */
+  readonly #end: bigint | undefined;
   /** The types of those that have been read. */
   readonly #types: unknown[] = [];
 
   /** Made for each call of a variadic callback; programs make none. */
-  constructor(view: DataView<ArrayBuffer>, target: Target, key: symbol) {
+  constructor(
+    view: DataView<ArrayBuffer>,
+    target: Target,
+    end: bigint | undefined,
+    key: symbol,
+  ) {
     if (key !== KEY) throw new TypeError("Cannot make VariadicArguments: a callback gets them");
     this.#view = view;
     this.#target = target;
+    this.#end = end;
   }
 
   /**
@@ -92,6 +106,7 @@ export class VariadicArguments {
    * arguments behind the dots (C17, 6.5.2.2). A type that C has not passed gives garbage, and a
    * wrong "cstring" may end the process.
    * @throws {TypeError} If it is no type, or one that C promotes.
+   * @throws {RangeError} If 127 have been read, or C's stack ends before the argument does.
    * @throws {Error} If the callback has been answered.
    */
   next<const Type extends TypeDefinition>(type: Type): FromNative<Type> {
@@ -112,6 +127,13 @@ export class VariadicArguments {
     }
     const own = typeof type === "object" ? copyOf(type, what) : type;
     const { types, offsets, stackCount } = this.#target.following!([...this.#types, own]);
+    const start = this.#view.getBigUint64(Mailbox.callback_stack, true);
+    if (this.#end !== undefined && start + BigInt(stackCount * SLOT_SIZE) > this.#end) {
+      throw new RangeError(
+        "Cannot read an argument behind the dots: C has not passed so much, since its stack ends " +
+          "before that; the arguments before the dots say how many there are",
+      );
+    }
     const last = { types: types.slice(-1), offsets: offsets.slice(-1), stackCount };
     const [value] = argumentsIn(this.#view, last);
     this.#types.push(own);
@@ -128,10 +150,14 @@ export class Passed {
   readonly #rest: VariadicArguments | undefined;
   readonly values: unknown[];
 
-  constructor(view: DataView<ArrayBuffer>, target: Target) {
+  /** C may run on `memory`, or on a stack of its own, as a thread of C's does. */
+  constructor(view: DataView<ArrayBuffer>, target: Target, memory: Bounds | undefined) {
     this.values = argumentsIn(view, target);
     if (target.following === undefined) return;
-    this.values.push(this.#rest = new VariadicArguments(view, target, KEY));
+    const start = view.getBigUint64(Mailbox.callback_stack, true);
+    const isThere = memory !== undefined && start >= memory.limit && start <= memory.base;
+    const end = isThere ? memory.base : undefined;
+    this.values.push(this.#rest = new VariadicArguments(view, target, end, KEY));
   }
 
   /** The callback has been answered, or its call ended. */

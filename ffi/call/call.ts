@@ -310,7 +310,7 @@ export class Call implements Ender {
     }
     if (target.following === undefined) return argumentsIn(view, target);
     this.#endVariadic();
-    return (this.#variadic = new Passed(view, target)).values;
+    return (this.#variadic = new Passed(view, target, this.context.memory)).values;
   }
 
   /** What stands behind the dots of the last variadic callback can no longer be read. */

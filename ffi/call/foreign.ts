@@ -120,7 +120,7 @@ export class ForeignCallback {
   async serve(request: Request): Promise<void> {
     this.#waiting.add(request);
     try {
-      const passed = request.passed = new Passed(request.view, this.#target);
+      const passed = request.passed = new Passed(request.view, this.#target, undefined);
       const answer = this.#target.handler!(...passed.values);
       this.#answer(request, isThenable(answer) ? await answer : answer);
     } catch (error) {
@@ -171,7 +171,7 @@ export class ForeignCallback {
     const { stop } = this.#target;
     try {
       if (typeof stop !== "function") return this.#answer(request, stop);
-      const passed = new Passed(request.view, this.#target);
+      const passed = new Passed(request.view, this.#target, undefined);
       this.#answer(request, stop(...passed.values));
       passed.end();
     } catch (error) {

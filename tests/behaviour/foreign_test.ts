@@ -178,6 +178,12 @@ testWith(
       const first = rest.next("f64");
       await later(undefined);
       assertEquals([types, first, rest.next("i32")], ["di", 0.25, -7]);
+      for (let i = 2; i < 127; i++) rest.next("i64"); // whatever is there
+      assertThrows(
+        () => rest.next("i64"),
+        RangeError,
+        "127 have been read, and C promises to pass no more",
+      );
       return 5;
     }, THREADS);
     assertEquals(await library.symbols.variadic_on_thread(callback), 5);
