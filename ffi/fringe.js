@@ -1306,6 +1306,7 @@ class Kept {
     #buffers;
     #answers;
     #room;
+    #held;
     #isUsed = false;
     hasBuffers = false;
     get isGone() {
@@ -1333,7 +1334,14 @@ class Kept {
         this.#strings.clear();
         this.#buffers = this.#answers = undefined;
         this.#room?.clear();
+        this.#held = undefined;
         this.hasBuffers = false;
+    }
+    keepAt(_position, value) {
+        if (typeof value !== "object" && typeof value !== "function" || value === null)
+            return;
+        this.#isUsed = true;
+        (this.#held ??= []).push(value);
     }
     keepString(value, what) {
         this.#isUsed = true;
@@ -2258,7 +2266,10 @@ class Flat {
         const whats = this.#whats;
         for (let i = 0; i < fields.length; i++) {
             const { name, at, type } = fields[i];
-            write(view, at, type, value[name], whats[i], keeper);
+            const part = value[name];
+            write(view, at, type, part, whats[i], keeper);
+            if (type.kind === "address")
+                keeper?.keepAt?.(at, part);
         }
         return true;
     }
@@ -3833,6 +3844,7 @@ class Lent {
     #copies = new Map();
     #answers = new Map();
     #mappings = new Set();
+    #held = [];
     #free = [];
     #next;
     #isOut = false;
@@ -3840,6 +3852,9 @@ class Lent {
         this.mailbox = base - BigInt(roundUp(view.byteLength));
         this.base = this.#next = this.mailbox - BigInt(CAPACITY);
         this.#view = view;
+    }
+    keepAt(_position, value) {
+        this.#held.push(value);
     }
     get isGone() {
         return this.#copies.keys().some(isDetached);

@@ -12,7 +12,7 @@ import { nameOf as kindOf, OF_ARRAY } from "../buffer.ts";
 import { Mailbox, SLOT_SIZE, TAIL_ANSWER } from "../layout.ts";
 import { native } from "../library/find.ts";
 import { arrange, isShape, roundUp, type Shape } from "../value/shape.ts";
-import { hasNames, readShape, writeShape } from "../value/struct_type.ts";
+import { hasNames, readShape, type StructKeeper, writeShape } from "../value/struct_type.ts";
 import { type Passing, type StructType, type Type, VOID, Way } from "../value/type.ts";
 import { type Keeper, read, write } from "../value/value.ts";
 import type { Piece, Registers, Spot } from "./placement.ts";
@@ -92,7 +92,9 @@ class Flat {
     const whats = this.#whats;
     for (let i = 0; i < fields.length; i++) {
       const { name, at, type } = fields[i]!;
-      write(view, at, type, (value as Record<string, unknown>)[name], whats[i]!, keeper);
+      const part = (value as Record<string, unknown>)[name];
+      write(view, at, type, part, whats[i]!, keeper);
+      if (type.kind === "address") (keeper as StructKeeper | undefined)?.keepAt?.(at, part);
     }
     return true;
   }

@@ -77,6 +77,7 @@ export class Kept implements Keeper {
   #answers: Map<Answered, KeptAnswers> | undefined;
   /** Memory for structs, as `Strings` has it for strings. */
   #room: Room | undefined;
+  #held: unknown[] | undefined;
   #isUsed = false;
 
   /** Whether there are, or were, buffers: the program can transfer each elsewhere. */
@@ -105,7 +106,18 @@ export class Kept implements Keeper {
     this.#strings.clear();
     this.#buffers = this.#answers = undefined;
     this.#room?.clear();
+    this.#held = undefined;
     this.hasBuffers = false;
+  }
+
+  /**
+   * Holds what a pointer in a struct may lead to: the program may change the struct meanwhile, and C
+   * has a copy. A pointer that is an argument by itself is held by the caller's list.
+   */
+  keepAt(_position: number, value: unknown): void {
+    if (typeof value !== "object" && typeof value !== "function" || value === null) return;
+    this.#isUsed = true;
+    (this.#held ??= []).push(value);
   }
 
   keepString(value: unknown, what: string): bigint {

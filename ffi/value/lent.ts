@@ -58,6 +58,7 @@ export class Lent implements Keeper {
   readonly #copies: Map<ArrayBuffer, Copy> = new Map();
   readonly #answers: Map<Answered, LentAnswers> = new Map();
   readonly #mappings: Set<Mapping> = new Set();
+  readonly #held: unknown[] = [];
   /** What C no longer uses, for the next answers; the longest there first. */
   readonly #free: Block[] = [];
   #next: bigint;
@@ -68,6 +69,11 @@ export class Lent implements Keeper {
     this.mailbox = base - BigInt(roundUp(view.byteLength));
     this.base = this.#next = this.mailbox - BigInt(CAPACITY);
     this.#view = view;
+  }
+
+  /** As `Kept` does it. */
+  keepAt(_position: number, value: unknown): void {
+    this.#held.push(value);
   }
 
   /** Whether the program has transferred a buffer, so that C's changes to the copy are lost. */

@@ -7,7 +7,7 @@ import { assert, assertEquals } from "@std/assert";
 import { readCString } from "../../ffi/value/cstring.ts";
 import { type Answered, ANSWERS_KEPT, Kept } from "../../ffi/value/kept.ts";
 import { native } from "../../ffi/library/find.ts";
-import { gc } from "../support/support.ts";
+import { collectUntil, gc } from "../support/support.ts";
 
 /** The bytes at an address. */
 function at(address: bigint, length: number): Uint8Array {
@@ -130,4 +130,23 @@ Deno.test("Kept has room for structs, aligned as they are, and uses it again", (
   kept.clear();
   const again = kept.keepRoom(24, 8);
   assert(taken.some(([address]) => address === again));
+});
+
+Deno.test("Kept has what pointers in structs lead to, until it lets go of all", async () => {
+  const kept = new Kept();
+  const collected: string[] = [];
+  const registry = new FinalizationRegistry<string>((name) => collected.push(name));
+  (() => {
+    const object = { memory: new Uint8Array(64) };
+    registry.register(object, "held");
+    registry.register({}, "other");
+    kept.keepAt(0, object);
+    kept.keepAt(8, null);
+    kept.keepAt(16, 5n);
+  })();
+  await collectUntil(() => collected.length > 0);
+  assertEquals(collected, ["other"]);
+  kept.clear();
+  await collectUntil(() => collected.length > 1);
+  assertEquals(collected, ["other", "held"]);
 });

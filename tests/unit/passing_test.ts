@@ -4,7 +4,9 @@
 /** What messages call structs; the rest is in tests/behaviour/struct_call_test.ts. */
 
 import { assertEquals } from "@std/assert";
-import { keptIn, nameOf } from "../../ffi/call/passing.ts";
+import { PointerView } from "../../mod.ts";
+import { argumentAt, keptIn, nameOf } from "../../ffi/call/passing.ts";
+import { Kept } from "../../ffi/value/kept.ts";
 import { arrange, type Arrangement, type Part, type Shape } from "../../ffi/value/shape.ts";
 import { typeOf } from "../../ffi/value/type.ts";
 
@@ -40,4 +42,25 @@ Deno.test("keptIn counts what C gets the addresses of", () => {
   const inner: Shape = arrange([part("cstring", 2), part("buffer"), part("pointer")]);
   const outer = arrange([{ of: inner, count: 3 }, part("cstring"), part("i32")]);
   assertEquals([keptIn(outer, ["cstring", "buffer"]), keptIn(outer, ["buffer"])], [10, 3]);
+});
+
+Deno.test("a call has what pointers in its structs lead to, however they are written", () => {
+  const field = (name: string, type: string): Part => ({ name, of: typeOf(type) });
+  const flat = arrange([field("at", "pointer"), field("count", "i64")]);
+  const nested = arrange([{ name: "inner", of: flat }, field("kind", "u8")]);
+  class Spy extends Kept {
+    readonly held: unknown[] = [];
+    override keepAt(_position: number, value: unknown): void {
+      this.held.push(value);
+    }
+  }
+  const at = PointerView.of(new Uint8Array(8)).pointer;
+  const value = { at, count: 1n };
+  const spot = { pieces: [{ at: 0, from: 0, size: 24 }], isByAddress: false };
+  for (const [shape, given] of [[flat, value], [nested, { inner: value, kind: 1 }]] as const) {
+    const spy = new Spy();
+    const type = argumentAt(shape, spot);
+    type.passing.write(new DataView(new ArrayBuffer(64)), given, "Cannot test", spy);
+    assertEquals(spy.held, [at]);
+  }
 });
