@@ -111,8 +111,8 @@ export class Kept implements Keeper {
   }
 
   /**
-   * Holds what a pointer in a struct may lead to: the program may change the struct meanwhile, and C
-   * has a copy. A pointer that is an argument by itself is held by the caller's list.
+   * Holds what a pointer in a struct may lead to: the program may change the struct meanwhile, and
+   * C has a copy. A pointer that is an argument by itself is held by the caller's list.
    */
   keepAt(_position: number, value: unknown): void {
     if (typeof value !== "object" && typeof value !== "function" || value === null) return;

@@ -56,10 +56,10 @@ Deno.test("a call has what pointers in its structs lead to, however they are wri
   }
   const at = PointerView.of(new Uint8Array(8)).pointer;
   const value = { at, count: 1n };
-  const spot = { pieces: [{ at: 0, from: 0, size: 24 }], isByAddress: false };
   for (const [shape, given] of [[flat, value], [nested, { inner: value, kind: 1 }]] as const) {
     const spy = new Spy();
-    const type = argumentAt(shape, spot);
+    const pieces = [{ at: 0, from: 0, size: shape.size }];
+    const type = argumentAt(shape, { pieces, isByAddress: false });
     type.passing.write(new DataView(new ArrayBuffer(64)), given, "Cannot test", spy);
     assertEquals(spy.held, [at]);
   }
