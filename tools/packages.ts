@@ -11,6 +11,7 @@
 
 /** Libraries by the name that the loader knows, and programs by theirs. */
 export const packages = {
+  "/usr/lib/R/lib/libR.so": "r-base-core",
   "/usr/lib/jvm/default-java/lib/server/libjvm.so": "default-jre-headless",
   "aarch64-linux-gnu-g++": "g++-aarch64-linux-gnu",
   "g++": "g++",

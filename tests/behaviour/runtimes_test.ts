@@ -31,6 +31,14 @@ const recipes: Partial<Record<Installable, readonly Part[]>> = {
       message: "SIGSEGV",
     },
   ],
+  "/usr/lib/R/lib/libR.so": [
+    {
+      name: "R has to know where the stack begins",
+      recipe: "at(r.R_CStackStart).setBigUint64(0, stack.base);",
+      instead: "",
+      message: "is too close to the limit",
+    },
+  ],
   "libruby-3.1.so.3.1": [
     {
       name: "Ruby has to begin on the stack that it runs on",
