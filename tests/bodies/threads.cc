@@ -3,6 +3,7 @@
 
 /** C that owns its thread, for tests/behaviour/thread_test.ts, which compiles it. */
 
+#include <atomic>
 #include <cerrno>
 #include <cstdint>
 #include <pthread.h>
@@ -12,7 +13,7 @@
 namespace {
 thread_local int32_t mine = 0;
 
-int32_t ended = 0;
+std::atomic<int32_t> ended = 0; // several threads end at once
 int32_t ended_on = 0;
 
 /** Notes on which thread its destructor runs. */
