@@ -70,12 +70,37 @@ export function isInstalled(name: Installable): boolean {
     if (!name.includes(".so")) {
       return new Deno.Command(name, { args: ["--version"] }).outputSync().success;
     }
-    Deno.dlopen(name, {}).close();
+    // Not opened where a file is seen: some are never unloaded, and LLVM brings zlib.
+    if (!isListed(name)) Deno.dlopen(name, {}).close();
     return true;
   } catch (error) {
     if (error instanceof Deno.errors.NotCapable) throw error;
     return false;
   }
+}
+
+/** Where the loader looks for libraries; undefined until somebody asks. */
+let folders: readonly string[] | undefined;
+
+function isListed(name: string): boolean {
+  if (folders === undefined) {
+    let list = "";
+    try {
+      const { stdout } = new Deno.Command("/sbin/ldconfig", { args: ["-p"] }).outputSync();
+      list = new TextDecoder().decode(stdout);
+    } catch {
+      // Not a system with such a list, or no right to ask: then each library is opened.
+    }
+    const found = list.matchAll(/\(libc6,.* => (\S+)\/[^/]+$/gm);
+    folders = [...new Set(found.map(([, folder]) => folder!))];
+  }
+  return folders.some((folder) => {
+    try {
+      return Deno.statSync(`${folder}/${name}`).isFile;
+    } catch {
+      return false;
+    }
+  });
 }
 
 /** What to say where something is missing. */

@@ -16,6 +16,7 @@ import { type Bindings, bindings } from "../../tools/bindings/module.ts";
 import { type Installable, isInstalled } from "../../tools/packages.ts";
 import { Served } from "../../tools/served.ts";
 import { root } from "../../tools/zig.ts";
+import { isAlone, runAlone } from "../support/alone.ts";
 import { ask, measure, printing, program } from "../support/measured.ts";
 import { assertSucceeds, run, testWith, withFolder } from "../support/support.ts";
 
@@ -23,6 +24,7 @@ const CLANG = "libclang-14.so.1";
 
 /** Makes a test that reads a header of `library`. */
 function testBindings(library: Installable, name: string, fn: () => Promise<void>): void {
+  if (!isAlone) return;
   testWith(isInstalled(CLANG) ? library : CLANG, `bindings: ${name}`, fn);
 }
 
@@ -251,3 +253,5 @@ testBindings("g++", "the command works by its URL, in a project that has nothing
     assertMatch(stdout, /\nexport const FTW = struct\(/);
   });
 });
+
+runAlone(CLANG, import.meta.url);

@@ -5,6 +5,7 @@
 
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import type { Node } from "../../examples/clang.ts";
+import { isAlone, runAlone } from "../support/alone.ts";
 import { leftBehind } from "../support/malloc.ts";
 import { run, testWith } from "../support/support.ts";
 
@@ -15,6 +16,7 @@ function testClang(
   name: string,
   fn: (clang: typeof import("../../examples/clang.ts")) => void | Promise<void>,
 ): void {
+  if (!isAlone) return;
   testWith("libclang-14.so.1", `clang: ${name}`, async () => await fn(await import(file.href)));
 }
 
@@ -72,3 +74,5 @@ testClang("the example prints what it says it does", async () => {
   assertEquals([code, stderr], [0, ""]);
   assertEquals(stdout, printed.replace(/^ \* ?/gm, ""));
 });
+
+runAlone("libclang-14.so.1", import.meta.url);
