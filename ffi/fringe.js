@@ -2234,9 +2234,8 @@ class Flat {
     }
     static of(shape) {
         const { fields } = shape;
-        const isFlat = hasNames(shape) && fields.every(({ offset, of, count, to }, i) => {
-            const isUnion = i > 0 && offset === 0;
-            return !isUnion && count === undefined && to === undefined && !isShape(of) && of.size > 2;
+        const isFlat = hasNames(shape) && !isUnion(shape) && fields.every(({ of, count, to }) => {
+            return count === undefined && to === undefined && !isShape(of) && of.size > 2;
         });
         return isFlat ? new Flat(shape) : undefined;
     }
@@ -2835,7 +2834,6 @@ function argumentsIn(view, { types, offsets, stackCount }) {
     }
     return values;
 }
-const ARGUMENTS_MAX = 127;
 const KEY$1 = Symbol();
 let forget;
 class VariadicArguments {
@@ -4255,9 +4253,7 @@ class Call {
         this.check();
         const answers = isKept ? this.keeper.answersTo(target, this.#answered) : undefined;
         this.#answered = true;
-        this.#endVariadic();
-        if (this.#hasTail)
-            this.#clearTail();
+        this.#dropAnswer();
         write(this.context.view, 8, resultType, value, what, answers);
     }
     replyByObject(target, answer, isAgain) {
@@ -4275,9 +4271,7 @@ class Call {
         const scratch = structResult.convert(answer, what, answers);
         this.check();
         this.#answered = true;
-        this.#endVariadic();
-        if (this.#hasTail)
-            this.#clearTail();
+        this.#dropAnswer();
         structResult.put(this.context.view, scratch);
         return true;
     }
@@ -4287,14 +4281,15 @@ class Call {
         context.written = undefined;
         const written = prepareTail(tail, this.keeper);
         this.check();
-        this.#endVariadic();
-        if (this.#hasTail)
-            this.#clearTail();
+        this.#dropAnswer();
         writeTail(tail, written, context.view);
         this.#hasTail = true;
         this.#answered = true;
     }
-    #clearTail() {
+    #dropAnswer() {
+        this.#endVariadic();
+        if (!this.#hasTail)
+            return;
         this.context.view.setBigUint64(64, 0n, true);
         this.#hasTail = false;
     }

@@ -6,17 +6,12 @@
 import { copyOf } from "../check.ts";
 import { Mailbox, SLOT_SIZE } from "../layout.ts";
 import { native } from "../library/find.ts";
+import type { StackMemory } from "../stack/stack.ts";
 import { type FromNative, type TypeDefinition, VALUE_TYPES, Way } from "../value/type.ts";
 import { read } from "../value/value.ts";
 import { readArgument } from "./passing.ts";
-import { checkType, refusePromoted, type Signature } from "./signature.ts";
+import { checkType, PARAMETERS_MAX, refusePromoted, type Signature } from "./signature.ts";
 import type { Target } from "./thunk.ts";
-
-/** Where a stack begins and ends. */
-interface Bounds {
-  readonly base: bigint;
-  readonly limit: bigint;
-}
 
 /** Where arguments are, and their types. */
 type Arguments = Pick<Signature, "types" | "offsets" | "stackCount">;
@@ -45,9 +40,6 @@ export function argumentsIn(
   }
   return values;
 }
-
-/** How many arguments C promises to pass (C17, 5.2.4.1). */
-const ARGUMENTS_MAX = 127;
 
 /** What nobody else has. */
 const KEY = Symbol();
@@ -119,9 +111,9 @@ export class VariadicArguments {
           "answered, or its call ended; read it before",
       );
     }
-    if (this.#types.length === ARGUMENTS_MAX) {
+    if (this.#types.length === PARAMETERS_MAX) {
       throw new RangeError(
-        `Cannot read an argument behind the dots: ${ARGUMENTS_MAX} have been read, and C ` +
+        `Cannot read an argument behind the dots: ${PARAMETERS_MAX} have been read, and C ` +
           "promises to pass no more; the arguments before the dots say how many there are",
       );
     }
@@ -151,7 +143,7 @@ export class Passed {
   readonly values: unknown[];
 
   /** C may run on `memory`, or on a stack of its own, as a thread of C's does. */
-  constructor(view: DataView<ArrayBuffer>, target: Target, memory: Bounds | undefined) {
+  constructor(view: DataView<ArrayBuffer>, target: Target, memory: StackMemory | undefined) {
     this.values = argumentsIn(view, target);
     if (target.following === undefined) return;
     const start = view.getBigUint64(Mailbox.callback_stack, true);

@@ -347,8 +347,7 @@ export class Call implements Ender {
     this.check();
     const answers = isKept ? this.keeper.answersTo(target, this.#answered) : undefined;
     this.#answered = true;
-    this.#endVariadic();
-    if (this.#hasTail) this.#clearTail();
+    this.#dropAnswer();
     write(this.context.view, INPUT, resultType, value, what, answers);
   }
 
@@ -371,8 +370,7 @@ export class Call implements Ender {
     // A getter of the struct may have ended the call, and another one may be on its stack.
     this.check();
     this.#answered = true;
-    this.#endVariadic();
-    if (this.#hasTail) this.#clearTail();
+    this.#dropAnswer();
     structResult.put(this.context.view, scratch);
     return true;
   }
@@ -385,14 +383,16 @@ export class Call implements Ender {
     const written = prepareTail(tail, this.keeper);
     // A getter of an argument may have ended the call.
     this.check();
-    this.#endVariadic();
-    if (this.#hasTail) this.#clearTail();
+    this.#dropAnswer();
     writeTail(tail, written, context.view);
     this.#hasTail = true;
     this.#answered = true;
   }
 
-  #clearTail(): void {
+  /** Another answer is about to be written: what has been said before counts no more. */
+  #dropAnswer(): void {
+    this.#endVariadic();
+    if (!this.#hasTail) return;
     this.context.view.setBigUint64(TAIL, 0n, true);
     this.#hasTail = false;
   }

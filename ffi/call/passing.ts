@@ -12,7 +12,13 @@ import { nameOf as kindOf, OF_ARRAY } from "../buffer.ts";
 import { Mailbox, SLOT_SIZE, TAIL_ANSWER } from "../layout.ts";
 import { native } from "../library/find.ts";
 import { arrange, isShape, roundUp, type Shape } from "../value/shape.ts";
-import { hasNames, readShape, type StructKeeper, writeShape } from "../value/struct_type.ts";
+import {
+  hasNames,
+  isUnion,
+  readShape,
+  type StructKeeper,
+  writeShape,
+} from "../value/struct_type.ts";
 import { type Passing, type StructType, type Type, VOID, Way } from "../value/type.ts";
 import { type Keeper, read, write } from "../value/value.ts";
 import type { Piece, Registers, Spot } from "./placement.ts";
@@ -56,9 +62,8 @@ class Flat {
 
   static of(shape: Shape): Flat | undefined {
     const { fields } = shape;
-    const isFlat = hasNames(shape) && fields.every(({ offset, of, count, to }, i) => {
-      const isUnion = i > 0 && offset === 0;
-      return !isUnion && count === undefined && to === undefined && !isShape(of) && of.size > 2;
+    const isFlat = hasNames(shape) && !isUnion(shape) && fields.every(({ of, count, to }) => {
+      return count === undefined && to === undefined && !isShape(of) && of.size > 2;
     });
     return isFlat ? new Flat(shape) : undefined;
   }

@@ -77,7 +77,7 @@ interface Fast {
 }
 
 /** How many parameters a function may have: C promises as many, and no more (C17, 5.2.4.1). */
-const PARAMETERS_MAX = 127;
+export const PARAMETERS_MAX = 127;
 
 /** Where the mailbox has what crosses in registers, of a function or of a callback. */
 interface Side {

@@ -122,7 +122,7 @@ export interface StructKeeper extends Keeper {
 }
 
 /** Whether the parts of a shape lie in each other's place. */
-function isUnion({ fields }: Shape): boolean {
+export function isUnion({ fields }: Shape): boolean {
   return fields.length > 1 && fields[1]!.offset === 0;
 }
 

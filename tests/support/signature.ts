@@ -249,13 +249,27 @@ export async function compile(
   directory: string,
   name: string,
 ): Promise<string> {
+  return await compileBy(await zig(), clang(optimization), source(signatures), directory, name);
+}
+
+/** How Zig compiles C for this machine, where it would trap undefined behaviour by itself. */
+export function clang(optimization: string): string[] {
+  // A call through another type of function is just that.
+  return ["cc", "-target", `${Deno.build.arch}-linux-gnu`, optimization, "-fno-sanitize=all"];
+}
+
+/** Compiles the text of a library into `directory`, under this name; gives its path. */
+export async function compileBy(
+  command: string,
+  flags: readonly string[],
+  text: string,
+  directory: string,
+  name: string,
+): Promise<string> {
   const [input, output] = [`${name}.c`, `${name}.so`];
-  await Deno.writeTextFile(join(directory, input), source(signatures));
-  // Zig would have undefined behaviour trap; a call through another type of function is just that.
-  const target = `${Deno.build.arch}-linux-gnu`;
-  const flags = ["-target", target, optimization, "-shared", "-fPIC", "-fno-sanitize=all"];
-  const { success, stderr } = await new Deno.Command(await zig(), {
-    args: ["cc", ...flags, "-o", output, input],
+  await Deno.writeTextFile(join(directory, input), text);
+  const { success, stderr } = await new Deno.Command(command, {
+    args: [...flags, "-shared", "-fPIC", "-o", output, input],
     cwd: directory,
     // What is compiled here is never compiled again, and not worth a place in the cache.
     env: { ...zigEnvironment, ZIG_LOCAL_CACHE_DIR: join(directory, "cache") },

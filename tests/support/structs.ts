@@ -9,11 +9,11 @@
  */
 
 import fc from "fast-check";
-import { join } from "node:path";
 import { arrange, type Shape } from "../../ffi/value/shape.ts";
 import { makeStructType } from "../../ffi/value/struct_type.ts";
 import { typeOf } from "../../ffi/value/type.ts";
-import { zig, zigEnvironment } from "../../tools/zig.ts";
+import { zig } from "../../tools/zig.ts";
+import { clang, compileBy } from "./signature.ts";
 import { cxx } from "./support.ts";
 
 const SCALARS = {
@@ -240,21 +240,10 @@ export async function compile(
   compiler: Compiler,
   directory: string,
 ): Promise<string> {
-  const [input, output] = [`${compiler}.c`, `${compiler}.so`];
-  await Deno.writeTextFile(join(directory, input), source(signatures));
-  const target = `${Deno.build.arch}-linux-gnu`;
   const isClang = compiler === "clang";
-  const args = isClang ? ["cc", "-target", target, "-O1", "-fno-sanitize=all"] : ["-x", "c", "-O2"];
-  const { success, stderr } = await new Deno.Command(isClang ? await zig() : cxx(), {
-    args: [...args, "-shared", "-fPIC", "-w", "-o", output, input],
-    cwd: directory,
-    env: { ...zigEnvironment, ZIG_LOCAL_CACHE_DIR: join(directory, "cache") },
-    stdin: "null",
-    stdout: "null",
-    stderr: "piped",
-  }).output();
-  if (!success) throw new Error(`Cannot compile ${input}:\n${new TextDecoder().decode(stderr)}`);
-  return join(directory, output);
+  const flags = isClang ? clang("-O1") : ["-x", "c", "-O2"];
+  const command = isClang ? await zig() : cxx();
+  return await compileBy(command, [...flags, "-w"], source(signatures), directory, compiler);
 }
 
 /** The memory through which C is told what to give, and says what it has seen. */
