@@ -91,8 +91,11 @@ function isListed(name: string): boolean {
     } catch {
       // Not a system with such a list, or no right to ask: then each library is opened.
     }
-    const found = list.matchAll(/\(libc6,.* => (\S+)\/[^/]+$/gm);
-    folders = [...new Set(found.map(([, folder]) => folder!))];
+    // An emulator has another machine's beside its own.
+    const machine = { x86_64: "x86-64", aarch64: "AArch64" }[Deno.build.arch];
+    const found = list.matchAll(/\(libc6,(\S+?)[,)].*? => (\S+)\/[^/]+$/gm);
+    const ours = found.filter(([, which]) => which === machine);
+    folders = [...new Set(ours.map(([, , folder]) => folder!))];
   }
   return folders.some((folder) => {
     try {
