@@ -15,6 +15,7 @@ import type {
   BodyDefinition,
   CallbackDefinition,
   FunctionDefinition,
+  LiteralDefinitions,
   SymbolDefinitions,
   VariableDefinition,
 } from "./call/definition.ts";
@@ -122,7 +123,7 @@ export interface NativeLibrary<Definitions extends SymbolDefinitions> extends Di
  * console.log(comparisons > 1); // true
  * ```
  */
-export function dlopen<const Definitions extends SymbolDefinitions>(
+export function dlopen<const Definitions extends LiteralDefinitions & SymbolDefinitions>(
   filename: string | URL,
   definitions: Definitions,
 ): NativeLibrary<Definitions> {

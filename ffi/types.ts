@@ -97,7 +97,7 @@ export interface NativeFunction<Definition extends FunctionDefinition>
  * ```
  */
 export interface NonblockingFunction<Definition extends FunctionDefinition> {
-  /** The same as `async`. */
+  // The same as `async`. Not documented: so editors show what the table says of the function.
   (...args: Parameters<AsyncCall<Definition>>): Promise<ResultOf<Definition>>;
   /** Calls the function on another thread; its handlers may be async. */
   readonly async: AsyncCall<Definition>;

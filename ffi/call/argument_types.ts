@@ -5,7 +5,7 @@
 
 import type { ScriptGenerator } from "../script_generator.ts";
 import type { GuardedStack } from "../stack/stack.ts";
-import type { FromNative, ToNative } from "../value/type.ts";
+import type { FromNative, MadeBy, ToNative } from "../value/type.ts";
 import type { Callback } from "./callback.ts";
 import type {
   AsyncHandler,
@@ -38,12 +38,14 @@ import type { TailCall } from "./tail_call.ts";
  * sort(Uint8Array.of(1, 2, 3), same);
  * ```
  */
-export type CallbackOf<Definition extends CallbackDefinition> = Callback<
-  CallbackDefinition & {
-    readonly parameters: Definition["parameters"];
-    readonly result: Definition["result"];
-  }
->;
+export type CallbackOf<Definition extends CallbackDefinition> =
+  & MadeBy<"new Callback()">
+  & Callback<
+    CallbackDefinition & {
+      readonly parameters: Definition["parameters"];
+      readonly result: Definition["result"];
+    }
+  >;
 
 /**
  * The arguments of `f(...args)`.
@@ -343,7 +345,8 @@ export type AsyncCall<Definition extends FunctionDefinition> = (
 ) => Promise<ResultOf<Definition>>;
 
 /**
- * A C function that its callbacks suspend on this thread: what `yielder.call()` takes.
+ * A C function that its callbacks suspend on this thread: what `yielder.call()` takes. Called as it
+ * is, it takes plain functions as handlers.
  *
  * @example
  * ```ts
@@ -367,7 +370,7 @@ export type AsyncCall<Definition extends FunctionDefinition> = (
  * ```
  */
 export interface SuspendableFunction<Definition extends FunctionDefinition> {
-  /** Calls the function; handlers are plain functions. */
+  // Not documented: so editors show what the table says of the function, such as its prototype.
   (...args: SyncArguments<Definition["parameters"]>): ResultOf<Definition>;
   /**
    * Calls the function; handlers may be async. The event loop runs while one is pending; a handler

@@ -6,7 +6,7 @@
 import { checkKeys, copyOf, describe, needStack, own } from "../check.ts";
 import { native } from "../library/find.ts";
 import { makeFunctionPointer } from "../value/function_pointer.ts";
-import type { FunctionPointer } from "../value/type.ts";
+import type { FunctionPointer, maker } from "../value/type.ts";
 import type { CallbackDefinition, CallbackHandler } from "./definition.ts";
 import { ForeignCallback } from "./foreign.ts";
 import { callbackSignature } from "./signature.ts";
@@ -75,6 +75,9 @@ export class Callback<const Definition extends CallbackDefinition = CallbackDefi
   implements FunctionPointer, Disposable {
   /** What C passes and is answered: a copy. */
   readonly definition: Definition;
+
+  /** For TypeScript alone, which tells a `Callback` from a `Deno.UnsafeCallback` by it. */
+  declare readonly [maker]: "new Callback()";
 
   /** The function pointer. If C calls it after `close`, the call that runs fails. */
   readonly pointer: Deno.PointerObject;

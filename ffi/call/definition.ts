@@ -239,6 +239,51 @@ export interface SymbolDefinitions {
 }
 
 /**
+ * A name of a type as TypeScript has to know it: as this very string. It has forgotten the strings
+ * of a table that was written as a variable of its own, unless `as const` follows.
+ *
+ * @typeParam Hint What to do about a `string`: TypeScript's error ends with it.
+ *
+ * @example
+ * ```ts
+ * import type { Literal } from "fringe";
+ *
+ * const known: Literal<"write `as const`"> = "i32";
+ * console.log(known); // i32
+ * ```
+ */
+export type Literal<Hint extends string> =
+  | Hint
+  // The names of all types begin with one of these; a `string` may begin with anything.
+  | `${"b" | "c" | "f" | "i" | "p" | "u" | "v"}${string}`
+  | object;
+
+/**
+ * A table whose strings TypeScript knows. `dlopen` looks at this before it looks at the types, so
+ * that the error says what is missing. The results are enough: each function has one.
+ *
+ * @example
+ * ```ts
+ * import { dlopen, type LiteralDefinitions } from "fringe";
+ *
+ * const table = { getpid: { parameters: [], result: "i32" } } as const satisfies LiteralDefinitions;
+ * using libc = dlopen("libc.so.6", table);
+ * console.log(libc.symbols.getpid() === Deno.pid); // true
+ * ```
+ */
+export interface LiteralDefinitions {
+  /** By the key under which the symbol is to be had. */
+  readonly [name: string]: {
+    /** A function's. */
+    readonly result?: Literal<"write `as const` behind the table">;
+    /** A body's. */
+    readonly input?: Literal<"write `as const` behind the table">;
+    /** A variable's. */
+    readonly type?: Literal<"write `as const` behind the table">;
+  };
+}
+
+/**
  * What a handler is passed for the parameters of a callback.
  *
  * @example
@@ -264,6 +309,22 @@ export type HandlerParameters<
 ];
 
 /**
+ * What a handler answers that is not awaited.
+ *
+ * @typeParam Result The type of the callback's result.
+ * @typeParam Hint What to do about a Promise, which is no answer: TypeScript's error ends with it.
+ *
+ * @example
+ * ```ts
+ * import type { AnswerAtOnce } from "fringe";
+ *
+ * const answer: AnswerAtOnce<"i32", "await it first"> = 5;
+ * console.log(answer); // 5
+ * ```
+ */
+export type AnswerAtOnce<Result, Hint extends string> = ToNative<Result> | TailCall;
+
+/**
  * A handler that answers a callback at once.
  *
  * @example
@@ -285,7 +346,7 @@ export type HandlerParameters<
  */
 export type SyncHandler<Definition extends CallbackDefinition> = (
   ...args: HandlerParameters<Definition["parameters"], Definition["variadic"]>
-) => ToNative<Definition["result"]> | TailCall;
+) => AnswerAtOnce<Definition["result"], "a Promise needs f.async()">;
 
 /**
  * A handler that may be awaited.

@@ -25,7 +25,7 @@ import { arch, os } from "../machine.ts";
  * setHandler(new Uint8Array(16), 8, allocate);
  * ```
  */
-export interface FunctionPointer {
+export type FunctionPointer = MadeBy<"new Callback()"> & {
   /** The function pointer that C gets. */
   readonly pointer: Deno.PointerObject;
   /** What C passes, and is answered. */
@@ -34,6 +34,41 @@ export interface FunctionPointer {
   close(): void;
   /** The same as `close`. */
   [Symbol.dispose](): void;
+};
+
+/**
+ * The key of what `MadeBy` says. There is no such symbol and no such property when a program runs:
+ * only TypeScript knows them.
+ *
+ * @example
+ * ```ts
+ * import type { Callback, maker } from "fringe";
+ *
+ * type Maker = Callback[typeof maker];
+ * const expression: Maker = "new Callback()";
+ * console.log(expression); // new Callback()
+ * ```
+ */
+export declare const maker: unique symbol;
+
+/**
+ * An object that was made in one way and no other: TypeScript refuses what merely looks like it,
+ * such as a `Deno.UnsafeCallback` for a `Callback`, and names the way.
+ *
+ * @typeParam Maker The expression that makes such objects.
+ *
+ * @example
+ * ```ts
+ * import { Callback, type MadeBy } from "fringe";
+ *
+ * using callback = new Callback({ parameters: [], result: "void" }, () => {});
+ * const made: MadeBy<"new Callback()"> = callback;
+ * console.log(made === callback); // true
+ * ```
+ */
+export interface MadeBy<Maker extends string> {
+  /** Says nothing at run time, where it is missing. */
+  readonly [maker]: Maker;
 }
 
 /**

@@ -106,7 +106,8 @@ const WRONG: readonly (readonly [args: readonly string[], program: string])[] = 
     function* count(): Generator<number> {}
     f();
     f(async () => 1);
-    f(() => {});`,
+    f(() => {});
+    f(new Deno.UnsafeCallback({ parameters: ["i32"], result: "i32" }, () => 1));`,
   ],
 ];
 

@@ -16,6 +16,8 @@ import {
   type LayoutObject,
   type LayoutView,
   type NativeBody,
+  type NativeFunction,
+  type NativeLibrary,
   OsStack,
   type OwnedStack,
   pointerTo,
@@ -23,6 +25,7 @@ import {
   SliceStack,
   type Stack,
   struct,
+  type SymbolDefinitions,
   type TailCall,
   tailCall,
   union,
@@ -243,6 +246,15 @@ function genericCode(
   // @ts-expect-error It still needs an input.
   bound();
   same<Parameters<typeof number.next>["length"], 1>(true);
+  same<ReturnType<typeof openAny<{ f: typeof two }>>["symbols"]["f"], NativeFunction<typeof two>>(
+    true,
+  );
+}
+
+const two = { parameters: [], result: "i32" } as const;
+
+function openAny<const Table extends SymbolDefinitions>(table: Table): NativeLibrary<Table> {
+  return dlopen("library.so", table);
 }
 
 function calls(): void {

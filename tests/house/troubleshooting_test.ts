@@ -51,6 +51,9 @@ const NO_MESSAGES: Readonly<Record<string, string>> = {
   "in ‹›": "a frame, in a message",
   "stack overflow": "the type of a NativeError",
   "fringe's canary!": "bytes that are looked for in memory",
+  "new Callback()": "in a type, which TypeScript prints",
+  "write `as const` behind the table": "in a type, which TypeScript prints",
+  "a Promise needs f.async()": "in a type, which TypeScript prints",
 };
 
 interface Source extends Message {
