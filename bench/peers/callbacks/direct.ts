@@ -45,6 +45,7 @@ export interface Direct {
     readonly seen_answers: () => number;
     readonly seen_last: () => number;
     readonly seen_cleanups: () => number;
+    readonly seen_pair: () => number;
     readonly keep: (callback: unknown) => unknown;
     readonly call_kept: (i: number) => number;
     readonly start_thread: (callback: unknown) => unknown;
@@ -58,6 +59,17 @@ export interface Direct {
   readonly structs?: () => number;
   /** What the handler gets for a struct, if it has no names. */
   readonly structsAre?: string;
+  /**
+   * Reads x and id out of what `shared_pair` gives, adds 0.5 to x and takes 1 from id in place, and
+   * asks `seen_pair`; undefined: it cannot.
+   */
+  readonly layouts?: () => number;
+  /** How a field is found, if not by its name. */
+  readonly layoutsAre?: string;
+  /** Calls `sum(5, …)` by a table that was made from what a header says; undefined: it cannot. */
+  readonly bindings?: () => number;
+  /** What of a header is understood, if not all. */
+  readonly bindingsAre?: string;
   /** Calls `call_variadic`, with a handler of a fixed list of types that answers their sum. */
   readonly fixed?: () => number;
   /** Reads `variable`; undefined: it cannot. */
@@ -208,6 +220,16 @@ export function direct(peer: Direct, other: string): Trials {
       return peer.structsAre === undefined ? yes() : partly(peer.structsAre);
     },
 
+    layouts() {
+      if (peer.layouts?.() !== 42) return no();
+      return peer.layoutsAre === undefined ? yes() : partly(peer.layoutsAre);
+    },
+
+    bindings() {
+      if (peer.bindings?.() !== 20) return no();
+      return peer.bindingsAre === undefined ? yes() : partly(peer.bindingsAre);
+    },
+
     variadic: () => peer.fixed?.() === 42 ? partly("with one fixed list of types") : no(),
 
     variables: () => peer.variable?.() === 42 ? yes() : no(),
@@ -244,7 +266,7 @@ export function direct(peer: Direct, other: string): Trials {
 /** Those functions of trials.c that take nothing: what it tells of what has happened in it. */
 const SEEN = [
   ...["seen_calls", "seen_answers", "seen_last", "seen_cleanups"] as const,
-  ...["seen_thread_answer", "jump", "fails"] as const,
+  ...["seen_pair", "seen_thread_answer", "jump", "fails"] as const,
 ] as const;
 
 /** The functions of trials.c, each by what a peer calls its type. */

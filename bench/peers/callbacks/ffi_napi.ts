@@ -13,6 +13,8 @@ import { folder, library, main, otherLibrary } from "./trial.ts";
 
 const ffi = createRequire(folder)("@makeomatic/ffi-napi");
 const ref = createRequire(folder)("@makeomatic/ref-napi");
+const Struct = createRequire(folder)("ref-struct-di")(ref);
+const pair = Struct({ x: "double", id: "int32" });
 const called = ["int32", ["int32", "pointer"]];
 const seen = ["int32", []];
 const guarded = ["int32", ["pointer"]];
@@ -22,6 +24,8 @@ const given = ["void", ["pointer"]];
 const symbols = ffi.Library(library, {
   ...table({ called, seen, given, kept: ["int32", ["int32"]], guarded, released }),
   call_variadic: guarded,
+  call_struct: guarded,
+  shared_pair: [ref.refType(pair), []],
 });
 
 /** A callback that is collected is gone for C, too. */
@@ -38,6 +42,18 @@ await main(direct({
     const callback = ffi.Callback("int32", ["int32"], handler);
     callbacks.push(callback);
     return callback;
+  },
+  structs() {
+    const handler = ({ x, id }: { x: number; id: number }): number => id + 2 * x;
+    const callback = ffi.Callback("int32", [pair], handler);
+    callbacks.push(callback);
+    return symbols.call_struct(callback);
+  },
+  layouts() {
+    const shared = symbols.shared_pair().deref();
+    shared.x += 0.5;
+    shared.id -= 1;
+    return symbols.seen_pair();
   },
   fixed() {
     const handler = (n: number, a: number, b: number): number => n + a + b - 1.5;

@@ -3,11 +3,15 @@
 
 /** The probe of fringe. */
 
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
 import type { Cell } from "../../../tools/comparison.ts";
 import { Callback, dlopen, Generator, OsStack, struct, tailCall } from "fringe";
 import {
   collect,
   DEEP,
+  folder,
   JUMPS,
   library,
   main,
@@ -37,6 +41,13 @@ const { symbols } = dlopen(library, {
   seen_answers: seen,
   seen_cleanups: seen,
 });
+
+/** What is made of `trials.h`, while the trial runs. */
+type Bindings = {
+  readonly sum: typeof called;
+  readonly shared_pair: { readonly parameters: readonly []; readonly result: "pointer" };
+  readonly seen_pair: typeof seen;
+};
 
 function throwIn(calls: number): { error: Error; caught: unknown } {
   const error = new Error("thrown by the handler");
@@ -194,6 +205,29 @@ await main({
       call_struct: { parameters: [{ callback: takesPair }], result: "i32" },
     });
     return symbols.call_struct(({ x, id }) => id + 2 * x) === 42 ? yes() : no();
+  },
+
+  layouts() {
+    const pair = struct({ x: "f64", id: "i32" });
+    const { symbols: { shared_pair, seen_pair } } = dlopen(library, {
+      shared_pair: { parameters: [], result: "pointer" },
+      seen_pair: seen,
+    });
+    const shared = pair.view(shared_pair()!);
+    shared.x += 0.5;
+    shared.id -= 1;
+    return seen_pair() === 42 ? yes() : no();
+  },
+
+  async bindings() {
+    const { bindings } = await import("../../../tools/bindings/module.ts");
+    const header = join(import.meta.dirname!, "trials.h");
+    const file = `${folder}trials.ts`;
+    await writeFile(file, bindings({ headers: [header] }).text);
+    const { symbols: table, pair } = await import(pathToFileURL(file).href);
+    const { symbols: { sum, shared_pair, seen_pair } } = dlopen(library, table as Bindings);
+    pair.view(shared_pair()).x += 0.5;
+    return sum(5, (i) => i * 2) === 20 && seen_pair() === 43 ? yes() : no();
   },
 
   variadic() {

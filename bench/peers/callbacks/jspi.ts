@@ -262,6 +262,10 @@ await main({
 
   structs: () => ({ verdict: "n/a", note: "WebAssembly has no structs" }),
 
+  layouts: () => ({ verdict: "n/a", note: "it is a place in the module's memory" }),
+
+  bindings: () => ({ verdict: "n/a", note: "C is compiled together with its headers" }),
+
   variadic: () => ({ verdict: "n/a", note: "WebAssembly has no such functions" }),
 
   variables: () => ({ verdict: "n/a", note: "it is a place in the module's memory" }),

@@ -26,6 +26,7 @@ await main(direct({
     seen_calls: opened.func("seen_calls", "int32_t", []),
     seen_answers: opened.func("seen_answers", "int32_t", []),
     seen_last: opened.func("seen_last", "int32_t", []),
+    seen_pair: opened.func("seen_pair", "int32_t", []),
     seen_cleanups: opened.func("seen_cleanups", "int32_t", []),
     visit_and_release: opened.func("visit_and_release", "int32_t", ["int32_t", type, type]),
     guarded: opened.func("guarded", "int32_t", [type]),
@@ -50,6 +51,18 @@ await main(direct({
     const call = opened.func("call_struct", "int32_t", [takesPair]);
     return call(koffi.register(handler, takesPair));
   },
+  layouts() {
+    const pair = koffi.struct({ x: "double", id: "int32_t" });
+    const place = opened.func("shared_pair", koffi.pointer(pair), [])();
+    const { x, id } = koffi.decode(place, pair);
+    koffi.encode(place, pair, { x: x + 0.5, id: id - 1 });
+    return opened.func("seen_pair", "int32_t", [])();
+  },
+  bindings() {
+    koffi.proto("int32_t callback(int32_t i)");
+    return opened.func("int32_t sum(int32_t n, callback *f)")(5, (i: number) => i * 2);
+  },
+  bindingsAre: "from its prototypes, one by one",
   fixed() {
     const takes = koffi.pointer(koffi.proto("int32_t TakesThree(int32_t, int32_t, double)"));
     const handler = (n: number, a: number, b: number): number => n + a + b - 1.5;

@@ -7,7 +7,9 @@ import { createRequire } from "node:module";
 import { direct, table } from "./direct.ts";
 import { library, main, otherLibrary } from "./trial.ts";
 
-const { dlopen, DynamicLibrary, getInt32 } = createRequire(import.meta.url)("node:ffi");
+const { dlopen, DynamicLibrary, getFloat64, getInt32, setFloat64, setInt32 } = createRequire(
+  import.meta.url,
+)("node:ffi");
 const definition = { arguments: ["i32"], return: "i32" };
 const called = { arguments: ["i32", "function"], return: "i32" };
 const seen = { arguments: [], return: "i32" };
@@ -19,12 +21,20 @@ const given = { arguments: ["function"], return: "void" };
 const { lib, functions } = dlopen(library, {
   ...table({ called, seen, given, kept: definition, guarded, released }),
   __errno_location: location,
+  shared_pair: location,
   call_variadic: guarded,
 });
 
 await main(direct({
   symbols: functions,
   callback: (handler) => lib.registerCallback(definition, handler),
+  layouts() {
+    const place = functions.shared_pair();
+    setFloat64(place, 0, getFloat64(place, 0) + 0.5);
+    setInt32(place, 8, getInt32(place, 8) - 1);
+    return functions.seen_pair();
+  },
+  layoutsAre: "by offsets, counted by hand",
   fixed() {
     const types = { arguments: ["i32", "i32", "f64"], return: "i32" };
     const handler = (n: number, a: number, b: number): number => n + a + b - 1.5;

@@ -73,7 +73,7 @@ const peers: readonly Peer[] = [
     name: "fringe",
     probe: "fringe.ts",
     narrowArgs: ["run", "--no-prompt", `--allow-ffi=${library},${ours}`],
-    platforms: "x86_64 Linux",
+    platforms: "x86_64 and aarch64 Linux",
   },
   {
     ...deno,

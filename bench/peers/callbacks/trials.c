@@ -9,12 +9,11 @@
 #include <errno.h>
 #include <pthread.h>
 #include <setjmp.h>
-#include <stdint.h>
 #include <time.h>
 
-#define EXPORT __attribute__((visibility("default")))
+#include "trials.h"
 
-typedef int32_t (*callback)(int32_t);
+#define EXPORT __attribute__((visibility("default")))
 
 /* What the last `visit` has seen. */
 static int32_t calls, answers, last, cleanups;
@@ -25,7 +24,6 @@ static void clean(const int32_t *unused)
     cleanups++;
 }
 
-/* f(0) + … + f(n - 1), and nothing else: the loop that is timed. */
 EXPORT int32_t sum(int32_t n, callback f)
 {
     int32_t result = 0;
@@ -92,10 +90,10 @@ EXPORT int32_t deep(int32_t mebibytes)
     return pages >> 8;
 }
 
-struct pair {
-    double x;
-    int32_t id;
-};
+static struct pair shared = {0.5, 41};
+
+EXPORT struct pair *shared_pair(void) { return &shared; }
+EXPORT int32_t seen_pair(void) { return shared.id + (int32_t)(2 * shared.x); }
 
 /* What f answers to { 0.5, 41 }. */
 EXPORT int32_t call_struct(int32_t (*f)(struct pair))

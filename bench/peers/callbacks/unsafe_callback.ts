@@ -19,6 +19,7 @@ const { symbols } = Deno.dlopen(library, {
   __errno_location: { parameters: [], result: "pointer" },
   call_struct: guarded,
   call_variadic: guarded,
+  shared_pair: { parameters: [], result: "pointer" },
   variable: { type: "i32" },
   background_sum: { ...called, name: "sum", nonblocking: true },
   background_visit: { ...called, name: "visit", nonblocking: true },
@@ -59,6 +60,14 @@ await main(direct({
     return symbols.call_struct(callback.pointer);
   },
   structsAre: "as bytes",
+  layouts() {
+    const bytes = Deno.UnsafePointerView.getArrayBuffer(symbols.shared_pair()!, 16);
+    const view = new DataView(bytes);
+    view.setFloat64(0, view.getFloat64(0, true) + 0.5, true);
+    view.setInt32(8, view.getInt32(8, true) - 1, true);
+    return symbols.seen_pair();
+  },
+  layoutsAre: "by offsets, counted by hand",
   fixed() {
     const types = { parameters: ["i32", "i32", "f64"], result: "i32" } as const;
     const callback = new Deno.UnsafeCallback(types, (n, a, b) => n + a + b - 1.5);
