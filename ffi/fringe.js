@@ -3834,6 +3834,51 @@ function checkStop({ isKept, hasStop, stop, structResult }, what) {
         `got ${describe(stop)}`);
 }
 
+const { input: INPUT$2, callback: CALLBACK$2 } = Mailbox;
+const MANY = 1_000;
+const ENDED = 0;
+function answerMany(call, args, first, awaits, signal) {
+    const { resumeCall } = native();
+    const { context } = call;
+    const { view, kept: keeper } = context;
+    let target = first;
+    let handler = handlerOf(target, args);
+    let known = view.getUint32(4, true);
+    for (let i = 0; i < 1000; i++) {
+        const { resultType, what, isKept, fast } = target;
+        const answer = fast.count === 1
+            ? handler(read(view, fast.firstAt, fast.first))
+            : fast.count === 2
+                ? handler(read(view, fast.firstAt, fast.first), read(view, fast.secondAt, fast.second))
+                : fast.count === 3
+                    ? handler(read(view, fast.firstAt, fast.first), read(view, fast.secondAt, fast.second), read(view, fast.thirdAt, fast.third))
+                    : call.ask(target, handler);
+        if (awaits) {
+            if (isThenable(answer))
+                return answer;
+            signal?.throwIfAborted();
+        }
+        if (typeof answer !== "object" || answer === null || !call.replyByObject(target, answer, false)) {
+            if (typeof answer === "object" && answer !== null) {
+                refuseWaiting(answer, what);
+                refuseDeferred(answer, what);
+            }
+            const answers = isKept ? keeper.answersTo(target, false) : undefined;
+            write(view, 8, resultType, answer, what, answers);
+        }
+        const { handle } = context;
+        const number = resumeCall(handle === null || keeper.hasBuffers ? call.leave() : handle, 0);
+        if (number === 0)
+            return undefined;
+        if (number !== known || target.closed) {
+            target = call.arrive();
+            handler = handlerOf(target, args);
+            known = number;
+        }
+    }
+    return undefined;
+}
+
 const CAPACITY = 16 * 1024;
 class Lent {
     mailbox;
@@ -4012,8 +4057,8 @@ function isGone(depth) {
     return depth === -1 || (depthNow() - depth | 0) > 64;
 }
 
-const { input: INPUT$2, output: OUTPUT, output_float: OUTPUT_FLOAT } = Mailbox;
-const { callback: CALLBACK$2, tail: TAIL } = Mailbox;
+const { input: INPUT$1, output: OUTPUT, output_float: OUTPUT_FLOAT } = Mailbox;
+const { callback: CALLBACK$1, tail: TAIL } = Mailbox;
 const { suspended: SUSPENDED$1, returned: RETURNED } = Status;
 const TOLD_OFTEN = 1_000_000;
 class Call {
@@ -5241,7 +5286,6 @@ function returnStack({ borrower }) {
     borrowers.remove(borrower);
 }
 
-const { input: INPUT$1, callback: CALLBACK$1 } = Mailbox;
 let innermost;
 function callSync(callee, args) {
     checkCount(callee, args, callee.slots.length);
@@ -5304,39 +5348,10 @@ function endInnermost(fiber) {
         console.error(error);
 }
 function answerAll(fiber, args) {
-    const { resumeCall } = native();
-    const { call, context } = fiber;
-    const { view, kept: keeper } = context;
+    const { call } = fiber;
     fiber.depth = depthNow();
-    let target = call.arriveListed();
-    if (target === undefined)
-        return;
-    let handler = handlerOf(target, args);
-    let known = view.getUint32(4, true);
-    for (;;) {
-        const { resultType, what, isKept, fast } = target;
-        const answer = fast.count === 1
-            ? handler(read(view, fast.firstAt, fast.first))
-            : fast.count === 2
-                ? handler(read(view, fast.firstAt, fast.first), read(view, fast.secondAt, fast.second))
-                : fast.count === 3
-                    ? handler(read(view, fast.firstAt, fast.first), read(view, fast.secondAt, fast.second), read(view, fast.thirdAt, fast.third))
-                    : call.ask(target, handler);
-        if (typeof answer !== "object" || answer === null || !call.replyByObject(target, answer, false)) {
-            if (typeof answer === "object" && answer !== null)
-                refuseDeferred(answer, what);
-            const answers = isKept ? keeper.answersTo(target, false) : undefined;
-            write(view, 8, resultType, answer, what, answers);
-        }
-        const { handle } = context;
-        const number = resumeCall(handle === null || keeper.hasBuffers ? call.leave() : handle, 0);
-        if (number !== known || target.closed) {
-            target = call.arrive();
-            if (target === undefined)
-                return;
-            handler = handlerOf(target, args);
-            known = number;
-        }
+    for (let target = call.arriveListed(); target !== undefined; target = call.arrive()) {
+        answerMany(call, args, target, false, undefined);
     }
 }
 
@@ -5427,15 +5442,35 @@ async function answerHere(call, args, signal) {
         return call.takeResult();
     let handler = handlerOf(target, args);
     let known = view.getUint32(4, true);
+    let plain = 0;
     for (;;) {
         signal?.throwIfAborted();
-        const { resultType, what, isKept, fast } = target;
-        let answer = fast.count === 1
-            ? handler(read(view, fast.firstAt, fast.first))
-            : call.ask(target, handler);
-        if (isThenable(answer))
+        let answer;
+        if (plain < 1000) {
+            const { fast } = target;
+            answer = fast.count === 1
+                ? handler(read(view, fast.firstAt, fast.first))
+                : call.ask(target, handler);
+        }
+        else {
+            answer = answerMany(call, args, target, true, signal);
+            target = call.arrive();
+            if (target === undefined)
+                return call.takeResult();
+            handler = handlerOf(target, args);
+            known = view.getUint32(4, true);
+            if (answer === undefined)
+                continue;
+        }
+        if (isThenable(answer)) {
             answer = await answer;
+            plain = 0;
+        }
+        else {
+            plain++;
+        }
         signal?.throwIfAborted();
+        const { resultType, what, isKept } = target;
         if (typeof answer !== "object" || answer === null || !call.replyByObject(target, answer, false)) {
             if (typeof answer === "object" && answer !== null) {
                 refuseWaiting(answer, what);

@@ -12,6 +12,7 @@ import { Mailbox } from "../layout.ts";
 import { native } from "../library/find.ts";
 import type { GuardedStack } from "../stack/stack.ts";
 import { read, write } from "../value/value.ts";
+import { answerMany, MANY } from "./answer_many.ts";
 import { handlerOf, isThenable, refuseDeferred, refuseWaiting } from "./answer.ts";
 import { Call } from "./call.ts";
 import { type Callee, checkCount } from "./callee.ts";
@@ -132,8 +133,9 @@ async function untilInterrupted(
 }
 
 /**
- * Runs C to its end on this thread, and has each callback answered. A fast path, as that of
- * `sync.ts`, which says why it is as it is.
+ * Runs C to its end on this thread, and has each callback answered. A fast path for Promises, as
+ * `answerMany` is for what is none, which says why it is as it is. Where handlers give no Promise
+ * time and again, that loop takes over: this one cannot be begun anew without an `await`.
  */
 async function answerHere(
   call: Call,
@@ -147,14 +149,32 @@ async function answerHere(
   if (target === undefined) return call.takeResult();
   let handler = handlerOf(target, args)!;
   let known = view.getUint32(CALLBACK, true);
+  // How many handlers in a row have given no Promise.
+  let plain = 0;
   for (;;) {
     signal?.throwIfAborted();
-    const { resultType, what, isKept, fast } = target;
-    let answer = fast.count === 1
-      ? handler(read(view, fast.firstAt, fast.first))
-      : call.ask(target, handler);
-    if (isThenable(answer)) answer = await answer;
+    let answer: unknown;
+    if (plain < MANY) {
+      const { fast } = target;
+      answer = fast.count === 1
+        ? handler(read(view, fast.firstAt, fast.first))
+        : call.ask(target, handler);
+    } else {
+      answer = answerMany(call, args, target, true, signal);
+      target = call.arrive();
+      if (target === undefined) return call.takeResult();
+      handler = handlerOf(target, args)!;
+      known = view.getUint32(CALLBACK, true);
+      if (answer === undefined) continue;
+    }
+    if (isThenable(answer)) {
+      answer = await answer;
+      plain = 0;
+    } else {
+      plain++;
+    }
     signal?.throwIfAborted();
+    const { resultType, what, isKept } = target;
     if (
       typeof answer !== "object" || answer === null || !call.replyByObject(target, answer, false)
     ) {

@@ -16,17 +16,11 @@
  */
 
 import { endLate, late } from "../context/occupancy.ts";
-import { Mailbox } from "../layout.ts";
-import { native } from "../library/find.ts";
-import { read, write } from "../value/value.ts";
-import { handlerOf, refuseDeferred } from "./answer.ts";
+import { answerMany } from "./answer_many.ts";
 import { type Callee, checkCount } from "./callee.ts";
 import { depthNow, GONE, isGone } from "./depth.ts";
 import { errorAfterEnd } from "./end.ts";
 import { type Fiber, putFiber, takeFiber } from "./fiber.ts";
-
-// Local, because V8 folds a local constant, and loads an imported one at each use.
-const { input: INPUT, callback: CALLBACK } = Mailbox;
 
 /** The fiber of the call that began last, of those that have not ended. */
 let innermost: Fiber | undefined;
@@ -100,55 +94,13 @@ function endInnermost(fiber: Fiber): void {
   for (const error of thrown) console.error(error);
 }
 
-/**
- * Runs C to its end. This loop is the fast path of a callback:
- *
- * - It enters native code itself, and not by `step`: the processor mispredicts the first `ret` of
- *   JavaScript behind a switch, so there is to be none.
- * - C mostly calls the same callback again, so the callback is looked up only when its number is
- *   another than last time.
- * - What is done seldom is in functions of its own (`arrive`, `leave`): V8 throws the machine code
- *   of a loop away when the loop comes to a place that V8 had not seen used.
- */
+/** Runs C to its end. */
 function answerAll(fiber: Fiber, args: readonly unknown[]): void {
-  const { resumeCall } = native();
-  const { call, context } = fiber;
-  const { view, kept: keeper } = context;
+  const { call } = fiber;
   // Before any code of the program's can run, and call C in turn: a handler, or a `console.warn` of
   // its own that is told of frames which could not be unwound.
   fiber.depth = depthNow();
-  let target = call.arriveListed();
-  if (target === undefined) return;
-  let handler = handlerOf(target, args)!;
-  // The number of `target`.
-  let known = view.getUint32(CALLBACK, true);
-  for (;;) {
-    const { resultType, what, isKept, fast } = target;
-    const answer = fast.count === 1
-      ? handler(read(view, fast.firstAt, fast.first))
-      : fast.count === 2
-      ? handler(read(view, fast.firstAt, fast.first), read(view, fast.secondAt, fast.second))
-      : fast.count === 3
-      ? handler(
-        read(view, fast.firstAt, fast.first),
-        read(view, fast.secondAt, fast.second),
-        read(view, fast.thirdAt, fast.third),
-      )
-      : call.ask(target, handler);
-    if (
-      typeof answer !== "object" || answer === null || !call.replyByObject(target, answer, false)
-    ) {
-      if (typeof answer === "object" && answer !== null) refuseDeferred(answer, what);
-      const answers = isKept ? keeper.answersTo(target, false) : undefined;
-      write(view, INPUT, resultType, answer, what, answers);
-    }
-    const { handle } = context;
-    const number = resumeCall(handle === null || keeper.hasBuffers ? call.leave() : handle, 0);
-    if (number !== known || target.closed) {
-      target = call.arrive();
-      if (target === undefined) return;
-      handler = handlerOf(target, args)!;
-      known = number;
-    }
+  for (let target = call.arriveListed(); target !== undefined; target = call.arrive()) {
+    answerMany(call, args, target, false, undefined);
   }
 }
