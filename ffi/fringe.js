@@ -167,8 +167,9 @@ const Mailbox = {
     answer_floats: 384,
     result_address: 416,
     callback_result_address: 424,
-    stack: 432,
-    size: 432,
+    stack_alignment: 432,
+    stack: 440,
+    size: 440,
 };
 const FRAMES_MAX = 64;
 const Report = {
@@ -2353,8 +2354,8 @@ class ArgumentPassing {
         const { pieces, isByAddress } = this.#spot;
         for (let i = 0; i < pieces.length; i++) {
             const { at, from, size } = pieces[i];
-            const source = at >= 432 ? stack : view;
-            const start = at >= 432 ? at - 432 : at;
+            const source = at >= 440 ? stack : view;
+            const start = at >= 440 ? at - 440 : at;
             if (isByAddress)
                 copyFrom(source.getBigUint64(start, true), scratch, this.#bytes);
             else
@@ -2570,6 +2571,7 @@ function placementOf(parameters, registers, convention, fixed = parameters.lengt
         offsets: spots.map((spot) => typeof spot === "number" ? spot : spot.pieces[0].at),
         spots: spots.map((spot) => typeof spot === "number" ? undefined : spot),
         stackCount: roundUp$1(places.end, 8) / 8,
+        stackAlignment: places.alignment,
     };
 }
 class Places {
@@ -2579,6 +2581,7 @@ class Places {
     #floats = 0;
     #at = 0;
     end = 0;
+    alignment = 16;
     constructor(registers, convention, isFirstTaken) {
         this.#registers = registers;
         this.#convention = convention;
@@ -2640,8 +2643,9 @@ class Places {
     #takeStack(alignment, size, written) {
         const start = roundUp$1(this.#at, alignment);
         this.#at = start + size;
+        this.alignment = Math.max(this.alignment, alignment);
         this.end = Math.max(this.#at, start + written);
-        return 432 + start;
+        return 440 + start;
     }
 }
 
@@ -2770,9 +2774,12 @@ function refusePromoted(type, what) {
 function checkType(type, known, what, mayBeVoid = true) {
     if (typeof type === "string" && (known.has(type) || mayBeVoid && type === "void"))
         return;
-    const shape = shapeOf(type, what);
-    if (shape !== undefined)
-        return checkShape(shape, known, what, mayBeVoid);
+    if (shapeOf(type, what) !== undefined) {
+        if (known !== SCALAR_TYPES)
+            return;
+        throw new TypeError(`${what} is a struct, and a generator body takes and gives scalar values: pass a "pointer" ` +
+            "to memory that you hold");
+    }
     const isObject = typeof type === "object" && type !== null;
     if (isObject && Object.hasOwn(type, "callback")) {
         throw new TypeError(`${what} is a callback, which can only stand among the parameters of a function: write ` +
@@ -2788,16 +2795,6 @@ function checkType(type, known, what, mayBeVoid = true) {
     }
     throw new TypeError(`${what} has the type ${describe(type)}: it must be one of ` +
         `${[...known].join(", ")}${mayBeVoid ? ", void" : ""}${hintFor$1(type, known, mayBeVoid)}`);
-}
-function checkShape({ alignment }, known, what, mayBeVoid) {
-    if (known === SCALAR_TYPES) {
-        throw new TypeError(`${what} is a struct, and a generator body takes and gives scalar values: pass a "pointer" ` +
-            "to memory that you hold");
-    }
-    if (mayBeVoid || known !== VALUE_TYPES || alignment <= 16)
-        return;
-    throw new TypeError(`${what} is a struct that is aligned to ${alignment} bytes, and arguments are aligned to ` +
-        `${16} at most: wrap the function in C, and pass the struct's address`);
 }
 function hintFor$1(type, known, mayBeVoid) {
     if (type === undefined && mayBeVoid)
@@ -2830,7 +2827,7 @@ function argumentsIn(view, { types, offsets, stackCount }) {
         if (type.way === 10)
             values.push(readArgument(type, view, stack));
         else
-            values.push(offset < 432 ? read(view, offset, type) : read(stack, offset - 432, type));
+            values.push(offset < 440 ? read(view, offset, type) : read(stack, offset - 440, type));
     }
     return values;
 }
@@ -3126,7 +3123,7 @@ function viewAt({ buffer }, at) {
     return new DataView(buffer, at * WORD_SIZE - 0, 32);
 }
 function callMailbox(stackCount) {
-    return new DataView(new ArrayBuffer(432 + stackCount * 8));
+    return new DataView(new ArrayBuffer(440 + stackCount * 8));
 }
 
 const ABANDONED = "; its frames are abandoned: no destructor has run, and what they held stays held";
@@ -3522,7 +3519,7 @@ function tailCall(f, ...args) {
             "passed on the stack, and C has made room there for the callback's own alone; have a " +
             "function of C with fewer parameters call it");
     }
-    writeArguments(callee, given, new DataView(new ArrayBuffer(432)), new Kept());
+    writeArguments(callee, given, new DataView(new ArrayBuffer(440)), new Kept());
     const answer = Object.freeze({ function: callee.name });
     tails.set(answer, { callee, args: given });
     return answer;
@@ -3531,7 +3528,7 @@ function tailOf(answer) {
     return tails.get(answer);
 }
 function prepareTail({ callee, args }, keeper) {
-    const written = new DataView(new ArrayBuffer(432));
+    const written = new DataView(new ArrayBuffer(440));
     writeArguments(callee, args, written, keeper);
     checkOpen(callee.library, callee.what);
     return written;
@@ -3728,7 +3725,7 @@ function drain() {
     const { takeForeign } = nativeForeign();
     const { addressOfPointer, copyIn } = native();
     for (let mailbox; (mailbox = takeForeign()) !== null;) {
-        const view = new DataView(new ArrayBuffer(432));
+        const view = new DataView(new ArrayBuffer(440));
         copyIn(view, addressOfPointer(mailbox), BigInt(view.byteLength));
         void open$1.get(view.getUint32(4, true)).serve({ mailbox, view });
     }
@@ -4120,13 +4117,15 @@ class Call {
     }
     #writeFunction() {
         const { callee, context } = this;
-        const { slots, stackCount, nonblocking } = callee;
+        const { slots, stackCount, stackAlignment, nonblocking } = callee;
         if (stackCount > 0 || nonblocking)
             checkRoom(callee, context.memory.size);
         context.prepare(callee, stackCount, nonblocking);
         const { view } = context;
         view.setBigUint64(32, callee.address(), true);
         view.setUint32(48, stackCount, true);
+        const isAligned = stackAlignment > 16;
+        view.setBigUint64(432, isAligned ? BigInt(stackAlignment - 1) : 0n, true);
         view.setUint32(4, 0, true);
         view.setBigUint64(64, 0n, true);
         view.setUint32(76, callee.errno ? 1 : 0, true);
@@ -4465,14 +4464,14 @@ class Call {
             "it; transfer it after the call");
     }
 }
-function checkRoom({ what, stackCount, nonblocking, hasThread }, size) {
+function checkRoom({ what, stackCount, stackAlignment, nonblocking, hasThread }, size) {
     const words = stackCount * 8;
-    const lent = nonblocking ? 432 + words + CAPACITY : 0;
+    const lent = nonblocking ? 440 + words + CAPACITY : 0;
     if (hasThread && lent > 65536) {
         throw new RangeError(`${what}: its arguments take ${words} bytes of the stack, and a call with a thread of its ` +
-            `own has ${65536 - CAPACITY - 432} for them; pass the address of a struct`);
+            `own has ${65536 - CAPACITY - 440} for them; pass the address of a struct`);
     }
-    if (lent + words + 512 <= size)
+    if (lent + words + stackAlignment + 512 <= size)
         return;
     if (nonblocking) {
         throw new RangeError(`${what}: its stack has ${size} bytes, and a nonblocking call takes ${lent} of them for ` +
@@ -4524,7 +4523,7 @@ class CallContext extends Context {
     lookAt(subject, stackCount) {
         this.written = undefined;
         this.subject = subject;
-        const size = 432 + stackCount * 8;
+        const size = 440 + stackCount * 8;
         if (this.view === undefined || this.view.byteLength < size) {
             this.setView(callMailbox(stackCount));
             this.#laid = undefined;
@@ -4577,7 +4576,7 @@ class CallContext extends Context {
         this.lent?.lend();
     }
     takeBack() {
-        this.lent?.takeBack(432);
+        this.lent?.takeBack(440);
     }
     release() {
         if (this.handle === null)

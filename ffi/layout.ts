@@ -118,10 +118,12 @@ export const Mailbox = {
   result_address: 416,
   /** Where C wants such a result of the callback. */
   callback_result_address: 424,
+  /** What the words that the function gets on its stack are aligned to, less 1, where that is more */
+  stack_alignment: 432,
   /** The words that the function gets on its stack; as many follow as there are. */
-  stack: 432,
+  stack: 440,
   /** The size of all of it. */
-  size: 432,
+  size: 440,
 } as const;
 
 /** How many frames a report has room for; the innermost are kept. */

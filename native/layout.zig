@@ -206,6 +206,9 @@ pub const Call = extern struct {
     result_address: u64,
     /// Where C wants such a result of the callback.
     callback_result_address: u64,
+    /// What the words that the function gets on its stack are aligned to, less 1, where that is more
+    /// than the stack always is, as a struct among them may be; else 0.
+    stack_alignment: u64,
     /// The words that the function gets on its stack; as many follow as there are.
     stack: [0]u64,
 };
@@ -339,7 +342,8 @@ pub const canary = "fringe's canary!";
 
 test "the layout is the one that switch_<arch>.S is written for" {
     // The tidy test knows the rest; this one holds on each architecture.
-    try std.testing.expectEqual(432, @offsetOf(Call, "stack"));
-    try std.testing.expectEqual(432, @sizeOf(Call));
+    try std.testing.expectEqual(432, @offsetOf(Call, "stack_alignment"));
+    try std.testing.expectEqual(440, @offsetOf(Call, "stack"));
+    try std.testing.expectEqual(440, @sizeOf(Call));
     try std.testing.expectEqual(report_size, @sizeOf(Report));
 }

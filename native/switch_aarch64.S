@@ -113,7 +113,7 @@
 #define ANSWER_FLOATS       384
 #define RESULT_ADDRESS      416
 #define CALLBACK_RESULT_ADDRESS 424
-#define STACK               432
+#define STACK               440
 
 # Behind fringe_current: the address of the errno of this thread, or 0.
 #define FOUND               8

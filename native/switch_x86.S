@@ -81,7 +81,7 @@
 #define TAIL                64
 #define ERRNO               72
 #define WANTS_ERRNO         76
-#define STACK               432
+#define STACK               440
 
 #define RETURNED        1
 #define UNWOUND         2

@@ -157,7 +157,8 @@
 #define OUTPUT_MORE_FLOATS  344
 #define ANSWER_INTEGERS     368
 #define ANSWER_FLOATS       384
-#define STACK               432
+#define STACK_ALIGNMENT     432
+#define STACK               440
 
 #define RETURNED        1
 #define UNWOUND         2
@@ -1206,8 +1207,8 @@ END fringe_thunk_common
 #      | caller's rbp           |  <- rbp
 #      | rbx                    |
 #      | padding                |
-#      | (padding)              |  where STACK_COUNT is odd
-#      | words of the mailbox   |  <- rsp, a multiple of 16 at the call (psABI 3.2.2)
+#      | (padding)              |  where STACK_COUNT is odd, or a struct is aligned to more
+#      | words of the mailbox   |  <- rsp, a multiple of 16 at the call (psABI 3.2.2), or of more
 #
 BEGIN fringe_call_body
         push    %rbp
@@ -1226,6 +1227,9 @@ BEGIN fringe_call_body
         and     $-2, %rax
         shl     $3, %rax
         sub     %rax, %rsp
+        mov     STACK_ALIGNMENT(%rbx), %rax
+        not     %rax
+        and     %rax, %rsp
         lea     STACK(%rbx), %rsi
         mov     %rsp, %rdi
         rep movsq

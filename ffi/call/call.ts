@@ -19,7 +19,14 @@ import type { NativeFrame } from "../context/backtrace.ts";
 import type { CallContext, Ender } from "../context/call_context.ts";
 import { ELSEWHERE } from "../context/context.ts";
 import { checkOpen } from "../context/occupancy.ts";
-import { Mailbox, SLOT_SIZE, STACK_SIZE_MIN, Status, THREAD_ROOM } from "../layout.ts";
+import {
+  Mailbox,
+  SLOT_SIZE,
+  STACK_ALIGNMENT,
+  STACK_SIZE_MIN,
+  Status,
+  THREAD_ROOM,
+} from "../layout.ts";
 import { native } from "../library/find.ts";
 import type { Kept } from "../value/kept.ts";
 import { CAPACITY, type Lent } from "../value/lent.ts";
@@ -124,12 +131,14 @@ export class Call implements Ender {
   /** Writes what is the same in all calls of the function: its address, and those of its thunks. */
   #writeFunction(): void {
     const { callee, context } = this;
-    const { slots, stackCount, nonblocking } = callee;
+    const { slots, stackCount, stackAlignment, nonblocking } = callee;
     if (stackCount > 0 || nonblocking) checkRoom(callee, context.memory.size);
     context.prepare(callee, stackCount, nonblocking);
     const { view } = context;
     view.setBigUint64(Mailbox.function, callee.address(), true);
     view.setUint32(Mailbox.stack_count, stackCount, true);
+    const isAligned = stackAlignment > STACK_ALIGNMENT;
+    view.setBigUint64(Mailbox.stack_alignment, isAligned ? BigInt(stackAlignment - 1) : 0n, true);
     view.setUint32(CALLBACK, 0, true);
     // The last call here may have been ended with a tail call that C never came to.
     view.setBigUint64(TAIL, 0n, true);
@@ -543,7 +552,7 @@ export class Call implements Ender {
 
 /** Throws if a stack has no room for what lies there before the call begins. */
 function checkRoom(
-  { what, stackCount, nonblocking, hasThread }: Callee,
+  { what, stackCount, stackAlignment, nonblocking, hasThread }: Callee,
   size: number,
 ): void {
   const words = stackCount * SLOT_SIZE;
@@ -555,7 +564,7 @@ function checkRoom(
         `own has ${THREAD_ROOM - CAPACITY - Mailbox.stack} for them; pass the address of a struct`,
     );
   }
-  if (lent + words + STACK_SIZE_MIN <= size) return;
+  if (lent + words + stackAlignment + STACK_SIZE_MIN <= size) return;
   if (nonblocking) {
     throw new RangeError(
       `${what}: its stack has ${size} bytes, and a nonblocking call takes ${lent} of them for ` +

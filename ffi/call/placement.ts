@@ -3,7 +3,7 @@
 
 /** Where an ABI has the arguments of a call: in which register, or at which place of the stack. */
 
-import { ARGUMENT_REGISTERS, Mailbox, SLOT_SIZE } from "../layout.ts";
+import { ARGUMENT_REGISTERS, Mailbox, SLOT_SIZE, STACK_ALIGNMENT } from "../layout.ts";
 import { arch, os } from "../machine.ts";
 import { roundUp, type Shape } from "../value/shape.ts";
 import { typeOf } from "../value/type.ts";
@@ -66,6 +66,8 @@ export interface Placement {
   readonly spots: readonly (Spot | undefined)[];
   /** How many words are passed on the stack. */
   readonly stackCount: number;
+  /** What the first of these words is a multiple of. */
+  readonly stackAlignment: number;
 }
 
 /**
@@ -99,6 +101,7 @@ export function placementOf(
     offsets: spots.map((spot) => typeof spot === "number" ? spot : spot.pieces[0]!.at),
     spots: spots.map((spot) => typeof spot === "number" ? undefined : spot),
     stackCount: roundUp(places.end, SLOT_SIZE) / SLOT_SIZE,
+    stackAlignment: places.alignment,
   };
 }
 
@@ -110,6 +113,7 @@ class Places {
   #floats = 0;
   #at = 0;
   end = 0;
+  alignment = STACK_ALIGNMENT;
 
   constructor(registers: Registers, convention: Convention, isFirstTaken: boolean) {
     this.#registers = registers;
@@ -179,6 +183,7 @@ class Places {
   #takeStack(alignment: number, size: number, written: number): number {
     const start = roundUp(this.#at, alignment);
     this.#at = start + size;
+    this.alignment = Math.max(this.alignment, alignment);
     this.end = Math.max(this.#at, start + written);
     return Mailbox.stack + start;
   }

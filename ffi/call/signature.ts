@@ -7,7 +7,7 @@
  */
 
 import { checkKeys, describe, own } from "../check.ts";
-import { Mailbox, SLOT_SIZE, STACK_ALIGNMENT } from "../layout.ts";
+import { Mailbox, SLOT_SIZE } from "../layout.ts";
 import { Kept } from "../value/kept.ts";
 import type { Shape } from "../value/shape.ts";
 import { shapeOf } from "../value/struct_type.ts";
@@ -267,8 +267,13 @@ export function checkType(
   mayBeVoid: boolean = true,
 ): void {
   if (typeof type === "string" && (known.has(type) || mayBeVoid && type === "void")) return;
-  const shape = shapeOf(type, what);
-  if (shape !== undefined) return checkShape(shape, known, what, mayBeVoid);
+  if (shapeOf(type, what) !== undefined) {
+    if (known !== SCALAR_TYPES) return;
+    throw new TypeError(
+      `${what} is a struct, and a generator body takes and gives scalar values: pass a "pointer" ` +
+        "to memory that you hold",
+    );
+  }
   const isObject = typeof type === "object" && type !== null;
   if (isObject && Object.hasOwn(type, "callback")) {
     throw new TypeError(
@@ -291,27 +296,6 @@ export function checkType(
   throw new TypeError(
     `${what} has the type ${describe(type)}: it must be one of ` +
       `${[...known].join(", ")}${mayBeVoid ? ", void" : ""}${hintFor(type, known, mayBeVoid)}`,
-  );
-}
-
-/** Checks that a struct may stand where it stands. */
-function checkShape(
-  { alignment }: Shape,
-  known: ReadonlySet<string>,
-  what: string,
-  mayBeVoid: boolean,
-): void {
-  if (known === SCALAR_TYPES) {
-    throw new TypeError(
-      `${what} is a struct, and a generator body takes and gives scalar values: pass a "pointer" ` +
-        "to memory that you hold",
-    );
-  }
-  // Arguments on the stack begin at a multiple of what the stack pointer is one of.
-  if (mayBeVoid || known !== VALUE_TYPES || alignment <= STACK_ALIGNMENT) return;
-  throw new TypeError(
-    `${what} is a struct that is aligned to ${alignment} bytes, and arguments are aligned to ` +
-      `${STACK_ALIGNMENT} at most: wrap the function in C, and pass the struct's address`,
   );
 }
 

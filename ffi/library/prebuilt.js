@@ -128,25 +128,25 @@ AAAAAAAA
  */
 export const prebuilt = {
   "aarch64-darwin": {
-    digest: "1626cfadd4b1dfffdd0b49a543722f0315b94b7b710bcdb612adbabc37657677",
+    digest: "b163ad610065cd8db75725eec1784393c5918472ce77ab13fbf2e794d72cb0d1",
     size: 124504,
     file: "libfringe.dylib",
     load: () => import("./prebuilt/" + "aarch64-darwin.js"),
   },
   "aarch64-linux": {
-    digest: "b91f0e4666b714716459b5c617df50ef157d84311b27c46caaff5d64aa605074",
+    digest: "8f61ec38a43e493ace21e351081f6cc45fc024271b2a04d69d9f599e80947938",
     size: 84456,
     file: "libfringe.so",
     load: () => import("./prebuilt/" + "aarch64-linux.js"),
   },
   "x86_64-darwin": {
-    digest: "7d13275858b9b211465c605ca9c3a2797b27ab8de1a1e7b332d4d69ba6486a98",
+    digest: "51cd143f362a208800a9f404069c2379f96d9a658644a3344da1515e1a6328b8",
     size: 86664,
     file: "libfringe.dylib",
     load: () => import("./prebuilt/" + "x86_64-darwin.js"),
   },
   "x86_64-linux": {
-    digest: "03e76a356e9a362aa1c3277327a099697ea5071cba7bba5045f16da6f11e6efa",
+    digest: "65d1150a7795264d7ce849c35479dba190f30d457cf60119eca48a0b6ae7bc44",
     size: 87360,
     file: "libfringe.so",
     load: () => import("./prebuilt/" + "x86_64-linux.js"),

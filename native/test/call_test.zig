@@ -93,6 +93,7 @@ pub const Call = struct {
         box.call.function = @intFromPtr(function);
         box.call.tail = 0;
         box.call.wants_errno = 0;
+        box.call.stack_alignment = 0;
         const Function = @typeInfo(@TypeOf(function)).pointer.child;
         box.call.result_float = floatSize(@typeInfo(Function).@"fn".return_type.?);
         box.call.callback_float = 0;

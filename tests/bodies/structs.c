@@ -25,8 +25,8 @@ typedef struct {
 } names;
 
 typedef struct {
-    int8_t bytes[64];
-} __attribute__((aligned(32))) aligned;
+    int8_t bytes[256];
+} __attribute__((aligned(256))) aligned;
 
 mixed variable = {7, 0.25};
 
@@ -98,6 +98,16 @@ uint64_t call_names(int32_t count, names (*f)(int32_t))
 uint64_t names_length(names value, const char *third)
 {
     return strlen(value.first) + strlen(value.second) + strlen(third);
+}
+
+/* Where the struct is, beyond a multiple of its alignment. */
+int64_t aligned_argument(const char *first, aligned second, int32_t third,
+                         int32_t (*visit)(aligned, int32_t))
+{
+    const aligned *where = &second;
+    __asm__("" : "+r"(where)); /* The compiler takes 0 for granted. */
+    int32_t answer = visit(second, third);
+    return (int64_t)((uintptr_t)where % sizeof(aligned)) + (answer - third) + (first == 0);
 }
 
 aligned aligned_result(int32_t byte)

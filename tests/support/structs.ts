@@ -303,7 +303,7 @@ function specs(depth: number): fc.Arbitrary<Spec> {
     ),
     alignment: fc.oneof(
       { weight: 8, arbitrary: fc.constant(undefined) },
-      { weight: 1, arbitrary: fc.constantFrom(2, 4, 8, 16) },
+      { weight: 1, arbitrary: fc.constantFrom(2, 4, 8, 16, 32, 64) },
     ),
     parts: fc.oneof(
       // All of one type, as often as not: so there are homogeneous ones.

@@ -11,6 +11,7 @@ import {
   assertStringIncludes,
   assertThrows,
 } from "@std/assert";
+import { Mailbox } from "../../ffi/layout.ts";
 import { Callback, dlopen, Generator, OsStack, struct, type VariadicArguments } from "../../mod.ts";
 import { testBodies } from "../support/support.ts";
 
@@ -182,7 +183,7 @@ Deno.test("a program makes no VariadicArguments, which would read anywhere", () 
   library.symbols.call_variadic((_, rest) => {
     const { constructor } = rest;
     assertThrows(
-      () => Reflect.construct(constructor, [new DataView(new ArrayBuffer(432)), {}]),
+      () => Reflect.construct(constructor, [new DataView(new ArrayBuffer(Mailbox.size)), {}]),
       TypeError,
       "Cannot make VariadicArguments: a callback gets them",
     );
