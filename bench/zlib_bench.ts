@@ -13,6 +13,8 @@ import { dlopen, PointerView } from "fringe";
 import { howToInstall, isInstalled } from "../tools/packages.ts";
 import { bench, libraryTarget, smoke } from "./setup.ts";
 
+const NEXT_IN = ZStream.offsetOf("next_in");
+
 /** How much inflateBack gives at once: its window. */
 const BLOCK = 32 * 1024;
 
@@ -38,7 +40,7 @@ function benchInflateBack(group: string, step: number): void {
     group,
     `${group}, suspended callbacks`,
     () => {
-      view.setPointer(ZStream.next_in, null);
+      view.setPointer(NEXT_IN, null);
       let [read, written] = [0, 0];
       inflateBack(
         inflater.stream,
@@ -89,7 +91,7 @@ function benchInflateBack(group: string, step: number): void {
     group,
     `${group}, Deno.UnsafeCallback`,
     () => {
-      view.setPointer(ZStream.next_in, null);
+      view.setPointer(NEXT_IN, null);
       [read, written] = [0, 0];
       plain.symbols.inflateBack(inflater.stream, input.pointer, null, sink.pointer, null);
       return written;

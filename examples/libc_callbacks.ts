@@ -31,7 +31,7 @@
  * @module
  */
 
-import { Callback, PointerView } from "fringe";
+import { Callback, PointerView, struct } from "fringe";
 import { FTW_PHYS, lastError, libc, Offset, realpath, Visit } from "./libc.ts";
 
 /** An answer now or later. */
@@ -209,24 +209,17 @@ function pointersIn(place: BigUint64Array<ArrayBuffer>, count: number): Deno.Poi
   return Array.from({ length: count }, (_, i) => view.getPointer(i * 8)!);
 }
 
-/**
- * The size of a `glob_t`, and where its fields lie (<glob.h>, glibc on x86_64); what glob returns.
- *
- * ```c
- * typedef struct {
- *   size_t gl_pathc;           //  0: how many paths there are
- *   char **gl_pathv;           //  8: the paths
- *   size_t gl_offs;            // 16
- *   int gl_flags;              // 24
- *   void (*gl_closedir)(void *);                          // 32
- *   struct dirent *(*gl_readdir)(void *);                 // 40
- *   void *(*gl_opendir)(const char *);                    // 48
- *   int (*gl_lstat)(const char *, struct stat *);         // 56
- *   int (*gl_stat)(const char *, struct stat *);          // 64
- * } glob_t;
- * ```
- */
-const Glob = { size: 72, gl_pathc: 0, gl_pathv: 8, GLOB_ABORTED: 2, GLOB_NOMATCH: 3 } as const;
+/** A `glob_t` (<glob.h>, glibc). */
+const Glob = struct({
+  gl_pathc: "usize", // how many paths there are
+  gl_pathv: "pointer", // the paths, and NULL behind them
+  gl_offs: "usize",
+  gl_flags: "i32",
+  gl_functions: ["function", 5],
+});
+
+/** What glob returns if nothing matches. */
+const GLOB_NOMATCH = 3;
 
 /**
  * The paths that a pattern matches, by libc's glob, in the order of the locale.
@@ -240,7 +233,6 @@ export async function glob(
   signal?: AbortSignal,
 ): Promise<string[]> {
   const found = new Uint8Array(Glob.size);
-  const view = PointerView.of(found);
   let failure = "memory is short";
   try {
     const result = await libc.glob.async(
@@ -254,46 +246,40 @@ export async function glob(
       found,
       { signal },
     );
-    if (result === Glob.GLOB_NOMATCH) return [];
+    if (result === GLOB_NOMATCH) return [];
     if (result !== 0) throw new Error(`Cannot find ${pattern}: ${failure}`);
-    const count = Number(view.getBigUint64(Glob.gl_pathc));
-    const paths = new PointerView(view.getPointer(Glob.gl_pathv)!);
-    return Array.from({ length: count }, (_, i) => {
-      return new PointerView(paths.getPointer(i * 8)!).getCString();
-    });
+    return new PointerView(Glob.view(found).gl_pathv!).getCStrings();
   } finally {
     libc.globfree(found);
   }
 }
 
-/**
- * Where the fields of a `struct dl_phdr_info` and of an `Elf64_Phdr` lie (<link.h>, <elf.h>).
- *
- * ```c
- * struct dl_phdr_info {
- *   Elf64_Addr dlpi_addr;              //  0: where the library begins
- *   const char *dlpi_name;             //  8: its path; "" is the program itself
- *   const Elf64_Phdr *dlpi_phdr;       // 16: its segments
- *   Elf64_Half dlpi_phnum;             // 24: how many they are
- *   unsigned long long dlpi_adds;      // 32
- *   unsigned long long dlpi_subs;      // 40
- *   size_t dlpi_tls_modid;             // 48
- *   void *dlpi_tls_data;               // 56
- * };
- * typedef struct {
- *   Elf64_Word p_type;                 //  0: PT_LOAD is 1
- *   Elf64_Word p_flags;                //  4
- *   Elf64_Off p_offset;                //  8
- *   Elf64_Addr p_vaddr;                // 16: its address, counted from the library's
- *   Elf64_Addr p_paddr;                // 24
- *   Elf64_Xword p_filesz;              // 32
- *   Elf64_Xword p_memsz;               // 40: its size in memory
- *   Elf64_Xword p_align;               // 48
- * } Elf64_Phdr;                        // 56 bytes
- * ```
- */
-const Info = { dlpi_addr: 0, dlpi_name: 8, dlpi_phdr: 16, dlpi_phnum: 24 } as const;
-const Phdr = { size: 56, p_type: 0, p_vaddr: 16, p_memsz: 40, PT_LOAD: 1 } as const;
+/** An `Elf64_Phdr` (<elf.h>), which tells of a segment. */
+const Phdr = struct({
+  p_type: "u32",
+  p_flags: "u32",
+  p_offset: "u64",
+  p_vaddr: "u64", // its address, counted from the library's
+  p_paddr: "u64",
+  p_filesz: "u64",
+  p_memsz: "u64", // its size in memory
+  p_align: "u64",
+});
+
+/** The `p_type` of what lies in memory. */
+const PT_LOAD = 1;
+
+/** A `struct dl_phdr_info` (<link.h>). */
+const Info = struct({
+  dlpi_addr: "u64", // where the library begins
+  dlpi_name: "cstring", // its path; "" is the program itself
+  dlpi_phdr: "pointer", // its segments
+  dlpi_phnum: "u16", // how many they are
+  dlpi_adds: "u64",
+  dlpi_subs: "u64",
+  dlpi_tls_modid: "usize",
+  dlpi_tls_data: "pointer",
+});
 
 /** A library in memory, or the program. */
 export interface LoadedLibrary {
@@ -319,17 +305,15 @@ export function visitLibraries(visit: (library: LoadedLibrary) => boolean): void
 }
 
 function libraryIn(info: Deno.PointerObject): LoadedLibrary {
-  const view = new PointerView(info);
-  const base = view.getBigUint64(Info.dlpi_addr);
-  const headers = new PointerView(view.getPointer(Info.dlpi_phdr)!);
+  const { dlpi_addr, dlpi_name, dlpi_phdr, dlpi_phnum } = Info.view(info);
+  const headers = new PointerView(dlpi_phdr!);
   const segments: [bigint, bigint][] = [];
-  for (let i = 0; i < view.getUint16(Info.dlpi_phnum); i++) {
-    const at = i * Phdr.size;
-    if (headers.getUint32(at + Phdr.p_type) !== Phdr.PT_LOAD) continue;
-    const start = base + headers.getBigUint64(at + Phdr.p_vaddr);
-    segments.push([start, start + headers.getBigUint64(at + Phdr.p_memsz)]);
+  for (let i = 0; i < dlpi_phnum; i++) {
+    const { p_type, p_vaddr, p_memsz } = Phdr.view(headers.add(i * Phdr.size));
+    const start = dlpi_addr + p_vaddr;
+    if (p_type === PT_LOAD) segments.push([start, start + p_memsz]);
   }
-  return { path: new PointerView(view.getPointer(Info.dlpi_name)!).getCString(), segments };
+  return { path: dlpi_name!, segments };
 }
 
 /** The library that an address lies in, if any. */

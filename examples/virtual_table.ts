@@ -28,47 +28,25 @@
  * @module
  */
 
-import { Callback, dlopen, type HandlerParameters, PointerView, struct } from "fringe";
+import {
+  Callback,
+  type CallbackDefinition,
+  dlopen,
+  type HandlerParameters,
+  PointerView,
+} from "fringe";
+import * as sqlite3 from "./bindings/sqlite3.ts";
 
-const SQLITE_OK = 0;
-const SQLITE_ERROR = 1;
-const SQLITE_INTERRUPT = 9;
-const SQLITE_ROW = 100;
-const SQLITE_DONE = 101;
+const { SQLITE_DONE, SQLITE_ERROR, SQLITE_INTERRUPT, SQLITE_OK, SQLITE_ROW } = sqlite3;
 
-const sqlite = dlopen("libsqlite3.so.0", {
-  sqlite3_open: { parameters: ["cstring", "buffer"], result: "i32" },
-  sqlite3_close: { parameters: ["pointer"], result: "i32" },
-  sqlite3_create_module: {
-    parameters: ["pointer", "cstring", "buffer", "pointer"],
-    result: "i32",
-  },
-  sqlite3_declare_vtab: { parameters: ["pointer", "cstring"], result: "i32" },
-  sqlite3_prepare_v2: {
-    parameters: ["pointer", "cstring", "i32", "buffer", "pointer"],
-    result: "i32",
-  },
-  sqlite3_step: { parameters: ["pointer"], result: "i32" },
-  sqlite3_column_count: { parameters: ["pointer"], result: "i32" },
-  sqlite3_column_text: { parameters: ["pointer", "i32"], result: "cstring" },
-  sqlite3_finalize: { parameters: ["pointer"], result: "i32" },
-  sqlite3_errmsg: { parameters: ["pointer"], result: "cstring" },
-  sqlite3_result_text: { parameters: ["pointer", "cstring", "i32", "isize"], result: "void" },
-  sqlite3_result_double: { parameters: ["pointer", "f64"], result: "void" },
-}).symbols;
+const sqlite = dlopen("libsqlite3.so.0", sqlite3.symbols).symbols;
 
-/** What SQLite calls for a table; what stands for NULL is left out by those that only read. */
-const Module = struct({
-  iVersion: "i32",
-  ...{ xCreate: "function", xConnect: "function", xBestIndex: "function" },
-  ...{ xDisconnect: "function", xDestroy: "function", xOpen: "function", xClose: "function" },
-  ...{ xFilter: "function", xNext: "function", xEof: "function", xColumn: "function" },
-  ...{ xRowid: "function", xUpdate: "function", xBegin: "function", xSync: "function" },
-  ...{ xCommit: "function", xRollback: "function", xFindFunction: "function" },
-  xRename: "function",
-});
-const Table = struct({ pModule: "pointer", nRef: "i32", zErrMsg: "pointer" });
-const Cursor = struct({ pVtab: "pointer" });
+/** What SQLite calls by the pointers of a `sqlite3_module`; a table may leave some NULL. */
+const functions = sqlite3.sqlite3_module_functions;
+type Functions = typeof functions;
+
+/** In place of a function that releases a text: SQLite copies it at once. */
+const SQLITE_TRANSIENT = PointerView.at(2n ** 64n - 1n).pointer;
 
 type Cell = string | number;
 type Rows = AsyncIterable<readonly Cell[]>;
@@ -115,30 +93,26 @@ export class Database implements Disposable {
       return reading;
     };
 
-    const memory = new Uint8Array(Module.size);
-    Module.write(memory, {
-      // int xConnect(sqlite3 *, void *, int, const char *const *, sqlite3_vtab **, char **)
-      xConnect: this.#callback(
-        ["pointer", "pointer", "i32", "pointer", "pointer", "pointer"],
-        (db, _data, _count, _words, into) => {
-          const table = PointerView.allocate(Table.size);
-          tables.set(table.address, table);
-          new PointerView(into!).setPointer(0, table.pointer);
-          return sqlite.sqlite3_declare_vtab(db, `create table x (${columns.join(", ")})`);
-        },
-      ),
-      xBestIndex: this.#callback(["pointer", "pointer"], () => SQLITE_OK),
-      xDisconnect: this.#callback(["pointer"], (table) => {
+    const memory = new Uint8Array(sqlite3.sqlite3_module.size);
+    sqlite3.sqlite3_module.write(memory, {
+      xConnect: this.#callback("xConnect", (db, _data, _count, _words, into) => {
+        const table = PointerView.allocate(sqlite3.sqlite3_vtab.size);
+        tables.set(table.address, table);
+        new PointerView(into!).setPointer(0, table.pointer);
+        return sqlite.sqlite3_declare_vtab(db, `create table x (${columns.join(", ")})`);
+      }),
+      xBestIndex: this.#callback("xBestIndex", () => SQLITE_OK),
+      xDisconnect: this.#callback("xDisconnect", (table) => {
         tables.get(new PointerView(table!).address)![Symbol.dispose]();
         return SQLITE_OK;
       }),
-      xOpen: this.#callback(["pointer", "pointer"], (_table, into) => {
-        const memory = PointerView.allocate(Cursor.size);
+      xOpen: this.#callback("xOpen", (_table, into) => {
+        const memory = PointerView.allocate(sqlite3.sqlite3_vtab_cursor.size);
         readings.set(memory.address, { memory, number: 0 });
         new PointerView(into!).setPointer(0, memory.pointer);
         return SQLITE_OK;
       }),
-      xClose: this.#callback(["pointer"], async (cursor) => {
+      xClose: this.#callback("xClose", async (cursor) => {
         await close(cursor).rows?.return?.();
         return SQLITE_OK;
       }, (cursor) => {
@@ -146,43 +120,47 @@ export class Database implements Disposable {
         void close(cursor).rows?.return?.();
         return SQLITE_OK;
       }),
-      // int xFilter(sqlite3_vtab_cursor *, int, const char *, int, sqlite3_value **)
-      xFilter: this.#callback(["pointer", "i32", "pointer", "i32", "pointer"], (cursor) => {
+      xFilter: this.#callback("xFilter", (cursor) => {
         const reading = of(cursor);
         reading.rows = rows()[Symbol.asyncIterator]();
         return next(reading);
       }),
-      xNext: this.#callback(["pointer"], (cursor) => next(of(cursor))),
-      xEof: this.#callback(["pointer"], (cursor) => of(cursor).row === undefined ? 1 : 0),
-      xColumn: this.#callback(["pointer", "pointer", "i32"], (cursor, context, i) => {
+      xNext: this.#callback("xNext", (cursor) => next(of(cursor))),
+      xEof: this.#callback("xEof", (cursor) => of(cursor).row === undefined ? 1 : 0),
+      xColumn: this.#callback("xColumn", (cursor, context, i) => {
         const cell = of(cursor).row![i]!;
         if (typeof cell === "number") sqlite.sqlite3_result_double(context, cell);
-        else sqlite.sqlite3_result_text(context, cell, -1, -1); // SQLITE_TRANSIENT: it copies
+        else sqlite.sqlite3_result_text(context, cell, -1, SQLITE_TRANSIENT);
         return SQLITE_OK;
       }),
-      xRowid: this.#callback(["pointer", "pointer"], (cursor, into) => {
+      xRowid: this.#callback("xRowid", (cursor, into) => {
         new PointerView(into!).setBigInt64(0, of(cursor).number);
         return SQLITE_OK;
       }),
     });
     // SQLite keeps the struct. Without an xCreate the table is there by its name alone.
     this.#modules.push(memory);
-    this.#check(sqlite.sqlite3_create_module(this.#handle, name, memory, null));
+    this.#check(
+      sqlite.sqlite3_create_module(this.#handle, name, PointerView.of(memory).pointer, null),
+    );
   }
 
   /** A function of C that may await, and that SQLite is told the errors of by its result. */
-  #callback<const Types extends readonly ("pointer" | "i32")[]>(
-    parameters: Types,
-    handler: (...args: HandlerParameters<Types>) => number | Promise<number>,
-    stop: number | ((...args: HandlerParameters<Types>) => number) = SQLITE_INTERRUPT,
+  #callback<Name extends keyof Functions>(
+    name: Name,
+    handler: (
+      ...args: HandlerParameters<Functions[Name]["parameters"]>
+    ) => number | Promise<number>,
+    stop: number | ((...args: Parameters<typeof handler>) => number) = SQLITE_INTERRUPT,
   ): Callback {
     const fail = (error: unknown): number => {
       this.#thrown = error;
       return SQLITE_ERROR;
     };
-    const callback = new Callback({ parameters, result: "i32", stop }, (...args: unknown[]) => {
+    const definition: CallbackDefinition = { ...functions[name], stop };
+    const callback = new Callback(definition, (...args: unknown[]) => {
       try {
-        const code = handler(...args as HandlerParameters<Types>);
+        const code = handler(...args as Parameters<typeof handler>);
         return typeof code === "number" ? code : code.catch(fail);
       } catch (error) {
         return fail(error);
@@ -201,7 +179,9 @@ export class Database implements Disposable {
   /** The rows of a query, as they come. `signal` ends it. */
   async *query(sql: string, signal?: AbortSignal): AsyncGenerator<(string | null)[]> {
     const out = new Uint8Array(8);
-    this.#check(await sqlite.sqlite3_prepare_v2.async(this.#handle, sql, -1, out, null));
+    const bytes = new TextEncoder().encode(sql);
+    const { sqlite3_prepare_v2 } = sqlite;
+    this.#check(await sqlite3_prepare_v2.async(this.#handle, bytes, bytes.length, out, null));
     const statement = PointerView.of(out).getPointer();
     try {
       const options = signal === undefined ? {} : { signal };
@@ -209,7 +189,10 @@ export class Database implements Disposable {
         const code = await sqlite.sqlite3_step.async(statement, options);
         if (code !== SQLITE_ROW) return this.#check(code === SQLITE_DONE ? SQLITE_OK : code);
         const count = sqlite.sqlite3_column_count(statement);
-        yield Array.from({ length: count }, (_, i) => sqlite.sqlite3_column_text(statement, i));
+        yield Array.from({ length: count }, (_, i) => {
+          const text = sqlite.sqlite3_column_text(statement, i);
+          return text === null ? null : new PointerView(text).getCString();
+        });
       }
     } finally {
       await sqlite.sqlite3_finalize.async(statement);

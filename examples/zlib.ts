@@ -38,7 +38,7 @@
  * @module
  */
 
-import { dlopen, type NativeLibrary, PointerView } from "fringe";
+import { dlopen, type LayoutView, type NativeLibrary, PointerView, struct } from "fringe";
 
 /** What of zlib is used. Each declaration is beside its C prototype. */
 export const definitions = {
@@ -69,29 +69,23 @@ export const definitions = {
   crc32: { parameters: ["u64", "buffer", "u32"], result: "u64" },
 } as const;
 
-/**
- * The size of a `z_stream` on 64-bit Linux, and where the fields lie that are used here:
- *
- * ```c
- * typedef struct z_stream_s {
- *   const Bytef *next_in;           //  0: the next byte of input
- *   uInt avail_in;                  //  8: how many there are
- *   uLong total_in;                 // 16
- *   Bytef *next_out;                // 24
- *   uInt avail_out;                 // 32
- *   uLong total_out;                // 40
- *   const char *msg;                // 48: what is wrong with the input, or NULL
- *   struct internal_state *state;   // 56
- *   alloc_func zalloc;              // 64: NULL is malloc
- *   free_func zfree;                // 72: NULL is free
- *   voidpf opaque;                  // 80
- *   int data_type;                  // 88
- *   uLong adler;                    // 96
- *   uLong reserved;                 // 104
- * } z_stream;
- * ```
- */
-export const ZStream = { size: 112, next_in: 0, avail_in: 8, msg: 48 } as const;
+/** A `z_stream` (<zlib.h>). */
+export const ZStream = struct({
+  next_in: "pointer", // the next byte of input
+  avail_in: "u32", // how many there are
+  total_in: "u64",
+  next_out: "pointer",
+  avail_out: "u32",
+  total_out: "u64",
+  msg: "cstring", // what is wrong with the input, or NULL
+  state: "pointer",
+  zalloc: "function", // NULL is malloc
+  zfree: "function", // NULL is free
+  opaque: "pointer",
+  data_type: "i32",
+  adler: "u64",
+  reserved: "u64",
+});
 
 /** What inflateBack looks back into, and writes its output to: 2^15 bytes, as deflate needs. */
 const WINDOW_BITS = 15;
@@ -161,7 +155,7 @@ const TOO_SHORT = "Cannot inflate: the input ends before the data does";
 export class Inflater implements Disposable {
   /** The `z_stream`. */
   readonly stream: Uint8Array<ArrayBuffer> = new Uint8Array(ZStream.size);
-  readonly #view: PointerView = PointerView.of(this.stream);
+  readonly #fields: LayoutView<typeof ZStream> = ZStream.view(this.stream);
   readonly #library: NativeLibrary<typeof definitions>;
   // zlib keeps the address of the window, so this object must keep the window.
   readonly #window: Uint8Array<ArrayBuffer> = new Uint8Array(1 << WINDOW_BITS);
@@ -185,7 +179,7 @@ export class Inflater implements Disposable {
   async inflate(source: Source, sink: Sink, signal?: AbortSignal): Promise<void> {
     // Held until C asks for the next.
     let input: Uint8Array<ArrayBuffer> = new Uint8Array();
-    this.#view.setPointer(ZStream.next_in, null);
+    this.#fields.next_in = null;
     const code = await this.#library.symbols.inflateBack.async(
       this.stream,
       async (_, next) => {
@@ -207,8 +201,7 @@ export class Inflater implements Disposable {
       { signal },
     );
     if (code !== Z.STREAM_END) this.#fail(code);
-    const left = this.#view.getUint32(ZStream.avail_in);
-    source.putBack(input.subarray(input.length - left));
+    source.putBack(input.subarray(input.length - this.#fields.avail_in));
   }
 
   /** Goes on with a checksum, which begins as 0. */
@@ -219,12 +212,7 @@ export class Inflater implements Disposable {
   #fail(code: number): never {
     // An output that fails has ended the call already, so it was the input.
     if (code === Z.BUF_ERROR) throw new TypeError(TOO_SHORT);
-    const message = this.#view.getPointer(ZStream.msg);
-    throw new TypeError(
-      `Cannot inflate: ${
-        message === null ? `zlib error ${code}` : new PointerView(message).getCString()
-      }`,
-    );
+    throw new TypeError(`Cannot inflate: ${this.#fields.msg ?? `zlib error ${code}`}`);
   }
 
   /** Frees the state. */

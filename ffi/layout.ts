@@ -118,7 +118,7 @@ export const Mailbox = {
   result_address: 416,
   /** Where C wants such a result of the callback. */
   callback_result_address: 424,
-  /** What the words that the function gets on its stack are aligned to, less 1, where that is more */
+  /** What the function's words on the stack are aligned to, less 1; 0: as the stack always is. */
   stack_alignment: 432,
   /** The words that the function gets on its stack; as many follow as there are. */
   stack: 440,

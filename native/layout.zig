@@ -206,8 +206,7 @@ pub const Call = extern struct {
     result_address: u64,
     /// Where C wants such a result of the callback.
     callback_result_address: u64,
-    /// What the words that the function gets on its stack are aligned to, less 1, where that is more
-    /// than the stack always is, as a struct among them may be; else 0.
+    /// What the function's words on the stack are aligned to, less 1; 0: as the stack always is.
     stack_alignment: u64,
     /// The words that the function gets on its stack; as many follow as there are.
     stack: [0]u64,

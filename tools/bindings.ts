@@ -5,7 +5,7 @@
  * Reads C headers through libclang, and prints a TypeScript module with the table for `dlopen`.
  *
  * ```sh
- * deno task bindings HEADER… [--symbols PATTERN] [-I FOLDER] [-D NAME=VALUE]
+ * deno task bindings HEADER… [--symbols PATTERN]… [--no-comments] [-I FOLDER] [-D NAME=VALUE]
  * ```
  *
  * @module
@@ -14,14 +14,22 @@
 import { parseArgs } from "node:util";
 import { bindings } from "./bindings/module.ts";
 
-const USAGE = "Usage: bindings HEADER… [--symbols PATTERN] [-I FOLDER] [-D NAME=VALUE]";
+const USAGE = "Usage: bindings HEADER… [--symbols PATTERN]… [--no-comments] [-I FOLDER] " +
+  "[-D NAME=VALUE]";
+
+/** An argument as a shell takes it. */
+function quoted(argument: string): string {
+  return /^[\w./:=+-]+$/.test(argument) ? argument : `'${argument.replaceAll("'", "'\\''")}'`;
+}
 
 function main(args: string[]): string {
   const { values, positionals } = parseArgs({
     args,
     allowPositionals: true,
+    allowNegative: true,
     options: {
-      symbols: { type: "string" },
+      comments: { type: "boolean", default: true },
+      symbols: { type: "string", multiple: true, default: [] },
       include: { type: "string", short: "I", multiple: true, default: [] },
       define: { type: "string", short: "D", multiple: true, default: [] },
     },
@@ -29,7 +37,9 @@ function main(args: string[]): string {
   if (positionals.length === 0) throw new Error(USAGE);
   const { text } = bindings({
     headers: positionals,
-    symbols: values.symbols === undefined ? undefined : new RegExp(values.symbols),
+    comments: values.comments,
+    command: ["bindings", ...args].map(quoted).join(" "),
+    symbols: new RegExp(values.symbols.join("|")),
     args: [
       ...values.include.map((folder) => `-I${folder}`),
       ...values.define.map((definition) => `-D${definition}`),

@@ -266,7 +266,9 @@ export type Literal<Hint extends string> =
  * ```ts
  * import { dlopen, type LiteralDefinitions } from "fringe";
  *
- * const table = { getpid: { parameters: [], result: "i32" } } as const satisfies LiteralDefinitions;
+ * const table = {
+ *   getpid: { parameters: [], result: "i32" },
+ * } as const satisfies LiteralDefinitions;
  * using libc = dlopen("libc.so.6", table);
  * console.log(libc.symbols.getpid() === Deno.pid); // true
  * ```

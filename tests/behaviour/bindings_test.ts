@@ -8,7 +8,7 @@
  * @module
  */
 
-import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertStringIncludes, assertThrows } from "@std/assert";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { dlopen, type Layout, PointerView, type SymbolDefinitions } from "../../mod.ts";
@@ -89,13 +89,12 @@ for (const [library, header, functions, layouts, args = []] of HEADERS) {
 testBindings("g++", "TypeScript takes the modules, and dlopen() their tables", async () => {
   await withFolder(async (folder) => {
     const files: string[] = [];
+    const modules: string[] = [];
     for (const [library, header, , , args = []] of HEADERS) {
       if (!isInstalled(library)) continue;
       const name = header.replaceAll("/", "_");
-      await Deno.writeTextFile(
-        join(folder, `${name}.ts`),
-        bindings({ headers: [header], args }).text,
-      );
+      modules.push(join(folder, `${name}.ts`));
+      await Deno.writeTextFile(modules.at(-1)!, bindings({ headers: [header], args }).text);
       const use = `import { dlopen } from "fringe";
         import { symbols } from "./${name}.ts";
         export const open = () => dlopen("library", symbols);\n`;
@@ -103,6 +102,7 @@ testBindings("g++", "TypeScript takes the modules, and dlopen() their tables", a
       await Deno.writeTextFile(files.at(-1)!, use);
     }
     assertSucceeds(await run(["check", "--quiet", `--config=${root}/deno.json`, ...files]), "");
+    assertSucceeds(await run(["fmt", "--check", "--quiet", "--line-width=100", ...modules]), "");
   });
 });
 
@@ -163,6 +163,7 @@ int use(struct opaque *, struct packed by_value, const char *text,
         void (*each)(const char *, size_t length));
 int set_hook(int (*hook)(number, enum color));
 int print(const char *format, ...);
+void keep(const void *what, void (*release)(void *), int (*long_enough)(void *, int), int last_one);
 /* Gives errno when it fails. */
 int fails(struct bits **out, const void *data, int list[]);
 int function(long double);
@@ -187,7 +188,8 @@ testBindings(
       assertEquals(symbols.set_hook, { parameters: ["function"], result: "i32" });
       assertEquals(symbols.print, { parameters: ["cstring"], result: "i32", variadic: 1 });
       assertEquals(symbols.fails.parameters, ["buffer", "buffer", "buffer"]);
-      assertEquals(made.functions, ["use", "set_hook", "print", "fails"]);
+      assertEquals(symbols.keep.parameters[1], "function");
+      assertEquals(made.functions, ["use", "set_hook", "print", "keep", "fails"]);
       assertEquals(made.layouts.map(({ name }) => name).sort(), [
         ...["aligned", "bits", "holder", "number", "packed"],
       ]);
@@ -200,7 +202,7 @@ testBindings(
         made.text,
         /\/\/ errno\?\n {2}\/\*\*\n.*\n {3}\*\n {3}\* `int fails\(struct bits/,
       );
-      assertMatch(made.text, /\/\/ kept\? stop\?\n {2}\/\*\* `int use\(/);
+      assertMatch(made.text, /\/\/ kept\? stop\?\n {2}\/\*\*\n {3}\* `int use\(/);
       assertMatch(made.text, /\/\/ bit-fields: b: 3, c: 7\n {2}_bits1: \["u8", 2\],/);
       assertMatch(made.text, /\/\/ long double odd: long double is no type of fringe's/);
       assertMatch(made.text, /\/\/ char rest\[\]: as long as it is/);
@@ -209,6 +211,11 @@ testBindings(
         /\n\/\/ int function\(long double\): long double is no type of fringe's\n/,
       );
       assertMatch(made.text, /\n\/\/ macros with parameters: DOUBLED\n/);
+      assertMatch(made.text, / \* `void keep\(.*, int\n {3}\* last_one\)`\n/);
+
+      const { text } = bindings({ headers: [header], comments: false });
+      assertEquals(/Colors|grass|packed\.|Gives/.test(text), false);
+      assertStringIncludes(text, "`int set_hook(int (*hook)(number, enum color))`");
     });
   },
 );
@@ -227,7 +234,7 @@ testBindings("g++", "the command prints a module, by the permission for FFI alon
   const command = (...args: string[]) => run(["run", "--no-prompt", "--allow-ffi", tool, ...args]);
   const { code, stdout, stderr } = await command("ftw.h", "--symbols", "^nftw$");
   assertEquals([code, stderr], [0, ""]);
-  assertMatch(stdout, /^\/\/ Made from ftw\.h by fringe's `bindings`/);
+  assertMatch(stdout, /^\/\/ Made by fringe's bindings ftw\.h --symbols '\^nftw\$'\n/);
   assertMatch(stdout, / {2}\/\/ kept\? stop\? errno\?\n {2}\/\*\* `int nftw\(.*`/);
   await withFolder(async (folder) => {
     const header = "#ifdef ASKED\nint asked(struct s *);\n#endif\n";
@@ -253,5 +260,27 @@ testBindings("g++", "the command works by its URL, in a project that has nothing
     assertMatch(stdout, /\nexport const FTW = struct\(/);
   });
 });
+
+const made = join(root, "examples", "bindings");
+
+for (const { name } of Deno.readDirSync(made)) {
+  testBindings(
+    "libsqlite3.so",
+    `examples/bindings/${name} is what its header still says`,
+    async () => {
+      const lines = (await Deno.readTextFile(join(made, name))).split("\n");
+      // "// Made by fringe's bindings …", for a shell, on some lines, up to an empty one.
+      const words = lines.slice(0, lines.indexOf("//")).map((line) => line.slice("// ".length));
+      const command = words.join(" ").replace("Made by fringe's bindings", "");
+      const tool = `"$0" run --quiet --allow-ffi "$1" ${command}`;
+      const { stdout } = await new Deno.Command("sh", {
+        args: ["-c", tool, Deno.execPath(), join(root, "tools", "bindings.ts")],
+      }).output();
+      // A later version of the header may have more.
+      const known = new Set(new TextDecoder().decode(stdout).split("\n"));
+      assertEquals(lines.filter((line) => !known.has(line)), []);
+    },
+  );
+}
 
 runAlone(CLANG, import.meta.url);

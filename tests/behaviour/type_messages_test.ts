@@ -11,7 +11,10 @@ import { hover } from "../support/editor.ts";
 import { run, withFolder } from "../support/support.ts";
 
 const TABLE = `{
-  each: { parameters: ["i32", { callback: { parameters: ["i32"], result: "i32" } }], result: "i32" },
+  each: {
+    parameters: ["i32", { callback: { parameters: ["i32"], result: "i32" } }],
+    result: "i32",
+  },
   keep: { parameters: ["function"], result: "void" },
 }`;
 

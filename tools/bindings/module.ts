@@ -19,6 +19,7 @@ import {
   namesIn,
   Translator,
   Untranslatable,
+  wrapped,
 } from "./translate.ts";
 
 /** What is to be read. */
@@ -29,6 +30,10 @@ export interface BindingsOptions {
   readonly symbols?: RegExp | undefined;
   /** Arguments for clang: `-I…`, `-D…`. */
   readonly args?: readonly string[];
+  /** Whether the header's comments are to be in the module. */
+  readonly comments?: boolean | undefined;
+  /** What has made the module, as its first line says. */
+  readonly command?: string | undefined;
 }
 
 /** A module, and what it has. */
@@ -51,9 +56,8 @@ const OWN_HEADERS = ["-nobuiltininc", `-idirafter${FOLDER}`];
 /** The file that includes the headers. It is in memory only. */
 const MAIN = "fringe_bindings.c";
 
-const HEAD = (headers: readonly string[]): string =>
-  `// Made from ${headers.join(", ")} by fringe's \`bindings\`; see docs/bindings.md.
-//
+const HEAD = (command: string): string =>
+  `${wrapped(`Made by fringe's ${command}`, 96).map((line) => `// ${line}\n`).join("")}//
 // Take what you use of \`symbols\`: \`dlopen(library, { f: symbols.f })\`. Questions are yours to
 // answer: "stop?" is by which answer a callback tells C to end early, "errno?" is whether the
 // function sets errno, "kept?" is whether C calls the function only until it returns: else say
@@ -67,7 +71,8 @@ function filesFor(main: string): Record<string, string> {
 }
 
 /** Reads headers, and writes the module. */
-export function bindings({ headers, symbols = /^/, args = [] }: BindingsOptions): Bindings {
+export function bindings(options: BindingsOptions): Bindings {
+  const { headers, symbols = /^/, args = [], comments = true } = options;
   const includes = headers.map((header) => `#include "${header}"\n`).join("");
   const all = [
     "-xc",
@@ -81,11 +86,12 @@ export function bindings({ headers, symbols = /^/, args = [] }: BindingsOptions)
   using unit = new Unit(filesFor(includes), all, MACROS | NO_BODIES | KEEP_GOING);
   const [error] = unit.errors;
   if (error !== undefined) throw new Error(`Cannot read ${headers.join(", ")}: ${error}`);
-  const reader = new Reader(headers, symbols);
+  const reader = new Reader(headers, symbols, comments ? cleaned : () => "");
   for (const cursor of unit.root.children()) reader.read(cursor, unit);
   reader.readLast();
   const macros = constantsOf(includes, reader.macros, all);
-  return { ...reader.written(macros), layouts: reader.translator.layouts };
+  const command = options.command ?? `bindings ${headers.join(" ")}`;
+  return { ...reader.written(command, macros), layouts: reader.translator.layouts };
 }
 
 /** Finds the values of macros: clang makes variables of them, and says what those begin with. */
@@ -137,7 +143,7 @@ interface FunctionEntry {
 
 /** Goes through declarations one by one. */
 class Reader {
-  readonly translator = new Translator();
+  readonly translator: Translator;
   readonly macros: string[] = [];
   readonly #headers: readonly string[];
   readonly #symbols: RegExp;
@@ -154,7 +160,8 @@ class Reader {
   readonly #macrosWithParameters: string[] = [];
   #last: FunctionEntry | undefined;
 
-  constructor(headers: readonly string[], symbols: RegExp) {
+  constructor(headers: readonly string[], symbols: RegExp, says: (comment: string) => string) {
+    this.translator = new Translator(says);
     this.#headers = headers;
     this.#symbols = symbols;
   }
@@ -211,7 +218,9 @@ class Reader {
     const isBefore = comment.text !== "" && comment.end >= begin.line - 1;
     // A comment that follows a declaration without an empty line is about that one.
     if (!isBefore && comment.text !== "" && this.#last?.file === file) {
-      if (comment.begin <= this.#last.end + 1) this.#last.comment ||= cleaned(comment.text);
+      if (comment.begin <= this.#last.end + 1) {
+        this.#last.comment ||= this.translator.says(comment.text);
+      }
     }
     const prototype = cursor.printed.replace(/^extern /, "").replaceAll(/\s+/g, " ").replaceAll(
       / ?__attribute__\(\(.*?\)\)(?=$| __attr|;)/g,
@@ -220,7 +229,7 @@ class Reader {
     try {
       const names = namesIn(cursor);
       const items = this.translator.signature(type, names, false, name);
-      const text = isBefore ? cleaned(comment.text) : "";
+      const text = isBefore ? this.translator.says(comment.text) : "";
       const questions: string[] = [];
       if (items.join().includes("callback:")) questions.push("kept?", "stop?");
       if (this.#ofLibc.has(file) || /\berrno\b/.test(text)) questions.push("errno?");
@@ -269,7 +278,11 @@ class Reader {
       const constants: [name: string, value: string, comment: string][] = [];
       for (const child of cursor.children()) {
         if (child.kind !== Declared.ENUM_CONSTANT) continue;
-        constants.push([child.name, literal(child.value(isUnsigned)), cleaned(child.comment.text)]);
+        constants.push([
+          child.name,
+          literal(child.value(isUnsigned)),
+          this.translator.says(child.comment.text),
+        ]);
       }
       const name = this.translator.nameOf(cursor.type);
       const isAsked = [name, ...constants.map(([name]) => name)].some((name) =>
@@ -283,7 +296,7 @@ class Reader {
           ? `${documented(comment!)}${name}: ${value},\n`
           : `${documented(comment!)}export const ${this.translator.claim(name!)} = ${value};\n`;
       const lines = constants.map(one).join("");
-      const doc = documented(cleaned(cursor.comment.text));
+      const doc = documented(this.translator.says(cursor.comment.text));
       const open = `${doc}export const ${isNamed ? this.translator.claim(name) : ""} = {\n`;
       texts.push(isNamed ? `${open}${indented(lines)}} as const;` : lines.trimEnd());
     }
@@ -297,10 +310,17 @@ class Reader {
     return `${question}${doc}${list(`${name}: { `, items, " },", 98)}\n`;
   }
 
-  written(values: ReadonlyMap<string, number | bigint | string>): Omit<Bindings, "layouts"> {
-    const constants = [...values].map(([name, value]) =>
-      `export const ${this.translator.claim(name)} = ${literal(value)};\n`
-    ).join("");
+  written(
+    command: string,
+    values: ReadonlyMap<string, number | bigint | string>,
+  ): Omit<Bindings, "layouts"> {
+    const constants = [...values].map(([name, value]) => {
+      const [begin, end] = [
+        `export const ${this.translator.claim(name)} =`,
+        `${literal(value)};\n`,
+      ];
+      return begin.length + end.length > 100 ? `${begin}\n  ${end}` : `${begin} ${end}`;
+    }).join("");
     const enums = this.#writtenEnums();
     const functions = [...this.#functions.values()];
     const table = [
@@ -318,7 +338,7 @@ class Reader {
       exported.some((text) => new RegExp(`\\b${word}\\(\\{`).test(text))
     );
     const parts = [
-      HEAD(this.#headers),
+      HEAD(command),
       used.length > 0 ? `import { ${used.join(", ")} } from "fringe";\n` : "",
       constants,
       ...enums.map((text) => `${text}\n`),

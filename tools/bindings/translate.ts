@@ -91,10 +91,23 @@ export function indented(text: string): string {
   return text.replace(/^(?=.)/gm, "  ");
 }
 
+/** Lines of words, each as long as it may be. */
+export function wrapped(text: string, width: number): string[] {
+  const lines = [""];
+  for (const word of text.split(" ")) {
+    const last = lines.at(-1)!;
+    if (last !== "" && last.length + word.length >= width) lines.push(word);
+    else lines[lines.length - 1] = lines.length === 1 && last === "" ? word : `${last} ${word}`;
+  }
+  return lines;
+}
+
 /** Text as a comment of TypeScript. */
 export function documented(text: string): string {
   if (text === "") return "";
-  const lines = text.replaceAll("*/", "*\\/").split("\n");
+  const lines = text.replaceAll("*/", "*\\/").split("\n").flatMap((line) =>
+    line.length > 92 ? wrapped(line, 95) : [line]
+  );
   if (lines.length === 1) return `/** ${lines[0]} */\n`;
   return `/**\n${lines.map((line) => ` * ${line}`.trimEnd() + "\n").join("")} */\n`;
 }
@@ -115,6 +128,12 @@ export class Translator {
   readonly #records = new Map<string, Translated>();
   readonly #callbacks = new Map<string, string>();
   readonly #typedefs = new Map<string, string>();
+  /** What is taken of a comment. */
+  readonly says: (comment: string) => string;
+
+  constructor(says: (comment: string) => string) {
+    this.says = says;
+  }
 
   /** Remembers that `typedef` names a struct, a union or an enum. */
   learn(typedef: Cursor): void {
@@ -211,16 +230,22 @@ export class Translator {
   #parameter(type: Type, next: string, of: string): string {
     const called = functionOf(type);
     if (called === undefined) return this.type(type, "parameter", next).text;
-    // What C keeps has to be a `Callback`, which lives on.
-    if (/set|hook|handler|register|create|install|add|attach|bind|_new/i.test(of)) {
+    // What C keeps has to be a `Callback`, which lives on. So it is with what releases something.
+    const [first, ...others] = called.parameters;
+    const releases = first?.canonical.spelling === "void *" && others.length === 0 &&
+      called.result.canonical.kind === Kind.VOID;
+    if (releases || /set|hook|handler|register|create|install|add|attach|bind|_new/i.test(of)) {
       return '"function"';
     }
     const callback = this.callback(type);
     return callback === undefined ? '"function"' : `{ callback: ${callback} }`;
   }
 
-  /** What a function pointer calls: an exported name where C has a typedef, else the text. */
-  callback(type: Type): string | undefined {
+  /**
+   * What a function pointer calls: an exported name where C has a typedef, else the text, on one
+   * line where that has `room`.
+   */
+  callback(type: Type, room = 90): string | undefined {
     const { declaration } = type;
     const isTypedef = declaration.kind === Declared.TYPEDEF;
     const name = isTypedef ? declaration.name : "";
@@ -235,7 +260,7 @@ export class Translator {
       return undefined;
     }
     if (called.isVariadic) items.push("variadic: true");
-    if (!isTypedef) return list("{ ", items, " }", 90);
+    if (!isTypedef) return list("{ ", items, " }", room);
     const free = this.claim(name);
     this.#callbacks.set(name, free);
     const doc = documented(`\`${declaration.printed}\``);
@@ -263,7 +288,7 @@ export class Translator {
     const tagged = /^(?:struct|union) \w+$/.test(spelling) ? spelling : name;
     const fields = made.parts.filter(({ isNamed }) => isNamed).map(({ name }) => name);
     this.layouts.push({ name: free, type: tagged, layout: made.layout, fields });
-    const comment = cleaned(type.declaration.comment.text);
+    const comment = this.says(type.declaration.comment.text);
     const doc = documented([...(comment ? [comment, ""] : []), `\`${tagged}\``].join("\n"));
     this.exported.push(`${doc}export const ${free} = ${made.text};`);
     const called = parts.filter(({ called }) => called !== undefined);
@@ -318,7 +343,7 @@ export class Translator {
     const name = isNamed ? field.name : `_${index}`;
     const { type } = field;
     const size = Math.max(0, type.size);
-    const comment = cleaned(field.comment.text);
+    const comment = this.says(field.comment.text);
     const part = { name, offset: field.offset / 8, size, isNamed };
     const printed = field.printed.replaceAll(/\s+/g, " ");
     if (size === 0 || type.canonical.kind === Kind.OPEN_ARRAY) {
@@ -329,7 +354,7 @@ export class Translator {
       if (functionOf(type) === undefined) {
         return { ...part, ...this.type(type, "field"), comment: doc };
       }
-      const called = this.callback(type);
+      const called = this.callback(type, 95 - name.length);
       const says = documented([printed, ...(comment ? ["", comment] : [])].join("\n"))
         .trimEnd();
       return { ...part, ...word("function"), comment: says, called };
