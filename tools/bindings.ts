@@ -29,11 +29,13 @@ function main(args: string[]): string {
     allowNegative: true,
     options: {
       comments: { type: "boolean", default: true },
+      help: { type: "boolean", short: "h" },
       symbols: { type: "string", multiple: true, default: [] },
       include: { type: "string", short: "I", multiple: true, default: [] },
       define: { type: "string", short: "D", multiple: true, default: [] },
     },
   });
+  if (values.help) return USAGE;
   if (positionals.length === 0) throw new Error(USAGE);
   const { text } = bindings({
     headers: positionals,

@@ -127,6 +127,19 @@ testBindings("libsqlite3.so", "rows of SQLite by a table that is made", async ()
   });
 });
 
+testBindings("g++", "a header of libc has what its parts in bits/ declare", async () => {
+  const symbols = /^(?:clock_gettime|timespec|CLOCK_MONOTONIC)$/;
+  const made = bindings({ headers: ["time.h"], symbols });
+  await withFolder(async (folder) => {
+    const module = await load(made, folder);
+    using libc = dlopen("libc.so.6", module.symbols as SymbolDefinitions);
+    const { clock_gettime } = libc.symbols as Module;
+    const now = new Uint8Array(module.timespec.size);
+    assertEquals(clock_gettime(module.CLOCK_MONOTONIC, PointerView.of(now).pointer), 0);
+    assert(module.timespec.read(now).tv_sec > 0n);
+  });
+});
+
 testBindings("libexpat.so", "a struct that expat returns, by a layout that is made", async () => {
   const made = bindings({ headers: ["expat.h"], symbols: /Version/ });
   await withFolder(async (folder) => {
@@ -162,6 +175,10 @@ struct opaque;
 int use(struct opaque *, struct packed by_value, const char *text,
         void (*each)(const char *, size_t length));
 int set_hook(int (*hook)(number, enum color));
+typedef int visitor(void *data, int depth);
+int set_visitor(visitor *, void *data);
+int walk(visitor *, void *data);
+typedef void (*unused)(int);
 int print(const char *format, ...);
 void keep(const void *what, void (*release)(void *), int (*long_enough)(void *, int), int last_one);
 /* Gives errno when it fails. */
@@ -186,10 +203,18 @@ testBindings(
       const each = { callback: { parameters: ["pointer", "usize"], result: "void" } };
       assertEquals(symbols.use.parameters, ["pointer", module.packed, "cstring", each]);
       assertEquals(symbols.set_hook, { parameters: ["function"], result: "i32" });
+      const hook = { parameters: [module.number, "i32"], result: "i32" };
+      assertEquals(module.set_hook_functions, { hook });
+      assertEquals(module.visitor, { parameters: ["pointer", "i32"], result: "i32" });
+      assertEquals(symbols.set_visitor.parameters, ["function", "pointer"]);
+      assertEquals(symbols.walk.parameters, [{ callback: module.visitor }, "pointer"]);
+      assertEquals(module.unused, { parameters: ["i32"], result: "void" });
       assertEquals(symbols.print, { parameters: ["cstring"], result: "i32", variadic: 1 });
       assertEquals(symbols.fails.parameters, ["buffer", "buffer", "buffer"]);
       assertEquals(symbols.keep.parameters[1], "function");
-      assertEquals(made.functions, ["use", "set_hook", "print", "keep", "fails"]);
+      assertEquals(made.functions, [
+        ...["use", "set_hook", "set_visitor", "walk", "print", "keep", "fails"],
+      ]);
       assertEquals(made.layouts.map(({ name }) => name).sort(), [
         ...["aligned", "bits", "holder", "number", "packed"],
       ]);
@@ -226,6 +251,11 @@ testBindings("g++", "an error of C is said with its place", async () => {
     await Deno.writeTextFile(header, "int f(;\n");
     assertThrows(() => bindings({ headers: [header] }), Error, "wrong.h:1:7: error: ");
     assertThrows(() => bindings({ headers: ["no/such.h"] }), Error, "'no/such.h' file not found");
+    assertThrows(
+      () => bindings({ headers: ["ftw.h"], symbols: /^nwft$/ }),
+      Error,
+      "nothing that ftw.h declares has a name that /^nwft$/ matches",
+    );
   });
 });
 
@@ -242,6 +272,7 @@ testBindings("g++", "the command prints a module, by the permission for FFI alon
     const { stdout } = await command("optional.h", "-I", folder, "-D", "ASKED=1");
     assertMatch(stdout, /asked: \{ parameters: \["pointer"\], result: "i32" \}/);
   });
+  assertMatch((await command("--help")).stdout, /^Usage: bindings HEADER…/);
   const wrong = await command();
   assertEquals([wrong.code, wrong.stdout], [1, ""]);
   assertMatch(wrong.stderr, /^Usage: bindings HEADER…/);

@@ -13,6 +13,7 @@ import {
   cleaned,
   Declared,
   documented,
+  functionOf,
   indented,
   list,
   type NamedLayout,
@@ -155,6 +156,7 @@ class Reader {
   readonly #functions = new Map<string, FunctionEntry>();
   readonly #variables = new Map<string, string>();
   readonly #records: Cursor[] = [];
+  readonly #typedefs: Cursor[] = [];
   readonly #enums: Cursor[] = [];
   readonly #failures: string[] = [];
   readonly #macrosWithParameters: string[] = [];
@@ -186,8 +188,11 @@ class Reader {
     if (kind === Declared.TYPEDEF) this.translator.learn(cursor);
     const { file } = cursor.begin;
     if (kind === Declared.INCLUDE) {
-      if (file === MAIN) this.#files.push(cursor.includedFile);
+      const { includedFile } = cursor;
+      if (file === MAIN) this.#files.push(includedFile);
       else if (/\bfeatures\.h$/.test(cursor.name)) this.#ofLibc.add(file);
+      // Such headers of libc's have a part of those that include them.
+      if (/\/bits\//.test(includedFile) && this.#owns(file)) this.#isOwn.set(includedFile, true);
     }
     if (!this.#owns(file)) return;
     if (kind === Declared.MACRO) this.#readMacro(cursor, unit);
@@ -195,6 +200,7 @@ class Reader {
     else if (kind === Declared.VARIABLE) this.#readVariable(cursor);
     else if (kind === Declared.STRUCT || kind === Declared.UNION) this.#records.push(cursor);
     else if (kind === Declared.ENUM) this.#enums.push(cursor);
+    else if (kind === Declared.TYPEDEF) this.#typedefs.push(cursor);
   }
 
   #readMacro(cursor: Cursor, unit: Unit): void {
@@ -267,6 +273,11 @@ class Reader {
       if (name === "" || type.size <= 0 || !this.#symbols.test(name)) continue;
       this.translator.record(type);
     }
+    for (const { name, type } of this.#typedefs) {
+      if (this.#symbols.test(name) && functionOf(type) !== undefined) {
+        this.translator.callback(type);
+      }
+    }
   }
 
   /** The constants of the enums. */
@@ -337,6 +348,12 @@ class Reader {
     const used = ["struct", "union"].filter((word) =>
       exported.some((text) => new RegExp(`\\b${word}\\(\\{`).test(text))
     );
+    if (`${constants}${enums.join("")}${exported.join("")}${table}` === "") {
+      throw new Error(
+        `Cannot make bindings: nothing that ${this.#headers.join(", ")} declares has a name that ` +
+          `${this.#symbols} matches`,
+      );
+    }
     const parts = [
       HEAD(command),
       used.length > 0 ? `import { ${used.join(", ")} } from "fringe";\n` : "",

@@ -212,14 +212,22 @@ export class Translator {
     if (isCallback && type.canonical.kind === Kind.NO_PROTO) {
       throw new Untranslatable("it has no prototype");
     }
+    const kept: string[] = [];
     const texts = parameters.map((parameter, i) => {
       const following = parameters[i + 1]?.canonical.kind ?? 0;
       const isCounted = UNSIGNED.has(following) || SIGNED.has(following);
       // In a callback without names nobody knows: then C's memory is not taken for a string.
       const next = isCounted ? names[i + 1] || (isCallback ? "length" : "") : "";
       if (isCallback) return this.type(parameter, "passed", next).text;
-      return this.#parameter(parameter, next, of);
+      const text = this.#parameter(parameter, next, of);
+      if (text === '"function"' && typedefOf(parameter) === undefined && !releases(parameter)) {
+        const name = names[i] || `_${i}`;
+        const called = this.callback(parameter, 95 - name.length);
+        if (called !== undefined) kept.push(`${name}: ${called}`);
+      }
+      return text;
     });
+    if (kept.length > 0) this.#exportFunctions(of, kept);
     const { kind } = result.canonical;
     const returned = kind === Kind.VOID
       ? '"void"'
@@ -230,15 +238,11 @@ export class Translator {
   #parameter(type: Type, next: string, of: string): string {
     const called = functionOf(type);
     if (called === undefined) return this.type(type, "parameter", next).text;
-    // What C keeps has to be a `Callback`, which lives on. So it is with what releases something.
-    const [first, ...others] = called.parameters;
-    const releases = first?.canonical.spelling === "void *" && others.length === 0 &&
-      called.result.canonical.kind === Kind.VOID;
-    if (releases || /set|hook|handler|register|create|install|add|attach|bind|_new/i.test(of)) {
-      return '"function"';
-    }
     const callback = this.callback(type);
-    return callback === undefined ? '"function"' : `{ callback: ${callback} }`;
+    // What C keeps has to be a `Callback`, which lives on. So it is with what releases something.
+    const isKept = releases(type) ||
+      /set|hook|handler|register|create|install|add|attach|bind|_new/i.test(of);
+    return callback === undefined || isKept ? '"function"' : `{ callback: ${callback} }`;
   }
 
   /**
@@ -246,24 +250,23 @@ export class Translator {
    * line where that has `room`.
    */
   callback(type: Type, room = 90): string | undefined {
-    const { declaration } = type;
-    const isTypedef = declaration.kind === Declared.TYPEDEF;
-    const name = isTypedef ? declaration.name : "";
+    const typedef = typedefOf(type);
+    const name = typedef?.name ?? "";
     const known = this.#callbacks.get(name);
     if (known !== undefined) return known;
     const called = functionOf(type)!;
     let items: string[];
     try {
-      items = this.signature(called, isTypedef ? namesIn(declaration) : [], true);
+      items = this.signature(called, typedef === undefined ? [] : namesIn(typedef), true);
     } catch (error) {
       if (!(error instanceof Untranslatable)) throw error;
       return undefined;
     }
     if (called.isVariadic) items.push("variadic: true");
-    if (!isTypedef) return list("{ ", items, " }", room);
+    if (typedef === undefined) return list("{ ", items, " }", room);
     const free = this.claim(name);
     this.#callbacks.set(name, free);
-    const doc = documented(`\`${declaration.printed}\``);
+    const doc = documented(`\`${typedef.printed}\``);
     const question = items.includes('result: "void"') ? "" : "// stop?\n";
     this.exported.push(
       `${question}${doc}${list(`export const ${free} = { `, items, " } as const;")}`,
@@ -293,14 +296,18 @@ export class Translator {
     this.exported.push(`${doc}export const ${free} = ${made.text};`);
     const called = parts.filter(({ called }) => called !== undefined);
     if (called.length > 0) {
-      const functions = this.claim(`${free}_functions`);
-      const items = called.map(({ name, called }) => `${name}: ${called}`);
-      this.exported.push(
-        `/** What \`new Callback()\` takes for the functions of ${free}. */\n` +
-          list(`export const ${functions} = { `, items, " } as const;"),
-      );
+      this.#exportFunctions(free, called.map(({ name, called }) => `${name}: ${called}`));
     }
     return translated;
+  }
+
+  /** Exports what the function pointers of a struct, or of a function's parameters, call. */
+  #exportFunctions(of: string, items: readonly string[]): void {
+    const functions = this.claim(`${of}_functions`);
+    this.exported.push(
+      `/** What \`new Callback()\` takes for the functions of ${of}. */\n` +
+        list(`export const ${functions} = { `, items, " } as const;"),
+    );
   }
 
   /** What lies in a struct: fields, bit-fields as bytes, and what has no type as bytes. */
@@ -382,23 +389,44 @@ export function namesIn(declaration: Cursor): string[] {
   return names;
 }
 
-/** The type of the function that a function pointer points at, with the typedefs in it. */
+/** The type of a function, or of the one that a pointer leads to, with the typedefs in it. */
 export function functionOf(type: Type): Type | undefined {
   const { canonical } = type;
-  if (canonical.kind !== Kind.POINTER) return undefined;
-  const { kind } = canonical.pointee;
-  if (kind !== Kind.PROTO && kind !== Kind.NO_PROTO) return undefined;
+  const isPointer = canonical.kind === Kind.POINTER;
+  if (!isFunction(isPointer ? canonical.pointee : canonical)) return undefined;
+  const written = withoutTypedefs(type);
+  if (!isPointer) return written;
+  return written.kind === Kind.POINTER ? withoutTypedefs(written.pointee) : canonical.pointee;
+}
+
+/** The typedef that names a function or the pointer to it, if one does. */
+function typedefOf(type: Type): Cursor | undefined {
+  const own = type.declaration;
+  if (own.kind === Declared.TYPEDEF) return own;
+  const { declaration } = type.pointee;
+  return declaration.kind === Declared.TYPEDEF ? declaration : undefined;
+}
+
+function withoutTypedefs(type: Type): Type {
   let written = type;
   while (written.declaration.kind === Declared.TYPEDEF) written = written.declaration.underlying;
-  if (written.kind !== Kind.POINTER) return canonical.pointee;
-  let { pointee } = written;
-  while (pointee.declaration.kind === Declared.TYPEDEF) pointee = pointee.declaration.underlying;
-  return pointee;
+  return written;
+}
+
+function isFunction({ kind }: Type): boolean {
+  return kind === Kind.PROTO || kind === Kind.NO_PROTO;
+}
+
+/** Whether a function pointer can only be to release something: `void (*)(void *)`. */
+function releases(type: Type): boolean {
+  const { parameters: [first, ...others], result } = functionOf(type)!;
+  return first?.canonical.spelling === "void *" && others.length === 0 &&
+    result.canonical.kind === Kind.VOID;
 }
 
 function pointer(pointee: Type, use: Use, next: string): string {
   const { kind, isConst } = pointee;
-  if (kind === Kind.PROTO || kind === Kind.NO_PROTO) return "function";
+  if (isFunction(pointee)) return "function";
   const isData = kind !== Kind.RECORD && (kind !== Kind.VOID || isConst);
   if (isConst && (kind === Kind.CHAR_S || kind === Kind.CHAR_U) && !isLength(next)) {
     return "cstring";
