@@ -313,18 +313,18 @@ export type HandlerParameters<
 /**
  * What a handler answers that is not awaited.
  *
- * @typeParam Result The type of the callback's result.
+ * @typeParam Value What TypeScript has for the callback's result.
  * @typeParam Hint What to do about a Promise, which is no answer: TypeScript's error ends with it.
  *
  * @example
  * ```ts
  * import type { AnswerAtOnce } from "fringe";
  *
- * const answer: AnswerAtOnce<"i32", "await it first"> = 5;
+ * const answer: AnswerAtOnce<number, "await it first"> = 5;
  * console.log(answer); // 5
  * ```
  */
-export type AnswerAtOnce<Result, Hint extends string> = ToNative<Result> | TailCall;
+export type AnswerAtOnce<Value, Hint extends string> = Value | TailCall;
 
 /**
  * A handler that answers a callback at once.
@@ -348,7 +348,7 @@ export type AnswerAtOnce<Result, Hint extends string> = ToNative<Result> | TailC
  */
 export type SyncHandler<Definition extends CallbackDefinition> = (
   ...args: HandlerParameters<Definition["parameters"], Definition["variadic"]>
-) => AnswerAtOnce<Definition["result"], "a Promise needs f.async()">;
+) => AnswerAtOnce<ToNative<Definition["result"]>, "a Promise needs f.async()">;
 
 /**
  * A handler that may be awaited.

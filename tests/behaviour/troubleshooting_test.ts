@@ -100,6 +100,8 @@ const WRONG: readonly (readonly [args: readonly string[], program: string])[] = 
     });
     const callback = { callback: { parameters: ["i32"], result: "i32" } } as const;
     const { f } = dlopen("f.so", { f: { parameters: [callback], result: "void" } }).symbols;
+    const { g } = dlopen("g.so", { g: { parameters: ["function"], result: "void" } }).symbols;
+    g(() => 1);
     const { body } = dlopen("b.so", { body: { input: "i32", output: "i32" } }).symbols;
     for (const output of new Generator(new OsStack(), body)) console.log(output);
     body();

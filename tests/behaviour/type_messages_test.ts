@@ -52,6 +52,7 @@ Deno.test("of the commonest mistakes TypeScript's last line says what to do", as
     symbols.each(3, async () => {});
     symbols.each.async(3, unsafe);
     symbols.keep(unsafe);
+    symbols.keep(symbols.each);
   `);
   assertEquals(
     table,
@@ -60,7 +61,7 @@ Deno.test("of the commonest mistakes TypeScript's last line says what to do", as
   const hint = '"a Promise needs f.async()"';
   assertEquals(
     handler,
-    `Type 'Promise<number>' is not assignable to type 'AnswerAtOnce<"i32", ${hint}>'.`,
+    `Type 'Promise<number>' is not assignable to type 'AnswerAtOnce<number, ${hint}>'.`,
   );
   assertStringIncludes(nothing!, hint);
   const unsafe =
