@@ -25,6 +25,8 @@
  * the generator was told that it is over
  * ```
  *
+ * The table of functions, and the struct, are made of <sqlite3.h> by `deno task bindings`.
+ *
  * @module
  */
 
@@ -41,7 +43,10 @@ const { SQLITE_DONE, SQLITE_ERROR, SQLITE_INTERRUPT, SQLITE_OK, SQLITE_ROW } = s
 
 const sqlite = dlopen("libsqlite3.so.0", sqlite3.symbols).symbols;
 
-/** What SQLite calls by the pointers of a `sqlite3_module`; a table may leave some NULL. */
+/**
+ * What SQLite calls by the pointers of a `sqlite3_module`; a table may leave some NULL. These are
+ * the definitions for it, to which `#callback` adds a `stop`.
+ */
 const functions = sqlite3.sqlite3_module_functions;
 type Functions = typeof functions;
 

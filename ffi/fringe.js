@@ -2801,6 +2801,9 @@ function hintFor$1(type, known, mayBeVoid) {
         return '; write "void" if there is none';
     if (type === "void")
         return "; the parameters of a function that has none are []";
+    if (typeof type === "object" && type !== null && Object.hasOwn(type, "pointer")) {
+        return '; pointerTo() stands in layouts: write "pointer", of which layout.view() has the fields';
+    }
     if (type === "callback" || typeof type === "object" && type !== null) {
         return "; a function that C calls is written { callback: { parameters, result } }";
     }

@@ -303,6 +303,9 @@ export function checkType(
 function hintFor(type: unknown, known: ReadonlySet<string>, mayBeVoid: boolean): string {
   if (type === undefined && mayBeVoid) return '; write "void" if there is none';
   if (type === "void") return "; the parameters of a function that has none are []";
+  if (typeof type === "object" && type !== null && Object.hasOwn(type, "pointer")) {
+    return '; pointerTo() stands in layouts: write "pointer", of which layout.view() has the fields';
+  }
   if (type === "callback" || typeof type === "object" && type !== null) {
     return "; a function that C calls is written { callback: { parameters, result } }";
   }

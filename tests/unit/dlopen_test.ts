@@ -12,7 +12,16 @@ import {
   assertThrows,
 } from "@std/assert";
 import { runInNewContext } from "node:vm";
-import { dlopen, functionAt, Generator, OsStack, OwnedStack, PointerView } from "../../mod.ts";
+import {
+  dlopen,
+  functionAt,
+  Generator,
+  OsStack,
+  OwnedStack,
+  pointerTo,
+  PointerView,
+  struct,
+} from "../../mod.ts";
 import { definitions, gc, openBodies, testBodies } from "../support/support.ts";
 
 // What a program without types can pass
@@ -209,6 +218,7 @@ Deno.test("dlopen() says which definition it does not understand, and what is kn
     [f(["struct s *"]), '; it may be "pointer"'],
     [f([], "size_t"), '; it may be "usize"'],
     [f(["callback"]), "; a function that C calls is written { callback: { parameters, result } }"],
+    [f([pointerTo(struct({ a: "i32" }))]), '; pointerTo() stands in layouts: write "pointer", of'],
     [f([{ calback: {} }]), "; a function that C calls is written { callback: { parameters, resu"],
     [f([], { callback: {} }), "result is a callback, which can only stand among the parameters"],
     [{ x: { input: { callback: {} }, output: "i32" } }, 'write "pointer" where a function pointer'],
