@@ -304,7 +304,7 @@ function hintFor(type: unknown, known: ReadonlySet<string>, mayBeVoid: boolean):
   if (type === undefined && mayBeVoid) return '; write "void" if there is none';
   if (type === "void") return "; the parameters of a function that has none are []";
   if (typeof type === "object" && type !== null && Object.hasOwn(type, "pointer")) {
-    return '; pointerTo() stands in layouts: write "pointer", of which layout.view() has the fields';
+    return '; pointerTo() stands in layouts: write "pointer", whose fields layout.view() has';
   }
   if (type === "callback" || typeof type === "object" && type !== null) {
     return "; a function that C calls is written { callback: { parameters, result } }";

@@ -218,7 +218,10 @@ Deno.test("dlopen() says which definition it does not understand, and what is kn
     [f(["struct s *"]), '; it may be "pointer"'],
     [f([], "size_t"), '; it may be "usize"'],
     [f(["callback"]), "; a function that C calls is written { callback: { parameters, result } }"],
-    [f([pointerTo(struct({ a: "i32" }))]), '; pointerTo() stands in layouts: write "pointer", of'],
+    [
+      f([pointerTo(struct({ a: "i32" }))]),
+      '; pointerTo() stands in layouts: write "pointer", whose',
+    ],
     [f([{ calback: {} }]), "; a function that C calls is written { callback: { parameters, resu"],
     [f([], { callback: {} }), "result is a callback, which can only stand among the parameters"],
     [{ x: { input: { callback: {} }, output: "i32" } }, 'write "pointer" where a function pointer'],
