@@ -3855,7 +3855,7 @@ function answerMany(call, args, first, awaits, signal) {
                     : call.ask(target, handler);
         if (awaits) {
             if (isThenable(answer))
-                return answer;
+                return { promise: answer, target };
             signal?.throwIfAborted();
         }
         if (typeof answer !== "object" || answer === null || !call.replyByObject(target, answer, false)) {
@@ -5453,23 +5453,23 @@ async function answerHere(call, args, signal) {
             answer = fast.count === 1
                 ? handler(read(view, fast.firstAt, fast.first))
                 : call.ask(target, handler);
+            plain++;
+            if (isThenable(answer)) {
+                answer = await answer;
+                plain = 0;
+            }
         }
         else {
-            answer = answerMany(call, args, target, true, signal);
-            target = call.arrive();
+            const deferred = answerMany(call, args, target, true, signal);
+            target = deferred === undefined ? call.arrive() : deferred.target;
             if (target === undefined)
                 return call.takeResult();
             handler = handlerOf(target, args);
             known = view.getUint32(4, true);
-            if (answer === undefined)
+            if (deferred === undefined)
                 continue;
-        }
-        if (isThenable(answer)) {
-            answer = await answer;
+            answer = await deferred.promise;
             plain = 0;
-        }
-        else {
-            plain++;
         }
         signal?.throwIfAborted();
         const { resultType, what, isKept } = target;

@@ -19,11 +19,18 @@ export const MANY = 1_000;
 /** What native code says in place of a callback's number when C has ended: no callback has it. */
 const ENDED = 0;
 
+/** What a handler has given that has to be awaited, and the callback that waits for it. */
+export interface Deferred {
+  readonly promise: PromiseLike<unknown>;
+  readonly target: Target;
+}
+
 /**
  * Answers the callback that waits, `first`, and those that follow, until C has ended, or `MANY`
  * have been answered. `call.arrive()` says which; C waits for nobody else meanwhile.
  *
- * With `awaits` a Promise, which is no answer, is given back for the caller to await.
+ * With `awaits` a Promise, which is no answer, is given back for the caller to await. Its callback
+ * has not been answered, and is not to be arrived at again.
  *
  * - It enters native code itself, and not by `step`: the processor mispredicts the first `ret` of
  *   JavaScript behind a switch, so there is to be none.
@@ -42,7 +49,7 @@ export function answerMany(
   first: Target,
   awaits: boolean,
   signal: AbortSignal | undefined,
-): PromiseLike<unknown> | undefined {
+): Deferred | undefined {
   const { resumeCall } = native();
   const { context } = call;
   const { view, kept: keeper } = context;
@@ -64,7 +71,7 @@ export function answerMany(
       )
       : call.ask(target, handler);
     if (awaits) {
-      if (isThenable(answer)) return answer;
+      if (isThenable(answer)) return { promise: answer, target };
       signal?.throwIfAborted();
     }
     if (

@@ -159,19 +159,20 @@ async function answerHere(
       answer = fast.count === 1
         ? handler(read(view, fast.firstAt, fast.first))
         : call.ask(target, handler);
+      plain++;
+      if (isThenable(answer)) {
+        answer = await answer;
+        plain = 0;
+      }
     } else {
-      answer = answerMany(call, args, target, true, signal);
-      target = call.arrive();
+      const deferred = answerMany(call, args, target, true, signal);
+      target = deferred === undefined ? call.arrive() : deferred.target;
       if (target === undefined) return call.takeResult();
       handler = handlerOf(target, args)!;
       known = view.getUint32(CALLBACK, true);
-      if (answer === undefined) continue;
-    }
-    if (isThenable(answer)) {
-      answer = await answer;
+      if (deferred === undefined) continue;
+      answer = await deferred.promise;
       plain = 0;
-    } else {
-      plain++;
     }
     signal?.throwIfAborted();
     const { resultType, what, isKept } = target;

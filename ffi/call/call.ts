@@ -564,8 +564,10 @@ function checkRoom(
         `own has ${THREAD_ROOM - CAPACITY - Mailbox.stack} for them; pass the address of a struct`,
     );
   }
-  if (lent + words + stackAlignment + STACK_SIZE_MIN <= size) return;
-  if (nonblocking) {
+  // A thread has room for these beside its stack.
+  const onStack = hasThread ? 0 : lent;
+  if (onStack + words + stackAlignment + STACK_SIZE_MIN <= size) return;
+  if (onStack > 0) {
     throw new RangeError(
       `${what}: its stack has ${size} bytes, and a nonblocking call takes ${lent} of them for ` +
         "copies of what C is passed; use a larger one",

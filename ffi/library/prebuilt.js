@@ -128,26 +128,26 @@ AAAAAAAA
  */
 export const prebuilt = {
   "aarch64-darwin": {
-    digest: "b163ad610065cd8db75725eec1784393c5918472ce77ab13fbf2e794d72cb0d1",
+    digest: "e05c26075a218cf5cc9ab8ea088f7714a809072f8abbdbdbbe98f5c67da6613f",
     size: 124504,
     file: "libfringe.dylib",
     load: () => import("./prebuilt/" + "aarch64-darwin.js"),
   },
   "aarch64-linux": {
-    digest: "8f61ec38a43e493ace21e351081f6cc45fc024271b2a04d69d9f599e80947938",
-    size: 84456,
+    digest: "87c8839e33a0a02de9337712d57ce89d83f8374905abefdbff56249fcec52fc7",
+    size: 84504,
     file: "libfringe.so",
     load: () => import("./prebuilt/" + "aarch64-linux.js"),
   },
   "x86_64-darwin": {
-    digest: "51cd143f362a208800a9f404069c2379f96d9a658644a3344da1515e1a6328b8",
+    digest: "0566fc710247c0a3ee8620d1e20eeec0d1c4d287d0847aac14693aeda2c82f67",
     size: 86664,
     file: "libfringe.dylib",
     load: () => import("./prebuilt/" + "x86_64-darwin.js"),
   },
   "x86_64-linux": {
-    digest: "65d1150a7795264d7ce849c35479dba190f30d457cf60119eca48a0b6ae7bc44",
-    size: 87360,
+    digest: "2b8826024eec849f5e85405e03350cf49342e4b991f00ce0dbffc2b1b57eb42f",
+    size: 87376,
     file: "libfringe.so",
     load: () => import("./prebuilt/" + "x86_64-linux.js"),
   },

@@ -368,8 +368,10 @@ pub inline fn isAnswered(current: *Context) ?bool {
 // C ABI
 
 /// Takes a thread for a call, and writes where its parts lie.
+/// The size is rounded up to whole pages.
 pub fn take(size: usize, recover: bool, block: *layout.ThreadBlock) callconv(.c) Grant {
-    const thread = takeThread(size, recover) catch |err| return .from(err);
+    const pages = std.mem.alignForward(usize, size, os.pageSize());
+    const thread = takeThread(pages, recover) catch |err| return .from(err);
     block.* = .{
         .thread = @intFromPtr(thread),
         .base = thread.base,

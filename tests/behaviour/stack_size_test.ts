@@ -56,14 +56,18 @@ Deno.test("dlopen() refuses a stackSize that is none", () => {
 
 Deno.test("a call has the stack that its definition asks for, in whole pages", async () => {
   for (
-    const [asked, size] of [[512, 4096], [10_000, 12_288], [2 ** 20, 2 ** 20], [2 ** 25, 2 ** 25]]
+    const [asked, size] of [
+      ...[[512, 4096], [10_000, 12_288], [65_537, 69_632]],
+      ...[[2 ** 20, 2 ** 20], [2 ** 25, 2 ** 25]],
+    ]
   ) {
     using library = dlopen(testBodies, {
       deep: { ...deep, stackSize: asked! },
       after: { ...deepAfter, stackSize: asked! },
       elsewhere: { ...deepAfter, stackSize: asked!, nonblocking: true },
+      onThread: { ...deepAfter, stackSize: asked!, nonblocking: "thread" },
     });
-    const { after, elsewhere } = library.symbols;
+    const { after, elsewhere, onThread } = library.symbols;
     for (let i = 0; i < 2; i++) {
       assertThrows(() => library.symbols.deep(TOO_DEEP), RangeError, used(size!));
       assertThrows(() => after(() => TOO_DEEP), RangeError, used(size!));
@@ -73,6 +77,8 @@ Deno.test("a call has the stack that its definition asks for, in whole pages", a
         ? `its stack has ${size} bytes, and a nonblocking call takes `
         : used(size!);
       await assertRejects(() => elsewhere(() => later(TOO_DEEP)), RangeError, expected);
+      assertEquals(await onThread(() => later(3)), 6);
+      await assertRejects(() => onThread(() => later(TOO_DEEP)), RangeError, used(size!));
       const pulled = after.calls();
       (pulled.next().value as { reply(value: number): void }).reply(TOO_DEEP);
       assertThrows(() => pulled.next(), RangeError, used(size!));

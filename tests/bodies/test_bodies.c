@@ -41,7 +41,8 @@
  *   i32   call_variadic(i32 f(cstring types, ...), i32 which)
  *                                                  f("") for 0, f("is", -5, "text") for 1; for 2
  *                                                  more of "i", "d", "l" than there are registers;
- *                                                  for 3 f("i", 1) and f("i", 2), summed
+ *                                                  for 3 f("i", 1) and f("i", 2), summed; for
+ *                                                  -n f("i", 0) to f("i", n - 1), summed
  *   i32   each_string(i32 f(cstring))              f of "", "one", "grün", null, summed
  *   i32   two_callbacks(i32 f(i32), i32 g(i32))    f(1) * 100 + g(2)
  *   i32   until_nonzero(i32 f(i32))                f(0), f(1), ... until one is not 0: that one
@@ -360,6 +361,11 @@ int32_t call_variadic(int32_t (*f)(const char *types, ...), int32_t which)
     if (which == 0) return f("");
     if (which == 1) return f("is", -5, "text");
     if (which == 3) return f("i", 1) + f("i", 2);
+    if (which < 0) {
+        int32_t sum = 0;
+        for (int32_t i = 0; i < -which; i++) sum += f("i", i);
+        return sum;
+    }
     return f("idlidlidlidlidlidlidlidlidlidl",
         1, 0.5, -1LL, 2, 1.5, -2LL, 3, 2.5, -3LL, 4, 3.5, -4LL, 5, 4.5, -5LL,
         6, 5.5, -6LL, 7, 6.5, -7LL, 8, 7.5, -8LL, 9, 8.5, -9LL, 10, 9.5, -10LL);

@@ -8,8 +8,15 @@
 
 import { assertEquals, assertRejects, assertStrictEquals, assertThrows } from "@std/assert";
 import { MANY } from "../../ffi/call/answer_many.ts";
-import { Generator, OsStack, tailCall } from "../../mod.ts";
-import { openBodies } from "../support/support.ts";
+import {
+  Callback,
+  dlopen,
+  Generator,
+  OsStack,
+  tailCall,
+  type VariadicArguments,
+} from "../../mod.ts";
+import { openBodies, testBodies } from "../support/support.ts";
 
 /** Where something is done differently: on each side of where the loop is left, and later. */
 const PLACES = [0, 1, MANY - 1, MANY, MANY + 1, MANY + 2, 2 * MANY, 2 * MANY + 1, 3 * MANY + 7];
@@ -130,4 +137,55 @@ Deno.test("a call of yielder.call() without its star is no answer, wherever it c
     generator.resume();
     await assertRejects(() => call!, TypeError, "that has not begun");
   }
+});
+
+Deno.test("what belongs to a callback stays while its Promise is awaited", async () => {
+  const variadic = { parameters: ["cstring"], result: "i32", variadic: true } as const;
+  using library = dlopen(testBodies, {
+    call_variadic: { parameters: [{ callback: variadic }, "i32"], result: "i32" },
+    call_n: { parameters: ["i32", "function"], result: "i32" },
+  });
+  const { call_variadic, call_n } = library.symbols;
+  for (const n of [1, MANY, MANY + 1, MANY + 2]) {
+    const sum = (n * n - n) / 2;
+    let left = n;
+    const later = async (rest: VariadicArguments): Promise<number> => {
+      await undefined;
+      return rest.next("i32");
+    };
+    const answer = (_: string | null, rest: VariadicArguments) =>
+      --left > 0 ? rest.next("i32") : later(rest);
+    assertEquals(await call_variadic.async(answer, -n), sum);
+    using callback = new Callback({ parameters: ["i32"], result: "i32" }, (i) => {
+      if (i < n - 1) return i;
+      callback.close();
+      return Promise.resolve(i);
+    });
+    assertEquals(await call_n.async(n, callback), sum);
+    using other = openBodies();
+    const call = other.symbols.call_n.async(n, (i) => {
+      if (i < n - 1) return i;
+      other.close();
+      return Promise.reject(new Error("which nobody waits for"));
+    });
+    await assertRejects(() => call, Error, "has been closed");
+  }
+});
+
+Deno.test("a `then` is looked at once more to be awaited, wherever it comes", async () => {
+  using library = openBodies();
+  const seen = new Set<number>();
+  for (const place of PLACES) {
+    let times = 0;
+    const thenable = {
+      get then() {
+        times++;
+        return (resolve: (i: number) => void) => resolve(place);
+      },
+    };
+    const answers = (i: number) => i === place ? thenable as unknown as Promise<number> : i;
+    assertEquals(await library.symbols.call_n.async(LAST, answers), SUM);
+    seen.add(times);
+  }
+  assertEquals([...seen], [2]);
 });
