@@ -17,11 +17,6 @@ import { bindings } from "./bindings/module.ts";
 const USAGE = "Usage: bindings HEADER… [--symbols PATTERN]… [--no-comments] [-I FOLDER] " +
   "[-D NAME=VALUE]";
 
-/** An argument as a shell takes it. */
-function quoted(argument: string): string {
-  return /^[\w./:=+-]+$/.test(argument) ? argument : `'${argument.replaceAll("'", "'\\''")}'`;
-}
-
 function main(args: string[]): string {
   const { values, positionals } = parseArgs({
     args,
@@ -40,8 +35,8 @@ function main(args: string[]): string {
   const { text } = bindings({
     headers: positionals,
     comments: values.comments,
-    command: ["bindings", ...args].map(quoted).join(" "),
-    symbols: new RegExp(values.symbols.join("|")),
+    command: args,
+    symbols: values.symbols.length === 0 ? undefined : new RegExp(values.symbols.join("|")),
     args: [
       ...values.include.map((folder) => `-I${folder}`),
       ...values.define.map((definition) => `-D${definition}`),

@@ -31,54 +31,54 @@ export const sqlite3_vtab_cursor = struct({
 /** `struct sqlite3_module` */
 export const sqlite3_module = struct({
   iVersion: "i32",
-  /** int (*xCreate)(sqlite3 *, void *, int, const char *const *, sqlite3_vtab **, char **) */
+  /** `int (*xCreate)(sqlite3 *, void *, int, const char *const *, sqlite3_vtab **, char **)` */
   xCreate: "function",
-  /** int (*xConnect)(sqlite3 *, void *, int, const char *const *, sqlite3_vtab **, char **) */
+  /** `int (*xConnect)(sqlite3 *, void *, int, const char *const *, sqlite3_vtab **, char **)` */
   xConnect: "function",
-  /** int (*xBestIndex)(sqlite3_vtab *, sqlite3_index_info *) */
+  /** `int (*xBestIndex)(sqlite3_vtab *, sqlite3_index_info *)` */
   xBestIndex: "function",
-  /** int (*xDisconnect)(sqlite3_vtab *) */
+  /** `int (*xDisconnect)(sqlite3_vtab *)` */
   xDisconnect: "function",
-  /** int (*xDestroy)(sqlite3_vtab *) */
+  /** `int (*xDestroy)(sqlite3_vtab *)` */
   xDestroy: "function",
-  /** int (*xOpen)(sqlite3_vtab *, sqlite3_vtab_cursor **) */
+  /** `int (*xOpen)(sqlite3_vtab *, sqlite3_vtab_cursor **)` */
   xOpen: "function",
-  /** int (*xClose)(sqlite3_vtab_cursor *) */
+  /** `int (*xClose)(sqlite3_vtab_cursor *)` */
   xClose: "function",
-  /** int (*xFilter)(sqlite3_vtab_cursor *, int, const char *, int, sqlite3_value **) */
+  /** `int (*xFilter)(sqlite3_vtab_cursor *, int, const char *, int, sqlite3_value **)` */
   xFilter: "function",
-  /** int (*xNext)(sqlite3_vtab_cursor *) */
+  /** `int (*xNext)(sqlite3_vtab_cursor *)` */
   xNext: "function",
-  /** int (*xEof)(sqlite3_vtab_cursor *) */
+  /** `int (*xEof)(sqlite3_vtab_cursor *)` */
   xEof: "function",
-  /** int (*xColumn)(sqlite3_vtab_cursor *, sqlite3_context *, int) */
+  /** `int (*xColumn)(sqlite3_vtab_cursor *, sqlite3_context *, int)` */
   xColumn: "function",
-  /** int (*xRowid)(sqlite3_vtab_cursor *, sqlite3_int64 *) */
+  /** `int (*xRowid)(sqlite3_vtab_cursor *, sqlite3_int64 *)` */
   xRowid: "function",
-  /** int (*xUpdate)(sqlite3_vtab *, int, sqlite3_value **, sqlite3_int64 *) */
+  /** `int (*xUpdate)(sqlite3_vtab *, int, sqlite3_value **, sqlite3_int64 *)` */
   xUpdate: "function",
-  /** int (*xBegin)(sqlite3_vtab *) */
+  /** `int (*xBegin)(sqlite3_vtab *)` */
   xBegin: "function",
-  /** int (*xSync)(sqlite3_vtab *) */
+  /** `int (*xSync)(sqlite3_vtab *)` */
   xSync: "function",
-  /** int (*xCommit)(sqlite3_vtab *) */
+  /** `int (*xCommit)(sqlite3_vtab *)` */
   xCommit: "function",
-  /** int (*xRollback)(sqlite3_vtab *) */
+  /** `int (*xRollback)(sqlite3_vtab *)` */
   xRollback: "function",
   /**
-   * int (*xFindFunction)(sqlite3_vtab *, int, const char *, void (**)(sqlite3_context *, int,
-   * sqlite3_value **), void **)
+   * `int (*xFindFunction)(sqlite3_vtab *, int, const char *, void (**)(sqlite3_context *, int,
+   * sqlite3_value **), void **)`
    */
   xFindFunction: "function",
-  /** int (*xRename)(sqlite3_vtab *, const char *) */
+  /** `int (*xRename)(sqlite3_vtab *, const char *)` */
   xRename: "function",
-  /** int (*xSavepoint)(sqlite3_vtab *, int) */
+  /** `int (*xSavepoint)(sqlite3_vtab *, int)` */
   xSavepoint: "function",
-  /** int (*xRelease)(sqlite3_vtab *, int) */
+  /** `int (*xRelease)(sqlite3_vtab *, int)` */
   xRelease: "function",
-  /** int (*xRollbackTo)(sqlite3_vtab *, int) */
+  /** `int (*xRollbackTo)(sqlite3_vtab *, int)` */
   xRollbackTo: "function",
-  /** int (*xShadowName)(const char *) */
+  /** `int (*xShadowName)(const char *)` */
   xShadowName: "function",
 });
 

@@ -245,19 +245,44 @@ testBindings(
   },
 );
 
-testBindings("g++", "an error of C is said with its place", async () => {
-  await withFolder(async (folder) => {
-    const header = join(folder, "wrong.h");
-    await Deno.writeTextFile(header, "int f(;\n");
-    assertThrows(() => bindings({ headers: [header] }), Error, "wrong.h:1:7: error: ");
-    assertThrows(() => bindings({ headers: ["no/such.h"] }), Error, "'no/such.h' file not found");
-    assertThrows(
-      () => bindings({ headers: ["ftw.h"], symbols: /^nwft$/ }),
-      Error,
-      "nothing that ftw.h declares has a name that /^nwft$/ matches",
-    );
-  });
-});
+/** What is hard to lay out. */
+const LONG = "a_name_that_takes_nearly_all_of_a_line_and_goes_on_for_seventy_characters";
+const HARD = `#include "hard_part.h"
+/*
+ *   - a list whose items are indented, with one that is as long as a line of this file, or more
+ *   - another
+ */
+enum ${LONG} { ${LONG}_1 = 0x7fffffffffffffff };
+enum { ${LONG}_2 = 0x7fffffffffffffff };
+#define QUOTED "it's a \\"quote\\""
+#define ${LONG.toUpperCase()} "and its value, which is as long as that, so that there are two lines"
+struct many { union { int x; float f; } u[3]; int ${
+  Array.from({ length: 20 }, (_, i) => `field_${i} : 1`).join(", ")
+}; };
+`;
+
+testBindings(
+  "g++",
+  "modules are formatted, whatever they have, and whatever was asked",
+  async () => {
+    await withFolder(async (folder) => {
+      const header = join(folder, "hard.h");
+      await Deno.writeTextFile(header, HARD);
+      await Deno.writeTextFile(join(folder, "hard_part.h"), "struct part { int a; };\n");
+      const command = [header, "--symbols", "a'\nb", "-D", 'X="a */ b\u2028c"', LONG];
+      const { text } = bindings({ headers: [header], command });
+      const file = join(folder, "hard.ts");
+      await Deno.writeTextFile(file, text);
+      assertSucceeds(await run(["fmt", "--check", "--quiet", "--line-width=100", file]), "");
+      const { many, part, QUOTED } = await load({ text, functions: [], layouts: [] }, folder);
+      assertEquals([many.size, part.size, QUOTED], [16, 4, 'it\'s a "quote"']);
+      assertStringIncludes(text, "\n *   - another\n");
+      const head = text.slice(0, text.indexOf("\n//\n")).replaceAll("\n// ", " ");
+      const args = `$'a\\'\\u000ab' -D $'X="a */ b\\u2028c' ${LONG}`;
+      assertEquals(head, `// Made by fringe's bindings ${header} --symbols ${args}`);
+    });
+  },
+);
 
 testBindings("g++", "the command prints a module, by the permission for FFI alone", async () => {
   const tool = pathToFileURL(join(root, "tools", "bindings.ts")).href;

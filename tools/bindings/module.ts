@@ -10,8 +10,10 @@
 import { type Cursor, Unit } from "./clang.ts";
 import { FOLDER, headers as ofCompiler } from "./headers.ts";
 import {
+  assigned,
   cleaned,
   Declared,
+  declared,
   documented,
   functionOf,
   indented,
@@ -34,7 +36,7 @@ export interface BindingsOptions {
   /** Whether the header's comments are to be in the module. */
   readonly comments?: boolean | undefined;
   /** What has made the module, as its first line says. */
-  readonly command?: string | undefined;
+  readonly command?: readonly string[] | undefined;
 }
 
 /** A module, and what it has. */
@@ -57,13 +59,35 @@ const OWN_HEADERS = ["-nobuiltininc", `-idirafter${FOLDER}`];
 /** The file that includes the headers. It is in memory only. */
 const MAIN = "fringe_bindings.c";
 
-const HEAD = (command: string): string =>
-  `${wrapped(`Made by fringe's ${command}`, 96).map((line) => `// ${line}\n`).join("")}//
+/** Every name. */
+const ALL = /^/;
+
+/** An argument as a shell takes it, on one line. */
+function quoted(argument: string): string {
+  if (/^[\w./:=+-]+$/.test(argument)) return argument;
+  // deno-lint-ignore no-control-regex -- they would end the comment, or not be seen in it
+  const unseen = /[\x00-\x1f\x7f-\x9f\u2028\u2029]/g;
+  const text = argument.replaceAll("'", "'\\''");
+  if (!unseen.test(argument)) return `'${text}'`;
+  const code = (char: string) => `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`;
+  return `$'${argument.replaceAll(/[\\']/g, "\\$&").replaceAll(unseen, code)}'`;
+}
+
+/** What a module begins with: the command, which is broken between its arguments alone. */
+function headOf(command: readonly string[]): string {
+  const lines = ["// Made by fringe's bindings"];
+  for (const word of command.map(quoted)) {
+    if (lines.at(-1)!.length + word.length < 100) lines.push(`${lines.pop()} ${word}`);
+    else lines.push(`// ${word}`);
+  }
+  return `${lines.join("\n")}
+//
 // Take what you use of \`symbols\`: \`dlopen(library, { f: symbols.f })\`. Questions are yours to
 // answer: "stop?" is by which answer a callback tells C to end early, "errno?" is whether the
 // function sets errno, "kept?" is whether C calls the function only until it returns: else say
 // "function", and pass a \`Callback\`.
 `;
+}
 
 /** What clang is given to read, the main file first. */
 function filesFor(main: string): Record<string, string> {
@@ -73,7 +97,7 @@ function filesFor(main: string): Record<string, string> {
 
 /** Reads headers, and writes the module. */
 export function bindings(options: BindingsOptions): Bindings {
-  const { headers, symbols = /^/, args = [], comments = true } = options;
+  const { headers, symbols = ALL, args = [], comments = true } = options;
   const includes = headers.map((header) => `#include "${header}"\n`).join("");
   const all = [
     "-xc",
@@ -91,8 +115,10 @@ export function bindings(options: BindingsOptions): Bindings {
   for (const cursor of unit.root.children()) reader.read(cursor, unit);
   reader.readLast();
   const macros = constantsOf(includes, reader.macros, all);
-  const command = options.command ?? `bindings ${headers.join(" ")}`;
-  return { ...reader.written(command, macros), layouts: reader.translator.layouts };
+  return {
+    ...reader.written(options.command ?? headers, macros),
+    layouts: reader.translator.layouts,
+  };
 }
 
 /** Finds the values of macros: clang makes variables of them, and says what those begin with. */
@@ -116,9 +142,21 @@ function constantsOf(
 /** A number as TypeScript has it: one that is a safe integer is a number, others are bigints. */
 function literal(value: number | bigint | string): string {
   if (typeof value !== "bigint") {
-    return typeof value === "number" ? `${value}` : JSON.stringify(value);
+    return typeof value === "number" ? `${value}` : text(value);
   }
   return Number.isSafeInteger(Number(value)) ? `${value}` : `${value}n`;
+}
+
+/** A string in the quotes that it has fewer of, as `deno fmt` writes them. */
+function text(value: string): string {
+  const inDouble = JSON.stringify(value);
+  if (value.split('"').length <= value.split("'").length) return inDouble;
+  return `'${inDouble.slice(1, -1).replaceAll('\\"', '"').replaceAll("'", "\\'")}'`;
+}
+
+/** Lines of an object. */
+function inBraces(lines: string): string {
+  return lines === "" ? "{}" : `{\n${indented(lines)}}`;
 }
 
 /** Names on lines of a comment. */
@@ -140,6 +178,11 @@ interface FunctionEntry {
   readonly prototype: string;
   readonly questions: readonly string[];
   readonly items: readonly string[];
+}
+
+/** The folder of a file, with the slash. */
+function folderOf(file: string): string {
+  return file.replace(/[^/]*$/, "");
 }
 
 /** Goes through declarations one by one. */
@@ -175,7 +218,7 @@ class Reader {
     const owns = this.#files.some((own, i) => {
       if (file === own) return true;
       // curl/curl.h has all of curl/, glib.h all of glib/.
-      const folder = own.replace(/[^/]*$/, "");
+      const folder = folderOf(own);
       const isBelow = /^[^./].*\//.test(this.#headers[i]!) && file.startsWith(folder);
       return isBelow || file.startsWith(`${own.replace(/\.\w+$/, "")}/`);
     });
@@ -191,8 +234,10 @@ class Reader {
       const { includedFile } = cursor;
       if (file === MAIN) this.#files.push(includedFile);
       else if (/\bfeatures\.h$/.test(cursor.name)) this.#ofLibc.add(file);
-      // Such headers of libc's have a part of those that include them.
-      if (/\/bits\//.test(includedFile) && this.#owns(file)) this.#isOwn.set(includedFile, true);
+      // A part of it, as `bits/` is of libc's headers, and what it takes from beside it by quotes.
+      const isPart = /\/bits\//.test(includedFile) ||
+        cursor.tokens(unit).at(-1)?.startsWith('"') && folderOf(includedFile) === folderOf(file);
+      if (isPart && this.#owns(file)) this.#isOwn.set(includedFile, true);
     }
     if (!this.#owns(file)) return;
     if (kind === Declared.MACRO) this.#readMacro(cursor, unit);
@@ -262,7 +307,7 @@ class Reader {
     } catch (error) {
       if (!(error instanceof Untranslatable)) throw error;
     }
-    this.#variables.set(name, `${documented(`\`${printed}\``)}${name}: { type: ${type} },\n`);
+    this.#variables.set(name, `${documented(declared(printed))}${name}: { type: ${type} },\n`);
   }
 
   /** Reads what needs the typedefs that follow it. */
@@ -303,9 +348,10 @@ class Reader {
       seen.add(constants[0]![0]);
       const isNamed = name !== "";
       const one = ([name, value, comment]: readonly string[]) =>
-        isNamed
-          ? `${documented(comment!)}${name}: ${value},\n`
-          : `${documented(comment!)}export const ${this.translator.claim(name!)} = ${value};\n`;
+        documented(comment!) +
+        (isNamed
+          ? assigned(`${name}:`, `${value},`, 98)
+          : assigned(`export const ${this.translator.claim(name!)} =`, `${value};`, 100));
       const lines = constants.map(one).join("");
       const doc = documented(this.translator.says(cursor.comment.text));
       const open = `${doc}export const ${isNamed ? this.translator.claim(name) : ""} = {\n`;
@@ -316,22 +362,18 @@ class Reader {
 
   #writtenFunction(entry: FunctionEntry): string {
     const { name, comment, prototype, questions, items } = entry;
-    const doc = documented(`${comment}${comment && "\n\n"}\`${prototype}\``);
+    const doc = documented(`${comment}${comment && "\n\n"}${declared(prototype)}`);
     const question = questions.length > 0 ? `// ${questions.join(" ")}\n` : "";
     return `${question}${doc}${list(`${name}: { `, items, " },", 98)}\n`;
   }
 
   written(
-    command: string,
+    command: readonly string[],
     values: ReadonlyMap<string, number | bigint | string>,
   ): Omit<Bindings, "layouts"> {
-    const constants = [...values].map(([name, value]) => {
-      const [begin, end] = [
-        `export const ${this.translator.claim(name)} =`,
-        `${literal(value)};\n`,
-      ];
-      return begin.length + end.length > 100 ? `${begin}\n  ${end}` : `${begin} ${end}`;
-    }).join("");
+    const constants = [...values].map(([name, value]) =>
+      assigned(`export const ${this.translator.claim(name)} =`, `${literal(value)};`, 100)
+    ).join("");
     const enums = this.#writtenEnums();
     const functions = [...this.#functions.values()];
     const table = [
@@ -343,24 +385,27 @@ class Reader {
       ...this.#failures,
       ...listed("macros that are no constants", missing),
       ...listed("macros with parameters", this.#macrosWithParameters),
-    ].map((note) => `// ${note}\n`).join("");
+    ].flatMap((note) => wrapped(note, 97)).map((line) => `// ${line}`.trimEnd() + "\n").join("");
     const { exported } = this.translator;
     const used = ["struct", "union"].filter((word) =>
       exported.some((text) => new RegExp(`\\b${word}\\(\\{`).test(text))
     );
     if (`${constants}${enums.join("")}${exported.join("")}${table}` === "") {
       throw new Error(
-        `Cannot make bindings: nothing that ${this.#headers.join(", ")} declares has a name that ` +
-          `${this.#symbols} matches`,
+        `Cannot make bindings: ${this.#headers.join(", ")} itself declares nothing` +
+          `${
+            this.#symbols === ALL ? "" : ` that ${this.#symbols} matches`
+          }; name the header that ` +
+          "does, which it may include",
       );
     }
     const parts = [
-      HEAD(command),
+      headOf(command),
       used.length > 0 ? `import { ${used.join(", ")} } from "fringe";\n` : "",
       constants,
       ...enums.map((text) => `${text}\n`),
       ...exported.map((text) => `${text}\n`),
-      `/** What \`dlopen\` takes. */\nexport const symbols = {\n${indented(table)}} as const;\n`,
+      `/** What \`dlopen\` takes. */\nexport const symbols = ${inBraces(table)} as const;\n`,
       notes && `// What is left out, and why:\n//\n${notes}`,
     ];
     return {

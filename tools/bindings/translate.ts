@@ -102,14 +102,22 @@ export function wrapped(text: string, width: number): string[] {
   return lines;
 }
 
+/** A declaration of C's as it stands in a comment, on as many lines as it takes. */
+export function declared(declaration: string): string {
+  return wrapped(`\`${declaration}\``, 94).join("\n");
+}
+
 /** Text as a comment of TypeScript. */
 export function documented(text: string): string {
   if (text === "") return "";
-  const lines = text.replaceAll("*/", "*\\/").split("\n").flatMap((line) =>
-    line.length > 92 ? wrapped(line, 95) : [line]
-  );
-  if (lines.length === 1) return `/** ${lines[0]} */\n`;
+  const lines = text.replaceAll("*/", "*\\/").split("\n");
+  if (lines.length === 1 && text.length < 90) return `/** ${lines[0]} */\n`;
   return `/**\n${lines.map((line) => ` * ${line}`.trimEnd() + "\n").join("")} */\n`;
+}
+
+/** `name` and its value, on two lines if one is too short. */
+export function assigned(name: string, value: string, room: number): string {
+  return name.length + value.length < room ? `${name} ${value}\n` : `${name}\n  ${value}\n`;
 }
 
 /** What a comment of C says. */
@@ -203,7 +211,7 @@ export class Translator {
     let [inner, total] = [element.canonical, count];
     for (; inner.kind === Kind.ARRAY; inner = inner.element.canonical) total *= inner.count;
     const { text, value } = this.type(inner === element.canonical ? element : inner, "field");
-    return { text: `[${text}, ${total}]`, value: [value, total] as FieldDefinition };
+    return { text: list("[", [text, `${total}`], "]"), value: [value, total] as FieldDefinition };
   }
 
   /** The parameters and the result of a function, as a table has them. */
@@ -266,7 +274,7 @@ export class Translator {
     if (typedef === undefined) return list("{ ", items, " }", room);
     const free = this.claim(name);
     this.#callbacks.set(name, free);
-    const doc = documented(`\`${typedef.printed}\``);
+    const doc = documented(declared(typedef.printed));
     const question = items.includes('result: "void"') ? "" : "// stop?\n";
     this.exported.push(
       `${question}${doc}${list(`export const ${free} = { `, items, " } as const;")}`,
@@ -317,7 +325,8 @@ export class Translator {
     const endBits = (): void => {
       if (bits === undefined) return;
       const [offset, end] = [bits.begin >> 3, (bits.end + 7) >> 3];
-      const comment = `// bit-fields: ${bits.names.join(", ")}`;
+      const fields = wrapped(`bit-fields: ${bits.names.join(", ")}`, 90);
+      const comment = fields.map((line) => `// ${line}`).join("\n");
       const name = `_bits${parts.length}`;
       parts.push({
         ...bytes(end - offset),
@@ -362,7 +371,7 @@ export class Translator {
         return { ...part, ...this.type(type, "field"), comment: doc };
       }
       const called = this.callback(type, 95 - name.length);
-      const says = documented([printed, ...(comment ? ["", comment] : [])].join("\n"))
+      const says = documented([declared(printed), ...(comment ? ["", comment] : [])].join("\n"))
         .trimEnd();
       return { ...part, ...word("function"), comment: says, called };
     } catch (error) {
