@@ -59,6 +59,7 @@ export type {
   FunctionDefinition,
   HandlerParameters,
   Literal,
+  LiteralDefinition,
   LiteralDefinitions,
   ParameterDefinition,
   ScriptHandler,

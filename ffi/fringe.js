@@ -4474,9 +4474,10 @@ function checkRoom({ what, stackCount, stackAlignment, nonblocking, hasThread },
         throw new RangeError(`${what}: its arguments take ${words} bytes of the stack, and a call with a thread of its ` +
             `own has ${65536 - CAPACITY - 440} for them; pass the address of a struct`);
     }
-    if (lent + words + stackAlignment + 512 <= size)
+    const onStack = hasThread ? 0 : lent;
+    if (onStack + words + stackAlignment + 512 <= size)
         return;
-    if (nonblocking) {
+    if (onStack > 0) {
         throw new RangeError(`${what}: its stack has ${size} bytes, and a nonblocking call takes ${lent} of them for ` +
             "copies of what C is passed; use a larger one");
     }

@@ -3,7 +3,7 @@
 
 /** `functionAt`: a function of a C function pointer, such as one out of a struct. */
 
-import type { FunctionDefinition } from "./call/definition.ts";
+import type { FunctionDefinition, LiteralDefinition } from "./call/definition.ts";
 import { putThunk, type Thunk } from "./call/thunk.ts";
 import { copyOf, describe, needStack } from "./check.ts";
 import type { Library } from "./context/occupancy.ts";
@@ -56,7 +56,7 @@ function release(left: Left): void {
  * console.log(labs(-3)); // 3n
  * ```
  */
-export function functionAt<const Definition extends FunctionDefinition>(
+export function functionAt<const Definition extends LiteralDefinition & FunctionDefinition>(
   pointer: Deno.PointerObject,
   definition: Definition,
 ): SymbolOf<Definition> {

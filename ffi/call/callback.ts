@@ -7,7 +7,7 @@ import { checkKeys, copyOf, describe, needStack, own } from "../check.ts";
 import { native } from "../library/find.ts";
 import { makeFunctionPointer } from "../value/function_pointer.ts";
 import type { FunctionPointer, maker } from "../value/type.ts";
-import type { CallbackDefinition, CallbackHandler } from "./definition.ts";
+import type { CallbackDefinition, CallbackHandler, LiteralDefinition } from "./definition.ts";
 import { ForeignCallback } from "./foreign.ts";
 import { callbackSignature } from "./signature.ts";
 import { KeptThunk, putThunk, takeThunk, type Target } from "./thunk.ts";
@@ -71,8 +71,9 @@ export interface CallbackOptions {
  * console.log(libc.symbols.bsearch(bytes, bytes, 3, 1, compare) !== null); // true
  * ```
  */
-export class Callback<const Definition extends CallbackDefinition = CallbackDefinition>
-  implements FunctionPointer, Disposable {
+export class Callback<
+  const Definition extends LiteralDefinition & CallbackDefinition = CallbackDefinition,
+> implements FunctionPointer, Disposable {
   /** What C passes and is answered: a copy. */
   readonly definition: Definition;
 

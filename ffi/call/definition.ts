@@ -275,14 +275,28 @@ export type Literal<Hint extends string> =
  */
 export interface LiteralDefinitions {
   /** By the key under which the symbol is to be had. */
-  readonly [name: string]: {
-    /** A function's. */
-    readonly result?: Literal<"write `as const` behind the table">;
-    /** A body's. */
-    readonly input?: Literal<"write `as const` behind the table">;
-    /** A variable's. */
-    readonly type?: Literal<"write `as const` behind the table">;
-  };
+  readonly [name: string]: LiteralDefinition;
+}
+
+/**
+ * A definition whose strings TypeScript knows, as far as it is looked at.
+ *
+ * @example
+ * ```ts
+ * import { Callback, type LiteralDefinition } from "fringe";
+ *
+ * const each = { parameters: ["i32"], result: "i32" } as const satisfies LiteralDefinition;
+ * using callback = new Callback(each, (i) => i);
+ * console.log(callback.definition.result); // i32
+ * ```
+ */
+export interface LiteralDefinition {
+  /** A function's, or a callback's. */
+  readonly result?: Literal<"write `as const` behind the table">;
+  /** A body's. */
+  readonly input?: Literal<"write `as const` behind the table">;
+  /** A variable's. */
+  readonly type?: Literal<"write `as const` behind the table">;
 }
 
 /**

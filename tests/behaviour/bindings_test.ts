@@ -278,7 +278,7 @@ testBindings(
       assertEquals([many.size, part.size, QUOTED], [16, 4, 'it\'s a "quote"']);
       assertStringIncludes(text, "\n *   - another\n");
       const head = text.slice(0, text.indexOf("\n//\n")).replaceAll("\n// ", " ");
-      const args = `$'a\\'\\u000ab' -D $'X="a */ b\\u2028c' ${LONG}`;
+      const args = `$'a\\'\\u000ab' -D $'X="a */ b\\u2028c"' ${LONG}`;
       assertEquals(head, `// Made by fringe's bindings ${header} --symbols ${args}`);
     });
   },

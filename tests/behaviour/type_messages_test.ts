@@ -24,7 +24,7 @@ async function lastLines(statements: string): Promise<string[]> {
     const file = join(folder, "main.ts");
     await Deno.writeTextFile(
       file,
-      `import { dlopen } from "fringe";
+      `import { Callback, dlopen, functionAt } from "fringe";
       export const { symbols } = dlopen("library.so", ${TABLE});
       export const unsafe = new Deno.UnsafeCallback(
         { parameters: ["i32"], result: "i32" },
@@ -45,7 +45,7 @@ async function lastLines(statements: string): Promise<string[]> {
 }
 
 Deno.test("of the commonest mistakes TypeScript's last line says what to do", async () => {
-  const [table, handler, nothing, callback, kept, ...others] = await lastLines(`
+  const [table, handler, nothing, callback, kept, made, pointed, ...others] = await lastLines(`
     const table = ${TABLE};
     dlopen("library.so", table);
     symbols.each(3, async (i) => await Promise.resolve(i));
@@ -53,11 +53,13 @@ Deno.test("of the commonest mistakes TypeScript's last line says what to do", as
     symbols.each.async(3, unsafe);
     symbols.keep(unsafe);
     symbols.keep(symbols.each);
+    const definition = { parameters: ["i32"], result: "i32" };
+    new Callback(definition, () => 1);
+    functionAt(unsafe.pointer, definition);
   `);
-  assertEquals(
-    table,
-    "Type 'string' is not assignable to type 'Literal<\"write `as const` behind the table\">'.",
-  );
+  const asConst =
+    "Type 'string' is not assignable to type 'Literal<\"write `as const` behind the table\">'.";
+  assertEquals([table, made, pointed], [asConst, asConst, asConst]);
   const hint = '"a Promise needs f.async()"';
   assertEquals(
     handler,

@@ -9,6 +9,8 @@
 import { assertEquals } from "@std/assert";
 import {
   Callback,
+  type CallbackDefinition,
+  type CallbackHandler,
   dlopen,
   functionAt,
   Generator,
@@ -246,12 +248,27 @@ function genericCode(
   // @ts-expect-error It still needs an input.
   bound();
   same<Parameters<typeof number.next>["length"], 1>(true);
+  const madeByAny = makeAny(two, () => 1);
+  const named = new Named(two, () => 1);
   same<ReturnType<typeof openAny<{ f: typeof two }>>["symbols"]["f"], NativeFunction<typeof two>>(
     true,
   );
+  same<typeof madeByAny, Callback<typeof two>>(true);
+  same<typeof named.definition, typeof two>(true);
 }
 
 const two = { parameters: [], result: "i32" } as const;
+
+function makeAny<const Definition extends CallbackDefinition>(
+  definition: Definition,
+  handler: CallbackHandler<Definition>,
+): Callback<Definition> {
+  return new Callback(definition, handler);
+}
+
+class Named<const Definition extends CallbackDefinition> extends Callback<Definition> {
+  readonly name = "named";
+}
 
 function openAny<const Table extends SymbolDefinitions>(table: Table): NativeLibrary<Table> {
   return dlopen("library.so", table);
