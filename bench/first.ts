@@ -7,8 +7,8 @@
  * them several times meanwhile, ever better. `FFI` is a call of native code in a loop of its own,
  * of which a suspended callback needs one.
  *
- * With `later` behind that it is one of the slowest of ten such calls, when three have gone before:
- * whether V8 keeps what it has made, or leaves a call in worse machine code to its end.
+ * With `later` behind that it is what a callback takes in the slowest of ten such calls, when three
+ * have gone before: whether V8 leaves a call in worse machine code than it has.
  *
  * @module
  */

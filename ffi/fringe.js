@@ -167,7 +167,7 @@ const Mailbox = {
     answer_floats: 384,
     result_address: 416,
     callback_result_address: 424,
-    stack_alignment: 432,
+    stack_mask: 432,
     stack: 440,
     size: 440,
 };
@@ -1894,7 +1894,12 @@ function isThenable(value) {
     return (typeof value === "object" && value !== null || typeof value === "function") &&
         typeof value.then === "function";
 }
-function refuseDeferred(value, what) {
+function refuseObject(value, what) {
+    const made = waitingCall(value);
+    if (made !== undefined) {
+        made.tell();
+        throw new TypeError(`${what} is ${made.description} that has not begun; write yield* before yielder.call()`);
+    }
     if (isThenable(value)) {
         Promise.resolve(value).catch(() => { });
         throw new TypeError(`${what} is a Promise; call the function by .async(), which awaits it, or let a handler of ` +
@@ -1904,13 +1909,6 @@ function refuseDeferred(value, what) {
     if (tag === "[object Generator]" || tag === "[object AsyncGenerator]") {
         throw generatorAnswer(tag, what);
     }
-}
-function refuseWaiting(value, what) {
-    const made = waitingCall(value);
-    if (made === undefined)
-        return;
-    made.tell();
-    throw new TypeError(`${what} is ${made.description} that has not begun; write yield* before yielder.call()`);
 }
 function generatorAnswer(tag, what) {
     return new TypeError(tag === "[object Generator]"
@@ -2801,8 +2799,8 @@ function hintFor$1(type, known, mayBeVoid) {
         return '; write "void" if there is none';
     if (type === "void")
         return "; the parameters of a function that has none are []";
-    if (typeof type === "object" && type !== null && Object.hasOwn(type, "pointer")) {
-        return '; pointerTo() stands in layouts: write "pointer", whose fields layout.view() has';
+    if (typeof type === "object" && type !== null && Object.keys(type).join() === "pointer") {
+        return '; pointerTo() stands in layouts: write "pointer"; layout.view() reads what it leads to';
     }
     if (type === "callback" || typeof type === "object" && type !== null) {
         return "; a function that C calls is written { callback: { parameters, result } }";
@@ -3644,8 +3642,7 @@ class ForeignCallback {
             return;
         const { resultType, structResult, what, isKept } = this.#target;
         if (typeof value === "object" && value !== null) {
-            refuseWaiting(value, what);
-            refuseDeferred(value, what);
+            refuseObject(value, what);
             if (tailOf(value) !== undefined) {
                 throw new TypeError(`${what} is a tail call, for a thread of C's that is in no call of fringe's; answer a ` +
                     "value");
@@ -3837,11 +3834,11 @@ function checkStop({ isKept, hasStop, stop, structResult }, what) {
 const { input: INPUT$2, callback: CALLBACK$2 } = Mailbox;
 const MANY = 1_000;
 const ENDED = 0;
-function answerMany(call, args, first, awaits, signal) {
+function answerMany(call, args, waiting, awaits, signal) {
     const { resumeCall } = native();
     const { context } = call;
     const { view, kept: keeper } = context;
-    let target = first;
+    let target = waiting;
     let handler = handlerOf(target, args);
     let known = view.getUint32(4, true);
     for (let i = 0; i < 1000; i++) {
@@ -3859,10 +3856,8 @@ function answerMany(call, args, first, awaits, signal) {
             signal?.throwIfAborted();
         }
         if (typeof answer !== "object" || answer === null || !call.replyByObject(target, answer, false)) {
-            if (typeof answer === "object" && answer !== null) {
-                refuseWaiting(answer, what);
-                refuseDeferred(answer, what);
-            }
+            if (typeof answer === "object" && answer !== null)
+                refuseObject(answer, what);
             const answers = isKept ? keeper.answersTo(target, false) : undefined;
             write(view, 8, resultType, answer, what, answers);
         }
@@ -4127,8 +4122,7 @@ class Call {
         const { view } = context;
         view.setBigUint64(32, callee.address(), true);
         view.setUint32(48, stackCount, true);
-        const isAligned = stackAlignment > 16;
-        view.setBigUint64(432, isAligned ? BigInt(stackAlignment - 1) : 0n, true);
+        view.setBigUint64(432, BigInt(stackAlignment - 1), true);
         view.setUint32(4, 0, true);
         view.setBigUint64(64, 0n, true);
         view.setUint32(76, callee.errno ? 1 : 0, true);
@@ -4294,8 +4288,7 @@ class Call {
         if (typeof value === "object" && value !== null) {
             if (this.replyByObject(target, value, this.#answered))
                 return;
-            refuseWaiting(value, what);
-            refuseDeferred(value, what);
+            refuseObject(value, what);
         }
         this.check();
         const answers = isKept ? this.keeper.answersTo(target, this.#answered) : undefined;
@@ -4312,8 +4305,7 @@ class Call {
         const { structResult, what, isKept } = target;
         if (structResult === undefined)
             return false;
-        refuseWaiting(answer, what);
-        refuseDeferred(answer, what);
+        refuseObject(answer, what);
         const answers = isKept ? this.keeper.answersTo(target, isAgain) : undefined;
         const scratch = structResult.convert(answer, what, answers);
         this.check();
@@ -5475,10 +5467,8 @@ async function answerHere(call, args, signal) {
         signal?.throwIfAborted();
         const { resultType, what, isKept } = target;
         if (typeof answer !== "object" || answer === null || !call.replyByObject(target, answer, false)) {
-            if (typeof answer === "object" && answer !== null) {
-                refuseWaiting(answer, what);
-                refuseDeferred(answer, what);
-            }
+            if (typeof answer === "object" && answer !== null)
+                refuseObject(answer, what);
             call.check();
             const answers = isKept ? keeper.answersTo(target, false) : undefined;
             write(view, 8, resultType, answer, what, answers);

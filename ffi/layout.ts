@@ -118,8 +118,8 @@ export const Mailbox = {
   result_address: 416,
   /** Where C wants such a result of the callback. */
   callback_result_address: 424,
-  /** What the function's words on the stack are aligned to, less 1; 0: as the stack always is. */
-  stack_alignment: 432,
+  /** The bits of the stack pointer that are 0 where the function's words begin, on x86_64. */
+  stack_mask: 432,
   /** The words that the function gets on its stack; as many follow as there are. */
   stack: 440,
   /** The size of all of it. */

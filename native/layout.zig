@@ -206,8 +206,8 @@ pub const Call = extern struct {
     result_address: u64,
     /// Where C wants such a result of the callback.
     callback_result_address: u64,
-    /// What the function's words on the stack are aligned to, less 1; 0: as the stack always is.
-    stack_alignment: u64,
+    /// The bits of the stack pointer that are 0 where the function's words begin, on x86_64.
+    stack_mask: u64,
     /// The words that the function gets on its stack; as many follow as there are.
     stack: [0]u64,
 };
@@ -341,7 +341,7 @@ pub const canary = "fringe's canary!";
 
 test "the layout is the one that switch_<arch>.S is written for" {
     // The tidy test knows the rest; this one holds on each architecture.
-    try std.testing.expectEqual(432, @offsetOf(Call, "stack_alignment"));
+    try std.testing.expectEqual(432, @offsetOf(Call, "stack_mask"));
     try std.testing.expectEqual(440, @offsetOf(Call, "stack"));
     try std.testing.expectEqual(440, @sizeOf(Call));
     try std.testing.expectEqual(report_size, @sizeOf(Report));

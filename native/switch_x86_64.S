@@ -157,7 +157,7 @@
 #define OUTPUT_MORE_FLOATS  344
 #define ANSWER_INTEGERS     368
 #define ANSWER_FLOATS       384
-#define STACK_ALIGNMENT     432
+#define STACK_MASK          432
 #define STACK               440
 
 #define RETURNED        1
@@ -1227,7 +1227,7 @@ BEGIN fringe_call_body
         and     $-2, %rax
         shl     $3, %rax
         sub     %rax, %rsp
-        mov     STACK_ALIGNMENT(%rbx), %rax
+        mov     STACK_MASK(%rbx), %rax
         not     %rax
         and     %rax, %rsp
         lea     STACK(%rbx), %rsi

@@ -15,7 +15,7 @@ import { parseArgs } from "node:util";
 import { bindings } from "./bindings/module.ts";
 
 const USAGE = "Usage: bindings HEADER… [--symbols PATTERN]… [--no-comments] [-I FOLDER] " +
-  "[-D NAME=VALUE]";
+  "[-D NAME=VALUE] [--help]";
 
 function main(args: string[]): string {
   const { values, positionals } = parseArgs({

@@ -3,10 +3,10 @@
 // '^sqlite3_(create_module|declare_vtab|result_text|result_double|module|vtab|vtab_cursor)$'
 // --symbols '^SQLITE_(OK|ERROR|INTERRUPT|ROW|DONE)$'
 //
-// Take what you use of `symbols`: `dlopen(library, { f: symbols.f })`. Questions are yours to
-// answer: "stop?" is by which answer a callback tells C to end early, "errno?" is whether the
-// function sets errno, "kept?" is whether C calls the function only until it returns: else say
-// "function", and pass a `Callback`.
+// `dlopen(library, symbols)` opens all of them; --symbols chooses. Questions are to be answered
+// where the table is used: "stop?" is by which answer a callback tells C to end early, "errno?" is
+// whether the function sets errno, "kept?" is whether C calls the function only until it returns:
+// else say "function", and pass a `Callback`. Behind dots stand what a call passes there.
 
 import { struct } from "fringe";
 
@@ -82,6 +82,7 @@ export const sqlite3_module = struct({
   xShadowName: "function",
 });
 
+// stop?
 /** What `new Callback()` takes for the functions of sqlite3_module. */
 export const sqlite3_module_functions = {
   xCreate: {

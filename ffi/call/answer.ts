@@ -20,8 +20,18 @@ export function isThenable(value: unknown): value is PromiseLike<unknown> {
     typeof (value as PromiseLike<unknown>).then === "function";
 }
 
-/** Refuses an answer that C would have to wait for, and says which form of the call waits. */
-export function refuseDeferred(value: object, what: string): void {
+/**
+ * Refuses an object that is no answer: a call of `yielder.call()` without its `yield*`, and what C
+ * would have to wait for. Of that the message says which form of the call waits.
+ */
+export function refuseObject(value: object, what: string): void {
+  const made = waitingCall(value);
+  if (made !== undefined) {
+    made.tell();
+    throw new TypeError(
+      `${what} is ${made.description} that has not begun; write yield* before yielder.call()`,
+    );
+  }
   if (isThenable(value)) {
     // Marked as handled: else Deno would end the process should the Promise be rejected later.
     Promise.resolve(value).catch(() => {});
@@ -34,16 +44,6 @@ export function refuseDeferred(value: object, what: string): void {
   if (tag === "[object Generator]" || tag === "[object AsyncGenerator]") {
     throw generatorAnswer(tag, what);
   }
-}
-
-/** Refuses an answer that is a call of `yielder.call()` without its `yield*`. */
-export function refuseWaiting(value: object, what: string): void {
-  const made = waitingCall(value);
-  if (made === undefined) return;
-  made.tell();
-  throw new TypeError(
-    `${what} is ${made.description} that has not begun; write yield* before yielder.call()`,
-  );
 }
 
 function generatorAnswer(tag: string, what: string): TypeError {

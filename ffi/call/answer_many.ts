@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // Credit: after libfringe, by edef and the libfringe contributors
 
-/** The fast path of a callback: the loop in which handlers that are plain functions answer. */
+/** The fast path of a callback: the loop in which handlers answer at once. */
 
 import { Mailbox } from "../layout.ts";
 import { native } from "../library/find.ts";
 import { read, write } from "../value/value.ts";
-import { handlerOf, isThenable, refuseDeferred, refuseWaiting } from "./answer.ts";
+import { handlerOf, isThenable, refuseObject } from "./answer.ts";
 import type { Call } from "./call.ts";
 import type { Target } from "./thunk.ts";
 
@@ -20,25 +20,26 @@ export const MANY = 1_000;
 const ENDED = 0;
 
 /** What a handler has given that has to be awaited, and the callback that waits for it. */
-export interface Deferred {
+interface Deferred {
   readonly promise: PromiseLike<unknown>;
   readonly target: Target;
 }
 
 /**
- * Answers the callback that waits, `first`, and those that follow, until C has ended, or `MANY`
- * have been answered. `call.arrive()` says which; C waits for nobody else meanwhile.
+ * Answers the callback `waiting`, and those that follow, until C has ended, or `MANY` have been
+ * answered. `call.arrive()` says which, as it does once more for one that was looked up here.
  *
- * With `awaits` a Promise, which is no answer, is given back for the caller to await. Its callback
- * has not been answered, and is not to be arrived at again.
+ * With `awaits` a Promise, which is no answer, is given back for the caller to await. The caller
+ * does not arrive at its callback again: that would end its variadic arguments, and refuse it where
+ * the handler has closed it.
  *
  * - It enters native code itself, and not by `step`: the processor mispredicts the first `ret` of
  *   JavaScript behind a switch, so there is to be none.
  * - C mostly calls the same callback again, so the callback is looked up only when its number is
  *   another than last time.
- * - It is begun anew now and then. V8 has two compilers, and what the first one has made is left
- *   for the work of the second where the function begins: a loop that C keeps busy for a million
- *   callbacks would take six times as long for each, to its end.
+ * - It is begun anew now and then. V8 compiles a function several times, each time better, and what
+ *   is begun takes the best that there is. But a loop may stay in the code that it began in, to its
+ *   end: a callback took six times as long there, for all of a million.
  * - What is done seldom is in functions of its own (`arrive`, `leave`), and what is done once a
  *   call is with the caller: V8 throws the machine code of a loop away when the loop comes to a
  *   place that V8 had not seen used.
@@ -46,14 +47,14 @@ export interface Deferred {
 export function answerMany(
   call: Call,
   args: readonly unknown[],
-  first: Target,
+  waiting: Target,
   awaits: boolean,
   signal: AbortSignal | undefined,
 ): Deferred | undefined {
   const { resumeCall } = native();
   const { context } = call;
   const { view, kept: keeper } = context;
-  let target = first;
+  let target = waiting;
   let handler = handlerOf(target, args)!;
   // The number of `target`.
   let known = view.getUint32(CALLBACK, true);
@@ -77,10 +78,7 @@ export function answerMany(
     if (
       typeof answer !== "object" || answer === null || !call.replyByObject(target, answer, false)
     ) {
-      if (typeof answer === "object" && answer !== null) {
-        refuseWaiting(answer, what);
-        refuseDeferred(answer, what);
-      }
+      if (typeof answer === "object" && answer !== null) refuseObject(answer, what);
       const answers = isKept ? keeper.answersTo(target, false) : undefined;
       write(view, INPUT, resultType, answer, what, answers);
     }

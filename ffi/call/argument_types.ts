@@ -39,6 +39,7 @@ import type { TailCall } from "./tail_call.ts";
  * ```
  */
 export type CallbackOf<Definition extends CallbackDefinition> =
+  // First, though a `Callback` is made so by itself: TypeScript's error ends with it.
   & MadeBy<"new Callback()">
   & Callback<
     CallbackDefinition & {

@@ -13,7 +13,7 @@ import { native } from "../library/find.ts";
 import type { GuardedStack } from "../stack/stack.ts";
 import { read, write } from "../value/value.ts";
 import { answerMany, MANY } from "./answer_many.ts";
-import { handlerOf, isThenable, refuseDeferred, refuseWaiting } from "./answer.ts";
+import { handlerOf, isThenable, refuseObject } from "./answer.ts";
 import { Call } from "./call.ts";
 import { type Callee, checkCount } from "./callee.ts";
 import { both } from "./end.ts";
@@ -133,9 +133,10 @@ async function untilInterrupted(
 }
 
 /**
- * Runs C to its end on this thread, and has each callback answered. A fast path for Promises, as
- * `answerMany` is for what is none, which says why it is as it is. Where handlers give no Promise
- * time and again, that loop takes over: this one cannot be begun anew without an `await`.
+ * Runs C to its end on this thread, and has each callback answered. A fast path for handlers that
+ * give Promises. `answerMany`, which says why both are as they are, is the one for other handlers:
+ * it takes over after `MANY` answers without a Promise, since this loop is begun anew by an `await`
+ * alone.
  */
 async function answerHere(
   call: Call,
@@ -179,10 +180,7 @@ async function answerHere(
     if (
       typeof answer !== "object" || answer === null || !call.replyByObject(target, answer, false)
     ) {
-      if (typeof answer === "object" && answer !== null) {
-        refuseWaiting(answer, what);
-        refuseDeferred(answer, what);
-      }
+      if (typeof answer === "object" && answer !== null) refuseObject(answer, what);
       // The call may have been ended meanwhile, and another one may be on its stack.
       call.check();
       const answers = isKept ? keeper.answersTo(target, false) : undefined;

@@ -11,7 +11,8 @@
  *     step()          C runs. Gives the next callback, or undefined: C has returned `takeResult()`
  *     end()           or, at any time: C is told to stop, or its frames are unwound
  *
- * The four forms (`sync.ts`, `async.ts`, `script.ts`, `pulled.ts`) are four loops around this.
+ * The four forms (`sync.ts`, `async.ts`, `script.ts`, `pulled.ts`) are loops around this; the first
+ * two share one, `answer_many.ts`.
  */
 
 import { isExhaustion } from "../check.ts";
@@ -19,19 +20,12 @@ import type { NativeFrame } from "../context/backtrace.ts";
 import type { CallContext, Ender } from "../context/call_context.ts";
 import { ELSEWHERE } from "../context/context.ts";
 import { checkOpen } from "../context/occupancy.ts";
-import {
-  Mailbox,
-  SLOT_SIZE,
-  STACK_ALIGNMENT,
-  STACK_SIZE_MIN,
-  Status,
-  THREAD_ROOM,
-} from "../layout.ts";
+import { Mailbox, SLOT_SIZE, STACK_SIZE_MIN, Status, THREAD_ROOM } from "../layout.ts";
 import { native } from "../library/find.ts";
 import type { Kept } from "../value/kept.ts";
 import { CAPACITY, type Lent } from "../value/lent.ts";
 import { read, write } from "../value/value.ts";
-import { refuseDeferred, refuseWaiting } from "./answer.ts";
+import { refuseObject } from "./answer.ts";
 import { argumentsIn, Passed } from "./arguments.ts";
 import { type Answering, type Callee, replacementOf, type Slot } from "./callee.ts";
 import { depthNow, GONE, isGone } from "./depth.ts";
@@ -137,8 +131,7 @@ export class Call implements Ender {
     const { view } = context;
     view.setBigUint64(Mailbox.function, callee.address(), true);
     view.setUint32(Mailbox.stack_count, stackCount, true);
-    const isAligned = stackAlignment > STACK_ALIGNMENT;
-    view.setBigUint64(Mailbox.stack_alignment, isAligned ? BigInt(stackAlignment - 1) : 0n, true);
+    view.setBigUint64(Mailbox.stack_mask, BigInt(stackAlignment - 1), true);
     view.setUint32(CALLBACK, 0, true);
     // The last call here may have been ended with a tail call that C never came to.
     view.setBigUint64(TAIL, 0n, true);
@@ -349,10 +342,9 @@ export class Call implements Ender {
     const { resultType, what, isKept } = target;
     if (typeof value === "object" && value !== null) {
       if (this.replyByObject(target, value, this.#answered)) return;
-      refuseWaiting(value, what);
-      refuseDeferred(value, what);
+      refuseObject(value, what);
     }
-    // `refuseDeferred` may have run code of the caller's (a getter of `then`) that ended the call.
+    // `refuseObject` may have run code of the caller's (a getter of `then`) that ended the call.
     this.check();
     const answers = isKept ? this.keeper.answersTo(target, this.#answered) : undefined;
     this.#answered = true;
@@ -372,8 +364,7 @@ export class Call implements Ender {
     }
     const { structResult, what, isKept } = target;
     if (structResult === undefined) return false;
-    refuseWaiting(answer, what);
-    refuseDeferred(answer, what);
+    refuseObject(answer, what);
     const answers = isKept ? this.keeper.answersTo(target, isAgain) : undefined;
     const scratch = structResult.convert(answer, what, answers);
     // A getter of the struct may have ended the call, and another one may be on its stack.

@@ -239,10 +239,11 @@ export interface SymbolDefinitions {
 }
 
 /**
- * A name of a type as TypeScript has to know it: as this very string. It has forgotten the strings
- * of a table that was written as a variable of its own, unless `as const` follows.
+ * A type in a definition as TypeScript has to know it: as this very string, or as a struct or a
+ * layout. It has forgotten the strings of a table that is a variable of its own, unless `as const`
+ * follows.
  *
- * @typeParam Hint What to do about a `string`: TypeScript's error ends with it.
+ * @typeParam Hint What to do about a `string`: TypeScript's error names this type, and so has it.
  *
  * @example
  * ```ts
@@ -254,23 +255,24 @@ export interface SymbolDefinitions {
  */
 export type Literal<Hint extends string> =
   | Hint
-  // The names of all types begin with one of these; a `string` may begin with anything.
-  | `${"b" | "c" | "f" | "i" | "p" | "u" | "v"}${string}`
+  // What is in lower case, as the names of all types are, and no `string` is. About those of C's
+  // another error says what to write.
+  | Lowercase<string>
   | object;
 
 /**
  * A table whose strings TypeScript knows. `dlopen` looks at this before it looks at the types, so
- * that the error says what is missing. The results are enough: each function has one.
+ * that the error says what is missing. It looks at results, inputs and variables: each definition
+ * has one of them.
  *
  * @example
  * ```ts
  * import { dlopen, type LiteralDefinitions } from "fringe";
  *
- * const table = {
- *   getpid: { parameters: [], result: "i32" },
- * } as const satisfies LiteralDefinitions;
+ * const table = { getpid: { parameters: [], result: "i32" } } as const;
+ * const known: LiteralDefinitions = table;
  * using libc = dlopen("libc.so.6", table);
- * console.log(libc.symbols.getpid() === Deno.pid); // true
+ * console.log("getpid" in known, libc.symbols.getpid() === Deno.pid); // true true
  * ```
  */
 export interface LiteralDefinitions {
@@ -285,18 +287,19 @@ export interface LiteralDefinitions {
  * ```ts
  * import { Callback, type LiteralDefinition } from "fringe";
  *
- * const each = { parameters: ["i32"], result: "i32" } as const satisfies LiteralDefinition;
+ * const each = { parameters: ["i32"], result: "i32" } as const;
+ * const known: LiteralDefinition = each;
  * using callback = new Callback(each, (i) => i);
- * console.log(callback.definition.result); // i32
+ * console.log(known.result === callback.definition.result); // true
  * ```
  */
 export interface LiteralDefinition {
   /** A function's, or a callback's. */
-  readonly result?: Literal<"write `as const` behind the table">;
+  readonly result?: Literal<"write `as const` behind the definition">;
   /** A body's. */
-  readonly input?: Literal<"write `as const` behind the table">;
+  readonly input?: Literal<"write `as const` behind the definition">;
   /** A variable's. */
-  readonly type?: Literal<"write `as const` behind the table">;
+  readonly type?: Literal<"write `as const` behind the definition">;
 }
 
 /**
@@ -325,10 +328,10 @@ export type HandlerParameters<
 ];
 
 /**
- * What a handler answers that is not awaited.
+ * The answer of a handler that nobody awaits.
  *
  * @typeParam Value What TypeScript has for the callback's result.
- * @typeParam Hint What to do about a Promise, which is no answer: TypeScript's error ends with it.
+ * @typeParam Hint What to do about a Promise: TypeScript's error names this type, and so has it.
  *
  * @example
  * ```ts

@@ -22,7 +22,7 @@ import { map, Mapping, unmap } from "../stack/mapping.ts";
 import { encodeCString } from "../value/cstring.ts";
 import { Answers } from "../value/kept.ts";
 import { write } from "../value/value.ts";
-import { isThenable, refuseDeferred, refuseWaiting } from "./answer.ts";
+import { isThenable, refuseObject } from "./answer.ts";
 import { Passed } from "./arguments.ts";
 import { tailOf } from "./tail_call.ts";
 import type { Target, Thunk } from "./thunk.ts";
@@ -133,8 +133,7 @@ export class ForeignCallback {
     if (!this.#waiting.has(request)) return;
     const { resultType, structResult, what, isKept } = this.#target;
     if (typeof value === "object" && value !== null) {
-      refuseWaiting(value, what);
-      refuseDeferred(value, what);
+      refuseObject(value, what);
       if (tailOf(value) !== undefined) {
         throw new TypeError(
           `${what} is a tail call, for a thread of C's that is in no call of fringe's; answer a ` +

@@ -62,7 +62,7 @@ function* callPulled(
         const answer = call.ask(target, kept);
         call.reply(target, isScriptGenerator(answer) ? yield* answer : answer);
       }
-      // As in `sync.ts`, which says why this is no `step`.
+      // As in `answer_many.ts`, which says why this is no `step`.
       const isPlain = context.handle !== null && !context.kept.hasBuffers && !target.isKept;
       const number = resumeCall(isPlain ? context.handle : call.leave(), 0);
       if (number !== known || target.closed || !isPlain) {

@@ -58,7 +58,7 @@ export interface CallbackSignature extends Signature {
    * the callback is variadic.
    */
   readonly following: ((types: readonly unknown[]) => Signature) | undefined;
-  /** The first three parameters, for loops that have no time for lists (sync.ts, async.ts). */
+  /** The first three, for loops that have no time for lists (answer_many.ts, async.ts). */
   readonly fast: Fast;
 }
 
@@ -303,8 +303,8 @@ export function checkType(
 function hintFor(type: unknown, known: ReadonlySet<string>, mayBeVoid: boolean): string {
   if (type === undefined && mayBeVoid) return '; write "void" if there is none';
   if (type === "void") return "; the parameters of a function that has none are []";
-  if (typeof type === "object" && type !== null && Object.hasOwn(type, "pointer")) {
-    return '; pointerTo() stands in layouts: write "pointer", whose fields layout.view() has';
+  if (typeof type === "object" && type !== null && Object.keys(type).join() === "pointer") {
+    return '; pointerTo() stands in layouts: write "pointer"; layout.view() reads what it leads to';
   }
   if (type === "callback" || typeof type === "object" && type !== null) {
     return "; a function that C calls is written { callback: { parameters, result } }";

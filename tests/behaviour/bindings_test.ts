@@ -179,6 +179,8 @@ typedef int visitor(void *data, int depth);
 int set_visitor(visitor *, void *data);
 int walk(visitor *, void *data);
 typedef void (*unused)(int);
+long double set_left_out(int (*hook)(int));
+struct interface { int with; };
 int print(const char *format, ...);
 void keep(const void *what, void (*release)(void *), int (*long_enough)(void *, int), int last_one);
 /* Gives errno when it fails. */
@@ -216,7 +218,7 @@ testBindings(
         ...["use", "set_hook", "set_visitor", "walk", "print", "keep", "fails"],
       ]);
       assertEquals(made.layouts.map(({ name }) => name).sort(), [
-        ...["aligned", "bits", "holder", "number", "packed"],
+        ...["aligned", "bits", "holder", "interface_", "number", "packed"],
       ]);
       await compareLayouts("small.h", made, module, [`-I${folder}`]);
 
@@ -238,7 +240,10 @@ testBindings(
       assertMatch(made.text, /\n\/\/ macros with parameters: DOUBLED\n/);
       assertMatch(made.text, / \* `void keep\(.*, int\n {3}\* last_one\)`\n/);
 
+      assertEquals([module.interface_.size, module.set_left_out_functions], [4, undefined]);
+
       const { text } = bindings({ headers: [header], comments: false });
+      assertMatch(text, /\/\/ errno\?\n {2}\/\*\* `int fails\(/);
       assertEquals(/Colors|grass|packed\.|Gives/.test(text), false);
       assertStringIncludes(text, "`int set_hook(int (*hook)(number, enum color))`");
     });
@@ -283,6 +288,24 @@ testBindings(
     });
   },
 );
+
+testBindings("g++", "an error of C is said with its place", async () => {
+  await withFolder(async (folder) => {
+    const header = join(folder, "wrong.h");
+    await Deno.writeTextFile(header, "int f(;\n");
+    assertThrows(() => bindings({ headers: [header] }), Error, "wrong.h:1:7: error: ");
+    assertThrows(() => bindings({ headers: ["no/such.h"] }), Error, "'no/such.h' file not found");
+    const reason = (header: string, symbols?: RegExp) =>
+      assertThrows(() => bindings({ headers: [header], symbols }), Error).message;
+    assertStringIncludes(
+      reason("ftw.h", /^nwft$/),
+      "ftw.h itself declares nothing that /^nwft$/ matches; name the header",
+    );
+    assertStringIncludes(reason("poll.h"), "poll.h itself declares nothing; name the header");
+    assertStringIncludes(reason("stdio.h", /^vprintf$/), "vprintf(const char *restrict __format, ");
+    assertStringIncludes(reason("stdio.h", /^vprintf$/), "it has a va_list");
+  });
+});
 
 testBindings("g++", "the command prints a module, by the permission for FFI alone", async () => {
   const tool = pathToFileURL(join(root, "tools", "bindings.ts")).href;

@@ -57,8 +57,8 @@ Deno.test("of the commonest mistakes TypeScript's last line says what to do", as
     new Callback(definition, () => 1);
     functionAt(unsafe.pointer, definition);
   `);
-  const asConst =
-    "Type 'string' is not assignable to type 'Literal<\"write `as const` behind the table\">'.";
+  const literal = 'Literal<"write `as const` behind the definition">';
+  const asConst = `Type 'string' is not assignable to type '${literal}'.`;
   assertEquals([table, made, pointed], [asConst, asConst, asConst]);
   const hint = '"a Promise needs f.async()"';
   assertEquals(
@@ -78,11 +78,13 @@ Deno.test("TypeScript shows where a table has a mistake, and what may stand ther
     await lastLines(`
       dlopen("library.so", { f: { parameters: ["int"], result: "i32" } });
       dlopen("library.so", { f: { parameters: [], result: "int" } });
+      dlopen("library.so", { f: { parameters: [], result: "double" } });
       dlopen("library.so", { f: { parameters: [], result: "i32", variadic: "no" } });
     `),
     [
       "TS2322 [ERROR]: Type '\"int\"' is not assignable to type 'ParameterDefinition'.",
       "Type '\"int\"' is not assignable to type '\"void\" | TypeDefinition'.",
+      "Type '\"double\"' is not assignable to type '\"void\" | TypeDefinition'.",
       "TS2322 [ERROR]: Type 'string' is not assignable to type 'number'.",
     ],
   );

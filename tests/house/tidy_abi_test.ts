@@ -157,14 +157,14 @@ const X86_64_FIELDS = [
   ...CALL_FIELDS,
   ...["callback_stack", "integers", "floats", "callback_integers", "callback_floats", "stack"],
 ];
-const ALIGNED_FIELDS = [...X86_64_FIELDS, "stack_alignment"];
+const MASKED_FIELDS = [...X86_64_FIELDS, "stack_mask"];
 const X86_FIELDS = [
   ...CALL_FIELDS,
   ...["callback_stack", "result_float", "callback_float", "stack"],
 ];
 
 function* mailbox(): Problems {
-  const used = { x86_64: ALIGNED_FIELDS, x86: X86_FIELDS, aarch64: X86_64_FIELDS };
+  const used = { x86_64: MASKED_FIELDS, x86: X86_FIELDS, aarch64: X86_64_FIELDS };
   for (const [arch, names] of Object.entries(used)) {
     const file = `native/switch_${arch}.S`;
     yield* differing(file, defines(file), layout.Mailbox, names);

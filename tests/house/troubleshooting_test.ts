@@ -52,7 +52,7 @@ const NO_MESSAGES: Readonly<Record<string, string>> = {
   "stack overflow": "the type of a NativeError",
   "fringe's canary!": "bytes that are looked for in memory",
   "new Callback()": "in a type, which TypeScript prints",
-  "write `as const` behind the table": "in a type, which TypeScript prints",
+  "write `as const` behind the definition": "in a type, which TypeScript prints",
   "a Promise needs f.async()": "in a type, which TypeScript prints",
 };
 

@@ -29,7 +29,10 @@ class LanguageServer implements AsyncDisposable {
     await this.#input.write(body);
   }
 
-  /** Asks, and waits for the answer; what the server asks or tells meanwhile gets null. */
+  /**
+   * Asks, and waits for the answer. Questions of the server are answered meanwhile, by nothing but
+   * the settings; what it tells is passed over.
+   */
   async ask(method: string, params?: object): Promise<unknown> {
     const id = ++this.#id;
     await this.send({ id, method, params });

@@ -220,7 +220,11 @@ Deno.test("dlopen() says which definition it does not understand, and what is kn
     [f(["callback"]), "; a function that C calls is written { callback: { parameters, result } }"],
     [
       f([pointerTo(struct({ a: "i32" }))]),
-      '; pointerTo() stands in layouts: write "pointer", whose',
+      '; pointerTo() stands in layouts: write "pointer"; layout',
+    ],
+    [
+      f([{ pointer: null, definition: {} }]),
+      "; a function that C calls is written { callback: { p",
     ],
     [f([{ calback: {} }]), "; a function that C calls is written { callback: { parameters, resu"],
     [f([], { callback: {} }), "result is a callback, which can only stand among the parameters"],

@@ -13,9 +13,9 @@ import {
   assigned,
   cleaned,
   Declared,
-  declared,
   documented,
   functionOf,
+  inBackticks,
   indented,
   list,
   type NamedLayout,
@@ -35,7 +35,7 @@ export interface BindingsOptions {
   readonly args?: readonly string[];
   /** Whether the header's comments are to be in the module. */
   readonly comments?: boolean | undefined;
-  /** What has made the module, as its first line says. */
+  /** The arguments of the command, which the module begins with; else the headers. */
   readonly command?: readonly string[] | undefined;
 }
 
@@ -63,29 +63,28 @@ const MAIN = "fringe_bindings.c";
 const ALL = /^/;
 
 /** An argument as a shell takes it, on one line. */
-function quoted(argument: string): string {
+function shellWord(argument: string): string {
   if (/^[\w./:=+-]+$/.test(argument)) return argument;
   // deno-lint-ignore no-control-regex -- they would end the comment, or not be seen in it
   const unseen = /[\x00-\x1f\x7f-\x9f\u2028\u2029]/g;
-  const text = argument.replaceAll("'", "'\\''");
-  if (!unseen.test(argument)) return `'${text}'`;
+  if (!unseen.test(argument)) return `'${argument.replaceAll("'", "'\\''")}'`;
   const code = (char: string) => `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`;
   return `$'${argument.replaceAll(/[\\']/g, "\\$&").replaceAll(unseen, code)}'`;
 }
 
-/** What a module begins with: the command, which is broken between its arguments alone. */
+/** What a module begins with: the command, broken between its arguments alone, and what to do. */
 function headOf(command: readonly string[]): string {
   const lines = ["// Made by fringe's bindings"];
-  for (const word of command.map(quoted)) {
+  for (const word of command.map(shellWord)) {
     if (lines.at(-1)!.length + word.length < 100) lines.push(`${lines.pop()} ${word}`);
     else lines.push(`// ${word}`);
   }
   return `${lines.join("\n")}
 //
-// Take what you use of \`symbols\`: \`dlopen(library, { f: symbols.f })\`. Questions are yours to
-// answer: "stop?" is by which answer a callback tells C to end early, "errno?" is whether the
-// function sets errno, "kept?" is whether C calls the function only until it returns: else say
-// "function", and pass a \`Callback\`.
+// \`dlopen(library, symbols)\` opens all of them; --symbols chooses. Questions are to be answered
+// where the table is used: "stop?" is by which answer a callback tells C to end early, "errno?" is
+// whether the function sets errno, "kept?" is whether C calls the function only until it returns:
+// else say "function", and pass a \`Callback\`. Behind dots stand what a call passes there.
 `;
 }
 
@@ -139,16 +138,16 @@ function constantsOf(
   return found;
 }
 
-/** A number as TypeScript has it: one that is a safe integer is a number, others are bigints. */
+/** A constant as TypeScript has it: an integer is a number where it is safe, else a bigint. */
 function literal(value: number | bigint | string): string {
   if (typeof value !== "bigint") {
-    return typeof value === "number" ? `${value}` : text(value);
+    return typeof value === "number" ? `${value}` : stringLiteral(value);
   }
   return Number.isSafeInteger(Number(value)) ? `${value}` : `${value}n`;
 }
 
 /** A string in the quotes that it has fewer of, as `deno fmt` writes them. */
-function text(value: string): string {
+function stringLiteral(value: string): string {
   const inDouble = JSON.stringify(value);
   if (value.split('"').length <= value.split("'").length) return inDouble;
   return `'${inDouble.slice(1, -1).replaceAll('\\"', '"').replaceAll("'", "\\'")}'`;
@@ -159,15 +158,9 @@ function inBraces(lines: string): string {
   return lines === "" ? "{}" : `{\n${indented(lines)}}`;
 }
 
-/** Names on lines of a comment. */
-function listed(what: string, names: readonly string[]): string[] {
-  if (names.length === 0) return [];
-  const lines = [`${what}:`];
-  for (const name of names) {
-    if (lines.at(-1)!.length + name.length > 94) lines.push(" ");
-    lines.push(`${lines.pop()} ${name}`);
-  }
-  return lines;
+/** A note with a list of names; none without any. */
+function noteOf(what: string, names: readonly string[]): string[] {
+  return names.length === 0 ? [] : [`${what}: ${names.join(" ")}`];
 }
 
 interface FunctionEntry {
@@ -194,6 +187,8 @@ class Reader {
   /** The files that were asked for, and those below folders of theirs. */
   readonly #files: string[] = [];
   readonly #isOwn = new Map<string, boolean>();
+  /** Files that are a part of one that was asked for. */
+  readonly #parts = new Set<string>();
   /** Files that include features.h: those of the C library. */
   readonly #ofLibc = new Set<string>();
   readonly #functions = new Map<string, FunctionEntry>();
@@ -205,14 +200,15 @@ class Reader {
   readonly #macrosWithParameters: string[] = [];
   #last: FunctionEntry | undefined;
 
-  constructor(headers: readonly string[], symbols: RegExp, says: (comment: string) => string) {
-    this.translator = new Translator(says);
+  constructor(headers: readonly string[], symbols: RegExp, commentOf: (comment: string) => string) {
+    this.translator = new Translator(commentOf);
     this.#headers = headers;
     this.#symbols = symbols;
   }
 
   /** Whether a file was asked for: by its name, or since it belongs to one that was. */
   #owns(file: string): boolean {
+    if (this.#parts.has(file)) return true;
     const known = this.#isOwn.get(file);
     if (known !== undefined) return known;
     const owns = this.#files.some((own, i) => {
@@ -232,12 +228,17 @@ class Reader {
     const { file } = cursor.begin;
     if (kind === Declared.INCLUDE) {
       const { includedFile } = cursor;
-      if (file === MAIN) this.#files.push(includedFile);
-      else if (/\bfeatures\.h$/.test(cursor.name)) this.#ofLibc.add(file);
+      if (file === MAIN) {
+        this.#files.push(includedFile);
+        this.#isOwn.clear();
+      } else if (/\bfeatures\.h$/.test(cursor.name)) {
+        this.#ofLibc.add(file);
+      }
       // A part of it, as `bits/` is of libc's headers, and what it takes from beside it by quotes.
-      const isPart = /\/bits\//.test(includedFile) ||
+      const isOfLibc = this.#ofLibc.has(file) || this.#parts.has(file);
+      const isPart = isOfLibc && /\/bits\//.test(includedFile) ||
         cursor.tokens(unit).at(-1)?.startsWith('"') && folderOf(includedFile) === folderOf(file);
-      if (isPart && this.#owns(file)) this.#isOwn.set(includedFile, true);
+      if (isPart && this.#owns(file)) this.#parts.add(includedFile);
     }
     if (!this.#owns(file)) return;
     if (kind === Declared.MACRO) this.#readMacro(cursor, unit);
@@ -270,7 +271,7 @@ class Reader {
     // A comment that follows a declaration without an empty line is about that one.
     if (!isBefore && comment.text !== "" && this.#last?.file === file) {
       if (comment.begin <= this.#last.end + 1) {
-        this.#last.comment ||= this.translator.says(comment.text);
+        this.#last.comment ||= this.translator.commentOf(comment.text);
       }
     }
     const prototype = cursor.printed.replace(/^extern /, "").replaceAll(/\s+/g, " ").replaceAll(
@@ -280,10 +281,12 @@ class Reader {
     try {
       const names = namesIn(cursor);
       const items = this.translator.signature(type, names, false, name);
-      const text = isBefore ? this.translator.says(comment.text) : "";
+      const text = isBefore ? this.translator.commentOf(comment.text) : "";
       const questions: string[] = [];
       if (items.join().includes("callback:")) questions.push("kept?", "stop?");
-      if (this.#ofLibc.has(file) || /\berrno\b/.test(text)) questions.push("errno?");
+      if (this.#ofLibc.has(file) || isBefore && /\berrno\b/.test(comment.text)) {
+        questions.push("errno?");
+      }
       if (type.isVariadic) {
         items.push(`variadic: ${names.length}`);
         questions.push("add the types behind the dots");
@@ -307,7 +310,7 @@ class Reader {
     } catch (error) {
       if (!(error instanceof Untranslatable)) throw error;
     }
-    this.#variables.set(name, `${documented(declared(printed))}${name}: { type: ${type} },\n`);
+    this.#variables.set(name, `${documented(inBackticks(printed))}${name}: { type: ${type} },\n`);
   }
 
   /** Reads what needs the typedefs that follow it. */
@@ -337,7 +340,7 @@ class Reader {
         constants.push([
           child.name,
           literal(child.value(isUnsigned)),
-          this.translator.says(child.comment.text),
+          this.translator.commentOf(child.comment.text),
         ]);
       }
       const name = this.translator.nameOf(cursor.type);
@@ -353,7 +356,7 @@ class Reader {
           ? assigned(`${name}:`, `${value},`, 98)
           : assigned(`export const ${this.translator.claim(name!)} =`, `${value};`, 100));
       const lines = constants.map(one).join("");
-      const doc = documented(this.translator.says(cursor.comment.text));
+      const doc = documented(this.translator.commentOf(cursor.comment.text));
       const open = `${doc}export const ${isNamed ? this.translator.claim(name) : ""} = {\n`;
       texts.push(isNamed ? `${open}${indented(lines)}} as const;` : lines.trimEnd());
     }
@@ -362,7 +365,7 @@ class Reader {
 
   #writtenFunction(entry: FunctionEntry): string {
     const { name, comment, prototype, questions, items } = entry;
-    const doc = documented(`${comment}${comment && "\n\n"}${declared(prototype)}`);
+    const doc = documented(`${comment}${comment && "\n\n"}${inBackticks(prototype)}`);
     const question = questions.length > 0 ? `// ${questions.join(" ")}\n` : "";
     return `${question}${doc}${list(`${name}: { `, items, " },", 98)}\n`;
   }
@@ -383,14 +386,17 @@ class Reader {
     const missing = this.macros.filter((name) => !values.has(name));
     const notes = [
       ...this.#failures,
-      ...listed("macros that are no constants", missing),
-      ...listed("macros with parameters", this.#macrosWithParameters),
-    ].flatMap((note) => wrapped(note, 97)).map((line) => `// ${line}`.trimEnd() + "\n").join("");
+      ...noteOf("macros that are no constants", missing),
+      ...noteOf("macros with parameters", this.#macrosWithParameters),
+    ].map((note) => `// ${wrapped(note, 95).join("\n//   ")}\n`).join("");
     const { exported } = this.translator;
     const used = ["struct", "union"].filter((word) =>
       exported.some((text) => new RegExp(`\\b${word}\\(\\{`).test(text))
     );
     if (`${constants}${enums.join("")}${exported.join("")}${table}` === "") {
+      if (this.#failures.length > 0) {
+        throw new Error(`Cannot make bindings: ${this.#failures.join("; ")}`);
+      }
       throw new Error(
         `Cannot make bindings: ${this.#headers.join(", ")} itself declares nothing` +
           `${

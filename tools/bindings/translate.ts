@@ -29,6 +29,14 @@ export const Declared = {
   ...{ TYPEDEF: 20, MACRO: 501, INCLUDE: 503 },
 } as const;
 
+/** What TypeScript reserves and C does not. */
+const RESERVED: ReadonlySet<string> = new Set([
+  ...["arguments", "await", "catch", "class", "debugger", "default", "delete", "eval", "export"],
+  ...["extends", "false", "finally", "function", "implements", "import", "in", "instanceof"],
+  ...["interface", "let", "new", "null", "package", "private", "protected", "public", "super"],
+  ...["this", "throw", "true", "try", "typeof", "var", "with", "yield"],
+]);
+
 /** Types that are known by their names. */
 const NAMED: Readonly<Record<string, string>> = {
   ...{ size_t: "usize", uintptr_t: "usize", gsize: "usize" },
@@ -97,13 +105,13 @@ export function wrapped(text: string, width: number): string[] {
   for (const word of text.split(" ")) {
     const last = lines.at(-1)!;
     if (last !== "" && last.length + word.length >= width) lines.push(word);
-    else lines[lines.length - 1] = lines.length === 1 && last === "" ? word : `${last} ${word}`;
+    else lines[lines.length - 1] = last === "" ? word : `${last} ${word}`;
   }
   return lines;
 }
 
-/** A declaration of C's as it stands in a comment, on as many lines as it takes. */
-export function declared(declaration: string): string {
+/** A declaration of C's for a comment, on as many lines as it takes. */
+export function inBackticks(declaration: string): string {
   return wrapped(`\`${declaration}\``, 94).join("\n");
 }
 
@@ -115,9 +123,9 @@ export function documented(text: string): string {
   return `/**\n${lines.map((line) => ` * ${line}`.trimEnd() + "\n").join("")} */\n`;
 }
 
-/** `name` and its value, on two lines if one is too short. */
-export function assigned(name: string, value: string, room: number): string {
-  return name.length + value.length < room ? `${name} ${value}\n` : `${name}\n  ${value}\n`;
+/** What stands on the left and on the right of a sign, on two lines if one is too short. */
+export function assigned(left: string, right: string, room: number): string {
+  return left.length + right.length < room ? `${left} ${right}\n` : `${left}\n  ${right}\n`;
 }
 
 /** What a comment of C says. */
@@ -136,11 +144,11 @@ export class Translator {
   readonly #records = new Map<string, Translated>();
   readonly #callbacks = new Map<string, string>();
   readonly #typedefs = new Map<string, string>();
-  /** What is taken of a comment. */
-  readonly says: (comment: string) => string;
+  /** What the module has of a comment of C's. */
+  readonly commentOf: (comment: string) => string;
 
-  constructor(says: (comment: string) => string) {
-    this.says = says;
+  constructor(commentOf: (comment: string) => string) {
+    this.commentOf = commentOf;
   }
 
   /** Remembers that `typedef` names a struct, a union or an enum. */
@@ -154,9 +162,7 @@ export class Translator {
 
   /** A name for an export that nothing else has, and that TypeScript allows. */
   claim(name: string): string {
-    const RESERVED =
-      /^(?:function|default|delete|export|import|class|new|var|let|in|this|yield|await)$/;
-    let free = RESERVED.test(name) ? `${name}_` : name;
+    let free = RESERVED.has(name) ? `${name}_` : name;
     while (this.#names.has(free)) free += "_";
     this.#names.add(free);
     return free;
@@ -214,9 +220,15 @@ export class Translator {
     return { text: list("[", [text, `${total}`], "]"), value: [value, total] as FieldDefinition };
   }
 
-  /** The parameters and the result of a function, as a table has them. */
+  /**
+   * The parameters and the result of a function, as a table has them. Exports what C calls by those
+   * parameters that are a "function".
+   */
   signature(type: Type, names: readonly string[], isCallback: boolean, of = ""): string[] {
     const { parameters, result } = type;
+    const returned = result.canonical.kind === Kind.VOID
+      ? '"void"'
+      : this.type(result, isCallback ? "answer" : "result").text;
     if (isCallback && type.canonical.kind === Kind.NO_PROTO) {
       throw new Untranslatable("it has no prototype");
     }
@@ -228,7 +240,9 @@ export class Translator {
       const next = isCounted ? names[i + 1] || (isCallback ? "length" : "") : "";
       if (isCallback) return this.type(parameter, "passed", next).text;
       const text = this.#parameter(parameter, next, of);
-      if (text === '"function"' && typedefOf(parameter) === undefined && !releases(parameter)) {
+      if (
+        text === '"function"' && typedefOf(parameter) === undefined && !looksLikeRelease(parameter)
+      ) {
         const name = names[i] || `_${i}`;
         const called = this.callback(parameter, 95 - name.length);
         if (called !== undefined) kept.push(`${name}: ${called}`);
@@ -236,10 +250,6 @@ export class Translator {
       return text;
     });
     if (kept.length > 0) this.#exportFunctions(of, kept);
-    const { kind } = result.canonical;
-    const returned = kind === Kind.VOID
-      ? '"void"'
-      : this.type(result, isCallback ? "answer" : "result").text;
     return [list("parameters: [", texts, "]", 94), `result: ${returned}`];
   }
 
@@ -247,8 +257,8 @@ export class Translator {
     const called = functionOf(type);
     if (called === undefined) return this.type(type, "parameter", next).text;
     const callback = this.callback(type);
-    // What C keeps has to be a `Callback`, which lives on. So it is with what releases something.
-    const isKept = releases(type) ||
+    // What C keeps has to be a `Callback`, which lives on. So does what may release something.
+    const isKept = looksLikeRelease(type) ||
       /set|hook|handler|register|create|install|add|attach|bind|_new/i.test(of);
     return callback === undefined || isKept ? '"function"' : `{ callback: ${callback} }`;
   }
@@ -274,7 +284,7 @@ export class Translator {
     if (typedef === undefined) return list("{ ", items, " }", room);
     const free = this.claim(name);
     this.#callbacks.set(name, free);
-    const doc = documented(declared(typedef.printed));
+    const doc = documented(inBackticks(typedef.printed));
     const question = items.includes('result: "void"') ? "" : "// stop?\n";
     this.exported.push(
       `${question}${doc}${list(`export const ${free} = { `, items, " } as const;")}`,
@@ -299,7 +309,7 @@ export class Translator {
     const tagged = /^(?:struct|union) \w+$/.test(spelling) ? spelling : name;
     const fields = made.parts.filter(({ isNamed }) => isNamed).map(({ name }) => name);
     this.layouts.push({ name: free, type: tagged, layout: made.layout, fields });
-    const comment = this.says(type.declaration.comment.text);
+    const comment = this.commentOf(type.declaration.comment.text);
     const doc = documented([...(comment ? [comment, ""] : []), `\`${tagged}\``].join("\n"));
     this.exported.push(`${doc}export const ${free} = ${made.text};`);
     const called = parts.filter(({ called }) => called !== undefined);
@@ -312,8 +322,9 @@ export class Translator {
   /** Exports what the function pointers of a struct, or of a function's parameters, call. */
   #exportFunctions(of: string, items: readonly string[]): void {
     const functions = this.claim(`${of}_functions`);
+    const question = items.every((item) => item.includes('result: "void"')) ? "" : "// stop?\n";
     this.exported.push(
-      `/** What \`new Callback()\` takes for the functions of ${of}. */\n` +
+      `${question}/** What \`new Callback()\` takes for the functions of ${of}. */\n` +
         list(`export const ${functions} = { `, items, " } as const;"),
     );
   }
@@ -359,7 +370,7 @@ export class Translator {
     const name = isNamed ? field.name : `_${index}`;
     const { type } = field;
     const size = Math.max(0, type.size);
-    const comment = this.says(field.comment.text);
+    const comment = this.commentOf(field.comment.text);
     const part = { name, offset: field.offset / 8, size, isNamed };
     const printed = field.printed.replaceAll(/\s+/g, " ");
     if (size === 0 || type.canonical.kind === Kind.OPEN_ARRAY) {
@@ -371,7 +382,7 @@ export class Translator {
         return { ...part, ...this.type(type, "field"), comment: doc };
       }
       const called = this.callback(type, 95 - name.length);
-      const says = documented([declared(printed), ...(comment ? ["", comment] : [])].join("\n"))
+      const says = documented([inBackticks(printed), ...(comment ? ["", comment] : [])].join("\n"))
         .trimEnd();
       return { ...part, ...word("function"), comment: says, called };
     } catch (error) {
@@ -426,10 +437,10 @@ function isFunction({ kind }: Type): boolean {
   return kind === Kind.PROTO || kind === Kind.NO_PROTO;
 }
 
-/** Whether a function pointer can only be to release something: `void (*)(void *)`. */
-function releases(type: Type): boolean {
-  const { parameters: [first, ...others], result } = functionOf(type)!;
-  return first?.canonical.spelling === "void *" && others.length === 0 &&
+/** Whether a function pointer may be there to release something: `void (*)(void *)`. */
+function looksLikeRelease(type: Type): boolean {
+  const { parameters: [first, ...others], result, isVariadic } = functionOf(type)!;
+  return first?.canonical.spelling === "void *" && others.length === 0 && !isVariadic &&
     result.canonical.kind === Kind.VOID;
 }
 
