@@ -2338,8 +2338,9 @@ class ArgumentPassing {
         const scratch = this.#bytes.of(value, what, keeper);
         const { pieces, isByAddress } = this.#spot;
         if (isByAddress) {
-            const { size } = this.#bytes.shape;
-            const address = keeper.keepRoom(roundUp$1(size, 8), 2 * 8, what);
+            const { size, alignment } = this.#bytes.shape;
+            const room = roundUp$1(size, 8);
+            const address = keeper.keepRoom(room, Math.max(alignment, 2 * 8), what);
             native().copyOut(address, scratch.view, this.#bytes.length);
             view.setBigUint64(pieces[0].at, address, true);
         }
@@ -5298,8 +5299,12 @@ function callSync(callee, args) {
     fiber.outer = innermost;
     innermost = fiber;
     try {
-        if (!call.beginListed())
-            answerAll(fiber, args);
+        if (!call.beginListed()) {
+            fiber.depth = depthNow();
+            for (let target = call.arriveListed(); target !== undefined; target = call.arrive()) {
+                answerMany(call, args, target, false, undefined);
+            }
+        }
         return call.takeResult();
     }
     catch (error) {
@@ -5341,13 +5346,6 @@ function endInnermost(fiber) {
     putFiber(fiber);
     for (const error of thrown)
         console.error(error);
-}
-function answerAll(fiber, args) {
-    const { call } = fiber;
-    fiber.depth = depthNow();
-    for (let target = call.arriveListed(); target !== undefined; target = call.arrive()) {
-        answerMany(call, args, target, false, undefined);
-    }
 }
 
 const { input: INPUT, callback: CALLBACK } = Mailbox;

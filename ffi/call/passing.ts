@@ -179,8 +179,9 @@ class ArgumentPassing implements Passing {
     const scratch = this.#bytes.of(value, what, keeper);
     const { pieces, isByAddress } = this.#spot;
     if (isByAddress) {
-      const { size } = this.#bytes.shape;
-      const address = keeper.keepRoom(roundUp(size, SLOT_SIZE), 2 * SLOT_SIZE, what);
+      const { size, alignment } = this.#bytes.shape;
+      const room = roundUp(size, SLOT_SIZE);
+      const address = keeper.keepRoom(room, Math.max(alignment, 2 * SLOT_SIZE), what);
       native().copyOut(address, scratch.view, this.#bytes.length);
       view.setBigUint64(pieces[0]!.at, address, true);
     } else copyPieces(scratch.view, pieces, view);

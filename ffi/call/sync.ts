@@ -42,7 +42,14 @@ export function callSync(callee: Callee, args: readonly unknown[]): unknown {
   // Before the first frame, so that no frame is ever on a fiber which this list does not lead to.
   innermost = fiber;
   try {
-    if (!call.beginListed()) answerAll(fiber, args);
+    if (!call.beginListed()) {
+      // Before any code of the program's can run, and call C in turn: a handler, or a `console.warn`
+      // of its own that is told of frames which could not be unwound.
+      fiber.depth = depthNow();
+      for (let target = call.arriveListed(); target !== undefined; target = call.arrive()) {
+        answerMany(call, args, target, false, undefined);
+      }
+    }
     return call.takeResult();
   } catch (error) {
     endInner(fiber);
@@ -92,15 +99,4 @@ function endInnermost(fiber: Fiber): void {
   innermost = fiber.outer;
   putFiber(fiber);
   for (const error of thrown) console.error(error);
-}
-
-/** Runs C to its end. */
-function answerAll(fiber: Fiber, args: readonly unknown[]): void {
-  const { call } = fiber;
-  // Before any code of the program's can run, and call C in turn: a handler, or a `console.warn` of
-  // its own that is told of frames which could not be unwound.
-  fiber.depth = depthNow();
-  for (let target = call.arriveListed(); target !== undefined; target = call.arrive()) {
-    answerMany(call, args, target, false, undefined);
-  }
 }

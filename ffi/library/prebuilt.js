@@ -128,26 +128,26 @@ AAAAAAAA
  */
 export const prebuilt = {
   "aarch64-darwin": {
-    digest: "e05c26075a218cf5cc9ab8ea088f7714a809072f8abbdbdbbe98f5c67da6613f",
+    digest: "e1a766005d78d2401eedda29b23db65eab348e31cd1be58731f93a01ba4ff249",
     size: 124504,
     file: "libfringe.dylib",
     load: () => import("./prebuilt/" + "aarch64-darwin.js"),
   },
   "aarch64-linux": {
-    digest: "87c8839e33a0a02de9337712d57ce89d83f8374905abefdbff56249fcec52fc7",
-    size: 84504,
+    digest: "a1ef0f83a6447e3eeefa0f05befc01af096cce77069e65e0a39ed563c9c67005",
+    size: 83752,
     file: "libfringe.so",
     load: () => import("./prebuilt/" + "aarch64-linux.js"),
   },
   "x86_64-darwin": {
-    digest: "0566fc710247c0a3ee8620d1e20eeec0d1c4d287d0847aac14693aeda2c82f67",
+    digest: "007544bfc1a419953e57d798ad07be7feb6aeb388167422a52bb3cecaab44feb",
     size: 86664,
     file: "libfringe.dylib",
     load: () => import("./prebuilt/" + "x86_64-darwin.js"),
   },
   "x86_64-linux": {
-    digest: "2b8826024eec849f5e85405e03350cf49342e4b991f00ce0dbffc2b1b57eb42f",
-    size: 87376,
+    digest: "45c7fb5eba7cf798f688ab998c7aa0130f1ee1fb6454795beb9d520c85dde183",
+    size: 86656,
     file: "libfringe.so",
     load: () => import("./prebuilt/" + "x86_64-linux.js"),
   },

@@ -49,7 +49,8 @@ export type FunctionPointer = MadeBy<"new Callback()"> & {
  * console.log(expression); // new Callback()
  * ```
  */
-export declare const maker: unique symbol;
+declare const maker: unique symbol;
+export type { maker };
 
 /**
  * An object that was made in one way and no other: TypeScript refuses what merely looks like it,

@@ -314,14 +314,30 @@ const Pool = struct {
         return null;
     }
 
+    /// Where there are enough, that goes which has been of no use for longest: it may be of a size
+    /// that nobody asks for any more.
     fn put(self: *Pool, thread: *Thread) void {
         self.lock.take();
         defer self.lock.give();
-        const is_kept = !thread.is_dead and !thread.is_spent and self.count < kept_max;
-        const list = if (is_kept) &self.kept else &self.ended;
-        thread.next = list.*;
-        list.* = thread;
-        if (is_kept) self.count += 1 else if (!thread.is_dead) thread.tell(.exit);
+        if (thread.is_dead or thread.is_spent) return self.drop(thread);
+        thread.next = self.kept;
+        self.kept = thread;
+        self.count += 1;
+        if (self.count > kept_max) self.drop(self.takeLast());
+    }
+
+    fn takeLast(self: *Pool) *Thread {
+        var place = &self.kept;
+        while (place.*.?.next != null) place = &place.*.?.next;
+        defer place.* = null;
+        self.count -= 1;
+        return place.*.?;
+    }
+
+    fn drop(self: *Pool, thread: *Thread) void {
+        thread.next = self.ended;
+        self.ended = thread;
+        if (!thread.is_dead) thread.tell(.exit);
     }
 
     /// Unmaps the stacks of threads that have ended.

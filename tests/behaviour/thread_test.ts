@@ -130,9 +130,7 @@ testWith("g++", "calls with threads of their own have one each, and few are kept
   const keptNow = () => new Set(alive()).intersection(threads);
   // The others are told to end, and take a moment.
   for (let i = 0; i < 100 && keptNow().size > 8; i++) await later(undefined, 10);
-  // Eight at most, with those whose stacks are of another size, which other tests have made.
-  const { size } = keptNow();
-  assert(size > 0 && size <= 8, `${size} are kept`);
+  assertEquals(keptNow().size, 8);
   // One after the other, the same thread serves them.
   const before = [...threads];
   for (let i = 0; i < 20; i++) await noted(answer);

@@ -177,6 +177,13 @@ export class World {
     return this.#library;
   }
 
+  /** One that stays loaded, as does any whose function C has got the address of. */
+  pinned(): Any {
+    const library = dlopen(testBodies, DEFINITIONS);
+    this.libraries.push(library);
+    return library;
+  }
+
   elsewhere(): Any {
     const library = dlopen(testBodies, ELSEWHERE);
     this.libraries.push(library);
@@ -455,7 +462,7 @@ function functions(world: World): Record<string, unknown> {
     named: Object.defineProperty(() => 1, "name", { get: throws }),
     forged: Object.setPrototypeOf(() => 1, Object.getPrototypeOf(function* () {})),
     native: Date.now,
-    f: world.library().symbols.call_n,
+    f: world.pinned().symbols.call_n,
   };
 }
 
