@@ -31,7 +31,7 @@ struct Shared {
     struct {
         int32_t script;
         int32_t number;
-    } trace[4095];
+    } trace[65535];
     struct {
         int32_t size;
         int32_t words[1023];
@@ -47,7 +47,7 @@ namespace {
 
 void put_on_trace(int32_t script, int32_t number)
 {
-    if (model_shared.traced < 4095) model_shared.trace[model_shared.traced++] = {script, number};
+    if (model_shared.traced < 65535) model_shared.trace[model_shared.traced++] = {script, number};
 }
 
 struct Traced {

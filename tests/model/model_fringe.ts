@@ -53,7 +53,7 @@ const { symbols } = dlopen(testBodies, {
 });
 
 /** Where C's `model_shared` has what, in words. */
-const [BEGUN, TRACED, TRACE, SCRIPTS] = [0, 1, 2, 2 + 2 * 4095];
+const [BEGUN, TRACED, TRACE, SCRIPTS] = [0, 1, 2, 2 + 2 * 65535];
 const SCRIPT_SIZE = 1024;
 
 const { model_shared } = Deno.dlopen(testBodies, { model_shared: { type: "pointer" } }).symbols;

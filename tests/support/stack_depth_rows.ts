@@ -41,7 +41,7 @@ const ONCE = Int32Array.from(inFrame(ASK, 0, 0));
 const TWICE = Int32Array.from(inFrame(ASK, 0, 0, ASK, 0, 0));
 
 /** Where C's `model_shared` has what, in words. */
-const [BEGUN, TRACED, TRACE, SCRIPTS, SCRIPT_SIZE, SLOTS] = [0, 1, 2, 2 + 2 * 4095, 1024, 5];
+const [BEGUN, TRACED, TRACE, SCRIPTS, SCRIPT_SIZE, SLOTS] = [0, 1, 2, 2 + 2 * 65535, 1024, 5];
 
 /** What a copy of the library has for its scripts, where native bodies get what they do. */
 function sharedOf(filename: string | URL): { words: Int32Array; close(): void } {
@@ -66,7 +66,7 @@ export const shared = {
   /** Which scripts have ended since this was last asked, in this order. */
   takeTrace(): number[] {
     const count = words[TRACED]!;
-    assert(count < 4095, "The trace is full");
+    assert(count < 65535, "The trace is full");
     words[TRACED] = 0;
     return Array.from({ length: count }, (_, i) => words[TRACE + 2 * i]!);
   },
