@@ -43,8 +43,8 @@ export function callSync(callee: Callee, args: readonly unknown[]): unknown {
   innermost = fiber;
   try {
     if (!call.beginListed()) {
-      // Before any code of the program's can run, and call C in turn: a handler, or a `console.warn`
-      // of its own that is told of frames which could not be unwound.
+      // Before any code of the program's can run, and call C in turn: a handler, or its own
+      // `console.warn`, which is told of frames that could not be unwound.
       fiber.depth = depthNow();
       for (let target = call.arriveListed(); target !== undefined; target = call.arrive()) {
         answerMany(call, args, target, false, undefined);
