@@ -340,14 +340,14 @@ testBindings("g++", "the command works by its URL, in a project that has nothing
   });
 });
 
-const made = join(root, "examples", "bindings");
+const committed = join(root, "examples", "bindings");
 
-for (const { name } of Deno.readDirSync(made)) {
+for (const { name } of Deno.readDirSync(committed)) {
   testBindings(
     "libsqlite3.so",
     `examples/bindings/${name} is what its header still says`,
     async () => {
-      const lines = (await Deno.readTextFile(join(made, name))).split("\n");
+      const lines = (await Deno.readTextFile(join(committed, name))).split("\n");
       // "// Made by fringe's bindings …", for a shell, on some lines, up to an empty one.
       const words = lines.slice(0, lines.indexOf("//")).map((line) => line.slice("// ".length));
       const command = words.join(" ").replace("Made by fringe's bindings", "");

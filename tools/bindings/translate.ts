@@ -239,28 +239,29 @@ export class Translator {
       // In a callback without names nobody knows: then C's memory is not taken for a string.
       const next = isCounted ? names[i + 1] || (isCallback ? "length" : "") : "";
       if (isCallback) return this.type(parameter, "passed", next).text;
-      const text = this.#parameter(parameter, next, of);
-      if (
-        text === '"function"' && typedefOf(parameter) === undefined && !looksLikeRelease(parameter)
-      ) {
-        const name = names[i] || `_${i}`;
-        const called = this.callback(parameter, 95 - name.length);
-        if (called !== undefined) kept.push(`${name}: ${called}`);
-      }
-      return text;
+      if (functionOf(parameter) === undefined) return this.type(parameter, "parameter", next).text;
+      return this.#functionParameter(parameter, names[i] || `_${i}`, of, kept);
     });
     if (kept.length > 0) this.#exportFunctions(of, kept);
     return [list("parameters: [", texts, "]", 94), `result: ${returned}`];
   }
 
-  #parameter(type: Type, next: string, of: string): string {
-    const called = functionOf(type);
-    if (called === undefined) return this.type(type, "parameter", next).text;
-    const callback = this.callback(type);
+  /**
+   * What stands in a table for a function pointer that is called `name` among the parameters of the
+   * function `of`. Where C keeps it, what C calls is put into `kept`, unless the module has it by
+   * the name of a typedef.
+   */
+  #functionParameter(type: Type, name: string, of: string, kept: string[]): string {
     // What C keeps has to be a `Callback`, which lives on. So does what may release something.
-    const isKept = looksLikeRelease(type) ||
+    const isRelease = looksLikeRelease(type);
+    const isKept = isRelease ||
       /set|hook|handler|register|create|install|add|attach|bind|_new/i.test(of);
-    return callback === undefined || isKept ? '"function"' : `{ callback: ${callback} }`;
+    const callback = this.callback(type, isKept ? 95 - name.length : undefined);
+    if (callback !== undefined && !isKept) return `{ callback: ${callback} }`;
+    if (callback !== undefined && !isRelease && typedefOf(type) === undefined) {
+      kept.push(`${name}: ${callback}`);
+    }
+    return '"function"';
   }
 
   /**
