@@ -4123,7 +4123,8 @@ class Call {
         const { view } = context;
         view.setBigUint64(32, callee.address(), true);
         view.setUint32(48, stackCount, true);
-        view.setBigUint64(432, BigInt(stackAlignment - 1), true);
+        if (stackCount > 0)
+            view.setBigUint64(432, BigInt(stackAlignment - 1), true);
         view.setUint32(4, 0, true);
         view.setBigUint64(64, 0n, true);
         view.setUint32(76, callee.errno ? 1 : 0, true);

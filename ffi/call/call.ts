@@ -131,7 +131,8 @@ export class Call implements Ender {
     const { view } = context;
     view.setBigUint64(Mailbox.function, callee.address(), true);
     view.setUint32(Mailbox.stack_count, stackCount, true);
-    view.setBigUint64(Mailbox.stack_mask, BigInt(stackAlignment - 1), true);
+    // Native code asks for it where there are such words.
+    if (stackCount > 0) view.setBigUint64(Mailbox.stack_mask, BigInt(stackAlignment - 1), true);
     view.setUint32(CALLBACK, 0, true);
     // The last call here may have been ended with a tail call that C never came to.
     view.setBigUint64(TAIL, 0n, true);

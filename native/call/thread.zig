@@ -383,8 +383,7 @@ pub inline fn isAnswered(current: *Context) ?bool {
 
 // C ABI
 
-/// Takes a thread for a call, and writes where its parts lie.
-/// The size is rounded up to whole pages.
+/// Takes a thread for a call, of whole pages of stack, and writes where its parts lie.
 pub fn take(size: usize, recover: bool, block: *layout.ThreadBlock) callconv(.c) Grant {
     const pages = std.mem.alignForward(usize, size, os.pageSize());
     const thread = takeThread(pages, recover) catch |err| return .from(err);

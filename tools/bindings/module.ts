@@ -397,12 +397,10 @@ class Reader {
       if (this.#failures.length > 0) {
         throw new Error(`Cannot make bindings: ${this.#failures.join("; ")}`);
       }
+      const asked = this.#symbols === ALL ? "" : ` that ${this.#symbols} matches`;
       throw new Error(
-        `Cannot make bindings: ${this.#headers.join(", ")} itself declares nothing` +
-          `${
-            this.#symbols === ALL ? "" : ` that ${this.#symbols} matches`
-          }; name the header that ` +
-          "does, which it may include",
+        `Cannot make bindings: ${this.#headers.join(", ")} itself declares nothing${asked}; name ` +
+          "the header that does, which it may include",
       );
     }
     const parts = [
